@@ -1,0 +1,63 @@
+"""The settings of one training run."""
+from dataclasses import asdict, dataclass, field, fields
+
+from .errors import ImgregError, nearest
+from .tasks import Task
+
+LOSSES = ("auto", "mse", "l1", "huber")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+CACHES = ("auto", "on", "off")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained; a Task's recipe overrides these defaults, the user overrides both."""
+
+    arch: str = "resnet18"  # a timm backbone, by name
+    arch_args: dict = field(default_factory=dict)  # keywords for timm.create_model
+    weights: str = "auto"  # auto, hub, none, a weights file, or a run or model of ours
+    epochs: int = 10  # times through the training part
+    freeze_epochs: int = 0  # epochs before those in which only the head learns; for pretrained weights only
+    lr: float | None = 2e-3  # the one-cycle peak; None looks for it first
+    body_lr: float = 0.2  # a pretrained body's rate as a part of the head's: a fifth kept what ImageNet taught
+    loss: str = "auto"  # auto is l1: mse's gradient fades as the error gets small
+    wd: float = 0.01  # weight decay
+    bs: int | None = 32  # pictures a batch; None chooses by the data's size
+    workers: int | None = None  # processes that decode pictures; None: 0 when the decoded pictures are kept in memory
+    precision: str = "auto"  # of the body while training; auto measures what is faster here
+    cache: str = "auto"  # keep decoded pictures in memory; auto: when they fit
+    patience: int | None = None  # stop after so many epochs without a better validation loss
+    stop_at: tuple[str, float] | None = None  # (target, error): stop when the validation error is as small
+    valid: float = 0.2  # the part kept for validation where the table has no split column
+    seed: int = 0  # of the split, the weights drawn and the order of the pictures
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+
+    def __post_init__(self):
+        for name, known in (("loss", LOSSES), ("precision", PRECISIONS), ("cache", CACHES)):
+            if getattr(self, name) not in known:
+                raise ImgregError(f"--{name} {', '.join(known)}", f"'{getattr(self, name)}'")
+        for name, least in (("epochs", 1), ("freeze_epochs", 0), ("bs", 2), ("patience", 1), ("workers", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ImgregError(f"--{name.replace('_', '-')} of at least {least}", str(value))
+
+    def to_dict(self) -> dict:
+        """The settings as JSON can hold them."""
+        return asdict(self)
+
+
+def make(task: Task, **given) -> TrainConfig:
+    """The settings for `task`: defaults, then its recipe, then what is `given`; raises ImgregError for others."""
+    names = [f.name for f in fields(TrainConfig)]
+    for name in given:
+        if name not in names:
+            raise ImgregError("a setting of TrainConfig", f"'{name}'", nearest(name, names))
+    recipe = dict(task.recipe)
+    if "arch" in given and given["arch"] != recipe.get("arch"):
+        recipe.pop("arch_args", None)  # they were measured for the recipe's own backbone
+    return TrainConfig(**{**recipe, **given})
+
+
+def from_dict(fields_: dict) -> TrainConfig:
+    """The settings that `to_dict` wrote."""
+    return TrainConfig(**{**fields_, "stop_at": tuple(fields_["stop_at"]) if fields_.get("stop_at") else None})

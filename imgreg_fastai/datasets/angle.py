@@ -1,0 +1,214 @@
+"""The pictures of datascience.stackexchange.com/questions/106600, drawn as matplotlib draws them, without matplotlib.
+
+A black bar through the middle at an angle in [0, 180) degrees, 50 black dots, the frame of the axes; the angle stands
+in the file name in hundredths of a degree. matplotlib takes about 6 ms for one; the closed forms below take 0.2 ms and
+differ from its pixels by 0.1 grey levels on average. What matplotlib does was measured, and is named where it is used.
+"""
+import os
+import shutil
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ImgregError
+from ..messages import track
+
+HOME = "data/angle"
+DOTS = 50
+REACH, THICK, LIMIT = 9.0, 1.0, 10.0  # the bar's half length and its thickness, the axes' limits, in data units
+CHUNK = 100  # pictures drawn at once: numpy's overhead is shared, and the arrays still fit the cache
+
+
+def _ramp(x):
+    return np.square(np.maximum(x, 0)) / 2
+
+
+def _covered(distance, major, minor):
+    """The part of a unit pixel on the positive side of a line, exactly.
+
+    `distance` of the pixel's centre from the line; `major` >= `minor` > 0, the magnitudes of the line's unit normal.
+    A pixel's shadow on the normal is a trapezoid; this is its integral.
+    """
+    far, near = (major + minor) / 2, (major - minor) / 2
+    area = _ramp(distance + far) - _ramp(distance + near) - _ramp(distance - near) + _ramp(distance - far)
+    return area / (major * minor)
+
+
+def _overlap(low, high, n):
+    """How much of each of the n unit pixels in a row lies in [low, high]."""
+    edges = np.arange(n + 1)
+    return np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, 1)
+
+
+class Canvas:
+    """What all pictures of one size share: the frame, the stamp of a dot, the pixels' places. `size` in pixels."""
+
+    def __init__(self, size: int = 100):
+        self.size = size
+        self.point = size / 5 / 72  # pixels a typographic point, for a figure of 5 inches
+        side = 0.77 * size  # the default axes (0.125-0.9 by 0.11-0.88 of the figure), made square by equal aspect
+        left, top = (0.125 + 0.9) / 2 * size - side / 2, size - (0.11 + 0.88) / 2 * size - side / 2
+        self.box = np.array([left, top, left + side, top + side])
+        self.unit = side / (2 * LIMIT)
+        self.middle = (left + side / 2, top + side / 2)
+        self.clip = np.floor(self.box + 0.5).astype(int)  # matplotlib clips dots at whole pixels, the last included
+        self.frame = self._frame()
+        self.stamp = self._stamp()
+        y, x = np.mgrid[:size, :size] + 0.5
+        self.x, self.y = (x - self.middle[0]).ravel(), (self.middle[1] - y).ravel()  # y upwards, as in the plot
+
+    def _frame(self):
+        """The four spines, 0.8 points wide and snapped to the pixel grid: what they leave white, [size, size]."""
+        width = 0.8 * self.point
+        snap = 0.5 * (int(width + 0.5) % 2)
+        left, top, right, bottom = np.floor(self.box + 0.5) + snap
+        half, white = width / 2, np.ones((self.size, self.size))
+        down, across = (top - half, bottom + half), (left - half, right + half)
+        for x in (left, right):
+            white *= 1 - np.outer(_overlap(*down, self.size), _overlap(x - half, x + half, self.size))
+        for y in (top, bottom):
+            white *= 1 - np.outer(_overlap(y - half, y + half, self.size), _overlap(*across, self.size))
+        return white
+
+    def _stamp(self, fine: int = 32):
+        """A dot (s=100: 10 points across, outline of 1 point): what it leaves white around its pixel, [k, k].
+
+        matplotlib puts the markers of one scatter on whole pixels, so that one stamp serves all dots.
+        """
+        radius, outline = 5.0 * self.point, 0.5 * self.point
+        reach = int(np.ceil(radius + outline + 0.5))
+        grid = (np.arange(-reach * fine, (reach + 1) * fine) + 0.5) / fine - 0.5
+        r = np.hypot(grid[:, None], grid)
+        n = 2 * reach + 1
+
+        def part(inside):
+            return inside.reshape(n, fine, n, fine).mean(axis=(1, 3))
+
+        stamp = (1 - part(r <= radius)) * (1 - part(np.abs(r - radius) <= outline))
+        return stamp[1:-1, 1:-1] if (stamp[0] == 1).all() else stamp
+
+    def draw(self, angles, dots, outlined):
+        """Pictures as uint8 [n, size, size], white 255.
+
+        `angles`: [n] degrees counterclockwise; `dots`: [n, DOTS, 2] in data units; `outlined`: [n] bool, whether the
+        bar has matplotlib's outline of one point (`color=`) or none (`facecolor=`).
+        """
+        n, size = len(angles), self.size
+        white = np.tile(self.frame.ravel(), (n, 1))
+        self._bar(white, np.deg2rad(angles), np.asarray(outlined))
+        self._dots(white.reshape(-1), np.asarray(dots))
+        return (white * 255 + 0.5).astype(np.uint8).reshape(n, size, size)
+
+    def _bar(self, white, theta, outlined):
+        """Darken the pixels under two rectangles, (0, 0) to (9, 1) and to (-9, 1), turned by theta.
+
+        matplotlib draws each one's fill, then its outline, and each covers what lies below by its own share of the
+        pixel: where the two meet, a faint seam stays. It is kept.
+        """
+        cos, sin = np.cos(theta)[:, None], np.sin(theta)[:, None]
+        across = cos.astype(np.float32) * self.y.astype(np.float32) - sin.astype(np.float32) * self.x.astype(np.float32)
+        thick, reach, margin = THICK * self.unit, REACH * self.unit, self.point + 1.5
+        i, p = np.nonzero(np.abs(across - thick / 2) < thick / 2 + margin)
+        c, s, x, y = cos[i, 0], sin[i, 0], self.x[p], self.y[p]
+        along, across = c * x + s * y, c * y - s * x
+        c, s = np.abs(c), np.abs(s)
+        major, minor = np.maximum(c, s), np.maximum(np.minimum(c, s), 1e-4)
+
+        def beyond(coordinate, at):
+            return _covered(coordinate - at, major, minor)
+
+        def band(coordinate, low, high, grown=0.0):
+            return beyond(coordinate, low - grown) - beyond(coordinate, high + grown)
+
+        edge = 0.5 * self.point
+        left = 1.0
+        thickness, outer, inner = (band(across, 0, thick, g) for g in (0, edge, -edge))
+        for ends in ((0, reach), (-reach, 0)):
+            left = left * (1 - thickness * band(along, *ends))
+            line = outer * band(along, *ends, edge) - inner * band(along, *ends, -edge)
+            left = left * np.where(outlined[i], 1 - line, 1)
+        white[i, p] *= left
+
+    def _dots(self, white, dots):
+        """Stamp the dots [n, DOTS, 2] on `white` [n * size * size]; parts outside the axes' clip are left out."""
+        size, reach = self.size, len(self.stamp) // 2
+        around = np.arange(-reach, reach + 1)
+        column = np.floor(self.middle[0] + dots[..., 0] * self.unit + 0.5).astype(int)
+        row = np.floor(self.middle[1] - dots[..., 1] * self.unit + 0.5).astype(int)
+        x, y = (column[..., None] + around)[:, :, None, :], (row[..., None] + around)[..., None]
+        low_x, low_y, high_x, high_y = self.clip
+        seen = (x >= low_x) & (x <= high_x) & (y >= low_y) & (y <= high_y)
+        picture = np.arange(len(dots))[:, None, None, None] * size * size
+        flat = picture + np.clip(y, 0, size - 1) * size + np.clip(x, 0, size - 1)
+        np.multiply.at(white, flat.ravel(), np.where(seen, self.stamp, 1.0).ravel())
+
+
+@lru_cache(maxsize=2)
+def canvas(size: int) -> Canvas:
+    """The Canvas of a size, made once a process."""
+    return Canvas(size)
+
+
+def sample(n: int, size: int, rng: np.random.Generator):
+    """Draw `n` pictures: (uint8 [n, size, size], angles in whole hundredths of a degree [n]).
+
+    The question does not show whether its bar was outlined; half of ours are, so that either kind is known.
+    """
+    hundredths = rng.integers(0, 18000, n)
+    dots = rng.uniform(-LIMIT, LIMIT, (n, DOTS, 2))
+    return canvas(size).draw(hundredths / 100, dots, rng.random(n) < 0.5), hundredths
+
+
+def _write(folder: Path, first: int, n: int, digits: int, size: int, seed: int) -> list[tuple[str, float]]:
+    """Write pictures first..first+n as PNG; their names and angles. Its random numbers depend on `first` alone."""
+    from PIL import Image
+
+    rows = []
+    for i, (picture, angle) in enumerate(zip(*sample(n, size, np.random.default_rng([seed, first])), strict=True)):
+        name = f"sample{first + i:0{digits}}_angle_{angle:05}.png"
+        Image.fromarray(picture).save(folder / name, compress_level=1)
+        rows.append((f"images/{name}", angle / 100))
+    return rows
+
+
+def draw(out: str | Path = HOME, n: int = 10_000, size: int = 100, seed: int = 0, jobs: int | None = None) -> Path:
+    """Draw `n` pictures of `size` pixels into the folder `out`; returns the path of its labels table.
+
+    The folder appears whole or not at all. The same seed gives the same pictures whatever the number of `jobs`.
+    Raises ImgregError if `out` holds anything, or cannot be written.
+    """
+    out = Path(out)
+    if n < 1 or size < 16:
+        raise ImgregError("--n of at least 1 and --size of at least 16", f"{n} and {size}")
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ImgregError("a new or empty folder to draw into, so that nothing is lost", f"'{out}' in use",
+                              "--out with another name")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        try:
+            _fill(work, n, size, seed, jobs or os.cpu_count() or 1)
+            work.chmod(0o755)
+            if out.is_dir():
+                out.rmdir()
+            work.rename(out)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as e:
+        raise ImgregError(f"a folder that can be written for {n} pictures", f"'{out}': {e.strerror or e}",
+                          "--out with another folder") from e
+    return out / "labels.csv"
+
+
+def _fill(folder: Path, n: int, size: int, seed: int, jobs: int) -> None:
+    images, digits = folder / "images", max(4, len(str(n - 1)))
+    images.mkdir()
+    work = [(images, first, min(CHUNK, n - first), digits, size, seed) for first in range(0, n, CHUNK)]
+    with ProcessPoolExecutor(min(jobs, len(work))) as pool:
+        chunks = pool.map(_write, *zip(*work, strict=True))
+        rows = [row for chunk in track(chunks, len(work), f"drawing {n} pictures") for row in chunk]
+    lines = ["image,angle", *(f"{name},{angle:.2f}" for name, angle in rows)]
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

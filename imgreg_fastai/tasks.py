@@ -1,0 +1,104 @@
+"""A Task says what the numbers of a labels table mean. It is pure data, JSON there and back."""
+from dataclasses import dataclass, replace
+
+from . import targets
+from .errors import ImgregError, some
+from .targets import MOVES, Angle, Target
+
+FITS = ("pad", "squish", "crop")
+AUGMENTATIONS = (*MOVES, "colour")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is predicted from which view of a picture.
+
+    `size`: height and width the network sees; `fit`: how a picture of another shape gets there; `augment`: what may be
+    done to a training picture, out of AUGMENTATIONS; `recipe`: training settings that were measured to suit it, as
+    (field of TrainConfig, value); `name_pattern`: a regular expression with a group per column that reads labels off
+    file names, `name_scale` times what it matches.
+    """
+
+    name: str
+    targets: tuple[Target, ...]
+    size: tuple[int, int] = (224, 224)
+    fit: str = "pad"
+    augment: tuple[str, ...] = ("colour",)
+    recipe: tuple[tuple[str, object], ...] = ()
+    name_pattern: str = ""
+    name_scale: float = 1.0
+
+    def __post_init__(self):
+        if self.fit not in FITS:
+            raise ImgregError(f"--fit {', '.join(FITS)}", f"'{self.fit}'")
+        unknown = [a for a in self.augment if a not in AUGMENTATIONS]
+        if unknown:
+            raise ImgregError(f"--augment with some of {', '.join(AUGMENTATIONS)}", some(unknown))
+        barred = [a for a in self.augment if a in MOVES and any(a not in t.moves for t in self.targets)]
+        if barred:
+            guilty = some(t.name for t in self.targets if any(a not in t.moves for a in barred))
+            raise ImgregError(f"augmentation whose effect on '{guilty}' is declared", some(barred), "--augment colour")
+
+    @property
+    def columns(self) -> list[str]:
+        """The labels table's columns this task reads, in the order of its targets."""
+        return [c for t in self.targets for c in t.columns]
+
+    @property
+    def n_out(self) -> int:
+        """How many outputs the network has."""
+        return sum(t.n_out for t in self.targets)
+
+    def with_targets(self, specs: list[str]) -> "Task":
+        """The task for other targets, `NAME[=COL,...][:KIND]` each; moves that their laws do not cover are dropped."""
+        if not specs:
+            return self
+        chosen = tuple(targets.parse(s, self.targets) for s in specs)
+        augment = tuple(a for a in self.augment if a not in MOVES or all(a in t.moves for t in chosen))
+        return replace(self, targets=chosen, augment=augment)
+
+    def decode(self, encoded) -> dict:
+        """The network's outputs [n, n_out] -> {target name: [n, columns] in units}."""
+        ends = [0]
+        for t in self.targets:
+            ends.append(ends[-1] + t.n_out)
+        return {t.name: t.decode(encoded[:, a:b]) for t, a, b in zip(self.targets, ends, ends[1:], strict=False)}
+
+    def to_dict(self) -> dict:
+        """The task as JSON can hold it."""
+        return {
+            "name": self.name, "targets": [t.to_dict() for t in self.targets], "size": list(self.size),
+            "fit": self.fit, "augment": list(self.augment), "recipe": dict(self.recipe),
+            "name_pattern": self.name_pattern, "name_scale": self.name_scale,
+        }
+
+
+def from_dict(fields: dict) -> Task:
+    """The task that `to_dict` wrote; raises ImgregError if it is none."""
+    try:
+        of = dict(fields)
+        of["targets"] = tuple(targets.from_dict(t) for t in of["targets"])
+        of["size"], of["augment"] = tuple(int(n) for n in of["size"]), tuple(of["augment"])
+        of["recipe"] = tuple(of["recipe"].items())
+        return Task(**of)
+    except (TypeError, KeyError, ValueError, AttributeError) as e:
+        raise ImgregError("the description of a task", f"{type(e).__name__}: {e}") from e
+
+
+def complete(task: Task, training_part) -> Task:
+    """The task with what must come from data; `training_part`: the DataFrame of the training pictures."""
+    done = (t.complete(training_part[list(t.columns)].to_numpy(float)) for t in task.targets)
+    return replace(task, targets=tuple(done))
+
+
+# The rectangle of datascience.stackexchange.com/questions/106600: a bar's orientation, counterclockwise from the right.
+ANGLE = Task(
+    name="angle",
+    targets=(Angle("angle", ("angle",), period=180.0, in_plane=True),),
+    size=(100, 100),
+    augment=("flip", "quarter"),
+    recipe=(("arch", "resnet10t"), ("arch_args", {"output_stride": 16}), ("epochs", 6), ("bs", 32), ("lr", 2e-3)),
+    name_pattern=r"angle_(?P<angle>\d{5})(?!\d)",
+    name_scale=0.01,
+)
+BUILT_IN = {task.name: task for task in (ANGLE,)}
