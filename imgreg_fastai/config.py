@@ -54,7 +54,8 @@ def make(task: Task, **given) -> TrainConfig:
             raise ImgregError("a setting of TrainConfig", f"'{name}'", nearest(name, names))
     recipe = dict(task.recipe)
     if "arch" in given and given["arch"] != recipe.get("arch"):
-        recipe.pop("arch_args", None)  # they were measured for the recipe's own backbone
+        for name in ("arch_args", "weights"):  # they belong to the recipe's own backbone
+            recipe.pop(name, None)
     return TrainConfig(**{**recipe, **given})
 
 

@@ -92,12 +92,22 @@ def complete(task: Task, training_part) -> Task:
 
 
 # The rectangle of datascience.stackexchange.com/questions/106600: a bar's orientation, counterclockwise from the right.
+# Its network is narrow and keeps places finely (output_stride): in the same 150 s on two cores resnet10t as it comes
+# reached 0.5 degrees, these widths 0.15, because they see five times the pictures. No weights exist for such widths.
 ANGLE = Task(
     name="angle",
     targets=(Angle("angle", ("angle",), period=180.0, in_plane=True),),
     size=(100, 100),
     augment=("flip", "quarter"),
-    recipe=(("arch", "resnet10t"), ("arch_args", {"output_stride": 16}), ("epochs", 6), ("bs", 32), ("lr", 2e-3)),
+    recipe=(
+        ("arch", "resnet10t"),
+        ("arch_args", {"channels": [32, 48, 48, 96], "stem_width": 16, "output_stride": 16}),
+        ("weights", "none"),
+        ("epochs", 15),
+        ("bs", 32),
+        ("lr", 2e-3),
+        ("valid", 0.1),
+    ),
     name_pattern=r"angle_(?P<angle>\d{5})(?!\d)",
     name_scale=0.01,
 )

@@ -1,7 +1,7 @@
 """The pictures of datascience.stackexchange.com/questions/106600, drawn as matplotlib draws them, without matplotlib.
 
 A black bar through the middle at an angle in [0, 180) degrees, 50 black dots, the frame of the axes; the angle stands
-in the file name in hundredths of a degree. matplotlib takes about 6 ms for one; the closed forms below take 0.2 ms and
+in the file name in hundredths of a degree. matplotlib takes about 6 ms for one; the closed forms below take 0.07 ms and
 differ from its pixels by 0.1 grey levels on average. What matplotlib does was measured, and is named where it is used.
 """
 import os
@@ -22,19 +22,21 @@ REACH, THICK, LIMIT = 9.0, 1.0, 10.0  # the bar's half length and its thickness,
 CHUNK = 100  # pictures drawn at once: numpy's overhead is shared, and the arrays still fit the cache
 
 
-def _ramp(x):
-    return np.square(np.maximum(x, 0)) / 2
-
-
 def _covered(distance, major, minor):
     """The part of a unit pixel on the positive side of a line, exactly.
 
     `distance` of the pixel's centre from the line; `major` >= `minor` > 0, the magnitudes of the line's unit normal.
-    A pixel's shadow on the normal is a trapezoid; this is its integral.
+    A pixel's shadow on the normal is a trapezoid; `tail` is the part of it beyond the line, seen from the centre.
     """
-    far, near = (major + minor) / 2, (major - minor) / 2
-    area = _ramp(distance + far) - _ramp(distance + near) - _ramp(distance - near) + _ramp(distance - far)
-    return area / (major * minor)
+    deep = np.maximum((major + minor) / 2 - np.abs(distance), 0)
+    slope = np.minimum(deep, minor)
+    tail = slope * (deep - slope / 2) / (major * minor)
+    return np.copysign(0.5 - tail, distance) + 0.5
+
+
+def _band(coordinate, low, high, normal):
+    """The part of a unit pixel whose `coordinate` lies in [low, high]; `normal`: (major, minor)."""
+    return _covered(coordinate - low, *normal) - _covered(coordinate - high, *normal)
 
 
 def _overlap(low, high, n):
@@ -44,7 +46,7 @@ def _overlap(low, high, n):
 
 
 class Canvas:
-    """What all pictures of one size share: the frame, the stamp of a dot, the pixels' places. `size` in pixels."""
+    """What all pictures of one size share: the frame, the stamp of a dot, the bar's measures. `size` in pixels."""
 
     def __init__(self, size: int = 100):
         self.size = size
@@ -57,8 +59,6 @@ class Canvas:
         self.clip = np.floor(self.box + 0.5).astype(int)  # matplotlib clips dots at whole pixels, the last included
         self.frame = self._frame()
         self.stamp = self._stamp()
-        y, x = np.mgrid[:size, :size] + 0.5
-        self.x, self.y = (x - self.middle[0]).ravel(), (self.middle[1] - y).ravel()  # y upwards, as in the plot
 
     def _frame(self):
         """The four spines, 0.8 points wide and snapped to the pixel grid: what they leave white, [size, size]."""
@@ -96,54 +96,68 @@ class Canvas:
         `angles`: [n] degrees counterclockwise; `dots`: [n, DOTS, 2] in data units; `outlined`: [n] bool, whether the
         bar has matplotlib's outline of one point (`color=`) or none (`facecolor=`).
         """
-        n, size = len(angles), self.size
-        white = np.tile(self.frame.ravel(), (n, 1))
+        white = np.tile(self.frame * np.float32(255), (len(angles), 1, 1))
         self._bar(white, np.deg2rad(angles), np.asarray(outlined))
-        self._dots(white.reshape(-1), np.asarray(dots))
-        return (white * 255 + 0.5).astype(np.uint8).reshape(n, size, size)
+        self._dots(white, np.asarray(dots))
+        white += 0.5
+        return white.astype(np.uint8)
 
     def _bar(self, white, theta, outlined):
         """Darken the pixels under two rectangles, (0, 0) to (9, 1) and to (-9, 1), turned by theta.
 
         matplotlib draws each one's fill, then its outline, and each covers what lies below by its own share of the
-        pixel: where the two meet, a faint seam stays. It is kept.
+        pixel: where the two meet, a faint seam stays. It is kept. At 0 and 90 degrees sharp matplotlib also moves the
+        bar to whole pixels; that is not kept, for it puts a bar off its place for the sake of one label in 9000.
         """
-        cos, sin = np.cos(theta)[:, None], np.sin(theta)[:, None]
-        across = cos.astype(np.float32) * self.y.astype(np.float32) - sin.astype(np.float32) * self.x.astype(np.float32)
-        thick, reach, margin = THICK * self.unit, REACH * self.unit, self.point + 1.5
-        i, p = np.nonzero(np.abs(across - thick / 2) < thick / 2 + margin)
-        c, s, x, y = cos[i, 0], sin[i, 0], self.x[p], self.y[p]
-        along, across = c * x + s * y, c * y - s * x
-        c, s = np.abs(c), np.abs(s)
-        major, minor = np.maximum(c, s), np.maximum(np.minimum(c, s), 1e-4)
-
-        def beyond(coordinate, at):
-            return _covered(coordinate - at, major, minor)
-
-        def band(coordinate, low, high, grown=0.0):
-            return beyond(coordinate, low - grown) - beyond(coordinate, high + grown)
-
-        edge = 0.5 * self.point
-        left = 1.0
-        thickness, outer, inner = (band(across, 0, thick, g) for g in (0, edge, -edge))
+        at, along, across, normal = self._near(theta)
+        reach, thick, edge = (np.float32(v) for v in (REACH * self.unit, THICK * self.unit, 0.5 * self.point))
+        left = np.float32(1)
         for ends in ((0, reach), (-reach, 0)):
-            left = left * (1 - thickness * band(along, *ends))
-            line = outer * band(along, *ends, edge) - inner * band(along, *ends, -edge)
-            left = left * np.where(outlined[i], 1 - line, 1)
-        white[i, p] *= left
+            left = left * (1 - _band(across, 0, thick, normal) * _band(along, *ends, normal))
+        along, across, normal = along[outlined], across[outlined], [side[outlined] for side in normal]
+        outer, inner = (_band(across, -g, thick + g, normal) for g in (edge, -edge))
+        for low, high in ((0, reach), (-reach, 0)):
+            hole = inner * _band(along, low + edge, high - edge, normal)
+            left[outlined] *= 1 - (outer * _band(along, low - edge, high + edge, normal) - hole)
+        white.reshape(len(theta), -1)[np.arange(len(theta))[:, None, None], at] *= left
+
+    def _near(self, theta):
+        """The pixels that a bar at theta may touch: (place in the picture, along, across, normal).
+
+        The first three are [n, length, width]: pixels counted along that side of the picture which the bar is nearer
+        to, and for each of them a few to either side of the bar. `along` and `across` are the pixel's distances from
+        the middle as the bar sees them; the sign of `along` is left open, as the bar's two halves mirror each other.
+        """
+        cos, sin = np.cos(theta)[:, None, None], np.sin(theta)[:, None, None]
+        flat, (x0, y0) = np.abs(cos) >= np.abs(sin), self.middle
+        major, minor = np.where(flat, cos, sin), np.where(flat, sin, cos)
+        middle, beside = np.where(flat, x0, y0), np.where(flat, y0, x0)
+        blur = 0.5 * self.point + 0.75  # the outline, and half a pixel's diagonal
+        thick, reach = 0.5 * THICK * self.unit, int(REACH * self.unit + blur + 1)
+        wide = int((thick + blur) * 2**0.5 + 1)
+        i = np.clip(np.floor(middle) + np.arange(-reach, reach + 1)[:, None], 0, self.size - 1)
+        u = i + 0.5 - middle
+        j = np.floor(beside - (thick + minor * u) / major) + np.arange(-wide, wide + 1)
+        j = np.clip(j, 0, self.size - 1)  # a pixel that comes twice gets the same value twice
+        v = j + 0.5 - beside
+        place = np.where(flat, i + self.size * j, self.size * i + j).astype(np.intp)
+        normal = np.abs(major).astype(np.float32), np.maximum(np.abs(minor), 1e-4).astype(np.float32)
+        along, across = major * u - minor * v, -minor * u - major * v
+        return place, along.astype(np.float32), across.astype(np.float32), normal
 
     def _dots(self, white, dots):
-        """Stamp the dots [n, DOTS, 2] on `white` [n * size * size]; parts outside the axes' clip are left out."""
-        size, reach = self.size, len(self.stamp) // 2
-        around = np.arange(-reach, reach + 1)
-        column = np.floor(self.middle[0] + dots[..., 0] * self.unit + 0.5).astype(int)
-        row = np.floor(self.middle[1] - dots[..., 1] * self.unit + 0.5).astype(int)
-        x, y = (column[..., None] + around)[:, :, None, :], (row[..., None] + around)[..., None]
-        low_x, low_y, high_x, high_y = self.clip
-        seen = (x >= low_x) & (x <= high_x) & (y >= low_y) & (y <= high_y)
-        picture = np.arange(len(dots))[:, None, None, None] * size * size
-        flat = picture + np.clip(y, 0, size - 1) * size + np.clip(x, 0, size - 1)
-        np.multiply.at(white, flat.ravel(), np.where(seen, self.stamp, 1.0).ravel())
+        """Stamp the dots [n, DOTS, 2] on `white` [n, size, size]; parts outside the axes' clip are left out."""
+        reach, (left, top, right, bottom) = len(self.stamp) // 2, self.clip
+        side = self.size + 2 * reach
+        layer = np.ones((len(dots), side, side), np.float32)
+        around = np.arange(len(self.stamp))
+        column = np.floor(self.middle[0] + dots[..., 0] * self.unit + 0.5).astype(np.intp)
+        row = np.floor(self.middle[1] - dots[..., 1] * self.unit + 0.5).astype(np.intp)
+        corner = (np.arange(len(dots))[:, None] * side + row) * side + column
+        at = corner.reshape(-1, 1) + (around[:, None] * side + around).ravel()
+        np.multiply.at(layer.reshape(-1), at.ravel(), np.tile(self.stamp.ravel().astype(np.float32), len(at)))
+        seen = layer[:, top + reach : bottom + 1 + reach, left + reach : right + 1 + reach]
+        white[:, top : bottom + 1, left : right + 1] *= seen
 
 
 @lru_cache(maxsize=2)

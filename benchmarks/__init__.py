@@ -1,0 +1,1 @@
+"""The performance harness: it measures and never asserts."""

@@ -1,0 +1,220 @@
+"""The verbs as plain functions that return values. cli.py says the same in the terminal."""
+from dataclasses import replace
+from pathlib import Path
+
+from . import config, datasets, labels
+from .config import TrainConfig
+from .errors import ImgregError
+from .messages import Bar, say
+from .tasks import Task, complete
+
+
+def prepare(task="angle", *, targets=(), size=None, fit=None, augment=None, data=None, **settings):
+    """What every training verb begins with: (completed Task, TrainConfig, labels frame with its split, table's path).
+
+    `task`: the name of a built-in task; `targets`: `NAME[=COL,...][:KIND]` each; `size`: (height, width);
+    `augment`: names out of tasks.AUGMENTATIONS; `data`: the folder of the pictures; the rest are TrainConfig's fields.
+    """
+    chosen, table = datasets.locate(task, data)
+    chosen = chosen.with_targets(list(targets))
+    changes = {"size": size, "fit": fit, "augment": augment}
+    chosen = replace(chosen, **{k: v for k, v in changes.items() if v is not None})
+    cfg = config.make(chosen, **settings)
+    if cfg.stop_at and cfg.stop_at[0] not in [t.name for t in chosen.targets]:
+        known = ", ".join(t.name for t in chosen.targets)
+        raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {known}", f"'{cfg.stop_at[0]}'")
+    frame = labels.divide(labels.read(table, chosen), cfg.seed, cfg.valid)
+    return complete(chosen, frame[frame["split"] == "train"]), cfg, frame, table
+
+
+def _device(name: str):
+    """The torch.device to work on; auto is a CUDA GPU when there is one."""
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as e:
+        raise ImgregError("--device auto, cpu, cuda or mps, present here", f"'{name}': {str(e).splitlines()[0]}") from e
+    return torch.device(name)
+
+
+def _dls(task: Task, cfg: TrainConfig, frame):
+    from fastai.torch_core import set_seed
+
+    from . import backbones, batches
+
+    backbones.check(cfg.arch, task.size, cfg.arch_args)
+    set_seed(cfg.seed)
+    return batches.build(frame, task, cfg, backbones.stats(cfg.arch), _device(cfg.device))
+
+
+def dataloaders(task="angle", **options):
+    """fastai DataLoaders for a task; options as for `train`. Labels are in units, pictures normalised."""
+    task, cfg, frame, _ = prepare(task, **options)
+    return _dls(task, cfg, frame)
+
+
+def learner(task="angle", **options):
+    """A fastai Learner for a task, untrained; options as for `train`."""
+    task, cfg, frame, _ = prepare(task, **options)
+    return _learner(_dls(task, cfg, frame), task, cfg)[0]
+
+
+def _learner(dls, task: Task, cfg: TrainConfig):
+    from fastai.torch_core import set_seed
+
+    from . import backbones, learners
+
+    set_seed(cfg.seed)
+    body, weights = backbones.build_body(cfg.arch, task.size, cfg.arch_args, backbones.find(cfg.arch, cfg.weights))
+    return learners.build(dls, task, cfg, body), weights
+
+
+def train(task="angle", *, out="runs", dry_run=False, **options):
+    """Train, score and write a run folder OUT/<task>-NNN; returns the Run (None for a dry run).
+
+    Options: those of `prepare` and the fields of TrainConfig. `dry_run` sends one batch through everything and writes
+    nothing. Interrupted, it leaves a run that can be evaluated. Raises ImgregError for what the user can mend.
+    """
+    from . import runs, training
+
+    task, cfg, frame, table = prepare(task, **options)
+    dls = _dls(task, cfg, frame)
+    learn, weights = _learner(dls, task, cfg)
+    if dry_run:
+        say(f"one batch went through everything, loss {training.dry(learn):.3g}; nothing was written")
+        return None
+    run = runs.new(out, task, cfg, frame, table, weights=weights.to_dict(), state="training")
+    say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}: {run.path}")
+    _picture_of_batch(dls, task, run)
+    stopped = _fit(learn, task, cfg, run, weights)
+    run.note(state="interrupted" if stopped == "interrupted" else "trained", stopped=stopped)
+    if stopped != "interrupted":
+        _finish(run, frame)
+    return run
+
+
+def _picture_of_batch(dls, task: Task, run) -> None:
+    from . import plots
+    from .batches import shown
+
+    pictures, truths = shown(dls, task)
+    plots.save(plots.batch(task, pictures, truths), run.path / "plots" / "batch.png")
+
+
+def _fit(learn, task: Task, cfg: TrainConfig, run, weights) -> str:
+    """Train, writing the best weights, the last state and the history as they come; returns why it stopped early."""
+    import pandas as pd
+
+    from . import backbones, predictor, training
+
+    about = predictor.describe(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), weights.to_dict())
+    best = run.path / predictor.MODEL
+
+    def after_epoch(row, improved):
+        if improved:
+            predictor.save(best, learn.model, about)
+        training.save_state(learn, run.path / "last.ckpt", len(watch.history))
+        run.write("history.csv", pd.DataFrame(watch.history))
+        bar.line(_told(task, row))
+
+    def after_batch(done, total, row):
+        bar.update(done, total, _told(task, row) if row else "")
+
+    watch = training.Watch(batch=after_batch, epoch=after_epoch)
+    with Bar("training") as bar:
+        used = training.fit(learn, cfg, watch, weights.pretrained)
+    run.note(precision=used, device=str(learn.dls.device), epochs_done=len(watch.history))
+    if not best.exists():  # stopped within the first epoch
+        predictor.save(best, learn.model, about)
+    return watch.stopped
+
+
+def _told(task: Task, row: dict) -> str:
+    errors = ", ".join(f"{t.name} error {row[f'{t.name}_error']:.3g}{t.unit}" for t in task.targets)
+    return f"epoch {row['epoch']}: {errors}"
+
+
+def _finish(run, frame) -> None:
+    """Score the best weights on the parts held out, the test part now for the first time, and draw the plots."""
+    import pandas as pd
+
+    from . import plots, predictor, scoring
+    from .images import open_picture
+
+    model = predictor.load(run.path, _device(run.config.device))
+    trained = frame[frame["split"] == "train"]
+    held = frame[frame["split"].isin(("valid", "test"))]
+    result = scoring.predictions(model, held)
+    scores = {s: scoring.score(model.task, part, trained) for s, part in result.groupby("split")}
+    run.write("scores.json", scores)
+    run.write("predictions.csv", result.drop(columns="path"))
+    history = pd.read_csv(run.path / "history.csv")
+    plots.write_all(run.path / "plots", model.task, history, result[result["split"] == "valid"], open_picture)
+
+
+def evaluate(run, table=None) -> dict:
+    """Score a run on its validation part, or on another labelled set; returns {target: {unit, n, mean, ...}}.
+
+    `table`: a labels table, or a folder whose file names hold the labels. Scores, predictions and plots are written to
+    RUN/evaluations/NAME, under a new name if that exists; the returned dict says where under "folder".
+    """
+    import pandas as pd
+
+    from . import labels, plots, predictor, runs, scoring
+    from .images import open_picture
+
+    run = run if isinstance(run, runs.Run) else runs.load(run)
+    model = predictor.load(run.path, _device(run.config.device))
+    known = run.labels
+    frame = known[known["split"] == "valid"] if table is None else labels.read(table, model.task)
+    name = "valid" if table is None else Path(table).resolve().stem
+    if name == "labels":
+        name = Path(table).resolve().parent.name
+    result = scoring.predictions(model, frame)
+    if result.empty:
+        raise ImgregError("pictures that can be opened", f"none among {len(frame)}")
+    scores = scoring.score(model.task, result, known[known["split"] == "train"])
+    folder = Path("evaluations") / runs.fresh(run.path / "evaluations", name)
+    run.write(folder / "scores.json", scores)
+    run.write(folder / "predictions.csv", result.drop(columns="path"))
+    history = run.path / "history.csv"
+    plots.write_all(run.path / folder / "plots", model.task, None if table or not history.is_file()
+                    else pd.read_csv(history), result, open_picture)
+    return {"folder": str(run.path / folder), **scores}
+
+
+def predict(model, pictures):
+    """Predict for pictures with a run or model file (or an opened Predictor); returns Predictor.predict's DataFrame."""
+    return (model if hasattr(model, "predict") else load(model)).predict(pictures)
+
+
+def load(path, device: str = "cpu"):
+    """Open a run folder or a model file (model.imgreg) as a Predictor; a pickle is refused."""
+    from . import predictor
+
+    return predictor.load(path, _device(device))
+
+
+def export(run, format: str = "learner", out=None) -> Path:
+    """Write a run as a file that needs nothing else: `learner` (fastai's export.pkl) or `bundle` (model.imgreg)."""
+    from . import exports, runs
+
+    return exports.export(run if isinstance(run, runs.Run) else runs.load(run), format, out)
+
+
+def lr_find(task="angle", *, out="runs", **options):
+    """Sweep the learning rate for a task; returns training.Sweep and the path of its plot, OUT/lr_find-<task>-NNN.png.
+
+    Options as for `train`.
+    """
+    from . import plots, runs, training
+
+    task, cfg, frame, _ = prepare(task, **options)
+    learn, _ = _learner(_dls(task, cfg, frame), task, cfg)
+    sweep = training.find_lr(learn, cfg)
+    path = Path(out) / runs.fresh(Path(out), f"lr_find-{task.name}", ".png", always=True)
+    plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
+    return sweep, path

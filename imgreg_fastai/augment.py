@@ -1,0 +1,84 @@
+"""Changes to a training batch that keep the labels true.
+
+fastai's own flips and turns move the picture and leave a number as it was, without an error. Here one transform sees
+the whole batch, draws the moves, warps the pictures once, and asks each target's law where its label went.
+"""
+
+import torch
+from fastai.vision.augment import Brightness, Contrast
+from fasttransform import ItemTransform
+
+from .tasks import Task
+
+TURN = 10.0  # degrees, the largest small turn
+
+
+class Moves(ItemTransform):
+    """Mirror, turn by quarters and turn a little, pictures and labels together; training batches only.
+
+    The batch is (pictures [n, 3, h, w] float, a tensor of labels in units for each target of the task).
+    """
+
+    split_idx, order = 0, 30  # after the pixels have become floats, before they are normalised
+
+    def __init__(self, task: Task):
+        super().__init__()
+        self.task = task
+
+    def encodes(self, batch):
+        pictures, *labels = batch
+        mirrored, turn = draw_moves(self.task.augment, len(pictures), pictures.device)
+        moved = [_move_label(t, y, mirrored, turn) for t, y in zip(self.task.targets, labels, strict=True)]
+        return (warp(pictures, mirrored, turn), *moved)
+
+
+def draw_moves(allowed: tuple[str, ...], n: int, device=None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Moves for n pictures: mirrored [n] 0 or 1, and the turn after it [n] in degrees counterclockwise.
+
+    Half of the pictures get a small turn: turning resamples, and the network is to see sharp pictures as well.
+    """
+    zero = torch.zeros(n, device=device)
+    mirrored = torch.randint_like(zero, 0, 2) if "flip" in allowed else zero
+    turn = 90.0 * torch.randint_like(zero, 0, 4) if "quarter" in allowed else zero
+    if "turn" in allowed:
+        small = (torch.rand_like(zero) * 2 - 1) * TURN
+        turn = turn + small * torch.randint_like(zero, 0, 2)
+    return mirrored, turn
+
+
+def warp(pictures: torch.Tensor, mirrored: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Mirror pictures [n, c, h, w] left to right, then turn them counterclockwise by `turn` degrees.
+
+    A flip or a quarter turn of a square picture moves whole pixels; other turns interpolate, and repeat the border.
+    """
+    height, width = pictures.shape[-2:]
+    quarter = torch.round(turn / 90)
+    theta = torch.deg2rad(turn - 90 * quarter)  # exact zeros for exact quarters
+    k = quarter.long() % 4
+    cos, sin = theta.cos(), theta.sin()
+    for_k = torch.stack([cos, -sin, -cos, sin]), torch.stack([sin, cos, -sin, -cos])
+    cos, sin = (values.gather(0, k[None])[0] for values in for_k)
+    # From a place in the new picture to its place in the old: turn back, then mirror. With y downwards, turning back
+    # counterclockwise is the matrix of a turn forwards. Coordinates go from -1 to 1 along sides of unlike length.
+    sign = 1 - 2 * mirrored
+    zero = torch.zeros_like(cos)
+    rows = [torch.stack([sign * cos, -sign * sin * (height / width), zero], dim=1),
+            torch.stack([sin * (width / height), cos, zero], dim=1)]
+    grid = torch.nn.functional.affine_grid(torch.stack(rows, dim=1), pictures.shape, align_corners=False)
+    plain = pictures.as_subclass(torch.Tensor)
+    moved = torch.nn.functional.grid_sample(plain, grid, padding_mode="border", align_corners=False)
+    return moved.as_subclass(type(pictures))
+
+
+def _move_label(target, labels: torch.Tensor, mirrored: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    shape = (-1,) + (1,) * (labels.ndim - 1)
+    return target.moved(labels, mirrored.reshape(shape), turn.reshape(shape))
+
+
+def transforms(task: Task) -> list:
+    """The batch transforms a task's augmentation stands for."""
+    moves = any(a != "colour" for a in task.augment)
+    colour = [Brightness(max_lighting=0.2, p=0.75), Contrast(max_lighting=0.2, p=0.75)]
+    return ([Moves(task)] if moves else []) + (colour if "colour" in task.augment else [])
+
+

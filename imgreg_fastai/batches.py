@@ -1,0 +1,183 @@
+"""Labels and a Task -> DataBlock -> fastai DataLoaders, with the decoded pictures kept in memory when they fit."""
+import os
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.data.block import DataBlock, RegressionBlock
+from fastai.data.core import DataLoaders, TfmdDL
+from fastai.data.transforms import ColReader, IndexSplitter, Normalize
+from fastai.torch_core import TensorImage
+from fastai.vision.core import PILImage
+from fastai.vision.data import ImageBlock
+from fastcore.basics import chunked
+from fasttransform import Transform
+
+from . import augment
+from .config import TrainConfig
+from .errors import ImgregError, some
+from .images import PictureError, fit, fitted, open_picture
+from .losses import plain
+from .messages import say, track, warn
+from .tasks import Task
+
+
+class Picture(PILImage):
+    """A picture opened by images.open_picture, so that training and predicting see the same pixels."""
+
+    @classmethod
+    def create(cls, source, **_):
+        """Open a path, bytes, an array or a Pillow picture."""
+        return cls(open_picture(source))
+
+
+class Fit(Transform):
+    """Bring a picture to the task's size by its policy."""
+
+    order = 1
+
+    def __init__(self, size: tuple[int, int], policy: str):
+        super().__init__()
+        self.size, self.policy = tuple(size), policy
+
+    def encodes(self, x: Picture):
+        return Picture(fit(x, self.size, self.policy))
+
+
+class PictureDL(TfmdDL):
+    """A DataLoader that leaves broken pictures out, and deals batches from memory once `keep` gave it the pictures.
+
+    fastai's own path costs about a millisecond a picture even for one that is decoded; from memory it is an index.
+    What is kept belongs to this object alone: `new` does not copy it, so that no exported learner carries a picture.
+    """
+
+    kept = None
+
+    def keep(self, pictures: torch.Tensor, labels: tuple[torch.Tensor, ...]):
+        """Hold uint8 pictures [n, 3, h, w] and, for each target, labels in units, [n] or [n, columns]."""
+        self.kept = (pictures, labels)
+        return self
+
+    def create_batches(self, samples):
+        """Batches of (TensorImage uint8, labels...) by index, as `after_batch` wants them."""
+        if self.kept is None:
+            return super().create_batches(samples)
+        return (self._deal(torch.tensor(chosen)) for chosen in chunked(samples, self.bs, self.drop_last))
+
+    def _deal(self, chosen: torch.Tensor):
+        pictures, labels = self.kept
+        return (TensorImage(pictures[chosen]), *(y[chosen] for y in labels))
+
+    def do_item(self, index):
+        """One item, or None for a picture that cannot be opened."""
+        try:
+            return super().do_item(index)
+        except PictureError as e:
+            warn(f"left out: {e}")
+            return None
+
+
+def block(task: Task, stats: tuple, held_out) -> DataBlock:
+    """The DataBlock of a task: a picture, and a RegressionBlock for each target.
+
+    `stats`: the backbone's mean and standard deviation; `held_out`: the row numbers of the validation part. fastai adds
+    no normalisation to a net without pretrained weights, so it is always added here.
+    """
+    readers = [ColReader(t.columns[0] if len(t.columns) == 1 else list(t.columns)) for t in task.targets]
+    return DataBlock(
+        blocks=(ImageBlock(cls=Picture), *(RegressionBlock(n_out=len(t.columns)) for t in task.targets)),
+        n_inp=1,
+        get_x=ColReader("path"),
+        get_y=readers,
+        splitter=IndexSplitter(held_out),
+        item_tfms=Fit(task.size, task.fit),
+        batch_tfms=[*augment.transforms(task), Normalize.from_stats(*stats, cuda=False)],
+    )
+
+
+def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, device=None) -> DataLoaders:
+    """DataLoaders over the train and valid rows of `frame` (labels.read, labels.divide).
+
+    A batch larger than the training part is made smaller, and said. Raises ImgregError if no picture can be opened.
+    """
+    frame = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True)
+    keep = _fits(len(frame), task) if cfg.cache == "auto" else cfg.cache == "on"
+    frame, pictures = _decode(frame, task) if keep else (_from_first_whole(frame), None)
+    held_out = np.flatnonzero(frame["split"] == "valid")
+    trained = np.flatnonzero(frame["split"] == "train")
+    if len(trained) < 2 or not len(held_out):
+        raise ImgregError("at least 2 whole pictures to train on and 1 to validate with",
+                          f"{len(trained)} and {len(held_out)}")
+    workers = 0 if keep else min(os.cpu_count() or 1, 8)
+    dls = block(task, stats, held_out).dataloaders(
+        frame, bs=batch_size(cfg.bs, len(trained)), dl_type=PictureDL, device=device,
+        num_workers=workers if cfg.workers is None else cfg.workers,
+    )
+    if keep:
+        labels = [torch.tensor(frame[list(t.columns)].to_numpy(np.float32)).squeeze(1) for t in task.targets]
+        for dl, rows in ((dls.train, trained), (dls.valid, held_out)):
+            dl.keep(pictures[rows], tuple(y[rows] for y in labels))
+            if cfg.workers is None:
+                dl.fake_l.num_workers = 0
+    return dls
+
+
+def shown(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict]:
+    """Augmented training pictures as a person sees them: uint8 [n, h, w, 3], and {target: labels [n, columns]}.
+
+    The random state is left as it was: looking changes nothing.
+    """
+    state = torch.random.get_rng_state()
+    pictures, *labels = dls.train.one_batch()
+    torch.random.set_rng_state(state)
+    normalise = next(t for t in dls.train.after_batch.fs if isinstance(t, Normalize))
+    pixels = (normalise.decode(pictures[:n]).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
+    truths = {t.name: plain(y[:n]).cpu().numpy() for t, y in zip(task.targets, labels, strict=True)}
+    return pixels.as_subclass(torch.Tensor).cpu().numpy().astype(np.uint8), truths
+
+
+def batch_size(asked: int | None, n: int) -> int:
+    """The batch size for n training pictures: at most n, so that an epoch has a batch; said if that is less than asked."""
+    asked = asked or 32
+    if asked > n:
+        say(f"batches of {n}, not {asked}: there are {n} pictures to train on")
+    return min(asked, n)
+
+
+def _fits(n: int, task: Task) -> bool:
+    """Whether n decoded pictures fit into a quarter of the machine's memory."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        memory = 4 << 30
+    return n * task.size[0] * task.size[1] * 3 <= memory / 4
+
+
+def _decode(frame: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, torch.Tensor]:
+    """The rows whose pictures can be opened, and those pictures as uint8 [n, 3, h, w]; the others are named."""
+    pictures = torch.empty((len(frame), 3, *task.size), dtype=torch.uint8)
+    opened = fitted(frame["path"], task.size, task.fit)
+    broken = {}
+    for i, picture in enumerate(track(opened, len(frame), f"reading {len(frame)} pictures")):
+        if isinstance(picture, PictureError):
+            broken[i] = picture
+        else:
+            pictures[i - len(broken)] = torch.from_numpy(picture.copy()).permute(2, 0, 1)
+    if len(broken) == len(frame):
+        raise next(iter(broken.values()))
+    if broken:
+        named = some(e.found for e in broken.values())
+        warn(f"left out {len(broken)} of {len(frame)} pictures that cannot be opened: {named}")
+    return frame.drop(index=list(broken)).reset_index(drop=True), pictures[: len(frame) - len(broken)]
+
+
+def _from_first_whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows from the first picture that can be opened on: fastai reads that one to learn what its data look like."""
+    for i, path in enumerate(frame["path"]):
+        try:
+            open_picture(path)
+        except PictureError as e:
+            warn(f"left out: {e}")
+            continue
+        return frame.iloc[i:].reset_index(drop=True)
+    raise ImgregError("pictures that can be opened", f"none among {len(frame)}")

@@ -1,0 +1,80 @@
+"""What leaves the house: the model file (bundle), and fastai's own exported learner."""
+import shutil
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from .errors import ImgregError
+from .messages import say
+from .predictor import MODEL, load
+from .runs import Run
+
+FORMATS = {"learner": "export.pkl", "bundle": "model.imgreg"}  # format -> the file's name in the run folder
+
+
+def export(run: Run, format: str = "learner", out: str | Path | None = None) -> Path:
+    """Write the run's best weights as a file that needs nothing else; returns its path.
+
+    `bundle`: safetensors and JSON, opened by imgreg_fastai.load; `learner`: for fastai's load_learner, a pickle. A file
+    named by `out` is never written over; raises ImgregError for that, an unknown format or a place not to be written.
+    """
+    if format not in FORMATS:
+        raise ImgregError(f"--format {' or '.join(FORMATS)}", f"'{format}'")
+    path = Path(out) if out else run.path / FORMATS[format]
+    if out and path.exists():
+        raise ImgregError("a new file to write", f"'{path}' in place", "another --out")
+    if not path.parent.is_dir():
+        raise ImgregError("a folder to write into", f"no '{path.parent}'", f"mkdir -p {path.parent}")
+    if path.exists():
+        say(f"replacing {path}")
+    with tempfile.TemporaryDirectory(prefix=".export-") as folder:
+        made = Path(folder) / "export"
+        _write(run, format, made)
+        _place(made, path)
+    return path
+
+
+def _write(run: Run, format: str, made: Path) -> None:
+    if format == "bundle":
+        load(run.path)  # what is handed on opens
+        shutil.copyfile(run.path / MODEL, made)
+    else:
+        learner(run).export(made.resolve())
+
+
+def _place(made: Path, path: Path) -> None:
+    """Copy beside the goal, then rename: the goal is the whole file or what it was before."""
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        shutil.copyfile(made, beside)
+        beside.replace(path)
+    except OSError as e:
+        beside.unlink(missing_ok=True)
+        raise ImgregError("a place that can be written", f"'{path}': {e.strerror or e}", "another --out") from e
+
+
+def learner(run: Run):
+    """A fastai Learner with the run's best weights and empty DataLoaders: its `predict(path)` gives units.
+
+    It is rebuilt over a table of one blank picture, because fastai's pipelines learn their types from an item.
+    """
+    import numpy as np
+    from PIL import Image
+
+    from . import batches, learners
+
+    predictor = load(run.path)
+    task, cfg = predictor.task, run.config
+    with tempfile.TemporaryDirectory() as folder:
+        blank = Path(folder) / "blank.png"
+        Image.fromarray(np.full((*task.size, 3), 255, np.uint8)).save(blank)
+        row = {"path": str(blank), **dict.fromkeys(task.columns, 0.0)}
+        stats = predictor.about["mean"], predictor.about["std"]
+        dls = batches.block(task, stats, []).dataloaders(
+            pd.DataFrame([row]), bs=1, dl_type=batches.PictureDL, num_workers=0, device="cpu")
+        learn = learners.build(dls, task, cfg, predictor.network[0])
+        learn.model.load_state_dict(predictor.network.state_dict())
+        learn.dls = dls.new_empty()
+    learn.path = Path()
+    return learn

@@ -1,0 +1,74 @@
+"""The one definition of the net: a timm body and a small head, in plain torch layers."""
+import torch
+from torch import nn
+
+Y_RANGE = (-1.1, 1.1)  # the targets lie in [-1, 1], and a sigmoid cannot reach its ends
+
+
+class Range(nn.Module):
+    """Squeeze any number into (low, high) by a sigmoid, in float32; the bounds are scalars, not part of the weights."""
+
+    def __init__(self, low: float, high: float):
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Any shape -> the same shape, in (low, high)."""
+        return self.low + (self.high - self.low) * torch.sigmoid(x.float())
+
+    def extra_repr(self) -> str:
+        """What print shows between the brackets."""
+        return f"{self.low}, {self.high}"
+
+
+class Head(nn.Sequential):
+    """Layers that compute in float32 even under autocast: bfloat16 here costs 0.07 degrees on average."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, F] of any float type -> [B, n_out] in float32."""
+        # Asked first, so that an exported graph has no trace of autocast.
+        if not torch.is_autocast_enabled(x.device.type):
+            return super().forward(x.float())
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
+def body(
+    arch: str, size: tuple[int, int], arch_args: dict | None = None, pretrained: bool = False, **kwargs
+) -> nn.Module:
+    """The timm model `arch` without its classifier: [B, 3, *size] -> pooled [B, F].
+
+    `size`: height and width; `arch_args`: the user's keywords for timm.create_model; `kwargs`: ours. The model's own
+    forward pools, so Swin and MambaOut (channels last) work too.
+    """
+    import timm
+
+    return timm.create_model(arch, pretrained=pretrained, num_classes=0, **create_args(arch, size, arch_args), **kwargs)
+
+
+def create_args(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> dict:
+    """The keywords for timm.create_model: the user's, and the picture's size for models of a fixed one (ViT, Swin)."""
+    from timm.models import get_pretrained_cfg
+
+    cfg = get_pretrained_cfg(arch)
+    fixed = {"img_size": tuple(size)} if cfg is not None and cfg.fixed_input_size else {}
+    return {**fixed, **(arch_args or {})}
+
+
+def features(body: nn.Module) -> int:
+    """How many numbers F the body gives for a picture; a few nets (MobileNetV3) widen `num_features` after pooling."""
+    return int(getattr(body, "head_hidden_size", None) or body.num_features)
+
+
+def head(features: int, n_out: int) -> nn.Sequential:
+    """[B, features] -> [B, n_out] in Y_RANGE; small weights and no bias, so that training starts at the middle."""
+    linear = nn.Linear(features, n_out)
+    nn.init.normal_(linear.weight, std=0.01)
+    nn.init.zeros_(linear.bias)
+    return Head(linear, Range(*Y_RANGE))
+
+
+def network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None = None) -> nn.Sequential:
+    """The whole net with random weights, [B, 3, *size] -> [B, n_out]; body and head are its items 0 and 1."""
+    trunk = body(arch, size, arch_args)
+    return nn.Sequential(trunk, head(features(trunk), n_out))

@@ -1,0 +1,165 @@
+"""A run or a model file -> numbers: the one inference path. No fastai, and nothing is unpickled.
+
+A model file is a safetensors file whose metadata holds, under "imgreg", the JSON of everything else: the completed
+Task, the backbone, the normalisation, where the weights came from. A run's model.safetensors is one too.
+"""
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from . import tasks
+from .errors import ImgregError, some
+from .images import PictureError, find, fitted
+from .messages import track, warn
+from .tasks import Task
+
+FORMAT = 1
+MODEL = "model.safetensors"
+
+
+@dataclass
+class Predictor:
+    """A trained network with all it takes to use it. `network`: pictures [n, 3, h, w] -> [n, task.n_out]."""
+
+    task: Task
+    network: object
+    about: dict  # the JSON of the model file
+    device: str = "cpu"
+
+    def predict(self, pictures, bs: int = 64, quiet: bool = False) -> pd.DataFrame:
+        """Predict for a picture or many: paths, folders, globs, bytes, arrays [h, w, 3] or Pillow pictures.
+
+        Returns `image` (as given; its number where it is no path) and a column for each value, in units. Pictures that
+        cannot be opened are named in a warning and left out; raises PictureError if none can.
+        """
+        sources = _listed(pictures)
+        outputs, broken = self.outputs(sources, bs, quiet)
+        if len(broken) == len(sources):
+            raise next(iter(broken.values())) if len(broken) == 1 else PictureError(
+                "pictures that can be opened", f"none among {len(broken)}: {some(e.found for e in broken.values())}")
+        if broken:
+            named = some(e.found for e in broken.values())
+            warn(f"left out {len(broken)} of {len(sources)} pictures that cannot be opened: {named}")
+        whole = [i for i in range(len(sources)) if i not in broken]
+        names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in whole]
+        return pd.DataFrame({"image": names, **self.columns(outputs)})
+
+    def columns(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
+        """The network's outputs [n, n_out] as {column of the labels table: values in units [n]}."""
+        decoded = self.task.decode(outputs)
+        return {c: decoded[t.name][:, i] for t in self.task.targets for i, c in enumerate(t.columns)}
+
+    def outputs(self, sources: list, bs: int = 64, quiet: bool = False) -> tuple[np.ndarray, dict[int, PictureError]]:
+        """The network's outputs for the pictures that open, [n, n_out], and the errors of the others by place."""
+        opened = fitted(sources, self.task.size, self.task.fit)
+        if not quiet:
+            opened = track(opened, len(sources), f"predicting {len(sources)} pictures")
+        broken, outputs = {}, [np.empty((0, self.task.n_out), np.float32)]
+        numbered = enumerate(opened)
+        while batch := list(islice(numbered, bs)):
+            broken.update((i, p) for i, p in batch if isinstance(p, PictureError))
+            whole = [p for _, p in batch if not isinstance(p, PictureError)]
+            if whole:
+                outputs.append(self.forward(np.stack(whole)))
+        return np.concatenate(outputs), broken
+
+    def forward(self, pictures: np.ndarray) -> np.ndarray:
+        """Fitted pictures, uint8 [n, h, w, 3] -> outputs [n, n_out] in float32."""
+        import torch
+
+        x = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        mean, std = (torch.tensor(self.about[k], device=x.device).view(1, 3, 1, 1) for k in ("mean", "std"))
+        with torch.inference_mode():
+            return self.network(((x - mean) / std).contiguous(memory_format=torch.channels_last)).cpu().numpy()
+
+
+def _listed(pictures) -> list:
+    """One picture or many, as a list in which every path is a file."""
+    single = isinstance(pictures, (str, bytes, os.PathLike, np.ndarray)) or not isinstance(pictures, Iterable)
+    listed: list = []
+    for p in [pictures] if single or hasattr(pictures, "getexif") else pictures:
+        listed += find([p]) if isinstance(p, (str, os.PathLike)) else [p]
+    if not listed:
+        raise ImgregError("pictures", "none")
+    return listed
+
+
+def describe(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict) -> dict:
+    """What a model file says of itself beside its weights; see Predictor.about."""
+    from . import __version__
+
+    return {"format": FORMAT, "imgreg": __version__, "task": task.to_dict(), "arch": arch, "arch_args": arch_args,
+            "mean": list(stats[0]), "std": list(stats[1]), "weights": weights}
+
+
+def save(path: str | Path, network, about: dict) -> Path:
+    """Write a model file, whole or not at all; raises ImgregError if the place cannot be written."""
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    try:
+        with tempfile.TemporaryDirectory(prefix=".saving-", dir=path.parent) as folder:
+            save_file(state, Path(folder) / path.name, metadata={"imgreg": json.dumps(about)})
+            os.replace(Path(folder) / path.name, path)
+    except Exception as e:
+        if isinstance(e, OSError) or type(e).__name__ == "SafetensorError":
+            raise ImgregError("a place that can be written", f"'{path}': {e}", "another --out") from e
+        raise
+    return path
+
+
+def load(path: str | Path, device: str = "cpu") -> Predictor:
+    """Open a run, or a model file of ours, for predicting.
+
+    Raises ImgregError if it is neither; a pickle is not opened, since opening one runs whatever it says.
+    """
+    path = Path(path)
+    file = path / MODEL if path.is_dir() else path
+    if not file.is_file():
+        if path.is_dir():
+            raise ImgregError("a run with a trained model", f"no {MODEL} in '{path}'", "imgreg train")
+        raise ImgregError("a run or a model file", f"no '{path}'")
+    about, state = _read(file)
+    return Predictor(*_rebuild(file, about, state, device), about, device)
+
+
+def _read(file: Path) -> tuple[dict, dict]:
+    from safetensors import SafetensorError, safe_open
+
+    with open(file, "rb") as f:
+        start = f.read(8)
+    if file.suffix == ".pkl" or start[:2] in (b"\x80\x02", b"\x80\x04", b"PK"):
+        raise ImgregError("a model file without pickle", f"the pickle '{file}'",
+                          "fastai's load_learner if you trust it, or imgreg export RUN --format bundle")
+    try:
+        with safe_open(file, framework="pt") as f:
+            about = json.loads((f.metadata() or {})["imgreg"])
+            if about["format"] > FORMAT:
+                raise ImgregError(f"a model file of format {FORMAT} or older", f"format {about['format']} in '{file}'",
+                                  "pip install -U imgreg-fastai")
+            return about, {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118  no mapping
+    except (SafetensorError, KeyError, TypeError, ValueError) as e:
+        raise ImgregError("a model file of imgreg", f"'{file}', which is none ({type(e).__name__})") from e
+
+
+def _rebuild(file: Path, about: dict, state: dict, device: str):
+    import torch
+
+    from .network import network
+
+    try:
+        task = tasks.from_dict(about["task"])
+        net = network(about["arch"], task.size, task.n_out, about["arch_args"])
+        net.load_state_dict(state)
+        np.array([about["mean"], about["std"]], float).reshape(2, 3)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
+        raise ImgregError("a model file of imgreg", f"'{file}', whose parts do not agree: {e}"[:300]) from e
+    return task, net.eval().to(device, memory_format=torch.channels_last)

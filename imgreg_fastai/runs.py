@@ -1,0 +1,142 @@
+"""The run folder: what a training leaves for a person to read, and for `predict`, `evaluate` and `export` to use."""
+import hashlib
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+
+from . import config, tasks
+from .config import TrainConfig
+from .errors import ImgregError
+from .tasks import Task
+
+PACKAGES = ("imgreg-fastai", "fastai", "torch", "torchvision", "timm", "numpy", "pandas", "pillow", "safetensors")
+
+
+@dataclass
+class Run:
+    """A run folder at `path`; `about` is its run.json."""
+
+    path: Path
+    about: dict
+
+    @property
+    def task(self) -> Task:
+        """The completed task."""
+        return tasks.from_dict(self.about["task"])
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings it was trained with."""
+        return config.from_dict(self.about["config"])
+
+    @property
+    def scores(self) -> dict:
+        """scores.json, {split: {target: {...}}}; empty before the end of training."""
+        file = self.path / "scores.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """The labels it was trained and validated on, as labels.read gives them, with their split."""
+        frame = pd.read_csv(self.path / "labels.csv", dtype={"image": str, "path": str})
+        root = Path(self.about["data"]["root"])
+        return frame.assign(path=[str(root / name) for name in frame["image"]])
+
+    def write(self, name: str, data) -> Path:
+        """Write a file of the run, whole or not at all: a DataFrame as CSV, text as it is, else JSON."""
+        if isinstance(data, pd.DataFrame):
+            data = data.to_csv(index=False)
+        elif not isinstance(data, str):
+            data = json.dumps(data, indent=2, ensure_ascii=False)
+        return write(self.path / name, data)
+
+    def note(self, **news) -> None:
+        """Add to run.json."""
+        self.about.update(news)
+        self.write("run.json", self.about)
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a text file atomically; raises ImgregError if the disk is full or the place cannot be written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as e:
+        raise ImgregError("a place that can be written", f"'{path}': {e.strerror or e}", "another --out") from e
+    return path
+
+
+def new(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, **more) -> Run:
+    """Make the folder OUT/<task>-NNN and put run.json and labels.csv into it, before anything can go wrong."""
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path = _next(out, task.name)
+    except OSError as e:
+        raise ImgregError("a folder for runs that can be written", f"'{out}': {e.strerror or e}", "--out DIR") from e
+    root = table if table.is_dir() else table.parent
+    run = Run(path, {})
+    labels = frame.drop(columns="path")
+    run.write("labels.csv", labels)
+    data = {"table": str(table), "root": str(root), "rows": len(frame), "sha256": fingerprint(labels),
+            "split": frame["split"].value_counts().to_dict()}
+    run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **more)
+    return run
+
+
+def _next(out: Path, name: str) -> Path:
+    while True:
+        path = out / fresh(out, name, always=True)
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:  # another run began at the same time
+            continue
+
+
+def fresh(folder: Path, name: str, suffix: str = "", always: bool = False) -> str:
+    """A name under `folder` that nothing has yet: NAME, else NAME-002 and on; `always` numbers from NAME-001."""
+    taken = [p.name[len(name) + 1 : len(p.name) - len(suffix)] for p in folder.glob(f"{name}-*{suffix}")]
+    highest = max((int(n) for n in taken if n.isdigit()), default=0)
+    if not always and not highest and not (folder / f"{name}{suffix}").exists():
+        return f"{name}{suffix}"
+    return f"{name}-{highest + 1 if always else max(highest + 1, 2):03}{suffix}"
+
+
+def load(path: str | Path) -> Run:
+    """Open a run folder; raises ImgregError if it is none."""
+    path = Path(path)
+    try:
+        about = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        run = Run(path, about)
+        _ = run.task, run.config, about["data"]["root"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        known = ", ".join(f"'{p.parent}'" for p in sorted(Path("runs").glob("*/run.json"))[-3:])
+        raise ImgregError("a run folder", f"'{path}' ({type(e).__name__})", known or "imgreg train angle") from e
+    return run
+
+
+def fingerprint(frame: pd.DataFrame) -> str:
+    """The SHA-256 of a labels frame's text, to tell whether two runs saw the same labels."""
+    return hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """What a result depends on: our version, the packages', Python's and the machine's kind."""
+    found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

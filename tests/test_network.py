@@ -1,0 +1,74 @@
+"""The net: shapes for every family of backbone, the head's range and its float32."""
+import pytest
+import torch
+
+from imgreg_fastai import network
+
+TINY_SWIN = {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4)}
+FAMILIES = [
+    ("test_resnet", (64, 48), {}),
+    ("test_vit", (96, 128), {}),  # made for 160x160
+    ("test_mambaout", (64, 64), {}),  # channels last inside
+    ("swin_tiny_patch4_window7_224", (112, 96), TINY_SWIN),  # channels last inside, made for 224x224
+    ("mobilenetv3_small_050", (64, 64), {}),  # wider after pooling than num_features
+]
+
+
+@pytest.mark.parametrize(("arch", "size", "args"), FAMILIES, ids=[f[0] for f in FAMILIES])
+def test_every_family_gives_one_row_a_picture(arch, size, args):
+    net = network.network(arch, size, 3, args).eval()
+    x = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        pooled, y = net[0](x), net(x)
+    assert pooled.shape == (2, network.features(net[0]))
+    assert y.shape == (2, 3)
+    assert network.Y_RANGE[0] < y.min() <= y.max() < network.Y_RANGE[1]
+
+
+def test_features_where_pooling_widens_and_where_timm_says_little():
+    body = network.body("mobilenetv3_small_050", (64, 64))
+    assert network.features(body) == 1024 != body.num_features
+
+    class Bare:
+        num_features = 7
+
+    assert network.features(Bare()) == 7
+
+
+def test_a_fixed_size_can_still_be_given_by_hand():
+    body = network.body("test_vit", (64, 64), {"img_size": (96, 96)})
+    assert body.patch_embed.img_size == (96, 96)
+    assert network.body("test_vit", (64, 64)).patch_embed.img_size == (64, 64)
+
+
+def test_training_starts_near_the_middle_and_the_head_reaches_both_ends():
+    head = network.head(512, 2)
+    assert head(torch.zeros(1, 512)).abs().max() == 0
+    assert head(torch.randn(64, 512)).abs().max() < 0.6
+    with torch.no_grad():
+        head[0].weight.fill_(1.0)
+    ends = head(torch.tensor([[-1.0], [1.0]]).expand(2, 512))
+    assert torch.allclose(ends[:, 0], torch.tensor(network.Y_RANGE))
+
+
+def test_the_head_computes_in_float32_under_autocast():
+    head, x = network.head(64, 2), torch.randn(8, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.nn.functional.linear(x, head[0].weight).dtype == torch.bfloat16  # autocast is really on
+        y = head(x)
+    assert y.dtype == torch.float32
+    assert torch.equal(y, head(x))
+    assert head(x.bfloat16()).dtype == torch.float32
+
+
+def test_state_dict_keys_are_the_body_as_0_and_the_head_as_1():
+    keys = network.network("test_resnet", (64, 64), 2).state_dict()
+    heads = [k for k in keys if not k.startswith("0.")]
+    assert heads == ["1.0.weight", "1.0.bias"]
+
+
+def test_gradients_reach_the_first_layer():
+    net = network.network("test_resnet", (64, 64), 1)
+    net(torch.randn(2, 3, 64, 64)).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+    assert next(net.parameters()).grad.abs().sum() > 0

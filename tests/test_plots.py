@@ -1,0 +1,316 @@
+"""The plots: labels are drawn where they belong, titles tell the right number, small or broken data stops nothing."""
+import io
+import math
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from imgreg_fastai import plots
+from imgreg_fastai.datasets import angle as bars
+from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.targets import Angle, Number
+from imgreg_fastai.tasks import ANGLE, Task
+
+BAR = ANGLE.targets[0]
+AGE = Task("faces", (Number("age", ("age",), "years", low=0, high=100),))
+
+
+def axes():
+    return plots.Sheet(3, 3, "test").charts()[0]
+
+
+def lines(ax):
+    return [line for line in ax.lines if line.get_gid() != "arrowhead"]
+
+
+def table(true, predicted, column="angle"):
+    names = [f"picture{i}.png" for i in range(len(true))]
+    return pd.DataFrame({"image": names, "path": names, column: true, f"{column}_predicted": predicted})
+
+
+def some_rows(n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    true = rng.uniform(0, 180, n)
+    return table(true, (true + rng.normal(0, 2, n)) % 180)
+
+
+def history(n=4, **errors):
+    fall = 0.5 ** np.arange(n)
+    return pd.DataFrame({"epoch": range(n), "train_loss": fall, "valid_loss": fall + 0.1, "angle_error": 20 * fall,
+                         **errors})
+
+
+def open_picture(path):
+    return Image.new("RGB", (60, 40), "white")
+
+
+def said(fig):
+    return fig.get_suptitle() + " " + " ".join(t.get_text() for t in fig.texts)
+
+
+def darkest_near(picture, x, y, reach=3):
+    x, y = round(x), round(y)
+    return picture[y - reach:y + reach + 1, x - reach:x + reach + 1].min()
+
+
+@pytest.mark.parametrize("angle", [0, 12, 30, 45, 75, 90, 120, 150, 170])
+def test_a_bar_is_marked_along_itself(angle):
+    picture = bars.canvas(100).draw([angle], np.zeros((1, 0, 2)), [False])[0]
+    ax = axes()
+    plots._picture(ax, np.repeat(picture[..., None], 3, -1), picture.shape)
+    plots.mark(ax, BAR, [angle], plots.BLUE, "true", picture.shape)
+    (x, y), = [line.get_data() for line in lines(ax)]
+    along = [(x[0] + t * (x[1] - x[0]), y[0] + t * (y[1] - y[0])) for t in np.linspace(0.05, 0.95, 19)]
+    assert math.hypot(x[1] - x[0], y[1] - y[0]) > 60
+    assert max(darkest_near(picture, *at) for at in along) < 60
+    if angle % 90:  # a line the wrong way round must not pass
+        assert max(darkest_near(picture, px, 99 - py) for px, py in along) > 200
+
+
+@pytest.mark.parametrize(("zero", "clockwise", "value", "step"), [
+    (0, False, 0, (1, 0)), (0, False, 90, (0, -1)), (90, True, 0, (0, -1)), (90, True, 90, (1, 0)),
+    (90, True, 180, (0, 1)), (0, True, 90, (0, 1)),
+])
+def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
+    target = Angle("hand", ("hand",), period=360.0, in_plane=True, zero=zero, clockwise=clockwise)
+    ax = axes()
+    plots.mark(ax, target, [value], plots.BLUE, "", (80, 120))
+    (line,), head = lines(ax), next(li for li in ax.lines if li.get_gid() == "arrowhead")
+    start, tip = line.get_xydata()
+    assert start == pytest.approx([59.5, 39.5])
+    assert (tip - start) / np.linalg.norm(tip - start) == pytest.approx(step, abs=1e-9)
+    assert head.get_xydata()[0] == pytest.approx(tip)
+    point = head.get_marker()[2]  # matplotlib's triangle points up, and is turned counterclockwise
+    assert (-math.sin(math.radians(point)), -math.cos(math.radians(point))) == pytest.approx(step, abs=1e-9)
+
+
+@pytest.mark.parametrize(("target", "text"), [
+    (AGE.targets[0], "true 43.2 years"), (Angle("yaw", ("yaw",)), "true 43.2°"), (Number("p", ("p",)), "true 43.21"),
+])
+def test_what_is_not_in_the_plane_is_told_in_words(target, text):
+    ax = axes()
+    plots.mark(ax, target, [43.21], plots.BLUE, "true", (100, 100))
+    assert not ax.lines and [t.get_text() for t in ax.texts] == [text]
+
+
+def test_marks_take_different_corners_and_an_unknown_label_is_not_drawn():
+    ax = axes()
+    for value in (10, 20, math.nan, 30, 40, 50):
+        plots.mark(ax, BAR, [value], plots.BLUE, "", (100, 100))
+    assert len({(t.xy, t.get_position()) for t in ax.texts}) == len(ax.texts) == 5
+
+
+@pytest.mark.parametrize(("value", "unit", "text"), [
+    (0.314, "°", "0.31°"), (45.2, "°", "45°"), (3.21, "years", "3.2 years"), (1234.5, "", "1234"), (0, "%", "0%"),
+    (-0.0123, "px", "−0.012 px"), (10, "", "10"), (0.001, "", "0.0010"),
+])
+def test_amount(value, unit, text):
+    assert plots.amount(value, unit) == text
+
+
+def test_predictions_across_the_seam_stand_beside_their_truth():
+    true = np.array([1.0, 179.0, 60.0, 90.0, 120.0])
+    fig = plots.predicted_against_true(ANGLE, BAR, table(true, [179.0, 2.0, 61.0, 90.0, 119.0]))
+    dots = np.asarray(fig.axes[0].collections[0].get_offsets())
+    assert dots[:, 1] - dots[:, 0] == pytest.approx([-2, 3, 1, 0, -1])
+    assert "2 beyond the seam 0° = 180°" in said(fig)
+    ticks = fig.axes[0].yaxis.get_major_formatter()
+    assert (ticks(-30, 0), ticks(30, 0), ticks(210, 0), ticks(180, 0)) == ("150", "30", "30", "180")
+
+
+def test_labels_from_minus_180_have_no_false_seam():
+    target = Angle("yaw", ("yaw",))
+    true = np.linspace(-60, 60, 50)
+    fig = plots.predicted_against_true(Task("head", (target,)), target, table(true, (true + 1) % 360, "yaw"))
+    assert "seam" not in said(fig) and "short way round" in said(fig)
+    assert fig.axes[0].get_xlim()[0] > -90
+
+
+def test_titles_tell_the_error_and_that_of_guessing():
+    frame = table([10.0, 20.0, 60.0, np.nan], [13.0, 21.0, 58.0, 5.0], "age")
+    title = plots.predicted_against_true(AGE, AGE.targets[0], frame).get_suptitle()
+    assert title == "age: mean error 2.0 years, guessing 20 years"  # |3|, |1|, |-2|; the mean of 10, 20, 60 is 30
+    rest = plots.residuals(AGE, AGE.targets[0], frame).get_suptitle()
+    assert rest == "age: all residuals from −2.0 to +3.0 years, median +1.0"
+    assert plots.worst(AGE, frame, open_picture, n=2).get_suptitle() == "The 2 worst of 3: age off by 2.0 to 3.0 years"
+    assert plots.grid(AGE, frame, open_picture, 2).get_suptitle() == "66.6 % of 3 predictions of age within 2 years"
+    circle = table([1.0, 179.0], [179.0, 1.0])
+    assert plots.predicted_against_true(ANGLE, BAR, circle).get_suptitle() == "angle: mean error 2.0°, guessing 1.0°"
+
+
+def test_the_running_median_goes_round_the_circle():
+    rng = np.random.default_rng(3)
+    true = rng.uniform(0, 180, 3000)
+    bias = 4 * np.cos(np.deg2rad(2 * true))  # largest at the seam, where a median that stops there would miss it
+    x, low, median, high = plots._running(true, bias + rng.normal(0, 0.5, 3000), 180.0)
+    assert x.min() < 2 and x.max() > 178
+    assert median[[0, -1]] == pytest.approx([4, 4], abs=0.35)
+    assert median[np.abs(x - 90).argmin()] == pytest.approx(-4, abs=0.35)
+    assert ((low < median) & (median < high)).all()
+
+
+def test_residuals_far_out_are_counted_on_the_edge():
+    frame = some_rows()
+    frame.loc[[3, 9], "angle_predicted"] = (frame["angle"][[3, 9]] + [70, -80]) % 180
+    fig = plots.residuals(ANGLE, BAR, frame)
+    assert fig.axes[0].get_ylim()[1] < 20
+    assert "▲▼ 2 beyond this chart, up to ±80°" in [t.get_text() for t in fig.axes[0].texts]
+
+
+def test_worst_shows_the_largest_errors_first_with_truth_and_prediction():
+    frame = table([10.0, 20.0, 30.0, 175.0], [11.0, 60.0, 33.0, 5.0])
+    fig = plots.worst(ANGLE, frame, open_picture, n=3)
+    texts = [[t.get_text() for t in ax.texts] for ax in fig.axes]
+    assert texts[0] == ["true 20.0°", "predicted 60.0°", "off by 40.0°", "picture1.png"]
+    assert [t[-1] for t in texts] == ["picture1.png", "picture3.png", "picture2.png"]
+    blue, dashed = lines(fig.axes[0])
+    assert blue.get_color() == plots.BLUE and dashed.get_color() == plots.VERMILION
+    slope = [math.degrees(math.atan2(-np.diff(li.get_ydata())[0], np.diff(li.get_xdata())[0])) for li in (blue, dashed)]
+    assert slope == pytest.approx([20, 60])
+
+
+def test_a_picture_that_cannot_be_opened_is_a_grey_tile_with_its_name():
+    def gone(path):
+        raise FileNotFoundError(path)
+
+    fig = plots.worst(ANGLE, some_rows(5), gone)
+    assert [ax.texts[0].get_text() for ax in fig.axes] == ["cannot be opened"] * 5
+    assert all(ax.texts[-1].get_text().startswith("picture") and not ax.lines for ax in fig.axes)
+
+
+def test_worst_leaves_the_callers_picture_alone_and_marks_in_its_own_pixels():
+    picture = Image.new("RGB", (1200, 900))
+    fig = plots.worst(ANGLE, table([90.0], [0.0]), lambda path: picture)
+    assert picture.size == (1200, 900)
+    assert fig.axes[0].lines[0].get_xdata() == pytest.approx([599.5, 599.5])
+    assert fig.axes[0].get_xlim() == (-0.5, 1199.5)
+
+
+def test_the_target_that_is_asked_for_orders_the_worst():
+    task = Task("two", (*AGE.targets, Number("size", ("size",), "px", 0, 10)))
+    frame = table([1.0, 2.0], [1.0, 9.0], "age").assign(size=[1.0, 2.0], size_predicted=[8.0, 2.0])
+    assert plots.worst(task, frame, open_picture).axes[0].texts[-1].get_text() == "picture1.png"
+    assert plots.worst(task, frame, open_picture, target="size").axes[0].texts[-1].get_text() == "picture0.png"
+
+
+def test_grid_frames_tell_within_from_beyond_and_are_the_same_each_time():
+    frame = table(np.full(50, 90.0), 90.0 + np.arange(50) / 10)
+    within = [ax.spines["left"].get_edgecolor() for ax in plots.grid(ANGLE, frame, open_picture, 2.45).axes]
+    again = plots.grid(ANGLE, frame, open_picture, 2.45)
+    assert len(within) == 36 and within == [ax.spines["left"].get_edgecolor() for ax in again.axes]
+    off = [float(ax.texts[-1].get_text()[len("off by "):-1]) for ax in again.axes]
+    thick = [ax.spines["left"].get_linewidth() > 3 for ax in again.axes]
+    assert thick == [o > 2.45 for o in off] and 0 < sum(thick) < 36
+    assert again.get_suptitle().startswith("50 %")
+
+
+def test_100_per_cent_means_all():
+    frame = table(np.zeros(3000), np.r_[90.0, np.zeros(2999)])
+    assert plots.grid(ANGLE, frame, open_picture, 1, n=4).get_suptitle().startswith("99.9 %")
+
+
+@pytest.mark.parametrize(("most", "round_"), [(0.7, 0.8), (0.05, 0.05), (10.2, 15.0), (97, 100.0), (0, 1.0)])
+def test_tolerance_is_round_and_holds_nine_in_ten(most, round_):
+    frame = table(np.zeros(101), most * np.arange(101) / 90, "age")
+    assert plots.tolerance(AGE.targets[0], frame) == round_
+
+
+def test_curves_mark_the_kept_epoch_and_use_a_log_scale_only_for_a_wide_range():
+    run = history(8)
+    run.loc[5, "valid_loss"] = 0.01
+    fig = plots.curves(run, "°")
+    assert fig.get_suptitle() == "Best at epoch 5: angle error 0.62°"
+    assert [ax.get_yscale() for ax in fig.axes] == ["log", "log"]
+    assert plots.curves(history(3), "°").axes[0].get_yscale() == "linear"
+    assert fig.axes[1].get_ylabel() == "mean validation error (°)"
+
+
+def test_errors_in_different_units_have_different_axes():
+    fig = plots.curves(history(4, age_error=[9, 8, 7, 6.0]), {"angle": "°", "age": "years"})
+    assert [ax.get_ylabel() for ax in fig.axes[1:]] == ["mean validation error (°)", "mean validation error (years)"]
+    assert fig.get_suptitle() == "Best at epoch 3: angle error 2.5°, age error 6.0 years"
+
+
+def test_lr_find_marks_a_suggestion_only_if_it_is_trusted():
+    lrs, losses = np.logspace(-6, 0, 50), np.linspace(1, 0.2, 50)
+    losses[[7, 49]] = np.nan, np.inf
+    good, bad = (plots.lr_find(lrs, losses, 2.1e-3, trusted) for trusted in (True, False))
+    assert good.get_suptitle() == "Suggested learning rate: 0.0021" and "2.1" not in said(bad)
+    marked = [[li for li in fig.axes[0].lines if list(li.get_xdata()) == [2.1e-3, 2.1e-3]] for fig in (good, bad)]
+    assert [len(m) for m in marked] == [1, 0]
+    assert "means nothing" in said(bad) and good.axes[0].get_xscale() == "log"
+
+
+def test_the_smoothed_curve_keeps_its_ends():
+    assert plots._smooth(np.full(30, 2.0)) == pytest.approx(np.full(30, 2.0))
+    assert plots._smooth(np.array([1.0, 3.0])).mean() == pytest.approx(2)
+    assert plots._smooth(np.arange(30.0))[10:20] == pytest.approx(np.arange(10.0, 20.0))
+
+
+def test_batch_is_a_grid_of_16_with_their_labels():
+    pictures, hundredths = bars.sample(20, 50, np.random.default_rng(0))
+    fig = plots.batch(ANGLE, np.repeat(pictures[..., None], 3, -1), {"angle": hundredths[:, None] / 100})
+    assert len(fig.axes) == 16
+    assert [ax.texts[0].get_text() for ax in fig.axes] == [f"{a / 100:.1f}°" for a in hundredths[:16]]
+    assert len({round(ax.get_position().x0, 3) for ax in fig.axes}) == 4
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 40])
+def test_write_all_survives_little_and_broken_data(tmp_path, rows):
+    frame = some_rows(rows + 2)
+    frame.loc[0, "angle"], frame.loc[1, "angle_predicted"] = np.nan, np.nan
+    frame["path"] = frame["path"].where(frame.index != 2, np.nan)
+    run = history(1 if rows else 0)
+    paths = plots.write_all(tmp_path / "plots", ANGLE, run, frame, lambda path: open_picture(path + ""))
+    assert [p.name for p in paths] == ["curves.png", "predicted.png", "residuals.png", "worst.png", "grid.png"]
+    assert sorted(paths) == sorted((tmp_path / "plots").iterdir())
+    for path in paths:
+        with Image.open(path) as image:
+            image.load()
+            assert image.format == "PNG" and image.width > 300
+
+
+def test_write_all_names_the_targets_where_there_are_several(tmp_path):
+    task = Task("two", (BAR, *AGE.targets))
+    frame = some_rows(40).assign(age=50.0, age_predicted=51.0)
+    names = [p.name for p in plots.write_all(tmp_path, task, history(2, age_error=[2, 1.0]), frame, open_picture)]
+    assert names == ["curves.png", "predicted_angle.png", "residuals_angle.png", "predicted_age.png",
+                     "residuals_age.png", "worst.png", "grid.png"]
+
+
+def test_a_dollar_is_a_dollar():
+    target = Number("price", ("price",), "$", 0, 10)
+    fig = plots.predicted_against_true(Task("$\\frac$", (target,)), target, table([1.0, 5.0], [2.0, 6.0], "price"))
+    assert fig._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_save_replaces_the_file_or_leaves_it_alone(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+
+    class Broken(plots.Sheet):
+        def savefig(self, *args, **kwargs):
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError):
+        plots.save(Broken(3, 2, "test"), path)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+    plots.save(plots.Sheet(3, 2, "test"), path)
+    assert Image.open(io.BytesIO(path.read_bytes())).size[0] == 3 * plots.DPI
+    assert path.stat().st_mode & 0o044 == 0o044
+
+
+def test_save_tells_where_it_cannot_write(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ImgregError, match="folder that can be written"):
+        plots.save(plots.Sheet(3, 2, "test"), tmp_path / "file" / "a.png")
+
+
+def test_pyplot_is_not_needed():
+    import subprocess
+
+    code = "import sys, imgreg_fastai.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
