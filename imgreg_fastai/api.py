@@ -86,7 +86,9 @@ def train(task="angle", *, out="runs", dry_run=False, **options):
     if dry_run:
         say(f"one batch went through everything, loss {training.dry(learn):.3g}; nothing was written")
         return None
-    run = runs.new(out, task, cfg, frame, table, weights=weights.to_dict(), state="training")
+    used = training.precision(learn, cfg.precision)
+    run = runs.new(out, task, cfg, frame, table, weights=weights.to_dict(), state="training", precision=used,
+                   device=str(dls.device))
     say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}: {run.path}")
     _picture_of_batch(dls, task, run)
     stopped = _fit(learn, task, cfg, run, weights)
@@ -125,8 +127,8 @@ def _fit(learn, task: Task, cfg: TrainConfig, run, weights) -> str:
 
     watch = training.Watch(batch=after_batch, epoch=after_epoch)
     with Bar("training") as bar:
-        used = training.fit(learn, cfg, watch, weights.pretrained)
-    run.note(precision=used, device=str(learn.dls.device), epochs_done=len(watch.history))
+        training.fit(learn, cfg, watch, weights.pretrained, run.about["precision"])
+    run.note(epochs_done=len(watch.history))
     if not best.exists():  # stopped within the first epoch
         predictor.save(best, learn.model, about)
     return watch.stopped
@@ -152,7 +154,8 @@ def _finish(run, frame) -> None:
     run.write("scores.json", scores)
     run.write("predictions.csv", result.drop(columns="path"))
     history = pd.read_csv(run.path / "history.csv")
-    plots.write_all(run.path / "plots", model.task, history, result[result["split"] == "valid"], open_picture)
+    baseline = {name: s["baseline"] for name, s in scores.get("valid", {}).items()}
+    plots.write_all(run.path / "plots", model.task, history, result[result["split"] == "valid"], open_picture, baseline)
 
 
 def evaluate(run, table=None) -> dict:
@@ -181,8 +184,9 @@ def evaluate(run, table=None) -> dict:
     run.write(folder / "scores.json", scores)
     run.write(folder / "predictions.csv", result.drop(columns="path"))
     history = run.path / "history.csv"
+    baseline = {name: s["baseline"] for name, s in scores.items()}
     plots.write_all(run.path / folder / "plots", model.task, None if table or not history.is_file()
-                    else pd.read_csv(history), result, open_picture)
+                    else pd.read_csv(history), result, open_picture, baseline)
     return {"folder": str(run.path / folder), **scores}
 
 

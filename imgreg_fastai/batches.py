@@ -25,10 +25,10 @@ from .tasks import Task
 class Picture(PILImage):
     """A picture opened by images.open_picture, so that training and predicting see the same pixels."""
 
-    @classmethod
-    def create(cls, source, **_):
+    @staticmethod  # a bound class method would be pickled by value, with the path of this file
+    def create(source):
         """Open a path, bytes, an array or a Pillow picture."""
-        return cls(open_picture(source))
+        return Picture(open_picture(source))
 
 
 class Fit(Transform):

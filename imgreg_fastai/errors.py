@@ -14,9 +14,12 @@ class ImgregError(Exception):
         parts = [f"expected {expected}", found and f"found {found}", then and f"try {then}"]
         super().__init__("; ".join(" ".join(part.split()) for part in parts if part))
 
+    def __reduce__(self):  # worker processes send their errors home; Exception's own would wrap the message twice
+        return type(self), (self.expected, self.found, self.then)
+
 
 def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
-    """The names most like `name`, ready to be read: "'resnet18', 'resnet10t'"; all of a short list if none is like it."""
+    """The names most like `name`, ready to be read: "'resnet18', 'resnet10t'"; all of a short list if none is."""
     names = list(names)
     close = get_close_matches(name, names, n=most, cutoff=0.5) or (names if len(names) <= 6 else names[:most])
     return ", ".join(f"'{n}'" for n in close)

@@ -60,6 +60,7 @@ def learner(run: Run):
     It is rebuilt over a table of one blank picture, because fastai's pipelines learn their types from an item.
     """
     import numpy as np
+    import torch
     from PIL import Image
 
     from . import batches, learners
@@ -72,7 +73,7 @@ def learner(run: Run):
         row = {"path": str(blank), **dict.fromkeys(task.columns, 0.0)}
         stats = predictor.about["mean"], predictor.about["std"]
         dls = batches.block(task, stats, []).dataloaders(
-            pd.DataFrame([row]), bs=1, dl_type=batches.PictureDL, num_workers=0, device="cpu")
+            pd.DataFrame([row]), bs=1, dl_type=batches.PictureDL, num_workers=0, device=torch.device("cpu"))
         learn = learners.build(dls, task, cfg, predictor.network[0])
         learn.model.load_state_dict(predictor.network.state_dict())
         learn.dls = dls.new_empty()

@@ -1,7 +1,7 @@
 """The one way to open a picture and to bring it to the network's size, for training and predicting alike."""
 import io
 import os
-import warnings
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from PIL import Image, ImageOps
 
 from .errors import ImgregError
 
-SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .webp .bmp .gif .tif .tiff .ppm .pgm .pbm .avif .jp2".split())
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff",
+                      ".ppm", ".pgm", ".pbm", ".avif", ".jp2"))
 # The number that is white, by Pillow's mode. Fixed by type and never by content, so that brightness keeps its meaning.
 WHITE = {"I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535, "I": 65535, "F": 1.0}
 GREY = (124, 116, 104)  # ImageNet's mean, which normalisation turns into 0: padding that tells the network nothing
@@ -28,16 +29,18 @@ def open_picture(source) -> Image.Image:
     """
     name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _upright_rgb(_read(source))
+        return _upright_rgb(_read(source))
     except FileNotFoundError:
         raise PictureError("a picture", f"no file '{name}'") from None
     except PictureError:
         raise
-    except Exception as e:  # noqa: BLE001  Pillow's plugins raise almost anything on a broken file
-        reason = "not a picture Pillow can read" if isinstance(e, Image.UnidentifiedImageError) else str(e) or repr(e)
+    except Exception as e:  # Pillow's plugins raise almost anything on a broken file
+        reason = "not a picture Pillow can read" if isinstance(e, Image.UnidentifiedImageError) else _reason(e)
         raise PictureError("a picture", f"'{name}': {reason}") from e
+
+
+def _reason(e: Exception) -> str:
+    return getattr(e, "strerror", None) or str(e) or repr(e)
 
 
 def _read(source) -> Image.Image:
@@ -47,7 +50,11 @@ def _read(source) -> Image.Image:
         return _from_array(source)
     if isinstance(source, (bytes, bytearray)):
         source = io.BytesIO(source)
-    return Image.open(source)
+    picture = Image.open(source)
+    # Pillow only warns of what may be a decompression bomb, and warnings cannot be made errors within one thread.
+    if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
+        raise ValueError(f"{picture.width} x {picture.height} pixels, more than {Image.MAX_IMAGE_PIXELS}")
+    return picture
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -70,7 +77,7 @@ def _upright_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode in WHITE:
         scaled = np.asarray(picture, np.float32) * (255 / WHITE[picture.mode])
         picture = Image.fromarray((np.clip(np.nan_to_num(scaled), 0, 255) + 0.5).astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return picture if picture.mode == "RGB" else picture.convert("RGB")
@@ -89,7 +96,10 @@ def fit(picture: Image.Image, size: tuple[int, int], policy: str = "pad") -> Ima
 
 
 def fitted(sources, size: tuple[int, int], policy: str, jobs: int | None = None):
-    """Open and fit many pictures on threads, in order: yields uint8 [h, w, 3], or the PictureError of a broken one."""
+    """Open and fit many pictures on threads, in order: yields uint8 [h, w, 3], or the PictureError of a broken one.
+
+    Only a few pictures are opened ahead of those taken, so that any number of them fits into memory.
+    """
 
     def one(source):
         try:
@@ -97,22 +107,28 @@ def fitted(sources, size: tuple[int, int], policy: str, jobs: int | None = None)
         except PictureError as e:
             return e
 
-    with ThreadPoolExecutor(jobs or min(os.cpu_count() or 1, 8)) as pool:
-        yield from pool.map(one, sources)
+    jobs, ahead = jobs or min(os.cpu_count() or 1, 8), deque()
+    with ThreadPoolExecutor(jobs) as pool:
+        for source in sources:
+            ahead.append(pool.submit(one, source))
+            if len(ahead) >= 8 * jobs:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def find(places) -> list[str]:
     """The paths of pictures named by files, folders (searched below, sorted) and globs, in the order given.
 
-    A file is taken whatever its name. Raises ImgregError for a place that does not exist or holds no picture.
+    A file is taken whatever its name, and even if it is missing: opening it will tell, at no cost to the others.
+    Raises ImgregError for a folder or a glob that holds no picture.
     """
     found: list[str] = []
     for place in map(str, places):
-        path = Path(place)
-        if path.is_dir():
-            more = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        elif path.exists() or not any(c in place for c in "*?["):
-            more = [place]  # a missing file is reported with the broken ones, so that it does not cost the others
+        if os.path.isdir(place):  # unlike Path's, these never raise, whatever the name
+            more = sorted(str(p) for p in Path(place).rglob("*") if _is_picture(p))
+        elif os.path.exists(place) or not any(c in place for c in "*?["):
+            more = [place]
         else:
             more = _glob(place)
         if not more:
@@ -124,4 +140,8 @@ def find(places) -> list[str]:
 def _glob(pattern: str) -> list[str]:
     from glob import glob
 
-    return sorted(p for p in glob(pattern, recursive=True) if Path(p).suffix.lower() in SUFFIXES)
+    return sorted(p for p in glob(pattern, recursive=True) if _is_picture(Path(p)))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()

@@ -26,15 +26,15 @@ def read(table: str | Path, task: Task, needed: bool = True) -> pd.DataFrame:
     frame = _from_names(table, task) if table.is_dir() else _from_table(table, task)
     frame = _with_numbers(frame, task, table)
     missing = ~frame["path"].map(lambda p: Path(p).is_file())
-    return _leave_out(frame, missing, table, "no such picture", [str(i) for i in frame.loc[missing, "image"]])
+    whole = _leave_out(frame, missing, table, "no such picture", list(frame.loc[missing, "image"]))
+    return whole.reset_index(drop=True)
 
 
 def _from_table(table: Path, task: Task) -> pd.DataFrame:
     if not table.is_file():
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
-    readers = {".tsv": lambda p: pd.read_csv(p, sep="\t"), ".parquet": pd.read_parquet}
     try:
-        frame = readers.get(table.suffix.lower(), pd.read_csv)(table)
+        frame = _parse(table).reset_index(drop=True)
     except (ValueError, OSError, ImportError) as e:  # pandas' parse and decode errors are ValueErrors
         raise ImgregError("a labels table (CSV, TSV or Parquet)", f"'{table}': {e}") from e
     for column in ("image", *task.columns):
@@ -42,9 +42,16 @@ def _from_table(table: Path, task: Task) -> pd.DataFrame:
             close = nearest(column, map(str, frame.columns))
             raise ImgregError(f"a column '{column}' in {table}", f"{some(frame.columns, 8)}", f"one of {close}")
     kept = ["image", *task.columns, *(c for c in ("split", "group") if c in frame)]
-    frame = frame[kept].copy()
-    frame["image"] = frame["image"].astype(str)
-    return frame.assign(path=[str(table.parent / name) for name in frame["image"]])
+    nameless = frame["image"].isna()
+    frame = _leave_out(frame[kept], nameless, table, "no picture named", _rows(nameless))
+    names = [str(name) for name in frame["image"]]
+    return frame.assign(image=names, path=[str(table.parent / name) for name in names])
+
+
+def _parse(table: Path) -> pd.DataFrame:
+    if table.suffix.lower() == ".parquet":
+        return pd.read_parquet(table)
+    return pd.read_csv(table, sep="\t" if table.suffix.lower() == ".tsv" else ",", dtype={"image": str})
 
 
 def _from_names(folder: Path, task: Task) -> pd.DataFrame:
@@ -71,33 +78,38 @@ def _example(task: Task) -> str:
 
 
 def _with_numbers(frame: pd.DataFrame, task: Task, table: Path) -> pd.DataFrame:
-    if frame.empty:
-        raise ImgregError("a labels table with rows", f"none in '{table}'")
     values = frame[task.columns].apply(pd.to_numeric, errors="coerce").astype(float)
     bad = ~np.isfinite(values).all(axis=1)
-    shown = [f"row {i + 2}" for i in np.flatnonzero(bad)]  # as an editor counts: the header is line 1
-    return _leave_out(frame.assign(**{c: values[c] for c in task.columns}), bad, table, "no finite number", shown)
+    return _leave_out(frame.assign(**{c: values[c] for c in task.columns}), bad, table, "no finite number", _rows(bad))
+
+
+def _rows(bad: pd.Series) -> list[str]:
+    """Row numbers as an editor counts them, the header being line 1; `bad` still has the table's own index."""
+    return [f"row {i + 2}" for i in bad.index[bad]]
 
 
 def _leave_out(frame, bad, table, why: str, shown: list[str]) -> pd.DataFrame:
+    if frame.empty:
+        raise ImgregError("a labels table with rows", f"none in '{table}'")
     if bad.all():
         raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {len(frame)}: {some(shown, 3)}")
     if bad.any():
         warn(f"left out {int(bad.sum())} of {len(frame)} rows of {table}, {why}: {some(shown)}")
-    return frame[~bad].reset_index(drop=True)
+    return frame[~bad]
 
 
 def divide(frame: pd.DataFrame, seed: int, valid: float) -> pd.DataFrame:
     """The frame with a `split` column: its own where it has one, else drawn, with no group on both sides.
 
-    Raises ImgregError for unknown parts, or when nothing is left to train on or to validate with.
+    A row without a group is one of its own. Raises ImgregError for unknown parts, or when nothing is left to train on
+    or to validate with.
     """
     if "split" in frame:
-        unknown = sorted(set(frame["split"].astype(str)) - set(SPLITS))
+        unknown = sorted({str(part) for part in frame["split"]} - set(SPLITS))
         if unknown:
             raise ImgregError(f"a split column with {', '.join(SPLITS)}", some(unknown))
     else:
-        units = frame["group"].astype(str) if "group" in frame else frame.index.to_series()
+        units = _groups(frame["group"]) if "group" in frame else frame.index.to_series()
         names = np.random.default_rng(seed).permutation(np.sort(units.unique()))
         held = set(names[: max(1, round(len(names) * valid))])
         frame = frame.assign(split=np.where(units.isin(held), "valid", "train"))
@@ -106,3 +118,8 @@ def divide(frame: pd.DataFrame, seed: int, valid: float) -> pd.DataFrame:
         found = f"{counts.get('train', 0)} and {counts.get('valid', 0)}"
         raise ImgregError("at least 2 pictures to train on and 1 to validate with", found, "more labelled pictures")
     return frame
+
+
+def _groups(column: pd.Series) -> pd.Series:
+    names = [f"row {i}" if pd.isna(name) else f"group {name}" for i, name in column.items()]
+    return pd.Series(names, column.index)

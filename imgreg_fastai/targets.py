@@ -25,6 +25,12 @@ class Target:
     kind: ClassVar[str]
     n_out: ClassVar[int]  # how many of the network's outputs belong to it
 
+    def __post_init__(self):
+        words = (self.name, *self.columns)
+        if len(self.columns) != 1 or not all(isinstance(word, str) and word.strip() for word in words):
+            found = f"'{self.name}' with {', '.join(map(repr, self.columns)) or 'none'}"
+            raise ImgregError(f"a {self.kind} with a name and one column", found)
+
     @property
     def moves(self) -> tuple[str, ...]:
         """The moves of the picture under which the label's law is known; none unless the Task declares it."""
@@ -57,11 +63,18 @@ class Number(Target):
     kind: ClassVar[str] = "number"
     n_out: ClassVar[int] = 1
 
+    def __post_init__(self):
+        super().__post_init__()
+        ends = [end for end in (self.low, self.high) if end is not None]
+        if not all(map(_is_finite, ends)) or (len(ends) == 2 and not ends[0] < ends[1]):
+            raise ImgregError(f"low and high of '{self.name}': numbers, low below high", f"{self.low!r}, {self.high!r}")
+
     def complete(self, values: Array) -> "Number":
         """Fill in `low` and `high` where they were not given; raises ImgregError if all values are one."""
         if self.low is not None and self.high is not None:
             return self
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        low = float(np.nanmin(values)) if self.low is None else self.low
+        high = float(np.nanmax(values)) if self.high is None else self.high
         if low == high:
             raise ImgregError(f"a column '{self.columns[0]}' whose values differ", f"{low:g} in every row")
         return replace(self, low=low, high=high)
@@ -96,6 +109,11 @@ class Angle(Target):
 
     kind: ClassVar[str] = "angle"
     n_out: ClassVar[int] = 2
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not (_is_finite(self.period) and self.period > 0 and _is_finite(self.zero)):
+            raise ImgregError(f"period and zero of '{self.name}' in degrees", f"{self.period!r}, {self.zero!r}")
 
     @property
     def moves(self) -> tuple[str, ...]:
@@ -132,6 +150,10 @@ class Angle(Target):
         return (sense * (phi - self.zero)) % self.period
 
 
+def _is_finite(value) -> bool:
+    return isinstance(value, (int, float)) and abs(value) < float("inf")
+
+
 KINDS = {
     "number": lambda **of: Number(**of),
     "angle180": lambda **of: Angle(**of, period=180.0),
@@ -142,12 +164,12 @@ CLASSES = {cls.kind: cls for cls in (Number, Angle)}
 
 def from_dict(fields: dict) -> Target:
     """The target that `to_dict` wrote; raises ImgregError for a kind this version does not know."""
-    fields = dict(fields)
-    kind = fields.pop("kind", None)
-    if kind not in CLASSES:
+    kind = fields.get("kind") if isinstance(fields, dict) else fields
+    if not isinstance(kind, str) or kind not in CLASSES:
         raise ImgregError(f"a target kind of {', '.join(CLASSES)}", repr(kind), "a newer imgreg")
     try:
-        return CLASSES[kind](**{**fields, "columns": tuple(fields["columns"])})
+        of = {name: value for name, value in fields.items() if name != "kind"}
+        return CLASSES[kind](**{**of, "columns": tuple(of["columns"])})
     except (TypeError, KeyError) as e:
         raise ImgregError(f"the fields of a target of kind {kind}", str(e)) from e
 
@@ -155,8 +177,8 @@ def from_dict(fields: dict) -> Target:
 def parse(text: str, known: tuple[Target, ...] = ()) -> Target:
     """Read `NAME[=COL,COL...][:KIND]`; `known` are the Task's own targets.
 
-    A known name without a KIND is the Task's target itself; with `:number` it is the same column as a plain number,
-    from 0 to the period where it was an angle.
+    A known name without a KIND is the Task's target itself, read from another column if one is given; with `:number`
+    it is a plain number, from 0 to the period where it was an angle.
     """
     head, _, kind = text.partition(":")
     name, _, columns = head.partition("=")
@@ -165,8 +187,8 @@ def parse(text: str, known: tuple[Target, ...] = ()) -> Target:
     own = {t.name: t for t in known}
     if known and name not in own:
         raise ImgregError(f"one of the task's targets: {', '.join(own)}", f"'{name}'", nearest(name, own))
-    if name in own and not kind and not columns:
-        return own[name]
+    if name in own and not kind:
+        return replace(own[name], columns=tuple(columns.split(","))) if columns else own[name]
     of: dict = {"name": name, "columns": tuple(columns.split(",")) if columns else (name,)}
     if name in own:
         of.update(unit=own[name].unit, columns=of["columns"] if columns else own[name].columns)

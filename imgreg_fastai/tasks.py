@@ -7,6 +7,7 @@ from .targets import MOVES, Angle, Target
 
 FITS = ("pad", "squish", "crop")
 AUGMENTATIONS = (*MOVES, "colour")
+TAKEN = ("image", "path", "split", "group")  # columns of a labels table that are no labels
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Task:
     name_scale: float = 1.0
 
     def __post_init__(self):
+        self._check_targets()
+        sides = self.size if isinstance(self.size, (tuple, list)) else ()
+        if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
+            raise ImgregError("a size (height, width) in pixels", repr(self.size))
         if self.fit not in FITS:
             raise ImgregError(f"--fit {', '.join(FITS)}", f"'{self.fit}'")
         unknown = [a for a in self.augment if a not in AUGMENTATIONS]
@@ -38,6 +43,14 @@ class Task:
         if barred:
             guilty = some(t.name for t in self.targets if any(a not in t.moves for a in barred))
             raise ImgregError(f"augmentation whose effect on '{guilty}' is declared", some(barred), "--augment colour")
+
+    def _check_targets(self) -> None:
+        names, columns = [t.name for t in self.targets], [*TAKEN, *self.columns]
+        twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
+        twice += [c for c in dict.fromkeys(columns) if columns.count(c) > 1 and c not in twice]
+        if twice or not names:
+            expected = f"targets, each with a name and a column of its own (not {', '.join(TAKEN)})"
+            raise ImgregError(expected, some(twice) or "none")
 
     @property
     def columns(self) -> list[str]:
@@ -81,7 +94,7 @@ def from_dict(fields: dict) -> Task:
         of["size"], of["augment"] = tuple(int(n) for n in of["size"]), tuple(of["augment"])
         of["recipe"] = tuple(of["recipe"].items())
         return Task(**of)
-    except (TypeError, KeyError, ValueError, AttributeError) as e:
+    except (TypeError, KeyError, ValueError, OverflowError, AttributeError) as e:
         raise ImgregError("the description of a task", f"{type(e).__name__}: {e}") from e
 
 

@@ -148,8 +148,8 @@ class Keeper(Callback):
             raise CancelFitException
 
 
-def fit(learn: Learner, cfg: TrainConfig, watch: Watch, pretrained: bool) -> str:
-    """Train by one cycle, after frozen epochs where asked; returns the precision used.
+def fit(learn: Learner, cfg: TrainConfig, watch: Watch, pretrained: bool, chosen: str) -> None:
+    """Train by one cycle, after frozen epochs where asked, in the precision `chosen`.
 
     A pretrained body learns at `body_lr` times the head's rate from the start. KeyboardInterrupt ends the fit quietly,
     with `watch.stopped` saying so. Raises ImgregError when the loss stops being a number.
@@ -159,7 +159,6 @@ def fit(learn: Learner, cfg: TrainConfig, watch: Watch, pretrained: bool) -> str
         warn("no frozen epochs: the backbone starts from random weights, which must learn")
     _quiet(learn)
     lr = cfg.lr or _found_lr(learn, cfg)
-    chosen = precision(learn, cfg.precision)
     keeper = Keeper(cfg, watch, (frozen + cfg.epochs) * len(learn.dls.train))
     cbs = [*_speed(learn, chosen), keeper]
     rates = slice(lr * cfg.body_lr, lr) if pretrained else lr
@@ -172,7 +171,6 @@ def fit(learn: Learner, cfg: TrainConfig, watch: Watch, pretrained: bool) -> str
             learn.fit_one_cycle(cfg.epochs, rates, pct_start=WARMUP, cbs=cbs)
     except KeyboardInterrupt:
         watch.stopped = "interrupted"
-    return chosen
 
 
 def dry(learn: Learner) -> float:

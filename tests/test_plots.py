@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imgreg_fastai import plots
+from imgreg_fastai import charts, plots, sheets
 from imgreg_fastai.datasets import angle as bars
 from imgreg_fastai.errors import ImgregError
 from imgreg_fastai.targets import Angle, Number
@@ -19,7 +19,7 @@ AGE = Task("faces", (Number("age", ("age",), "years", low=0, high=100),))
 
 
 def axes():
-    return plots.Sheet(3, 3, "test").charts()[0]
+    return sheets.Sheet(3, 3, "test").charts()[0]
 
 
 def lines(ax):
@@ -61,7 +61,7 @@ def test_a_bar_is_marked_along_itself(angle):
     picture = bars.canvas(100).draw([angle], np.zeros((1, 0, 2)), [False])[0]
     ax = axes()
     plots._picture(ax, np.repeat(picture[..., None], 3, -1), picture.shape)
-    plots.mark(ax, BAR, [angle], plots.BLUE, "true", picture.shape)
+    sheets.mark(ax, BAR, [angle], sheets.BLUE, "true", picture.shape)
     (x, y), = [line.get_data() for line in lines(ax)]
     along = [(x[0] + t * (x[1] - x[0]), y[0] + t * (y[1] - y[0])) for t in np.linspace(0.05, 0.95, 19)]
     assert math.hypot(x[1] - x[0], y[1] - y[0]) > 60
@@ -77,7 +77,7 @@ def test_a_bar_is_marked_along_itself(angle):
 def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
     target = Angle("hand", ("hand",), period=360.0, in_plane=True, zero=zero, clockwise=clockwise)
     ax = axes()
-    plots.mark(ax, target, [value], plots.BLUE, "", (80, 120))
+    sheets.mark(ax, target, [value], sheets.BLUE, "", (80, 120))
     (line,), head = lines(ax), next(li for li in ax.lines if li.get_gid() == "arrowhead")
     start, tip = line.get_xydata()
     assert start == pytest.approx([59.5, 39.5])
@@ -92,14 +92,14 @@ def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
 ])
 def test_what_is_not_in_the_plane_is_told_in_words(target, text):
     ax = axes()
-    plots.mark(ax, target, [43.21], plots.BLUE, "true", (100, 100))
+    sheets.mark(ax, target, [43.21], sheets.BLUE, "true", (100, 100))
     assert not ax.lines and [t.get_text() for t in ax.texts] == [text]
 
 
 def test_marks_take_different_corners_and_an_unknown_label_is_not_drawn():
     ax = axes()
     for value in (10, 20, math.nan, 30, 40, 50):
-        plots.mark(ax, BAR, [value], plots.BLUE, "", (100, 100))
+        sheets.mark(ax, BAR, [value], sheets.BLUE, "", (100, 100))
     assert len({(t.xy, t.get_position()) for t in ax.texts}) == len(ax.texts) == 5
 
 
@@ -108,7 +108,7 @@ def test_marks_take_different_corners_and_an_unknown_label_is_not_drawn():
     (-0.0123, "px", "−0.012 px"), (10, "", "10"), (0.001, "", "0.0010"),
 ])
 def test_amount(value, unit, text):
-    assert plots.amount(value, unit) == text
+    assert sheets.amount(value, unit) == text
 
 
 def test_predictions_across_the_seam_stand_beside_their_truth():
@@ -130,9 +130,9 @@ def test_labels_from_minus_180_have_no_false_seam():
 
 
 def test_titles_tell_the_error_and_that_of_guessing():
-    frame = table([10.0, 20.0, 60.0, np.nan], [13.0, 21.0, 58.0, 5.0], "age")
+    frame = table([10.0, 20.0, 90.0, np.nan], [13.0, 21.0, 88.0, 5.0], "age")
     title = plots.predicted_against_true(AGE, AGE.targets[0], frame).get_suptitle()
-    assert title == "age: mean error 2.0 years, guessing 20 years"  # |3|, |1|, |-2|; the mean of 10, 20, 60 is 30
+    assert title == "age: mean error 2.0 years, guessing 33 years"  # 3, 1 and -2; 30, 20 and 50 from 40
     rest = plots.residuals(AGE, AGE.targets[0], frame).get_suptitle()
     assert rest == "age: all residuals from −2.0 to +3.0 years, median +1.0"
     assert plots.worst(AGE, frame, open_picture, n=2).get_suptitle() == "The 2 worst of 3: age off by 2.0 to 3.0 years"
@@ -141,14 +141,27 @@ def test_titles_tell_the_error_and_that_of_guessing():
     assert plots.predicted_against_true(ANGLE, BAR, circle).get_suptitle() == "angle: mean error 2.0°, guessing 1.0°"
 
 
+def test_the_baseline_that_is_given_is_the_one_that_is_told(tmp_path, monkeypatch):
+    two = Task("two", (BAR, *AGE.targets))
+    frame = table([1.0, 179.0], [179.0, 1.0]).assign(age=50.0, age_predicted=51.0)
+    title = plots.predicted_against_true(two, BAR, frame, {"angle": 45.0, "age": 20.0}).get_suptitle()
+    assert title == "angle: mean error 2.0°, guessing 45°"
+    assert plots.predicted_against_true(two, BAR, frame, {"age": 20.0}).get_suptitle().endswith("guessing 1.0°")
+    titles = []
+    monkeypatch.setattr(plots, "save", lambda fig, path: titles.append(fig.get_suptitle()) or path)
+    plots.write_all(tmp_path, two, None, frame, open_picture, {"angle": 45.0, "age": 20.0})
+    assert [t for t in titles if "guessing" in t] == ["angle: mean error 2.0°, guessing 45°",
+                                                      "age: mean error 1.0 years, guessing 20 years"]
+
+
 def test_the_running_median_goes_round_the_circle():
     rng = np.random.default_rng(3)
     true = rng.uniform(0, 180, 3000)
-    bias = 4 * np.cos(np.deg2rad(2 * true))  # largest at the seam, where a median that stops there would miss it
-    x, low, median, high = plots._running(true, bias + rng.normal(0, 0.5, 3000), 180.0)
+    bias = 4 * np.cos(np.deg2rad(2 * true - 40))  # steep at the seam, where a median that ends there would be off
+    x, low, median, high = charts._running(true, bias + rng.normal(0, 0.5, 3000), 180.0)
     assert x.min() < 2 and x.max() > 178
-    assert median[[0, -1]] == pytest.approx([4, 4], abs=0.35)
-    assert median[np.abs(x - 90).argmin()] == pytest.approx(-4, abs=0.35)
+    assert median[[0, -1]] == pytest.approx(4 * np.cos(np.deg2rad([40, 40])), abs=0.35)
+    assert median[np.abs(x - 110).argmin()] == pytest.approx(-4, abs=0.35)
     assert ((low < median) & (median < high)).all()
 
 
@@ -167,7 +180,7 @@ def test_worst_shows_the_largest_errors_first_with_truth_and_prediction():
     assert texts[0] == ["true 20.0°", "predicted 60.0°", "off by 40.0°", "picture1.png"]
     assert [t[-1] for t in texts] == ["picture1.png", "picture3.png", "picture2.png"]
     blue, dashed = lines(fig.axes[0])
-    assert blue.get_color() == plots.BLUE and dashed.get_color() == plots.VERMILION
+    assert blue.get_color() == sheets.BLUE and dashed.get_color() == sheets.VERMILION
     slope = [math.degrees(math.atan2(-np.diff(li.get_ydata())[0], np.diff(li.get_xdata())[0])) for li in (blue, dashed)]
     assert slope == pytest.approx([20, 60])
 
@@ -245,9 +258,9 @@ def test_lr_find_marks_a_suggestion_only_if_it_is_trusted():
 
 
 def test_the_smoothed_curve_keeps_its_ends():
-    assert plots._smooth(np.full(30, 2.0)) == pytest.approx(np.full(30, 2.0))
-    assert plots._smooth(np.array([1.0, 3.0])).mean() == pytest.approx(2)
-    assert plots._smooth(np.arange(30.0))[10:20] == pytest.approx(np.arange(10.0, 20.0))
+    assert charts._smooth(np.full(30, 2.0)) == pytest.approx(np.full(30, 2.0))
+    assert charts._smooth(np.array([1.0, 3.0])).mean() == pytest.approx(2)
+    assert charts._smooth(np.arange(30.0))[10:20] == pytest.approx(np.arange(10.0, 20.0))
 
 
 def test_batch_is_a_grid_of_16_with_their_labels():
@@ -281,6 +294,11 @@ def test_write_all_names_the_targets_where_there_are_several(tmp_path):
                      "residuals_age.png", "worst.png", "grid.png"]
 
 
+def test_without_a_history_there_are_no_curves(tmp_path):
+    paths = plots.write_all(tmp_path, ANGLE, None, some_rows(3), open_picture)
+    assert [p.name for p in paths] == ["predicted.png", "residuals.png", "worst.png", "grid.png"]
+
+
 def test_a_dollar_is_a_dollar():
     target = Number("price", ("price",), "$", 0, 10)
     fig = plots.predicted_against_true(Task("$\\frac$", (target,)), target, table([1.0, 5.0], [2.0, 6.0], "price"))
@@ -291,22 +309,22 @@ def test_save_replaces_the_file_or_leaves_it_alone(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
 
-    class Broken(plots.Sheet):
+    class Broken(sheets.Sheet):
         def savefig(self, *args, **kwargs):
             raise RuntimeError("half way")
 
     with pytest.raises(RuntimeError):
         plots.save(Broken(3, 2, "test"), path)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
-    plots.save(plots.Sheet(3, 2, "test"), path)
-    assert Image.open(io.BytesIO(path.read_bytes())).size[0] == 3 * plots.DPI
+    plots.save(sheets.Sheet(3, 2, "test"), path)
+    assert Image.open(io.BytesIO(path.read_bytes())).size[0] == 3 * sheets.DPI
     assert path.stat().st_mode & 0o044 == 0o044
 
 
 def test_save_tells_where_it_cannot_write(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ImgregError, match="folder that can be written"):
-        plots.save(plots.Sheet(3, 2, "test"), tmp_path / "file" / "a.png")
+        plots.save(sheets.Sheet(3, 2, "test"), tmp_path / "file" / "a.png")
 
 
 def test_pyplot_is_not_needed():

@@ -9,14 +9,16 @@ HOMES = {"angle": angle}  # a module has draw(out, ...) -> path of the labels ta
 
 
 def locate(name: str, data: str | Path | None = None) -> tuple[Task, Path]:
-    """The Task called `name` and the path of its labels table; makes the pictures if they are not there yet.
+    """The Task called `name` and its labels table, or the folder whose file names hold the labels.
 
-    `data`: the folder that holds, or will hold, the pictures. Raises ImgregError for an unknown name, or for a folder
-    without a labels table in which something else lies.
+    `data`: a folder with such pictures, or a new one, in which they are made. Raises ImgregError for an unknown name.
     """
     _known(name)
-    table = Path(data or HOMES[name].HOME) / "labels.csv"
-    return BUILT_IN[name], table if table.is_file() else make(name, data)
+    home = Path(data or HOMES[name].HOME)
+    table = home / "labels.csv"
+    if not table.is_file():
+        return BUILT_IN[name], home if home.is_dir() and any(home.iterdir()) else make(name, home)
+    return BUILT_IN[name], table
 
 
 def make(name: str, out: str | Path | None = None, **how) -> Path:

@@ -1,0 +1,321 @@
+"""Targets and tasks: what is encoded comes back, the laws hold against first principles, rubbish is refused in a line."""
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgreg_fastai import targets, tasks
+from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.targets import MOVES, Angle, Number, parse
+from imgreg_fastai.tasks import ANGLE, Task, complete
+
+BAR = ANGLE.targets[0]
+AGE = Number("age", ("age",), "years")
+PERIODS = st.sampled_from([180.0, 360.0])
+DEGREES = st.floats(-1000, 1000)
+few = settings(max_examples=100, deadline=None)
+
+
+def angle(period=360.0, **of):
+    return Angle("a", ("a",), period=period, **of)
+
+
+def on_circle(degrees, period):
+    theta = 2 * np.pi * np.asarray(degrees, float) / period
+    return np.stack([np.cos(theta), np.sin(theta)], axis=1)
+
+
+def apart(a, b, period):
+    """The distance of two angles, by the chord between their points on the circle."""
+    chord = np.linalg.norm(on_circle(np.atleast_1d(a), period) - on_circle(np.atleast_1d(b), period), axis=1)
+    return 2 * np.arcsin(np.clip(chord / 2, 0, 1)) * period / (2 * np.pi)
+
+
+# parse: NAME[=COL,COL...][:KIND]
+
+@pytest.mark.parametrize(("text", "target"), [
+    ("age", Number("age", ("age",))),
+    ("age:number", Number("age", ("age",))),
+    ("age=years_old", Number("age", ("years_old",))),
+    ("age=years old:number", Number("age", ("years old",))),
+    ("roll:angle360", Angle("roll", ("roll",), period=360.0)),
+    ("bar=tilt:angle180", Angle("bar", ("tilt",), period=180.0)),
+])
+def test_parse(text, target):
+    assert parse(text) == target
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("age:numbr", "number, angle180, angle360.*'age:numbr'"), ("age:number:x", "KIND"), ("age:Number", "KIND"),
+    ("", "a name and one column"), ("=age", "a name"), (":number", "a name"), (" ", "a name"),
+    ("age=a,b", "one column.*'a', 'b'"), ("age=,", "one column"), ("age= ", "one column"),
+])
+def test_parse_refuses(text, told):
+    with pytest.raises(ImgregError, match=told):
+        parse(text)
+
+
+def test_a_known_name_is_the_tasks_own_target_unless_a_kind_is_given():
+    assert parse("angle", ANGLE.targets) is BAR
+    assert parse("angle=tilt", ANGLE.targets) == replace(BAR, columns=("tilt",))
+    assert parse("angle:number", ANGLE.targets) == Number("angle", ("angle",), "°", low=0.0, high=180.0)
+    assert parse("angle:angle360", ANGLE.targets) == Angle("angle", ("angle",), period=360.0)
+    known = (Number("weight", ("mass",), "kg", 0, 9),)
+    assert parse("weight:number", known) == Number("weight", ("mass",), "kg")
+    with pytest.raises(ImgregError, match=r"targets: angle; found 'angel'; try 'angle'"):
+        parse("angel", ANGLE.targets)
+
+
+# Number
+
+@few
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.lists(st.floats(-2, 2), min_size=1, max_size=5))
+def test_a_number_comes_back(low, span, encoded):
+    number = Number("n", ("n",), low=low, high=low + span)
+    encoded = np.array(encoded)[:, None]
+    units = number.decode(encoded)
+    assert units.shape == encoded.shape
+    assert number.encode(units) == pytest.approx(encoded, abs=1e-9 * (1 + abs(low) / span))
+
+
+def test_a_numbers_ends_are_minus_1_and_1():
+    number = Number("n", ("n",), low=10, high=30)
+    assert number.encode(np.array([[10.0], [20], [30], [40]])).ravel().tolist() == [-1, 0, 1, 2]
+    assert number.decode(np.float32([[-1], [1]])).ravel().tolist() == [10, 30]
+
+
+def test_a_number_takes_from_the_data_what_was_not_given():
+    values = np.array([[5.0], [7.0], [np.nan], [6.0]])
+    assert AGE.complete(values) == replace(AGE, low=5.0, high=7.0)
+    assert replace(AGE, low=0.0).complete(values) == replace(AGE, low=0.0, high=7.0)
+    assert replace(AGE, high=100.0).complete(values) == replace(AGE, low=5.0, high=100.0)
+    given_both = replace(AGE, low=0.0, high=1.0)
+    assert given_both.complete(values) is given_both
+    with pytest.raises(ImgregError, match="'age' whose values differ; found 3 in every row"):
+        AGE.complete(np.full((4, 1), 3.0))
+    with pytest.raises(ImgregError, match="low below high"):
+        replace(AGE, low=10.0).complete(values)
+
+
+def test_a_numbers_errors():
+    predicted, true = np.array([[3.0], [1.0]]), np.array([[1.0], [4.0]])
+    assert AGE.residual(predicted, true).ravel().tolist() == [2, -3]
+    assert AGE.error(predicted, true).tolist() == [2, 3]
+    assert AGE.centre(np.array([[1.0], [np.nan], [4.0]])).tolist() == [2.5]
+    assert AGE.moves == ()
+
+
+# Angle
+
+@few
+@given(st.lists(DEGREES, min_size=1, max_size=5), PERIODS, st.floats(0.05, 3))
+def test_an_angle_comes_back_within_its_period_whatever_the_outputs_length(values, period, length):
+    decoded = angle(period).decode(length * on_circle(values, period))
+    assert decoded.shape == (len(values), 1)
+    assert ((decoded >= 0) & (decoded < period)).all()
+    assert apart(decoded.ravel(), values, period).max() < 1e-5
+
+
+@few
+@given(st.floats(-1.2, 1.2), st.floats(-1.2, 1.2), PERIODS)
+def test_decode_never_returns_the_period(cos, sin, period):
+    assert 0 <= angle(period).decode([[cos, sin]])[0, 0] < period
+
+
+@pytest.mark.parametrize("sin", [-1e-18, -5e-324, -0.0, -1e-300])
+def test_just_below_0_is_0_and_not_the_period(sin):
+    assert angle(180.0).decode([[1, sin]])[0, 0] == 0
+
+
+def test_decode_of_the_quarters():
+    quarters = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
+    assert angle(360.0).decode(quarters).ravel() == pytest.approx([0, 90, 180, 270])
+    assert angle(180.0).decode(quarters).ravel() == pytest.approx([0, 45, 90, 135])
+
+
+@pytest.mark.parametrize(("period", "predicted", "true", "residual"), [
+    (180.0, 179, 1, -2), (180.0, 1, 179, 2), (180.0, 45, 0, 45), (180.0, 90, 0, -90), (360.0, 350, 10, -20),
+    (360.0, 10, 350, 20), (360.0, 180, 0, -180), (360.0, 90, 0, 90), (360.0, 721, 0, 1),
+])
+def test_a_residual_goes_the_short_way_round(period, predicted, true, residual):
+    predicted, true = np.array([[float(predicted)]]), np.array([[float(true)]])
+    assert angle(period).residual(predicted, true)[0, 0] == pytest.approx(residual)
+    assert angle(period).error(predicted, true) == pytest.approx([abs(residual)])
+
+
+@few
+@given(DEGREES, DEGREES, PERIODS)
+def test_residuals_lead_from_truth_to_prediction_by_at_most_half_a_period(predicted, true, period):
+    rest = angle(period).residual(predicted, true)
+    assert abs(rest) <= period / 2
+    assert apart(true + rest, predicted, period)[0] < 1e-5
+    assert abs(rest) == pytest.approx(apart(predicted, true, period)[0], abs=1e-5)
+
+
+@few
+@given(st.floats(0, 360), PERIODS, st.floats(0, 40), st.integers(1, 6))
+def test_the_circular_mean_lies_in_the_middle_wherever_the_seam_is(middle, period, spread, n):
+    around = spread * np.linspace(-1, 1, 2 * n + 1)
+    centre = angle(period).centre((middle + around)[:, None] % period)
+    assert centre.shape == (1,) and apart(centre, middle, period)[0] < 1e-5
+
+
+def test_the_circular_mean_skips_what_is_unknown():
+    assert apart(angle(180.0).centre([[170.0], [np.nan], [20.0]]), 5, 180.0)[0] < 1e-6
+
+
+def seen(target, value):
+    """The direction in which a label points on the upright picture, x to the right and y upwards, by the definition."""
+    phi = math.radians(target.zero + (-value if target.clockwise else value))
+    return np.array([math.cos(phi), math.sin(phi)])
+
+
+@few
+@given(PERIODS, st.booleans(), st.floats(-360, 360), st.floats(0, 360), st.booleans(), st.floats(-360, 360))
+def test_a_label_moves_as_a_unit_vector_does(period, clockwise, zero, value, mirrored, turn):
+    target = angle(period, in_plane=True, zero=zero, clockwise=clockwise)
+    vector = seen(target, value) * ([-1, 1] if mirrored else [1, 1])
+    c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+    expected = np.array([[c, -s], [s, c]]) @ vector  # counterclockwise as seen
+    moved = target.moved(value, float(mirrored), turn)
+    assert 0 <= moved <= period
+    got = seen(target, moved)
+    if period == 180:  # an orientation has no head: both ends are as good
+        got = got * (np.sign(got @ expected) or 1)
+    assert got == pytest.approx(expected, abs=1e-7)
+
+
+def test_moved_works_on_arrays_and_tensors_alike():
+    import torch
+
+    values, mirrored, turn = np.array([[10.0], [100.0]]), np.array([[0.0], [1.0]]), np.array([[90.0], [0.0]])
+    assert BAR.moved(values, mirrored, turn).ravel().tolist() == [100, 80]
+    got = BAR.moved(*map(torch.as_tensor, (values, mirrored, turn)))
+    assert isinstance(got, torch.Tensor) and got.ravel().tolist() == [100, 80]
+
+
+def test_only_an_angle_in_the_pictures_plane_has_a_law():
+    assert angle().moves == () and angle(in_plane=True).moves == MOVES == BAR.moves
+
+
+@pytest.mark.parametrize("of", [
+    {"period": 0}, {"period": -180.0}, {"period": "180"}, {"period": math.inf}, {"zero": math.nan}, {"zero": None},
+])
+def test_an_angle_of_no_use_is_refused(of):
+    with pytest.raises(ImgregError, match="period and zero of 'a' in degrees"):
+        Angle("a", ("a",), **of)
+
+
+@pytest.mark.parametrize("ends", [(1, 1), (2, 1), (math.nan, 1), (0, math.inf), ("0", 1)])
+def test_a_number_of_no_use_is_refused(ends):
+    with pytest.raises(ImgregError, match="low and high of 'n'"):
+        Number("n", ("n",), low=ends[0], high=ends[1])
+
+
+# Task
+
+def two():
+    return Task("two", (BAR, replace(AGE, low=0.0, high=50.0)), size=(60, 80), fit="crop",
+                recipe=(("lr", 0.1), ("arch_args", {"a": [1, 2]})), name_pattern=r"(?P<angle>\d+)", name_scale=0.5)
+
+
+@pytest.mark.parametrize("task", [ANGLE, two(), Task("t", (angle(zero=90.0, clockwise=True, in_plane=True),))])
+def test_a_task_goes_to_json_and_back(task):
+    assert tasks.from_dict(json.loads(json.dumps(task.to_dict()))) == task
+
+
+def test_columns_outputs_and_decoding_follow_the_order_of_the_targets():
+    task = two()
+    assert task.columns == ["angle", "age"] and task.n_out == 3
+    decoded = task.decode(np.array([[0.0, 1, -1], [-1, 0, 0]]))
+    assert decoded["angle"] == pytest.approx(np.array([[45], [90]])) and decoded["age"].tolist() == [[0], [25]]
+
+
+def test_complete_takes_the_range_from_the_training_part():
+    task = Task("t", (BAR, AGE))
+    done = complete(task, pd.DataFrame({"age": [3, 9], "other": ["x", "y"], "angle": [1.0, 2.0]}))
+    assert done.targets == (BAR, replace(AGE, low=3.0, high=9.0)) and task.targets[1].low is None
+
+
+def test_a_move_without_a_law_is_refused():
+    for move in MOVES:
+        with pytest.raises(ImgregError, match=rf"effect on 'age' is declared; found {move}; try --augment colour"):
+            Task("t", (BAR, AGE), augment=("colour", move))
+        assert Task("t", (BAR,), augment=(move,)).augment == (move,)
+    with pytest.raises(ImgregError, match="flip, quarter, turn, colour; found colr"):
+        Task("t", (BAR,), augment=("colr",))
+
+
+def test_forgetting_the_period_forgets_the_flips():
+    task = ANGLE.with_targets(["angle:number"])
+    assert task.targets == (Number("angle", ("angle",), "°", low=0.0, high=180.0),)
+    assert "flip" in ANGLE.augment and not set(task.augment) & set(MOVES)
+    coloured = replace(ANGLE, augment=("flip", "colour"))
+    assert coloured.with_targets(["angle:number"]).augment == ("colour",)
+    assert coloured.with_targets(["angle"]).augment == ("flip", "colour")
+    assert ANGLE.with_targets([]) is ANGLE
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({"fit": "stretch"}, "pad, squish, crop; found 'stretch'"), ({"size": (100,)}, "size"), ({"size": (0, 5)}, "size"),
+    ({"size": 100}, "size"), ({"size": (10.5, 10)}, "size"), ({"targets": ()}, "found none"),
+    ({"targets": (BAR, BAR)}, "of its own.*found angle"), ({"targets": (AGE, Number("b", ("age",)))}, "found age"),
+    ({"targets": (Number("n", ("split",)),)}, "found split"),
+])
+def test_a_task_of_no_use_is_refused(change, told):
+    with pytest.raises(ImgregError, match=told):
+        replace(ANGLE, **{"augment": (), **change})
+
+
+# rubbish
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+                    max_leaves=8)
+
+
+def some_rubbish(fields: dict):
+    """`fields` with some of them replaced, lacking or added."""
+    changed = st.fixed_dictionaries({}, optional={name: st.just(value) | JSON for name, value in fields.items()})
+    return changed | st.builds(lambda value, key, of: {**value, key: of}, st.just(fields),
+                               st.sampled_from([*fields, "more"]), JSON)
+
+
+@settings(max_examples=400, deadline=None)
+@given(JSON | some_rubbish(BAR.to_dict()) | some_rubbish(AGE.to_dict()))
+def test_a_target_out_of_rubbish_is_a_target_or_one_error(fields):
+    try:
+        target = targets.from_dict(fields)
+    except ImgregError as e:
+        assert "\n" not in str(e)
+    else:
+        assert isinstance(target, (Number, Angle))
+
+
+@settings(max_examples=400, deadline=None)
+@given(JSON | some_rubbish(ANGLE.to_dict()) | some_rubbish(BAR.to_dict()).map(
+    lambda target: {**ANGLE.to_dict(), "targets": [target]}))
+def test_a_task_out_of_rubbish_is_a_task_or_one_error(fields):
+    try:
+        task = tasks.from_dict(fields)
+    except ImgregError as e:
+        assert "\n" not in str(e)
+    else:
+        assert isinstance(task, Task) and task.n_out > 0
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({"size": [math.inf, 3]}, "description of a task"), ({"name": None, "colour": 3}, "description of a task"),
+    ({"targets": [{"kind": "depth"}]}, "kind of number, angle; found 'depth'; try a newer imgreg"),
+    ({"targets": [{"kind": ["angle"]}]}, "kind of number, angle"), ({"targets": 3}, "description of a task"),
+    ({"targets": [{"kind": "angle", "name": "a"}]}, "fields of a target of kind angle; found 'columns'"),
+    ({"recipe": []}, "description of a task"),
+])
+def test_what_is_wrong_with_a_description_is_told(change, told):
+    with pytest.raises(ImgregError, match=told):
+        tasks.from_dict({**ANGLE.to_dict(), **change})
