@@ -65,11 +65,11 @@ def learner(task="angle", **options):
 def _learner(dls, task: Task, cfg: TrainConfig):
     from fastai.torch_core import set_seed
 
-    from . import backbones, learners
+    from . import learners, weights
 
     set_seed(cfg.seed)
-    body, weights = backbones.build_body(cfg.arch, task.size, cfg.arch_args, backbones.find(cfg.arch, cfg.weights))
-    return learners.build(dls, task, cfg, body), weights
+    body, found = weights.build_body(cfg.arch, task.size, cfg.arch_args, weights.find(cfg.arch, cfg.weights))
+    return learners.build(dls, task, cfg, body), found
 
 
 def train(task="angle", *, out="runs", dry_run=False, **options):
@@ -82,16 +82,16 @@ def train(task="angle", *, out="runs", dry_run=False, **options):
 
     task, cfg, frame, table = prepare(task, **options)
     dls = _dls(task, cfg, frame)
-    learn, weights = _learner(dls, task, cfg)
+    learn, found = _learner(dls, task, cfg)
     if dry_run:
         say(f"one batch went through everything, loss {training.dry(learn):.3g}; nothing was written")
         return None
     used = training.precision(learn, cfg.precision)
-    run = runs.new(out, task, cfg, frame, table, weights=weights.to_dict(), state="training", precision=used,
+    run = runs.new(out, task, cfg, frame, table, weights=found.to_dict(), state="training", precision=used,
                    device=str(dls.device))
     say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}: {run.path}")
     _picture_of_batch(dls, task, run)
-    stopped = _fit(learn, task, cfg, run, weights)
+    stopped = _fit(learn, task, cfg, run, found)
     run.note(state="interrupted" if stopped == "interrupted" else "trained", stopped=stopped)
     if stopped != "interrupted":
         _finish(run, frame)
@@ -106,13 +106,13 @@ def _picture_of_batch(dls, task: Task, run) -> None:
     plots.save(plots.batch(task, pictures, truths), run.path / "plots" / "batch.png")
 
 
-def _fit(learn, task: Task, cfg: TrainConfig, run, weights) -> str:
+def _fit(learn, task: Task, cfg: TrainConfig, run, found) -> str:
     """Train, writing the best weights, the last state and the history as they come; returns why it stopped early."""
     import pandas as pd
 
     from . import backbones, predictor, training
 
-    about = predictor.describe(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), weights.to_dict())
+    about = predictor.describe(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), found.to_dict())
     best = run.path / predictor.MODEL
 
     def after_epoch(row, improved):
@@ -127,7 +127,7 @@ def _fit(learn, task: Task, cfg: TrainConfig, run, weights) -> str:
 
     watch = training.Watch(batch=after_batch, epoch=after_epoch)
     with Bar("training") as bar:
-        training.fit(learn, cfg, watch, weights.pretrained, run.about["precision"])
+        training.fit(learn, cfg, watch, found.pretrained, run.about["precision"])
     run.note(epochs_done=len(watch.history))
     if not best.exists():  # stopped within the first epoch
         predictor.save(best, learn.model, about)

@@ -1,5 +1,7 @@
-"""timm's backbones: their names, the sizes they work at, and which weights of theirs lie in the local cache."""
-from collections.abc import Iterator
+"""timm's backbones: their names, the sizes they work at, and where the files of their weights are."""
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -102,14 +104,7 @@ def reason(e: BaseException) -> str:
     return lines[0][:200] if lines else type(e).__name__
 
 
-# ---- the cache
-
-
-def file_names(cfg: Any) -> list[str]:
-    """The file names timm looks for in a repository, in its order."""
-    name = cfg.hf_hub_filename or "pytorch_model.bin"
-    safe = {"pytorch_model.bin": "model.safetensors", "open_clip_pytorch_model.bin": "open_clip_model.safetensors"}
-    return [safe.get(name, str(Path(name).with_suffix(".safetensors"))), name]
+# ---- the files of their weights
 
 
 def cached(cfg: Any) -> str | None:
@@ -118,9 +113,63 @@ def cached(cfg: Any) -> str | None:
 
     if not cfg.hf_hub_id:
         return None
-    repo, _, revision = cfg.hf_hub_id.partition("@")
-    found = (try_to_load_from_cache(repo, name, revision=revision or None) for name in file_names(cfg))
+    repo, revision = _repository(cfg)
+    found = (try_to_load_from_cache(repo, name, revision=revision) for name in _files(cfg))
     return next((path for path in found if isinstance(path, str)), None)  # else None, or a mark that it has none
+
+
+def download(cfg: Any, timeout: float) -> str:
+    """The path of the weights, downloaded from the hub, if it answers within `timeout` seconds.
+
+    Raises TimeoutError, FileNotFoundError, or whatever huggingface_hub raises.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
+
+    repo, revision = _repository(cfg)
+
+    def ask() -> str:  # which of the names the hub has, by a HEAD request each
+        for name in _files(cfg):
+            try:
+                get_hf_file_metadata(hf_hub_url(repo, name, revision=revision), timeout=timeout)
+                return name
+            except EntryNotFoundError:
+                continue
+        raise FileNotFoundError(f"it has no {' or '.join(_files(cfg))}")
+
+    return hf_hub_download(repo, _within(timeout, ask), revision=revision, etag_timeout=timeout)
+
+
+def _repository(cfg: Any) -> tuple[str, str | None]:
+    """The weights' repository on the hub and the revision in it, None for its main one."""
+    repo, _, revision = cfg.hf_hub_id.partition("@")
+    return repo, revision or None
+
+
+def _files(cfg: Any) -> list[str]:
+    """The file names timm looks for in a repository, in its order."""
+    name = cfg.hf_hub_filename or "pytorch_model.bin"
+    safe = {"pytorch_model.bin": "model.safetensors", "open_clip_pytorch_model.bin": "open_clip_model.safetensors"}
+    return [safe.get(name, str(Path(name).with_suffix(".safetensors"))), name]
+
+
+def _within(seconds: float, work: Callable[[], Any]) -> Any:
+    """What `work()` gives or raises; TimeoutError after `seconds`, whatever it is waiting for.
+
+    A socket's own timeout covers neither the look-up of a name nor a host with several addresses.
+    """
+    answer = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except Exception as e:  # noqa: BLE001  raised again below, in the thread that asked
+            answer.set_exception(e)
+
+    threading.Thread(target=run, daemon=True).start()
+    if not wait([answer], seconds).done:
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return answer.result()
 
 
 # ---- the list

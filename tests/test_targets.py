@@ -1,4 +1,4 @@
-"""Targets and tasks: what is encoded comes back, the laws hold against first principles, rubbish is refused in a line."""
+"""Targets and tasks: what is encoded comes back, laws hold against first principles, rubbish is refused in a line."""
 import json
 import math
 from dataclasses import replace

@@ -1,0 +1,370 @@
+"""Images: every picture comes out upright, 8-bit and RGB with its brightness kept, or as one error with its name."""
+import io
+import threading
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.images import GREY, PictureError, find, fit, fitted, open_picture
+
+CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
+
+
+def four_corners(width=40, height=24):
+    """An upright picture, every corner of another colour: red, green above, blue, white below."""
+    picture = Image.new("RGB", (width, height))
+    for i, colour in enumerate(CORNERS.values()):
+        picture.paste(colour, (i % 2 * width // 2, i // 2 * height // 2, (i % 2 + 1) * width // 2,
+                               (i // 2 + 1) * height // 2))
+    return picture
+
+
+def written(picture, format="PNG", **how):
+    picture.save(out := io.BytesIO(), format=format, **how)
+    return out.getvalue()
+
+
+def pixel(source, at=(0, 0)):
+    picture = open_picture(source)
+    assert picture.mode == "RGB"
+    return picture.getpixel(at)
+
+
+# how a picture lies when the camera wrote this number (EXIF 2.3, tag 274): what was done to the upright one
+TURNED = {1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+          8: Image.Transpose.ROTATE_270}
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_pictures_are_upright_whatever_their_orientation_tag_says(orientation, format):
+    upright = four_corners()
+    turned = upright if orientation == 1 else upright.transpose(TURNED[orientation])
+    exif = Image.Exif()
+    exif[274] = orientation
+    how = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}.get(format, {})
+    opened = open_picture(written(turned, format, exif=exif, **how))
+    assert opened.size == upright.size
+    assert np.abs(np.asarray(opened, int) - np.asarray(upright, int)).mean() < 3
+
+
+def test_an_upright_picture_is_not_turned_a_second_time():
+    exif = Image.Exif()
+    exif[274] = 6
+    once = open_picture(written(four_corners().transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif))
+    assert open_picture(once).size == open_picture(written(once, "PNG", exif=once.getexif())).size == (40, 24)
+
+
+@pytest.mark.parametrize(("value", "grey"), [(0, 0), (257, 1), (10 * 257, 10), (128 * 257, 128), (65535, 255)])
+def test_16_bit_brightness_is_absolute(value, grey):
+    dark = Image.fromarray(np.full((4, 6), value, np.uint16))
+    assert dark.mode == "I;16"
+    assert pixel(dark) == pixel(written(dark)) == pixel(written(dark, "TIFF")) == (grey,) * 3
+
+
+@pytest.mark.parametrize(("mode", "value", "rgb"), [
+    ("1", 255, (255, 255, 255)), ("1", 0, (0, 0, 0)), ("L", 99, (99, 99, 99)), ("I;16", 25700, (100, 100, 100)),
+    ("I;16B", 25700, (100, 100, 100)), ("I", 25700, (100, 100, 100)), ("I", 10**6, (255, 255, 255)),
+    ("I", -5, (0, 0, 0)), ("F", 0.5, (128, 128, 128)), ("F", 7.0, (255, 255, 255)), ("F", -1.0, (0, 0, 0)),
+    ("F", float("nan"), (0, 0, 0)), ("RGB", (1, 2, 3), (1, 2, 3)), ("RGBX", (1, 2, 3, 0), (1, 2, 3)),
+    ("CMYK", (255, 0, 0, 0), (0, 255, 255)), ("CMYK", (0, 0, 0, 0), (255, 255, 255)),
+    ("LA", (0, 255), (0, 0, 0)), ("LA", (0, 0), (255, 255, 255)), ("LA", (50, 51), (214, 214, 214)),
+    ("RGBA", (10, 20, 30, 255), (10, 20, 30)), ("RGBA", (10, 20, 30, 0), (255, 255, 255)),
+    ("RGBA", (255, 0, 0, 51), (255, 204, 204)), ("RGBa", (0, 0, 0, 0), (255, 255, 255)), ("HSV", (0, 255, 255), (255, 0, 0)),
+])
+def test_modes(mode, value, rgb):
+    picture = Image.new(mode, (2, 2))
+    if mode == "I;16B":
+        picture = Image.frombytes(mode, (2, 2), np.full(4, value, ">u2").tobytes())
+    else:
+        picture.paste(value, (0, 0, 2, 2))
+    assert pixel(picture) == pytest.approx(rgb, abs=1)
+
+
+def palette(mode="P", alpha=None):
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([200, 10, 20, 30, 40, 250])
+    picture.putdata([0, 1])
+    if mode == "PA":
+        picture = picture.convert("PA")
+        picture.putalpha(Image.frombytes("L", (2, 1), bytes(alpha)))
+    return picture
+
+
+def test_palettes_with_and_without_transparency():
+    plain = palette()
+    assert [pixel(written(plain), (x, 0)) for x in (0, 1)] == [(200, 10, 20), (30, 40, 250)]
+    for clear in (written(plain, transparency=1), written(plain, "GIF", transparency=1), palette("PA", [255, 0])):
+        assert [pixel(clear, (x, 0)) for x in (0, 1)] == [(200, 10, 20), (255, 255, 255)]
+    half = written(plain, transparency=bytes([255, 51]))
+    assert pixel(half, (1, 0)) == pytest.approx((210, 212, 254), abs=1)
+
+
+def test_one_colour_of_a_png_may_be_declared_transparent():
+    assert pixel(written(Image.new("RGB", (2, 2), (9, 8, 7)), transparency=(9, 8, 7))) == (255, 255, 255)
+    assert pixel(written(Image.new("L", (2, 2), 9), transparency=9)) == (255, 255, 255)
+    assert pixel(written(Image.new("L", (2, 2), 9), transparency=8)) == (9, 9, 9)
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_an_animation_the_first_frame_counts(format):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in CORNERS.values()]
+    many = written(frames[0], format, save_all=True, append_images=frames[1:])
+    assert pixel(many) == pytest.approx(CORNERS["red"], abs=2)
+
+
+def test_all_ways_to_name_a_picture_give_the_same(tmp_path):
+    picture = four_corners()
+    path = tmp_path / "a.png"
+    picture.save(path)
+    data = path.read_bytes()
+    for source in (path, str(path), data, bytearray(data), io.BytesIO(data), picture, np.asarray(picture)):
+        assert np.array_equal(open_picture(source), picture)
+
+
+def test_the_callers_picture_stays_as_it_is():
+    mine = Image.new("LA", (4, 3), (7, 100))
+    mine.info["more"] = 1
+    open_picture(mine)
+    assert mine.mode == "LA" and mine.info == {"more": 1} and mine.getpixel((0, 0)) == (7, 100)
+
+
+@pytest.mark.parametrize(("array", "rgb"), [
+    (np.full((3, 4), 7, np.uint8), (7, 7, 7)), (np.full((3, 4, 1), 7, np.uint8), (7, 7, 7)),
+    (np.full((3, 4, 3), (1, 2, 3), np.uint8), (1, 2, 3)), (np.full((3, 4, 4), (1, 2, 3, 255), np.uint8), (1, 2, 3)),
+    (np.full((3, 4, 4), (1, 2, 3, 0), np.uint8), (255, 255, 255)), (np.full((3, 4), 25700, np.uint16), (100, 100, 100)),
+    (np.full((3, 4, 3), 65535, np.uint16), (255, 255, 255)), (np.full((3, 4), 257, np.uint16), (1, 1, 1)),
+    (np.full((3, 4), 0.5, np.float16), (128, 128, 128)), (np.full((3, 4, 3), 0.2, np.float32), (51, 51, 51)),
+    (np.full((3, 4, 1), 1.0, np.float64), (255, 255, 255)), (np.full((3, 4), 3.0), (255, 255, 255)),
+    (np.full((3, 4), -3.0), (0, 0, 0)), (np.full((3, 4), np.nan), (0, 0, 0)), (np.full((3, 4), np.inf), (255, 255, 255)),
+    (np.full((3, 4), 25700, ">u2"), (100, 100, 100)), (np.full((6, 8, 3), 9, np.uint8)[::2, ::-2], (9, 9, 9)),
+])
+def test_arrays(array, rgb):
+    picture = open_picture(array)
+    assert picture.size == (4, 3) and picture.mode == "RGB" and picture.getpixel((3, 2)) == rgb
+
+
+@pytest.mark.parametrize(("array", "told"), [
+    (np.zeros(3, np.uint8), r"shape \(3,\)"), (np.zeros((2, 3, 4, 3), np.uint8), r"shape \(2, 3, 4, 3\)"),
+    (np.zeros((3, 4, 2), np.uint8), r"shape \(3, 4, 2\)"), (np.zeros((3, 32, 32), np.uint8), r"shape \(3, 32, 32\)"),
+    (np.zeros((0, 4, 3), np.uint8), r"shape \(0, 4, 3\)"), (np.zeros((0, 0)), r"shape \(0, 0\)"),
+    (np.array(5), r"shape \(\)"), (np.zeros((3, 4), np.int64), "found int64"), (np.zeros((3, 4), bool), "found bool"),
+    (np.zeros((3, 4), np.int8), "found int8"), (np.zeros((3, 4), complex), "found complex128"),
+    (np.full((3, 4), "a"), "found <U1"),
+])
+def test_arrays_of_no_use_are_refused(array, told):
+    with pytest.raises(PictureError, match=told):
+        open_picture(array)
+
+
+def noise(format, **how):
+    rng = np.random.default_rng(0)
+    return written(Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)), format, **how)
+
+
+def chunk(name, data):
+    return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+
+
+BROKEN = {
+    "cut.jpg": noise("JPEG")[:-1500], "cut.png": noise("PNG")[:-4000], "cut.gif": noise("GIF")[:900],
+    "cut.webp": noise("WEBP")[:-500], "empty.png": b"", "text.png": b"<html>not found</html>", "start.jpg": b"\xff\xd8\xff",
+    "zero.png": b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", bytes(8) + b"\x08\x02\0\0\0") + chunk(b"IEND", b""),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_one_error_with_its_name(tmp_path, name):
+    (tmp_path / name).write_bytes(BROKEN[name])
+    with pytest.raises(PictureError, match=f"{name}': .") as told:
+        open_picture(tmp_path / name)
+    assert "\n" not in str(told.value) and isinstance(told.value, ImgregError)
+    with pytest.raises(PictureError, match="'bytes': ."):
+        open_picture(BROKEN[name])
+
+
+def test_text_is_said_to_be_no_picture():
+    with pytest.raises(PictureError, match="not a picture Pillow can read"):
+        open_picture(b"hello")
+
+
+def test_what_is_no_file_is_told(tmp_path):
+    with pytest.raises(PictureError, match=r"found no file '.*gone\.png'"):
+        open_picture(tmp_path / "gone.png")
+    with pytest.raises(PictureError, match=f"'{tmp_path}': Is a directory$"):
+        open_picture(tmp_path)
+    for rubbish in (None, 5, "a\0b", "x" * 300):
+        with pytest.raises(PictureError):
+            open_picture(rubbish)
+
+
+@pytest.mark.parametrize(("side", "refused"), [(10, False), (11, True), (20, True)])
+def test_a_decompression_bomb_is_refused_before_it_goes_off(monkeypatch, side, refused):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow warns above it, and refuses above the double
+    data = written(Image.new("L", (side, side)))
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded") if refused else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not refused:
+            assert open_picture(data).size == (side, side)
+            return
+        with pytest.raises(PictureError, match="pixels"):
+            open_picture(data)
+
+
+def test_the_limit_can_be_lifted(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert open_picture(written(Image.new("L", (20, 20)))).size == (20, 20)
+
+
+def test_opening_on_threads_leaves_pythons_warnings_alone():
+    data, before = noise("PNG"), list(warnings.filters)
+    assert len(list(fitted([data] * 200, (8, 8), "pad", jobs=8))) == 200
+    assert list(warnings.filters) == before
+
+
+# fit
+
+@pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
+@pytest.mark.parametrize("size", [(30, 50), (50, 30), (7, 90), (1, 1)])
+def test_fit_gives_the_size_that_was_asked_for(policy, size):
+    assert fit(four_corners(), size, policy).size == size[::-1]
+    for thin in ((1000, 1), (1, 1000)):
+        assert fit(Image.new("RGB", thin), size, policy).size == size[::-1]
+
+
+@pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
+def test_a_picture_that_fits_is_left_alone(policy):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 40, 3), np.uint8))
+    assert fit(picture, (24, 40), policy) is picture
+
+
+@pytest.mark.parametrize(("shape", "size", "box"), [  # box: left, top, right, bottom of the picture in its frame
+    ((200, 100), (60, 60), (0, 15, 60, 45)), ((100, 200), (60, 60), (15, 0, 45, 60)), ((20, 10), (60, 60), (0, 15, 60, 45)),
+    ((100, 100), (40, 80), (20, 0, 60, 40)),
+])
+def test_pad_keeps_all_of_the_picture_its_shape_and_the_middle(shape, size, box):
+    padded = np.asarray(fit(Image.new("RGB", shape, "white"), size, "pad"))
+    inside = np.zeros(size, bool)
+    inside[box[1]:box[3], box[0]:box[2]] = True
+    assert (padded[inside] == 255).all() and (padded[~inside] == GREY).all()
+
+
+def test_pad_keeps_every_corner():
+    padded = fit(four_corners(80, 40), (60, 60), "pad")
+    assert [padded.getpixel(at) for at in ((3, 18), (56, 18), (3, 41), (56, 41))] == list(CORNERS.values())
+
+
+def test_crop_takes_the_middle_and_keeps_its_shape():
+    picture = Image.new("RGB", (300, 100), "red")
+    picture.paste("blue", (100, 0, 200, 100))
+    cropped = np.asarray(fit(picture, (50, 50), "crop"))
+    assert (cropped[:, 2:-2] == CORNERS["blue"]).all()
+    tall = picture.transpose(Image.Transpose.ROTATE_90)
+    assert (np.asarray(fit(tall, (50, 50), "crop"))[2:-2] == CORNERS["blue"]).all()
+
+
+def test_squish_keeps_all_and_bends_the_shape():
+    squished = np.asarray(fit(four_corners(80, 20), (60, 60), "squish"))
+    expected = np.asarray(four_corners(60, 60))
+    assert np.abs(squished.astype(int) - expected).mean() < 10
+    assert [tuple(squished[y, x]) for y, x in ((0, 0), (0, 59), (59, 0), (59, 59))] == list(CORNERS.values())
+
+
+# fitted
+
+def test_fitted_keeps_the_order_and_puts_errors_in_their_places():
+    sources = [np.full((9, 9), i, np.uint8) if i % 7 else b"broken" for i in range(150)]
+    done = list(fitted(sources, (4, 6), "pad", jobs=4))
+    assert len(done) == 150
+    for i, picture in enumerate(done):
+        if i % 7:
+            assert picture.shape == (4, 6, 3) and picture.dtype == np.uint8 and (picture[2, 3] == i).all()
+        else:
+            assert isinstance(picture, PictureError)
+    assert list(fitted([], (4, 6), "pad")) == []
+
+
+def test_fitted_does_what_open_and_fit_do():
+    picture = four_corners(50, 30)
+    for policy in ("pad", "crop", "squish"):
+        (done,) = fitted([picture], (20, 20), policy)
+        assert np.array_equal(done, fit(picture, (20, 20), policy))
+    assert not np.array_equal(fit(picture, (20, 20), "pad"), ImageOps.fit(picture, (20, 20)))
+
+
+def test_fitted_opens_only_a_few_ahead_and_ends_when_its_reader_does():
+    taken = []
+
+    def sources():
+        for i in range(10_000):
+            taken.append(i)
+            yield np.zeros((2, 2), np.uint8)
+
+    running = fitted(sources(), (2, 2), "pad", jobs=2)
+    next(running)
+    assert len(taken) < 100
+    running.close()
+    assert len(taken) < 100 and threading.active_count() < 20
+
+
+# find
+
+@pytest.fixture
+def photos(tmp_path):
+    for name in ("b.png", "a.JPG", "c.txt", "sub/d.webp", "sub/deep/e.Tiff", "a[1].png", "a1.png", "labels.csv"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "photos" / "folder.png").mkdir()
+    return tmp_path / "photos"
+
+
+def names(root, found):
+    assert all(isinstance(path, str) for path in found)
+    return [path.removeprefix(f"{root}/") for path in found]
+
+
+def test_find_searches_folders_sorted_and_below(photos):
+    assert names(photos, find([photos])) == ["a.JPG", "a1.png", "a[1].png", "b.png", "sub/d.webp", "sub/deep/e.Tiff"]
+
+
+def test_find_takes_places_in_the_order_given_and_files_by_any_name(photos):
+    given = [photos / "c.txt", photos / "sub", str(photos / "b.png"), photos / "b.png"]
+    assert names(photos, find(given)) == ["c.txt", "sub/d.webp", "sub/deep/e.Tiff", "b.png", "b.png"]
+
+
+@pytest.mark.parametrize(("glob", "found"), [
+    ("*.png", ["a1.png", "a[1].png", "b.png"]), ("?.png", ["b.png"]), ("a[0-9].png", ["a1.png"]), ("[ab].*", ["a.JPG", "b.png"]),
+    ("**/*.*", ["a.JPG", "a1.png", "a[1].png", "b.png", "sub/d.webp", "sub/deep/e.Tiff"]), ("*/*.webp", ["sub/d.webp"]),
+    ("a[[]1].png", ["a[1].png"]),
+])
+def test_find_knows_globs(photos, glob, found):
+    assert names(photos, find([photos / glob])) == found
+
+
+def test_a_real_file_with_brackets_in_its_name_is_that_file(photos):
+    assert names(photos, find([photos / "a[1].png"])) == ["a[1].png"]
+    (photos / "a[1].png").unlink()
+    assert names(photos, find([photos / "a[1].png"])) == ["a1.png"]
+
+
+def test_a_missing_file_is_left_to_be_told_with_the_broken_ones(photos):
+    assert find([photos / "gone.png"]) == [str(photos / "gone.png")]
+    assert find(["x" * 300, "a\0b"]) == ["x" * 300, "a\0b"]
+
+
+@pytest.mark.parametrize("place", ["empty", "*.gone", "gone[1].png", "folder.png", "*.csv"])
+def test_a_place_without_pictures_is_refused(photos, place):
+    (photos / "empty").mkdir()
+    with pytest.raises(ImgregError, match="expected pictures; found none in '.*'; try a file, a folder or a glob"):
+        find([photos / "b.png", photos / place])
+
+
+def test_nothing_asked_for_is_nothing_found():
+    assert find([]) == []
