@@ -78,7 +78,7 @@ def train(task="angle", *, out="runs", dry_run=False, **options):
     Options: those of `prepare` and the fields of TrainConfig. `dry_run` sends one batch through everything and writes
     nothing. Interrupted, it leaves a run that can be evaluated. Raises ImgregError for what the user can mend.
     """
-    from . import runs, training
+    from . import precision, runs, training
 
     task, cfg, frame, table = prepare(task, **options)
     dls = _dls(task, cfg, frame)
@@ -86,7 +86,7 @@ def train(task="angle", *, out="runs", dry_run=False, **options):
     if dry_run:
         say(f"one batch went through everything, loss {training.dry(learn):.3g}; nothing was written")
         return None
-    used = training.precision(learn, cfg.precision)
+    used = precision.choose(learn, cfg.precision)
     run = runs.new(out, task, cfg, frame, table, weights=found.to_dict(), state="training", precision=used,
                    device=str(dls.device))
     say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}: {run.path}")

@@ -49,7 +49,7 @@ def draw_moves(allowed: tuple[str, ...], n: int, device=None) -> tuple[torch.Ten
 def warp(pictures: torch.Tensor, mirrored: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
     """Mirror pictures [n, c, h, w] left to right, then turn them counterclockwise by `turn` degrees.
 
-    A flip or a quarter turn of a square picture moves whole pixels of any type, a fifth of the work of sampling; what
+    A flip or a quarter turn of a square picture moves whole pixels of any type, a quarter of the work of sampling; what
     remains of a turn interpolates, repeats the border, and gives floats of the same range.
     """
     square = pictures.shape[-2] == pictures.shape[-1]

@@ -53,7 +53,7 @@ def make(task: Task, **given) -> TrainConfig:
         if name not in names:
             raise ImgregError("a setting of TrainConfig", f"'{name}'", nearest(name, names))
     recipe = dict(task.recipe)
-    if "arch" in given and given["arch"] != recipe.get("arch"):
+    if "arch" in given:
         for name in ("arch_args", "weights"):  # they belong to the recipe's own backbone
             recipe.pop(name, None)
     return TrainConfig(**{**recipe, **given})

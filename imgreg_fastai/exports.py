@@ -63,7 +63,7 @@ def learner(run: Run):
     import torch
     from PIL import Image
 
-    from . import batches, learners
+    from . import batches, learners, training
 
     predictor = load(run.path)
     task, cfg = predictor.task, run.config
@@ -77,5 +77,6 @@ def learner(run: Run):
         learn = learners.build(dls, task, cfg, predictor.network[0])
         learn.model.load_state_dict(predictor.network.state_dict())
         learn.dls = dls.new_empty()
+    training.quiet(learn)  # fastai's bars would go to stdout, and fail when several threads predict
     learn.path = Path()
     return learn

@@ -62,7 +62,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
         array = array[..., 0]
     if not (array.size and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))):
         raise PictureError("an array [h, w] or [h, w, 3]", f"shape {array.shape}")
-    if array.dtype == np.uint16:
+    if array.dtype.newbyteorder("=") == np.uint16:
         array = array / np.float32(65535)
     if array.dtype.kind == "f":
         array = (np.clip(np.nan_to_num(array), 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -14,7 +14,7 @@ from .tasks import Task
 
 
 def build(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learner:
-    """`vision_learner` on the timm backbone `cfg.arch`, with the `body` of it that backbones.build_body made.
+    """`vision_learner` on the timm backbone `cfg.arch`, with the `body` of it that weights.build_body made.
 
     fastai wraps a timm model so that it ends in a map of features, which it pools itself, along the wrong axes for
     Swin and MambaOut and without the layers that MobileNetV3 and ConvNeXt have after their pooling. So timm's own

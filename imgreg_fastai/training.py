@@ -1,5 +1,4 @@
 """Fitting a Learner: the one cycle, what is watched and kept on the way, and the search for a learning rate."""
-import copy
 import math
 import tempfile
 import time
@@ -8,92 +7,17 @@ from pathlib import Path
 
 import torch
 from fastai.callback.core import Callback, CancelFitException
-from fastai.callback.fp16 import MixedPrecision
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import lr_find as _register_lr_find  # noqa: F401  adds Learner.lr_find, fit_one_cycle
 from fastai.callback.schedule import valley
 from fastai.learner import Learner, Recorder
 
+from . import precision
 from .config import TrainConfig
 from .errors import ImgregError
 from .messages import say, warn
 
 WARMUP = 0.25  # the part of the cycle in which the rate rises
-
-
-class Precision(Callback):
-    """Runs the body, and it alone, under autocast while training; the head and the loss stay in float32.
-
-    The picture tensor becomes a plain one in channels-last order: fastai's subclass costs every operation a detour.
-    """
-
-    order = 10  # after the data are on the device
-
-    def __init__(self, dtype: torch.dtype | None):
-        self.dtype = dtype
-
-    def before_fit(self):
-        body = self.learn.model[0]
-        self.handles = [body.register_forward_pre_hook(self._enter), body.register_forward_hook(self._leave)]
-
-    def _enter(self, body, _):
-        device = next(body.parameters()).device.type
-        on = self.dtype is not None and body.training
-        self.context = torch.autocast(device, self.dtype or torch.bfloat16, enabled=on)
-        self.context.__enter__()
-
-    def _leave(self, _, __, features):
-        self.context.__exit__(None, None, None)
-        return features.float()
-
-    def before_batch(self):
-        pictures = self.learn.xb[0].as_subclass(torch.Tensor)
-        self.learn.xb = (pictures.contiguous(memory_format=torch.channels_last),)
-
-    def after_fit(self):
-        for handle in self.handles:
-            handle.remove()
-
-
-def precision(learn: Learner, asked: str) -> str:
-    """The precision of the body's training: as asked, or what is faster on this machine.
-
-    Raises ImgregError for fp16 without a GPU: it needs loss scaling, which only helps there.
-    """
-    device = learn.dls.device.type
-    if asked == "fp16" and device != "cuda":
-        raise ImgregError("--precision fp16 on a CUDA GPU", f"the device {device}", "--precision auto, bf16 or fp32")
-    if asked != "auto":
-        return asked
-    if device == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    if device != "cpu" or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return "fp32"
-    # bfloat16 doubles the speed of wide convolutions and slows narrow depthwise ones: a few steps tell.
-    seconds = {name: _step_seconds(learn, dtype) for name, dtype in (("fp32", None), ("bf16", torch.bfloat16))}
-    return min(seconds, key=seconds.get)
-
-
-def _step_seconds(learn: Learner, dtype, steps: int = 3) -> float:
-    """The least time of a training step on a copy of the model, which leaves the model and the random state as is."""
-    state = torch.random.get_rng_state()
-    model = copy.deepcopy(learn.model).train()
-    batch = learn.dls.train.one_batch()
-    x = batch[0].as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
-    seconds = []
-    for _ in range(steps):
-        start = time.perf_counter()
-        with torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
-            features = model[0](x)
-        learn.loss_func(model[1](features.float()), *batch[1:]).backward()
-        seconds.append(time.perf_counter() - start)
-    torch.random.set_rng_state(state)
-    return min(seconds)
-
-
-def _speed(learn: Learner, chosen: str) -> list[Callback]:
-    dtypes = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-    return [Precision(dtypes[chosen])] + ([MixedPrecision()] if chosen == "fp16" else [])
 
 
 @dataclass
@@ -157,10 +81,10 @@ def fit(learn: Learner, cfg: TrainConfig, watch: Watch, pretrained: bool, chosen
     frozen = cfg.freeze_epochs if pretrained else 0
     if cfg.freeze_epochs and not pretrained:
         warn("no frozen epochs: the backbone starts from random weights, which must learn")
-    _quiet(learn)
+    quiet(learn)
     lr = cfg.lr or _found_lr(learn, cfg)
     keeper = Keeper(cfg, watch, (frozen + cfg.epochs) * len(learn.dls.train))
-    cbs = [*_speed(learn, chosen), keeper]
+    cbs = [*precision.speed(chosen), keeper]
     rates = slice(lr * cfg.body_lr, lr) if pretrained else lr
     try:
         if frozen:
@@ -187,8 +111,9 @@ def dry(learn: Learner) -> float:
 
 def save_state(learn: Learner, path: Path, epochs: int) -> None:
     """Write the last state, whole or not at all: model, optimizer, random numbers, epochs done; tensors only."""
-    state = {"model": learn.model.state_dict(), "opt": learn.opt.state_dict(), "epochs": epochs,
-             "random": torch.random.get_rng_state()}
+    opt = learn.opt.state_dict()
+    opt["param_groups"] = [{k: _unboxed(v) for k, v in group.items()} for group in opt["param_groups"]]
+    state = {"model": learn.model.state_dict(), "opt": opt, "epochs": epochs, "random": torch.random.get_rng_state()}
     beside = path.with_suffix(".part")
     try:
         torch.save(state, beside)
@@ -198,7 +123,14 @@ def save_state(learn: Learner, path: Path, epochs: int) -> None:
         raise ImgregError("room to write the run", f"'{path}': {e}", "another --out") from e
 
 
-def _quiet(learn: Learner) -> None:
+def _unboxed(value):
+    """numpy's numbers, which the schedule leaves in the optimizer, as Python's: torch's safe loading knows no others."""
+    if isinstance(value, tuple):
+        return tuple(map(_unboxed, value))
+    return value.item() if hasattr(value, "item") and not isinstance(value, torch.Tensor) else value
+
+
+def quiet(learn: Learner) -> None:
     """No bars and tables of fastai's: progress is told through the Watch."""
     learn.remove_cbs([cb for cb in learn.cbs if isinstance(cb, ProgressCallback)])
     learn.logger = _nothing
@@ -234,7 +166,7 @@ def find_lr(learn: Learner, cfg: TrainConfig, steps: int = 100) -> Sweep:
     The suggestion is the geometric mean of the two valleys. It is trusted if they agree within a factor of 8 and the
     loss fell by a tenth before it rose: on a few dozen pictures a sweep suggests rates two thousand times apart.
     """
-    _quiet(learn)
+    quiet(learn)
     passes = [_sweep(learn, cfg, steps) for _ in range(2)]
     found = [max(s, 1e-7) for _, _, s in passes]
     lrs, losses, _ = passes[0]
@@ -249,7 +181,7 @@ def find_lr(learn: Learner, cfg: TrainConfig, steps: int = 100) -> Sweep:
 
 def _sweep(learn: Learner, cfg: TrainConfig, steps: int) -> tuple[list, list, float]:
     """One sweep of fastai's lr_find, its temporary checkpoint in a temporary folder."""
-    path, cbs = learn.path, _speed(learn, precision(learn, cfg.precision))
+    path, cbs = learn.path, precision.speed(precision.choose(learn, cfg.precision))
     with tempfile.TemporaryDirectory() as folder:
         learn.path = Path(folder)
         try:

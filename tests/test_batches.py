@@ -9,8 +9,8 @@ from PIL import Image
 
 from imgreg_fastai import backbones, batches, config, labels
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.tasks import ANGLE, Task
 from imgreg_fastai.targets import Number
+from imgreg_fastai.tasks import ANGLE, Task
 
 STATS = backbones.stats("resnet10t")
 PLAIN = Task("angle", ANGLE.targets, size=(48, 48), augment=())

@@ -1,0 +1,110 @@
+"""Everything that is measured, in one run on this machine, as Markdown: python -m benchmarks --help."""
+import argparse
+import json
+import os
+import platform
+from pathlib import Path
+
+from imgreg_fastai import runs
+
+QUICK = "small data and one round: it shows that everything runs, its numbers mean nothing"
+
+
+def throughput(args):
+    from . import throughput
+
+    return throughput.measure(1, n=72, bs=16) if args.quick else throughput.measure(args.rounds)
+
+
+def time_to_1(args):
+    from . import throughput
+
+    return throughput.time_to(1.0, 1, n=100, epochs=1) if args.quick else throughput.time_to(1.0, min(args.rounds, 3))
+
+
+def starting(args):
+    from . import throughput
+
+    return throughput.starting(1 if args.quick else 2 * args.rounds)
+
+
+def drawing(args):
+    from . import drawing
+
+    return drawing.measure(1, 100, 3) if args.quick else drawing.measure(args.rounds)
+
+
+def classical(args):
+    from . import classical, question
+
+    return classical.measure(*question.pictures(5 if args.quick else 200, 12345))
+
+
+def accuracy(args):
+    from . import accuracy
+
+    return accuracy.measure(args.run, n=10 if args.quick else 500, epochs=1 if args.quick else args.epochs,
+                            quick=args.quick)
+
+
+PARTS = {
+    "throughput": throughput, "time_to_1": time_to_1, "help": starting, "drawing": drawing, "classical": classical,
+    "accuracy": accuracy,
+}
+
+
+def machine() -> dict:
+    """What the numbers depend on."""
+    import torch
+
+    model = platform.processor()
+    if (info := Path("/proc/cpuinfo")).is_file():
+        model = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), model)
+    return {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "processor": model,
+            "bfloat16": bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none", **runs.versions()}
+
+
+def markdown(rows: list[dict]) -> str:
+    """Rows as a Markdown table; its columns are all the keys, in the order they come."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [names, ["---"] * len(names), *([_text(row.get(name, "")) for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(value) -> str:
+    return f"{value:.0f}" if isinstance(value, float) and abs(value) >= 100 else f"{value:.3g}" \
+        if isinstance(value, float) else str(value)
+
+
+def parse(args=None):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure imgreg on this machine.")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts with commas (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions that medians are taken of")
+    parser.add_argument("--quick", action="store_true", help=QUICK)
+    parser.add_argument("--run", help="accuracy of this trained run, instead of training one")
+    parser.add_argument("--epochs", type=int, help="epochs of the training for accuracy; the task's own if left out")
+    parser.add_argument("--out", type=Path, help="a JSON file for the results")
+    args = parser.parse_args(args)
+    args.only = [part.strip() for part in args.only.split(",")]
+    unknown = [part for part in args.only if part not in PARTS]
+    if unknown or args.rounds < 1:
+        parser.error(f"--only takes {', '.join(PARTS)} and --rounds at least 1")
+    return args
+
+
+def main():
+    args = parse()
+    results = {"machine": machine(), "quick": args.quick}
+    print(markdown([{"machine": name, "": value} for name, value in results["machine"].items()]), flush=True)
+    if args.quick:
+        print(f"\n--quick: {QUICK}.")
+    for part in args.only:
+        results[part] = PARTS[part](args)
+        print(f"\n{part}\n\n{markdown(results[part])}", flush=True)
+        if args.out:  # after each part, so that an interruption costs one
+            args.out.write_text(json.dumps(results, indent=2, default=float) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

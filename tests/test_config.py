@@ -1,0 +1,31 @@
+import pytest
+
+from imgreg_fastai import config
+from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.tasks import ANGLE
+
+
+def test_the_user_overrides_the_recipe_which_overrides_the_defaults():
+    assert config.make(ANGLE).arch_args == dict(ANGLE.recipe)["arch_args"]
+    assert config.make(ANGLE, epochs=3).epochs == 3
+    assert config.make(ANGLE).wd == config.TrainConfig.wd
+
+
+def test_a_backbone_asked_for_comes_as_timm_has_it():
+    cfg = config.make(ANGLE, arch="resnet10t")
+    assert cfg.arch_args == {} and cfg.weights == "auto"
+
+
+def test_settings_travel_through_json():
+    import json
+
+    cfg = config.make(ANGLE, stop_at=("angle", 0.5), lr=None)
+    assert config.from_dict(json.loads(json.dumps(cfg.to_dict()))) == cfg
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"bs": 1}, {"loss": "l3"}, {"precision": "fp8"}, {"epoch": 3},
+                                   {"cache": "yes"}, {"workers": -1}, {"patience": 0}])
+def test_wrong_settings_are_one_line(wrong):
+    with pytest.raises(ImgregError) as e:
+        config.make(ANGLE, **wrong)
+    assert "\n" not in str(e.value)

@@ -1,0 +1,249 @@
+"""Labels tables: what can be used is read as it stands, the rest is named and left out, parts never share a group."""
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from imgreg_fastai import labels
+from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.targets import Number
+from imgreg_fastai.tasks import ANGLE, Task
+
+AGE = Task("faces", (Number("age", ("age",), "years"),))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder in which 0.png to 9.png lie; that they are pictures is asked later."""
+    for i in range(10):
+        (tmp_path / f"{i}.png").write_bytes(b"x")
+    return tmp_path
+
+
+@pytest.fixture
+def warned(caplog):
+    caplog.set_level(logging.WARNING, "imgreg")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def write(folder, text, name="table.csv", encoding="utf-8"):
+    (folder / name).write_bytes(text.encode(encoding))
+    return folder / name
+
+
+# tables
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("a.csv", "image,age\n0.png,30\n1.png,41.5\n"), ("a.csv", "\ufeffimage,age\n0.png,30\n1.png,41.5\n"),
+    ("a.tsv", "image\tage\n0.png\t30\n1.png\t41.5\n"), ("a.TSV", "\ufeffage\timage\n30\t0.png\n41.5\t1.png\n"),
+    ("a.csv", 'more,"image",age\r\nx,"0.png", 30\r\n,1.png,"41.5"\r\n'), ("a.txt", "image,age\n0.png,30\n1.png,41.5"),
+])
+def test_tables(folder, warned, name, text):
+    frame = labels.read(write(folder, text, name), AGE)
+    assert list(frame.columns) == ["image", "age", "path"] and not warned()
+    assert frame["image"].tolist() == ["0.png", "1.png"]
+    assert frame["path"].tolist() == [str(folder / "0.png"), str(folder / "1.png")]
+    assert frame["age"].tolist() == [30, 41.5] and frame["age"].dtype == float
+
+
+def test_parquet(folder):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"image": ["0.png", "1.png"], "age": [30, 40]}, index=[7, 7])
+    frame.to_parquet(folder / "a.parquet")
+    assert labels.read(folder / "a.parquet", AGE)["age"].tolist() == [30, 40]
+
+
+def test_split_and_group_are_kept_and_other_columns_are_not(folder):
+    text = "image,age,split,note,group\n0.png,1,train,x,p\n1.png,2,valid,y,q\n"
+    frame = labels.read(write(folder, text), AGE)
+    assert list(frame.columns) == ["image", "age", "split", "group", "path"]
+    assert frame["split"].tolist() == ["train", "valid"] and frame["group"].tolist() == ["p", "q"]
+
+
+def test_pictures_lie_beside_their_table_or_where_a_full_path_says(folder):
+    (folder / "deep").mkdir()
+    text = f"image,age\n../0.png,1\n{folder}/1.png,2\n"
+    frame = labels.read(write(folder, text, "deep/a.csv"), AGE)
+    assert frame["image"].tolist() == ["../0.png", f"{folder}/1.png"]
+    assert frame["path"].tolist() == [f"{folder}/deep/../0.png", f"{folder}/1.png"]
+
+
+def test_a_picture_called_by_a_number_keeps_its_zeros(folder):
+    (folder / "007").write_bytes(b"x")
+    assert labels.read(write(folder, "image,age\n007,1\n"), AGE)["image"].tolist() == ["007"]
+
+
+def test_a_folder_with_a_table_called_labels_is_that_table(folder):
+    write(folder, "image,age\n3.png,1\n", "labels.csv")
+    assert labels.read(folder, AGE)["image"].tolist() == ["3.png"]
+
+
+def test_a_missing_column_is_told_with_the_nearest_name(folder):
+    table = write(folder, "image,aged,height\n0.png,1,2\n")
+    with pytest.raises(ImgregError, match=r"a column 'age' in .*table\.csv; found image, aged, height; try .*'aged'"):
+        labels.read(table, AGE)
+    with pytest.raises(ImgregError, match=r"a column 'image' in .*; found picture, age; try"):
+        labels.read(write(folder, "picture,age\n0.png,1\n"), AGE)
+
+
+def test_what_is_no_number_is_named_by_its_row_and_left_out(folder, warned):
+    values = ["30", "old", "", "inf", "-inf", "1e999", "nan", "40"]
+    rows = "".join(f"{i}.png,{value}\n" for i, value in enumerate(values))
+    table = write(folder, "image,age\n" + rows)
+    frame = labels.read(table, AGE)
+    assert frame["image"].tolist() == ["0.png", "7.png"] and frame["age"].tolist() == [30, 40]
+    assert frame.index.tolist() == [0, 1]
+    told = f"left out 6 of 8 rows of {table}, no finite number: row 3, row 4, row 5, row 6, row 7 and 1 more"
+    assert warned() == [told]
+
+
+def test_a_row_needs_all_its_numbers(folder, warned):
+    task = replace(AGE, targets=(*AGE.targets, Number("size", ("size",))))
+    frame = labels.read(write(folder, "image,size,age\n0.png,1,2\n1.png,x,2\n2.png,1,\n3.png,5,6\n"), task)
+    assert frame[["age", "size"]].to_numpy().tolist() == [[2, 1], [6, 5]]
+    assert "2 of 4" in warned()[0] and warned()[0].endswith("row 3, row 4")
+
+
+def test_missing_pictures_are_named_and_left_out(folder, warned):
+    (folder / "dir.png").mkdir()
+    rows = "".join(f"{name},1\n" for name in ("gone.png", "1.png", "sub/gone.png", "dir.png", "2.png"))
+    frame = labels.read(write(folder, "image,age\n" + rows), AGE)
+    assert frame["image"].tolist() == ["1.png", "2.png"] and frame.index.tolist() == [0, 1]
+    assert len(warned()) == 1 and warned()[0].endswith("no such picture: gone.png, sub/gone.png, dir.png")
+
+
+def test_rows_keep_their_numbers_whatever_was_left_out_before(folder, warned):
+    frame = labels.read(write(folder, "image,age\n,1\n1.png,x\n2.png,3\n"), AGE)
+    assert frame["image"].tolist() == ["2.png"]
+    assert [told.partition(", no ")[2] for told in warned()] == ["picture named: row 2", "finite number: row 3"]
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("", "CSV, TSV or Parquet.*No columns"), ("image,age\n", "a labels table with rows; found none in"),
+    ("image,age\n0.png,x\n1.png,y\n", "usable rows in .*found no finite number in any of 2: row 2, row 3"),
+    ("image,age\na.png,1\nb.png,2\n", "usable rows in .*found no such picture in any of 2: a.png, b.png"),
+    ("image,age\n,1\n,2\n", "usable rows in .*found no picture named in any of 2: row 2, row 3"),
+    ("image,age\n0.png,1\n1.png,2,3,4\n", "CSV, TSV or Parquet.*line 3"),
+])
+def test_a_table_of_no_use_is_one_line(folder, text, told):
+    with pytest.raises(ImgregError, match=told) as e:
+        labels.read(write(folder, text), AGE)
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\x00\x00", "image,age\né.png,1\n".encode("latin-1")])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.parquet"])
+def test_what_is_no_table_is_one_line(folder, data, name):
+    (folder / name).write_bytes(data)
+    with pytest.raises(ImgregError, match=r"a labels table \(CSV, TSV or Parquet\); found '.*a\.") as e:
+        labels.read(folder / name, AGE)
+    assert "\n" not in str(e.value)
+
+
+def test_a_table_that_is_not_there(folder):
+    with pytest.raises(ImgregError, match=r"a labels table or a folder of pictures; found no '.*gone\.csv'"):
+        labels.read(folder / "gone.csv", AGE)
+
+
+# folders whose file names hold the labels
+
+def test_a_folder_whose_names_hold_the_labels(tmp_path, warned):
+    names = ["angle_00000.png", "angle_04550.JPG", "x_angle_17999_2.png", "sub/angle_09000.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "notes.txt").write_text("angle_00000")
+    frame = labels.read(tmp_path, ANGLE)
+    assert list(frame.columns) == ["image", "path", "angle"] and not warned()
+    assert dict(zip(frame["image"], frame["angle"], strict=True)) == pytest.approx(
+        dict(zip(names, (0, 45.5, 179.99, 90), strict=True)))
+    assert all(path == str(tmp_path / image) for image, path in zip(frame["image"], frame["path"], strict=True))
+
+
+def test_names_without_a_label_are_counted_and_left_out(tmp_path, warned):
+    for name in ("angle_00100.png", "angle_1.png", "angle_123456.png", "sub/photo.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert labels.read(tmp_path, ANGLE)["image"].tolist() == ["angle_00100.png"]
+    told = "left out 3 of 4 pictures without a label in their name: angle_1.png, angle_123456.png, photo.png"
+    assert warned() == [told]
+
+
+def test_a_folder_without_a_label_in_any_name_is_one_line(folder):
+    told = r"^expected file names like 'angle_00000\.png'; found none among the 10 pictures in '.*', such as '0\.png'$"
+    with pytest.raises(ImgregError, match=told):
+        labels.read(folder, ANGLE)
+
+
+def test_a_folder_of_no_use(folder, tmp_path):
+    with pytest.raises(ImgregError, match=r"a labels table; found the folder '.*', and task 'faces' reads no"):
+        labels.read(folder, AGE)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImgregError, match="expected pictures; found none in"):
+        labels.read(tmp_path / "empty", ANGLE)
+
+
+# divide
+
+def frame_of(n=100, **columns):
+    return pd.DataFrame({"image": [f"{i}.png" for i in range(n)], **columns})
+
+
+def test_divide_holds_a_share_out_at_random_the_same_each_time():
+    frame = frame_of()
+    first, again, other = (labels.divide(frame, seed, 0.2)["split"] for seed in (1, 1, 2))
+    assert first.value_counts().to_dict() == {"train": 80, "valid": 20}
+    assert first.equals(again) and not first.equals(other)
+    assert "split" not in frame
+    valid = np.flatnonzero(first == "valid")
+    assert valid.min() < 30 and valid.max() > 70
+
+
+@pytest.mark.parametrize("names", [list("abcdefghij"), list(range(10)), ["p", None, "q", float("nan"), "r", *"stuvw"]])
+def test_no_group_is_on_both_sides(names):
+    frame = frame_of(100, group=[names[i % 10] for i in range(100)])
+    for seed in range(5):
+        done = labels.divide(frame, seed, 0.3)
+        sides = done.dropna(subset="group").groupby("group")["split"].nunique()
+        assert (sides == 1).all()
+        assert set(done["split"]) == {"train", "valid"}
+    if None not in names:
+        assert (done["split"] == "valid").sum() == 30
+
+
+def test_rows_without_a_group_stand_alone():
+    frame = frame_of(60, group=[None] * 50 + ["p"] * 10)
+    done = labels.divide(frame, 0, 0.5)
+    assert set(done["split"][:50]) == {"train", "valid"} and done["split"][50:].nunique() == 1
+
+
+def test_a_split_column_is_obeyed():
+    parts = ["train"] * 5 + ["valid"] * 2 + ["calibrate", "test"]
+    frame = frame_of(9, split=parts, group=["p"] * 9)
+    assert labels.divide(frame, 3, 0.9)["split"].tolist() == parts
+
+
+@pytest.mark.parametrize(("parts", "found"), [
+    (["train", "train", "val", "Test"], "found Test, val"), (["train", "train", "valid", None], "found (nan|None)"),
+    (["train", "oops", "valid", float("nan")], "found nan, oops"), ([0, 0, 1, 1], "found 0, 1"),
+])
+def test_an_unknown_part_is_told(parts, found):
+    with pytest.raises(ImgregError, match=f"a split column with train, valid, calibrate, test; {found}"):
+        labels.divide(frame_of(4, split=parts), 0, 0.2)
+
+
+@pytest.mark.parametrize(("frame", "found"), [
+    (frame_of(3, split=["train", "train", "test"]), "2 and 0"),
+    (frame_of(3, split=["train", "valid", "valid"]), "1 and 2"),
+    (frame_of(2, split=["valid", "valid"]), "0 and 2"), (frame_of(1), "0 and 1"), (frame_of(2), "1 and 1"),
+    (frame_of(9, group=["p"] * 9), "0 and 9"),
+])
+def test_nothing_left_to_train_on_or_to_validate_with(frame, found):
+    with pytest.raises(ImgregError, match=f"2 pictures to train on and 1 to validate with; found {found}; try more"):
+        labels.divide(frame, 0, 0.2)
+
+
+def test_one_picture_is_held_out_however_small_the_share():
+    assert (labels.divide(frame_of(3), 0, 0.01)["split"] == "valid").sum() == 1

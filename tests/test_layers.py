@@ -1,0 +1,62 @@
+"""A room imports only rooms above it, imports inside functions included; and the doors stay light."""
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import imgreg_fastai
+
+HOUSE = Path(imgreg_fastai.__file__).parent
+ROOMS = ["errors", "messages", "targets", "tasks", "config", "images", "labels", "network", "predictor", "scoring",
+         "datasets", "losses", "augment", "batches", "backbones", "weights", "learners", "precision", "training", "sheets", "charts",
+         "plots", "runs", "exports", "api", "cli"]
+
+
+def imported(path: Path) -> set[str]:
+    """The rooms that a file of the package imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("imgreg_fastai")):
+            inside = path.parent != HOUSE and node.level == 1  # a package's own modules
+            names = [node.module.removeprefix("imgreg_fastai.")] if node.module else [a.name for a in node.names]
+            found |= set() if inside else {n.split(".")[0] for n in names}
+    return found - {"__version__"}
+
+
+def test_every_room_is_in_the_order_and_imports_only_rooms_above_it():
+    files = {p.stem if p.parent == HOUSE else "datasets": p for p in HOUSE.glob("*.py") if p.stem != "__init__"}
+    assert set(files) | {"datasets"} == set(ROOMS)
+    for path in [*files.values(), *(HOUSE / "datasets").glob("*.py")]:
+        room = path.stem if path.parent == HOUSE else "datasets"
+        below = {n for n in imported(path) if n not in ROOMS[: ROOMS.index(room)]}
+        assert not below, f"{path.name} imports {below}"
+
+
+def loaded_by(code: str) -> set[str]:
+    out = subprocess.run([sys.executable, "-c", f"import sys\n{code}\nprint(' '.join(sys.modules))"],
+                         capture_output=True, text=True, check=True).stdout
+    return set(out.splitlines()[-1].split())
+
+
+def test_importing_the_verbs_loads_no_torch():
+    names = ", ".join(imgreg_fastai.__all__)
+    heavy = {"torch", "fastai", "timm", "matplotlib"}
+    assert not heavy & loaded_by(f"from imgreg_fastai import {names}")
+    assert not {*heavy, "pandas", "numpy"} & loaded_by("import imgreg_fastai.cli")
+    assert not heavy & loaded_by("import imgreg_fastai.datasets, imgreg_fastai.labels, imgreg_fastai.images")
+
+
+def test_the_verbs_stay_functions_whatever_was_imported():
+    code = ("from imgreg_fastai import api\n"
+            "import imgreg_fastai.batches, imgreg_fastai.learners, imgreg_fastai.exports\n"
+            "import imgreg_fastai as i\nassert all(callable(getattr(i, n)) for n in i.__all__)")
+    loaded_by(code)
+
+
+def test_functions_and_files_stay_small():
+    for path in HOUSE.rglob("*.py"):
+        text = path.read_text()
+        assert len(text.splitlines()) <= 330, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and path.stem != "cli":
+                assert node.end_lineno - node.lineno < 40, f"{path.name}: {node.name}"

@@ -1,0 +1,57 @@
+import json
+
+import pandas as pd
+import pytest
+
+from imgreg_fastai import runs
+from imgreg_fastai.errors import ImgregError
+
+FILES = {"run.json", "labels.csv", "model.safetensors", "last.ckpt", "history.csv", "scores.json", "predictions.csv"}
+PLOTS = {"batch.png", "curves.png", "predicted.png", "residuals.png", "worst.png", "grid.png"}
+
+
+def test_a_run_folder_holds_what_the_readme_says(run):
+    assert {p.name for p in run.path.iterdir() if p.is_file()} >= FILES
+    assert {p.name for p in (run.path / "plots").iterdir()} == PLOTS
+    about = json.loads((run.path / "run.json").read_text())
+    assert about["state"] == "trained" and about["weights"]["kind"] == "none"
+    assert about["data"]["split"] == {"train": 108, "valid": 12}
+    assert {"torch", "fastai", "timm", "imgreg-fastai"} <= set(about["versions"])
+    keys = {"unit", "n", "mean", "median", "p90", "p95", "max", "rmse", "bias", "baseline"}
+    assert set(run.scores["valid"]["angle"]) == keys and run.scores["valid"]["angle"]["n"] == 12
+
+
+def test_an_opened_run_is_the_run(run):
+    again = runs.load(run.path)
+    assert again.task == run.task and again.config == run.config and again.scores == run.scores
+    assert again.labels.equals(run.labels)
+    assert pd.read_csv(run.path / "predictions.csv")["angle_error"].notna().all()
+
+
+def test_folders_are_numbered_and_never_written_over(tmp_path):
+    assert runs.fresh(tmp_path, "x") == "x"
+    (tmp_path / "x").mkdir()
+    assert runs.fresh(tmp_path, "x") == "x-002"
+    (tmp_path / "x-007").mkdir()
+    assert runs.fresh(tmp_path, "x") == "x-008"
+    assert runs.fresh(tmp_path, "y", ".png", always=True) == "y-001.png"
+    (tmp_path / "y-001.png").touch()
+    assert runs.fresh(tmp_path, "y", ".png", always=True) == "y-002.png"
+
+
+def test_writing_is_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    runs.write(path, "one")
+    (tmp_path / "file").touch()
+    with pytest.raises(ImgregError, match="written"):
+        runs.write(tmp_path / "file" / "b.json", "two")
+    assert path.read_text() == "one" and {p.name for p in tmp_path.iterdir()} == {"a.json", "file"}
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"task": 1, "config": {}, "data": {"root": "."}}', "\x00"])
+def test_what_is_no_run_is_one_line(tmp_path, content):
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(ImgregError) as e:
+        runs.load(tmp_path)
+    assert "\n" not in str(e.value)

@@ -1,0 +1,136 @@
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import SMALL
+
+from imgreg_fastai import api, config, load, network, precision, training
+from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.tasks import ANGLE
+
+
+def small(drawn, **more):
+    return {"data": drawn, **SMALL, **more}
+
+
+def test_training_learns_and_keeps_the_best_weights(run):
+    history = pd.read_csv(run.path / "history.csv")
+    assert list(history["epoch"]) == [1, 2] and np.isfinite(history[["train_loss", "valid_loss"]]).all(axis=None)
+    assert {"angle_error", "lr", "seconds"} <= set(history.columns)
+    state = torch.load(run.path / "last.ckpt", weights_only=True)
+    assert state["epochs"] == 2 and set(state) == {"model", "opt", "epochs", "random"}
+    best = load(run.path).network.state_dict()
+    if history["valid_loss"].idxmin() == 1:  # the last epoch was the best: the two agree
+        assert all(torch.equal(best[k], v) for k, v in state["model"].items())
+
+
+def test_the_learners_network_is_the_one_definition(drawn):
+    for arch in ("resnet10t", "test_vit", "test_mambaout"):
+        learn = api.learner("angle", **small(drawn, arch=arch, size=(64, 64), weights="none"))
+        net = network.network(arch, (64, 64), 2)
+        net.load_state_dict(learn.model.state_dict())
+        x = torch.rand(2, 3, 64, 64)
+        torch.testing.assert_close(net.eval()(x), learn.model.eval()(x))
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(drawn, tmp_path):
+    runs = [api.train("angle", out=tmp_path, **small(drawn, epochs=1, seed=s)) for s in (3, 3, 4)]
+    a, b, c = (load(r.path).network.state_dict()["1.0.weight"] for r in runs)
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_stop_at_and_patience_end_the_fit(drawn, tmp_path):
+    run = api.train("angle", out=tmp_path, **small(drawn, epochs=5, stop_at=("angle", 90.0)))
+    assert run.about["epochs_done"] == 1 and "reached 90" in run.about["stopped"]
+    run = api.train("angle", out=tmp_path, **small(drawn, epochs=30, patience=1, lr=1e-9))
+    assert run.about["epochs_done"] < 30 and "no better" in run.about["stopped"]
+
+
+def test_a_loss_that_is_no_number_is_one_line_and_leaves_a_trace(drawn, tmp_path):
+    with pytest.raises(ImgregError, match="smaller --lr"):
+        api.train("angle", out=tmp_path, **small(drawn, epochs=3, lr=1e30))
+    assert json.loads((tmp_path / "angle-001" / "run.json").read_text())["state"] == "training"
+
+
+class Interrupted:
+    """Sends Ctrl-C after some batches."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def __call__(self, done, total, row):
+        if done == self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", [2, 9])  # within the first epoch of 6 batches, and in the second
+def test_ctrl_c_leaves_a_run_that_can_be_evaluated(drawn, tmp_path, monkeypatch, after):
+    real = training.Watch
+    monkeypatch.setattr(training, "Watch", lambda batch, epoch: real(batch=Interrupted(after), epoch=epoch))
+    run = api.train("angle", out=tmp_path, **small(drawn))
+    assert run.about["state"] == "interrupted"
+    assert math.isfinite(api.evaluate(run)["angle"]["mean"])
+
+
+def test_precision_touches_the_body_only_while_training(drawn):
+    learn = api.learner("angle", **small(drawn))
+    seen = []
+    learn.model[0].register_forward_hook(lambda m, i, o: seen.append((m.training, o.dtype)))
+    dtypes = []
+    learn.model[0].conv1.register_forward_hook(lambda m, i, o: dtypes.append((m.training, o.dtype)))
+    cfg = config.make(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
+    training.fit(learn, cfg, training.Watch(), False, "bf16")
+    assert (True, torch.bfloat16) in dtypes and (False, torch.float32) in dtypes
+    assert (True, torch.float32) not in dtypes and (False, torch.bfloat16) not in dtypes
+    learn.model.train()(torch.rand(2, 3, 48, 48))
+    assert dtypes[-1] == (True, torch.float32)  # no hook is left behind
+
+
+def test_auto_precision_changes_neither_weights_nor_random_numbers(drawn):
+    learn = api.learner("angle", **small(drawn))
+    before, state = {k: v.clone() for k, v in learn.model.state_dict().items()}, torch.random.get_rng_state()
+    assert precision.choose(learn, "auto") in ("fp32", "bf16")
+    assert all(torch.equal(before[k], v) for k, v in learn.model.state_dict().items())
+    assert torch.equal(state, torch.random.get_rng_state())
+    with pytest.raises(ImgregError, match="CUDA"):
+        precision.choose(learn, "fp16")
+
+
+def test_lr_find_suggests_a_rate_and_leaves_the_model_alone(drawn):
+    learn = api.learner("angle", **small(drawn))
+    before = {k: v.clone() for k, v in learn.model.state_dict().items()}
+    sweep = training.find_lr(learn, config.make(ANGLE, precision="fp32"), steps=40)
+    assert 1e-7 <= sweep.suggestion < 10 and len(sweep.lrs) == len(sweep.losses) > 10
+    assert sweep.trusted == (not sweep.why)
+    assert all(torch.equal(before[k], v) for k, v in learn.model.state_dict().items())
+
+
+def test_a_sweep_over_noise_is_not_trusted(drawn, tmp_path):
+    """Labels that have nothing to do with the pictures, and very few of them."""
+    frame = pd.read_csv(drawn / "labels.csv").head(12)
+    frame["angle"] = np.random.default_rng(0).uniform(0, 180, 12)
+    frame["image"] = [str(drawn / name) for name in frame["image"]]
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    sweep, plot = api.lr_find("angle", out=tmp_path, data=tmp_path, **{**SMALL, "bs": 4})
+    assert plot.is_file() and (not sweep.trusted or sweep.suggestion > 0)
+
+
+def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path):
+    assert api.train("angle", out=tmp_path / "runs", dry_run=True, **small(drawn)) is None
+    assert not (tmp_path / "runs").exists()
+
+
+def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
+    """From our own run's weights: the body is loaded, frozen epochs leave it as it was."""
+    from imgreg_fastai.weights import build_body, find
+
+    found = find("resnet10t", str(run.path))
+    cfg = config.make(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
+    body, found = build_body(cfg.arch, (48, 48), cfg.arch_args, found)
+    assert found.kind == "model" and torch.equal(body.conv1[0].weight, load(run.path).network[0].conv1[0].weight)
+    again = api.train("angle", out=tmp_path, **small(drawn, weights=str(run.path), freeze_epochs=1, epochs=1))
+    assert again.about["weights"]["kind"] == "model" and again.about["epochs_done"] == 2
+    assert again.about["weights"]["sha256"]
