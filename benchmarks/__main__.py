@@ -59,7 +59,8 @@ def machine() -> dict:
 
     model = platform.processor()
     if (info := Path("/proc/cpuinfo")).is_file():
-        model = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), model)
+        named = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = named[0].split(":")[1].strip() if named else model
     return {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "processor": model,
             "bfloat16": bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none", **runs.versions()}
@@ -73,8 +74,9 @@ def markdown(rows: list[dict]) -> str:
 
 
 def _text(value) -> str:
-    return f"{value:.0f}" if isinstance(value, float) and abs(value) >= 100 else f"{value:.3g}" \
-        if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def parse(args=None):

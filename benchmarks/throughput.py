@@ -21,7 +21,7 @@ from fastai.vision.core import imagenet_stats
 from fastai.vision.data import ImageBlock
 from fastai.vision.learner import vision_learner
 
-from imgreg_fastai import api, training
+from imgreg_fastai import api, precision, training
 from imgreg_fastai.datasets import angle
 from imgreg_fastai.tasks import ANGLE
 
@@ -55,7 +55,7 @@ class Ours:
         options = {"data": data, "weights": "none", "epochs": 1, "valid": VALID, **options}  # none: nothing to download
         self.cfg = api.prepare("angle", **options)[1]
         self.learn = api.learner("angle", **options)
-        self.precision = training.precision(self.learn, self.cfg.precision)
+        self.precision = precision.choose(self.learn, self.cfg.precision)
         self.clock = Clock()
         self.learn.add_cb(self.clock)
 
@@ -146,13 +146,14 @@ def measure(rounds: int = 5, n: int = 1200, bs: int = 64) -> list[dict]:
         for options in ({"arch": ARCH, "bs": bs}, {"bs": min(bs, dict(ANGLE.recipe)["bs"])}):
             ours = Ours(data, **options)
             runners = {"plain fastai, fp32": plain(data, bs)} if "arch" in options else {}
-            runners |= {"ours": ours, "bare step, bf16": bare(ours.learn, True), "bare step, fp32": bare(ours.learn, False)}
+            runners["ours"] = ours
+            runners |= {f"bare step, {name}": bare(ours.learn, name == "bf16") for name in ("bf16", "fp32")}
             made += rows(ours, race(runners, rounds))
     return made
 
 
 def time_to(goal: float = 1.0, rounds: int = 3, n: int = 10_000, **options) -> list[dict]:
-    """Seconds until the validation error of `api.train("angle")` as it comes is at most `goal` degrees, a row a seed."""
+    """Seconds until `api.train("angle")`, as it comes, has a validation error of `goal` degrees; a row a seed."""
     return [_time_to(goal, seed, n, options) for seed in range(rounds)]
 
 

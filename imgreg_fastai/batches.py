@@ -138,7 +138,7 @@ def shown(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict]:
 
 
 def batch_size(asked: int | None, n: int) -> int:
-    """The batch size for n training pictures: at most n, so that an epoch has a batch; said if that is less than asked."""
+    """The batch size for n training pictures: at most n, so that an epoch has a batch; a smaller one is said."""
     asked = asked or 32
     if asked > n:
         say(f"batches of {n}, not {asked}: there are {n} pictures to train on")

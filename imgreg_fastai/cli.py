@@ -3,11 +3,11 @@ import logging
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from . import __version__
+from . import options as o
 from .errors import ImgregError
 
 app = typer.Typer(
@@ -17,111 +17,23 @@ app = typer.Typer(
 )
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(p.isdigit() and int(p) >= 16 for p in parts):
-        raise ImgregError("--size N or HxW in pixels, each at least 16", f"'{text}'", "--size 128 or --size 240x320")
-    return int(parts[0]), int(parts[-1])
-
-
-def _number(text: str | None, option: str) -> float | None:
-    try:
-        return None if text in (None, "auto") else float(text)
-    except ValueError:
-        raise ImgregError(f"{option} with a number or auto", f"'{text}'") from None
-
-
-def _pairs(texts: list[str]) -> dict:
-    """`k=v` options as a dict, each value read as JSON where it is JSON."""
-    import json
-
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ImgregError("--arch-arg k=v", f"'{text}'", "--arch-arg output_stride=16")
-        try:
-            pairs[key] = json.loads(value)
-        except ValueError:
-            pairs[key] = value
-    return pairs
-
-
-def _goal(text: str | None) -> tuple[str, float] | None:
-    if text is None:
-        return None
-    name, _, value = text.partition("=")
-    try:
-        return name, float(value)
-    except ValueError:
-        raise ImgregError("--stop-at TARGET=VALUE", f"'{text}'", "--stop-at angle=0.5") from None
-
-
-# Each option is written once; the commands below name them.
-TaskName = Annotated[str, typer.Argument(metavar="TASK", help="angle")]
-Targets = Annotated[list[str], typer.Option("--target", metavar="NAME[=COL,..][:KIND]",
-                    help="What to predict; KIND number, angle180 or angle360. Repeatable.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the pictures; drawn there if it is new.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder that run folders go into.")]
-Size = Annotated[str | None, typer.Option("--size", metavar="N|HxW", help="Pixels the network sees.")]
-FitTo = Annotated[str | None, typer.Option("--fit", metavar="pad|squish|crop", help="How pictures get to that size.")]
-Augment = Annotated[str | None, typer.Option("--augment", metavar="auto|none|LIST",
-                    help="Of flip, quarter, turn, colour, with commas.")]
-Arch = Annotated[str | None, typer.Option("--arch", help="A timm backbone; see imgreg backbones.")]
-ArchArg = Annotated[list[str], typer.Option("--arch-arg", metavar="K=V", help="A keyword for timm. Repeatable.")]
-WeightsFrom = Annotated[str | None, typer.Option("--weights", metavar="auto|hub|none|FILE|RUN|MODEL",
-                        help="Where the backbone's weights come from.")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Times through the training pictures.")]
-FreezeEpochs = Annotated[int | None, typer.Option("--freeze-epochs", help="Epochs before, training the head only.")]
-Rate = Annotated[str | None, typer.Option("--lr", metavar="NUMBER|auto", help="Peak learning rate; auto finds one.")]
-Loss = Annotated[str | None, typer.Option("--loss", metavar="auto|mse|l1|huber", help="What training minimises.")]
-Decay = Annotated[float | None, typer.Option("--wd", help="Weight decay.")]
-BatchSize = Annotated[str | None, typer.Option("--bs", metavar="N|auto", help="Pictures a batch.")]
-Workers = Annotated[int | None, typer.Option("--workers", help="Processes that decode pictures.")]
-PrecisionOf = Annotated[str | None, typer.Option("--precision", metavar="auto|fp32|bf16|fp16",
-                        help="Of the backbone while training; auto takes the faster.")]
-Patience = Annotated[int | None, typer.Option("--patience", help="Stop after so many epochs without a better one.")]
-StopAt = Annotated[str | None, typer.Option("--stop-at", metavar="TARGET=VALUE",
-                   help="Stop when the validation error is as small.")]
-CacheIn = Annotated[str | None, typer.Option("--cache", metavar="auto|on|off", help="Keep decoded pictures in memory.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Of the split, the first weights and the order.")]
-Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, mps.")]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/angle-001.")]
-
-
-def _options(targets, data, size, fit, augment, arch, arch_arg, weights, lr, bs, **settings) -> dict:
-    """The options that training verbs share, as keywords of api.prepare; what was not given stays out."""
-    given = {"data": data, "fit": fit, "arch": arch, "weights": weights, "targets": targets, "size": _size(size),
-             "arch_args": _pairs(arch_arg) or None, **settings}
-    given = {k: v for k, v in given.items() if v is not None}
-    if augment not in (None, "auto"):
-        given["augment"] = () if augment == "none" else tuple(a.strip() for a in augment.split(",") if a.strip())
-    if lr is not None:
-        given["lr"] = _number(lr, "--lr")
-    if bs is not None:
-        count = _number(bs, "--bs")
-        given["bs"] = None if count is None else int(count)
-    return given
-
-
 @app.command()
 def train(
-    task: TaskName, targets: Targets = [], data: Data = None, out: Out = Path("runs"), size: Size = None,  # noqa: B006
-    fit: FitTo = None, augment: Augment = None, arch: Arch = None, arch_arg: ArchArg = [], weights: WeightsFrom = None,  # noqa: B006
-    epochs: Epochs = None, freeze_epochs: FreezeEpochs = None, lr: Rate = None, loss: Loss = None, wd: Decay = None,
-    bs: BatchSize = None, workers: Workers = None, precision: PrecisionOf = None, patience: Patience = None,
-    stop_at: StopAt = None, cache: CacheIn = None, seed: Seed = None, device: Device = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send one batch through everything, write nothing.")] = False,
+    task: o.TaskName, targets: o.Targets = None, data: o.Data = None, out: o.Out = Path("runs"),
+    size: o.Size = None, fit: o.FitTo = None, augment: o.Augment = None,
+    arch: o.Arch = None, arch_arg: o.ArchArg = None, weights: o.WeightsFrom = None,
+    epochs: o.Epochs = None, freeze_epochs: o.FreezeEpochs = None, lr: o.Rate = None, loss: o.Loss = None,
+    wd: o.Decay = None, bs: o.BatchSize = None, workers: o.Workers = None, precision: o.PrecisionOf = None,
+    patience: o.Patience = None, stop_at: o.StopAt = None, cache: o.CacheIn = None, seed: o.Seed = None,
+    device: o.Device = None, dry_run: o.DryRun = False,
 ):
     """Train a network, score it beside guessing, and leave a run folder."""
     from . import api, scoring
 
-    options = _options(targets, data, size, fit, augment, arch, arch_arg, weights, lr, bs, epochs=epochs,
-                       freeze_epochs=freeze_epochs, loss=loss, wd=wd, workers=workers, precision=precision,
-                       patience=patience, stop_at=_goal(stop_at), cache=cache, seed=seed, device=device)
-    run = api.train(task, out=out, dry_run=dry_run, **options)
+    given = o.shared(targets, data, size, fit, augment, arch, arch_arg, weights, lr, bs, epochs=epochs,
+                     freeze_epochs=freeze_epochs, loss=loss, wd=wd, workers=workers, precision=precision,
+                     patience=patience, stop_at=o.read_goal(stop_at), cache=cache, seed=seed, device=device)
+    run = api.train(task, out=out, dry_run=dry_run, **given)
     if run is None:
         return
     if run.about["state"] == "interrupted":
@@ -136,17 +48,18 @@ def train(
 
 @app.command("lr_find")
 def lr_find(
-    task: TaskName, targets: Targets = [], data: Data = None, out: Out = Path("runs"), size: Size = None,  # noqa: B006
-    fit: FitTo = None, augment: Augment = None, arch: Arch = None, arch_arg: ArchArg = [], weights: WeightsFrom = None,  # noqa: B006
-    loss: Loss = None, wd: Decay = None, bs: BatchSize = None, workers: Workers = None, precision: PrecisionOf = None,
-    cache: CacheIn = None, seed: Seed = None, device: Device = None,
+    task: o.TaskName, targets: o.Targets = None, data: o.Data = None, out: o.Out = Path("runs"),
+    size: o.Size = None, fit: o.FitTo = None, augment: o.Augment = None,
+    arch: o.Arch = None, arch_arg: o.ArchArg = None, weights: o.WeightsFrom = None,
+    loss: o.Loss = None, wd: o.Decay = None, bs: o.BatchSize = None, workers: o.Workers = None,
+    precision: o.PrecisionOf = None, cache: o.CacheIn = None, seed: o.Seed = None, device: o.Device = None,
 ):
     """Sweep the learning rate, print a suggestion and draw the curve."""
     from . import api
 
-    options = _options(targets, data, size, fit, augment, arch, arch_arg, weights, None, bs, loss=loss, wd=wd,
-                       workers=workers, precision=precision, cache=cache, seed=seed, device=device)
-    sweep, plot = api.lr_find(task, out=out, **options)
+    given = o.shared(targets, data, size, fit, augment, arch, arch_arg, weights, None, bs, loss=loss, wd=wd,
+                     workers=workers, precision=precision, cache=cache, seed=seed, device=device)
+    sweep, plot = api.lr_find(task, out=out, **given)
     if sweep.trusted:
         print(f"suggested learning rate: {sweep.suggestion:.2g}   plot: {plot}")
         print(f"next: imgreg train {task} --lr {sweep.suggestion:.2g}")
@@ -155,11 +68,7 @@ def lr_find(
 
 
 @app.command()
-def evaluate(
-    run: RunPath,
-    table: Annotated[Path | None, typer.Argument(metavar="[TABLE]", help="A labels table, or a folder whose file names "
-                                                 "hold the labels; the validation part if left out.")] = None,
-):
+def evaluate(run: o.RunPath, table: o.TableName = None):
     """Score a run on its validation part or on another labelled set."""
     from . import api, scoring
 
@@ -173,12 +82,8 @@ def evaluate(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")],
-    pictures: Annotated[list[str], typer.Argument(metavar="PICTURES...",
-                        help="Files, folders, globs, or - for a list on stdin.")],
-    format: Annotated[str, typer.Option("--format", metavar="table|csv|json|jsonl")] = "table",
-    out: Annotated[Path | None, typer.Option("--out", help="A new file for the result, instead of stdout.")] = None,
-    device: Device = None,
+    model: o.ModelPath, pictures: o.Pictures, format: o.TableFormat = "table", out: o.NewFile = None,
+    device: o.Device = None,
 ):
     """Predict numbers for pictures."""
     from . import api
@@ -209,30 +114,23 @@ def _formatted(frame, format: str) -> str:
 
 
 @app.command()
-def export(
-    run: RunPath,
-    format: Annotated[str, typer.Option("--format", metavar="learner|bundle",
-                      help="learner: for fastai's load_learner. bundle: safetensors and JSON, no pickle.")] = "learner",
-    out: Annotated[Path | None, typer.Option("--out", help="A new file; RUN/export.pkl or RUN/model.imgreg if left out.")] = None,
-):
+def export(run: o.RunPath, format: o.ModelFormat = "learner", out: o.ModelOut = None):
     """Write a run as one file that needs nothing else."""
     from . import api
 
     path = api.export(run, format, out)
     print(f"written: {path}")
     if format == "learner":
-        print(f"next: python -c \"from fastai.learner import load_learner; print(load_learner('{path}').predict('photo.png')[0])\"")
+        print("next: python -c \"from fastai.learner import load_learner; "
+              f"print(load_learner('{path}').predict('photo.png')[0])\"")
     else:
         print(f"next: imgreg predict {path} photo.png")
 
 
 @app.command()
 def data(
-    task: TaskName,
-    n: Annotated[int, typer.Option("--n", help="How many pictures.")] = 10_000,
-    size: Annotated[int, typer.Option("--size", help="Height and width in pixels.")] = 100,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="A new folder; data/TASK if left out.")] = None,
+    task: o.TaskName,
+    n: o.Count = 10_000, size: o.Pixels = 100, seed: o.DrawSeed = 0, out: o.DataOut = None,
 ):
     """Draw a task's pictures and their labels table."""
     from . import datasets
@@ -243,14 +141,11 @@ def data(
 
 
 @app.command()
-def backbones(
-    pattern: Annotated[str, typer.Argument(metavar="[PATTERN]", help="Part of a name, or a glob such as 'resnet*'.")] = "",
-    size: Size = None,
-):
+def backbones(pattern: o.Pattern = "", size: o.Size = None):
     """List timm backbones: parameters in millions, input size, weights, and whether they are here and work."""
     from . import backbones as rooms
 
-    table = rooms.table(pattern, _size(size))
+    table = rooms.table(pattern, o.read_size(size))
     if table.empty:
         raise ImgregError("a pattern that a timm backbone matches", f"'{pattern}'", "imgreg backbones resnet")
     print(table.to_string(index=False, na_rep="", float_format="{:.1f}".format))

@@ -124,7 +124,7 @@ def save_state(learn: Learner, path: Path, epochs: int) -> None:
 
 
 def _unboxed(value):
-    """numpy's numbers, which the schedule leaves in the optimizer, as Python's: torch's safe loading knows no others."""
+    """numpy's numbers, which the schedule leaves in the optimizer, as Python's: torch's safe loading wants those."""
     if isinstance(value, tuple):
         return tuple(map(_unboxed, value))
     return value.item() if hasattr(value, "item") and not isinstance(value, torch.Tensor) else value

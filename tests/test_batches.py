@@ -73,7 +73,7 @@ def test_no_whole_picture_is_one_line(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     rows = [{"image": "a.png", "path": str(tmp_path / "a.png"), "angle": 1.0, "split": s} for s in ("train", "valid")]
     for cache in ("on", "off"):
-        with pytest.raises(ImgregError, match="a.png|none among"):
+        with pytest.raises(ImgregError, match=r"a\.png|none among"):
             batches.build(pd.DataFrame(rows), PLAIN, config.make(PLAIN, cache=cache, workers=0), STATS, "cpu")
 
 

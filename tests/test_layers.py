@@ -8,8 +8,8 @@ import imgreg_fastai
 
 HOUSE = Path(imgreg_fastai.__file__).parent
 ROOMS = ["errors", "messages", "targets", "tasks", "config", "images", "labels", "network", "predictor", "scoring",
-         "datasets", "losses", "augment", "batches", "backbones", "weights", "learners", "precision", "training", "sheets", "charts",
-         "plots", "runs", "exports", "api", "cli"]
+         "datasets", "losses", "augment", "batches", "backbones", "weights", "learners", "precision", "training",
+         "sheets", "charts", "plots", "runs", "exports", "api", "options", "cli"]
 
 
 def imported(path: Path) -> set[str]:
