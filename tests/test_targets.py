@@ -264,7 +264,8 @@ def test_forgetting_the_period_forgets_the_flips():
 @pytest.mark.parametrize(("change", "told"), [
     ({"fit": "stretch"}, "pad, squish, crop; found 'stretch'"), ({"size": (100,)}, "size"), ({"size": (0, 5)}, "size"),
     ({"size": 100}, "size"), ({"size": (10.5, 10)}, "size"), ({"targets": ()}, "found none"),
-    ({"targets": (BAR, BAR)}, "of its own.*found angle"), ({"targets": (AGE, Number("b", ("age",)))}, "found age"),
+    ({"targets": (BAR, BAR)}, "of its own.*found angle"), ({"targets": (AGE, Number("age", ("b",)))}, "found age"),
+    ({"targets": (AGE, Number("b", ("age",)))}, "found age"),
     ({"targets": (Number("n", ("split",)),)}, "found split"),
 ])
 def test_a_task_of_no_use_is_refused(change, told):
