@@ -45,9 +45,10 @@ class Keeper(Callback):
     def after_batch(self):
         if not self.training:
             return
-        if not math.isfinite(self.loss.item()):
+        loss = self.learn.loss.item()
+        if not math.isfinite(loss):
             lr = self.opt.hypers[-1]["lr"]
-            raise ImgregError("a finite loss", f"{self.loss.item()} at a learning rate of {lr:.2g}", "a smaller --lr")
+            raise ImgregError("a finite loss", f"{loss} at a learning rate of {lr:.2g}", "a smaller --lr")
         self.done += 1
         self.watch.batch(self.done, self.total, self.row)
 
