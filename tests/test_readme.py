@@ -18,7 +18,8 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    lines = [line.split("  #")[0].removeprefix("$ ") for b in blocks("bash") + blocks("console") for line in b.splitlines()]
+    lines = "\n".join(blocks("bash") + blocks("console")).splitlines()
+    lines = [line.split("  #")[0].removeprefix("$ ") for line in lines]
     return [line[line.index("imgreg ") :] for line in lines if re.search(r"(^|&& )imgreg ", line)]
 
 
