@@ -7,6 +7,7 @@ Nothing here is shared with imgreg_fastai.datasets.angle: the two are independen
 import argparse
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,6 +19,11 @@ DPI = 20  # of a figure of 5 inches: 100 pixels
 
 def plot(angle, dots, outlined):
     """A new Figure of the bar at `angle` degrees and the `dots` [DOTS, 2]; `outlined`: `color=`, else `facecolor=`."""
+    with matplotlib.rc_context(matplotlib.rcParamsDefault):  # whatever style the caller has set
+        return _plot(angle, dots, outlined)
+
+
+def _plot(angle, dots, outlined):
     figure = Figure(figsize=(5, 5), dpi=DPI)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

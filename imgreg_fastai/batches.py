@@ -44,6 +44,13 @@ class Fit(Transform):
         return Picture(fit(x, self.size, self.policy))
 
 
+class Normalise(Normalize):
+    """fastai's, in place: the floats were made a moment ago, and memory for two more copies costs a millisecond."""
+
+    def encodes(self, x: TensorImage):
+        return x.sub_(self.mean).div_(self.std)
+
+
 class PictureDL(TfmdDL):
     """A DataLoader that leaves broken pictures out, and deals batches from memory once `keep` gave it the pictures.
 
@@ -92,7 +99,7 @@ def block(task: Task, stats: tuple, held_out) -> DataBlock:
         get_y=readers,
         splitter=IndexSplitter(held_out),
         item_tfms=Fit(task.size, task.fit),
-        batch_tfms=[*augment.transforms(task), Normalize.from_stats(*stats, cuda=False)],
+        batch_tfms=[*augment.transforms(task), Normalise.from_stats(*stats, cuda=False)],
     )
 
 

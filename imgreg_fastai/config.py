@@ -29,7 +29,7 @@ class TrainConfig:
     patience: int | None = None  # stop after so many epochs without a better validation loss
     stop_at: tuple[str, float] | None = None  # (target, error): stop when the validation error is as small
     valid: float = 0.2  # the part kept for validation where the table has no split column
-    seed: int = 0  # of the split, the weights drawn and the order of the pictures
+    seed: int = 0  # of the split, the first weights and the order; the same numbers again need the same precision too
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
 
     def __post_init__(self):
