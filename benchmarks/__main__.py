@@ -57,12 +57,14 @@ def machine() -> dict:
     """What the numbers depend on."""
     import torch
 
+    from imgreg_fastai.precision import has_bfloat16
+
     model = platform.processor()
     if (info := Path("/proc/cpuinfo")).is_file():
         named = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         model = named[0].split(":")[1].strip() if named else model
     return {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "processor": model,
-            "bfloat16": bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()),
+            "bfloat16": has_bfloat16(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none", **runs.versions()}
 
 

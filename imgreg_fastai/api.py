@@ -1,6 +1,7 @@
 """The verbs as plain functions that return values. cli.py says the same in the terminal."""
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from . import config, datasets, labels
 from .config import TrainConfig
@@ -16,9 +17,7 @@ def prepare(task="angle", *, targets=(), size=None, fit=None, augment=None, data
     `augment`: names out of tasks.AUGMENTATIONS; `data`: the folder of the pictures; the rest are TrainConfig's fields.
     """
     chosen, table = datasets.locate(task, data)
-    chosen = chosen.with_targets(list(targets))
-    changes = {"size": size, "fit": fit, "augment": augment}
-    chosen = replace(chosen, **{k: v for k, v in changes.items() if v is not None})
+    chosen = chosen.changed(list(targets), size, fit, augment)
     cfg = config.make(chosen, **settings)
     if cfg.stop_at and cfg.stop_at[0] not in [t.name for t in chosen.targets]:
         known = ", ".join(t.name for t in chosen.targets)
@@ -69,29 +68,45 @@ def _learner(dls, task: Task, cfg: TrainConfig):
 
     set_seed(cfg.seed)
     body, found = weights.build_body(cfg.arch, task.size, cfg.arch_args, weights.find(cfg.arch, cfg.weights))
-    return learners.build(dls, task, cfg, body), found
+    learn = learners.build(dls, task, cfg, body)
+    if found.kind == "model":
+        also = weights.load_head(learn.model[1], found, task)
+        say(f"starting from {found.source}, {'its head too' if also else 'with a new head: its targets are others'}")
+    return learn, found
 
 
 def train(task="angle", *, out="runs", dry_run=False, **options):
     """Train, score and write a run folder OUT/<task>-NNN; returns the Run (None for a dry run).
 
-    Options: those of `prepare` and the fields of TrainConfig. `dry_run` sends one batch through everything and writes
-    nothing. Interrupted, it leaves a run that can be evaluated. Raises ImgregError for what the user can mend.
+    Options: those of `prepare` and the fields of TrainConfig. `dry_run` sends one batch through everything, scores and
+    plots included, and leaves nothing. Interrupted, it leaves a run that can be evaluated. Raises ImgregError for what
+    the user can mend.
     """
-    from . import precision, runs, training
-
     task, cfg, frame, table = prepare(task, **options)
+    if not dry_run:
+        return _train(task, cfg, frame, table, out)
+    few = frame.groupby("split").head(cfg.bs or 32)
+    with TemporaryDirectory(prefix="imgreg-") as folder:
+        _train(task, replace(cfg, epochs=1, freeze_epochs=0, patience=None, stop_at=None), few, table, folder)
+    say("one batch went through everything; nothing was kept")
+    return None
+
+
+def _train(task: Task, cfg: TrainConfig, frame, table: Path, out):
+    from . import precision, runs
+
     dls = _dls(task, cfg, frame)
     learn, found = _learner(dls, task, cfg)
-    if dry_run:
-        say(f"one batch went through everything, loss {training.dry(learn):.3g}; nothing was written")
-        return None
     used = precision.choose(learn, cfg.precision)
     run = runs.new(out, task, cfg, frame, table, weights=found.to_dict(), state="training", precision=used,
                    device=str(dls.device))
     say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}: {run.path}")
-    _picture_of_batch(dls, task, run)
-    stopped = _fit(learn, task, cfg, run, found)
+    try:
+        _picture_of_batch(dls, task, run)
+        stopped = _fit(learn, task, cfg, run, found)
+    except BaseException as e:
+        run.note(state="failed", stopped=str(e) or type(e).__name__)
+        raise
     run.note(state="interrupted" if stopped == "interrupted" else "trained", stopped=stopped)
     if stopped != "interrupted":
         _finish(run, frame)
@@ -143,51 +158,37 @@ def _finish(run, frame) -> None:
     """Score the best weights on the parts held out, the test part now for the first time, and draw the plots."""
     import pandas as pd
 
-    from . import plots, predictor, scoring
-    from .images import open_picture
+    from . import evaluation, predictor
 
     model = predictor.load(run.path, _device(run.config.device))
-    trained = frame[frame["split"] == "train"]
-    held = frame[frame["split"].isin(("valid", "test"))]
-    result = scoring.predictions(model, held)
-    scores = {s: scoring.score(model.task, part, trained) for s, part in result.groupby("split")}
-    run.write("scores.json", scores)
-    run.write("predictions.csv", result.drop(columns="path"))
-    history = pd.read_csv(run.path / "history.csv")
-    baseline = {name: s["baseline"] for name, s in scores.get("valid", {}).items()}
-    plots.write_all(run.path / "plots", model.task, history, result[result["split"] == "valid"], open_picture, baseline)
+    trained, held = frame[frame["split"] == "train"], frame[frame["split"].isin(("valid", "test"))]
+    evaluation.write(run, Path(), model, held, trained, pd.read_csv(run.path / "history.csv"))
 
 
-def evaluate(run, table=None) -> dict:
+def evaluate(run, table=None, device: str = "auto") -> dict:
     """Score a run on its validation part, or on another labelled set; returns {target: {unit, n, mean, ...}}.
 
-    `table`: a labels table, or a folder whose file names hold the labels. Scores, predictions and plots are written to
-    RUN/evaluations/NAME, under a new name if that exists; the returned dict says where under "folder".
+    `table`: a labels table, or a folder whose file names hold the labels; pictures the run was trained on are left out.
+    Scores, predictions and plots are written to RUN/evaluations/NAME, under a new name if that exists; the returned
+    dict says where under "folder".
     """
-    import pandas as pd
-
-    from . import labels, plots, predictor, runs, scoring
-    from .images import open_picture
+    from . import evaluation, labels, predictor, runs
 
     run = run if isinstance(run, runs.Run) else runs.load(run)
-    model = predictor.load(run.path, _device(run.config.device))
+    model = predictor.load(run.path, _device(device))
     known = run.labels
-    frame = known[known["split"] == "valid"] if table is None else labels.read(table, model.task)
-    name = "valid" if table is None else Path(table).resolve().stem
-    if name == "labels":
-        name = Path(table).resolve().parent.name
-    result = scoring.predictions(model, frame)
-    if result.empty:
-        raise ImgregError("pictures that can be opened", f"none among {len(frame)}")
-    scores = scoring.score(model.task, result, known[known["split"] == "train"])
-    folder = Path("evaluations") / runs.fresh(run.path / "evaluations", name)
-    run.write(folder / "scores.json", scores)
-    run.write(folder / "predictions.csv", result.drop(columns="path"))
-    history = run.path / "history.csv"
-    baseline = {name: s["baseline"] for name, s in scores.items()}
-    plots.write_all(run.path / folder / "plots", model.task, None if table or not history.is_file()
-                    else pd.read_csv(history), result, open_picture, baseline)
-    return {"folder": str(run.path / folder), **scores}
+    trained, frame, name = known[known["split"] == "train"], known[known["split"] == "valid"], "valid"
+    if table is not None:
+        place = Path(table).resolve()
+        frame, name = labels.unseen(labels.read(table, model.task), trained), place.stem
+        name = place.parent.name if name == "labels" else name
+    folder = runs.claim(run.path / "evaluations", name).relative_to(run.path)
+    try:
+        scores = evaluation.write(run, folder, model, frame.assign(split=name), trained)
+    except ImgregError:
+        (run.path / folder).rmdir()
+        raise
+    return {"folder": str(run.path / folder), **scores[name]}
 
 
 def predict(model, pictures):
@@ -214,11 +215,11 @@ def lr_find(task="angle", *, out="runs", **options):
 
     Options as for `train`.
     """
-    from . import plots, runs, training
+    from . import plots, precision, runs, training
 
     task, cfg, frame, _ = prepare(task, **options)
     learn, _ = _learner(_dls(task, cfg, frame), task, cfg)
-    sweep = training.find_lr(learn, cfg)
+    sweep = training.find_lr(learn, precision.choose(learn, cfg.precision))
     path = Path(out) / runs.fresh(Path(out), f"lr_find-{task.name}", ".png", always=True)
     plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
     return sweep, path

@@ -37,13 +37,13 @@ def draw_moves(allowed: tuple[str, ...], n: int, device=None) -> tuple[torch.Ten
 
     Half of the pictures get a small turn: turning resamples, and the network is to see sharp pictures as well.
     """
-    zero = torch.zeros(n, device=device)
+    zero = torch.zeros(n)  # drawn on the CPU, so that a seed means the same on every device
     mirrored = torch.randint_like(zero, 0, 2) if "flip" in allowed else zero
     turn = 90.0 * torch.randint_like(zero, 0, 4) if "quarter" in allowed else zero
     if "turn" in allowed:
         small = (torch.rand_like(zero) * 2 - 1) * TURN
         turn = turn + small * torch.randint_like(zero, 0, 2)
-    return mirrored, turn
+    return mirrored.to(device), turn.to(device)
 
 
 def warp(pictures: torch.Tensor, mirrored: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,6 @@ from . import messages
 from .errors import ImgregError, nearest, some
 
 MANY = 60  # more backbones than this are listed without being built
-BARRED = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 # What timm's models and checkpoint filters raise when something does not suit them.
 REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 
@@ -20,6 +19,8 @@ REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, As
 
 def check(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> None:
     """Raise ImgregError unless `arch` is a timm backbone that makes [1, F] of a picture of `size` (height, width)."""
+    from .network import BARRED
+
     known(arch)
     barred = [name for name in arch_args or {} if name in BARRED]
     if barred:
@@ -100,6 +101,8 @@ def _text(size: tuple[int, int]) -> str:
 
 def reason(e: BaseException) -> str:
     """The first line of an error, or its name where it says nothing."""
+    if isinstance(e, OSError) and e.strerror:
+        return e.strerror  # its text would name a path of this machine, and travel into model files
     lines = str(e).strip().splitlines()
     return lines[0][:200] if lines else type(e).__name__
 
@@ -187,6 +190,7 @@ def table(pattern: str = "", size: tuple[int, int] | None = None) -> Any:
     glob = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
     names = [name for name in timm.list_models() if fnmatch(name, glob)]
     if len(names) > MANY:
+        messages.say(f"{len(names)} match: parameters{' and what works' if size else ''} are shown for up to {MANY}")
         rows = [_row(name, size, build=False) for name in names]
     else:
         rows = [_row(name, size, True) for name in messages.track(names, total=len(names), doing="backbones")]

@@ -1,5 +1,7 @@
 """Labels and a Task -> DataBlock -> fastai DataLoaders, with the decoded pictures kept in memory when they fit."""
 import os
+import random
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,10 +17,10 @@ from fasttransform import Transform
 
 from . import augment
 from .config import TrainConfig
-from .errors import ImgregError, some
-from .images import PictureError, fit, fitted, open_picture
+from .errors import ImgregError
+from .images import PictureError, fit, fitted, open_picture, tell_broken
 from .losses import plain
-from .messages import say, track, warn
+from .messages import log, say, track, warn
 from .tasks import Task
 
 
@@ -60,9 +62,12 @@ class PictureDL(TfmdDL):
 
     kept = None
 
-    def keep(self, pictures: torch.Tensor, labels: tuple[torch.Tensor, ...]):
-        """Hold uint8 pictures [n, 3, h, w] and, for each target, labels in units, [n] or [n, columns]."""
-        self.kept = (pictures, labels)
+    def keep(self, rows: torch.Tensor, pictures: torch.Tensor, labels: tuple[torch.Tensor, ...]):
+        """Hold uint8 pictures [n, 3, h, w] and, for each target, labels in units, [n] or [n, columns].
+
+        `rows`: those that are this loader's. The pictures are shared with the other part's loader, not copied.
+        """
+        self.kept = (rows, pictures, labels)
         return self
 
     def create_batches(self, samples):
@@ -72,8 +77,8 @@ class PictureDL(TfmdDL):
         return (self._deal(torch.tensor(chosen)) for chosen in chunked(samples, self.bs, self.drop_last))
 
     def _deal(self, chosen: torch.Tensor):
-        pictures, labels = self.kept
-        # index_select: a tenth of the time of pictures[chosen]
+        rows, pictures, labels = self.kept
+        chosen = rows[chosen]
         return (TensorImage(pictures.index_select(0, chosen)), *(y[chosen] for y in labels))
 
     def do_item(self, index):
@@ -110,7 +115,7 @@ def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, devic
     """
     frame = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True)
     keep = _fits(len(frame), task) if cfg.cache == "auto" else cfg.cache == "on"
-    frame, pictures = _decode(frame, task) if keep else (_from_first_whole(frame), None)
+    frame, pictures = _opened(frame, task, keep)
     held_out = np.flatnonzero(frame["split"] == "valid")
     trained = np.flatnonzero(frame["split"] == "train")
     if len(trained) < 2 or not len(held_out):
@@ -122,22 +127,29 @@ def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, devic
         num_workers=workers if cfg.workers is None else cfg.workers,
     )
     if keep:
-        labels = [torch.tensor(frame[list(t.columns)].to_numpy(np.float32)).squeeze(1) for t in task.targets]
+        labels = tuple(torch.tensor(frame[list(t.columns)].to_numpy(np.float32)).squeeze(1) for t in task.targets)
         for dl, rows in ((dls.train, trained), (dls.valid, held_out)):
-            dl.keep(pictures[rows], tuple(y[rows] for y in labels))
-            if cfg.workers is None:
-                dl.fake_l.num_workers = 0
+            dl.keep(torch.from_numpy(rows), pictures, labels)
     return dls
+
+
+def peek(dl: TfmdDL):
+    """One batch of a DataLoader, with all random numbers afterwards as if nobody had looked."""
+    torch_state, order = torch.random.get_rng_state(), dl.rng.getstate()
+    python_state = random.getstate()
+    batch = dl.one_batch()
+    torch.random.set_rng_state(torch_state)
+    dl.rng.setstate(order)
+    random.setstate(python_state)
+    return batch
 
 
 def shown(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict]:
     """Augmented training pictures as a person sees them: uint8 [n, h, w, 3], and {target: labels [n, columns]}.
 
-    The random state is left as it was: looking changes nothing.
+    Looking changes no random number.
     """
-    state = torch.random.get_rng_state()
-    pictures, *labels = dls.train.one_batch()
-    torch.random.set_rng_state(state)
+    pictures, *labels = peek(dls.train)
     normalise = next(t for t in dls.train.after_batch.fs if isinstance(t, Normalize))
     pixels = (normalise.decode(pictures[:n]).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
     truths = {t.name: plain(y[:n]).cpu().numpy() for t, y in zip(task.targets, labels, strict=True)}
@@ -145,47 +157,42 @@ def shown(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict]:
 
 
 def batch_size(asked: int | None, n: int) -> int:
-    """The batch size for n training pictures: at most n, so that an epoch has a batch; a smaller one is said."""
-    asked = asked or 32
+    """The batch size for n training pictures: at most n, so that an epoch has a batch; a smaller one is said.
+
+    None asks for 64, or what gives an epoch 20 batches if that is less, but 8 at least.
+    """
+    if asked is None:
+        return min(max(8, min(64, n // 20)), n)
     if asked > n:
         say(f"batches of {n}, not {asked}: there are {n} pictures to train on")
     return min(asked, n)
 
 
 def _fits(n: int, task: Task) -> bool:
-    """Whether n decoded pictures fit into a quarter of the machine's memory."""
+    """Whether n decoded pictures fit into a quarter of the memory that this machine, or this container, has."""
+    limits = [4 << 30]
     try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not every system tells
-        memory = 4 << 30
-    return n * task.size[0] * task.size[1] * 3 <= memory / 4
+        limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (AttributeError, ValueError, OSError) as e:  # not every system tells; without a limit the file says "max"
+        log.debug("memory limit not known: %s", e)
+    return n * task.size[0] * task.size[1] * 3 <= min(limits) / 4
 
 
-def _decode(frame: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, torch.Tensor]:
-    """The rows whose pictures can be opened, and those pictures as uint8 [n, 3, h, w]; the others are named."""
-    pictures = torch.empty((len(frame), 3, *task.size), dtype=torch.uint8)
-    opened = fitted(frame["path"], task.size, task.fit)
-    broken = {}
+def _opened(frame: pd.DataFrame, task: Task, keep: bool) -> tuple[pd.DataFrame, torch.Tensor | None]:
+    """The rows whose pictures can be opened, and with `keep` those pictures as uint8 [n, 3, h, w]; others are named."""
+    try:
+        pictures = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
+    except RuntimeError as e:
+        raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
+    broken, opened = {}, fitted(frame["path"], task.size, task.fit)
     for i, picture in enumerate(track(opened, len(frame), f"reading {len(frame)} pictures")):
         if isinstance(picture, PictureError):
             broken[i] = picture
-        else:
+        elif keep:
             pictures[i - len(broken)] = torch.from_numpy(picture.copy()).permute(2, 0, 1)
     if len(broken) == len(frame):
         raise next(iter(broken.values()))
-    if broken:
-        named = some(e.found for e in broken.values())
-        warn(f"left out {len(broken)} of {len(frame)} pictures that cannot be opened: {named}")
-    return frame.drop(index=list(broken)).reset_index(drop=True), pictures[: len(frame) - len(broken)]
-
-
-def _from_first_whole(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows from the first picture that can be opened on: fastai reads that one to learn what its data look like."""
-    for i, path in enumerate(frame["path"]):
-        try:
-            open_picture(path)
-        except PictureError as e:
-            warn(f"left out: {e}")
-            continue
-        return frame.iloc[i:].reset_index(drop=True)
-    raise ImgregError("pictures that can be opened", f"none among {len(frame)}")
+    tell_broken(list(broken.values()), len(frame))
+    whole = frame.drop(index=list(broken)).reset_index(drop=True)
+    return whole, pictures[: len(whole)] if keep else None

@@ -62,17 +62,17 @@ def lr_find(
     sweep, plot = api.lr_find(task, out=out, **given)
     if sweep.trusted:
         print(f"suggested learning rate: {sweep.suggestion:.2g}   plot: {plot}")
-        print(f"next: imgreg train {task} --lr {sweep.suggestion:.2g}")
+        print(f"next: imgreg train {task} --lr {sweep.suggestion:.2g}, with the same other options")
     else:
         print(f"no suggestion: the sweep means nothing here ({sweep.why})   plot: {plot}")
 
 
 @app.command()
-def evaluate(run: o.RunPath, table: o.TableName = None):
+def evaluate(run: o.RunPath, table: o.TableName = None, device: o.Device = None):
     """Score a run on its validation part or on another labelled set."""
     from . import api, scoring
 
-    scores = api.evaluate(run, table)
+    scores = api.evaluate(run, table, device or "auto")
     folder = scores.pop("folder")
     for name, s in scores.items():
         print(f"{scoring.sentence(name, s)} on {s['n']} pictures")
@@ -157,10 +157,11 @@ def info():
     import torch
 
     from . import runs
+    from .precision import has_bfloat16
 
     for name, value in {**runs.versions(), "imgreg": __version__, "cores": torch.get_num_threads(),
                         "cuda": torch.version.cuda if torch.cuda.is_available() else "none",
-                        "bfloat16": str(torch.ops.mkldnn._is_mkldnn_bf16_supported())}.items():
+                        "bfloat16": has_bfloat16()}.items():
         print(f"{name}: {value}")
 
 
@@ -187,12 +188,6 @@ def main(args: list[str] | None = None) -> None:
     except ImgregError as e:
         _tell(f"imgreg: {e}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        _tell("stopped")
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone
-        sys.stderr.close()
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """The settings of one training run."""
+import math
 from dataclasses import asdict, dataclass, field, fields
 
 from .errors import ImgregError, nearest
@@ -21,8 +22,8 @@ class TrainConfig:
     lr: float | None = 2e-3  # the one-cycle peak; None looks for it first
     body_lr: float = 0.2  # a pretrained body's rate as a part of the head's: a fifth kept what ImageNet taught
     loss: str = "auto"  # auto is l1: mse's gradient fades as the error gets small
-    wd: float = 0.01  # weight decay
-    bs: int | None = 32  # pictures a batch; None chooses by the data's size
+    wd: float = 0.01  # weight decay, of all weights
+    bs: int | None = 32  # pictures a batch; None: up to 64, fewer on small data, so that an epoch has 20 batches
     workers: int | None = None  # processes that decode pictures; None: 0 when the decoded pictures are kept in memory
     precision: str = "auto"  # of the body while training; auto measures what is faster here
     cache: str = "auto"  # keep decoded pictures in memory; auto: when they fit
@@ -36,14 +37,25 @@ class TrainConfig:
         for name, known in (("loss", LOSSES), ("precision", PRECISIONS), ("cache", CACHES)):
             if getattr(self, name) not in known:
                 raise ImgregError(f"--{name} {', '.join(known)}", f"'{getattr(self, name)}'")
-        for name, least in (("epochs", 1), ("freeze_epochs", 0), ("bs", 2), ("patience", 1), ("workers", 0)):
+        for name in ("lr", "body_lr"):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise ImgregError(f"--{name.replace('_', '-')} of at least {least}", str(value))
+            if value is not None and not 0 < value < math.inf:
+                raise ImgregError(f"--{_dashed(name)} above 0", str(value))
+        if not 0 <= self.wd < math.inf:
+            raise ImgregError("--wd of at least 0", str(self.wd))
+        least = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0}
+        for name, lowest in least.items():
+            value = getattr(self, name)
+            if value is not None and value < lowest:
+                raise ImgregError(f"--{_dashed(name)} of at least {lowest}", str(value))
 
     def to_dict(self) -> dict:
         """The settings as JSON can hold them."""
         return asdict(self)
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def make(task: Task, **given) -> TrainConfig:
@@ -52,10 +64,13 @@ def make(task: Task, **given) -> TrainConfig:
     for name in given:
         if name not in names:
             raise ImgregError("a setting of TrainConfig", f"'{name}'", nearest(name, names))
+    given = {k: str(v) if k in ("weights", "device") else v for k, v in given.items()}
     recipe = dict(task.recipe)
     if "arch" in given:
         for name in ("arch_args", "weights"):  # they belong to the recipe's own backbone
             recipe.pop(name, None)
+    elif "arch_args" in given:
+        given["arch_args"] = {**recipe.get("arch_args", {}), **given["arch_args"]}
     return TrainConfig(**{**recipe, **given})
 
 

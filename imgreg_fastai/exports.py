@@ -28,10 +28,13 @@ def export(run: Run, format: str = "learner", out: str | Path | None = None) -> 
         raise ImgregError("a folder to write into", f"no '{path.parent}'", f"mkdir -p {path.parent}")
     if path.exists():
         say(f"replacing {path}")
-    with tempfile.TemporaryDirectory(prefix=".export-") as folder:
-        made = Path(folder) / "export"
-        _write(run, format, made)
-        _place(made, path)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+            made = Path(folder) / "export"
+            _write(run, format, made)
+            made.replace(path)  # the goal is the whole file, or what it was before
+    except (OSError, RuntimeError) as e:  # torch's zip writer turns a full disk into a RuntimeError
+        raise ImgregError("a place that can be written", f"'{path}': {e}", "another --out") from e
     return path
 
 
@@ -41,17 +44,6 @@ def _write(run: Run, format: str, made: Path) -> None:
         shutil.copyfile(run.path / MODEL, made)
     else:
         learner(run).export(made.resolve())
-
-
-def _place(made: Path, path: Path) -> None:
-    """Copy beside the goal, then rename: the goal is the whole file or what it was before."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        shutil.copyfile(made, beside)
-        beside.replace(path)
-    except OSError as e:
-        beside.unlink(missing_ok=True)
-        raise ImgregError("a place that can be written", f"'{path}': {e.strerror or e}", "another --out") from e
 
 
 def learner(run: Run):

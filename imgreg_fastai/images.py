@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from .errors import ImgregError
+from .errors import ImgregError, some
+from .messages import warn
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff",
                       ".ppm", ".pgm", ".pbm", ".avif", ".jp2"))
@@ -115,6 +116,13 @@ def fitted(sources, size: tuple[int, int], policy: str, jobs: int | None = None)
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+
+
+def tell_broken(broken: list[PictureError], total: int) -> None:
+    """Name and count, in one warning, the pictures of `total` that could not be opened."""
+    if broken:
+        named = some(e.found for e in broken)
+        warn(f"left out {len(broken)} of {total} pictures that cannot be opened: {named}")
 
 
 def find(places) -> list[str]:

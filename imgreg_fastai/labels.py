@@ -116,8 +116,20 @@ def divide(frame: pd.DataFrame, seed: int, valid: float) -> pd.DataFrame:
     counts = frame["split"].value_counts()
     if counts.get("train", 0) < 2 or counts.get("valid", 0) < 1:
         found = f"{counts.get('train', 0)} and {counts.get('valid', 0)}"
-        raise ImgregError("at least 2 pictures to train on and 1 to validate with", found, "more labelled pictures")
+        more = "rows whose split is train and valid" if "split" in frame else "more labelled pictures"
+        raise ImgregError("at least 2 pictures to train on and 1 to validate with", found, more)
     return frame
+
+
+def unseen(frame: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose picture is not among those `trained` on, by file; says how many were. Raises if none is left."""
+    seen = {Path(p).resolve() for p in trained["path"]}
+    known = frame["path"].map(lambda p: Path(p).resolve() in seen)
+    if known.all():
+        raise ImgregError("pictures that the run was not trained on", f"{len(frame)} that it was", "other pictures")
+    if known.any():
+        warn(f"left out {int(known.sum())} of {len(frame)} pictures, because the run was trained on them")
+    return frame[~known].reset_index(drop=True)
 
 
 def _groups(column: pd.Series) -> pd.Series:

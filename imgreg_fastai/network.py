@@ -2,6 +2,9 @@
 import torch
 from torch import nn
 
+from .errors import ImgregError, some
+
+BARRED = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 Y_RANGE = (-1.1, 1.1)  # the targets lie in [-1, 1], and a sigmoid cannot reach its ends
 
 
@@ -47,9 +50,17 @@ def body(
 
 
 def create_args(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> dict:
-    """The keywords for timm.create_model: the user's, and the picture's size for models of a fixed one (ViT, Swin)."""
+    """The keywords for timm.create_model: the user's, and the picture's size for models of a fixed one (ViT, Swin).
+
+    Raises ImgregError for a name that is not timm's own or keywords that load files: a model file names its backbone,
+    and opening one must fetch and open nothing else.
+    """
+    from timm import is_model
     from timm.models import get_pretrained_cfg
 
+    barred = [name for name in arch_args or {} if name in BARRED]
+    if barred or not is_model(arch.partition(".")[0]):
+        raise ImgregError("a backbone of timm's and keywords about its architecture", some(barred) or f"'{arch}'")
     cfg = get_pretrained_cfg(arch)
     fixed = {"img_size": tuple(size)} if cfg is not None and cfg.fixed_input_size else {}
     return {**fixed, **(arch_args or {})}

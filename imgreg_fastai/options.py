@@ -12,17 +12,17 @@ def read_size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(p.isdigit() and int(p) >= 16 for p in parts):
+    if len(parts) > 2 or not all(p.isascii() and p.isdigit() and int(p) >= 16 for p in parts):
         raise ImgregError("--size N or HxW in pixels, each at least 16", f"'{text}'", "--size 128 or --size 240x320")
     return int(parts[0]), int(parts[-1])
 
 
-def read_number(text: str | None, option: str) -> float | None:
-    """A number, or None for auto."""
+def read_number(text: str, option: str, kind: type = float):
+    """A number of that kind, or None for auto."""
     try:
-        return None if text in (None, "auto") else float(text)
+        return None if text == "auto" else kind(text)
     except ValueError:
-        raise ImgregError(f"{option} with a number or auto", f"'{text}'") from None
+        raise ImgregError(f"{option} with a{' whole' if kind is int else ''} number or auto", f"'{text}'") from None
 
 
 def read_pairs(texts: list[str]) -> dict:
@@ -70,7 +70,8 @@ FreezeEpochs = Annotated[int | None, typer.Option("--freeze-epochs", help="Epoch
 Rate = Annotated[str | None, typer.Option("--lr", metavar="NUMBER|auto", help="Peak learning rate; auto finds one.")]
 Loss = Annotated[str | None, typer.Option("--loss", metavar="auto|mse|l1|huber", help="What training minimises.")]
 Decay = Annotated[float | None, typer.Option("--wd", help="Weight decay.")]
-BatchSize = Annotated[str | None, typer.Option("--bs", metavar="N|auto", help="Pictures a batch.")]
+BatchSize = Annotated[str | None, typer.Option("--bs", metavar="N|auto",
+                      help="Pictures a batch; auto: by how many there are.")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Processes that decode pictures.")]
 PrecisionOf = Annotated[str | None, typer.Option("--precision", metavar="auto|fp32|bf16|fp16",
                         help="Of the backbone while training; auto takes the faster.")]
@@ -110,6 +111,5 @@ def shared(targets, data, size, fit, augment, arch, arch_arg, weights, lr, bs, *
     if lr is not None:
         given["lr"] = read_number(lr, "--lr")
     if bs is not None:
-        count = read_number(bs, "--bs")
-        given["bs"] = None if count is None else int(count)
+        given["bs"] = read_number(bs, "--bs", int)
     return given

@@ -7,6 +7,7 @@ from fastai.callback.core import Callback
 from fastai.callback.fp16 import MixedPrecision
 from fastai.learner import Learner
 
+from .batches import peek
 from .errors import ImgregError
 
 
@@ -19,9 +20,10 @@ class Precision(Callback):
     order = 10  # after the data are on the device
 
     def __init__(self, dtype: torch.dtype | None):
-        self.dtype = dtype
+        self.dtype, self.handles, self.context = dtype, [], None
 
     def before_fit(self):
+        self.close()
         body = self.learn.model[0]
         self.handles = [body.register_forward_pre_hook(self._enter), body.register_forward_hook(self._leave)]
 
@@ -32,16 +34,43 @@ class Precision(Callback):
         self.context.__enter__()
 
     def _leave(self, _, __, features):
-        self.context.__exit__(None, None, None)
+        self._exit()
         return features.float()
+
+    def _exit(self):
+        if self.context is not None:
+            self.context.__exit__(None, None, None)
+            self.context = None
 
     def before_batch(self):
         pictures = self.learn.xb[0].as_subclass(torch.Tensor)
         self.learn.xb = (pictures.contiguous(memory_format=torch.channels_last),)
 
     def after_fit(self):
-        for handle in self.handles:
-            handle.remove()
+        self.close()
+
+    def close(self):
+        """Take the hooks off the body, and end autocast should Ctrl-C have come within the body.
+
+        fastai calls no `after_fit` when a fit ends in an error or Ctrl-C.
+        """
+        while self.handles:
+            self.handles.pop().remove()
+        self._exit()
+
+
+def off(cbs: list[Callback]) -> None:
+    """Leave nothing of these callbacks behind, however the fit ended: no hook on the body, no autocast."""
+    for cb in cbs:
+        if isinstance(cb, Precision):
+            cb.close()
+        elif torch.is_autocast_enabled("cuda"):
+            torch.set_autocast_enabled("cuda", False)
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16; builds of torch without oneDNN do not even have the question."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def choose(learn: Learner, asked: str) -> str:
@@ -55,8 +84,8 @@ def choose(learn: Learner, asked: str) -> str:
     if asked != "auto":
         return asked
     if device == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    if device != "cpu" or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device != "cpu" or not has_bfloat16():
         return "fp32"
     return _faster(learn)
 
@@ -68,13 +97,11 @@ def _faster(learn: Learner, rounds: int = 5) -> str:
     within themselves, because another process on the same cores can slow any single step fivefold. A copy of the model
     does it; the model and the random state stay as they are.
     """
-    state = torch.random.get_rng_state()
-    model, batch = copy.deepcopy(learn.model).train(), learn.dls.train.one_batch()
+    model, batch = copy.deepcopy(learn.model).train(), peek(learn.dls.train)
     ratios = []
     for _ in range(rounds):
         fp32, bf16 = (_step_seconds(model, learn.loss_func, batch, dtype) for dtype in (None, torch.bfloat16))
         ratios.append(fp32 / bf16)
-    torch.random.set_rng_state(state)
     ratios = sorted(ratios[1:])  # the first round pays for setting up
     return "fp32" if ratios[-1] < 1 and ratios[len(ratios) // 2] < 0.9 else "bf16"
 

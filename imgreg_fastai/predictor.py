@@ -16,8 +16,8 @@ import pandas as pd
 
 from . import tasks
 from .errors import ImgregError, some
-from .images import PictureError, find, fitted
-from .messages import track, warn
+from .images import PictureError, find, fitted, tell_broken
+from .messages import track
 from .tasks import Task
 
 FORMAT = 1
@@ -44,9 +44,6 @@ class Predictor:
         if len(broken) == len(sources):
             raise next(iter(broken.values())) if len(broken) == 1 else PictureError(
                 "pictures that can be opened", f"none among {len(broken)}: {some(e.found for e in broken.values())}")
-        if broken:
-            named = some(e.found for e in broken.values())
-            warn(f"left out {len(broken)} of {len(sources)} pictures that cannot be opened: {named}")
         whole = [i for i in range(len(sources)) if i not in broken]
         names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in whole]
         return pd.DataFrame({"image": names, **self.columns(outputs)})
@@ -57,7 +54,10 @@ class Predictor:
         return {c: decoded[t.name][:, i] for t in self.task.targets for i, c in enumerate(t.columns)}
 
     def outputs(self, sources: list, bs: int = 64, quiet: bool = False) -> tuple[np.ndarray, dict[int, PictureError]]:
-        """The network's outputs for the pictures that open, [n, n_out], and the errors of the others by place."""
+        """The network's outputs for the pictures that open, [n, n_out], and the errors of the others by place.
+
+        The others are named in a warning, unless none opens.
+        """
         opened = fitted(sources, self.task.size, self.task.fit)
         if not quiet:
             opened = track(opened, len(sources), f"predicting {len(sources)} pictures")
@@ -68,6 +68,8 @@ class Predictor:
             whole = [p for _, p in batch if not isinstance(p, PictureError)]
             if whole:
                 outputs.append(self.forward(np.stack(whole)))
+        if len(broken) < len(sources):
+            tell_broken(list(broken.values()), len(sources))
         return np.concatenate(outputs), broken
 
     def forward(self, pictures: np.ndarray) -> np.ndarray:
@@ -134,8 +136,11 @@ def load(path: str | Path, device: str = "cpu") -> Predictor:
 def _read(file: Path) -> tuple[dict, dict]:
     from safetensors import SafetensorError, safe_open
 
-    with open(file, "rb") as f:
-        start = f.read(8)
+    try:
+        with open(file, "rb") as f:
+            start = f.read(8)
+    except OSError as e:
+        raise ImgregError("a model file that can be read", f"'{file}': {e.strerror}") from e
     if file.suffix == ".pkl" or start[:2] in (b"\x80\x02", b"\x80\x04", b"PK"):
         raise ImgregError("a model file without pickle", f"the pickle '{file}'",
                           "fastai's load_learner if you trust it, or imgreg export RUN --format bundle")
@@ -160,6 +165,6 @@ def _rebuild(file: Path, about: dict, state: dict, device: str):
         net = network(about["arch"], task.size, task.n_out, about["arch_args"])
         net.load_state_dict(state)
         np.array([about["mean"], about["std"]], float).reshape(2, 3)
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as e:
+    except Exception as e:
         raise ImgregError("a model file of imgreg", f"'{file}', whose parts do not agree: {e}"[:300]) from e
     return task, net.eval().to(device, memory_format=torch.channels_last)

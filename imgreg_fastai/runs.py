@@ -4,6 +4,7 @@ import json
 import os
 import platform
 from dataclasses import dataclass
+from glob import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -52,7 +53,7 @@ class Run:
         if isinstance(data, pd.DataFrame):
             data = data.to_csv(index=False)
         elif not isinstance(data, str):
-            data = json.dumps(data, indent=2, ensure_ascii=False)
+            data = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
         return write(self.path / name, data)
 
     def note(self, **news) -> None:
@@ -80,23 +81,24 @@ def new(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, tabl
     """Make the folder OUT/<task>-NNN and put run.json and labels.csv into it, before anything can go wrong."""
     out = Path(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        path = _next(out, task.name)
+        path = claim(out, task.name, always=True)
     except OSError as e:
         raise ImgregError("a folder for runs that can be written", f"'{out}': {e.strerror or e}", "--out DIR") from e
-    root = table if table.is_dir() else table.parent
+    root = (table if table.is_dir() else table.parent).resolve()
     run = Run(path, {})
     labels = frame.drop(columns="path")
     run.write("labels.csv", labels)
-    data = {"table": str(table), "root": str(root), "rows": len(frame), "sha256": fingerprint(labels),
+    data = {"table": str(table), "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
             "split": frame["split"].value_counts().to_dict()}
     run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **more)
     return run
 
 
-def _next(out: Path, name: str) -> Path:
+def claim(out: Path, name: str, always: bool = False) -> Path:
+    """Make and return a folder under `out` that nothing had yet, named by `fresh`."""
+    out.mkdir(parents=True, exist_ok=True)
     while True:
-        path = out / fresh(out, name, always=True)
+        path = out / fresh(out, name, always=always)
         try:
             path.mkdir()
             return path
@@ -106,7 +108,8 @@ def _next(out: Path, name: str) -> Path:
 
 def fresh(folder: Path, name: str, suffix: str = "", always: bool = False) -> str:
     """A name under `folder` that nothing has yet: NAME, else NAME-002 and on; `always` numbers from NAME-001."""
-    taken = [p.name[len(name) + 1 : len(p.name) - len(suffix)] for p in folder.glob(f"{name}-*{suffix}")]
+    paths = folder.glob(f"{escape(name)}-*{escape(suffix)}")
+    taken = [p.name[len(name) + 1 : len(p.name) - len(suffix)] for p in paths]
     highest = max((int(n) for n in taken if n.isdigit()), default=0)
     if not always and not highest and not (folder / f"{name}{suffix}").exists():
         return f"{name}{suffix}"
@@ -127,8 +130,10 @@ def load(path: str | Path) -> Run:
 
 
 def fingerprint(frame: pd.DataFrame) -> str:
-    """The SHA-256 of a labels frame's text, to tell whether two runs saw the same labels."""
-    return hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+    """The SHA-256 of the labels and of the pictures' sizes in bytes, to tell whether two runs saw the same data."""
+    sizes = [os.stat(path).st_size for path in frame["path"]]
+    labels = frame.drop(columns=["path", "split"]).assign(bytes=sizes)
+    return hashlib.sha256(labels.to_csv(index=False).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -26,7 +26,7 @@ def predictions(predictor: Predictor, frame: pd.DataFrame) -> pd.DataFrame:
 def score(task: Task, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
     """{target: {unit, n, mean, median, p90, p95, max, rmse, bias, baseline}} of `predictions`, in units.
 
-    `baseline`: the mean error of guessing the training part's best constant for every picture; `trained`: its rows.
+    `baseline`: the mean error of guessing the training part's mean for every picture; `trained`: its rows.
     """
     return {t.name: _score_one(t, result, trained) for t in task.targets}
 
@@ -48,3 +48,11 @@ def _score_one(t, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
 def sentence(name: str, scores: dict) -> str:
     """One target's scores in a line: "angle error 0.31° (guessing: 45°)"."""
     return f"{name} error {scores['mean']:.3g}{scores['unit']} (guessing: {scores['baseline']:.3g}{scores['unit']})"
+
+
+def table(task: Task, result: pd.DataFrame) -> pd.DataFrame:
+    """`predictions` as people read them: predict's columns, then `<column>_true`, the errors and the rest."""
+    named = {c: f"{c}_true" for c in task.columns} | {f"{c}_predicted": c for c in task.columns}
+    result = result.drop(columns="path").rename(columns=named)
+    first = ["image", *task.columns, *(f"{c}_true" for c in task.columns), *(f"{t.name}_error" for t in task.targets)]
+    return result[first + [c for c in result if c not in first]]

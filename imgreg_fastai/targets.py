@@ -88,7 +88,7 @@ class Number(Target):
         return (np.asarray(encoded, np.float64) + 1) / 2 * (self.high - self.low) + self.low
 
     def centre(self, values: Array) -> Array:
-        """The best constant guess: the mean, [columns]."""
+        """The constant to guess: the mean, [columns]."""
         return np.nanmean(values, axis=0)
 
 
@@ -133,7 +133,7 @@ class Angle(Target):
         return (predicted - true + half) % self.period - half
 
     def centre(self, values: Array) -> Array:
-        """The best constant guess: the circular mean (Mardia and Jupp, Directional Statistics, 2000), [1]."""
+        """The constant to guess: the circular mean (Mardia and Jupp, Directional Statistics, 2000), [1]."""
         theta = np.asarray(values, np.float64) * (2 * np.pi / self.period)
         mean = np.arctan2(np.nanmean(np.sin(theta), axis=0), np.nanmean(np.cos(theta), axis=0))
         return mean * self.period / (2 * np.pi) % self.period

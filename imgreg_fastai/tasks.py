@@ -39,10 +39,13 @@ class Task:
         unknown = [a for a in self.augment if a not in AUGMENTATIONS]
         if unknown:
             raise ImgregError(f"--augment with some of {', '.join(AUGMENTATIONS)}", some(unknown))
-        barred = [a for a in self.augment if a in MOVES and any(a not in t.moves for t in self.targets)]
+        barred = [a for a in self.augment if a not in permitted(self.targets, self.fit)]
         if barred:
             guilty = some(t.name for t in self.targets if any(a not in t.moves for a in barred))
-            raise ImgregError(f"augmentation whose effect on '{guilty}' is declared", some(barred), "--augment colour")
+            if guilty:
+                raise ImgregError(f"augmentation whose effect on '{guilty}' is declared", some(barred),
+                                  "--augment colour")
+            raise ImgregError("a fit that keeps angles, for pictures that are turned", "--fit squish", "--fit pad")
 
     def _check_targets(self) -> None:
         names, columns = [t.name for t in self.targets], [*TAKEN, *self.columns]
@@ -62,13 +65,16 @@ class Task:
         """How many outputs the network has."""
         return sum(t.n_out for t in self.targets)
 
-    def with_targets(self, specs: list[str]) -> "Task":
-        """The task for other targets, `NAME[=COL,...][:KIND]` each; moves that their laws do not cover are dropped."""
-        if not specs:
-            return self
-        chosen = tuple(targets.parse(s, self.targets) for s in specs)
-        augment = tuple(a for a in self.augment if a not in MOVES or all(a in t.moves for t in chosen))
-        return replace(self, targets=chosen, augment=augment)
+    def changed(self, specs: list[str] = (), size=None, fit: str | None = None, augment=None) -> "Task":
+        """The task for other targets (`NAME[=COL,...][:KIND]` each) or another view of the picture.
+
+        Its own augmentations that would make a label false are dropped; `augment` replaces them, and is refused then.
+        """
+        chosen = tuple(targets.parse(s, self.targets) for s in specs) or self.targets
+        fit = fit or self.fit
+        if augment is None and fit in FITS:
+            augment = tuple(a for a in self.augment if a in permitted(chosen, fit))
+        return replace(self, targets=chosen, size=size or self.size, fit=fit, augment=augment or ())
 
     def decode(self, encoded) -> dict:
         """The network's outputs [n, n_out] -> {target name: [n, columns] in units}."""
@@ -84,6 +90,15 @@ class Task:
             "fit": self.fit, "augment": list(self.augment), "recipe": dict(self.recipe),
             "name_pattern": self.name_pattern, "name_scale": self.name_scale,
         }
+
+
+def permitted(chosen: tuple[Target, ...], fit: str) -> tuple[str, ...]:
+    """The augmentations that keep the labels of these targets true.
+
+    A squished picture may be mirrored, but a turn of it is no turn of the original, whose angles the labels tell.
+    """
+    bent = ("quarter", "turn") if fit == "squish" else ()
+    return tuple(a for a in AUGMENTATIONS if a == "colour" or (a not in bent and all(a in t.moves for t in chosen)))
 
 
 def from_dict(fields: dict) -> Task:

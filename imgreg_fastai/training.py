@@ -1,5 +1,6 @@
 """Fitting a Learner: the one cycle, what is watched and kept on the way, and the search for a learning rate."""
 import math
+import os
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -37,9 +38,11 @@ class Keeper(Callback):
 
     def __init__(self, cfg: TrainConfig, watch: Watch, total: int):
         self.cfg, self.watch, self.total = cfg, watch, total
+        self.patient = True  # not yet in the frozen epochs: they only prepare the others
         self.best, self.since, self.done, self.row = math.inf, 0, 0, {}
 
     def before_train(self):
+        self.before = self.done
         self.start = time.perf_counter()
 
     def after_batch(self):
@@ -52,6 +55,10 @@ class Keeper(Callback):
         self.done += 1
         self.watch.batch(self.done, self.total, self.row)
 
+    def after_train(self):
+        if self.done == self.before:  # or fastai would call an epoch of no batches a success
+            raise ImgregError("a batch to train on in every epoch", "none", "a smaller --bs")
+
     def after_epoch(self):
         names = list(self.recorder.metric_names[1:-1])
         values = dict(zip(names, map(float, self.recorder.values[-1]), strict=True))
@@ -60,17 +67,18 @@ class Keeper(Callback):
         self.watch.history.append(self.row)
         improved = self.row["valid_loss"] < self.best
         self.best, self.since = min(self.best, self.row["valid_loss"]), 0 if improved else self.since + 1
-        self.watch.epoch(self.row, improved)
-        self._stop_early()
-
-    def _stop_early(self):
-        target, goal = self.cfg.stop_at or ("", 0.0)
-        if target and self.row[f"{target}_error"] <= goal:
-            self.watch.stopped = f"{target} error {self.row[f'{target}_error']:.3g} reached {goal:g}"
-        elif self.cfg.patience and self.since >= self.cfg.patience:
-            self.watch.stopped = f"no better validation loss in {self.since} epochs"
-        if self.watch.stopped:
+        reached = self._reached()
+        self.watch.epoch(self.row, improved or bool(reached))  # the weights that reached the goal are those to keep
+        if not reached and self.cfg.patience and self.since >= self.cfg.patience and self.patient:
+            reached = f"no better validation loss in {self.since} epochs"
+        self.watch.stopped = reached
+        if reached:
             raise CancelFitException
+
+    def _reached(self) -> str:
+        target, goal = self.cfg.stop_at or ("", 0.0)
+        error = self.row.get(f"{target}_error", math.inf)
+        return f"{target} error {error:.3g} reached {goal:g}" if target and error <= goal else ""
 
 
 def fit(learn: Learner, cfg: TrainConfig, watch: Watch, pretrained: bool, chosen: str) -> None:
@@ -83,31 +91,23 @@ def fit(learn: Learner, cfg: TrainConfig, watch: Watch, pretrained: bool, chosen
     if cfg.freeze_epochs and not pretrained:
         warn("no frozen epochs: the backbone starts from random weights, which must learn")
     quiet(learn)
-    lr = cfg.lr or _found_lr(learn, cfg)
     keeper = Keeper(cfg, watch, (frozen + cfg.epochs) * len(learn.dls.train))
     cbs = [*precision.speed(chosen), keeper]
-    rates = slice(lr * cfg.body_lr, lr) if pretrained else lr
     try:
+        lr = _found_lr(learn, chosen) if cfg.lr is None else cfg.lr
         if frozen:
+            keeper.patient = False
             learn.freeze()
             learn.fit_one_cycle(frozen, lr, pct_start=0.99, cbs=cbs)
             learn.unfreeze()
+            keeper.patient, keeper.since = True, 0
         if not watch.stopped:
+            rates = slice(lr * cfg.body_lr, lr) if pretrained else lr
             learn.fit_one_cycle(cfg.epochs, rates, pct_start=WARMUP, cbs=cbs)
     except KeyboardInterrupt:
         watch.stopped = "interrupted"
-
-
-def dry(learn: Learner) -> float:
-    """Send one training batch forwards and backwards and one validation batch forwards; returns the training loss."""
-    losses = []
-    for dl, train in ((learn.dls.train, True), (learn.dls.valid, False)):
-        x, *labels = dl.one_batch()
-        learn.model.to(learn.dls.device).train(train)
-        with torch.set_grad_enabled(train):
-            losses.append(learn.loss_func(learn.model(x.as_subclass(torch.Tensor)), *labels))
-    losses[0].backward()
-    return losses[0].item()
+    finally:
+        precision.off(cbs)
 
 
 def save_state(learn: Learner, path: Path, epochs: int) -> None:
@@ -115,12 +115,14 @@ def save_state(learn: Learner, path: Path, epochs: int) -> None:
     opt = learn.opt.state_dict()
     opt["param_groups"] = [{k: _unboxed(v) for k, v in group.items()} for group in opt["param_groups"]]
     state = {"model": learn.model.state_dict(), "opt": opt, "epochs": epochs, "random": torch.random.get_rng_state()}
-    beside = path.with_suffix(".part")
+    beside = path.with_suffix(f".part{os.getpid()}")
     try:
-        torch.save(state, beside)
-        beside.replace(path)
+        try:
+            torch.save(state, beside)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
     except (OSError, RuntimeError) as e:  # torch's zip writer turns a full disk into a RuntimeError
-        beside.unlink(missing_ok=True)
         raise ImgregError("room to write the run", f"'{path}': {e}", "another --out") from e
 
 
@@ -141,8 +143,8 @@ def _nothing(*_):
     """A logger that says nothing, and can be pickled."""
 
 
-def _found_lr(learn: Learner, cfg: TrainConfig) -> float:
-    sweep = find_lr(learn, cfg)
+def _found_lr(learn: Learner, chosen: str) -> float:
+    sweep = find_lr(learn, chosen)
     if not sweep.trusted:
         warn(f"the search for a learning rate means nothing here ({sweep.why}); taking {TrainConfig.lr:g}")
         return TrainConfig.lr
@@ -161,14 +163,14 @@ class Sweep:
     why: str = ""
 
 
-def find_lr(learn: Learner, cfg: TrainConfig, steps: int = 100) -> Sweep:
-    """Sweep the learning rate twice from the same weights, with the pictures in other orders; the model stays as is.
+def find_lr(learn: Learner, chosen: str, steps: int = 100) -> Sweep:
+    """Sweep the learning rate twice from the same weights, in the precision `chosen`; the model stays as is.
 
     The suggestion is the geometric mean of the two valleys. It is trusted if they agree within a factor of 8 and the
     loss fell by a tenth before it rose: on a few dozen pictures a sweep suggests rates two thousand times apart.
     """
     quiet(learn)
-    passes = [_sweep(learn, cfg, steps) for _ in range(2)]
+    passes = [_sweep(learn, chosen, steps) for _ in range(2)]
     found = [max(s, 1e-7) for _, _, s in passes]
     lrs, losses, _ = passes[0]
     falls = [1 - min(s) / s[0] for s in (_smooth(p[1]) for p in passes)]
@@ -180,9 +182,9 @@ def find_lr(learn: Learner, cfg: TrainConfig, steps: int = 100) -> Sweep:
     return Sweep(lrs, losses, math.sqrt(found[0] * found[1]), not why, why)
 
 
-def _sweep(learn: Learner, cfg: TrainConfig, steps: int) -> tuple[list, list, float]:
+def _sweep(learn: Learner, chosen: str, steps: int) -> tuple[list, list, float]:
     """One sweep of fastai's lr_find, its temporary checkpoint in a temporary folder."""
-    path, cbs = learn.path, precision.speed(precision.choose(learn, cfg.precision))
+    path, cbs = learn.path, precision.speed(chosen)
     with tempfile.TemporaryDirectory() as folder:
         learn.path = Path(folder)
         try:
@@ -190,6 +192,7 @@ def _sweep(learn: Learner, cfg: TrainConfig, steps: int) -> tuple[list, list, fl
                 found = learn.lr_find(num_it=steps, show_plot=False, suggest_funcs=(valley,))
         finally:
             learn.path = path
+            precision.off(cbs)
     recorder: Recorder = learn.recorder
     return list(map(float, recorder.lrs)), list(map(float, recorder.losses)), float(found.valley)
 

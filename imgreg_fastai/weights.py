@@ -1,5 +1,6 @@
 """Where a body's weights come from: the hub, its local cache, a file, a model of ours, or nowhere."""
 import hashlib
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 from . import backbones, messages
 from .errors import ImgregError, some
+from .tasks import Task
 
 SAFE = (".safetensors", ".imgreg")
 PICKLED = (".pth", ".pt", ".bin", ".pth.tar")
@@ -179,6 +181,19 @@ def build_body(arch: str, size: tuple[int, int], arch_args: dict | None, weights
     if weights.auto:
         return make(), _scratch(arch, found)
     raise ImgregError(f"weights that fit {arch}", found, "--weights none, or the weights' own --arch and --arch-arg")
+
+
+def load_head(head: Any, weights: Weights, task: Task) -> bool:
+    """Load the head of a model of ours too, if it was made for the same targets; whether it was."""
+    from safetensors import safe_open
+
+    with safe_open(weights.path, framework="pt") as f:
+        about = json.loads((f.metadata() or {}).get("imgreg", "{}"))
+        kinds = [(t["kind"], t["columns"]) for t in about.get("task", {}).get("targets", [])]
+        if kinds != [(t.kind, list(t.columns)) for t in task.targets]:
+            return False
+        head.load_state_dict({k[2:]: f.get_tensor(k) for k in f.keys() if k.startswith("1.")})  # noqa: SIM118
+    return True
 
 
 def _loaded(make: Callable[..., Any], weights: Weights) -> Loaded:

@@ -1,5 +1,6 @@
 import logging
 import pickle
+import random
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ def test_a_broken_picture_is_named_counted_and_left_out(tmp_path, caplog, cache)
         Image.new("RGB", (48, 48), (10 * i, 0, 0)).save(tmp_path / f"{i}.png")
         rows.append({"image": f"{i}.png", "path": str(tmp_path / f"{i}.png"), "angle": float(i),
                      "split": "valid" if i >= 15 else "train"})
-    for i in (0, 7, 16):
+    for i in (0, 1, 7, 16):
         (tmp_path / f"{i}.png").write_bytes(b"no picture")
     cfg = config.make(PLAIN, bs=4, workers=0, cache=cache)
     with caplog.at_level(logging.WARNING):
@@ -58,15 +59,16 @@ def test_a_broken_picture_is_named_counted_and_left_out(tmp_path, caplog, cache)
         _, valid = everything(dls.valid)
         train = [y for _, y in (dls.train.one_batch() for _ in range(8))]
     assert sorted(valid.tolist()) == [15, 17, 18, 19]
-    assert {0, 7}.isdisjoint(torch.cat(train).tolist())
-    assert "0.png" in caplog.text and "left out" in caplog.text
+    assert {0, 1, 7}.isdisjoint(torch.cat(train).tolist())
+    assert "0.png" in caplog.text and "left out 4 of 20" in caplog.text
 
 
 def test_a_batch_larger_than_the_data_is_made_smaller_and_said(caplog):
     with caplog.at_level(logging.INFO):
         assert batches.batch_size(64, 10) == 10
     assert "batches of 10, not 64" in caplog.text
-    assert batches.batch_size(8, 10) == 8 and batches.batch_size(None, 1000) == 32
+    assert batches.batch_size(8, 10) == 8 and batches.batch_size(None, 5) == 5
+    assert [batches.batch_size(None, n) for n in (40, 400, 800, 100_000)] == [8, 20, 40, 64]
 
 
 def test_no_whole_picture_is_one_line(tmp_path):
@@ -100,3 +102,26 @@ def test_shown_pictures_are_uint8_and_looking_changes_no_random_number(drawn):
     assert torch.equal(state, torch.random.get_rng_state())
     assert pictures.shape == (9, 100, 100, 3) and pictures.dtype == np.uint8 and pictures.max() == 255
     assert truths["angle"].shape == (9, 1)
+
+
+def test_looking_at_a_batch_changes_nothing_of_what_follows(drawn):
+    frame, cfg = table(drawn, ANGLE)
+
+    def labels_after(look):
+        torch.manual_seed(0)
+        random.seed(0)
+        dl = batches.build(frame, ANGLE, cfg, STATS, "cpu").train
+        if look:
+            batches.peek(dl)
+        return everything(dl)[1]
+
+    torch.testing.assert_close(labels_after(True), labels_after(False))
+
+
+def test_one_broken_picture_among_few_still_leaves_a_batch(drawn, tmp_path):
+    frame, cfg = table(drawn, cache="off")
+    few = frame.groupby("split").head(6).reset_index(drop=True)
+    (tmp_path / "x.png").write_bytes(b"")
+    few.loc[few.index[few["split"] == "train"][0], "path"] = str(tmp_path / "x.png")
+    dls = batches.build(few, PLAIN, cfg, STATS, "cpu")
+    assert [len(y) for _, y in dls.train] == [5]

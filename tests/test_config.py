@@ -16,6 +16,11 @@ def test_a_backbone_asked_for_comes_as_timm_has_it():
     assert cfg.arch_args == {} and cfg.weights == "auto"
 
 
+def test_an_arch_arg_alone_joins_the_recipes():
+    cfg = config.make(ANGLE, arch_args={"output_stride": 8})
+    assert cfg.arch_args["output_stride"] == 8 and cfg.arch_args["stem_width"] == 16 and cfg.weights == "none"
+
+
 def test_settings_travel_through_json():
     import json
 
@@ -24,7 +29,9 @@ def test_settings_travel_through_json():
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"bs": 1}, {"loss": "l3"}, {"precision": "fp8"}, {"epoch": 3},
-                                   {"cache": "yes"}, {"workers": -1}, {"patience": 0}])
+                                   {"cache": "yes"}, {"workers": -1},
+                                   {"seed": -1}, {"lr": -1.0}, {"lr": float("nan")}, {"lr": 0.0},
+                                   {"wd": -1.0}, {"body_lr": 0.0}, {"patience": 0}])
 def test_wrong_settings_are_one_line(wrong):
     with pytest.raises(ImgregError) as e:
         config.make(ANGLE, **wrong)

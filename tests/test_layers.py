@@ -9,7 +9,7 @@ import imgreg_fastai
 HOUSE = Path(imgreg_fastai.__file__).parent
 ROOMS = ["errors", "messages", "targets", "tasks", "config", "images", "labels", "network", "predictor", "scoring",
          "datasets", "losses", "augment", "batches", "backbones", "weights", "learners", "precision", "training",
-         "sheets", "charts", "plots", "runs", "exports", "api", "options", "cli"]
+         "sheets", "charts", "plots", "runs", "evaluation", "exports", "api", "options", "cli"]
 
 
 def imported(path: Path) -> set[str]:

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -25,13 +26,18 @@ def test_an_opened_run_is_the_run(run):
     again = runs.load(run.path)
     assert again.task == run.task and again.config == run.config and again.scores == run.scores
     assert again.labels.equals(run.labels)
-    assert pd.read_csv(run.path / "predictions.csv")["angle_error"].notna().all()
+    written = pd.read_csv(run.path / "predictions.csv")
+    assert list(written.columns[:4]) == ["image", "angle", "angle_true", "angle_error"]
+    off = (written["angle"] - written["angle_true"] + 90) % 180 - 90
+    assert np.allclose(off.abs(), written["angle_error"])
 
 
 def test_folders_are_numbered_and_never_written_over(tmp_path):
     assert runs.fresh(tmp_path, "x") == "x"
     (tmp_path / "x").mkdir()
     assert runs.fresh(tmp_path, "x") == "x-002"
+    assert runs.claim(tmp_path, "set[1]").name == "set[1]" and runs.claim(tmp_path, "set[1]").name == "set[1]-002"
+    assert runs.claim(tmp_path, "set[1]").name == "set[1]-003"
     (tmp_path / "x-007").mkdir()
     assert runs.fresh(tmp_path, "x") == "x-008"
     assert runs.fresh(tmp_path, "y", ".png", always=True) == "y-001.png"
@@ -55,3 +61,11 @@ def test_what_is_no_run_is_one_line(tmp_path, content):
     with pytest.raises(ImgregError) as e:
         runs.load(tmp_path)
     assert "\n" not in str(e.value)
+
+
+def test_the_fingerprint_is_of_labels_and_pictures_not_of_the_split(run):
+    frame = run.labels
+    assert runs.fingerprint(frame) == run.about["data"]["sha256"]
+    assert runs.fingerprint(frame.assign(split="train")) == runs.fingerprint(frame)
+    assert runs.fingerprint(frame.assign(angle=frame["angle"] + 1)) != runs.fingerprint(frame)
+    assert runs.fingerprint(frame.assign(path=frame["path"].iloc[::-1].values)) != runs.fingerprint(frame)

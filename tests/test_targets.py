@@ -252,13 +252,13 @@ def test_a_move_without_a_law_is_refused():
 
 
 def test_forgetting_the_period_forgets_the_flips():
-    task = ANGLE.with_targets(["angle:number"])
+    task = ANGLE.changed(["angle:number"])
     assert task.targets == (Number("angle", ("angle",), "°", low=0.0, high=180.0),)
     assert "flip" in ANGLE.augment and not set(task.augment) & set(MOVES)
     coloured = replace(ANGLE, augment=("flip", "colour"))
-    assert coloured.with_targets(["angle:number"]).augment == ("colour",)
-    assert coloured.with_targets(["angle"]).augment == ("flip", "colour")
-    assert ANGLE.with_targets([]) is ANGLE
+    assert coloured.changed(["angle:number"]).augment == ("colour",)
+    assert coloured.changed(["angle"]).augment == ("flip", "colour")
+    assert ANGLE.changed([]) == ANGLE
 
 
 @pytest.mark.parametrize(("change", "told"), [

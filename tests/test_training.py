@@ -18,13 +18,14 @@ def small(drawn, **more):
 
 def test_training_learns_and_keeps_the_best_weights(run):
     history = pd.read_csv(run.path / "history.csv")
+    assert history["train_loss"][1] < history["train_loss"][0]
     assert list(history["epoch"]) == [1, 2] and np.isfinite(history[["train_loss", "valid_loss"]]).all(axis=None)
     assert {"angle_error", "lr", "seconds"} <= set(history.columns)
     state = torch.load(run.path / "last.ckpt", weights_only=True)
     assert state["epochs"] == 2 and set(state) == {"model", "opt", "epochs", "random"}
     best = load(run.path).network.state_dict()
-    if history["valid_loss"].idxmin() == 1:  # the last epoch was the best: the two agree
-        assert all(torch.equal(best[k], v) for k, v in state["model"].items())
+    last_is_best = bool(history["valid_loss"].idxmin() == 1)
+    assert all(torch.equal(best[k], v) for k, v in state["model"].items()) is last_is_best
 
 
 def test_the_learners_network_is_the_one_definition(drawn):
@@ -52,7 +53,8 @@ def test_stop_at_and_patience_end_the_fit(drawn, tmp_path):
 def test_a_loss_that_is_no_number_is_one_line_and_leaves_a_trace(drawn, tmp_path):
     with pytest.raises(ImgregError, match="smaller --lr"):
         api.train("angle", out=tmp_path, **small(drawn, epochs=3, lr=1e30))
-    assert json.loads((tmp_path / "angle-001" / "run.json").read_text())["state"] == "training"
+    about = json.loads((tmp_path / "angle-001" / "run.json").read_text())
+    assert about["state"] == "failed" and "finite" in about["stopped"]
 
 
 class Interrupted:
@@ -102,29 +104,33 @@ def test_auto_precision_changes_neither_weights_nor_random_numbers(drawn):
 def test_lr_find_suggests_a_rate_and_leaves_the_model_alone(drawn):
     learn = api.learner("angle", **small(drawn))
     before = {k: v.clone() for k, v in learn.model.state_dict().items()}
-    sweep = training.find_lr(learn, config.make(ANGLE, precision="fp32"), steps=40)
+    sweep = training.find_lr(learn, "fp32", steps=40)
     assert 1e-7 <= sweep.suggestion < 10 and len(sweep.lrs) == len(sweep.losses) > 10
     assert sweep.trusted == (not sweep.why)
     assert all(torch.equal(before[k], v) for k, v in learn.model.state_dict().items())
 
 
-def test_a_sweep_over_noise_is_not_trusted(drawn, tmp_path):
-    """Labels that have nothing to do with the pictures, and very few of them."""
-    frame = pd.read_csv(drawn / "labels.csv").head(12)
-    frame["angle"] = np.random.default_rng(0).uniform(0, 180, 12)
-    frame["image"] = [str(drawn / name) for name in frame["image"]]
-    frame.to_csv(tmp_path / "labels.csv", index=False)
-    sweep, plot = api.lr_find("angle", out=tmp_path, data=tmp_path, **{**SMALL, "bs": 4})
-    assert plot.is_file() and (not sweep.trusted or sweep.suggestion > 0)
+def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, drawn):
+    learn = api.learner("angle", **small(drawn))
+    rates, falling, flat = list(np.geomspace(1e-7, 10, 50)), list(np.linspace(1, 0.2, 50)), [1.0] * 50
+    cases = (falling, (1e-3, 2e-3), True), (falling, (1e-6, 1e-2), False), (flat, (1e-3, 1e-3), False)
+    for losses, found, trusted in cases:
+        passes = iter([(rates, losses, s) for s in found])
+        monkeypatch.setattr(training, "_sweep", lambda *_, passes=passes: next(passes))
+        sweep = training.find_lr(learn, "fp32")
+        assert sweep.trusted is trusted and bool(sweep.why) is not trusted
 
 
-def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path):
+def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path, monkeypatch):
+    trained = []
+    real = api._finish
+    monkeypatch.setattr(api, "_finish", lambda run, frame: (real(run, frame), trained.append(run.scores)))
     assert api.train("angle", out=tmp_path / "runs", dry_run=True, **small(drawn)) is None
-    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "runs").exists() and trained[0]["valid"]["angle"]["n"] == 12
 
 
 def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
-    """From our own run's weights: the body is loaded, frozen epochs leave it as it was."""
+    """From our own run's weights, head and all; what is frozen does not learn, and the body learns at its own rate."""
     from imgreg_fastai.weights import build_body, find
 
     found = find("resnet10t", str(run.path))
@@ -133,4 +139,43 @@ def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
     assert found.kind == "model" and torch.equal(body.conv1[0].weight, load(run.path).network[0].conv1[0].weight)
     again = api.train("angle", out=tmp_path, **small(drawn, weights=str(run.path), freeze_epochs=1, epochs=1))
     assert again.about["weights"]["kind"] == "model" and again.about["epochs_done"] == 2
-    assert again.about["weights"]["sha256"]
+    assert again.about["weights"]["sha256"] and again.about["weights"]["source"] == run.path.name
+    first = api.learner("angle", **small(drawn, weights=str(run.path)))
+    assert torch.equal(first.model[1][0].weight, load(run.path).network[1][0].weight)
+    number = api.learner("angle", targets=["angle:number"], **small(drawn, weights=str(run.path)))
+    assert number.model[1][0].weight.shape[0] == 1
+
+
+def test_frozen_epochs_train_the_head_alone_and_the_body_has_its_own_rate(drawn):
+    learn = api.learner("angle", **small(drawn))
+    conv, head = (p.detach().clone() for p in (learn.model[0].conv1[0].weight, learn.model[1][0].weight))
+    rates = []
+
+    class Look(training.Callback):
+        def after_step(self):
+            rates.append([h["lr"] for h in self.opt.hypers])
+            frozen = len(rates) <= 6
+            assert torch.equal(learn.model[0].conv1[0].weight, conv) is frozen
+            assert not torch.equal(learn.model[1][0].weight, head)
+
+    learn.add_cb(Look())
+    cfg = config.make(ANGLE, freeze_epochs=1, **{k: v for k, v in SMALL.items() if k != "size"})
+    training.fit(learn, cfg, training.Watch(), True, "fp32")
+    assert len(rates) == 18
+    body_rate, head_rate = rates[-4]
+    assert body_rate == pytest.approx(cfg.body_lr * head_rate, rel=0.01)
+
+
+def test_nothing_is_left_behind_by_an_interrupt_inside_the_body(drawn):
+    learn = api.learner("angle", **small(drawn))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    handle = learn.model[0].layer1.register_forward_hook(stop)
+    cfg = config.make(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
+    watch = training.Watch()
+    training.fit(learn, cfg, watch, False, "bf16")
+    handle.remove()
+    assert watch.stopped == "interrupted" and not torch.is_autocast_enabled("cpu")
+    assert not learn.model[0]._forward_hooks and not learn.model[0]._forward_pre_hooks

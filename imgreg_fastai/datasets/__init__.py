@@ -2,6 +2,7 @@
 from pathlib import Path
 
 from ..errors import ImgregError, nearest
+from ..messages import say
 from ..tasks import BUILT_IN, Task
 from . import angle
 
@@ -17,7 +18,10 @@ def locate(name: str, data: str | Path | None = None) -> tuple[Task, Path]:
     home = Path(data or HOMES[name].HOME)
     table = home / "labels.csv"
     if not table.is_file():
-        return BUILT_IN[name], home if home.is_dir() and any(home.iterdir()) else make(name, home)
+        if home.is_dir() and any(home.iterdir()):
+            return BUILT_IN[name], home
+        say(f"no pictures in {home} yet: drawing them")
+        return BUILT_IN[name], make(name, home)
     return BUILT_IN[name], table
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from pathlib import Path
 
@@ -194,9 +195,9 @@ def draw(out: str | Path = HOME, n: int = 10_000, size: int = 100, seed: int = 0
     The folder appears whole or not at all. The same seed gives the same pictures whatever the number of `jobs`.
     Raises ImgregError if `out` holds anything, or cannot be written.
     """
-    out = Path(out)
-    if n < 1 or size < 16:
-        raise ImgregError("--n of at least 1 and --size of at least 16", f"{n} and {size}")
+    given, out = Path(out), Path(out).resolve()
+    if n < 1 or size < 16 or seed < 0:
+        raise ImgregError("--n of at least 1, --size of at least 16 and --seed of at least 0", f"{n}, {size}, {seed}")
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ImgregError("a new or empty folder to draw into, so that nothing is lost", f"'{out}' in use",
@@ -206,23 +207,38 @@ def draw(out: str | Path = HOME, n: int = 10_000, size: int = 100, seed: int = 0
         try:
             _fill(work, n, size, seed, jobs or os.cpu_count() or 1)
             work.chmod(0o755)
-            if out.is_dir():
-                out.rmdir()
-            work.rename(out)
+            if out.is_dir():  # perhaps the current folder: fill it, the table last
+                for name in ("images", "labels.csv"):
+                    (work / name).rename(out / name)
+            else:
+                work.rename(out)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as e:
         raise ImgregError(f"a folder that can be written for {n} pictures", f"'{out}': {e.strerror or e}",
                           "--out with another folder") from e
-    return out / "labels.csv"
+    return given / "labels.csv"
 
 
 def _fill(folder: Path, n: int, size: int, seed: int, jobs: int) -> None:
     images, digits = folder / "images", max(4, len(str(n - 1)))
     images.mkdir()
     work = [(images, first, min(CHUNK, n - first), digits, size, seed) for first in range(0, n, CHUNK)]
-    with ProcessPoolExecutor(min(jobs, len(work))) as pool:
-        chunks = pool.map(_write, *zip(*work, strict=True))
-        rows = [row for chunk in track(chunks, len(work), f"drawing {n} pictures") for row in chunk]
+    rows = [row for chunk in track(_chunks(work, jobs), len(work), f"drawing {n} pictures") for row in chunk]
     lines = ["image,angle", *(f"{name},{angle:.2f}" for name, angle in rows)]
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _chunks(work: list[tuple], jobs: int):
+    """`_write` for each piece of work, in processes; in this one where they cannot start.
+
+    They cannot in a script without `if __name__ == "__main__"`, where processes are spawned and run the script anew.
+    """
+    done = 0
+    try:
+        with ProcessPoolExecutor(min(jobs, len(work), 61)) as pool:  # Windows takes no more
+            for rows in pool.map(_write, *zip(*work, strict=True)):
+                yield rows
+                done += 1
+    except BrokenProcessPool:
+        yield from (_write(*piece) for piece in work[done:])

@@ -1,0 +1,31 @@
+"""What a model is worth on labelled pictures: scores, predictions and plots, written into a run."""
+from pathlib import Path
+
+import pandas as pd
+
+from . import plots, scoring
+from .errors import ImgregError
+from .images import open_picture
+from .predictor import Predictor
+from .runs import Run
+
+
+def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained: pd.DataFrame, history=None) -> dict:
+    """Predict for `frame`, and write scores.json, predictions.csv and plots/ into the run's `folder`.
+
+    Returns the scores {part: {target: {...}}}, the parts being those of the column `split`; the plots show the part
+    valid where there is one. `trained`: the training rows, whose mean is the guess to compare with. Raises ImgregError
+    if no picture opens.
+    """
+    result = scoring.predictions(model, frame)
+    if result.empty:
+        raise ImgregError("pictures that can be opened", f"none among {len(frame)}, first '{frame['path'].iloc[0]}'",
+                          "imgreg evaluate RUN TABLE, with the table where the pictures lie now")
+    scores = {part: scoring.score(model.task, rows, trained) for part, rows in result.groupby("split")}
+    run.write(folder / "scores.json", scores)
+    run.write(folder / "predictions.csv", scoring.table(model.task, result))
+    part = "valid" if "valid" in scores else next(iter(scores))
+    baseline = {name: numbers["baseline"] for name, numbers in scores[part].items()}
+    shown = result[result["split"] == part]
+    plots.write_all(run.path / folder / "plots", model.task, history, shown, open_picture, baseline)
+    return scores
