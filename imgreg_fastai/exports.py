@@ -33,8 +33,8 @@ def export(run: Run, format: str = "learner", out: str | Path | None = None) -> 
             made = Path(folder) / "export"
             _write(run, format, made)
             made.replace(path)  # the goal is the whole file, or what it was before
-    except (OSError, RuntimeError) as e:  # torch's zip writer turns a full disk into a RuntimeError
-        raise ImgregError("a place that can be written", f"'{path}': {e}", "another --out") from e
+    except OSError as e:
+        raise ImgregError("a place that can be written", f"'{path}': {e.strerror or e}", "another --out") from e
     return path
 
 
@@ -43,7 +43,12 @@ def _write(run: Run, format: str, made: Path) -> None:
         load(run.path)  # what is handed on opens
         shutil.copyfile(run.path / MODEL, made)
     else:
-        learner(run).export(made.resolve())
+        try:
+            learner(run).export(made.resolve())
+        except RuntimeError as e:
+            if "inline_container" not in str(e):
+                raise
+            raise OSError("torch could not write it; the disk is probably full") from e
 
 
 def learner(run: Run):

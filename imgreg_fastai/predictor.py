@@ -5,7 +5,6 @@ Task, the backbone, the normalisation, where the weights came from. A run's mode
 """
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -103,18 +102,20 @@ def describe(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict
 
 def save(path: str | Path, network, about: dict) -> Path:
     """Write a model file, whole or not at all; raises ImgregError if the place cannot be written."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     path = Path(path)
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    content = to_bytes(state, metadata={"imgreg": json.dumps(about)})
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with tempfile.TemporaryDirectory(prefix=".saving-", dir=path.parent) as folder:
-            save_file(state, Path(folder) / path.name, metadata={"imgreg": json.dumps(about)})
-            os.replace(Path(folder) / path.name, path)
-    except Exception as e:
-        if isinstance(e, OSError) or type(e).__name__ == "SafetensorError":
-            raise ImgregError("a place that can be written", f"'{path}': {e}", "another --out") from e
-        raise
+        try:
+            beside.write_bytes(content)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as e:
+        raise ImgregError("a place that can be written", f"'{path}': {e.strerror or e}", "another --out") from e
     return path
 
 

@@ -123,7 +123,7 @@ def save_state(learn: Learner, path: Path, epochs: int) -> None:
         finally:
             beside.unlink(missing_ok=True)
     except (OSError, RuntimeError) as e:  # torch's zip writer turns a full disk into a RuntimeError
-        raise ImgregError("room to write the run", f"'{path}': {e}", "another --out") from e
+        raise ImgregError("a disk with room for the run", f"'{path}' could not be written", "another --out") from e
 
 
 def _unboxed(value):
