@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from .errors import ImgregError
+from .files import whole
 from .messages import say
 from .predictor import MODEL, load
 from .runs import Run
@@ -28,27 +29,13 @@ def export(run: Run, format: str = "learner", out: str | Path | None = None) -> 
         raise ImgregError("a folder to write into", f"no '{path.parent}'", f"mkdir -p {path.parent}")
     if path.exists():
         say(f"replacing {path}")
-    try:
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-            made = Path(folder) / "export"
-            _write(run, format, made)
-            made.replace(path)  # the goal is the whole file, or what it was before
-    except OSError as e:
-        raise ImgregError("a place that can be written", f"'{path}': {e.strerror or e}", "another --out") from e
+    with whole(path) as file:
+        if format == "bundle":
+            load(run.path)  # what is handed on opens
+            shutil.copyfile(run.path / MODEL, file)
+        else:
+            learner(run).export(file.resolve())
     return path
-
-
-def _write(run: Run, format: str, made: Path) -> None:
-    if format == "bundle":
-        load(run.path)  # what is handed on opens
-        shutil.copyfile(run.path / MODEL, made)
-    else:
-        try:
-            learner(run).export(made.resolve())
-        except RuntimeError as e:
-            if "inline_container" not in str(e):
-                raise
-            raise OSError("torch could not write it; the disk is probably full") from e
 
 
 def learner(run: Run):

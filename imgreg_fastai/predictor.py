@@ -15,6 +15,7 @@ import pandas as pd
 
 from . import tasks
 from .errors import ImgregError, some
+from .files import whole
 from .images import PictureError, find, fitted, tell_broken
 from .messages import track
 from .tasks import Task
@@ -43,8 +44,8 @@ class Predictor:
         if len(broken) == len(sources):
             raise next(iter(broken.values())) if len(broken) == 1 else PictureError(
                 "pictures that can be opened", f"none among {len(broken)}: {some(e.found for e in broken.values())}")
-        whole = [i for i in range(len(sources)) if i not in broken]
-        names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in whole]
+        opened = [i for i in range(len(sources)) if i not in broken]
+        names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in opened]
         return pd.DataFrame({"image": names, **self.columns(outputs)})
 
     def columns(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -64,9 +65,9 @@ class Predictor:
         numbered = enumerate(opened)
         while batch := list(islice(numbered, bs)):
             broken.update((i, p) for i, p in batch if isinstance(p, PictureError))
-            whole = [p for _, p in batch if not isinstance(p, PictureError)]
-            if whole:
-                outputs.append(self.forward(np.stack(whole)))
+            pictures = [p for _, p in batch if not isinstance(p, PictureError)]
+            if pictures:
+                outputs.append(self.forward(np.stack(pictures)))
         if len(broken) < len(sources):
             tell_broken(list(broken.values()), len(sources))
         return np.concatenate(outputs), broken
@@ -104,19 +105,10 @@ def save(path: str | Path, network, about: dict) -> Path:
     """Write a model file, whole or not at all; raises ImgregError if the place cannot be written."""
     from safetensors.torch import save as to_bytes
 
-    path = Path(path)
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    content = to_bytes(state, metadata={"imgreg": json.dumps(about)})
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        try:
-            beside.write_bytes(content)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as e:
-        raise ImgregError("a place that can be written", f"'{path}': {e.strerror or e}", "another --out") from e
-    return path
+    with whole(path) as file:
+        file.write_bytes(to_bytes(state, metadata={"imgreg": json.dumps(about)}))
+    return Path(path)
 
 
 def load(path: str | Path, device: str = "cpu") -> Predictor:

@@ -13,6 +13,7 @@ import pandas as pd
 from . import config, tasks
 from .config import TrainConfig
 from .errors import ImgregError
+from .files import whole
 from .tasks import Task
 
 PACKAGES = ("imgreg-fastai", "fastai", "torch", "torchvision", "timm", "numpy", "pandas", "pillow", "safetensors")
@@ -63,17 +64,9 @@ class Run:
 
 
 def write(path: Path, text: str) -> Path:
-    """Write a text file atomically; raises ImgregError if the disk is full or the place cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as e:
-        raise ImgregError("a place that can be written", f"'{path}': {e.strerror or e}", "another --out") from e
+    """Write a text file whole or not at all; raises ImgregError if the disk is full or the place cannot be written."""
+    with whole(path) as file:
+        file.write_text(text, encoding="utf-8")
     return path
 
 

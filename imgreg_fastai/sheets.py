@@ -4,8 +4,6 @@ Figures are made without pyplot: no window, no global state, any thread. Truth i
 Ito's palette, told apart by the colour-blind).
 """
 import math
-import os
-import tempfile
 import textwrap
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
-from .errors import ImgregError
+from .files import whole
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
@@ -66,20 +64,9 @@ class Sheet(Figure):
 
 def save(fig: Figure, path: str | Path) -> Path:
     """Write `fig` as a PNG that appears whole or not at all; raises ImgregError if it cannot be written."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".png", dir=path.parent)
-        os.close(handle)
-        try:
-            fig.savefig(part, format="png")
-            os.chmod(part, 0o644)  # mkstemp's files are for their owner alone
-            os.replace(part, path)
-        finally:
-            Path(part).unlink(missing_ok=True)
-    except OSError as e:
-        raise ImgregError("a folder that can be written for the plots", f"'{path}': {e.strerror or e}") from e
-    return path
+    with whole(path) as file:
+        fig.savefig(file, format="png")
+    return Path(path)
 
 
 def amount(value: float, unit: str = "", decimals: int | None = None, sign: str = "") -> str:

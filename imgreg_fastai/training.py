@@ -1,6 +1,5 @@
 """Fitting a Learner: the one cycle, what is watched and kept on the way, and the search for a learning rate."""
 import math
-import os
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from fastai.learner import Learner, Recorder
 from . import precision
 from .config import TrainConfig
 from .errors import ImgregError
+from .files import whole
 from .messages import say, warn
 
 WARMUP = 0.25  # the part of the cycle in which the rate rises
@@ -115,15 +115,8 @@ def save_state(learn: Learner, path: Path, epochs: int) -> None:
     opt = learn.opt.state_dict()
     opt["param_groups"] = [{k: _unboxed(v) for k, v in group.items()} for group in opt["param_groups"]]
     state = {"model": learn.model.state_dict(), "opt": opt, "epochs": epochs, "random": torch.random.get_rng_state()}
-    beside = path.with_suffix(f".part{os.getpid()}")
-    try:
-        try:
-            torch.save(state, beside)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as e:  # torch's zip writer turns a full disk into a RuntimeError
-        raise ImgregError("a disk with room for the run", f"'{path}' could not be written", "another --out") from e
+    with whole(path) as file:
+        torch.save(state, file)
 
 
 def _unboxed(value):

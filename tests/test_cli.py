@@ -1,7 +1,6 @@
 """The command line as a person meets it: in a process of its own, results on stdout, one line for a mistake."""
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -152,7 +151,6 @@ def test_ctrl_c_ends_cleanly(drawn, tmp_path):
     assert "angle error" in imgreg("evaluate", "runs/angle-001", cwd=tmp_path).stdout
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_a_reader_that_goes_away_is_no_traceback(run, drawn):
     pipe = subprocess.Popen([*IMGREG, "predict", str(run.path), str(drawn / "images"), "--format", "csv"],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

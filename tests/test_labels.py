@@ -246,7 +246,8 @@ def test_an_unknown_part_is_told(parts, found):
     (frame_of(9, group=["p"] * 9), "0 and 9"),
 ])
 def test_nothing_left_to_train_on_or_to_validate_with(frame, found):
-    with pytest.raises(ImgregError, match=f"2 pictures to train on and 1 to validate with; found {found}; try (more|rows)"):
+    wanted = f"2 pictures to train on and 1 to validate with; found {found}; try (more|rows)"
+    with pytest.raises(ImgregError, match=wanted):
         labels.divide(frame, 0, 0.2)
 
 

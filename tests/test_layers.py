@@ -7,9 +7,10 @@ from pathlib import Path
 import imgreg_fastai
 
 HOUSE = Path(imgreg_fastai.__file__).parent
-ROOMS = ["errors", "messages", "targets", "tasks", "config", "images", "labels", "network", "predictor", "scoring",
-         "datasets", "losses", "augment", "batches", "backbones", "weights", "learners", "precision", "training",
-         "sheets", "charts", "plots", "runs", "evaluation", "exports", "api", "options", "cli"]
+ROOMS = """
+    errors files messages targets tasks config images labels network predictor scoring datasets losses augment batches
+    backbones weights learners precision training sheets charts plots runs evaluation exports api options cli
+""".split()
 
 
 def imported(path: Path) -> set[str]:

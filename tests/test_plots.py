@@ -323,7 +323,7 @@ def test_save_replaces_the_file_or_leaves_it_alone(tmp_path):
 
 def test_save_tells_where_it_cannot_write(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ImgregError, match="folder that can be written"):
+    with pytest.raises(ImgregError, match="place that can be written"):
         plots.save(sheets.Sheet(3, 2, "test"), tmp_path / "file" / "a.png")
 
 

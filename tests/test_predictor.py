@@ -101,9 +101,10 @@ def test_a_changed_model_file_is_refused_in_one_line(run, tmp_path, change):
 
 def test_a_model_file_is_written_whole_or_not_at_all(run, tmp_path):
     model = load(run.path)
+    (tmp_path / "file").write_text("mine")
     with pytest.raises(ImgregError, match="written"):
-        predictor.save(tmp_path / "no" / "m.imgreg", model.network, model.about)
-    assert list(tmp_path.iterdir()) == []
+        predictor.save(tmp_path / "file" / "m.imgreg", model.network, model.about)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 def test_predicting_needs_no_fastai(run, pictures):
