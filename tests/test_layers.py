@@ -7,10 +7,11 @@ from pathlib import Path
 import imgreg_fastai
 
 HOUSE = Path(imgreg_fastai.__file__).parent
-ROOMS = """
-    errors files messages targets tasks config images labels network predictor scoring datasets losses augment batches
-    backbones weights learners precision training sheets charts plots runs evaluation exports api options cli
-""".split()
+ROOMS = [
+    "errors", "files", "messages", "targets", "tasks", "config", "images", "labels", "network", "predictor",
+    "scoring", "datasets", "losses", "augment", "batches", "backbones", "weights", "learners", "precision",
+    "training", "sheets", "charts", "plots", "runs", "evaluation", "exports", "api", "options", "cli",
+]
 
 
 def imported(path: Path) -> set[str]:
