@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from . import config, datasets, labels
 from .config import TrainConfig
 from .errors import ImgregError
-from .messages import Bar, say
+from .messages import Bar, say, warn
 from .tasks import Task, complete
 
 
@@ -19,6 +19,8 @@ def prepare(task="angle", *, targets=(), size=None, fit=None, augment=None, data
     chosen, table = datasets.locate(task, data)
     chosen = chosen.changed(list(targets), size, fit, augment)
     cfg = config.make(chosen, **settings)
+    if cfg.stop_at and not cfg.stop_at[1] > 0:
+        raise ImgregError("--stop-at TARGET=VALUE with a value above 0", f"{cfg.stop_at[1]}")
     if cfg.stop_at and cfg.stop_at[0] not in [t.name for t in chosen.targets]:
         known = ", ".join(t.name for t in chosen.targets)
         raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {known}", f"'{cfg.stop_at[0]}'")
@@ -109,6 +111,8 @@ def _train(task: Task, cfg: TrainConfig, frame, table: Path, out):
         raise
     run.note(state="interrupted" if stopped == "interrupted" else "trained", stopped=stopped)
     if stopped != "interrupted":
+        if stopped:
+            say(f"stopped early: {stopped}")
         _finish(run, frame)
     return run
 
@@ -151,7 +155,7 @@ def _fit(learn, task: Task, cfg: TrainConfig, run, found) -> str:
 
 def _told(task: Task, row: dict) -> str:
     errors = ", ".join(f"{t.name} error {row[f'{t.name}_error']:.3g}{t.unit}" for t in task.targets)
-    return f"epoch {row['epoch']}: {errors}"
+    return f"epoch {row['epoch']}: {errors}, validation loss {row['valid_loss']:.4f}"
 
 
 def _finish(run, frame) -> None:
@@ -176,6 +180,8 @@ def evaluate(run, table=None, device: str = "auto") -> dict:
 
     run = run if isinstance(run, runs.Run) else runs.load(run)
     model = predictor.load(run.path, _device(device))
+    if run.about.get("state") != "trained":
+        warn(f"the training of {run.path} did not come to its end: {run.about.get('state')}")
     known = run.labels
     trained, frame, name = known[known["split"] == "train"], known[known["split"] == "valid"], "valid"
     if table is not None:
@@ -203,8 +209,11 @@ def load(path, device: str = "cpu"):
     return predictor.load(path, _device(device))
 
 
-def export(run, format: str = "learner", out=None) -> Path:
-    """Write a run as a file that needs nothing else: `learner` (fastai's export.pkl) or `bundle` (model.imgreg)."""
+def export(run, format: str | None = None, out=None) -> Path:
+    """Write a run as a file that needs nothing else: `learner` (fastai's export.pkl) or `bundle` (model.imgreg).
+
+    Without a format the ending of `out` decides; learner if there is none.
+    """
     from . import exports, runs
 
     return exports.export(run if isinstance(run, runs.Run) else runs.load(run), format, out)

@@ -51,7 +51,8 @@ def known(arch: str) -> Any:
 
     base, dot, _ = arch.partition(".")
     if not timm.is_model(base):
-        raise ImgregError("the name of a timm backbone", f"'{arch}'", nearest(base, timm.list_models()))
+        raise ImgregError("the name of a timm backbone", f"'{arch}'",
+                          nearest(base, timm.list_models()) or "imgreg backbones PART-OF-A-NAME")
     if dot and arch not in (tagged := timm.list_pretrained(f"{base}.*")):
         raise ImgregError(f"weights that timm has for {base}", f"'{arch}'", nearest(arch, [base, *tagged]))
     return get_pretrained_cfg(arch)

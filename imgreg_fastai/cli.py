@@ -10,11 +10,20 @@ from . import __version__
 from . import options as o
 from .errors import ImgregError
 
+FORMATS = ("table", "csv", "json", "jsonl")  # of predictions
 app = typer.Typer(
     name="imgreg", no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Turn pictures into numbers: train, evaluate, predict and export image regression.",
     epilog="Begin with: imgreg train angle",
 )
+
+
+@app.callback(invoke_without_command=True)
+def version(show: o.Version = False):
+    """Turn pictures into numbers: train, evaluate, predict and export image regression."""
+    if show:
+        print(f"imgreg {__version__}")
+        raise typer.Exit
 
 
 @app.command()
@@ -27,7 +36,10 @@ def train(
     patience: o.Patience = None, stop_at: o.StopAt = None, cache: o.CacheIn = None, seed: o.Seed = None,
     device: o.Device = None, dry_run: o.DryRun = False,
 ):
-    """Train a network, score it beside guessing, and leave a run folder."""
+    """Train a network, score it beside guessing, and leave a run folder.
+
+    What is not given is the task's own choice, and stands in run.json.
+    """
     from . import api, scoring
 
     given = o.shared(targets, data, size, fit, augment, arch, arch_arg, weights, lr, bs, epochs=epochs,
@@ -82,13 +94,15 @@ def evaluate(run: o.RunPath, table: o.TableName = None, device: o.Device = None)
 
 @app.command()
 def predict(
-    model: o.ModelPath, pictures: o.Pictures, format: o.TableFormat = "table", out: o.NewFile = None,
+    model: o.ModelPath, pictures: o.Pictures, format: o.TableFormat = None, out: o.NewFile = None,
     device: o.Device = None,
 ):
     """Predict numbers for pictures."""
     from . import api
 
-    if format not in ("table", "csv", "json", "jsonl"):
+    ending = out.suffix.lstrip(".") if out else ""
+    format = format or (ending if ending in FORMATS else "table")
+    if format not in FORMATS:
         raise ImgregError("--format table, csv, json or jsonl", f"'{format}'")
     if out and out.exists():
         raise ImgregError("a new file for --out", f"'{out}' in place", "another name")
@@ -114,13 +128,13 @@ def _formatted(frame, format: str) -> str:
 
 
 @app.command()
-def export(run: o.RunPath, format: o.ModelFormat = "learner", out: o.ModelOut = None):
+def export(run: o.RunPath, format: o.ModelFormat = None, out: o.ModelOut = None):
     """Write a run as one file that needs nothing else."""
     from . import api
 
     path = api.export(run, format, out)
     print(f"written: {path}")
-    if format == "learner":
+    if path.suffix != ".imgreg" and format != "bundle":
         print("next: python -c \"from fastai.learner import load_learner; "
               f"print(load_learner('{path}').predict('photo.png')[0])\"")
     else:
@@ -135,7 +149,11 @@ def data(
     """Draw a task's pictures and their labels table."""
     from . import datasets
 
-    table = datasets.make(task, out, n=n, size=size, seed=seed)
+    try:
+        table = datasets.make(task, out, n=n, size=size, seed=seed)
+    except KeyboardInterrupt:
+        _tell("stopped; nothing was kept")
+        raise typer.Exit(130) from None
     print(f"written: {n} pictures and {table}")
     print(f"next: imgreg train {task} --data {table.parent}" if out else f"next: imgreg train {task}")
 

@@ -37,6 +37,9 @@ class TrainConfig:
         for name, known in (("loss", LOSSES), ("precision", PRECISIONS), ("cache", CACHES)):
             if getattr(self, name) not in known:
                 raise ImgregError(f"--{name} {', '.join(known)}", f"'{getattr(self, name)}'")
+        for name in ("lr", "body_lr", "wd", "valid"):
+            if not isinstance(getattr(self, name), (int, float, type(None))):
+                raise ImgregError(f"a number for {name}", repr(getattr(self, name)))
         for name in ("lr", "body_lr"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -46,6 +49,8 @@ class TrainConfig:
         least = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0}
         for name, lowest in least.items():
             value = getattr(self, name)
+            if not isinstance(value, (int, type(None))):
+                raise ImgregError(f"a whole number for {name}", repr(value))
             if value is not None and value < lowest:
                 raise ImgregError(f"--{_dashed(name)} of at least {lowest}", str(value))
 

@@ -19,9 +19,12 @@ class ImgregError(Exception):
 
 
 def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
-    """The names most like `name`, ready to be read: "'resnet18', 'resnet10t'"; all of a short list if none is."""
+    """The names most like `name`, ready to be read: "'resnet18', 'resnet10t'".
+
+    If none is like it: all of a short list, nothing of a long one.
+    """
     names = list(names)
-    close = get_close_matches(name, names, n=most, cutoff=0.5) or (names if len(names) <= 6 else names[:most])
+    close = get_close_matches(name, names, n=most, cutoff=0.5) or (names if len(names) <= 6 else [])
     return ", ".join(f"'{n}'" for n in close)
 
 

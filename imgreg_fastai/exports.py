@@ -14,14 +14,20 @@ from .runs import Run
 FORMATS = {"learner": "export.pkl", "bundle": "model.imgreg"}  # format -> the file's name in the run folder
 
 
-def export(run: Run, format: str = "learner", out: str | Path | None = None) -> Path:
+def export(run: Run, format: str | None = None, out: str | Path | None = None) -> Path:
     """Write the run's best weights as a file that needs nothing else; returns its path.
+
+    Without a `format` the ending of `out` decides, and learner where there is no `out`.
 
     `bundle`: safetensors and JSON, opened by imgreg_fastai.load; `learner`: for fastai's load_learner, a pickle. A file
     named by `out` is never written over; raises ImgregError for that, an unknown format or a place not to be written.
     """
+    by_ending = {Path(name).suffix: known for known, name in FORMATS.items()}.get(Path(out or "").suffix)
+    format = format or by_ending or "learner"
     if format not in FORMATS:
         raise ImgregError(f"--format {' or '.join(FORMATS)}", f"'{format}'")
+    if by_ending not in (None, format):  # a pickle named like a bundle would deceive whoever trusts the name
+        raise ImgregError(f"--out ending in {Path(FORMATS[format]).suffix} for --format {format}", f"'{out}'")
     path = Path(out) if out else run.path / FORMATS[format]
     if out and path.exists():
         raise ImgregError("a new file to write", f"'{path}' in place", "another --out")

@@ -87,9 +87,10 @@ TableName = Annotated[Path | None, typer.Argument(
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")]
 Pictures = Annotated[list[str], typer.Argument(
     metavar="PICTURES...", help="Files, folders, globs, or - for a list on stdin.")]
-TableFormat = Annotated[str, typer.Option("--format", metavar="table|csv|json|jsonl")]
+TableFormat = Annotated[str | None, typer.Option(
+    "--format", metavar="table|csv|json|jsonl", help="By the ending of --out if left out, else table.")]
 NewFile = Annotated[Path | None, typer.Option("--out", help="A new file for the result, instead of stdout.")]
-ModelFormat = Annotated[str, typer.Option(
+ModelFormat = Annotated[str | None, typer.Option(
     "--format", metavar="learner|bundle",
     help="learner: for fastai's load_learner. bundle: safetensors and JSON, no pickle.")]
 ModelOut = Annotated[Path | None, typer.Option("--out", help="A new file; else RUN/export.pkl or RUN/model.imgreg.")]
@@ -98,6 +99,7 @@ Pixels = Annotated[int, typer.Option("--size", help="Height and width in pixels.
 DrawSeed = Annotated[int, typer.Option("--seed", help="Another seed draws other pictures.")]
 DataOut = Annotated[Path | None, typer.Option("--out", help="A new folder; data/TASK if left out.")]
 Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="Part of a name, or a glob such as 'resnet*'.")]
+Version = Annotated[bool, typer.Option("--version", help="Print the version and exit.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Send one batch through everything, write nothing.")]
 
 

@@ -81,7 +81,7 @@ def batch(task, pictures, labels) -> Figure:
     n = min(16, len(pictures))
     title = f"{n} training pictures as the network sees them"
     sheet, axes = _tiles([p.shape for p in pictures[:n]], 4, 1.9, 0.0, title,
-                         "Moved and coloured at random, and each label with its picture: do they still agree?")
+                         "Changed at random, and each label with its picture: do they still agree?")
     for i, ax in enumerate(axes):
         _picture(ax, pictures[i], pictures[i].shape)
         for target, colour in zip(task.targets, CYCLE * len(task.targets), strict=False):

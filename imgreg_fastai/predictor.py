@@ -6,7 +6,7 @@ Task, the backbone, the normalisation, where the weights came from. A run's mode
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -28,9 +28,9 @@ MODEL = "model.safetensors"
 class Predictor:
     """A trained network with all it takes to use it. `network`: pictures [n, 3, h, w] -> [n, task.n_out]."""
 
-    task: Task
-    network: object
-    about: dict  # the JSON of the model file
+    task: Task = field(repr=False)
+    network: object = field(repr=False)
+    about: dict = field(repr=False)  # the JSON of the model file
     device: str = "cpu"
 
     def predict(self, pictures, bs: int = 64, quiet: bool = False) -> pd.DataFrame:

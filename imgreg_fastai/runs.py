@@ -3,7 +3,7 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,7 +24,7 @@ class Run:
     """A run folder at `path`; `about` is its run.json."""
 
     path: Path
-    about: dict
+    about: dict = field(repr=False)
 
     @property
     def task(self) -> Task:
@@ -45,7 +45,10 @@ class Run:
     @property
     def labels(self) -> pd.DataFrame:
         """The labels it was trained and validated on, as labels.read gives them, with their split."""
-        frame = pd.read_csv(self.path / "labels.csv", dtype={"image": str, "path": str})
+        try:
+            frame = pd.read_csv(self.path / "labels.csv", dtype={"image": str})
+        except (OSError, ValueError) as e:
+            raise ImgregError("a run with its labels.csv", f"none to be read in '{self.path}'") from e
         root = Path(self.about["data"]["root"])
         return frame.assign(path=[str(root / name) for name in frame["image"]])
 
@@ -118,7 +121,7 @@ def load(path: str | Path) -> Run:
         _ = run.task, run.config, about["data"]["root"]
     except (OSError, ValueError, KeyError, TypeError) as e:
         known = ", ".join(f"'{p.parent}'" for p in sorted(Path("runs").glob("*/run.json"))[-3:])
-        raise ImgregError("a run folder", f"'{path}' ({type(e).__name__})", known or "imgreg train angle") from e
+        raise ImgregError("a run folder", f"no run.json to be read in '{path}'", known or "imgreg train angle") from e
     return run
 
 

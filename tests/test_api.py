@@ -51,6 +51,14 @@ def test_a_run_whose_pictures_are_gone_says_so(run, tmp_path):
     assert not list((copy / "evaluations").iterdir())
 
 
+def test_a_run_that_lacks_its_labels_says_so(run, tmp_path):
+    copy = tmp_path / "angle-001"
+    shutil.copytree(run.path, copy)
+    (copy / "labels.csv").unlink()
+    with pytest.raises(ImgregError, match=r"labels\.csv"):
+        evaluate(copy)
+
+
 def test_a_run_can_be_evaluated_from_another_folder(run, tmp_path, monkeypatch):
     copy = tmp_path / "angle-001"
     shutil.copytree(run.path, copy)

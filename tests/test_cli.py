@@ -91,6 +91,8 @@ def test_predict_in_every_format(run, drawn, capsys, monkeypatch, tmp_path):
     (["train", "angle", "--target", "edge"], "'angle'"),
     (["train", "angle", "--stop-at", "angle"], "TARGET=VALUE"),
     (["train", "angle", "--stop-at", "age=3"], "target of the task"),
+    (["train", "angle", "--stop-at", "angle=-3"], "above 0"),
+    (["train", "angle", "--arch", "qqqq"], "imgreg backbones"),
     (["train", "angle", "--arch-arg", "stride"], "k=v"),
     (["train", "angle", "--weights", "none.pth"], "none.pth"),
     (["train", "angle", "--precision", "fp16"], "CUDA"),
@@ -123,6 +125,16 @@ def test_drawn_pictures_are_never_drawn_over(capsys, tmp_path):
     assert [p.name for p in tmp_path.rglob("*")] == ["angle", "holiday.png"]
 
 
+def test_the_ending_of_a_file_decides_its_format(run, drawn, capsys, tmp_path):
+    assert "imgreg predict" in said(capsys, "export", run.path, "--out", tmp_path / "m.imgreg")
+    picture = next((drawn / "images").glob("*.png"))
+    said(capsys, "predict", tmp_path / "m.imgreg", picture, "--out", tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text())[0]["image"] == str(picture)
+    line = mistake(capsys, "export", run.path, "--format", "learner", "--out", tmp_path / "n.imgreg")
+    assert ".pkl" in line and not (tmp_path / "n.imgreg").exists()
+    assert "a folder for --data" in mistake(capsys, "train", "angle", "--data", tmp_path / "nosuch.csv")
+
+
 def test_wrong_usage_exits_with_2():
     imgreg("train", code=2)
     imgreg("nonsense", code=2)
@@ -131,7 +143,7 @@ def test_wrong_usage_exits_with_2():
 
 def test_help_and_info_and_backbones(capsys):
     assert "train" in said(capsys, "--help") and "--weights" in said(capsys, "train", "--help")
-    assert "torch: " in said(capsys, "info")
+    assert "torch: " in said(capsys, "info") and said(capsys, "--version").startswith("imgreg 0.")
     assert "test_resnet" in said(capsys, "backbones", "test_res*", "--size", 64)
 
 

@@ -31,7 +31,8 @@ def test_settings_travel_through_json():
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"bs": 1}, {"loss": "l3"}, {"precision": "fp8"}, {"epoch": 3},
                                    {"cache": "yes"}, {"workers": -1},
                                    {"seed": -1}, {"lr": -1.0}, {"lr": float("nan")}, {"lr": 0.0},
-                                   {"wd": -1.0}, {"body_lr": 0.0}, {"patience": 0}])
+                                   {"wd": -1.0}, {"epochs": "two"}, {"epochs": 1.5}, {"lr": "x"},
+                                   {"body_lr": 0.0}, {"patience": 0}])
 def test_wrong_settings_are_one_line(wrong):
     with pytest.raises(ImgregError) as e:
         config.make(ANGLE, **wrong)

@@ -37,7 +37,7 @@ def test_errors_come_whole_out_of_a_worker_process(cls):
 def test_nearest_gives_the_likely_names_best_first():
     names = ["resnet18", "resnet10t", "vit_tiny", "convnext_atto", "mobilenet", "efficientnet", "swin"]
     assert nearest("resnet81", names).startswith("'resnet18'") and "vit" not in nearest("resnet81", names)
-    assert nearest("zzz", names) == "'resnet18', 'resnet10t', 'vit_tiny'"
+    assert nearest("zzz", names) == ""
     assert nearest("resnet18", [f"resnet{i}" for i in range(10, 30)], most=2).count("'") == 4
 
 

@@ -20,6 +20,8 @@ def locate(name: str, data: str | Path | None = None) -> tuple[Task, Path]:
     if not table.is_file():
         if home.is_dir() and any(home.iterdir()):
             return BUILT_IN[name], home
+        if home.suffix:  # no name for a new folder of pictures, but for a file that is not there
+            raise ImgregError("a folder for --data", f"'{home}'")
         say(f"no pictures in {home} yet: drawing them")
         return BUILT_IN[name], make(name, home)
     return BUILT_IN[name], table

@@ -224,7 +224,8 @@ def _fill(folder: Path, n: int, size: int, seed: int, jobs: int) -> None:
     images, digits = folder / "images", max(4, len(str(n - 1)))
     images.mkdir()
     work = [(images, first, min(CHUNK, n - first), digits, size, seed) for first in range(0, n, CHUNK)]
-    rows = [row for chunk in track(_chunks(work, jobs), len(work), f"drawing {n} pictures") for row in chunk]
+    chunks = track(_chunks(work, jobs), len(work), f"drawing {n} pictures, {CHUNK} at a time")
+    rows = [row for chunk in chunks for row in chunk]
     lines = ["image,angle", *(f"{name},{angle:.2f}" for name, angle in rows)]
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
