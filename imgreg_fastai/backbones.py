@@ -19,12 +19,7 @@ REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, As
 
 def check(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> None:
     """Raise ImgregError unless `arch` is a timm backbone that makes [1, F] of a picture of `size` (height, width)."""
-    from .network import BARRED
-
     known(arch)
-    barred = [name for name in arch_args or {} if name in BARRED]
-    if barred:
-        raise ImgregError("--arch-arg about the architecture", some(barred), "--weights for where weights come from")
     why = _problem(arch, size, arch_args)
     if not why:
         return

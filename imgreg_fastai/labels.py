@@ -13,7 +13,7 @@ from .tasks import Task
 SPLITS = ("train", "valid", "calibrate", "test")
 
 
-def read(table: str | Path, task: Task, needed: bool = True) -> pd.DataFrame:
+def read(table: str | Path, task: Task) -> pd.DataFrame:
     """Read a labels table, or a folder whose file names hold the labels.
 
     Returns a row a picture: `image` as the table names it, `path` where it lies, the task's columns as float, and

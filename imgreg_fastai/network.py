@@ -59,8 +59,10 @@ def create_args(arch: str, size: tuple[int, int], arch_args: dict | None = None)
     from timm.models import get_pretrained_cfg
 
     barred = [name for name in arch_args or {} if name in BARRED]
-    if barred or not is_model(arch.partition(".")[0]):
-        raise ImgregError("a backbone of timm's and keywords about its architecture", some(barred) or f"'{arch}'")
+    if barred:
+        raise ImgregError("--arch-arg about the architecture", some(barred), "--weights for where weights come from")
+    if not is_model(arch.partition(".")[0]):
+        raise ImgregError("the name of a timm backbone", f"'{arch}'")
     cfg = get_pretrained_cfg(arch)
     fixed = {"img_size": tuple(size)} if cfg is not None and cfg.fixed_input_size else {}
     return {**fixed, **(arch_args or {})}
