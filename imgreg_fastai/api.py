@@ -3,28 +3,34 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from . import config, datasets, labels
+from . import config, datasets
+from . import labels as _labels
 from .config import TrainConfig
 from .errors import ImgregError
 from .messages import Bar, say, warn
+from .scoring import quantity
 from .tasks import Task, complete
 
 
-def prepare(task="angle", *, targets=(), size=None, fit=None, augment=None, data=None, **settings):
+def prepare(task="angle", *, targets=(), data=None, preset=None, labels=None, augment=None, size=None, fit=None,
+            box=None, margin=None, group=None, **settings):
     """What every training verb begins with: (completed Task, TrainConfig, labels frame with its split, table's path).
 
-    `task`: the name of a built-in task; `targets`: `NAME[=COL,...][:KIND]` each; `size`: (height, width);
-    `augment`: names out of tasks.AUGMENTATIONS; `data`: the folder of the pictures; the rest are TrainConfig's fields.
+    `task`: the name of a built-in task, the path of a labels table, or a Task of your own with `data` its table;
+    `targets`: `NAME[=COL,...][:KIND]` each; `data`, `preset`, `labels`: see datasets.locate; `size`: (height, width);
+    `augment`: names out of tasks.AUGMENTATIONS; `box`: four columns; the rest are TrainConfig's fields.
     """
-    chosen, table = datasets.locate(task, data)
-    chosen = chosen.changed(list(targets), size, fit, augment)
+    if not isinstance(task, Task) and Path(task).suffix.lower() in datasets.TABLES:
+        task, targets, data = datasets.from_table(task, list(targets)), (), data or task
+    chosen, table = datasets.locate(task, data, preset, labels)
+    chosen = chosen.changed(list(targets), augment, size=size, fit=fit, box=box, margin=margin, group=group)
     cfg = config.make(chosen, **settings)
     if cfg.stop_at and not cfg.stop_at[1] > 0:
         raise ImgregError("--stop-at TARGET=VALUE with a value above 0", f"{cfg.stop_at[1]}")
     if cfg.stop_at and cfg.stop_at[0] not in [t.name for t in chosen.targets]:
         known = ", ".join(t.name for t in chosen.targets)
         raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {known}", f"'{cfg.stop_at[0]}'")
-    frame = labels.divide(labels.read(table, chosen), cfg.seed, cfg.valid)
+    frame = _labels.divide(_labels.read(table, chosen), cfg)
     return complete(chosen, frame[frame["split"] == "train"]), cfg, frame, table
 
 
@@ -81,17 +87,36 @@ def train(task="angle", *, out="runs", dry_run=False, **options):
     """Train, score and write a run folder OUT/<task>-NNN; returns the Run (None for a dry run).
 
     Options: those of `prepare` and the fields of TrainConfig. `dry_run` sends one batch through everything, scores and
-    plots included, and leaves nothing. Interrupted, it leaves a run that can be evaluated. Raises ImgregError for what
-    the user can mend.
+    plots included, and leaves nothing. With `folds` it trains as many runs within OUT/<task>-NNN, and returns Folds.
+    Interrupted, it leaves a run that can be evaluated. Raises ImgregError for what the user can mend.
     """
-    task, cfg, frame, table = prepare(task, **options)
+    task_, cfg, frame, table = prepare(task, **options)
+    if cfg.folds and not cfg.fold and not dry_run:
+        return _cross_validate(task, cfg.folds, Path(out), task_, options)
     if not dry_run:
-        return _train(task, cfg, frame, table, out)
+        return _train(task_, cfg, frame, table, out)
     few = frame.groupby("split").head(cfg.bs or 32)
     with TemporaryDirectory(prefix="imgreg-") as folder:
-        _train(task, replace(cfg, epochs=1, freeze_epochs=0, patience=None, stop_at=None), few, table, folder)
+        _train(task_, replace(cfg, epochs=1, freeze_epochs=0, patience=None, stop_at=None), few, table, folder)
     say("one batch went through everything; nothing was kept")
     return None
+
+
+def _cross_validate(task, n: int, out: Path, prepared: Task, options: dict):
+    """Train once for each fold, the folds' runs side by side in one folder; returns runs.Folds with their scores."""
+    from . import runs
+
+    folder, done = runs.claim_for(out, prepared.name), []
+    try:
+        for fold in range(1, n + 1):
+            say(f"fold {fold} of {n}")
+            done.append(train(task, out=folder, **{**options, "fold": fold}))
+            if done[-1].about["state"] == "interrupted":
+                break
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    return runs.gather(folder, done)
 
 
 def _train(task: Task, cfg: TrainConfig, frame, table: Path, out):
@@ -154,7 +179,7 @@ def _fit(learn, task: Task, cfg: TrainConfig, run, found) -> str:
 
 
 def _told(task: Task, row: dict) -> str:
-    errors = ", ".join(f"{t.name} error {row[f'{t.name}_error']:.3g}{t.unit}" for t in task.targets)
+    errors = ", ".join(f"{t.name} error {quantity(row[f'{t.name}_error'], t.unit)}" for t in task.targets)
     return f"epoch {row['epoch']}: {errors}, validation loss {row['valid_loss']:.4f}"
 
 
@@ -176,7 +201,7 @@ def evaluate(run, table=None, device: str = "auto") -> dict:
     Scores, predictions and plots are written to RUN/evaluations/NAME, under a new name if that exists; the returned
     dict says where under "folder".
     """
-    from . import evaluation, labels, predictor, runs
+    from . import evaluation, predictor, runs
 
     run = run if isinstance(run, runs.Run) else runs.load(run)
     model = predictor.load(run.path, _device(device))
@@ -186,7 +211,7 @@ def evaluate(run, table=None, device: str = "auto") -> dict:
     trained, frame, name = known[known["split"] == "train"], known[known["split"] == "valid"], "valid"
     if table is not None:
         place = Path(table).resolve()
-        frame, name = labels.unseen(labels.read(table, model.task), trained), place.stem
+        frame, name = _labels.unseen(_labels.read(table, model.task), trained), place.stem
         name = place.parent.name if name == "labels" else name
     folder = runs.claim(run.path / "evaluations", name).relative_to(run.path)
     try:
@@ -197,9 +222,23 @@ def evaluate(run, table=None, device: str = "auto") -> dict:
     return {"folder": str(run.path / folder), **scores[name]}
 
 
-def predict(model, pictures):
-    """Predict for pictures with a run or model file (or an opened Predictor); returns Predictor.predict's DataFrame."""
-    return (model if hasattr(model, "predict") else load(model)).predict(pictures)
+def predict(model, pictures, boxes=None, draw=None):
+    """Predict for pictures with a run or model file (or an opened Predictor); returns Predictor.predict's DataFrame.
+
+    `pictures` may be the path of a table with a column `image`, and the columns of the box where the model needs them.
+    `draw`: a folder for copies of the pictures with the predictions drawn on them.
+    """
+    model = model if hasattr(model, "predict") else load(model)
+    place = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
+    if isinstance(place, (str, Path)) and Path(place).suffix.lower() in datasets.TABLES:
+        frame = _labels.to_predict(place, model.task)
+        pictures, boxes = list(frame["path"]), frame[list(model.task.box)].to_numpy() if model.task.box else None
+    result = model.predict(pictures, boxes)
+    if draw is not None:
+        from . import plots
+
+        plots.draw(draw, model.task, result)
+    return result
 
 
 def load(path, device: str = "cpu"):

@@ -3,20 +3,26 @@
 fastai's own flips and turns move the picture and leave a number as it was, without an error. Here one transform sees
 the whole batch, draws the moves, warps the pictures once, and asks each target's law where its label went.
 """
+import math
 
+import numpy as np
 import torch
 from fastai.vision.augment import Brightness, Contrast
 from fasttransform import ItemTransform
 
+from .targets import Motion, Target
 from .tasks import Task
 
-TURN = 10.0  # degrees, the largest small turn
+TURN = 15.0  # degrees, the largest small turn
+ZOOM = 1.2  # the largest zoom, in or out
+SHIFT = 0.2  # the furthest shift, in half widths and half heights
 
 
 class Moves(ItemTransform):
-    """Mirror, turn by quarters and turn a little, pictures and labels together; training batches only.
+    """Mirror, turn, zoom and shift pictures and labels together; training batches only.
 
-    The batch is (pictures [n, 3, h, w], a tensor of labels in units for each target of the task).
+    The batch is (pictures [n, 3, h, w], a tensor of labels for each target of the task: points in [-1, 1], others in
+    units).
     """
 
     split_idx, order = 0, 5  # before the pixels become floats: a byte moves faster
@@ -27,69 +33,76 @@ class Moves(ItemTransform):
 
     def encodes(self, batch):
         pictures, *labels = batch
-        mirrored, turn = draw_moves(self.task.augment, len(pictures), pictures.device)
-        moved = [_move_label(t, y, mirrored, turn) for t, y in zip(self.task.targets, labels, strict=True)]
-        return (warp(pictures, mirrored, turn), *moved)
+        motion = draw(self.task.augment, len(pictures), pictures.shape[-1] / pictures.shape[-2])
+        moved = [_moved(t, y, motion) for t, y in zip(self.task.targets, labels, strict=True)]
+        return (warp(pictures, motion), *moved)
 
 
-def draw_moves(allowed: tuple[str, ...], n: int, device=None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Moves for n pictures: mirrored [n] 0 or 1, and the turn after it [n] in degrees counterclockwise.
+def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
+    """Moves for n pictures of width / height `aspect`, of the kinds `allowed` out of targets.MOVES.
 
-    Half of the pictures get a small turn: turning resamples, and the network is to see sharp pictures as well.
+    Half of the pictures get a small turn, zoom and shift: these resample, and the network is to see sharp ones as well.
     """
-    zero = torch.zeros(n)  # drawn on the CPU, so that a seed means the same on every device
-    mirrored = torch.randint_like(zero, 0, 2) if "flip" in allowed else zero
-    turn = 90.0 * torch.randint_like(zero, 0, 4) if "quarter" in allowed else zero
-    if "turn" in allowed:
-        small = (torch.rand_like(zero) * 2 - 1) * TURN
-        turn = turn + small * torch.randint_like(zero, 0, 2)
-    return mirrored.to(device), turn.to(device)
+    some = torch.randint(0, 2, (n,)) if {"turn", "zoom", "shift"} & set(allowed) else torch.zeros(n)
+
+    def spread(name: str, *more: int) -> torch.Tensor:  # from -1 to 1
+        if name not in allowed:
+            return torch.zeros(n, *more)
+        return (torch.rand(n, *more) * 2 - 1) * some.view(n, *[1] * len(more))
+
+    mirrored = torch.randint(0, 2, (n,)) if "flip" in allowed else torch.zeros(n)
+    quarters = torch.randint(0, 4, (n,)) if "quarter" in allowed else torch.zeros(n)
+    turn, zoom = 90.0 * quarters + TURN * spread("turn"), torch.exp(math.log(ZOOM) * spread("zoom"))
+    parts = (part.double().numpy() for part in (mirrored, turn, zoom, SHIFT * spread("shift", 2)))
+    return Motion(*parts, aspect)
 
 
-def warp(pictures: torch.Tensor, mirrored: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
-    """Mirror pictures [n, c, h, w] left to right, then turn them counterclockwise by `turn` degrees.
+def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
+    """Move pictures [n, c, h, w] as `motion` says.
 
     A flip or a quarter turn of a square picture moves whole pixels of any type, a quarter of the work of sampling; what
-    remains of a turn interpolates, repeats the border, and gives floats of the same range.
+    remains interpolates, repeats the border, and gives floats of the same range.
     """
     square = pictures.shape[-2] == pictures.shape[-1]
-    whole = 90 * torch.round(turn / 90) if square else 180 * torch.round(turn / 180)
-    moved, rest = _swap(pictures.as_subclass(torch.Tensor), mirrored, whole), turn - whole
-    crooked = rest.nonzero()[:, 0]
+    step = 90 if square else 180
+    whole = step * np.round(motion.turn / step)
+    moved, rest = _swap(pictures.as_subclass(torch.Tensor), motion.mirrored, whole), motion.turn - whole
+    crooked = np.flatnonzero((rest != 0) | (motion.zoom != 1) | (motion.shift != 0).any(axis=1))
     if len(crooked):
         moved = moved.float()
-        moved[crooked] = _sample(moved[crooked], rest[crooked])
+        moved[crooked] = _sample(moved[crooked], rest[crooked], motion.zoom[crooked], motion.shift[crooked])
     return moved.as_subclass(type(pictures))
 
 
-def _swap(pictures: torch.Tensor, mirrored: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+def _swap(pictures: torch.Tensor, mirrored: np.ndarray, turn: np.ndarray) -> torch.Tensor:
     """Mirror, then turn by whole quarters: pixels change places and nothing else. Of eight moves each at once."""
     moved = torch.empty_like(pictures)
-    moves = 4 * mirrored.long() + (turn / 90).long() % 4
-    for move in moves.unique().tolist():
-        chosen = (moves == move).nonzero()[:, 0]
+    moves = 4 * mirrored.astype(int) + (turn / 90).astype(int) % 4
+    for move in np.unique(moves):
+        chosen = torch.from_numpy(np.flatnonzero(moves == move)).to(pictures.device)
         part = pictures.index_select(0, chosen)
         part = part.flip(-1) if move >= 4 else part
-        moved.index_copy_(0, chosen, part.rot90(move % 4, (-2, -1)))
+        moved.index_copy_(0, chosen, part.rot90(int(move) % 4, (-2, -1)))
     return moved
 
 
-def _sample(pictures: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
-    """Turn float pictures by any angle."""
+def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: np.ndarray) -> torch.Tensor:
+    """Turn float pictures by any angle, zoom and shift them."""
     height, width = pictures.shape[-2:]
-    theta = torch.deg2rad(turn)
-    cos, sin, zero = theta.cos(), theta.sin(), torch.zeros_like(theta)
+    cos, sin = np.cos(np.deg2rad(turn)) / zoom, np.sin(np.deg2rad(turn)) / zoom
     # From a place in the new picture to its place in the old: with y downwards, turning back counterclockwise is the
     # matrix of a turn forwards. Coordinates go from -1 to 1 along sides of unlike length.
-    rows = [torch.stack([cos, -sin * (height / width), zero], dim=1),
-            torch.stack([sin * (width / height), cos, zero], dim=1)]
-    grid = torch.nn.functional.affine_grid(torch.stack(rows, dim=1), pictures.shape, align_corners=False)
+    back = np.stack([np.stack([cos, -sin * height / width], 1), np.stack([sin * width / height, cos], 1)], 1)
+    theta = np.concatenate([back, -back @ shift[:, :, None]], axis=2)
+    grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(pictures), pictures.shape, align_corners=False)
     return torch.nn.functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
-def _move_label(target, labels: torch.Tensor, mirrored: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
-    shape = (-1,) + (1,) * (labels.ndim - 1)
-    return target.moved(labels, mirrored.reshape(shape), turn.reshape(shape))
+def _moved(target: Target, labels: torch.Tensor, motion: Motion) -> torch.Tensor:
+    """A batch's labels of one target after the motion, in the type they came in."""
+    values = labels.as_subclass(torch.Tensor).detach().cpu().double().reshape(len(labels), -1).numpy()
+    moved = torch.from_numpy(np.ascontiguousarray(target.moved(values, motion))).to(labels.device, labels.dtype)
+    return moved.reshape(labels.shape).as_subclass(type(labels))
 
 
 def transforms(task: Task) -> list:

@@ -10,10 +10,10 @@ from fastai.data.block import DataBlock, RegressionBlock
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.transforms import ColReader, IndexSplitter, Normalize
 from fastai.torch_core import TensorImage
-from fastai.vision.core import PILImage
-from fastai.vision.data import ImageBlock
+from fastai.vision.core import PILImage, TensorPoint
+from fastai.vision.data import ImageBlock, PointBlock
 from fastcore.basics import chunked
-from fasttransform import Transform
+from fasttransform import ItemTransform
 
 from . import augment
 from .config import TrainConfig
@@ -21,29 +21,54 @@ from .errors import ImgregError
 from .images import PictureError, fit, fitted, open_picture, tell_broken
 from .losses import plain
 from .messages import log, say, track, warn
+from .targets import Point
 from .tasks import Task
+from .views import place, seen
 
 
 class Picture(PILImage):
     """A picture opened by images.open_picture, so that training and predicting see the same pixels."""
 
+    box = None  # of the part to be seen, where the task has one
+
     @staticmethod  # a bound class method would be pickled by value, with the path of this file
     def create(source):
-        """Open a path, bytes, an array or a Pillow picture."""
-        return Picture(open_picture(source))
+        """Open a path, bytes, an array or a Pillow picture; or a pair of one with its box [4]."""
+        source, box = source if isinstance(source, tuple) else (source, None)
+        picture = Picture(open_picture(source))
+        picture.box = box
+        return picture
 
 
-class Fit(Transform):
-    """Bring a picture to the task's size by its policy."""
+class Source:
+    """Reads from a row what Picture.create takes: the path, with the box where the task has one."""
 
-    order = 1
+    def __init__(self, task: Task):
+        self.box = list(task.box)
 
-    def __init__(self, size: tuple[int, int], policy: str):
+    def __call__(self, row):
+        """A row of the labels frame -> path, or (path, box)."""
+        return (row["path"], tuple(map(float, row[self.box]))) if self.box else row["path"]
+
+
+class Fit(ItemTransform):
+    """Bring a picture to the task's size by its policy, and points in its pixels along."""
+
+    order = 0  # before PointBlock divides points by the size of the picture they lie in
+
+    def __init__(self, task: Task):
         super().__init__()
-        self.size, self.policy = tuple(size), policy
+        self.task = task
 
-    def encodes(self, x: Picture):
-        return Picture(fit(x, self.size, self.policy))
+    def encodes(self, item):
+        picture, *labels = item
+        if not isinstance(picture, Picture):
+            return item
+        spot = place(picture.size, self.task.size, self.task.fit, picture.box, self.task.margin)
+        edge = torch.tensor(self.task.size[::-1])
+        moved = [TensorPoint((seen(y[None], spot.view[None])[0] + 1) / 2 * edge) if isinstance(y, TensorPoint) else y
+                 for y in labels]
+        return (Picture(fit(picture, spot)), *moved)
 
 
 class Normalise(Normalize):
@@ -61,9 +86,10 @@ class PictureDL(TfmdDL):
     """
 
     kept = None
+    labels = view = None  # of this loader's pictures: for each target, as a batch holds them; their middle view [4]
 
     def keep(self, rows: torch.Tensor, pictures: torch.Tensor, labels: tuple[torch.Tensor, ...]):
-        """Hold uint8 pictures [n, 3, h, w] and, for each target, labels in units, [n] or [n, columns].
+        """Hold uint8 pictures [n, 3, h, w] and, for each target, labels as a batch has them.
 
         `rows`: those that are this loader's. The pictures are shared with the other part's loader, not copied.
         """
@@ -91,19 +117,20 @@ class PictureDL(TfmdDL):
 
 
 def block(task: Task, stats: tuple, held_out) -> DataBlock:
-    """The DataBlock of a task: a picture, and a RegressionBlock for each target.
+    """The DataBlock of a task: a picture, and a PointBlock or a RegressionBlock for each target.
 
     `stats`: the backbone's mean and standard deviation; `held_out`: the row numbers of the validation part. fastai adds
     no normalisation to a net without pretrained weights, so it is always added here.
     """
     readers = [ColReader(t.columns[0] if len(t.columns) == 1 else list(t.columns)) for t in task.targets]
+    kinds = [PointBlock if isinstance(t, Point) else RegressionBlock(n_out=len(t.columns)) for t in task.targets]
     return DataBlock(
-        blocks=(ImageBlock(cls=Picture), *(RegressionBlock(n_out=len(t.columns)) for t in task.targets)),
+        blocks=(ImageBlock(cls=Picture), *kinds),
         n_inp=1,
-        get_x=ColReader("path"),
+        get_x=Source(task),
         get_y=readers,
         splitter=IndexSplitter(held_out),
-        item_tfms=Fit(task.size, task.fit),
+        item_tfms=Fit(task),
         batch_tfms=[*augment.transforms(task), Normalise.from_stats(*stats, cuda=False)],
     )
 
@@ -115,7 +142,7 @@ def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, devic
     """
     frame = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True)
     keep = _fits(len(frame), task) if cfg.cache == "auto" else cfg.cache == "on"
-    frame, pictures = _opened(frame, task, keep)
+    frame, pictures, views = _opened(frame, task, keep)
     held_out = np.flatnonzero(frame["split"] == "valid")
     trained = np.flatnonzero(frame["split"] == "train")
     if len(trained) < 2 or not len(held_out):
@@ -126,11 +153,24 @@ def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, devic
         frame, bs=batch_size(cfg.bs, len(trained)), dl_type=PictureDL, device=device,
         num_workers=workers if cfg.workers is None else cfg.workers,
     )
-    if keep:
-        labels = tuple(torch.tensor(frame[list(t.columns)].to_numpy(np.float32)).squeeze(1) for t in task.targets)
-        for dl, rows in ((dls.train, trained), (dls.valid, held_out)):
+    labels = _labels(frame, task, views)
+    for dl, rows in ((dls.train, trained), (dls.valid, held_out)):
+        dl.labels, dl.view = tuple(y[rows] for y in labels), np.median(views[rows], axis=0)
+        if keep:
             dl.keep(torch.from_numpy(rows), pictures, labels)
     return dls
+
+
+def _labels(frame: pd.DataFrame, task: Task, views: np.ndarray) -> tuple[torch.Tensor, ...]:
+    """For each target all rows' labels as a batch holds them: [n], [n, columns], or TensorPoint [n, points, 2]."""
+    labels = []
+    for t in task.targets:
+        values = frame[list(t.columns)].to_numpy(np.float64)
+        if isinstance(t, Point):
+            values = t.encode(values, views).reshape(len(values), -1, 2)
+        y = torch.tensor(values, dtype=torch.float32)
+        labels.append(TensorPoint(y) if isinstance(t, Point) else y.squeeze(1))
+    return tuple(labels)
 
 
 def peek(dl: TfmdDL):
@@ -147,12 +187,14 @@ def peek(dl: TfmdDL):
 def shown(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict]:
     """Augmented training pictures as a person sees them: uint8 [n, h, w, 3], and {target: labels [n, columns]}.
 
-    Looking changes no random number.
+    Points are in these pictures' pixels. Looking changes no random number.
     """
     pictures, *labels = peek(dls.train)
     normalise = next(t for t in dls.train.after_batch.fs if isinstance(t, Normalize))
     pixels = (normalise.decode(pictures[:n]).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
+    whole = place(task.size[::-1], task.size, "squish").view[None]  # the view of a picture that has the size already
     truths = {t.name: plain(y[:n]).cpu().numpy() for t, y in zip(task.targets, labels, strict=True)}
+    truths |= {t.name: t.decode(truths[t.name], whole) for t in task.targets if isinstance(t, Point)}
     return pixels.as_subclass(torch.Tensor).cpu().numpy().astype(np.uint8), truths
 
 
@@ -179,20 +221,26 @@ def _fits(n: int, task: Task) -> bool:
     return n * task.size[0] * task.size[1] * 3 <= min(limits) / 4
 
 
-def _opened(frame: pd.DataFrame, task: Task, keep: bool) -> tuple[pd.DataFrame, torch.Tensor | None]:
-    """The rows whose pictures can be opened, and with `keep` those pictures as uint8 [n, 3, h, w]; others are named."""
+def _opened(frame: pd.DataFrame, task: Task, keep: bool) -> tuple[pd.DataFrame, torch.Tensor | None, np.ndarray]:
+    """The rows whose pictures can be opened, their views [n, 4], and with `keep` their pixels as uint8 [n, 3, h, w].
+
+    The others are named.
+    """
     try:
         pictures = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
     except RuntimeError as e:
         raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
-    broken, opened = {}, fitted(frame["path"], task.size, task.fit)
+    broken, views = {}, []
+    opened = fitted(frame["path"], task, frame[list(task.box)].to_numpy() if task.box else None)
     for i, picture in enumerate(track(opened, len(frame), f"reading {len(frame)} pictures")):
         if isinstance(picture, PictureError):
             broken[i] = picture
-        elif keep:
-            pictures[i - len(broken)] = torch.from_numpy(picture.copy()).permute(2, 0, 1)
+            continue
+        views.append(picture.view)
+        if keep:
+            pictures[i - len(broken)] = torch.from_numpy(picture.pixels.copy()).permute(2, 0, 1)
     if len(broken) == len(frame):
         raise next(iter(broken.values()))
     tell_broken(list(broken.values()), len(frame))
     whole = frame.drop(index=list(broken)).reset_index(drop=True)
-    return whole, pictures[: len(whole)] if keep else None
+    return whole, pictures[: len(whole)] if keep else None, np.stack(views)

@@ -29,39 +29,71 @@ def version(show: o.Version = False):
 @app.command()
 def train(
     task: o.TaskName, targets: o.Targets = None, data: o.Data = None, out: o.Out = Path("runs"),
-    size: o.Size = None, fit: o.FitTo = None, augment: o.Augment = None,
+    preset: o.Preset = None, labels: o.Labelling = None, size: o.Size = None, fit: o.FitTo = None, box: o.Box = None,
+    margin: o.Margin = None, augment: o.Augment = None, group: o.Group = None, hold_out: o.HoldOut = None,
     arch: o.Arch = None, arch_arg: o.ArchArg = None, weights: o.WeightsFrom = None,
     epochs: o.Epochs = None, freeze_epochs: o.FreezeEpochs = None, lr: o.Rate = None, loss: o.Loss = None,
     wd: o.Decay = None, bs: o.BatchSize = None, workers: o.Workers = None, precision: o.PrecisionOf = None,
     patience: o.Patience = None, stop_at: o.StopAt = None, cache: o.CacheIn = None, seed: o.Seed = None,
-    device: o.Device = None, dry_run: o.DryRun = False,
+    folds: o.Folds = None, device: o.Device = None, dry_run: o.DryRun = False,
 ):
     """Train a network, score it beside guessing, and leave a run folder.
 
     What is not given is the task's own choice, and stands in run.json.
     """
-    from . import api, scoring
+    from . import api
 
-    given = o.shared(targets, data, size, fit, augment, arch, arch_arg, weights, lr, bs, epochs=epochs,
+    given = o.shared(targets, data, size, fit, augment, box, hold_out, arch, arch_arg, weights, lr, bs, epochs=epochs,
+                     preset=preset, labels=labels, margin=margin, group=group, folds=folds,
                      freeze_epochs=freeze_epochs, loss=loss, wd=wd, workers=workers, precision=precision,
                      patience=patience, stop_at=o.read_goal(stop_at), cache=cache, seed=seed, device=device)
     run = api.train(task, out=out, dry_run=dry_run, **given)
     if run is None:
         return
+    if hasattr(run, "runs"):
+        return _tell_folds(run)
     if run.about["state"] == "interrupted":
         _tell(f"stopped; what was learnt is kept\nnext: imgreg evaluate {run.path}")
         raise typer.Exit(130)
     for part, scores in run.scores.items():
         for name, numbers in scores.items():
-            print(f"{scoring.sentence(name, numbers)} on {numbers['n']} pictures ({part})")
+            _print_scores(name, numbers, f" ({part})")
     print(f"run: {run.path}   plots: {run.path / 'plots'}")
     print(f"next: imgreg predict {run.path} photo.png")
+
+
+def _print_scores(name: str, numbers: dict, where: str = "") -> None:
+    from . import scoring
+
+    print(f"{scoring.sentence(name, numbers)} on {numbers['n']} pictures{where}")
+    if columns := scoring.by_column(numbers):
+        print(f"  {columns}")
+    if groups := numbers.get("groups"):
+        worst = ", ".join(f"{g} {scoring.quantity(s['mean'], numbers['unit'])}" for g, s in list(groups.items())[:5])
+        print(f"  by group, worst first: {worst}" + (f" and {len(groups) - 5} more" if len(groups) > 5 else ""))
+
+
+def _tell_folds(folds) -> None:
+    """The scores of a cross-validation: mean and spread over its folds."""
+    from . import scoring
+
+    for name, s in folds.scores.items():
+        told = {k: scoring.quantity(s[k], s["unit"]) for k in ("mean", "spread", "baseline")}
+        each = ", ".join(f"{v:.3g}" for v in s["folds"])
+        print(f"{name} error {told['mean']} ± {told['spread']} over {len(s['folds'])} folds ({each}; "
+              f"guessing: {told['baseline']})")
+        for column, c in s["columns"].items() if len(s["columns"]) <= 4 else ():
+            print(f"  {column} {scoring.quantity(c['mean'], s['unit'])} ± {scoring.quantity(c['spread'], s['unit'])}")
+    print(f"runs: {folds.path}")
+    if any(run.about["state"] == "interrupted" for run in folds.runs):
+        raise typer.Exit(130)
 
 
 @app.command("lr_find")
 def lr_find(
     task: o.TaskName, targets: o.Targets = None, data: o.Data = None, out: o.Out = Path("runs"),
-    size: o.Size = None, fit: o.FitTo = None, augment: o.Augment = None,
+    preset: o.Preset = None, labels: o.Labelling = None, size: o.Size = None, fit: o.FitTo = None, box: o.Box = None,
+    margin: o.Margin = None, augment: o.Augment = None, group: o.Group = None, hold_out: o.HoldOut = None,
     arch: o.Arch = None, arch_arg: o.ArchArg = None, weights: o.WeightsFrom = None,
     loss: o.Loss = None, wd: o.Decay = None, bs: o.BatchSize = None, workers: o.Workers = None,
     precision: o.PrecisionOf = None, cache: o.CacheIn = None, seed: o.Seed = None, device: o.Device = None,
@@ -69,7 +101,8 @@ def lr_find(
     """Sweep the learning rate, print a suggestion and draw the curve."""
     from . import api
 
-    given = o.shared(targets, data, size, fit, augment, arch, arch_arg, weights, None, bs, loss=loss, wd=wd,
+    given = o.shared(targets, data, size, fit, augment, box, hold_out, arch, arch_arg, weights, None, bs, loss=loss,
+                     preset=preset, labels=labels, margin=margin, group=group, wd=wd,
                      workers=workers, precision=precision, cache=cache, seed=seed, device=device)
     sweep, plot = api.lr_find(task, out=out, **given)
     if sweep.trusted:
@@ -87,15 +120,16 @@ def evaluate(run: o.RunPath, table: o.TableName = None, device: o.Device = None)
     scores = api.evaluate(run, table, device or "auto")
     folder = scores.pop("folder")
     for name, s in scores.items():
-        print(f"{scoring.sentence(name, s)} on {s['n']} pictures")
-        print("  " + "  ".join(f"{k} {s[k]:.3g}{s['unit']}" for k in ("median", "p90", "p95", "max", "rmse", "bias")))
+        _print_scores(name, s)
+        told = (k for k in ("median", "p90", "p95", "max", "rmse", "bias") if k in s)
+        print("  " + "  ".join(f"{k} {scoring.quantity(s[k], s['unit'])}" for k in told))
     print(f"written: {folder}")
 
 
 @app.command()
 def predict(
     model: o.ModelPath, pictures: o.Pictures, format: o.TableFormat = None, out: o.NewFile = None,
-    device: o.Device = None,
+    draw: o.Drawings = None, device: o.Device = None,
 ):
     """Predict numbers for pictures."""
     from . import api
@@ -107,7 +141,7 @@ def predict(
     if out and out.exists():
         raise ImgregError("a new file for --out", f"'{out}' in place", "another name")
     listed = [line for p in pictures for line in (sys.stdin.read().splitlines() if p == "-" else [p]) if line.strip()]
-    frame = api.predict(api.load(model, device or "auto"), listed)
+    frame = api.predict(api.load(model, device or "auto"), listed, draw=draw)
     text = _formatted(frame, format)
     if out:
         from .runs import write
@@ -143,19 +177,22 @@ def export(run: o.RunPath, format: o.ModelFormat = None, out: o.ModelOut = None)
 
 @app.command()
 def data(
-    task: o.TaskName,
-    n: o.Count = 10_000, size: o.Pixels = 100, seed: o.DrawSeed = 0, out: o.DataOut = None,
+    task: o.BuiltIn, data: o.Data = None,
+    n: o.Count = None, size: o.Pixels = None, seed: o.DrawSeed = None, out: o.DataOut = None,
 ):
-    """Draw a task's pictures and their labels table."""
+    """Get or draw a task's pictures, and write their labels table."""
     from . import datasets
 
+    how = {k: v for k, v in (("n", n), ("size", size), ("seed", seed)) if v is not None}
     try:
-        table = datasets.make(task, out, n=n, size=size, seed=seed)
+        table = datasets.make(task, out, data, **how)
     except KeyboardInterrupt:
-        _tell("stopped; nothing was kept")
+        _tell("stopped; what was begun is not kept, but for a download, which goes on where it was")
         raise typer.Exit(130) from None
-    print(f"written: {n} pictures and {table}")
-    print(f"next: imgreg train {task} --data {table.parent}" if out else f"next: imgreg train {task}")
+    rows = table.read_text(encoding="utf-8").count("\n") - 1
+    print(f"written: {table}, the labels of {rows} pictures")
+    place = table.parent if out or data not in (None, Path("drawn")) else "drawn" if data else None
+    print(f"next: imgreg train {task}" + (f" --data {place}" if place else ""))
 
 
 @app.command()

@@ -30,6 +30,9 @@ class TrainConfig:
     patience: int | None = None  # stop after so many epochs without a better validation loss
     stop_at: tuple[str, float] | None = None  # (target, error): stop when the validation error is as small
     valid: float = 0.2  # the part kept for validation where the table has no split column
+    hold_out: tuple[str, ...] = ()  # groups, or folders of pictures, to validate on instead
+    folds: int | None = None  # train so many times, each time with other groups held out
+    fold: int | None = None  # which of them this run is, from 1
     seed: int = 0  # of the split, the first weights and the order; the same numbers again need the same precision too
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
 
@@ -46,7 +49,10 @@ class TrainConfig:
                 raise ImgregError(f"--{_dashed(name)} above 0", str(value))
         if not 0 <= self.wd < math.inf:
             raise ImgregError("--wd of at least 0", str(self.wd))
-        least = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0}
+        least = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2,
+                 "fold": 1}
+        if self.hold_out and self.folds:
+            raise ImgregError("--hold-out or --folds, not both", f"{', '.join(self.hold_out)} and {self.folds}")
         for name, lowest in least.items():
             value = getattr(self, name)
             if not isinstance(value, (int, type(None))):
@@ -81,4 +87,6 @@ def make(task: Task, **given) -> TrainConfig:
 
 def from_dict(fields_: dict) -> TrainConfig:
     """The settings that `to_dict` wrote."""
-    return TrainConfig(**{**fields_, "stop_at": tuple(fields_["stop_at"]) if fields_.get("stop_at") else None})
+    lists = {"stop_at": tuple(fields_["stop_at"]) if fields_.get("stop_at") else None,
+             "hold_out": tuple(fields_.get("hold_out", ()))}
+    return TrainConfig(**{**fields_, **lists})

@@ -2,14 +2,18 @@
 import io
 import os
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from .errors import ImgregError, some
 from .messages import warn
+from .views import Place, place
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff",
                       ".ppm", ".pgm", ".pbm", ".avif", ".jp2"))
@@ -84,34 +88,49 @@ def _upright_rgb(picture: Image.Image) -> Image.Image:
     return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
-def fit(picture: Image.Image, size: tuple[int, int], policy: str = "pad") -> Image.Image:
-    """Bring a picture to `size` (height, width): `pad` keeps all of it, `crop` its middle, `squish` bends its shape."""
-    height, width = size
-    if picture.size == (width, height):
-        return picture
-    if policy == "squish":
-        return picture.resize((width, height), Image.Resampling.BILINEAR)
-    if policy == "crop":
-        return ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
-    return ImageOps.pad(picture, (width, height), Image.Resampling.BILINEAR, color=GREY)
+class Fitted(NamedTuple):
+    """A picture as the network gets it: `pixels` uint8 [h, w, 3], and its `view` [4], see views.py."""
+
+    pixels: np.ndarray
+    view: np.ndarray
 
 
-def fitted(sources, size: tuple[int, int], policy: str, jobs: int | None = None):
-    """Open and fit many pictures on threads, in order: yields uint8 [h, w, 3], or the PictureError of a broken one.
+def fit(picture: Image.Image, place: Place) -> Image.Image:
+    """The picture as `views.place` has it: its part in its place, grey around."""
+    height, width = place.size
+    x0, y0, x1, y1 = place.target
+    if place.source == (0, 0, *picture.size) and (x1 - x0, y1 - y0) == picture.size:
+        part = picture
+    else:
+        part = picture.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=place.source)
+    if part.size == (width, height):
+        return part
+    whole = Image.new("RGB", (width, height), GREY)
+    whole.paste(part, (x0, y0))
+    return whole
 
-    Only a few pictures are opened ahead of those taken, so that any number of them fits into memory.
+
+def fitted(sources, task, boxes=None, jobs: int | None = None) -> Iterator[Fitted | PictureError]:
+    """Open many pictures and bring them to a Task's size, on threads, in order; a broken one gives its PictureError.
+
+    `boxes`: [n, 4] where the task has a box. Only a few pictures are opened ahead of those taken, so that any number of
+    them fits into memory.
     """
 
-    def one(source):
+    def one(source, box):
         try:
-            return np.asarray(fit(open_picture(source), size, policy))
+            picture = open_picture(source)
+            spot = place(picture.size, task.size, task.fit, box, task.margin)
+            return Fitted(np.asarray(fit(picture, spot)), spot.view)
         except PictureError as e:
             return e
+        except ValueError as e:
+            return PictureError("a box within the picture", f"'{source}': {e}")
 
     jobs, ahead = jobs or min(os.cpu_count() or 1, 8), deque()
     with ThreadPoolExecutor(jobs) as pool:
-        for source in sources:
-            ahead.append(pool.submit(one, source))
+        for source, box in zip(sources, repeat(None) if boxes is None else boxes, strict=False):
+            ahead.append(pool.submit(one, source, box))
             if len(ahead) >= 8 * jobs:
                 yield ahead.popleft().result()
         while ahead:
@@ -132,15 +151,15 @@ def find(places) -> list[str]:
     Raises ImgregError for a folder or a glob that holds no picture.
     """
     found: list[str] = []
-    for place in map(str, places):
-        if os.path.isdir(place):  # unlike Path's, these never raise, whatever the name
-            more = sorted(str(p) for p in Path(place).rglob("*") if _is_picture(p))
-        elif os.path.exists(place) or not any(c in place for c in "*?["):
-            more = [place]
+    for named in map(str, places):
+        if os.path.isdir(named):  # unlike Path's, these never raise, whatever the name
+            more = sorted(str(p) for p in Path(named).rglob("*") if _is_picture(p))
+        elif os.path.exists(named) or not any(c in named for c in "*?["):
+            more = [named]
         else:
-            more = _glob(place)
+            more = _glob(named)
         if not more:
-            raise ImgregError("pictures", f"none in '{place}'", "a file, a folder or a glob such as 'photos/*.jpg'")
+            raise ImgregError("pictures", f"none in '{named}'", "a file, a folder or a glob such as 'photos/*.jpg'")
         found += more
     return found
 

@@ -1,22 +1,36 @@
-"""What training minimises: labels in units are encoded to what the network sees, and compared there, in torch."""
+"""What training minimises: labels are encoded to what the network sees, and compared there, in torch."""
 from math import pi
 
+import numpy as np
+import roma
 import torch
+from fastai.learner import Metric
+from fastai.vision.core import TensorPoint
 from torch import nn
 from torch.nn import functional as F
 
-from .targets import Angle, Target
+from .targets import Angle, Point, Rotation, Target
 from .tasks import Task
 
 # auto is l1: its gradient does not fade as the error gets small, where mse's does.
-PENALTIES = {"auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss, "huber": lambda p, t: F.huber_loss(p, t, delta=0.1)}
+PENALTIES = {"auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss,
+             "huber": lambda p, t, reduction: F.huber_loss(p, t, delta=0.1, reduction=reduction)}
+FEW = 10_000  # labels are enough to know their mean by
 
 
 def encode(target: Target, values: torch.Tensor) -> torch.Tensor:
-    """Labels in units, [n, columns], to what the network should put out, [n, n_out] in [-1, 1]."""
+    """Labels as a batch holds them, [n, columns], to what the network should put out, [n, n_out] in [-1, 1].
+
+    A batch holds points in [-1, 1] (fastai's PointBlock), all else in units. NaN stays NaN.
+    """
     if isinstance(target, Angle):
         theta = values * (2 * pi / target.period)
         return torch.cat([theta.cos(), theta.sin()], dim=1)
+    if isinstance(target, Point):
+        return values
+    if isinstance(target, Rotation):
+        matrices = torch.from_numpy(target.matrix(values.detach().cpu().numpy()))
+        return matrices.flatten(1).to(values.device, values.dtype)
     return target.encode(values)
 
 
@@ -28,38 +42,102 @@ def plain(y: torch.Tensor) -> torch.Tensor:
     return y.as_subclass(torch.Tensor).float().reshape(len(y), -1)
 
 
-class TaskLoss(nn.Module):
-    """The loss of a Task, each target weighing the same: the mean penalty over its outputs, averaged over targets."""
+def penalty(target: Target, predicted: torch.Tensor, aim: torch.Tensor, kind: str = "auto") -> torch.Tensor:
+    """The mean penalty of `kind` over what is labelled: outputs [n, n_out] against encoded labels [n, n_out].
 
-    def __init__(self, task: Task, penalty: str = "auto"):
+    A rotation's is that of its geodesic distance in radians; the nine outputs are made a rotation by their singular
+    values (Levinson et al., NeurIPS 2020). Nothing labelled costs nothing.
+    """
+    labelled = aim.isfinite()
+    if isinstance(target, Rotation):
+        labelled = labelled.all(dim=1)
+        aim = torch.where(labelled[:, None], aim, torch.eye(3, device=aim.device, dtype=aim.dtype).flatten())
+        turned = roma.special_procrustes(predicted.unflatten(1, (3, 3)))
+        # clamped, or the gradient of opposite rotations would be infinite
+        predicted = roma.rotmat_geodesic_distance(turned, aim.unflatten(1, (3, 3)), clamping=1 - 1e-6)
+        aim = torch.zeros_like(predicted)
+    costs = PENALTIES[kind](predicted, torch.where(labelled, aim, predicted.detach()), reduction="none")
+    return torch.where(labelled, costs, 0).sum() / labelled.sum().clamp(min=1)
+
+
+def middle(task: Task, labels: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """The mean of the encoded labels, [n_out]: what to put out before anything has been learnt."""
+    encoded = [encode(t, plain(y)[:FEW]) for t, y in zip(task.targets, labels, strict=True)]
+    return torch.cat(encoded, dim=1).nanmean(dim=0).nan_to_num()
+
+
+class TaskLoss(nn.Module):
+    """The loss of a Task: the mean penalty over a target's outputs, averaged over its targets.
+
+    Among several targets each one's is divided by what `middle` costs, from the training part's `labels`: so each
+    begins at 1 whatever its unit and kind, and falls to the part of guessing that is left.
+    """
+
+    def __init__(self, task: Task, kind: str = "auto", labels: tuple[torch.Tensor, ...] | None = None):
         super().__init__()
-        self.task, self.penalty = task, penalty
+        self.task, self.kind, self.guessing = task, kind, [1.0] * len(task.targets)
+        if labels is not None and len(task.targets) > 1:
+            few = [plain(y)[:FEW] for y in labels]
+            guess = middle(task, labels).expand(len(few[0]), -1)
+            self.guessing = [max(float(cost), 1e-6) for cost in self._costs(guess, few)]
+
+    def _costs(self, predicted: torch.Tensor, labels) -> list[torch.Tensor]:
+        outputs = predicted.split([t.n_out for t in self.task.targets], dim=1)
+        return [penalty(target, out, encode(target, y), self.kind)
+                for target, out, y in zip(self.task.targets, outputs, labels, strict=True)]
 
     def forward(self, predicted: torch.Tensor, *labels: torch.Tensor) -> torch.Tensor:
-        """`predicted`: [n, n_out]; `labels`: a tensor in units for each target."""
-        outputs = predicted.as_subclass(torch.Tensor).float().split([t.n_out for t in self.task.targets], dim=1)
-        pairs = zip(self.task.targets, outputs, labels, strict=True)
-        losses = [PENALTIES[self.penalty](out, encode(target, plain(y))) for target, out, y in pairs]
-        return torch.stack(losses).mean()
+        """`predicted`: [n, n_out]; `labels`: a tensor for each target, as a batch holds them."""
+        costs = self._costs(predicted.as_subclass(torch.Tensor).float(), map(plain, labels))
+        return torch.stack([cost / guess for cost, guess in zip(costs, self.guessing, strict=True)]).mean()
 
     def decodes(self, predicted: torch.Tensor):
-        """Outputs [n, n_out] to labels in units, one tensor a target, as the data's own blocks hold them."""
-        decoded = self.task.decode(predicted.detach().cpu().numpy())
-        labels = [torch.as_tensor(values, dtype=torch.float32) for values in decoded.values()]
-        labels = [y[:, 0] if y.shape[1] == 1 else y for y in labels]
+        """Outputs [n, n_out] to labels as a batch holds them, one tensor a target."""
+        outputs = predicted.detach().cpu().split([t.n_out for t in self.task.targets], dim=1)
+        labels = [_decoded(t, out) for t, out in zip(self.task.targets, outputs, strict=True)]
         return labels[0] if len(labels) == 1 else tuple(labels)
 
 
-class TargetError:
-    """The mean error of one target in its unit, as a fastai metric; `index` is its place in the task."""
+def _decoded(target: Target, out: torch.Tensor) -> torch.Tensor:
+    if isinstance(target, Point):
+        return TensorPoint(out.as_subclass(torch.Tensor).reshape(len(out), -1, 2))
+    values = torch.as_tensor(target.decode(out.numpy()), dtype=torch.float32)
+    return values[:, 0] if values.shape[1] == 1 else values
 
-    def __init__(self, task: Task, index: int):
-        self.task, self.index = task, index
-        self.__name__ = f"{task.targets[index].name}_error"  # fastai minimises what is called an error
 
-    def __call__(self, predicted: torch.Tensor, *labels: torch.Tensor) -> torch.Tensor:
-        """`predicted` and `labels` as the loss gets them; a scalar in units."""
+class TargetError(Metric):
+    """The mean error of one target in its unit, over what is labelled; `index` is its place in the task.
+
+    `view` [4] turns points into pixels: that of the training part's middle picture, since a batch does not tell.
+    """
+
+    def __init__(self, task: Task, index: int, view=(1.0, 1.0, 0.0, 0.0)):
+        self.task, self.index, self.view = task, index, np.array([view])
+        self.reset()
+
+    @property
+    def name(self) -> str:
+        """fastai minimises what is called an error."""
+        return f"{self.task.targets[self.index].name}_error"
+
+    def reset(self):
+        """Begin an epoch."""
+        self.total, self.count = 0.0, 0
+
+    def accumulate(self, learn):
+        """Add a batch."""
+        error = self.errors(learn.pred, *learn.yb)
+        labelled = np.isfinite(error)
+        self.total, self.count = self.total + error[labelled].sum(), self.count + labelled.sum()
+
+    @property
+    def value(self) -> float:
+        """The mean so far; NaN before anything labelled was seen."""
+        return self.total / self.count if self.count else float("nan")
+
+    def errors(self, predicted: torch.Tensor, *labels: torch.Tensor) -> np.ndarray:
+        """`predicted` and `labels` as the loss gets them; the error of each picture in units [n]."""
         target = self.task.targets[self.index]
-        decoded = self.task.decode(predicted.detach().float().cpu().numpy())[target.name]
-        error = target.error(decoded, plain(labels[self.index]).cpu().numpy())
-        return torch.tensor(error.mean(), dtype=torch.float32)
+        decoded = self.task.decode(predicted.detach().float().cpu().numpy(), self.view)[target.name]
+        true = plain(labels[self.index]).cpu().numpy().astype(np.float64)
+        return target.error(decoded, target.decode(true, self.view) if isinstance(target, Point) else true)

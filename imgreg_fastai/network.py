@@ -73,11 +73,16 @@ def features(body: nn.Module) -> int:
     return int(getattr(body, "head_hidden_size", None) or body.num_features)
 
 
-def head(features: int, n_out: int) -> nn.Sequential:
-    """[B, features] -> [B, n_out] in Y_RANGE; small weights and no bias, so that training starts at the middle."""
+def head(features: int, n_out: int, start: torch.Tensor | None = None) -> nn.Sequential:
+    """[B, features] -> [B, n_out] in Y_RANGE; its weights are small, so that it puts out `start` [n_out] at first.
+
+    Without a `start`, the middle of the range.
+    """
     linear = nn.Linear(features, n_out)
     nn.init.normal_(linear.weight, std=0.01)
-    nn.init.zeros_(linear.bias)
+    low, high = Y_RANGE
+    share = ((torch.zeros(n_out) if start is None else start.float().cpu()) - low) / (high - low)
+    linear.bias.data = torch.logit(share)
     return Head(linear, Range(*Y_RANGE))
 
 

@@ -41,6 +41,11 @@ def read_pairs(texts: list[str]) -> dict:
     return pairs
 
 
+def read_names(text: str | None) -> tuple[str, ...] | None:
+    """`a,b` as ("a", "b")."""
+    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def read_goal(text: str | None) -> tuple[str, float] | None:
     """`angle=0.5` as ("angle", 0.5)."""
     if text is None:
@@ -52,15 +57,28 @@ def read_goal(text: str | None) -> tuple[str, float] | None:
         raise ImgregError("--stop-at TARGET=VALUE", f"'{text}'", "--stop-at angle=0.5") from None
 
 
-TaskName = Annotated[str, typer.Argument(metavar="TASK", help="angle")]
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="angle, headpose, or the path of a labels table.")]
+BuiltIn = Annotated[str, typer.Argument(metavar="TASK", help="angle or headpose.")]
 Targets = Annotated[list[str] | None, typer.Option("--target", metavar="NAME[=COL,..][:KIND]",
-                    help="What to predict; KIND number, angle180 or angle360. Repeatable.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the pictures; drawn there if it is new.")]
+                    help="What to predict; KIND number, angle180, angle360, point or rotation. Repeatable.")]
+Data = Annotated[Path | None, typer.Option("--data", metavar="DIR|drawn",
+                 help="Folder of the task's pictures, or drawn for drawings.")]
+Preset = Annotated[str | None, typer.Option("--preset", help="headpose: fastbook, as in the fastai book's chapter 6.")]
+Labelling = Annotated[str | None, typer.Option("--labels", metavar="exact|fastbook",
+                      help="headpose: by the whole calibration, or by the fastai book's formula.")]
+Box = Annotated[str | None, typer.Option("--box", metavar="CX,CY,W,H",
+                help="Columns of the part of the picture to be seen, in pixels.")]
+Margin = Annotated[float | None, typer.Option("--margin", help="Widens the box, by a part of its sides on each side.")]
+Group = Annotated[str | None, typer.Option("--group", metavar="COLUMN",
+                  help="Column of persons, sequences, ...: no group is on both sides of a split.")]
+HoldOut = Annotated[str | None, typer.Option("--hold-out", metavar="NAME[,NAME..]",
+                    help="Groups, or folders of pictures, to validate on.")]
+Folds = Annotated[int | None, typer.Option("--folds", help="Train so many times, other groups held out each time.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder that run folders go into.")]
 Size = Annotated[str | None, typer.Option("--size", metavar="N|HxW", help="Pixels the network sees.")]
 FitTo = Annotated[str | None, typer.Option("--fit", metavar="pad|squish|crop", help="How pictures get to that size.")]
 Augment = Annotated[str | None, typer.Option("--augment", metavar="auto|none|LIST",
-                    help="Of flip, quarter, turn, colour, with commas.")]
+                    help="Of flip, quarter, turn, zoom, shift, colour, with commas.")]
 Arch = Annotated[str | None, typer.Option("--arch", help="A timm backbone; see imgreg backbones.")]
 ArchArg = Annotated[list[str] | None, typer.Option("--arch-arg", metavar="K=V", help="A keyword for timm. Repeatable.")]
 WeightsFrom = Annotated[str | None, typer.Option("--weights", metavar="auto|hub|none|FILE|RUN|MODEL",
@@ -94,18 +112,21 @@ ModelFormat = Annotated[str | None, typer.Option(
     "--format", metavar="learner|bundle",
     help="learner: for fastai's load_learner. bundle: safetensors and JSON, no pickle.")]
 ModelOut = Annotated[Path | None, typer.Option("--out", help="A new file; else RUN/export.pkl or RUN/model.imgreg.")]
-Count = Annotated[int, typer.Option("--n", help="How many pictures.")]
-Pixels = Annotated[int, typer.Option("--size", help="Height and width in pixels.")]
-DrawSeed = Annotated[int, typer.Option("--seed", help="Another seed draws other pictures.")]
+Drawings = Annotated[Path | None, typer.Option("--draw", metavar="DIR",
+                     help="A new folder for copies of the pictures with the predictions drawn on them.")]
+Count = Annotated[int | None, typer.Option("--n", help="How many pictures to draw.")]
+Pixels = Annotated[int | None, typer.Option("--size", help="angle: height and width in pixels.")]
+DrawSeed = Annotated[int | None, typer.Option("--seed", help="Another seed draws other pictures.")]
 DataOut = Annotated[Path | None, typer.Option("--out", help="A new folder; data/TASK if left out.")]
 Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="Part of a name, or a glob such as 'resnet*'.")]
 Version = Annotated[bool, typer.Option("--version", help="Print the version and exit.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Send one batch through everything, write nothing.")]
 
 
-def shared(targets, data, size, fit, augment, arch, arch_arg, weights, lr, bs, **settings) -> dict:
+def shared(targets, data, size, fit, augment, box, hold_out, arch, arch_arg, weights, lr, bs, **settings) -> dict:
     """The options that training verbs share, as keywords of api.prepare; what was not given stays out."""
     given = {"data": data, "fit": fit, "arch": arch, "weights": weights, "targets": targets, "size": read_size(size),
+             "box": read_names(box), "hold_out": read_names(hold_out),
              "arch_args": read_pairs(arch_arg or []) or None, **settings}
     given = {k: v for k, v in given.items() if v is not None}
     if augment not in (None, "auto"):

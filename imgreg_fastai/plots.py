@@ -175,3 +175,8 @@ def write_all(folder: str | Path, task, history, frame, open_picture, baseline=N
         paths.append(save(residuals(task, target, frame), folder / f"residuals{tail}.png"))
     paths.append(save(worst(task, frame, open_picture), folder / "worst.png"))
     return [*paths, save(grid(task, frame, open_picture, tolerance(first, frame)), folder / "grid.png")]
+
+
+def draw(folder: str | Path, task, frame) -> list[Path]:
+    """Copies of the pictures of `frame` (Predictor.predict) in `folder`, at their own size, with what was predicted."""
+    raise NotImplementedError

@@ -33,44 +33,57 @@ class Predictor:
     about: dict = field(repr=False)  # the JSON of the model file
     device: str = "cpu"
 
-    def predict(self, pictures, bs: int = 64, quiet: bool = False) -> pd.DataFrame:
+    def predict(self, pictures, boxes=None, bs: int = 64, quiet: bool = False) -> pd.DataFrame:
         """Predict for a picture or many: paths, folders, globs, bytes, arrays [h, w, 3] or Pillow pictures.
 
+        `boxes`: [n, 4] or [4] in pixels (centre x, centre y, width, height), for a task that was trained on boxes.
         Returns `image` (as given; its number where it is no path) and a column for each value, in units. Pictures that
         cannot be opened are named in a warning and left out; raises PictureError if none can.
         """
         sources = _listed(pictures)
-        outputs, broken = self.outputs(sources, bs, quiet)
+        outputs, views, broken = self.outputs(sources, self._boxed(boxes, len(sources)), bs, quiet)
         if len(broken) == len(sources):
             raise next(iter(broken.values())) if len(broken) == 1 else PictureError(
                 "pictures that can be opened", f"none among {len(broken)}: {some(e.found for e in broken.values())}")
         opened = [i for i in range(len(sources)) if i not in broken]
         names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in opened]
-        return pd.DataFrame({"image": names, **self.columns(outputs)})
+        return pd.DataFrame({"image": names, **self.columns(outputs, views)})
 
-    def columns(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
-        """The network's outputs [n, n_out] as {column of the labels table: values in units [n]}."""
-        decoded = self.task.decode(outputs)
+    def _boxed(self, boxes, n: int) -> np.ndarray | None:
+        """The boxes [n, 4] if the task has them; raises ImgregError if they do not fit to `n` pictures."""
+        if not self.task.box:
+            return None
+        found = np.atleast_2d(np.asarray([] if boxes is None else boxes, float))
+        if found.shape != (n, 4):
+            expected = f"a box for each of {n} pictures: this model was trained on {', '.join(self.task.box)}"
+            raise ImgregError(expected, "none" if boxes is None else f"an array {found.shape}",
+                              "a table with these columns and image in place of the pictures, or boxes= in Python")
+        return found
+
+    def columns(self, outputs: np.ndarray, views: np.ndarray) -> dict[str, np.ndarray]:
+        """The network's outputs [n, n_out] for pictures seen by `views` [n, 4] as {column: values in units [n]}."""
+        decoded = self.task.decode(outputs, views)
         return {c: decoded[t.name][:, i] for t in self.task.targets for i, c in enumerate(t.columns)}
 
-    def outputs(self, sources: list, bs: int = 64, quiet: bool = False) -> tuple[np.ndarray, dict[int, PictureError]]:
-        """The network's outputs for the pictures that open, [n, n_out], and the errors of the others by place.
+    def outputs(self, sources: list, boxes: np.ndarray | None = None, bs: int = 64, quiet: bool = False):
+        """Send the pictures that open through the network: (outputs [n, n_out], views [n, 4], {place: PictureError}).
 
         The others are named in a warning, unless none opens.
         """
-        opened = fitted(sources, self.task.size, self.task.fit)
+        opened = fitted(sources, self.task, boxes)
         if not quiet:
             opened = track(opened, len(sources), f"predicting {len(sources)} pictures")
-        broken, outputs = {}, [np.empty((0, self.task.n_out), np.float32)]
+        broken, outputs, views = {}, [np.empty((0, self.task.n_out), np.float32)], [np.empty((0, 4))]
         numbered = enumerate(opened)
         while batch := list(islice(numbered, bs)):
             broken.update((i, p) for i, p in batch if isinstance(p, PictureError))
             pictures = [p for _, p in batch if not isinstance(p, PictureError)]
             if pictures:
-                outputs.append(self.forward(np.stack(pictures)))
+                outputs.append(self.forward(np.stack([p.pixels for p in pictures])))
+                views.append(np.stack([p.view for p in pictures]))
         if len(broken) < len(sources):
             tell_broken(list(broken.values()), len(sources))
-        return np.concatenate(outputs), broken
+        return np.concatenate(outputs), np.concatenate(views), broken
 
     def forward(self, pictures: np.ndarray) -> np.ndarray:
         """Fitted pictures, uint8 [n, h, w, 3] -> outputs [n, n_out] in float32."""

@@ -8,6 +8,7 @@ from glob import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from . import config, tasks
@@ -75,11 +76,7 @@ def write(path: Path, text: str) -> Path:
 
 def new(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, **more) -> Run:
     """Make the folder OUT/<task>-NNN and put run.json and labels.csv into it, before anything can go wrong."""
-    out = Path(out)
-    try:
-        path = claim(out, task.name, always=True)
-    except OSError as e:
-        raise ImgregError("a folder for runs that can be written", f"'{out}': {e.strerror or e}", "--out DIR") from e
+    path = claim_for(Path(out), task.name)
     root = (table if table.is_dir() else table.parent).resolve()
     run = Run(path, {})
     labels = frame.drop(columns="path")
@@ -88,6 +85,45 @@ def new(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, tabl
             "split": frame["split"].value_counts().to_dict()}
     run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **more)
     return run
+
+
+@dataclass
+class Folds:
+    """A cross-validation: its folder, a Run for each fold, and `scores` {target: {unit, folds, mean, spread, ...}}."""
+
+    path: Path
+    runs: list[Run]
+    scores: dict
+
+
+def claim_for(out: Path, name: str) -> Path:
+    """Make the folder OUT/<name>-NNN; raises ImgregError if it cannot be made."""
+    try:
+        return claim(out, name, always=True)
+    except OSError as e:
+        raise ImgregError("a folder for runs that can be written", f"'{out}': {e.strerror or e}", "--out DIR") from e
+
+
+def gather(folder: Path, done: list[Run]) -> Folds:
+    """The scores of the folds' runs side by side, written to FOLDER/scores.json: mean and spread over the folds.
+
+    `spread` is the standard deviation between folds; `columns` has both for each column of a target.
+    """
+    finished = [run for run in done if run.scores]
+    scores = {}
+    for name in finished[0].scores["valid"] if finished else ():
+        each = [run.scores["valid"][name] for run in finished]
+        columns = each[0].get("columns", {})
+        scores[name] = {"unit": each[0]["unit"], "folds": [s["mean"] for s in each], **_spread(each),
+                        "columns": {c: _spread([s["columns"][c] for s in each]) for c in columns}}
+    write(folder / "scores.json", json.dumps(scores, indent=2, ensure_ascii=False))
+    return Folds(folder, done, scores)
+
+
+def _spread(each: list[dict]) -> dict:
+    means = np.array([s["mean"] for s in each])
+    return {"mean": round(float(means.mean()), 6), "spread": round(float(means.std(ddof=len(means) > 1)), 6),
+            "baseline": round(float(np.mean([s["baseline"] for s in each])), 6)}
 
 
 def claim(out: Path, name: str, always: bool = False) -> Path:

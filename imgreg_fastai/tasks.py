@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 
 from . import targets
 from .errors import ImgregError, some
-from .targets import MOVES, Angle, Target
+from .targets import MOVES, Angle, Point, Rotation, Target
 
 FITS = ("pad", "squish", "crop")
 AUGMENTATIONS = (*MOVES, "colour")
@@ -14,23 +14,30 @@ TAKEN = ("image", "path", "split", "group")  # columns of a labels table that ar
 class Task:
     """What is predicted from which view of a picture.
 
-    `size`: height and width the network sees; `fit`: how a picture of another shape gets there; `augment`: what may be
-    done to a training picture, out of AUGMENTATIONS; `recipe`: training settings that were measured to suit it, as
-    (field of TrainConfig, value); `name_pattern`: a regular expression with a group per column that reads labels off
-    file names, `name_scale` times what it matches.
+    `size`: height and width the network sees; `fit`: how a picture of another shape gets there; `box`: the four columns
+    of the part to be seen (centre x, centre y, width, height in pixels), widened by `margin` of its sides on each side;
+    `group`: the column that tells whose picture it is; `augment`: what may be done to a training picture, out of
+    AUGMENTATIONS; `recipe`: training settings that were measured to suit it, as (field of TrainConfig, value);
+    `name_pattern`: a regular expression with a group per column that reads labels off file names, `name_scale` times
+    what it matches; `labelling`: which of a dataset's ways to read its labels, where it has several.
     """
 
     name: str
     targets: tuple[Target, ...]
     size: tuple[int, int] = (224, 224)
     fit: str = "pad"
+    box: tuple[str, ...] = ()
+    margin: float = 0.25
+    group: str = "group"
     augment: tuple[str, ...] = ("colour",)
     recipe: tuple[tuple[str, object], ...] = ()
     name_pattern: str = ""
     name_scale: float = 1.0
+    labelling: str = ""
 
     def __post_init__(self):
         self._check_targets()
+        self._check_box()
         sides = self.size if isinstance(self.size, (tuple, list)) else ()
         if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
             raise ImgregError("a size (height, width) in pixels", repr(self.size))
@@ -55,6 +62,12 @@ class Task:
             expected = f"targets, each with a name and a column of its own (not {', '.join(TAKEN)})"
             raise ImgregError(expected, some(twice) or "none")
 
+    def _check_box(self) -> None:
+        if self.box and (len(set(self.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in self.box)):
+            raise ImgregError("--box CX,CY,W,H: four columns", some(map(repr, self.box)))
+        if isinstance(self.margin, bool) or not isinstance(self.margin, (int, float)) or not 0 <= self.margin <= 10:
+            raise ImgregError("--margin between 0 and 10, as a part of the box", repr(self.margin))
+
     @property
     def columns(self) -> list[str]:
         """The labels table's columns this task reads, in the order of its targets."""
@@ -65,30 +78,33 @@ class Task:
         """How many outputs the network has."""
         return sum(t.n_out for t in self.targets)
 
-    def changed(self, specs: list[str] = (), size=None, fit: str | None = None, augment=None) -> "Task":
-        """The task for other targets (`NAME[=COL,...][:KIND]` each) or another view of the picture.
+    def changed(self, specs: list[str] = (), augment=None, **given) -> "Task":
+        """The task for other targets (`NAME[=COL,...][:KIND]` each), another view of the picture, other fields.
 
         Its own augmentations that would make a label false are dropped; `augment` replaces them, and is refused then.
         """
         chosen = tuple(targets.parse(s, self.targets) for s in specs) or self.targets
-        fit = fit or self.fit
+        given = {name: value for name, value in given.items() if value is not None}
+        fit = given.get("fit", self.fit)
         if augment is None and fit in FITS:
             augment = tuple(a for a in self.augment if a in permitted(chosen, fit))
-        return replace(self, targets=chosen, size=size or self.size, fit=fit, augment=augment or ())
+        return replace(self, targets=chosen, augment=augment or (), **given)
 
-    def decode(self, encoded) -> dict:
-        """The network's outputs [n, n_out] -> {target name: [n, columns] in units}."""
+    def decode(self, encoded, views=None) -> dict:
+        """The network's outputs [n, n_out] -> {target name: [n, columns] in units}; points need the `views` [n, 4]."""
         ends = [0]
         for t in self.targets:
             ends.append(ends[-1] + t.n_out)
-        return {t.name: t.decode(encoded[:, a:b]) for t, a, b in zip(self.targets, ends, ends[1:], strict=False)}
+        pairs = zip(self.targets, ends, ends[1:], strict=False)
+        return {t.name: t.decode(encoded[:, a:b], views) for t, a, b in pairs}
 
     def to_dict(self) -> dict:
         """The task as JSON can hold it."""
         return {
             "name": self.name, "targets": [t.to_dict() for t in self.targets], "size": list(self.size),
-            "fit": self.fit, "augment": list(self.augment), "recipe": dict(self.recipe),
-            "name_pattern": self.name_pattern, "name_scale": self.name_scale,
+            "fit": self.fit, "box": list(self.box), "margin": self.margin, "group": self.group,
+            "augment": list(self.augment), "recipe": dict(self.recipe), "name_pattern": self.name_pattern,
+            "name_scale": self.name_scale, "labelling": self.labelling,
         }
 
 
@@ -97,7 +113,7 @@ def permitted(chosen: tuple[Target, ...], fit: str) -> tuple[str, ...]:
 
     A squished picture may be mirrored, but a turn of it is no turn of the original, whose angles the labels tell.
     """
-    bent = ("quarter", "turn") if fit == "squish" else ()
+    bent = ("quarter", "turn") if fit == "squish" and any(t.rigid for t in chosen) else ()
     return tuple(a for a in AUGMENTATIONS if a == "colour" or (a not in bent and all(a in t.moves for t in chosen)))
 
 
@@ -107,7 +123,7 @@ def from_dict(fields: dict) -> Task:
         of = dict(fields)
         of["targets"] = tuple(targets.from_dict(t) for t in of["targets"])
         of["size"], of["augment"] = tuple(int(n) for n in of["size"]), tuple(of["augment"])
-        of["recipe"] = tuple(of["recipe"].items())
+        of["recipe"], of["box"] = tuple(of["recipe"].items()), tuple(of.get("box", ()))
         return Task(**of)
     except (TypeError, KeyError, ValueError, OverflowError, AttributeError) as e:
         raise ImgregError("the description of a task", f"{type(e).__name__}: {e}") from e
@@ -140,4 +156,29 @@ ANGLE = Task(
     name_pattern=r"angle_(?P<angle>\d{5})(?!\d)",
     name_scale=0.01,
 )
-BUILT_IN = {task.name: task for task in (ANGLE,)}
+# Biwi's heads: the place of the head in the picture and its rotation, by one network.
+HEADPOSE = Task(
+    name="headpose",
+    targets=(
+        Point("centre", ("centre_x", "centre_y"), follows=True),
+        Rotation("pose", ("yaw", "pitch", "roll"), camera_frame=True),
+    ),
+    size=(120, 160),
+    augment=("flip", "turn", "colour"),
+    recipe=(
+        ("arch", "resnet10t"),
+        ("epochs", 12),
+    ),
+    labelling="exact",
+)
+# The fastai book's chapter 6: its targets, labels, size and training; the person of folder 13 validates.
+FASTBOOK = replace(
+    HEADPOSE,
+    targets=HEADPOSE.targets[:1],
+    size=(240, 320),
+    augment=("flip", "turn", "zoom", "colour"),
+    recipe=(("arch", "resnet18"), ("epochs", 5), ("lr", 2e-2), ("body_lr", 1.0), ("loss", "mse"), ("bs", 64)),
+    labelling="fastbook",
+)
+BUILT_IN = {task.name: task for task in (ANGLE, HEADPOSE)}
+PRESETS = {"headpose": {"fastbook": FASTBOOK}}

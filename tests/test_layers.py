@@ -8,8 +8,8 @@ import imgreg_fastai
 
 HOUSE = Path(imgreg_fastai.__file__).parent
 ROOMS = [
-    "errors", "files", "messages", "targets", "tasks", "config", "images", "labels", "network", "predictor",
-    "scoring", "datasets", "losses", "augment", "batches", "backbones", "weights", "learners", "precision",
+    "errors", "files", "messages", "views", "targets", "tasks", "config", "images", "labels", "network", "predictor",
+    "scoring", "downloads", "datasets", "losses", "augment", "batches", "backbones", "weights", "learners", "precision",
     "training", "sheets", "charts", "plots", "runs", "evaluation", "exports", "api", "options", "cli",
 ]
 
@@ -26,10 +26,10 @@ def imported(path: Path) -> set[str]:
 
 
 def test_every_room_is_in_the_order_and_imports_only_rooms_above_it():
-    files = {p.stem if p.parent == HOUSE else "datasets": p for p in HOUSE.glob("*.py") if p.stem != "__init__"}
-    assert set(files) | {"datasets"} == set(ROOMS)
-    for path in [*files.values(), *(HOUSE / "datasets").glob("*.py")]:
-        room = path.stem if path.parent == HOUSE else "datasets"
+    paths = [p for p in HOUSE.rglob("*.py") if p != HOUSE / "__init__.py"]
+    rooms = {p: p.stem if p.parent == HOUSE else p.parent.name for p in paths}
+    assert set(rooms.values()) == set(ROOMS)
+    for path, room in rooms.items():
         below = {n for n in imported(path) if n not in ROOMS[: ROOMS.index(room)]}
         assert not below, f"{path.name} imports {below}"
 

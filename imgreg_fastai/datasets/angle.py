@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ImgregError
-from ..messages import track
+from ..messages import say, track
 
-HOME = "data/angle"
+HOME = DRAWN = "data/angle"
 DOTS = 50
 REACH, THICK, LIMIT = 9.0, 1.0, 10.0  # the bar's half length and its thickness, the axes' limits, in data units
 CHUNK = 100  # pictures drawn at once: numpy's overhead is shared, and the arrays still fit the cache
@@ -243,3 +243,23 @@ def _chunks(work: list[tuple], jobs: int):
                 done += 1
     except BrokenProcessPool:
         yield from (_write(*piece) for piece in work[done:])
+
+
+def obtain(out: str | Path = HOME) -> Path:
+    """The question's pictures are drawn: there is nothing to fetch."""
+    return draw(out)
+
+
+def read(folder: Path, labels: str = "") -> Path:
+    """The labels table of `folder`, or the folder itself, whose file names hold the labels; a new one is drawn into."""
+    table = folder / "labels.csv"
+    if labels:
+        raise ImgregError("one way to read the angles", f"--labels {labels}")
+    if table.is_file():
+        return table
+    if folder.is_dir() and any(folder.iterdir()):
+        return folder
+    if folder.suffix:  # no name for a new folder of pictures, but for a file that is not there
+        raise ImgregError("a folder for --data", f"'{folder}'")
+    say(f"no pictures in {folder} yet: drawing them")
+    return draw(folder)

@@ -1,0 +1,89 @@
+"""What every kind of target shares, and what can be done to a picture."""
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..errors import ImgregError
+
+Array = Any  # a numpy array, or a torch tensor where a docstring says so
+# mirror left and right, turn by 90 degrees, turn by a few degrees, come nearer or go back, move aside
+MOVES = ("flip", "quarter", "turn", "zoom", "shift")
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What was done to n pictures, in this order: mirrored, turned, zoomed and shifted, all about their middle.
+
+    `mirrored` [n]: 1 where left and right changed places, else 0; `turn` [n]: degrees counterclockwise as seen; `zoom`
+    [n]: 2 makes things twice as large; `shift` [n, 2]: to the right and down, in half widths and half heights;
+    `aspect`: width / height of the pictures.
+    """
+
+    mirrored: np.ndarray
+    turn: np.ndarray
+    zoom: np.ndarray
+    shift: np.ndarray
+    aspect: float = 1.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to be predicted: its `name`, the `columns` of the labels table that hold it and its `unit`.
+
+    `decode`, `residual`, `error`, `centre` and `moved` work on arrays with a row a picture. A missing value is NaN; the
+    error of a row that lacks it is NaN.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    unit: str = ""
+
+    kind: ClassVar[str]
+    wants: ClassVar[str] = "one column"  # how many columns, in words
+    rigid: ClassVar[bool] = False  # whether turning a picture of bent shape would make the label false
+
+    def __post_init__(self):
+        words = (self.name, *self.columns)
+        if not self._fits(len(self.columns)) or not all(isinstance(word, str) and word.strip() for word in words):
+            found = f"'{self.name}' with {', '.join(map(repr, self.columns)) or 'none'}"
+            raise ImgregError(f"a {self.kind} with a name and {self.wants}", found)
+
+    @staticmethod
+    def _fits(n: int) -> bool:
+        return n == 1
+
+    @property
+    def n_out(self) -> int:
+        """How many of the network's outputs belong to it."""
+        return 1
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """The moves of the picture under which the label's law is known; none unless the Task declares it."""
+        return ()
+
+    def complete(self, values: Array) -> "Target":
+        """The target with what must come from data, from the training part's `values` [n, columns]."""
+        return self
+
+    def residual(self, predicted: Array, true: Array) -> Array:
+        """Signed difference in units, [n, columns] each."""
+        return predicted - true
+
+    def error(self, predicted: Array, true: Array) -> Array:
+        """The error of each picture in units: [n, columns] twice -> [n]."""
+        return np.abs(self.residual(predicted, true)).mean(axis=1)
+
+    def bias(self, predicted: Array, true: Array) -> float:
+        """The systematic part of the error in units: the mean residual, signed where there is one column."""
+        return float(np.nanmean(self.residual(predicted, true)))
+
+    def to_dict(self) -> dict:
+        """The target as JSON can hold it."""
+        return {"kind": self.kind, **asdict(self), "columns": list(self.columns)}
+
+
+def is_finite(value: object) -> bool:
+    """Whether it is a number that has a place on the line."""
+    return isinstance(value, (int, float)) and abs(value) < float("inf")

@@ -1,0 +1,91 @@
+"""Places in the picture."""
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from .. import views as v
+from ..errors import ImgregError
+from .base import MOVES, Array, Motion, Target
+
+
+@dataclass(frozen=True)
+class Point(Target):
+    """Points in pixels of the upright original picture: x right, y down, from the outer corner of its first pixel.
+
+    `columns`: x and y of each in turn. The network sees them in [-1, 1] across its view of the picture. `follows`
+    declares that the points move with what is seen when the picture is mirrored or turned; `flip_pairs` are those that
+    a mirror makes one another (left eye, right eye), by their places in the row, from 0.
+    """
+
+    unit: str = "px"
+    follows: bool = False
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+
+    kind: ClassVar[str] = "point"
+    wants: ClassVar[str] = "columns for x and y of each point"
+
+    def __post_init__(self):
+        super().__post_init__()
+        of = [i for pair in self.flip_pairs for i in pair]
+        if not all(isinstance(i, int) and 0 <= i < self.n for i in of) or len(set(of)) != len(of):
+            raise ImgregError(f"flip_pairs of '{self.name}': pairs out of its {self.n} points", f"{self.flip_pairs}")
+
+    @staticmethod
+    def _fits(n: int) -> bool:
+        return n >= 2 and n % 2 == 0
+
+    @property
+    def n(self) -> int:
+        """How many points."""
+        return len(self.columns) // 2
+
+    @property
+    def n_out(self) -> int:
+        """x and y of each point."""
+        return len(self.columns)
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """All moves, if the points follow them."""
+        return MOVES if self.follows else ()
+
+    def encode(self, values: Array, views: np.ndarray) -> Array:
+        """Pixels [n, columns] -> [n, columns] across the views [n, 4]; see views.py."""
+        return v.seen(values.reshape(len(values), -1, 2), views).reshape(values.shape)
+
+    def decode(self, encoded: Array, views: np.ndarray) -> Array:
+        """[n, columns] across the views [n, 4] or [1, 4] -> pixels of the original pictures."""
+        encoded = np.asarray(encoded, np.float64)
+        return v.pixels(encoded.reshape(len(encoded), -1, 2), views).reshape(encoded.shape)
+
+    def error(self, predicted: Array, true: Array) -> Array:
+        """The mean distance of a picture's points that are labelled: [n, columns] twice -> [n]."""
+        distance = np.linalg.norm((predicted - true).reshape(len(true), -1, 2), axis=2)
+        labelled = np.isfinite(distance)
+        n = labelled.sum(axis=1)
+        return np.where(n > 0, np.where(labelled, distance, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
+
+    def bias(self, predicted: Array, true: Array) -> float:
+        """The length of the mean residual, averaged over the points that are labelled anywhere."""
+        residual = self.residual(predicted, true)
+        labelled = np.isfinite(residual)
+        mean = np.where(labelled, residual, 0).sum(axis=0) / np.maximum(labelled.sum(axis=0), 1)
+        return float(np.linalg.norm(mean.reshape(-1, 2), axis=1).mean())
+
+    def centre(self, values: Array) -> Array:
+        """The constant to guess: each point's mean place in pixels, [columns]."""
+        return np.nanmean(values, axis=0)
+
+    def moved(self, values: Array, motion: Motion) -> Array:
+        """The labels [n, columns], in [-1, 1], after the motion of their pictures."""
+        points = values.reshape(len(values), -1, 2) * (motion.aspect, 1)
+        order = np.arange(self.n)
+        for a, b in self.flip_pairs:
+            order[[a, b]] = b, a
+        points = np.where(motion.mirrored[:, None, None] > 0, points[:, order] * (-1, 1), points)
+        turn = np.deg2rad(motion.turn)[:, None]
+        x, y = points[..., 0], points[..., 1]  # y grows downwards: counterclockwise as seen is clockwise in (x, y)
+        turned = np.stack([x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)], axis=2)
+        turned = turned / (motion.aspect, 1) * motion.zoom[:, None, None] + motion.shift[:, None]
+        return turned.reshape(values.shape)

@@ -1,0 +1,76 @@
+"""Where a picture lies in what the network sees: which part of it is shown, and how its pixels become [-1, 1]."""
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Place(NamedTuple):
+    """`source` (left, top, right, bottom) of a picture, in its pixels, is shown at `target`, in whole pixels of a view.
+
+    `size`: the view's height and width; what is not covered is padding.
+    """
+
+    source: tuple[float, float, float, float]
+    target: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+    @property
+    def view(self) -> np.ndarray:
+        """[4]: scale x, scale y, shift x, shift y of seen = scale * pixel + shift, with the view's edges at -1, 1."""
+        left, top, right, bottom = self.source
+        x0, y0, x1, y1 = self.target
+        height, width = self.size
+        scale = np.array([2 * (x1 - x0) / (right - left) / width, 2 * (y1 - y0) / (bottom - top) / height])
+        return np.concatenate([scale, 2 * np.array([x0 / width, y0 / height]) - 1 - scale * (left, top)])
+
+
+def place(picture: tuple[int, int], size: tuple[int, int], policy: str, box=None, margin: float = 0.0) -> Place:
+    """How a picture of (width, height) is brought to `size` (height, width), whole or the `box` of it.
+
+    `box`: centre x, centre y, width, height in pixels, widened by `margin` of its sides on each side. `pad` shows all
+    of it, with what lies around it, or padding beyond the picture; `crop` its middle; `squish` bends its shape. Raises
+    ValueError for a box that is none, or lies outside the picture.
+    """
+    left, top, right, bottom = region = _region(picture, size, policy, box, margin)
+    source = (max(left, 0.0), max(top, 0.0), min(right, float(picture[0])), min(bottom, float(picture[1])))
+    if not (source[0] < source[2] and source[1] < source[3]):
+        raise ValueError(f"a box that lies outside: {tuple(float(b) for b in box)} in {picture[0]} x {picture[1]}")
+    x0, x1 = _span(source[0], source[2], region[0], region[2], size[1])
+    y0, y1 = _span(source[1], source[3], region[1], region[3], size[0])
+    return Place(source, (x0, y0, x1, y1), tuple(size))
+
+
+def _region(picture, size, policy: str, box, margin: float) -> tuple[float, float, float, float]:
+    """What is to be seen, (left, top, right, bottom); it may reach beyond the picture."""
+    x, y, wide, high = picture[0] / 2, picture[1] / 2, float(picture[0]), float(picture[1])
+    if box is not None:
+        x, y, wide, high = (float(b) for b in box)
+        if not (np.isfinite([x, y, wide, high]).all() and wide > 0 and high > 0):
+            raise ValueError(f"no box: {(x, y, wide, high)}")
+        wide, high = wide * (1 + 2 * margin), high * (1 + 2 * margin)
+    shape = size[1] / size[0]
+    if policy != "squish":
+        wider = wide > high * shape
+        if wider == (policy == "pad"):
+            high = wide / shape
+        else:
+            wide = high * shape
+    return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
+
+
+def _span(low: float, high: float, start: float, end: float, n: int) -> tuple[int, int]:
+    """The whole pixels, of n between `start` and `end`, that [low, high] covers: as many as its length rounds to."""
+    first, last = ((edge - start) / (end - start) * n for edge in (low, high))
+    count = max(1, min(n, round(last - first)))
+    at = min(max(0, round((first + last - count) / 2)), n - count)
+    return at, at + count
+
+
+def seen(points: np.ndarray, views: np.ndarray) -> np.ndarray:
+    """Points [n, points, 2] in pixels -> across the views [n, 4] or [1, 4], the view's edges at -1 and 1."""
+    return points * views[:, None, :2] + views[:, None, 2:]
+
+
+def pixels(points: np.ndarray, views: np.ndarray) -> np.ndarray:
+    """The way back: points across the views -> pixels of the original pictures."""
+    return (points - views[:, None, 2:]) / views[:, None, :2]
