@@ -2,6 +2,7 @@
 import os
 import random
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from fastai.torch_core import TensorImage
 from fastai.vision.core import PILImage, TensorPoint
 from fastai.vision.data import ImageBlock, PointBlock
 from fastcore.basics import chunked
-from fasttransform import ItemTransform
+from fasttransform import ItemTransform, Transform
 
 from . import augment
 from .config import TrainConfig
@@ -34,21 +35,29 @@ class Picture(PILImage):
     @staticmethod  # a bound class method would be pickled by value, with the path of this file
     def create(source):
         """Open a path, bytes, an array or a Pillow picture; or a pair of one with its box [4]."""
-        source, box = source if isinstance(source, tuple) else (source, None)
+        source, box = source if isinstance(source, Boxed) else (source, None)
         picture = Picture(open_picture(source))
         picture.box = box
         return picture
 
 
-class Source:
+class Boxed(NamedTuple):
+    """A picture's path and the box of the part to be seen; fastai maps over a plain tuple, not over a named one."""
+
+    source: str
+    box: tuple[float, ...]
+
+
+class Source(Transform):
     """Reads from a row what Picture.create takes: the path, with the box where the task has one."""
 
     def __init__(self, task: Task):
+        super().__init__()
         self.box = list(task.box)
 
-    def __call__(self, row):
-        """A row of the labels frame -> path, or (path, box)."""
-        return (row["path"], tuple(map(float, row[self.box]))) if self.box else row["path"]
+    def encodes(self, row):
+        """A row of the labels frame -> path, or Boxed."""
+        return Boxed(row["path"], tuple(map(float, row[self.box]))) if self.box else row["path"]
 
 
 class Fit(ItemTransform):
