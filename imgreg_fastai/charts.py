@@ -4,39 +4,42 @@ Every function returns a Figure whose title says the finding, with its number. `
 picture: `image` (the name to show), `path` (the file to open), the targets' columns, and each column's prediction in
 `<column>_predicted`. Rows that lack either are left out.
 """
+from warnings import catch_warnings, simplefilter
+
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from .sheets import (
+    BAND_FROM,
     BLUE,
     CYCLE,
     GREY,
     INK,
     ORANGE,
-    PURPLE,
-    SHADE,
     SKY,
     VERMILION,
     Sheet,
     amount,
+    axis_name,
+    beyond,
+    circle,
+    dots,
     empty,
+    ends,
     in_a_row,
     known,
+    log_scale,
+    period,
+    residual_dots,
+    running,
+    seam,
+    smooth,
     unit_word,
 )
 
-BAND_FROM = 30  # rows needed before a running median says anything
-
-
-def _scale(axis, values) -> None:
-    """Set a log scale where `values` span more than a factor of ten, with ticks a person can read."""
-    values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > 10 * values.min():
-        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(lambda v, _: f"{v:g}")
-        axis.set_minor_formatter(NullFormatter())
+MOST = 4  # columns that have a chart each; more are points, which are pooled
 
 
 def _lines(ax, history, columns: dict[str, str], colours, best) -> None:
@@ -49,7 +52,7 @@ def _lines(ax, history, columns: dict[str, str], colours, best) -> None:
                     markeredgecolor=INK, markeredgewidth=1.3)
     if best is not None:
         ax.axvline(epochs.iloc[best], color=GREY, linewidth=0.9, linestyle=(0, (2, 3)), zorder=1)
-    _scale(ax.yaxis, history[list(columns)].to_numpy(float))
+    log_scale(ax.yaxis, history[list(columns)].to_numpy(float))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
     ax.set_xlabel("epoch", color=INK)
     if len(columns) > 1:
@@ -80,31 +83,16 @@ def curves(history, unit: str | dict[str, str]) -> Figure:
     return sheet
 
 
-def _dots(ax, x, y, colour=BLUE) -> None:
-    """Dots that stay visible alone and show their density together."""
-    ax.scatter(x, y, s=18 if len(x) <= 300 else 9, alpha=float(np.clip(900 / max(1, len(x)), 0.35, 0.75)), color=colour,
-               linewidth=0)
+def _series(target, true, values) -> list:
+    """What has a chart of its own, as (column, true [n], values [n]): each column, or of many points all x and all y.
 
-
-def _axis_name(target, column: str, word: str) -> str:
-    name = target.name if len(target.columns) == 1 else column
-    return f"{word} {name}" + (f" ({target.unit})" if target.unit else "")
-
-
-def _ends(target, values) -> tuple[float, float, bool]:
-    """Where an axis of true values begins and ends, and whether it is a full circle."""
-    low, high = float(np.min(values)), float(np.max(values))
-    period = getattr(target, "period", None)
-    if period and high - low > period / 2:
-        start = 0.0 if low >= 0 else -period / 2
-        if low >= start and high <= start + period:
-            return start, start + period, True
-    pad = 0.05 * (high - low) or 1.0
-    return low - pad, high + pad, False
-
-
-def _circle(axis, target) -> None:
-    axis.set_major_locator(MultipleLocator(target.period / 4 if target.period > 180 else 30))
+    Columns without a label are left out.
+    """
+    if len(target.columns) > MOST:
+        return [(axis, true[:, i::2].ravel(), values[:, i::2].ravel()) for i, axis in enumerate("xy")]
+    found = np.isfinite(true + values)
+    return [(c, true[ok, i], values[ok, i]) for i, (c, ok) in enumerate(zip(target.columns, found.T, strict=True))
+            if ok.any()]
 
 
 def predicted_against_true(task, target, frame, baseline: dict[str, float] | None = None) -> Figure:
@@ -117,108 +105,182 @@ def predicted_against_true(task, target, frame, baseline: dict[str, float] | Non
     if not len(true):
         return empty(target)
     guess = (baseline or {}).get(target.name)
-    if guess is None:
-        guess = target.error(np.broadcast_to(target.centre(true), true.shape), true).mean()
+    means = [amount(e, target.unit) for e in (error.mean(), _guess(target, true) if guess is None else guess)]
     near = true + target.residual(predicted, true)  # an angle across the seam is drawn beside its truth
-    n, means = len(target.columns), [amount(e, target.unit) for e in (error.mean(), guess)]
-    note = f"{len(true)} pictures, task {task.name}. {_crossing(target, true, near, predicted)}"
-    sheet = Sheet(5.9 * n, 5.45, f"{target.name}: mean error {means[0]}, guessing {means[1]}", note)
-    for i, (ax, column) in enumerate(zip(sheet.charts(n), target.columns, strict=True)):
-        low, high, circle = _ends(target, true[:, i])
-        if not circle:
-            low, high, _ = _ends(target, np.stack([true[:, i], near[:, i]]))
-        ax.plot((low, high), (low, high), color=INK, linewidth=1, zorder=1)
-        _dots(ax, true[:, i], near[:, i])
-        ax.set(xlim=(low, high), ylim=(low, high))
-        if circle:
-            _seam(ax, target, low, high, near[:, i])
-        ax.set_xlabel(_axis_name(target, column, "true"), color=INK)
-        ax.set_ylabel(_axis_name(target, column, "predicted"), color=INK)
+    series = _series(target, true, near)
+    pooled = f" {target.n} points in each: all x, all y." if len(target.columns) > MOST else ""
+    note = f"{len(true)} pictures, task {task.name}.{pooled} {_crossing(target, true, near, predicted)}"
+    width, height = (5.9, 5.45) if len(series) == 1 else (4.6, 4.2)
+    sheet = Sheet(width * len(series), height, f"{target.name}: mean error {means[0]}, guessing {means[1]}", note)
+    for ax, (column, x, y) in zip(sheet.charts(len(series)), series, strict=True):
+        _against(ax, target, x, y)
+        ax.set_xlabel(axis_name(target, column, "true"), color=INK)
+        ax.set_ylabel(axis_name(target, column, "predicted"), color=INK)
     return sheet
+
+
+def _guess(target, true) -> float:
+    """The mean error of the best constant for these rows."""
+    with catch_warnings():
+        simplefilter("ignore", RuntimeWarning)  # a point that is labelled nowhere has no mean, and no error
+        return float(np.nanmean(target.error(np.broadcast_to(target.centre(true), true.shape), true)))
+
+
+def _against(ax, target, true, near) -> None:
+    low, high, round_ = ends(target, true)
+    if not round_:
+        low, high, _ = ends(target, np.stack([true, near]))
+    ax.plot((low, high), (low, high), color=INK, linewidth=1, zorder=1)
+    dots(ax, true, near)
+    ax.set(xlim=(low, high), ylim=(low, high))
+    if round_:
+        seam(ax, target, low, high, near)
 
 
 def _crossing(target, true, near, predicted) -> str:
     """What to say of predictions that were drawn a period away from their number; nothing if there are none."""
-    low, high, circle = _ends(target, true)
-    beyond = ((near < low) | (near > high)).any(axis=1).sum()
-    if circle and beyond:
-        return f"{beyond} beyond the seam 0° = {target.period:g}° (shaded) stand beside their truth."
-    return "" if np.allclose(near, predicted) else "Angles are drawn the short way round from their truth."
+    for _, x, y in _series(target, true, near):
+        low, high, round_ = ends(target, x)
+        beyond = ((y < low) | (y > high)).sum()
+        if round_ and beyond:
+            return f"{beyond} beyond the seam {low:g}° = {high:g}° (shaded) stand beside their truth."
+    away = (np.abs(near - predicted) > 1e-6).any()  # a missing truth is not away
+    return "Angles are drawn the short way round from their truth." if away else ""
 
 
-def _seam(ax, target, low, high, near) -> None:
-    """Make room beyond the circle's ends, shaded, whose ticks still tell the angle that was predicted."""
-    pad = 0.03 * (high - low)
-    bottom, top = min(low, near.min()) - pad, max(high, near.max()) + pad
-    ax.set_ylim(bottom, top)
-    ax.axhspan(bottom, low, color=SHADE, zorder=0)
-    ax.axhspan(high, top, color=SHADE, zorder=0)
-    for axis in (ax.xaxis, ax.yaxis):
-        _circle(axis, target)
-    ax.yaxis.set_major_formatter(lambda v, _: f"{v if low <= v <= high else (v - low) % target.period + low:g}")
+def _course(target, x, y):
+    """The running median of y over x and the band that holds 90 % of it, see sheets.running; None for a few rows."""
+    return running(x, y, period(target) if ends(target, x)[2] else None) if len(x) >= BAND_FROM else None
 
 
-def _running(x, y, period: float | None):
-    """Running quantiles of y over x, [4, places]: x, then the 5th, 50th and 95th per cent; round a circle or not."""
-    order = np.argsort(x, kind="stable")
-    x, y, n = x[order], y[order], len(x)
-    window = int(np.clip(n // 12, 15, 400))
-    if period:
-        x, y = np.concatenate([x - period, x, x + period]), np.tile(y, 3)
-    first, last = (n - window // 2, 2 * n - window // 2) if period else (0, n - window)
-    starts = np.unique(np.linspace(first, last, 80).astype(int))
-    return np.array([[np.median(x[s:s + window]), *np.quantile(y[s:s + window], (0.05, 0.5, 0.95))] for s in starts]).T
+def _over(ax, target, column: str, x, course) -> None:
+    """Lay the axis of true values x below a chart, and draw the course over it."""
+    start, end, round_ = ends(target, x)
+    if course is not None:
+        ax.fill_between(course[0], course[1], course[3], color=ORANGE, alpha=0.3, linewidth=0, zorder=0.5)
+        ax.plot(course[0], course[2], color=VERMILION, linewidth=2)
+    if round_:
+        circle(ax.xaxis, target)
+    ax.set_xlim(start, end)
+    ax.set_xlabel(axis_name(target, column, "true"), color=INK)
 
 
 def residuals(task, target, frame) -> Figure:
-    """Signed residuals over the truth with their running median and the band that holds 90 % of them."""
+    """Signed residuals over the truth with their running median and the band that holds 90 % of them.
+
+    One chart a column; of many points their mean errors instead, see by_point.
+    """
     _, true, predicted, _ = known(target, frame)
     if not len(true):
         return empty(target)
+    if len(target.columns) > MOST:
+        return by_point(task, target, frame)
     rest = target.residual(predicted, true)
     many, note = len(true) >= BAND_FROM, f"Predicted less true, {len(true)} pictures, task {task.name}."
-    low, middle, high = in_a_row(np.quantile(rest, (0.05, 0.5, 0.95) if many else (0, 0.5, 1)), target.unit, "+")
+    low, middle, high = in_a_row(np.nanquantile(rest, (0.05, 0.5, 0.95) if many else (0, 0.5, 1)), target.unit, "+")
     note += " Line: running median; band: 90 % of the residuals there." * many
     title = f"{target.name}: {'nine in ten' if many else 'all'} residuals from {low} to {high}{unit_word(target.unit)}"
-    sheet = Sheet(8 * len(target.columns), 3.9, f"{title}, median {middle}", note)
-    for i, (ax, column) in enumerate(zip(sheet.charts(len(target.columns)), target.columns, strict=True)):
-        start, end, circle = _ends(target, true[:, i])
-        _residual_dots(ax, target, true[:, i], rest[:, i])
+    series = _series(target, true, rest)
+    width = 8 if len(series) == 1 else 4.9
+    sheet = Sheet(width * len(series), 3.9, f"{title}, median {middle}", note)
+    for ax, (column, x, y) in zip(sheet.charts(len(series)), series, strict=True):
+        residual_dots(ax, target, x, y)
         ax.axhline(0, color=INK, linewidth=1, zorder=1)
-        if many:
-            x, lower, median, upper = _running(true[:, i], rest[:, i], target.period if circle else None)
-            ax.fill_between(x, lower, upper, color=ORANGE, alpha=0.3, linewidth=0, zorder=0.5)
-            ax.plot(x, median, color=VERMILION, linewidth=2)
-        if circle:
-            _circle(ax.xaxis, target)
-        ax.set_xlim(start, end)
-        ax.set_xlabel(_axis_name(target, column, "true"), color=INK)
+        _over(ax, target, column, x, _course(target, x, y))
         ax.set_ylabel("residual" + (f" ({target.unit})" if target.unit else ""), color=INK)
     return sheet
 
 
-def _residual_dots(ax, target, x, y) -> None:
-    """Dots, with the few that would flatten all others put as triangles on the edge, and counted."""
-    size = np.abs(y)
-    usual = float(np.quantile(size, 0.98)) if len(y) >= BAND_FROM else size.max()
-    limit = 1.08 * size.max() if size.max() <= 4 * usual else 2 * usual
-    limit = limit or 1.0
-    far = size > limit
-    _dots(ax, x[~far], y[~far])
-    ax.set_ylim(-limit, limit)
-    for sign, shape in ((1, "^"), (-1, "v")):
-        out = far & (np.sign(y) == sign)
-        ax.plot(x[out], np.full(out.sum(), 0.96 * sign * limit), shape, color=PURPLE, markersize=6, linewidth=0)
-    if far.any():
-        text = f"▲▼ {far.sum()} beyond this chart, up to ±{amount(size.max(), target.unit)}"
-        ax.text(1, 1.01, text, transform=ax.transAxes, ha="right", va="bottom", size=8.5, color=PURPLE)
+def errors_over(task, target, frame, column: str) -> Figure:
+    """Errors over the true values of one of the target's columns, with their running median and 90 % band."""
+    _, true, _, error = known(target, frame)
+    x = true[:, target.columns.index(column)]
+    x, error = x[np.isfinite(x)], error[np.isfinite(x)]
+    if not len(x):
+        return empty(target)
+    course, title, note = _course(target, x, error), f"{target.name}: error over {column}", f"{len(x)} pictures"
+    if course is not None:
+        of = course[:, [course[2].argmin(), course[2].argmax()]]
+        low, high = (f"{amount(e, target.unit)} at {column} {amount(v, target.unit)}" for v, e in of[[0, 2]].T)
+        title = f"{target.name}: median error from {low} to {high}"
+        note += ". Line: running median; band: 90 % of the errors there"
+    sheet = Sheet(8, 3.9, title, f"{note}. Task {task.name}.")
+    (ax,) = sheet.charts()
+    top = min(error.max(), 2.5 * np.quantile(error, 0.98)) or 1.0
+    dots(ax, x, np.minimum(error, 1.04 * top))
+    _over(ax, target, column, x, course)
+    ax.set_ylim(0, 1.07 * top)
+    ax.set_ylabel(_error_axis(target), color=INK)
+    if (far := (error > 1.04 * top).sum()):
+        beyond(ax, f"▲ {far} beyond this chart, up to {amount(error.max(), target.unit)}")
+    return sheet
 
 
-def _smooth(values, width: float = 2.0):
-    """A running mean under a bell of `width` points; at the ends over those there are."""
-    bell = np.exp(-0.5 * (np.arange(-6, 7) / width) ** 2)
-    return np.array([np.average(values[max(0, i - 6):i + 7], weights=bell[max(0, 6 - i):6 + len(values) - i])
-                     for i in range(len(values))])
+def _error_axis(target) -> str:
+    return "error" + (f" ({target.unit})" if target.unit else "")
+
+
+def _point_name(x: str, y: str) -> str:
+    """The common beginning of a point's columns: "nose" of nose_x and nose_y."""
+    n = next((i for i, (a, b) in enumerate(zip(x, y, strict=False)) if a != b), 0)
+    return x[:n].rstrip("_-. ") or x
+
+
+def by_point(task, target, frame) -> Figure:
+    """The error of each point of a Point target, under the common beginning of its columns' names."""
+    _, true, predicted, _ = known(target, frame)
+    if not len(true):
+        return empty(target)
+    pairs = zip(target.columns[::2], target.columns[1::2], strict=True)
+    names = np.array([_point_name(*pair) for pair in pairs])
+    distance = np.linalg.norm((predicted - true).reshape(len(true), -1, 2), axis=2)
+    labelled = np.isfinite(distance).any(axis=0)
+    names, distance = names[labelled], distance[:, labelled]
+    mean, (low, high) = np.nanmean(distance, axis=0), np.nanquantile(distance, (0.05, 0.95), axis=0)
+    worst, best = (f"{names[i]}, {amount(mean[i], target.unit)}" for i in (mean.argmax(), mean.argmin()))
+    sheet = Sheet(float(np.clip(1.2 + 0.16 * len(names), 7, 16)), 3.9, f"{target.name}: worst {worst}; best {best}",
+                  f"Dot: a point's mean error; line: 90 % of its errors. {len(true)} pictures, task {task.name}.")
+    (ax,) = sheet.charts()
+    places, step = np.arange(len(names)), 1 + len(names) // 90
+    ax.vlines(places, low, high, color=SKY, linewidth=2)
+    ax.plot(places, mean, "o", color=BLUE, markersize=4.5)
+    ax.set_xticks(places[::step], names[::step], rotation=90 if len(names) > 12 else 0, fontsize=7.5)
+    ax.grid(visible=False, axis="x")
+    ax.set(xlim=(-0.8, len(names) - 0.2), ylim=(0, None))
+    ax.set_ylabel(_error_axis(target), color=INK)
+    return sheet
+
+
+def groups(task, target, frame, most: int = 30) -> Figure:
+    """The errors of each group (person, place), worst first: their mean as a bar, and how they are spread."""
+    rows, _, _, error = known(target, frame)
+    of = pd.Series(error).groupby(rows["group"].astype(str).where(rows["group"].notna()).to_numpy())
+    table = of.agg(["mean", "size", "median"]).assign(low=of.quantile(0.05), high=of.quantile(0.95))
+    table = table.sort_values("mean", ascending=False, kind="stable")
+    if table.empty:
+        return empty(target)
+    worst, best = (f"{table.index[i]}, {amount(table['mean'].iloc[i], target.unit)}" for i in (0, -1))
+    note = "Bar: mean; ring: median; line: 90 % of the errors; dashed: mean of all; in brackets: pictures."
+    note += f" The {most} worst of {len(table)} groups are shown." if len(table) > most else ""
+    shown = table[:most]
+    names = [f"{n if len(n) <= 24 else n[:23] + '…'}  ({size})" for n, size in shown["size"].items()]
+    sheet = Sheet(7.6, 1.0 + 0.24 * len(shown), f"{target.name}: worst {worst}; best {best}", note)
+    (ax,) = sheet.charts(left=max(0.75, 0.3 + 0.078 * max(map(len, names))))
+    _spread(ax, shown)
+    ax.axvline(error.mean(), color=INK, linewidth=1, linestyle=(0, (2, 3)), zorder=4)
+    ax.set_yticks(range(len(shown)), names)
+    ax.set_xlabel(_error_axis(target), color=INK)
+    return sheet
+
+
+def _spread(ax, table) -> None:
+    """A bar, a line and a ring for each row of groups' table, from the top."""
+    places = np.arange(len(table))
+    ax.barh(places, table["mean"], height=0.66, color=SKY, zorder=2)
+    ax.hlines(places, table["low"], table["high"], color=BLUE, linewidth=1.6, zorder=3)
+    ax.plot(table["median"], places, "o", markersize=5, markerfacecolor="white", markeredgecolor=BLUE, zorder=4)
+    ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(0, None))
+    ax.grid(visible=False, axis="y")
 
 
 def lr_find(lrs, losses, suggestion: float | None, trusted: bool) -> Figure:
@@ -234,8 +296,7 @@ def lr_find(lrs, losses, suggestion: float | None, trusted: bool) -> Figure:
     (ax,) = sheet.charts()
     ax.plot(lrs, losses, ".", color=SKY, markersize=4, alpha=0.8)
     if len(lrs):
-        smooth = _smooth(losses)
-        ax.plot(lrs, smooth, color=BLUE if good else GREY, linewidth=2)
+        ax.plot(lrs, smooth(losses), color=BLUE if good else GREY, linewidth=2)
         low, start = losses.min(), losses[:(len(losses) + 1) // 2].max()
         top = start + 0.4 * (start - low) + 1e-9  # where it bursts, the loss would flatten all that matters
         ax.set_ylim(low - 0.1 * (top - low), top)

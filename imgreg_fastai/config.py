@@ -51,6 +51,10 @@ class TrainConfig:
             raise ImgregError("--wd of at least 0", str(self.wd))
         least = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2,
                  "fold": 1}
+        if isinstance(self.hold_out, str):
+            raise ImgregError("hold_out: a tuple of names", repr(self.hold_out))
+        if self.fold and not self.fold <= (self.folds or 0):
+            raise ImgregError("a fold out of the folds", f"fold {self.fold} of {self.folds}")
         if self.hold_out and self.folds:
             raise ImgregError("--hold-out or --folds, not both", f"{', '.join(self.hold_out)} and {self.folds}")
         for name, lowest in least.items():

@@ -44,7 +44,7 @@ def _from_table(table: Path, task: Task, columns: list[str]) -> pd.DataFrame:
     if not table.is_file():
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
     try:
-        frame = _parse(table).reset_index(drop=True)
+        frame = _parse(table, ["image", task.group]).reset_index(drop=True)
     except (ValueError, OSError, ImportError) as e:  # pandas' parse and decode errors are ValueErrors
         raise ImgregError("a labels table (CSV, TSV or Parquet)", f"'{table}': {e}") from e
     if task.group != "group" and task.group in frame:
@@ -60,10 +60,12 @@ def _from_table(table: Path, task: Task, columns: list[str]) -> pd.DataFrame:
     return frame.assign(image=names, path=[str(table.parent / name) for name in names])
 
 
-def _parse(table: Path) -> pd.DataFrame:
+def _parse(table: Path, names: list[str]) -> pd.DataFrame:
+    """The table with the columns `names` as text: a group 007 keeps its name."""
     if table.suffix.lower() == ".parquet":
-        return pd.read_parquet(table)
-    return pd.read_csv(table, sep="\t" if table.suffix.lower() == ".tsv" else ",", dtype={"image": str})
+        frame = pd.read_parquet(table)
+        return frame.astype({name: "string" for name in names if name in frame and name != "image"})
+    return pd.read_csv(table, sep="\t" if table.suffix.lower() == ".tsv" else ",", dtype=dict.fromkeys(names, str))
 
 
 def _from_names(folder: Path, task: Task) -> pd.DataFrame:
@@ -94,11 +96,13 @@ def _with_numbers(frame: pd.DataFrame, task: Task, table: Path) -> pd.DataFrame:
     values = frame[task.columns].apply(pd.to_numeric, errors="coerce").astype(float)
     values = values.where(np.isfinite(values))
     for t in task.targets:
-        lacking = values[list(t.columns)].isna().any(axis=1)
+        missing = values[list(t.columns)].isna()
+        lacking = missing.any(axis=1)
         if lacking.any() and len(task.columns) > 1:
             n = int(lacking.sum())
             warn(f"{n} of {len(frame)} rows of {table} lack a value of {t.name}: {some(_rows(lacking))}")
-        if lacking.all() and len(task.targets) > 1:
+        useless = missing.all(axis=1) if t.partial else lacking
+        if useless.all() and len(task.targets) > 1:
             raise ImgregError(f"a value of {t.name} in a row of '{table}'", "none")
     bad = values.isna().all(axis=1)
     return _leave_out(frame.assign(**{c: values[c] for c in task.columns}), bad, table, "no finite number", _rows(bad))

@@ -82,7 +82,7 @@ def head(features: int, n_out: int, start: torch.Tensor | None = None) -> nn.Seq
     nn.init.normal_(linear.weight, std=0.01)
     low, high = Y_RANGE
     share = ((torch.zeros(n_out) if start is None else start.float().cpu()) - low) / (high - low)
-    linear.bias.data = torch.logit(share)
+    linear.bias.data = torch.logit(share, eps=0.01)  # a mean beyond the range is not to be had
     return Head(linear, Range(*Y_RANGE))
 
 

@@ -4,12 +4,17 @@ Every function returns a Figure, as those of charts.py do, which stand here too;
 """
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from .charts import curves, lr_find, predicted_against_true, residuals
+from .charts import curves, errors_over, groups, lr_find, predicted_against_true, residuals
+from .files import whole
+from .images import PictureError, open_picture, tell_broken
+from .marks import annotated, join, mark, off_by, origin
+from .messages import track
 from .sheets import (
     BLUE,
     CYCLE,
@@ -18,35 +23,23 @@ from .sheets import (
     PALE,
     TIGHT,
     VERMILION,
-    Sheet,
     empty,
     in_a_row,
     known,
-    mark,
-    off_by,
     save,
+    tiles,
     unit_word,
 )
 
-__all__ = ["batch", "curves", "grid", "lr_find", "predicted_against_true", "residuals", "save", "tolerance", "worst",
-           "write_all"]
+__all__ = ["batch", "curves", "draw", "errors_over", "grid", "groups", "lr_find", "predicted_against_true", "residuals",
+           "save", "tolerance", "worst", "write_all"]
 
-
-def _tiles(shapes, across: int, side: float, caption: float, title: str, note: str):
-    """A Sheet and its axes, one for each of the pictures' `shapes` (height, width), in rows of `across`.
-
-    `side`: a tile's width in inches; `caption`: inches free below each.
-    """
-    n, edge, gap = len(shapes), 0.3, 0.1
-    across = max(3, min(across, n))  # three at least, so that the title has room
-    tall = side * float(np.clip(np.median([shape[0] / shape[1] for shape in shapes]), 0.5, 1.5))
-    sheet = Sheet(across * side + 2 * edge, math.ceil(n / across) * (tall + caption) + gap, title, note, edge + gap / 2)
-    width, high = sheet.get_size_inches()
-    axes = []
-    for i in range(n):
-        x, y = edge + i % across * side + gap / 2, high - sheet.head - i // across * (tall + caption) - tall + gap / 2
-        axes.append(sheet.add_axes((x / width, y / high, (side - gap) / width, (tall - gap) / high)))
-    return sheet, axes
+NOTES = {  # what the sheets of worst pictures say of their marks
+    "angle": "Blue: true. Vermilion, dashed: predicted.",
+    "number": "Blue: true. Vermilion: predicted.",
+    "point": "Blue: true. Vermilion: predicted; thin lines lead to it from the truth.",
+    "rotation": "Blue: true. Vermilion, dashed: predicted. Bold, with a dot: the front (−z), hollow where turned away.",
+}
 
 
 def _open(paths, open_picture) -> list[tuple]:
@@ -69,7 +62,7 @@ def _picture(ax, pixels, shape, frame: str = PALE, thick: float = 0.8) -> None:
         pixels = np.full((1, 1, 3), 228, np.uint8)
         ax.text(0.5, 0.5, "cannot be opened", transform=ax.transAxes, ha="center", va="center", size=8, color=GREY)
     ax.imshow(pixels, extent=(-0.5, shape[1] - 0.5, shape[0] - 0.5, -0.5), interpolation="antialiased")
-    ax.set(xticks=[], yticks=[], autoscale_on=False)
+    ax.set(xticks=[], yticks=[], autoscale_on=False, anchor="S")
     ax.spines[:].set(color=frame, linewidth=thick)
 
 
@@ -78,16 +71,28 @@ def batch(task, pictures, labels) -> Figure:
 
     `pictures`: uint8 [n, height, width, 3]; `labels`: {target name: [n, columns] in units}, moved with the pictures.
     """
-    n = min(16, len(pictures))
+    n, several = min(16, len(pictures)), len(task.targets) > 1
     title = f"{n} training pictures as the network sees them"
-    sheet, axes = _tiles([p.shape for p in pictures[:n]], 4, 1.9, 0.0, title,
+    sheet, axes = tiles([p.shape for p in pictures[:n]], 4, _side(task.targets), 0.0, title,
                          "Changed at random, and each label with its picture: do they still agree?")
     for i, ax in enumerate(axes):
         _picture(ax, pictures[i], pictures[i].shape)
+        values = {t.name: labels[t.name][i] for t in task.targets}
         for target, colour in zip(task.targets, CYCLE * len(task.targets), strict=False):
-            label = target.name if len(task.targets) > 1 else ""
-            mark(ax, target, labels[target.name][i], colour, label, pictures[i].shape)
+            label = target.name if several and target.kind != "rotation" else ""
+            _mark(ax, task, target, values, colour, label, pictures[i].shape)
     return sheet
+
+
+def _side(targets) -> float:
+    """A tile's width in inches: larger where places and axes are to be seen."""
+    return 2.6 if any(t.kind in ("point", "rotation") for t in targets) else 1.9
+
+
+def _mark(ax, task, target, values: dict, colour: str, label: str | None, shape, **how) -> None:
+    """Draw a target's label out of `values` {target name: [columns]}; a place needs no words, it is seen."""
+    label = None if target.kind == "point" else label
+    mark(ax, target, values[target.name], colour, label, shape, origin=origin(task, values), **how)
 
 
 def _pick(task, name: str | None):
@@ -99,7 +104,7 @@ def _caption(ax, text: str, name: object = None, colour: str = INK) -> None:
     of = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
     ax.annotate(text, (0.5, 0), (0, -5), size=8.5, color=colour, **of)
     if name is not None:
-        name = os.path.basename(str(name))
+        name = str(name) if len(str(name)) <= 24 else os.path.basename(str(name))
         short = name if len(name) <= 24 else f"{name[:9]}…{name[-14:]}"
         ax.annotate(short, (0.5, 0), (0, -18), size=7, color=GREY, **of)
 
@@ -110,22 +115,46 @@ def worst(task, frame, open_picture, n: int = 12, target: str | None = None) -> 
     `open_picture`: path -> an upright RGB PIL image. A picture that cannot be opened is a grey tile.
     """
     target = _pick(task, target)
-    rows, true, predicted, error = known(target, frame)
+    rows, true, _, error = known(target, frame)
     if not len(true):
         return empty(target)
     order = np.argsort(-error, kind="stable")[:n]
     least, most = in_a_row(error[order[[-1, 0]]], target.unit)
     title = f"The {len(order)} worst of {len(error)}: {target.name} off by {least} to {most}{unit_word(target.unit)}"
-    opened = _open(rows["path"].iloc[order], open_picture)
-    sheet, axes = _tiles([shape for _, shape in opened], 4, 1.95, 0.42, title,
-                         "Blue: true. Vermilion, dashed: predicted.")
+    opened, drawn = _open(rows["path"].iloc[order], open_picture), [target, *_company(task, target, rows)]
+    note = NOTES[target.kind] + " Lines with a dot: the front." * any(t.kind == "rotation" for t in drawn[1:])
+    across, side = (3, 2.6) if _side(drawn) > 2 else (4, 1.95)
+    sheet, axes = tiles([shape for _, shape in opened], across, side, 0.42, title, note)
     for ax, i, (pixels, shape) in zip(axes, order, opened, strict=True):
         _picture(ax, pixels, shape)
         if pixels is not None:
-            mark(ax, target, true[i], BLUE, "true", shape)
-            mark(ax, target, predicted[i], VERMILION, "predicted", shape, dashed=True)
+            _compare(ax, task, drawn, _values(task, rows.iloc[i]), _values(task, rows.iloc[i], "_predicted"), shape)
         _caption(ax, off_by(target, error[i]), rows["image"].iloc[i])
     return sheet
+
+
+def _company(task, target, rows) -> list:
+    """What is drawn beside a place or axes, of the targets in `rows`: other places, and axes beside a place."""
+    if target.kind not in ("point", "rotation"):
+        return []
+    here = [t for t in task.targets if t != target and {*t.columns, *(f"{c}_predicted" for c in t.columns)} <= {*rows}]
+    begin = [t for t in task.targets if t.kind == "point" and t.n == 1]  # axes begin there, and need no cross
+    return [t for t in here if (t.kind == "point" and not (target.kind == "rotation" and [t] == begin))
+            or (t.kind == "rotation" and target.kind == "point")]
+
+
+def _values(task, row, tail: str = "") -> dict:
+    """{target name: [columns]} out of a row of the frame, NaN for what it lacks."""
+    return {t.name: np.array([row.get(f"{c}{tail}", np.nan) for c in t.columns], float) for t in task.targets}
+
+
+def _compare(ax, task, drawn, true: dict, predicted: dict, shape) -> None:
+    """Truth and prediction of the targets `drawn`, the first in words too, the others slightly."""
+    for i, target in enumerate(drawn):
+        words = (None, None) if i else ("true", "predicted")
+        _mark(ax, task, target, true, BLUE, words[0], shape, slight=i > 0)
+        _mark(ax, task, target, predicted, VERMILION, words[1], shape, dashed=True, slight=i > 0)
+        join(ax, target, true[target.name], predicted[target.name])
 
 
 def tolerance(task_target, frame) -> float:
@@ -141,7 +170,7 @@ def tolerance(task_target, frame) -> float:
 def grid(task, frame, open_picture, tolerance: float, n: int = 36, target: str | None = None) -> Figure:
     """`n` predictions picked at random (the same ones each time), framed by whether they lie within `tolerance`."""
     target = _pick(task, target)
-    rows, true, predicted, error = known(target, frame)
+    rows, true, _, error = known(target, frame)
     if not len(true):
         return empty(target)
     chosen = np.random.default_rng(0).permutation(len(true))[:n]
@@ -149,34 +178,91 @@ def grid(task, frame, open_picture, tolerance: float, n: int = 36, target: str |
     title = f"{share:g} % of {len(true)} predictions of {target.name} within {tolerance:g}"
     title += target.unit if target.unit in TIGHT else unit_word(target.unit)
     opened = _open(rows["path"].iloc[chosen], open_picture)
-    sheet, axes = _tiles([shape for _, shape in opened], 6, 1.5, 0.24, title,
+    sheet, axes = tiles([shape for _, shape in opened], 6, 1.5, 0.24, title,
                          f"{len(chosen)} picked at random. Blue frame: within; thick vermilion frame: beyond.")
     for ax, i, (pixels, shape) in zip(axes, chosen, opened, strict=True):
         colour, thick = (BLUE, 1.6) if error[i] <= tolerance else (VERMILION, 4.0)
         _picture(ax, pixels, shape, colour, thick)
         if pixels is not None:
-            mark(ax, target, predicted[i], colour, "", shape)
+            label = None if target.kind == "rotation" else ""  # three angles are too long for a small tile
+            _mark(ax, task, target, _values(task, rows.iloc[i], "_predicted"), colour, label, shape)
         _caption(ax, off_by(target, error[i]), colour=colour)
     return sheet
 
 
 def write_all(folder: str | Path, task, history, frame, open_picture, baseline=None) -> list[Path]:
-    """Write curves, predicted, residuals, worst and grid as PNG into `folder`; the files' paths.
+    """Write curves, predicted, residuals, worst, grid and what else suits the targets as PNG into `folder`; the paths.
 
-    predicted and residuals carry the target's name when there are several; without a `history` (None), no curves.
-    `baseline`: {target name: mean error of guessing}, see predicted_against_true.
+    Their names end in the target's where there are several; without a `history` (None), no curves. A rotation has
+    error_over_<its first column>, a frame with a column `group` of several groups has groups. `baseline`: {target name:
+    mean error of guessing}, see predicted_against_true.
     """
-    folder, first, paths = Path(folder), task.targets[0], []
+    folder, paths = Path(folder), []
+    grouped = "group" in frame and frame["group"].nunique() > 1
     if history is not None:
         paths.append(save(curves(history, {t.name: t.unit for t in task.targets}), folder / "curves.png"))
-    for target in task.targets:
-        tail = f"_{target.name}" if len(task.targets) > 1 else ""
-        paths.append(save(predicted_against_true(task, target, frame, baseline), folder / f"predicted{tail}.png"))
-        paths.append(save(residuals(task, target, frame), folder / f"residuals{tail}.png"))
-    paths.append(save(worst(task, frame, open_picture), folder / "worst.png"))
-    return [*paths, save(grid(task, frame, open_picture, tolerance(first, frame)), folder / "grid.png")]
+    for t in task.targets:
+        of = [("predicted", predicted_against_true(task, t, frame, baseline)), ("residuals", residuals(task, t, frame))]
+        if t.kind == "rotation":
+            of.append((f"error_over_{_part(t.columns[0])}", errors_over(task, t, frame, t.columns[0])))
+        if grouped:
+            of.append(("groups", groups(task, t, frame)))
+        of.append(("worst", worst(task, frame, open_picture, target=t.name)))
+        of.append(("grid", grid(task, frame, open_picture, tolerance(t, frame), target=t.name)))
+        tail = f"_{_part(t.name)}" if len(task.targets) > 1 else ""
+        paths += [save(fig, folder / f"{name}{'' if name.startswith('error_over') else tail}.png") for name, fig in of]
+    return paths
+
+
+def _part(name: str) -> str:
+    """A name as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", name)
 
 
 def draw(folder: str | Path, task, frame) -> list[Path]:
-    """Copies of the pictures of `frame` (Predictor.predict) in `folder`, at their own size, with what was predicted."""
-    raise NotImplementedError
+    """Copies of the pictures of `frame` (Predictor.predict) in `folder`, at their own size, with what was predicted.
+
+    JPEG stays JPEG, all else becomes PNG. No file is overwritten: the next free one of NAME, NAME-2, NAME-3 is taken.
+    Pictures that cannot be opened are named in a warning and left out; raises ImgregError if one cannot be written.
+    """
+    folder, paths, broken, last = Path(folder), [], [], {}
+    rows = zip(frame["image"], (row for _, row in frame.iterrows()), strict=True)
+    for name, row in track(rows, len(frame), f"drawing {len(frame)} pictures"):
+        try:
+            picture = _to_draw_on(name)
+        except PictureError as e:
+            broken.append(e)
+            continue
+        path = _free(folder, Path(name), last)
+        _write(path, annotated(picture, task, _values(task, row)), picture.info.get("icc_profile"))
+        paths.append(path)
+    tell_broken(broken, len(frame))
+    return paths
+
+
+def _to_draw_on(name):
+    """The picture of that path; raises PictureError if it has none, or is too large for matplotlib."""
+    if not isinstance(name, str):
+        raise PictureError("a picture with a file", f"number {name}, which has no file")
+    picture = open_picture(name)
+    if max(picture.size) >= 2**16:
+        raise PictureError("less than 65536 pixels a side", f"'{name}': {picture.width} x {picture.height}")
+    return picture
+
+
+def _free(folder: Path, source: Path, last: dict[str, int]) -> Path:
+    """A path for the copy of `source` that is not there yet; `last`: the number given last to each name."""
+    tail = ".jpg" if source.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif") else ".png"
+    name = source.stem + tail
+    while True:
+        last[name] = last.get(name, 0) + 1
+        path = folder / (name if last[name] == 1 else f"{source.stem}-{last[name]}{tail}")
+        if not os.path.lexists(path):
+            return path
+
+
+def _write(path: Path, picture, profile: bytes | None) -> None:
+    """Write an RGB copy, with the colour profile of its source if that is one of RGB."""
+    how = {"format": "JPEG", "quality": 92, "subsampling": 0} if path.suffix == ".jpg" else {"format": "PNG"}
+    with whole(path) as file:
+        picture.convert("RGB").save(file, **how, icc_profile=profile if profile and profile[16:20] == b"RGB " else None)

@@ -47,7 +47,7 @@ class Run:
     def labels(self) -> pd.DataFrame:
         """The labels it was trained and validated on, as labels.read gives them, with their split."""
         try:
-            frame = pd.read_csv(self.path / "labels.csv", dtype={"image": str})
+            frame = pd.read_csv(self.path / "labels.csv", dtype={"image": str, "group": str})
         except (OSError, ValueError) as e:
             raise ImgregError("a run with its labels.csv", f"none to be read in '{self.path}'") from e
         root = Path(self.about["data"]["root"])
@@ -109,11 +109,12 @@ def gather(folder: Path, done: list[Run]) -> Folds:
 
     `spread` is the standard deviation between folds; `columns` has both for each column of a target.
     """
-    finished = [run for run in done if run.scores]
-    scores = {}
-    for name in finished[0].scores["valid"] if finished else ():
-        each = [run.scores["valid"][name] for run in finished]
-        columns = each[0].get("columns", {})
+    valid, scores = [run.scores["valid"] for run in done if run.scores], {}
+    for name in valid[0] if valid else ():
+        each = [s[name] for s in valid if s[name]["n"]]  # a fold may hold out groups without a label of it
+        if not each:
+            continue
+        columns = [c for c in each[0].get("columns", {}) if all(c in s["columns"] for s in each)]
         scores[name] = {"unit": each[0]["unit"], "folds": [s["mean"] for s in each], **_spread(each),
                         "columns": {c: _spread([s["columns"][c] for s in each]) for c in columns}}
     write(folder / "scores.json", json.dumps(scores, indent=2, ensure_ascii=False))

@@ -63,7 +63,8 @@ def _columns(t, predicted, true, guess) -> dict:
 
 
 def _groups(names: pd.Series, error: np.ndarray) -> dict:
-    table = pd.Series(error, names.astype(str).to_numpy()).groupby(level=0).agg(["size", "mean"])
+    known = names.notna().to_numpy()
+    table = pd.Series(error[known], names[known].astype(str).to_numpy()).groupby(level=0).agg(["size", "mean"])
     worst = table.sort_values("mean", ascending=False, kind="stable")
     return {name: {"n": int(row["size"]), "mean": round(float(row["mean"]), 6)} for name, row in worst.iterrows()}
 

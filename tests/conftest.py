@@ -6,6 +6,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while t
 import pytest
 
 SMALL = {"size": (48, 48), "epochs": 2, "bs": 16, "precision": "fp32", "device": "cpu"}
+TINY = {**SMALL, "size": (32, 48), "arch": "test_resnet", "weights": "none", "bs": 4, "epochs": 1}  # for a handful
+BOX = ("cx", "cy", "w", "h")
+SHAPES = [(60, 40), (40, 60), (50, 50), (90, 30)]
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +41,31 @@ def bars():
         return canvas.draw(np.asarray(angles, float), np.empty((len(angles), 0, 2)), np.zeros(len(angles), bool))
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def spotted(tmp_path_factory):
+    """The labels frame of 16 pictures of four shapes, with a red and a blue blob each: where they are, other labels, a box.
+
+    Beside the pictures lies the table, labels.csv. The blue blob of rows 2 and 11 is not labelled.
+    """
+    import numpy as np
+    import pandas as pd
+    from PIL import Image
+
+    folder, rng, rows = tmp_path_factory.mktemp("spotted"), np.random.default_rng(0), []
+    for i in range(16):
+        width, height = SHAPES[i % 4]
+        red, blue = rng.uniform((10, 10), (width - 10, height - 10), (2, 2))
+        y, x = np.mgrid[:height, :width] + 0.5
+        bells = [np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * 2.0**2)) for a, b in (red, blue)]
+        bright = np.stack([bells[0], np.zeros_like(x), bells[1]], axis=2) * 255 + 0.5
+        Image.fromarray(bright.astype(np.uint8)).save(folder / f"{i}.png")
+        row = {"image": f"{i}.png", "split": "valid" if i % 2 else "train", "group": f"g{i % 3}", "n": float(i),
+               "way": 20.0 * i, "yaw": 3.0 * i, "pitch": -2.0 * i, "roll": i / 2,
+               **dict(zip(("rx", "ry", "bx", "by"), (*red, *blue), strict=True)),
+               **dict(zip(BOX, (*(red + blue) / 2, *(np.abs(red - blue) + 12)), strict=True))}
+        rows.append(row | ({"bx": np.nan, "by": np.nan} if i in (2, 11) else {}))
+    frame = pd.DataFrame(rows)
+    frame.to_csv(folder / "labels.csv", index=False)
+    return frame.assign(path=[str(folder / name) for name in frame["image"]])

@@ -5,6 +5,7 @@ import torch
 from fastai.torch_core import TensorImage
 
 from imgreg_fastai import augment
+from imgreg_fastai.targets import MOVES, Motion
 from imgreg_fastai.tasks import ANGLE
 
 ANGLES = np.array([0.0, 12.5, 45.0, 77.3, 90.0, 101.0, 135.0, 179.9])
@@ -15,12 +16,16 @@ def as_batch(pictures):
     return TensorImage(x.contiguous())
 
 
+def motion(n, mirrored=0, turn=0.0, zoom=1.0, shift=(0.0, 0.0), aspect=1.0):
+    one = np.ones(n)
+    return Motion(mirrored * one, turn * one, zoom * one, np.tile(np.asarray(shift, float), (n, 1)), aspect)
+
+
 def moved(bars, mirrored, turn):
-    n = len(ANGLES)
-    one = torch.ones(n)
-    pictures = augment.warp(as_batch(bars(ANGLES)), mirrored * one, turn * one)
-    labels = ANGLE.targets[0].moved(torch.tensor(ANGLES), mirrored * one, turn * one)
-    return pictures[:, 0].numpy() * 255, labels.numpy()
+    how = motion(len(ANGLES), mirrored, turn)
+    pictures = augment.warp(as_batch(bars(ANGLES)), how)
+    labels = ANGLE.targets[0].moved(ANGLES[:, None], how)
+    return pictures[:, 0].numpy() * 255, labels[:, 0]
 
 
 @pytest.mark.parametrize("mirrored", [0, 1])
@@ -58,23 +63,69 @@ def test_batches_are_moved_only_while_training_and_labels_stay_true(bars):
     assert np.minimum(*off).max() < 0.2
 
 
-def test_all_eight_moves_are_drawn_and_only_those_allowed():
+def differs(how):
+    """Which of the moves were drawn at all."""
+    quarters = np.round(how.turn / 90) * 90
+    drawn = {"flip": how.mirrored, "quarter": quarters, "turn": how.turn - quarters, "zoom": how.zoom - 1,
+             "shift": how.shift}
+    return {name for name, amount in drawn.items() if amount.any()}
+
+
+def test_all_eight_moves_are_drawn():
     torch.manual_seed(0)
-    mirrored, turn = augment.draw_moves(("flip", "quarter"), 400)
-    seen = {(int(m), int(t)) for m, t in zip(mirrored, turn, strict=True)}
+    how = augment.draw(("flip", "quarter"), 400)
+    seen = {(int(m), int(t)) for m, t in zip(how.mirrored, how.turn, strict=True)}
     assert seen == {(m, t) for m in (0, 1) for t in (0, 90, 180, 270)}
-    mirrored, turn = augment.draw_moves(("turn",), 400)
-    assert not mirrored.any() and 5 < turn.abs().max() <= augment.TURN and (turn == 0).float().mean() > 0.3
-    mirrored, turn = augment.draw_moves(("flip",), 400)
-    assert not turn.any() and set(mirrored.tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize("allowed", [(), ("colour",), *((m,) for m in MOVES), ("flip", "zoom"), MOVES])
+def test_only_moves_that_are_allowed_are_drawn(allowed):
+    torch.manual_seed(0)
+    how = augment.draw(allowed, 400, 1.5)
+    assert differs(how) == set(allowed) - {"colour"} and how.aspect == 1.5
+
+
+def test_small_moves_go_both_ways_to_their_ends_and_half_of_the_pictures_stay_sharp():
+    torch.manual_seed(0)
+    how = augment.draw(MOVES, 2000)
+    turn, zoom = how.turn - np.round(how.turn / 90) * 90, np.log(how.zoom) / np.log(augment.ZOOM)
+    for part in (turn / augment.TURN, zoom, *(how.shift / augment.SHIFT).T):
+        assert -1 <= part.min() < -0.95 and 0.95 < part.max() <= 1 and abs(part.mean()) < 0.1
+    still = (turn == 0) & (how.zoom == 1) & (how.shift == 0).all(axis=1)
+    assert 0.4 < still.mean() < 0.6 and np.array_equal(still, turn == 0)
+    assert how.mirrored[still].any() and (how.turn[still] != 0).any()  # but they are mirrored and turned by quarters
 
 
 def test_a_turn_of_a_picture_that_is_not_square_keeps_its_shape():
     """A disc stays a disc: coordinates from -1 to 1 along unlike sides must not shear."""
     y, x = np.mgrid[:60, :120]
     disc = (np.hypot(x - 59.5, y - 29.5) < 12) * 255.0
-    turned = augment.warp(as_batch(disc[None]), torch.zeros(1), torch.tensor([33.0]))[0, 0].numpy() * 255
+    turned = augment.warp(as_batch(disc[None]), motion(1, turn=33.0, aspect=2.0))[0, 0].numpy() * 255
     assert np.abs(turned - disc).mean() < 2
+
+
+def test_bytes_that_only_change_places_stay_bytes():
+    pictures = TensorImage(torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8))
+    whole = augment.warp(pictures, motion(4, 1, 90.0))
+    assert type(whole) is TensorImage and whole.dtype == torch.uint8
+    assert torch.equal(whole, pictures.flip(-1).rot90(1, (-2, -1)))
+    assert torch.equal(augment.warp(pictures, motion(4)), pictures)
+    assert augment.warp(pictures, motion(4, turn=7.0)).dtype == torch.float32
+    wide = TensorImage(torch.randint(0, 256, (1, 3, 8, 12), dtype=torch.uint8))  # a quarter of it has to be sampled
+    assert augment.warp(wide, motion(1, turn=90.0, aspect=1.5)).shape == wide.shape
+    assert torch.equal(augment.warp(wide, motion(1, turn=180.0, aspect=1.5)), wide.flip(-1, -2))
+
+
+@pytest.mark.parametrize("zoom", [1.2, 1 / 1.2])
+def test_a_zoom_makes_things_larger_and_a_shift_takes_them_along(zoom):
+    """A square of 20 pixels in the middle of 80: its side afterwards, and where its middle lies."""
+    square = np.zeros((1, 80, 80))
+    square[0, 30:50, 30:50] = 255
+    seen = augment.warp(as_batch(square), motion(1, zoom=zoom, shift=(0.1, -0.2)))[0, 0].numpy()
+    y, x = np.mgrid[:80, :80] + 0.5
+    assert np.sqrt(seen.sum()) == pytest.approx(20 * zoom, rel=0.01)
+    middle = (seen * x).sum() / seen.sum(), (seen * y).sum() / seen.sum()
+    assert middle == pytest.approx((40 + 0.1 * 40, 40 - 0.2 * 40), abs=0.05)
 
 
 def test_colour_is_added_and_moves_left_out_as_the_task_says():

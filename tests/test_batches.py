@@ -1,3 +1,4 @@
+"""Batches: pictures and labels as the network gets them, from memory and from files alike."""
 import logging
 import pickle
 import random
@@ -6,12 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fastai.vision.core import PointScaler, TensorPoint
+from fastai.vision.data import PointBlock
+from conftest import BOX, SHAPES
 from PIL import Image
 
 from imgreg_fastai import backbones, batches, config, labels
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.targets import Number
+from imgreg_fastai.targets import Angle, Number, Point, Rotation
 from imgreg_fastai.tasks import ANGLE, Task
+from imgreg_fastai.views import pixels, place
 
 STATS = backbones.stats("resnet10t")
 PLAIN = Task("angle", ANGLE.targets, size=(48, 48), augment=())
@@ -19,7 +24,7 @@ PLAIN = Task("angle", ANGLE.targets, size=(48, 48), augment=())
 
 def table(drawn, task=PLAIN, **of):
     cfg = config.make(task, bs=16, workers=0, **of)
-    return labels.divide(labels.read(drawn / "labels.csv", task), 0, 0.2), cfg
+    return labels.divide(labels.read(drawn / "labels.csv", task), cfg), cfg
 
 
 def everything(dl):
@@ -125,3 +130,140 @@ def test_one_broken_picture_among_few_still_leaves_a_batch(drawn, tmp_path):
     few.loc[few.index[few["split"] == "train"][0], "path"] = str(tmp_path / "x.png")
     dls = batches.build(few, PLAIN, cfg, STATS, "cpu")
     assert [len(y) for _, y in dls.train] == [5]
+
+
+# points, boxes, missing labels
+
+def spots(fit="pad", box=(), size=(32, 48), **of):
+    return Task("spots", (Point("spots", ("rx", "ry", "bx", "by"), follows=True),), size=size, fit=fit, box=box,
+                **{"augment": (), **of})
+
+
+VIEWS = [("pad", ()), ("crop", ()), ("squish", ()), ("pad", BOX), ("crop", BOX), ("squish", BOX)]
+
+
+def built(frame, task, **of):
+    cfg = config.make(task, **{"bs": 4, "workers": 0, "cache": "on", **of})
+    return batches.build(frame, task, cfg, STATS, "cpu")
+
+
+@pytest.mark.parametrize(("fit", "box"), VIEWS)
+def test_points_from_memory_and_from_files_are_the_same_batches(spotted, fit, box):
+    task = spots(fit, box)
+    kept, read = (built(spotted, task, cache=c) for c in ("on", "off"))
+    assert kept.valid.kept is not None and read.valid.kept is None
+    for a, b in zip(kept.valid, read.valid, strict=True):
+        assert type(a[1]) is type(b[1]) is TensorPoint and a[1].shape == (4, 2, 2)
+        for mine, theirs in zip(a, b, strict=True):
+            torch.testing.assert_close(mine.as_subclass(torch.Tensor), theirs.as_subclass(torch.Tensor), atol=1e-4,
+                                       rtol=0, equal_nan=True)
+    assert torch.equal(torch.isnan(kept.valid.labels[0]), torch.isnan(read.valid.labels[0]))
+
+
+@pytest.mark.parametrize("cache", ["on", "off"])
+@pytest.mark.parametrize(("fit", "box"), VIEWS)
+def test_points_lie_on_what_they_name(spotted, fit, box, cache):
+    """Where a batch says the blobs are, its pictures are red and blue, in training and in validation."""
+    task, checked = spots(fit, box), 0
+    dls = built(spotted, task, cache=cache)
+    for x, y in [*dls.valid, *dls.train]:
+        bright = x.as_subclass(torch.Tensor) * torch.tensor(STATS[1]).view(3, 1, 1) + torch.tensor(STATS[0]).view(3, 1, 1)
+        for picture, points in zip(bright.numpy(), y.as_subclass(torch.Tensor).numpy(), strict=True):
+            at = (points + 1) / 2 * (task.size[1], task.size[0])
+            for (px, py), channel, other in zip(at, (0, 2), (2, 0), strict=True):
+                if np.isnan(px) or not (1 <= px < task.size[1] - 1 and 1 <= py < task.size[0] - 1):
+                    continue  # not labelled, or cut off by the crop
+                assert picture[channel, int(py), int(px)] > 0.6, (px, py)
+                assert picture[channel, int(py), int(px)] >= picture[other, int(py), int(px)] - 0.3
+                checked += 1
+    assert checked > (14 if fit == "crop" else 28)
+
+
+def test_the_data_block_is_fastais_with_its_point_block(spotted, monkeypatch):
+    asked = []
+    real = batches.DataBlock
+    monkeypatch.setattr(batches, "DataBlock", lambda blocks, **of: asked.append(blocks) or real(blocks=blocks, **of))
+    task = Task("two", (spots().targets[0], Number("n", ("n",), low=0.0, high=16.0)), size=(32, 48), augment=())
+    dls = built(spotted, task, cache="off")
+    assert asked[0][1] is PointBlock
+    assert any(isinstance(t, PointScaler) for t in dls.valid.after_item.fs)
+    assert [type(y) for y in dls.valid.one_batch()[1:]] == [TensorPoint, torch.Tensor]
+
+
+def test_a_points_box_does_not_show_in_what_is_decoded(spotted):
+    """Points of a batch, taken back through the views, are the table's own pixels."""
+    for fit, box in VIEWS:
+        task = spots(fit, box)
+        valid = spotted[spotted["split"] == "valid"].reset_index(drop=True)
+        views = np.stack([
+            place(Image.open(row["path"]).size, task.size, fit, row[list(box)] if box else None, task.margin).view
+            for _, row in valid.iterrows()])
+        _, y = everything(built(spotted, task).valid)
+        found = pixels(y.numpy().astype(float), views).reshape(8, 4)
+        np.testing.assert_allclose(found, valid[["rx", "ry", "bx", "by"]], atol=1e-3)
+
+
+def test_missing_labels_survive_as_nan_beside_those_that_are_there(spotted):
+    frame = spotted.copy()
+    frame.loc[[1, 3], "n"] = np.nan
+    frame.loc[5, "pitch"] = np.nan
+    task = Task("all", (spots().targets[0], Number("n", ("n",), low=0.0, high=16.0), Rotation("pose", ("yaw", "pitch", "roll")),
+                        Angle("way", ("way",))), size=(32, 48), augment=())
+    for cache in ("on", "off"):
+        dls = built(frame, task, cache=cache)
+        x, points, n, pose, way = everything(dls.valid)  # rows 1, 3, 5, ...
+        assert x.isfinite().all() and way.tolist() == (20.0 * np.arange(1, 16, 2)).tolist()
+        np.testing.assert_equal(n.numpy(), [np.nan, np.nan, 5, 7, 9, 11, 13, 15])
+        assert np.argwhere(points.isnan().numpy()).tolist() == [[5, 1, 0], [5, 1, 1]]
+        assert np.argwhere(pose.isnan().numpy()).tolist() == [[2, 1]] and pose.shape == (8, 3)
+        assert [torch.isnan(y).any().item() for y in dls.train.labels] == [True, False, False, False]
+
+
+def test_missing_labels_stay_missing_when_pictures_are_moved_with_a_mirrors_pairs(spotted):
+    torch.manual_seed(0)
+    task = spots(augment=("flip", "turn", "zoom", "shift"), size=(40, 40))
+    task = Task("spots", (Point("spots", ("rx", "ry", "bx", "by"), follows=True, flip_pairs=((0, 1),)),
+                          Rotation("pose", ("yaw", "pitch", "roll"), camera_frame=True)), size=(40, 40), augment=("flip", "turn"))
+    frame = spotted.assign(split=["valid", *["train"] * 15])
+    frame.loc[4, "yaw"] = np.nan
+    sides, lacking = set(), 0
+    for _ in range(6):
+        for _, points, pose in built(frame, task, bs=5).train:
+            for p, r in zip(points, pose, strict=True):
+                assert p.isnan().all(dim=1).sum() == p.isnan().any(dim=1).sum() <= 1
+                assert r.isnan().all() or r.isfinite().all()
+                lacking += int(r.isnan().all())
+                sides |= {tuple(p.isnan().any(dim=1).tolist())}
+    assert sides == {(False, False), (False, True), (True, False)} and lacking == 6
+
+
+def test_shown_points_are_in_the_shown_pictures_pixels(spotted):
+    for augment in ((), ("flip", "turn", "zoom", "shift")):
+        torch.manual_seed(0)
+        task = spots(augment=augment, size=(48, 64))
+        pictures, truths = batches.shown(built(spotted, task, bs=8), task, n=8)
+        assert pictures.shape == (8, 48, 64, 3) and truths["spots"].shape == (8, 4)
+        for picture, (x, y, *_) in zip(pictures, truths["spots"], strict=True):
+            assert 0 <= x <= 64 and 0 <= y <= 48
+            assert picture[int(y), int(x), 0] > 130
+
+
+def test_the_loaders_know_their_labels_and_their_middle_view(spotted):
+    dls = built(spotted, spots())
+    assert dls.train.labels[0].shape == (8, 2, 2) and isinstance(dls.train.labels[0], TensorPoint)
+    _, y = everything(dls.valid)
+    torch.testing.assert_close(dls.valid.labels[0].as_subclass(torch.Tensor), y, equal_nan=True)
+    shapes = [SHAPES[i % 4] for i in range(0, 16, 2)]
+    expected = np.median([place(shape, (32, 48), "pad").view for shape in shapes], axis=0)
+    np.testing.assert_allclose(dls.train.view, expected)
+
+
+def test_a_box_outside_its_picture_is_named_counted_and_left_out(spotted, caplog):
+    frame = spotted.copy()
+    frame.loc[1, "cx"] = 1000.0
+    for cache in ("on", "off"):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            dls = built(frame, spots(box=BOX), cache=cache)
+        assert "left out 1 of 16" in caplog.text and "1.png" in caplog.text and "outside" in caplog.text
+        assert sum(len(y) for _, y in dls.valid) == 7

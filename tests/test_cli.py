@@ -1,10 +1,12 @@
 """The command line as a person meets it: in a process of its own, results on stdout, one line for a mistake."""
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -86,7 +88,7 @@ def test_predict_in_every_format(run, drawn, capsys, monkeypatch, tmp_path):
     (["train", "angle", "--size", "big"], "--size N or HxW"),
     (["train", "angle", "--lr", "fast"], "--lr"),
     (["train", "angle", "--bs", "1"], "--bs of at least 2"),
-    (["train", "angle", "--augment", "spin"], "flip, quarter, turn, colour"),
+    (["train", "angle", "--augment", "spin"], "flip, quarter, turn, zoom, shift, colour"),
     (["train", "angle", "--target", "angle:number", "--augment", "flip"], "declared"),
     (["train", "angle", "--target", "edge"], "'angle'"),
     (["train", "angle", "--stop-at", "angle"], "TARGET=VALUE"),
@@ -169,3 +171,44 @@ def test_a_reader_that_goes_away_is_no_traceback(run, drawn):
     pipe.stdout.close()
     assert "Traceback" not in pipe.stderr.read()
     pipe.wait(60)
+
+
+def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, monkeypatch):
+    """Train, evaluate, predict and export a task that stands in a table, folds and boxes included."""
+    monkeypatch.chdir(tmp_path)
+    table = Path(spotted["path"][0]).parent / "labels.csv"
+    how = ["--target", "spots=rx,ry,bx,by:point", "--target", "n:number", "--size", "32x48", "--arch", "test_resnet",
+           "--weights", "none", "--bs", 4, "--epochs", 1, "--precision", "fp32", "--device", "cpu"]
+    trained = said(capsys, "train", table, *how, "--fit", "squish", "--augment", "colour", "--hold-out", "g1")
+    assert re.search(r"spots error [\d.]+ px \(guessing: [\d.]+ px\) on 5 pictures \(valid\)\n  rx [\d.]+ px, ry", trained)
+    assert "n error" in trained and "next: imgreg predict runs/labels-001 photo.png" in trained
+    told = said(capsys, "evaluate", "runs/labels-001")
+    assert "spots error" in told and "written: runs/labels-001/evaluations/valid" in told
+    predicted = said(capsys, "predict", "runs/labels-001", *spotted["path"][:2], "--format", "csv")
+    frame = pd.read_csv(io.StringIO(predicted))
+    assert list(frame.columns) == ["image", "rx", "ry", "bx", "by", "n"] and len(frame) == 2
+    assert "export.pkl" in said(capsys, "export", "runs/labels-001")
+    boxed = said(capsys, "train", table, *how, "--box", "cx,cy,w,h", "--margin", 0.1, "--folds", 2, "--out", "folds")
+    assert re.search(r"spots error [\d.]+ px ± [\d.]+ px over 2 folds", boxed) and "runs: folds/labels-001" in boxed
+    by_table = said(capsys, "predict", "folds/labels-001/labels-002", table, "--format", "csv")
+    assert len(pd.read_csv(io.StringIO(by_table))) == 16
+    line = mistake(capsys, "predict", "folds/labels-001/labels-002", spotted["path"][0])
+    assert "a box for each of 1 pictures" in line and "a table with these columns" in line
+
+
+@pytest.mark.parametrize(("args", "says"), [
+    ([], "--target NAME"), (["--target", "spots=rx,ry,bx:point"], "columns for x and y of each point"),
+    (["--target", "pose:rotation=XXX"], "a sequence of axes"), (["--target", "eye:point"], "a column 'eye_x'"),
+    (["--target", "n", "--box", "cx,cy,w"], "--box CX,CY,W,H"), (["--target", "n", "--box", "cx,cy,w,hh"], "a column 'hh'"),
+    (["--target", "n", "--margin", -1], "--margin between 0 and 10"), (["--target", "n", "--folds", 1], "--folds of at least 2"),
+    (["--target", "n", "--folds", 2, "--hold-out", "g1"], "--hold-out or --folds"),
+    (["--target", "n", "--hold-out", "g7"], "--hold-out with a group"),
+    (["--target", "n", "--group", "person"], "a column 'person'"),
+    (["--target", "n", "--augment", "flip"], "declared"), (["--target", "n", "--folds", 4], "at least 4 groups"),
+])
+def test_a_mistake_about_a_table_is_one_line(args, says, spotted, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = Path(spotted["path"][0]).parent / "labels.csv"
+    assert says in mistake(capsys, "train", table, *args, "--arch", "test_resnet", "--weights", "none", "--size", 32,
+                           "--device", "cpu")
+    assert not list(tmp_path.iterdir())

@@ -24,8 +24,18 @@ def test_an_arch_arg_alone_joins_the_recipes():
 def test_settings_travel_through_json():
     import json
 
-    cfg = config.make(ANGLE, stop_at=("angle", 0.5), lr=None)
+    cfg = config.make(ANGLE, stop_at=("angle", 0.5), lr=None, hold_out=("13", "ann"))
     assert config.from_dict(json.loads(json.dumps(cfg.to_dict()))) == cfg
+    older = {k: v for k, v in cfg.to_dict().items() if k not in ("hold_out", "folds", "fold")}
+    assert config.from_dict(older).hold_out == () and config.from_dict(older).folds is None
+
+
+def test_a_name_alone_is_not_taken_apart():
+    """hold_out="13" must not hold out the folders 1 and 3."""
+    try:
+        assert config.make(ANGLE, hold_out="13").hold_out == ("13",)
+    except ImgregError as e:
+        assert "\n" not in str(e)
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"bs": 1}, {"loss": "l3"}, {"precision": "fp8"}, {"epoch": 3},

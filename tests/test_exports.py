@@ -1,12 +1,16 @@
+import json
 import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import BOX, TINY
+from PIL import Image
 
-from imgreg_fastai import export, load
+from imgreg_fastai import api, export, load
 from imgreg_fastai.errors import ImgregError
 
 OPEN = """
@@ -63,3 +67,52 @@ def test_defaults_lie_in_the_run_and_nothing_of_the_users_is_written_over(run, t
     (copy / "model.safetensors").unlink()
     with pytest.raises(ImgregError):
         export(copy, "bundle", tmp_path / "other.imgreg")
+
+
+# points and rotations
+
+ALSO = """
+import sys, json, warnings
+warnings.filterwarnings("ignore")
+from fastai.learner import load_learner
+tell = lambda y: y.tolist() if hasattr(y, "tolist") else y if isinstance(y, float) else [tell(v) for v in y]
+for path in sys.argv[2:]:
+    decoded, raw, _ = load_learner(path).predict(sys.argv[1])
+    print(json.dumps([type(decoded).__name__, tell(decoded)]))
+"""
+
+
+def test_exported_learners_of_points_give_pixels_of_the_resized_picture_and_of_several_targets_all(spotted, tmp_path):
+    """fastai's points are pixels of the squished picture, ours of the original one."""
+    table, picture = Path(spotted["path"][0]).parent / "labels.csv", spotted["path"][3]
+    of = {"fit": "squish", "out": tmp_path / "runs", **TINY}
+    points = api.train(table, targets=["spots=rx,ry,bx,by:point"], **of)
+    several = api.train(table, targets=["spot=rx,ry:point", "pose:rotation", "n:number", "way:angle360"], **of)
+    for name, run in (("a.pkl", points), ("b.pkl", several)):
+        export(run, out=tmp_path / name)
+    ran = subprocess.run([sys.executable, "-c", ALSO, picture, "a.pkl", "b.pkl"], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    (kind, spots), (_, (spot, pose, n, way)) = map(json.loads, ran.stdout.splitlines()[-2:])
+    width, height = Image.open(picture).size
+    scale = width / 48, height / 32
+    expected = load(points.path).predict(picture)[["rx", "ry", "bx", "by"]].to_numpy().reshape(2, 2)
+    assert kind == "TensorPoint" and np.shape(spots) == (2, 2)
+    np.testing.assert_allclose(np.multiply(spots, scale), expected, atol=0.01)
+    expected = load(several.path).predict(picture).iloc[0]
+    np.testing.assert_allclose(np.ravel(spot) * scale, expected[["rx", "ry"]].astype(float), atol=0.01)
+    np.testing.assert_allclose(pose, expected[["yaw", "pitch", "roll"]].astype(float), atol=0.01)
+    assert float(np.ravel(n)[0]) == pytest.approx(expected["n"], abs=1e-3)
+    assert float(np.ravel(way)[0]) == pytest.approx(expected["way"], abs=0.01)
+
+
+def test_a_bundle_of_a_box_model_takes_its_boxes_along_and_a_learner_of_it_is_refused(spotted, tmp_path):
+    table = Path(spotted["path"][0]).parent / "labels.csv"
+    run = api.train(table, targets=["spot=rx,ry:point"], box=BOX, out=tmp_path / "runs", **TINY)
+    model = load(export(run, "bundle", tmp_path / "m.imgreg"))
+    boxes = spotted[list(BOX)].to_numpy()
+    expected = load(run.path).predict(list(spotted["path"]), boxes)
+    assert model.task == run.task and model.predict(list(spotted["path"]), boxes).equals(expected)
+    # fastai's learner is told no box: it would see the whole picture, and be wrong without a word
+    with pytest.raises(ImgregError, match="bundle") as e:
+        export(run, out=tmp_path / "export.pkl")
+    assert "\n" not in str(e.value) and not (tmp_path / "export.pkl").exists()

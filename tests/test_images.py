@@ -10,8 +10,19 @@ from PIL import Image, ImageOps
 
 from imgreg_fastai.errors import ImgregError
 from imgreg_fastai.images import GREY, PictureError, find, fit, fitted, open_picture
+from imgreg_fastai.targets import Number
+from imgreg_fastai.tasks import Task
+from imgreg_fastai.views import place
 
 CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
+
+
+def task(size, policy="pad", **of):
+    return Task("t", (Number("n", ("n",)),), size=size, fit=policy, **of)
+
+
+def fit_to(picture, size, policy, box=None, margin=0.0):
+    return fit(picture, place(picture.size, size, policy, box, margin))
 
 
 def four_corners(width=40, height=24):
@@ -229,7 +240,7 @@ def test_the_limit_can_be_lifted(monkeypatch):
 
 def test_opening_on_threads_leaves_pythons_warnings_alone():
     data, before = noise("PNG"), list(warnings.filters)
-    assert len(list(fitted([data] * 200, (8, 8), "pad", jobs=8))) == 200
+    assert len(list(fitted([data] * 200, task((8, 8)), jobs=8))) == 200
     assert list(warnings.filters) == before
 
 
@@ -238,15 +249,15 @@ def test_opening_on_threads_leaves_pythons_warnings_alone():
 @pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
 @pytest.mark.parametrize("size", [(30, 50), (50, 30), (7, 90), (1, 1)])
 def test_fit_gives_the_size_that_was_asked_for(policy, size):
-    assert fit(four_corners(), size, policy).size == size[::-1]
+    assert fit_to(four_corners(), size, policy).size == size[::-1]
     for thin in ((1000, 1), (1, 1000)):
-        assert fit(Image.new("RGB", thin), size, policy).size == size[::-1]
+        assert fit_to(Image.new("RGB", thin), size, policy).size == size[::-1]
 
 
 @pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
 def test_a_picture_that_fits_is_left_alone(policy):
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 40, 3), np.uint8))
-    assert fit(picture, (24, 40), policy) is picture
+    assert fit_to(picture, (24, 40), policy) is picture
 
 
 @pytest.mark.parametrize(("shape", "size", "box"), [  # box: left, top, right, bottom of the picture in its frame
@@ -255,28 +266,28 @@ def test_a_picture_that_fits_is_left_alone(policy):
     ((100, 100), (40, 80), (20, 0, 60, 40)),
 ])
 def test_pad_keeps_all_of_the_picture_its_shape_and_the_middle(shape, size, box):
-    padded = np.asarray(fit(Image.new("RGB", shape, "white"), size, "pad"))
+    padded = np.asarray(fit_to(Image.new("RGB", shape, "white"), size, "pad"))
     inside = np.zeros(size, bool)
     inside[box[1]:box[3], box[0]:box[2]] = True
     assert (padded[inside] == 255).all() and (padded[~inside] == GREY).all()
 
 
 def test_pad_keeps_every_corner():
-    padded = fit(four_corners(80, 40), (60, 60), "pad")
+    padded = fit_to(four_corners(80, 40), (60, 60), "pad")
     assert [padded.getpixel(at) for at in ((3, 18), (56, 18), (3, 41), (56, 41))] == list(CORNERS.values())
 
 
 def test_crop_takes_the_middle_and_keeps_its_shape():
     picture = Image.new("RGB", (300, 100), "red")
     picture.paste("blue", (100, 0, 200, 100))
-    cropped = np.asarray(fit(picture, (50, 50), "crop"))
+    cropped = np.asarray(fit_to(picture, (50, 50), "crop"))
     assert (cropped[:, 2:-2] == CORNERS["blue"]).all()
     tall = picture.transpose(Image.Transpose.ROTATE_90)
-    assert (np.asarray(fit(tall, (50, 50), "crop"))[2:-2] == CORNERS["blue"]).all()
+    assert (np.asarray(fit_to(tall, (50, 50), "crop"))[2:-2] == CORNERS["blue"]).all()
 
 
 def test_squish_keeps_all_and_bends_the_shape():
-    squished = np.asarray(fit(four_corners(80, 20), (60, 60), "squish"))
+    squished = np.asarray(fit_to(four_corners(80, 20), (60, 60), "squish"))
     expected = np.asarray(four_corners(60, 60))
     assert np.abs(squished.astype(int) - expected).mean() < 10
     assert [tuple(squished[y, x]) for y, x in ((0, 0), (0, 59), (59, 0), (59, 59))] == list(CORNERS.values())
@@ -286,22 +297,44 @@ def test_squish_keeps_all_and_bends_the_shape():
 
 def test_fitted_keeps_the_order_and_puts_errors_in_their_places():
     sources = [np.full((9, 9), i, np.uint8) if i % 7 else b"broken" for i in range(150)]
-    done = list(fitted(sources, (4, 6), "pad", jobs=4))
+    done = list(fitted(sources, task((4, 6)), jobs=4))
     assert len(done) == 150
     for i, picture in enumerate(done):
         if i % 7:
-            assert picture.shape == (4, 6, 3) and picture.dtype == np.uint8 and (picture[2, 3] == i).all()
+            pixels, view = picture
+            assert pixels.shape == (4, 6, 3) and pixels.dtype == np.uint8 and (pixels[2, 3] == i).all()
+            assert view.shape == (4,)
         else:
             assert isinstance(picture, PictureError)
-    assert list(fitted([], (4, 6), "pad")) == []
+    assert list(fitted([], task((4, 6)))) == []
 
 
 def test_fitted_does_what_open_and_fit_do():
     picture = four_corners(50, 30)
     for policy in ("pad", "crop", "squish"):
-        (done,) = fitted([picture], (20, 20), policy)
-        assert np.array_equal(done, fit(picture, (20, 20), policy))
-    assert not np.array_equal(fit(picture, (20, 20), "pad"), ImageOps.fit(picture, (20, 20)))
+        (done,) = fitted([picture], task((20, 20), policy))
+        assert np.array_equal(done.pixels, fit_to(picture, (20, 20), policy))
+        assert np.array_equal(done.view, place(picture.size, (20, 20), policy).view)
+    assert not np.array_equal(fit_to(picture, (20, 20), "pad"), ImageOps.fit(picture, (20, 20)))
+
+
+def test_fitted_gives_each_picture_its_own_box_and_names_a_box_that_is_none():
+    picture, boxes = four_corners(40, 24), [[10, 6, 8, 8], [30, 18, 8, 8], [90, 6, 8, 8], [10, 6, 0, 8], [np.nan] * 4]
+    boxed = task((16, 16), box=("x", "y", "w", "h"), margin=0.0)
+    done = list(fitted([picture] * 5, boxed, np.array(boxes), jobs=2))
+    for (pixels, view), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
+        assert (pixels == CORNERS[colour]).all() and np.array_equal(view, place((40, 24), (16, 16), "pad", box).view)
+    for wrong, told in zip(done[2:], ("outside", "no box", "no box"), strict=True):
+        assert isinstance(wrong, PictureError) and told in str(wrong) and "box within the picture" in str(wrong)
+
+
+def test_the_margin_of_the_task_widens_the_box():
+    """A box of 8 pixels with a quarter of it on each side shows 12 pixels, of which the middle 8 are the blue ones."""
+    picture = Image.new("RGB", (40, 40), "red")
+    picture.paste("blue", (16, 16, 24, 24))
+    (done,) = fitted([picture], task((60, 60), box=("x", "y", "w", "h"), margin=0.25), np.array([[20, 20, 8, 8]]))
+    blue = (done.pixels == CORNERS["blue"]).all(axis=2)
+    assert blue[13:47, 13:47].all() and not blue[:7].any() and not blue[:, 53:].any()
 
 
 def test_fitted_opens_only_a_few_ahead_and_ends_when_its_reader_does():
@@ -312,7 +345,7 @@ def test_fitted_opens_only_a_few_ahead_and_ends_when_its_reader_does():
             taken.append(i)
             yield np.zeros((2, 2), np.uint8)
 
-    running = fitted(sources(), (2, 2), "pad", jobs=2)
+    running = fitted(sources(), task((2, 2)), jobs=2)
     next(running)
     assert len(taken) < 100
     running.close()

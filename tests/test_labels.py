@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imgreg_fastai import labels
+from imgreg_fastai import config, labels
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.targets import Number
+from imgreg_fastai.targets import Number, Point
 from imgreg_fastai.tasks import ANGLE, Task
 
+FACE = Task("faces", (Number("age", ("age",)), Point("eye", ("eye_x", "eye_y"))))
 AGE = Task("faces", (Number("age", ("age",), "years"),))
 
 
@@ -26,6 +27,10 @@ def folder(tmp_path):
 def warned(caplog):
     caplog.set_level(logging.WARNING, "imgreg")
     return lambda: [record.getMessage() for record in caplog.records]
+
+
+def divided(frame, seed=0, valid=0.2, **of):
+    return labels.divide(frame, config.make(AGE, seed=seed, valid=valid, **of))
 
 
 def write(folder, text, name="table.csv", encoding="utf-8"):
@@ -99,11 +104,84 @@ def test_what_is_no_number_is_named_by_its_row_and_left_out(folder, warned):
     assert warned() == [told]
 
 
-def test_a_row_needs_all_its_numbers(folder, warned):
-    task = replace(AGE, targets=(*AGE.targets, Number("size", ("size",))))
-    frame = labels.read(write(folder, "image,size,age\n0.png,1,2\n1.png,x,2\n2.png,1,\n3.png,5,6\n"), task)
-    assert frame[["age", "size"]].to_numpy().tolist() == [[2, 1], [6, 5]]
-    assert "2 of 4" in warned()[0] and warned()[0].endswith("row 3, row 4")
+def test_a_missing_label_among_others_is_kept_as_missing_and_told_by_its_target(folder, warned):
+    text = "image,eye_y,age,eye_x\n0.png,1,2,3\n1.png,x,2,3\n2.png,1,,3\n3.png,,inf,\n4.png,,7,\n"
+    table = write(folder, text)
+    frame = labels.read(table, FACE)
+    nan = np.nan
+    assert frame["image"].tolist() == ["0.png", "1.png", "2.png", "4.png"] and frame.index.tolist() == [0, 1, 2, 3]
+    np.testing.assert_equal(frame[["age", "eye_x", "eye_y"]].to_numpy(),
+                            [[2, 3, 1], [2, 3, nan], [nan, 3, 1], [7, nan, nan]])
+    assert warned() == [f"2 of 5 rows of {table} lack a value of age: row 4, row 5",
+                        f"3 of 5 rows of {table} lack a value of eye: row 3, row 5, row 6",
+                        f"left out 1 of 5 rows of {table}, no finite number: row 5"]
+
+
+def test_a_target_without_a_value_in_any_row_is_one_line(folder):
+    table = write(folder, "image,eye_x,eye_y,age\n0.png,1,,2\n1.png,,2,3\n")
+    with pytest.raises(ImgregError, match=r"a value of eye in a row of '.*table\.csv'; found none"):
+        labels.read(table, FACE)
+
+
+def test_points_of_which_every_row_lacks_one_are_still_labels(folder):
+    task = replace(FACE, targets=(FACE.targets[0], Point("eyes", ("lx", "ly", "rx", "ry"))))
+    frame = labels.read(write(folder, "image,age,lx,ly,rx,ry\n0.png,1,2,3,,\n1.png,1,,,4,5\n"), task)
+    nan = np.nan
+    np.testing.assert_equal(frame[task.columns].to_numpy(), [[1, 2, 3, nan, nan], [1, nan, nan, 4, 5]])
+
+
+# boxes and groups
+
+BOXED = replace(FACE, box=("cx", "cy", "w", "h"))
+
+
+def test_a_box_is_read_as_numbers_and_a_row_without_a_whole_one_is_left_out(folder, warned):
+    boxes = ["5,6,7,8", "5,6,7,", "5,6,0,8", "5,6,7,-8", "x,6,7,8", "inf,6,7,8", "0,-1,2.5,1"]
+    rows = "".join(f"{i}.png,1,2,3,{box}\n" for i, box in enumerate(boxes))
+    table = write(folder, "image,age,eye_x,eye_y,cx,cy,w,h\n" + rows)
+    frame = labels.read(table, BOXED)
+    assert list(frame.columns) == ["image", "age", "eye_x", "eye_y", "cx", "cy", "w", "h", "path"]
+    assert frame[list(BOXED.box)].to_numpy().tolist() == [[5, 6, 7, 8], [0, -1, 2.5, 1]]
+    told = f"left out 5 of 7 rows of {table}, no whole box: row 3, row 4, row 5, row 6, row 7"
+    assert warned() == [told]
+
+
+def test_a_table_without_the_boxs_columns_is_one_line(folder):
+    table = write(folder, "image,age,eye_x,eye_y,cx,cy,w,height\n0.png,1,2,3,4,5,6,7\n")
+    with pytest.raises(ImgregError, match=r"a column 'h' in .*; found image.*height"):
+        labels.read(table, BOXED)
+
+
+def test_a_column_may_be_target_and_box_at_once(folder):
+    task = replace(FACE, box=("eye_x", "eye_y", "w", "w2"))
+    frame = labels.read(write(folder, "image,age,eye_x,eye_y,w,w2\n0.png,1,2,3,4,5\n1.png,1,,3,4,5\n"), task)
+    assert list(frame.columns) == ["image", "age", "eye_x", "eye_y", "w", "w2", "path"]
+    assert frame[[*task.columns, *task.box]].to_numpy().tolist() == [[1, 2, 3, 2, 3, 4, 5]]  # no box without its label
+
+
+def test_pictures_to_predict_need_their_boxes_and_no_labels(folder, warned):
+    table = write(folder, "image,cx,cy,w,h\n0.png,1,2,3,4\n1.png,1,2,3,\ngone.png,1,2,3,4\n")
+    frame = labels.to_predict(table, BOXED)
+    assert frame["path"].tolist() == [str(folder / "0.png"), str(folder / "gone.png")]  # opening it will tell
+    assert frame[list(BOXED.box)].to_numpy().tolist() == [[1, 2, 3, 4]] * 2 and "row 3" in warned()[0]
+    assert labels.to_predict(table, FACE)["image"].tolist() == ["0.png", "1.png", "gone.png"]
+    with pytest.raises(ImgregError, match="a column 'cx'"):
+        labels.to_predict(write(folder, "image,age\n0.png,1\n"), BOXED)
+
+
+def test_the_group_may_stand_in_a_column_of_another_name(folder):
+    table = write(folder, "image,age,person,group\n0.png,1,ann,x\n1.png,2,bob,x\n")
+    named = labels.read(table, replace(AGE, group="person"))
+    assert list(named.columns) == ["image", "age", "group", "path"] and named["group"].tolist() == ["ann", "bob"]
+    assert labels.read(table, AGE)["group"].tolist() == ["x", "x"]
+    with pytest.raises(ImgregError, match=r"a column 'persons' in .*try .*'person'"):
+        labels.read(table, replace(AGE, group="persons"))
+
+
+def test_the_group_may_be_a_column_that_is_predicted_or_a_box(folder):
+    table = write(folder, "image,age,eye_x,eye_y\n0.png,30,2,3\n1.png,40,4,5\n")
+    frame = labels.read(table, replace(FACE, group="age"))
+    assert frame["age"].tolist() == [30, 40] and frame["group"].tolist() == [30, 40]
 
 
 def test_missing_pictures_are_named_and_left_out(folder, warned):
@@ -198,7 +276,7 @@ def frame_of(n=100, **columns):
 
 def test_divide_holds_a_share_out_at_random_the_same_each_time():
     frame = frame_of()
-    first, again, other = (labels.divide(frame, seed, 0.2)["split"] for seed in (1, 1, 2))
+    first, again, other = (divided(frame, seed)["split"] for seed in (1, 1, 2))
     assert first.value_counts().to_dict() == {"train": 80, "valid": 20}
     assert first.equals(again) and not first.equals(other)
     assert "split" not in frame
@@ -210,7 +288,7 @@ def test_divide_holds_a_share_out_at_random_the_same_each_time():
 def test_no_group_is_on_both_sides(names):
     frame = frame_of(100, group=[names[i % 10] for i in range(100)])
     for seed in range(5):
-        done = labels.divide(frame, seed, 0.3)
+        done = divided(frame, seed, 0.3)
         sides = done.dropna(subset="group").groupby("group")["split"].nunique()
         assert (sides == 1).all()
         assert set(done["split"]) == {"train", "valid"}
@@ -220,14 +298,14 @@ def test_no_group_is_on_both_sides(names):
 
 def test_rows_without_a_group_stand_alone():
     frame = frame_of(60, group=[None] * 50 + ["p"] * 10)
-    done = labels.divide(frame, 0, 0.5)
+    done = divided(frame, 0, 0.5)
     assert set(done["split"][:50]) == {"train", "valid"} and done["split"][50:].nunique() == 1
 
 
 def test_a_split_column_is_obeyed():
     parts = ["train"] * 5 + ["valid"] * 2 + ["calibrate", "test"]
     frame = frame_of(9, split=parts, group=["p"] * 9)
-    assert labels.divide(frame, 3, 0.9)["split"].tolist() == parts
+    assert divided(frame, 3, 0.9)["split"].tolist() == parts
 
 
 @pytest.mark.parametrize(("parts", "found"), [
@@ -236,7 +314,7 @@ def test_a_split_column_is_obeyed():
 ])
 def test_an_unknown_part_is_told(parts, found):
     with pytest.raises(ImgregError, match=f"a split column with train, valid, calibrate, test; {found}"):
-        labels.divide(frame_of(4, split=parts), 0, 0.2)
+        divided(frame_of(4, split=parts))
 
 
 @pytest.mark.parametrize(("frame", "found"), [
@@ -248,8 +326,8 @@ def test_an_unknown_part_is_told(parts, found):
 def test_nothing_left_to_train_on_or_to_validate_with(frame, found):
     wanted = f"2 pictures to train on and 1 to validate with; found {found}; try (more|rows)"
     with pytest.raises(ImgregError, match=wanted):
-        labels.divide(frame, 0, 0.2)
+        divided(frame)
 
 
 def test_one_picture_is_held_out_however_small_the_share():
-    assert (labels.divide(frame_of(3), 0, 0.01)["split"] == "valid").sum() == 1
+    assert (divided(frame_of(3), 0, 0.01)["split"] == "valid").sum() == 1

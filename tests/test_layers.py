@@ -10,7 +10,7 @@ HOUSE = Path(imgreg_fastai.__file__).parent
 ROOMS = [
     "errors", "files", "messages", "views", "targets", "tasks", "config", "images", "labels", "network", "predictor",
     "scoring", "downloads", "datasets", "losses", "augment", "batches", "backbones", "weights", "learners", "precision",
-    "training", "sheets", "charts", "plots", "runs", "evaluation", "exports", "api", "options", "cli",
+    "training", "sheets", "marks", "charts", "plots", "runs", "evaluation", "exports", "api", "options", "cli",
 ]
 
 

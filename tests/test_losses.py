@@ -1,11 +1,21 @@
+"""Losses: labels encoded and compared, whatever is missing; each target weighs the same; errors in units."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from imgreg_fastai.losses import TargetError, TaskLoss, encode, plain
-from imgreg_fastai.targets import Angle, Number
-from imgreg_fastai.tasks import ANGLE, Task
+from fastai.vision.core import TensorPoint
+from scipy.spatial.transform import Rotation as R
 
+from imgreg_fastai.losses import TargetError, TaskLoss, encode, middle, penalty, plain
+from imgreg_fastai.targets import Angle, Number, Point, Rotation
+from imgreg_fastai.tasks import ANGLE, Task
+from imgreg_fastai.views import place
+
+POSE = Rotation("pose", ("yaw", "pitch", "roll"))
+EYES = Point("eyes", ("lx", "ly", "rx", "ry"))
+NAN = float("nan")
 MIXED = Task("mixed", (Number("age", ("age",), "years", low=0.0, high=100.0), Angle("way", ("way",))))
 
 
@@ -45,7 +55,219 @@ def test_decodes_gives_one_tensor_a_target_in_units():
 
 def test_the_metric_is_in_units_wraps_round_and_is_named_an_error():
     metric = TargetError(ANGLE, 0)
-    assert metric.__name__ == "angle_error"
+    assert metric.name == "angle_error"
     coded = encode(ANGLE.targets[0], torch.tensor([[179.0], [1.0]]))
-    assert metric(coded, torch.tensor([1.0, 1.0])).item() == pytest.approx(1.0, abs=1e-3)
-    assert TargetError(MIXED, 1)(torch.tensor([[0.0, 1, 0]]), torch.zeros(1), torch.tensor([350.0])).item() == 10
+    assert metric.errors(coded, torch.tensor([1.0, 1.0])).mean() == pytest.approx(1.0, abs=1e-3)
+    assert TargetError(MIXED, 1).errors(torch.tensor([[0.0, 1, 0]]), torch.zeros(1), torch.tensor([350.0])) == 10
+
+
+def batch(pred, *yb):
+    return SimpleNamespace(pred=pred, yb=yb)
+
+
+def test_the_metric_is_the_mean_over_pictures_that_are_labelled_not_over_batches():
+    metric = TargetError(MIXED, 0)
+    metric.reset()
+    assert np.isnan(metric.value)
+    zeros = torch.zeros(3, 3)  # an age of 50
+    way = torch.zeros(3)
+    metric.accumulate(batch(zeros, torch.tensor([50.0, NAN, NAN]), way))
+    metric.accumulate(batch(zeros, torch.tensor([60.0, 70.0, 80.0]), way))
+    metric.accumulate(batch(zeros, torch.tensor([NAN] * 3), way))
+    assert metric.value == pytest.approx((0 + 10 + 20 + 30) / 4, abs=1e-4)
+    metric.reset()
+    assert np.isnan(metric.value)
+
+
+def test_the_metric_of_points_is_in_pixels_of_the_view_it_was_given():
+    """A view of 100 x 50 pixels: half of it across is 50, half of it down is 25."""
+    task = Task("eyes", (EYES,))
+    predicted = torch.tensor([[0.0, 0, 0, 0], [0, 0, 0, 0]])
+    labels = TensorPoint(torch.tensor([[[1.0, 0], [0, 1]], [[NAN, NAN], [0, -1]]]))
+    view = place((100, 50), (32, 32), "squish").view
+    np.testing.assert_allclose(TargetError(task, 0, view).errors(predicted, labels), [(50 + 25) / 2, 25])
+    np.testing.assert_allclose(TargetError(task, 0).errors(predicted, labels), [1, 1])
+
+
+# what is missing
+
+def random(target, n=8, seed=0):
+    """Outputs and encoded labels for n pictures, all labelled."""
+    rng = np.random.default_rng(seed)
+    if isinstance(target, Point):
+        labels = torch.tensor(rng.uniform(-0.9, 0.9, (n, target.n_out)), dtype=torch.float32)
+    else:
+        labels = encode(target, torch.tensor(rng.uniform(-80, 80, (n, len(target.columns))), dtype=torch.float32))
+    return torch.tensor(rng.uniform(-1, 1, (n, target.n_out)), dtype=torch.float32, requires_grad=True), labels
+
+
+@pytest.mark.parametrize("kind", ["l1", "mse", "huber"])
+@pytest.mark.parametrize("target", [MIXED.targets[0], MIXED.targets[1], POSE, EYES], ids=lambda t: t.name)
+def test_a_missing_label_costs_nothing_and_gives_no_gradient(target, kind):
+    predicted, aim = random(target)
+    missing = aim.clone()
+    missing[[1, 4]] = NAN
+    cost = penalty(target, predicted, missing, kind)
+    cost.backward()
+    kept = [0, 2, 3, 5, 6, 7]
+    again = predicted.detach()[kept].requires_grad_()
+    alone = penalty(target, again, aim[kept], kind)
+    alone.backward()
+    assert cost.item() == pytest.approx(alone.item(), rel=1e-5)
+    assert not predicted.grad[[1, 4]].any() and predicted.grad[kept].abs().sum(dim=1).gt(0).all()
+    torch.testing.assert_close(predicted.grad[kept], again.grad)
+
+
+def test_of_points_each_value_is_missing_by_itself_of_a_rotation_all():
+    predicted, aim = random(EYES, 2)
+    aim[0, 2:] = NAN
+    penalty(EYES, predicted, aim).backward()
+    assert predicted.grad[0, :2].abs().min() > 0 and not predicted.grad[0, 2:].any() and predicted.grad[1].all()
+    expected = (predicted - aim).abs()[aim.isfinite()].mean().item()
+    assert penalty(EYES, predicted, aim).item() == pytest.approx(expected, rel=1e-6)
+    predicted, aim = random(POSE, 2)
+    aim[0, 4] = NAN
+    penalty(POSE, predicted, aim).backward()
+    assert not predicted.grad[0].any() and predicted.grad[1].abs().sum() > 0
+
+
+@pytest.mark.parametrize("target", [MIXED.targets[0], POSE, EYES], ids=lambda t: t.name)
+def test_a_batch_without_any_label_costs_0_and_teaches_nothing(target):
+    predicted, aim = random(target)
+    cost = penalty(target, predicted, torch.full_like(aim, NAN))
+    cost.backward()
+    assert cost.item() == 0 and not predicted.grad.any() and predicted.grad.isfinite().all()
+
+
+def test_missing_labels_of_one_target_leave_the_others_alone():
+    task = Task("two", (MIXED.targets[0], EYES))
+    labels = torch.tensor([NAN, NAN]), TensorPoint(torch.tensor([[[0.5, 0], [NAN, NAN]], [[0, 0], [0.5, 0]]]))
+    predicted = torch.zeros(2, 5, requires_grad=True)
+    cost = TaskLoss(task)(predicted, *labels)
+    cost.backward()
+    assert cost.item() == pytest.approx((0 + (0.5 + 0 + 0 + 0 + 0.5 + 0) / 6) / 2)
+    assert predicted.grad.isfinite().all() and not predicted.grad[:, 0].any()
+
+
+# rotations
+
+@pytest.mark.parametrize("degrees", [0.01, 1, 30, 90, 150, 179])
+def test_a_rotations_penalty_is_its_error_in_radians_whatever_the_outputs_length(degrees):
+    true = np.random.default_rng(1).uniform(-60, 60, (5, 3))
+    step = R.from_rotvec(np.deg2rad(degrees) * np.array([[0.6, 0, 0.8]])).as_matrix()
+    predicted = step @ POSE.matrix(true)
+    error = POSE.error(POSE.angles(predicted), true)
+    assert error == pytest.approx(degrees, abs=1e-4)
+    lengths = torch.tensor([0.3, 0.5, 1, 2, 3])[:, None]
+    out = torch.tensor(predicted, dtype=torch.float32).flatten(1) * lengths
+    aim = encode(POSE, torch.tensor(true, dtype=torch.float32))
+    # clamped, so that the gradient stays finite: an angle below 0.1 degrees costs as one of 0.1
+    assert penalty(POSE, out, aim).item() == pytest.approx(np.deg2rad(degrees), abs=np.deg2rad(0.12))
+    if degrees > 1:
+        assert penalty(POSE, out, aim).item() == pytest.approx(np.deg2rad(error.mean()), rel=2e-3)
+        assert penalty(POSE, out, aim, "mse").item() == pytest.approx(np.deg2rad(error.mean()) ** 2, rel=4e-3)
+
+
+@pytest.mark.parametrize("kind", ["l1", "mse", "huber"])
+@pytest.mark.parametrize("degrees", [0.0, 1e-3, 179.999, 180.0])
+def test_gradients_are_finite_where_truth_and_prediction_agree_and_where_they_are_opposite(degrees, kind):
+    true = np.array([[0.0, 0, 0], [30, -20, 10]])
+    for axis in np.eye(3):
+        out = R.from_rotvec(np.deg2rad(degrees) * axis).as_matrix() @ POSE.matrix(true)
+        out = torch.tensor(out, dtype=torch.float32).flatten(1).requires_grad_()
+        penalty(POSE, out, encode(POSE, torch.tensor(true, dtype=torch.float32)), kind).backward()
+        assert out.grad.isfinite().all() and out.grad.abs().max() < 1e3
+
+
+@pytest.mark.parametrize("out", [torch.zeros(9), torch.ones(9), torch.eye(3).flatten() * -1,
+                                 torch.tensor([1.0, 0, 0, 0, 1, 0, 0, 0, -1])])
+def test_nine_numbers_that_are_near_no_rotation_still_have_a_finite_gradient(out):
+    """All of one size, none, a mirror image: singular values that are equal make a naive gradient infinite."""
+    predicted = out.expand(2, 9).clone().requires_grad_()
+    penalty(POSE, predicted, encode(POSE, torch.tensor([[10.0, 20, 30], [0, 0, 0]]))).backward()
+    assert predicted.grad.isfinite().all()
+
+
+def test_a_rotation_is_learnt_from_any_start():
+    """Plain descent on the nine numbers reaches the truth, half a turn away as well."""
+    aim = encode(POSE, torch.tensor([[50.0, -30, 20], [-60, 10, 100], [0, 0, 179]]))
+    predicted = torch.eye(3).flatten().repeat(3, 1).requires_grad_()
+    optimiser = torch.optim.Adam([predicted], lr=0.05)
+    for _ in range(300):
+        optimiser.zero_grad()
+        penalty(POSE, predicted, aim).backward()
+        optimiser.step()
+    found = POSE.decode(predicted.detach().numpy())
+    assert POSE.error(found, np.array([[50.0, -30, 20], [-60, 10, 100], [0, 0, 179]])).max() < 5
+
+
+# balance and start
+
+def labelled(n=200, seed=0):
+    """A task of four kinds of unlike spread, and labels as batches hold them, some of them missing."""
+    rng = np.random.default_rng(seed)
+    task = Task("four", (Number("age", ("age",), low=0.0, high=1e6), ANGLE.targets[0], EYES, POSE))
+    values = [rng.uniform(0, 1e6, n), rng.uniform(0, 40, n), rng.normal(0.2, 0.01, (n, 2, 2)), rng.uniform(-20, 20, (n, 3))]
+    values[0][::7], values[2][::5, 0], values[3][::3] = NAN, NAN, NAN
+    tensors = [torch.tensor(v, dtype=torch.float32) for v in values]
+    tensors[2] = TensorPoint(tensors[2])
+    return task, tuple(tensors)
+
+
+@pytest.mark.parametrize("kind", ["auto", "l1", "mse", "huber"])
+def test_among_several_targets_guessing_each_costs_1(kind):
+    task, labels = labelled()
+    guess = middle(task, labels).expand(200, -1)
+    balanced = TaskLoss(task, kind, labels)
+    assert balanced(guess, *labels).item() == pytest.approx(1, rel=1e-4)
+    costs = balanced._costs(guess, [plain(y) for y in labels])
+    assert [float(c) / g for c, g in zip(costs, balanced.guessing, strict=True)] == pytest.approx([1] * 4, rel=1e-4)
+    perfect = torch.cat([encode(t, plain(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1).nan_to_num()
+    assert balanced(perfect, *labels).item() < 0.01
+
+
+def test_half_of_the_guess_is_left_when_one_of_two_targets_is_known():
+    task, labels = labelled()
+    two, both = Task("two", task.targets[1:3]), labels[1:3]
+    out = middle(two, both).repeat(200, 1)
+    out[:, :2] = encode(two.targets[0], plain(both[0]))
+    assert TaskLoss(two, "auto", both)(out, *both).item() == pytest.approx(0.5, rel=1e-3)
+
+
+def test_a_target_alone_is_not_rescaled():
+    _, labels = labelled()
+    out = torch.zeros(200, 4)
+    one = Task("one", (EYES,))
+    assert TaskLoss(one, "auto", labels[2:3])(out, labels[2]).item() == TaskLoss(one)(out, labels[2]).item()
+
+
+def test_a_target_that_never_varies_is_not_divided_by_0():
+    task = Task("two", (EYES, MIXED.targets[0]))
+    labels = TensorPoint(torch.full((9, 2, 2), 0.3)), torch.linspace(0, 100, 9)
+    loss = TaskLoss(task, "auto", labels)(torch.zeros(9, 5), *labels)
+    assert loss.isfinite()
+
+
+def test_the_middle_is_the_mean_of_the_encoded_labels():
+    task, labels = labelled()
+    start = middle(task, labels)
+    assert start.shape == (task.n_out,) and start.isfinite().all()
+    assert start[3:7].tolist() == pytest.approx(labels[2].as_subclass(torch.Tensor).flatten(1).nanmean(dim=0).tolist())
+    theta = np.deg2rad(2 * labels[1].numpy())
+    assert start[1:3].tolist() == pytest.approx([np.cos(theta).mean(), np.sin(theta).mean()], abs=1e-5)
+    assert middle(Task("t", (EYES,)), (torch.full((3, 2, 2), NAN),)).tolist() == [0] * 4
+
+
+# decoding for fastai
+
+def test_decodes_gives_points_as_fastai_has_them_and_angles_of_a_rotation():
+    task, labels = labelled()
+    out = torch.cat([encode(t, plain(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1)
+    age, angle, eyes, pose = TaskLoss(task).decodes(out)
+    assert isinstance(eyes, TensorPoint) and eyes.shape == (200, 2, 2) and pose.shape == (200, 3)
+    assert type(age) is torch.Tensor and age.shape == (200,)
+    torch.testing.assert_close(eyes.as_subclass(torch.Tensor), labels[2].as_subclass(torch.Tensor), equal_nan=True)
+    for got, given, off in ((age, labels[0], 1), (angle, labels[1], 1e-3), (pose, labels[3], 1e-3)):
+        torch.testing.assert_close(got, given, atol=off, rtol=0, equal_nan=True)
+    alone = TaskLoss(Task("eyes", (EYES,))).decodes(torch.zeros(3, 4))
+    assert isinstance(alone, TensorPoint) and alone.shape == (3, 2, 2)

@@ -51,6 +51,22 @@ def test_training_starts_near_the_middle_and_the_head_reaches_both_ends():
     assert torch.allclose(ends[:, 0], torch.tensor(network.Y_RANGE))
 
 
+def test_a_head_starts_where_it_is_told_to():
+    start = torch.tensor([0.0, 0.7, -0.9, 1.05])
+    head = network.head(512, 4, start)
+    torch.testing.assert_close(head(torch.zeros(1, 512))[0], start)
+    assert (head(torch.randn(64, 512)) - start).abs().max() < 0.6
+
+
+def test_a_start_beyond_the_range_is_as_near_to_it_as_can_be_learnt_from():
+    """The mean place of points that lie outside what a crop shows: no logit has a sigmoid of 1."""
+    head = network.head(8, 4, torch.tensor([1.5, -3.0, 1.1, -1.1]))
+    out = head(torch.zeros(1, 8))[0]
+    assert out.isfinite().all() and out.abs().min() > 1
+    out.sum().backward()
+    assert head[0].bias.grad.abs().min() > 1e-5
+
+
 def test_the_head_computes_in_float32_under_autocast():
     head, x = network.head(64, 2), torch.randn(8, 64)
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,6 +1,7 @@
 """The plots: labels are drawn where they belong, titles tell the right number, small or broken data stops nothing."""
 import io
 import math
+import re
 import sys
 
 import numpy as np
@@ -8,13 +9,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imgreg_fastai import charts, plots, sheets
+from imgreg_fastai import marks, messages, plots, sheets
 from imgreg_fastai.datasets import angle as bars
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.targets import Angle, Number
-from imgreg_fastai.tasks import ANGLE, Task
+from imgreg_fastai.targets import Angle, Number, Point
+from imgreg_fastai.tasks import ANGLE, HEADPOSE, Task
 
 BAR = ANGLE.targets[0]
+CENTRE, POSE = HEADPOSE.targets
 AGE = Task("faces", (Number("age", ("age",), "years", low=0, high=100),))
 
 
@@ -23,7 +25,7 @@ def axes():
 
 
 def lines(ax):
-    return [line for line in ax.lines if line.get_gid() != "arrowhead"]
+    return [line for line in ax.lines if line.get_gid() not in ("arrowhead", "join")]
 
 
 def table(true, predicted, column="angle"):
@@ -47,8 +49,28 @@ def open_picture(path):
     return Image.new("RGB", (60, 40), "white")
 
 
+def heads(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    names = [f"picture{i}.png" for i in range(n)]
+    truth = pd.DataFrame({"centre_x": rng.uniform(10, 50, n), "centre_y": rng.uniform(10, 30, n),
+                          **{c: rng.uniform(-60, 60, n) for c in POSE.columns}})
+    predicted = truth + rng.normal(0, 2, truth.shape)
+    return pd.DataFrame({"image": names, "path": names, "group": np.array(["ann", "bob"])[np.arange(n) % 2], **truth,
+                         **predicted.add_suffix("_predicted")})
+
+
+def landmarks(n=40, points=20, seed=0):
+    rng = np.random.default_rng(seed)
+    columns = tuple(f"p{i:02}_{axis}" for i in range(points) for axis in "xy")
+    truth = pd.DataFrame(rng.uniform(5, 55, (n, 2 * points)), columns=columns)
+    predicted = truth + np.repeat(np.arange(1.0, points + 1), 2)
+    frame = pd.concat([truth, predicted.add_suffix("_predicted")], axis=1)
+    frame.insert(0, "image", [f"picture{i}.png" for i in range(n)])
+    return Task("marks", (Point("landmarks", columns),)), frame.assign(path=frame["image"])
+
+
 def said(fig):
-    return fig.get_suptitle() + " " + " ".join(t.get_text() for t in fig.texts)
+    return fig.get_suptitle() + " " + " ".join(t.get_text().replace("\n", " ") for t in fig.texts)
 
 
 def darkest_near(picture, x, y, reach=3):
@@ -61,7 +83,7 @@ def test_a_bar_is_marked_along_itself(angle):
     picture = bars.canvas(100).draw([angle], np.zeros((1, 0, 2)), [False])[0]
     ax = axes()
     plots._picture(ax, np.repeat(picture[..., None], 3, -1), picture.shape)
-    sheets.mark(ax, BAR, [angle], sheets.BLUE, "true", picture.shape)
+    marks.mark(ax, BAR, [angle], sheets.BLUE, "true", picture.shape)
     (x, y), = [line.get_data() for line in lines(ax)]
     along = [(x[0] + t * (x[1] - x[0]), y[0] + t * (y[1] - y[0])) for t in np.linspace(0.05, 0.95, 19)]
     assert math.hypot(x[1] - x[0], y[1] - y[0]) > 60
@@ -77,7 +99,7 @@ def test_a_bar_is_marked_along_itself(angle):
 def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
     target = Angle("hand", ("hand",), period=360.0, in_plane=True, zero=zero, clockwise=clockwise)
     ax = axes()
-    sheets.mark(ax, target, [value], sheets.BLUE, "", (80, 120))
+    marks.mark(ax, target, [value], sheets.BLUE, "", (80, 120))
     (line,), head = lines(ax), next(li for li in ax.lines if li.get_gid() == "arrowhead")
     start, tip = line.get_xydata()
     assert start == pytest.approx([59.5, 39.5])
@@ -92,14 +114,14 @@ def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
 ])
 def test_what_is_not_in_the_plane_is_told_in_words(target, text):
     ax = axes()
-    sheets.mark(ax, target, [43.21], sheets.BLUE, "true", (100, 100))
+    marks.mark(ax, target, [43.21], sheets.BLUE, "true", (100, 100))
     assert not ax.lines and [t.get_text() for t in ax.texts] == [text]
 
 
 def test_marks_take_different_corners_and_an_unknown_label_is_not_drawn():
     ax = axes()
     for value in (10, 20, math.nan, 30, 40, 50):
-        sheets.mark(ax, BAR, [value], sheets.BLUE, "", (100, 100))
+        marks.mark(ax, BAR, [value], sheets.BLUE, "", (100, 100))
     assert len({(t.xy, t.get_position()) for t in ax.texts}) == len(ax.texts) == 5
 
 
@@ -109,6 +131,73 @@ def test_marks_take_different_corners_and_an_unknown_label_is_not_drawn():
 ])
 def test_amount(value, unit, text):
     assert sheets.amount(value, unit) == text
+
+
+def test_a_point_is_marked_at_its_pixel_and_told_in_no_words():
+    ax = axes()
+    marks.mark(ax, CENTRE, [20.5, 10.5], sheets.BLUE, None, (40, 60))
+    (cross,) = lines(ax)
+    assert cross.get_xydata().tolist() == [[20, 10]] and not ax.texts
+
+
+def test_many_points_are_dots_and_a_missing_one_is_left_out():
+    task, frame = landmarks(1)
+    ax, values = axes(), frame[list(task.columns)].to_numpy(float, copy=True)[0]
+    values[4:6] = np.nan
+    marks.mark(ax, task.targets[0], values, sheets.BLUE, "true", (60, 60))
+    (dots,) = lines(ax)
+    assert dots.get_marker() == "o" and np.isfinite(dots.get_xydata()).all(axis=1).sum() == 19 and not ax.texts
+    marks.mark(ax, task.targets[0], values * np.nan, sheets.BLUE, "true", (60, 60))
+    assert len(lines(ax)) == 1
+
+
+def axes_of(values, **how):
+    """The ends of x, y and the front, from their beginning, as they are drawn."""
+    ax = axes()
+    marks.mark(ax, POSE, values, sheets.BLUE, None, (100, 100), **how)
+    drawn = [line.get_xydata() for line in ax.lines if len(line.get_xydata()) == 2]
+    return drawn[0][0], [(d[1] - d[0]) / 30 for d in drawn]
+
+
+@pytest.mark.parametrize(("values", "x", "y", "front"), [
+    ([0, 0, 0], (0.7, 0), (0, 0.7), (0, 0)), ([90, 0, 0], (0, 0), (0, 0.7), (-1, 0)),
+    ([0, 90, 0], (0.7, 0), (0, 0), (0, -1)), ([0, 0, 90], (0, 0.7), (-0.7, 0), (0, 0)),
+])
+def test_axes_follow_yaw_to_the_left_pitch_up_and_roll_clockwise(values, x, y, front):
+    start, ends = axes_of(values)
+    assert start == pytest.approx([49.5, 49.5])
+    assert np.array(ends) == pytest.approx(np.array([x, y, front]), abs=1e-9)
+
+
+def test_axes_begin_at_the_point_if_there_is_one_in_the_picture():
+    assert axes_of([0, 0, 0], origin=(20.5, 30.5))[0] == pytest.approx([20, 30])
+    assert axes_of([0, 0, 0], origin=(-400, 30))[0] == pytest.approx([49.5, 49.5])
+    assert marks.origin(HEADPOSE, {"centre": [20, 30]}) == pytest.approx([20, 30])
+    assert marks.origin(HEADPOSE, {"centre": [np.nan, 30]}) is None and marks.origin(HEADPOSE, {}) is None
+    both = Task("two", (*HEADPOSE.targets, Point("hand", ("hand_x", "hand_y"))))
+    assert marks.origin(both, {"centre": [20, 30], "hand": [1, 2]}) is None
+    assert marks.origin(landmarks(1)[0], {"landmarks": np.ones(40)}) is None
+
+
+def test_a_front_that_is_turned_away_has_a_hollow_dot():
+    for yaw, colour in ((30, sheets.BLUE), (150, "white")):
+        ax = axes()
+        marks.mark(ax, POSE, [yaw, 0, 0], sheets.BLUE, None, (100, 100))
+        assert ax.lines[-1].get_markerfacecolor() == colour
+
+
+def test_readings():
+    assert marks.reading(POSE, [12.3, -3.4, 0.0]) == "yaw 12°, pitch −3°, roll 0°"
+    assert marks.reading(CENTRE, [213.94, 63.06]) == "213.9, 63.1 px"
+    task, frame = landmarks(1)
+    assert marks.reading(task.targets[0], frame[list(task.columns)].to_numpy(float)[0]) == ""
+    assert marks.off_by(POSE, 12.34) == "off by 12.3°" and marks.off_by(CENTRE, 3.14) == "off by 3.1 px"
+
+
+def test_words_that_are_too_wide_are_broken_at_their_commas():
+    ax = sheets.Sheet(1.8, 3, "test").charts()[0]
+    marks.mark(ax, POSE, [-120, -30, -20], sheets.BLUE, "predicted", (100, 100))
+    assert ax.texts[0].get_text() == "predicted yaw −120°\npitch −30°\nroll −20°"
 
 
 def test_predictions_across_the_seam_stand_beside_their_truth():
@@ -158,11 +247,63 @@ def test_the_running_median_goes_round_the_circle():
     rng = np.random.default_rng(3)
     true = rng.uniform(0, 180, 3000)
     bias = 4 * np.cos(np.deg2rad(2 * true - 40))  # steep at the seam, where a median that ends there would be off
-    x, low, median, high = charts._running(true, bias + rng.normal(0, 0.5, 3000), 180.0)
+    x, low, median, high = sheets.running(true, bias + rng.normal(0, 0.5, 3000), 180.0)
     assert x.min() < 2 and x.max() > 178
     assert median[[0, -1]] == pytest.approx(4 * np.cos(np.deg2rad([40, 40])), abs=0.35)
     assert median[np.abs(x - 110).argmin()] == pytest.approx(-4, abs=0.35)
     assert ((low < median) & (median < high)).all()
+
+
+def test_each_angle_of_a_rotation_goes_the_short_way_round():
+    frame = heads(50).assign(yaw=np.linspace(-175, 175, 50))
+    frame["yaw_predicted"] = (frame["yaw"] + 10 + 180) % 360 - 180
+    fig = plots.predicted_against_true(HEADPOSE, POSE, frame)
+    dots = [np.asarray(ax.collections[0].get_offsets()) for ax in fig.axes]
+    assert dots[0][:, 1] - dots[0][:, 0] == pytest.approx(10) and len(dots) == 3
+    assert "1 beyond the seam -180° = 180°" in said(fig)
+    assert len(plots.residuals(HEADPOSE, POSE, frame).axes) == 3
+
+
+def test_many_points_are_pooled_and_their_errors_named():
+    task, frame = landmarks()
+    frame.loc[:, ["p03_x", "p03_y"]] = np.nan
+    frame.loc[3, "p05_x"] = np.nan
+    fig = plots.predicted_against_true(task, task.targets[0], frame)
+    assert [ax.get_xlabel() for ax in fig.axes] == ["true x (px)", "true y (px)"] and "Angles" not in said(fig)
+    fig = plots.residuals(task, task.targets[0], frame)
+    assert fig.get_suptitle() == "landmarks: worst p19, 28 px; best p00, 1.4 px"
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == [f"p{i:02}" for i in range(20) if i != 3]
+
+
+def test_a_picture_with_some_points_missing_still_counts():
+    task, frame = landmarks(5)
+    frame.loc[0, task.columns[:6]] = np.nan
+    frame.loc[1, task.columns] = np.nan
+    rows, true, _, error = sheets.known(task.targets[0], frame)
+    assert list(rows.index) == [0, 2, 3, 4] and np.isnan(true).sum() == 6 and np.isfinite(error).all()
+
+
+def test_errors_over_a_column_tell_where_they_are_least_and_largest():
+    frame = heads(600)
+    for c in POSE.columns:
+        frame[f"{c}_predicted"] = frame[c]
+    frame["yaw_predicted"] = frame["yaw"] + 1 + np.abs(frame["yaw"]) / 10
+    found = re.fullmatch(r"pose: median error from (\S+)° at yaw (\S+)° to (\S+)° at yaw (\S+)°",
+                         plots.errors_over(HEADPOSE, POSE, frame, "yaw").get_suptitle())
+    least, at, most, where = (float(g.replace("−", "-")) for g in found.groups())
+    assert least < 2 and abs(at) < 5 and most > 6 and abs(where) > 50
+    assert plots.errors_over(AGE, AGE.targets[0], table([1.0], [2.0], "age"), "age").get_suptitle().startswith("age")
+
+
+def test_groups_come_worst_first_with_their_number_of_pictures():
+    frame = table(np.zeros(6), [1, 1, 5, 5, 3, 9], "age").assign(group=["a", "a", "b", "b", "c", None])
+    fig = plots.groups(AGE, AGE.targets[0], frame)
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["b  (2)", "c  (1)", "a  (2)"]
+    assert fig.get_suptitle() == "age: worst b, 5.0 years; best a, 1.0 years"
+    assert [bar.get_width() for bar in fig.axes[0].patches] == [5, 3, 1]
+    many = table(np.zeros(50), np.arange(50.0), "age").assign(group=np.arange(50))
+    assert "The 30 worst of 50 groups" in said(plots.groups(AGE, AGE.targets[0], many))
+    assert "nothing" in plots.groups(AGE, AGE.targets[0], frame[5:]).get_suptitle()
 
 
 def test_residuals_far_out_are_counted_on_the_edge():
@@ -200,6 +341,22 @@ def test_worst_leaves_the_callers_picture_alone_and_marks_in_its_own_pixels():
     assert picture.size == (1200, 900)
     assert fig.axes[0].lines[0].get_xdata() == pytest.approx([599.5, 599.5])
     assert fig.axes[0].get_xlim() == (-0.5, 1199.5)
+
+
+def test_worst_poses_have_their_axes_at_the_true_and_the_predicted_centre():
+    frame = heads(1).assign(centre_x=20.0, centre_y=10.0, centre_x_predicted=30.0, centre_y_predicted=20.0)
+    (ax,) = plots.worst(HEADPOSE, frame, open_picture, target="pose").axes
+    starts = {tuple(line.get_xydata()[0]) for line in ax.lines if len(line.get_xydata()) == 2}
+    assert starts == {(19.5, 9.5), (29.5, 19.5)}
+    assert [t.get_text().split()[0] for t in ax.texts] == ["true", "predicted", "off", "picture0.png"]
+
+
+def test_worst_places_are_joined_to_their_truth():
+    frame = heads(1).assign(centre_x=20.0, centre_y=10.0, centre_x_predicted=30.0, centre_y_predicted=20.0)
+    (ax,) = plots.worst(HEADPOSE, frame, open_picture, target="centre").axes
+    (line,) = (line for line in ax.lines if line.get_gid() == "join")
+    assert line.get_xydata().tolist() == [[19.5, 9.5], [29.5, 19.5]]
+    assert [t.get_text() for t in ax.texts] == ["off by 14 px", "picture0.png"]
 
 
 def test_the_target_that_is_asked_for_orders_the_worst():
@@ -258,9 +415,9 @@ def test_lr_find_marks_a_suggestion_only_if_it_is_trusted():
 
 
 def test_the_smoothed_curve_keeps_its_ends():
-    assert charts._smooth(np.full(30, 2.0)) == pytest.approx(np.full(30, 2.0))
-    assert charts._smooth(np.array([1.0, 3.0])).mean() == pytest.approx(2)
-    assert charts._smooth(np.arange(30.0))[10:20] == pytest.approx(np.arange(10.0, 20.0))
+    assert sheets.smooth(np.full(30, 2.0)) == pytest.approx(np.full(30, 2.0))
+    assert sheets.smooth(np.array([1.0, 3.0])).mean() == pytest.approx(2)
+    assert sheets.smooth(np.arange(30.0))[10:20] == pytest.approx(np.arange(10.0, 20.0))
 
 
 def test_batch_is_a_grid_of_16_with_their_labels():
@@ -269,6 +426,15 @@ def test_batch_is_a_grid_of_16_with_their_labels():
     assert len(fig.axes) == 16
     assert [ax.texts[0].get_text() for ax in fig.axes] == [f"{a / 100:.1f}°" for a in hundredths[:16]]
     assert len({round(ax.get_position().x0, 3) for ax in fig.axes}) == 4
+
+
+def test_batch_shows_all_targets_each_in_its_colour():
+    fig = plots.batch(HEADPOSE, np.zeros((3, 40, 60, 3), np.uint8),
+                      {"centre": np.full((3, 2), 20.5), "pose": np.zeros((3, 3))})
+    starts = {(line.get_color(), *line.get_xydata()[0]) for line in fig.axes[0].lines if len(line.get_xydata()) == 2}
+    assert starts == {(sheets.VERMILION, 20, 20)}
+    assert fig.axes[0].lines[0].get_color() == sheets.BLUE and fig.axes[0].lines[0].get_xydata().tolist() == [[20, 20]]
+    assert [t.get_text() for t in fig.axes[0].texts] == ["yaw 0°, pitch 0°, roll 0°"]
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3, 40])
@@ -290,8 +456,101 @@ def test_write_all_names_the_targets_where_there_are_several(tmp_path):
     task = Task("two", (BAR, *AGE.targets))
     frame = some_rows(40).assign(age=50.0, age_predicted=51.0)
     names = [p.name for p in plots.write_all(tmp_path, task, history(2, age_error=[2, 1.0]), frame, open_picture)]
-    assert names == ["curves.png", "predicted_angle.png", "residuals_angle.png", "predicted_age.png",
-                     "residuals_age.png", "worst.png", "grid.png"]
+    each = ("predicted", "residuals", "worst", "grid")
+    assert names == ["curves.png", *(f"{name}_{target}.png" for target in ("angle", "age") for name in each)]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 40])
+def test_write_all_draws_heads(tmp_path, rows):
+    frame = heads(rows + 2)
+    frame.loc[0, "centre_x"], frame.loc[1, "yaw"] = np.nan, np.nan
+    names = [p.name for p in plots.write_all(tmp_path, HEADPOSE, None, frame, open_picture)]
+    assert names == [f"{n}.png" for n in (
+        "predicted_centre", "residuals_centre", "groups_centre", "worst_centre", "grid_centre", "predicted_pose",
+        "residuals_pose", "error_over_yaw", "groups_pose", "worst_pose", "grid_pose")]
+    assert sorted(names) == sorted(p.name for p in tmp_path.iterdir())
+
+
+def test_write_all_draws_points_some_missing(tmp_path):
+    task, frame = landmarks(9)
+    frame.loc[0, task.columns[:6]] = np.nan
+    frame.loc[:, task.columns[8:10]] = np.nan
+    names = [p.name for p in plots.write_all(tmp_path, task, None, frame.assign(group="one"), open_picture)]
+    assert names == ["predicted.png", "residuals.png", "worst.png", "grid.png"]
+
+
+def picture(path, size=(80, 60), **how):
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", size, (200, 210, 220)).save(path, **how)
+    return str(path)
+
+
+def of_heads(*images):
+    return pd.DataFrame([{"image": i, "centre_x": 30.5, "centre_y": 20.5, "yaw": 90.0, "pitch": 0.0, "roll": 0.0}
+                         for i in images])
+
+
+@pytest.mark.parametrize("size", [(100, 100), (37, 211), (640, 480), (3001, 2003), (1, 1)])
+def test_draw_keeps_the_size_and_marks_the_place(tmp_path, size):
+    fields = {"centre_x": size[0] / 2 + 0.5, "centre_y": size[1] / 2 + 0.5}
+    frame = of_heads(picture(tmp_path / "in" / "a.png", size)).assign(**fields)
+    (path,) = plots.draw(tmp_path / "out", HEADPOSE, frame)
+    with Image.open(path) as image:
+        assert path == tmp_path / "out" / "a.png" and image.size == size and image.mode == "RGB"
+        if min(size) > 1:
+            at = image.getpixel((size[0] // 2, size[1] // 2))
+            assert np.abs(np.array(at) - (0xD5, 0x5E, 0x00)).max() < 60  # vermilion
+
+
+def test_draw_writes_numbers_in_words(tmp_path):
+    frame = pd.DataFrame({"image": [picture(tmp_path / "in" / "a.png", (200, 100))], "age": [43.21]})
+    (path,) = plots.draw(tmp_path / "out", AGE, frame)
+    assert (np.asarray(Image.open(path)) != (200, 210, 220)).any(axis=2).mean() > 0.02
+
+
+def test_draw_never_writes_over_a_file(tmp_path):
+    images = [picture(tmp_path / d / "a.png") for d in ("one", "two", "three")]
+    before = (tmp_path / "one" / "a.png").read_bytes()
+    frame = of_heads(*images, picture(tmp_path / "one" / "a.JPG"))
+    names = [p.name for p in plots.draw(tmp_path / "one", HEADPOSE, frame)]
+    assert names == ["a-2.png", "a-3.png", "a-4.png", "a.jpg"]
+    assert [p.name for p in plots.draw(tmp_path / "one", HEADPOSE, frame[:1])] == ["a-5.png"]
+    assert (tmp_path / "one" / "a.png").read_bytes() == before
+    assert not list((tmp_path / "one").glob(".*"))
+
+
+def test_draw_is_upright(tmp_path):
+    tag = Image.Exif()
+    tag[0x0112] = 6  # to be turned by a quarter
+    (path,) = plots.draw(tmp_path / "out", HEADPOSE, of_heads(picture(tmp_path / "in" / "a.jpg", (80, 60), exif=tag)))
+    with Image.open(path) as image:
+        assert image.size == (60, 80) and not image.getexif().get(0x0112) and image.format == "JPEG"
+
+
+def test_draw_leaves_out_what_cannot_be_opened(tmp_path, caplog):
+    frame = of_heads(picture(tmp_path / "in" / "a.png"), str(tmp_path / "gone.png"), 2)
+    with caplog.at_level("WARNING", messages.log.name):
+        paths = plots.draw(tmp_path / "out", HEADPOSE, frame)
+    assert [p.name for p in paths] == ["a.png"]
+    assert "left out 2 of 3 pictures" in caplog.text and "gone.png" in caplog.text and "number 2" in caplog.text
+
+
+def test_draw_tells_of_pictures_without_a_file_by_their_number(tmp_path, caplog):
+    with caplog.at_level("WARNING", messages.log.name):
+        assert plots.draw(tmp_path / "out", HEADPOSE, of_heads(0, 1)) == []
+    assert "number 0, which" in caplog.text and not (tmp_path / "out").exists()
+
+
+def test_a_copy_whose_prediction_is_no_number_is_left_as_it_was(tmp_path):
+    (path,) = plots.draw(tmp_path, HEADPOSE, of_heads(picture(tmp_path / "in" / "a.png")).assign(
+        centre_x=np.nan, yaw=np.inf))
+    assert (np.asarray(Image.open(path)) == (200, 210, 220)).all()
+
+
+def test_words_on_a_copy_keep_off_the_marks():
+    values = {"centre": np.array([5.0, 5.0]), "pose": np.array([90.0, 0.0, 0.0])}
+    drawn = np.asarray(marks.annotated(Image.new("RGB", (640, 480), "black"), HEADPOSE, values).convert("L"))
+    assert drawn[240:].max() > 200  # not in the corner of the point, but in the opposite one
 
 
 def test_without_a_history_there_are_no_curves(tmp_path):

@@ -3,16 +3,21 @@ import logging
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import BOX, SHAPES, TINY
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from imgreg_fastai import load, predictor
+from imgreg_fastai import api, backbones, load, network, predictor, scoring
 from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.losses import plain
+from imgreg_fastai.targets import Angle, Number, Point, Rotation
+from imgreg_fastai.tasks import Task
 
 
 @pytest.fixture
@@ -41,8 +46,8 @@ def test_predictions_are_those_of_training(run, drawn):
     dls = batches.build(frame, model.task, run.config, (model.about["mean"], model.about["std"]), "cpu")
     with torch.inference_mode():
         through_fastai = torch.cat([model.network(x.as_subclass(torch.Tensor)) for x, _ in dls.valid])
-    ours, broken = model.outputs(list(frame.loc[frame["split"] == "valid", "path"]))
-    assert not broken
+    ours, views, broken = model.outputs(list(frame.loc[frame["split"] == "valid", "path"]))
+    assert not broken and views.shape == (12, 4)
     np.testing.assert_allclose(ours, through_fastai.numpy(), atol=1e-5)
 
 
@@ -115,6 +120,125 @@ def test_predicting_needs_no_fastai(run, pictures):
 
 def test_outputs_are_columns_of_the_labels_table(run):
     model = load(run.path)
-    columns = model.columns(np.array([[0.0, 1.0], [-1.0, 0.0]], np.float32))
+    columns = model.columns(np.array([[0.0, 1.0], [-1.0, 0.0]], np.float32), np.ones((2, 4)))
     assert {k: list(v) for k, v in columns.items()} == {"angle": [45.0, 90.0]}
     assert isinstance(pd.DataFrame(columns), pd.DataFrame)
+
+
+# points, rotations, boxes
+
+VIEWS = [("pad", ()), ("crop", ()), ("squish", ()), ("pad", BOX), ("squish", BOX)]
+
+
+def four(fit="pad", box=()):
+    """A task of all four kinds."""
+    targets = (Point("spots", ("rx", "ry", "bx", "by"), follows=True), Number("n", ("n",)),
+               Rotation("pose", ("yaw", "pitch", "roll")), Angle("way", ("way",)))
+    return Task("four", targets, size=(32, 48), fit=fit, box=box, augment=())
+
+
+@pytest.mark.parametrize(("fit", "box"), VIEWS)
+def test_all_kinds_at_once_are_seen_alike_by_training_and_predicting(spotted, fit, box, tmp_path):
+    """The batches of a Learner through its model and loss, and the files through a Predictor: one set of numbers."""
+    table = Path(spotted["path"][0]).parent / "labels.csv"
+    learn = api.learner(four(fit, box), data=table, **{**TINY, "cache": "off", "workers": 0})
+    task = learn.loss_func.task
+    about = predictor.describe(task, "test_resnet", {}, backbones.stats("test_resnet"), {})
+    model = load(predictor.save(tmp_path / "m.imgreg", learn.model, about))
+    valid = spotted[spotted["split"] == "valid"].reset_index(drop=True)
+    boxes = valid[list(box)].to_numpy() if box else None
+    ours, views, broken = model.outputs(list(valid["path"]), boxes)
+    learn.model.eval()
+    with torch.inference_mode():
+        parts = [(learn.model(x), *y) for x, *y in learn.dls.valid]
+    theirs, *labels = (torch.cat([p.as_subclass(torch.Tensor) for p in part]) for part in zip(*parts, strict=True))
+    np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
+    assert not broken and np.ptp(ours, axis=0).min() > 0  # the pictures differ, and so do the numbers
+    known = learn.loss_func.decodes(theirs)
+    result = model.predict(list(valid["path"]), boxes)
+    for t, decoded, label in zip(task.targets, known, labels, strict=True):
+        mine, true = result[list(t.columns)].to_numpy(), valid[list(t.columns)].to_numpy()
+        decoded, label = (plain(y).numpy().astype(float) for y in (decoded, label))
+        if isinstance(t, Point):
+            decoded, label = t.decode(decoded, views), t.decode(label, views)
+        np.testing.assert_allclose(mine, decoded, atol=2e-3)
+        np.testing.assert_allclose(label, true, atol=1e-3)
+
+
+class Redness(torch.nn.Module):
+    """A network that looks: across the view, the centroids of what is red and of what is blue, by its brightness."""
+
+    def __init__(self, stats):
+        super().__init__()
+        self.mean, self.std = (torch.tensor(s).view(3, 1, 1) for s in stats)
+
+    def forward(self, x):
+        bright = x * self.std + self.mean
+        grey = torch.tensor([124.0, 116, 104]).view(3, 1, 1) / 255  # the padding
+        bright = torch.where(((bright - grey).abs() < 0.004).all(dim=1, keepdim=True), 0.0, bright)
+        bright = torch.where(bright > 0.05, bright, 0.0)
+        y, x = (torch.arange(n) + 0.5 for n in bright.shape[-2:])
+        across = [(bright.sum(dim=2) * x).sum(dim=2) / bright.sum(dim=(2, 3)) / len(x) * 2 - 1,
+                  (bright.sum(dim=3) * y).sum(dim=2) / bright.sum(dim=(2, 3)) / len(y) * 2 - 1]
+        return torch.stack([across[0][:, 0], across[1][:, 0], across[0][:, 2], across[1][:, 2]], dim=1)
+
+
+@pytest.mark.parametrize(("fit", "box"), VIEWS)
+def test_points_come_in_pixels_of_each_original_picture(spotted, fit, box):
+    """A network that finds the blobs by their colour gives the table's own numbers, whatever the picture's shape."""
+    stats = backbones.stats("test_resnet")
+    task = Task("spots", (four().targets[0],), size=(64, 96), fit=fit, box=box, margin=1.0, augment=())
+    model = predictor.Predictor(task, Redness(stats), {"mean": stats[0], "std": stats[1]})
+    result = scoring.predictions(model, spotted)
+    assert len(result) == 16 and len({tuple(s) for s in SHAPES}) == 4
+    inside = result["spots_error"].to_numpy()
+    if fit == "crop":  # only where the crop cuts nothing off
+        x, y = result["rx"].to_numpy(), result["ry"].to_numpy()
+        middle = [(w / 2, h / 2, min(w, h * 1.5) / 2 - 7, min(h, w / 1.5) / 2 - 7) for w, h in SHAPES * 4]
+        kept = [abs(a - m) < r and abs(b - n) < s for a, b, (m, n, r, s) in zip(x, y, middle, strict=True)]
+        off = np.hypot(result["rx_predicted"] - x, result["ry_predicted"] - y)[kept]
+        assert len(off) >= 4
+    else:
+        off = inside
+    assert off.max() < 0.7, off
+
+
+def test_a_model_of_boxes_tells_what_to_do_without_them(spotted):
+    task = Task("spots", (four().targets[0],), size=(32, 48), box=BOX, augment=())
+    about = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    model = predictor.Predictor(task, network.network("test_resnet", (32, 48), 4).eval(), about)
+    paths = list(spotted["path"][:3])
+    told = r"a box for each of 3 pictures: this model was trained on cx, cy, w, h; found none; try a table with these"
+    with pytest.raises(ImgregError, match=told):
+        model.predict(paths)
+    for boxes in ([[1, 2, 3, 4]] * 2, [[1, 2, 3]] * 3, [1, 2, 3, 4], np.ones((3, 4, 1))):
+        with pytest.raises(ImgregError, match="a box for each of 3 pictures") as e:
+            model.predict(paths, boxes)
+        assert "\n" not in str(e.value)
+    assert len(model.predict(paths[0], spotted.loc[0, list(BOX)])) == 1
+    with pytest.raises(ImgregError, match=r"a box within the picture"):
+        model.predict(paths[0], [900, 20, 10, 10])
+
+
+def test_a_model_without_boxes_takes_no_notice_of_them(run, pictures):
+    model = load(run.path)
+    assert model.predict(pictures[0], [1, 2, 3, 4]).equals(model.predict(pictures[0]))
+
+
+@pytest.mark.parametrize("box", [(), BOX])
+def test_a_table_may_stand_in_place_of_the_pictures(spotted, tmp_path, box):
+    """Its pictures, with its boxes; the labels need not be there, and rows without a box are named and left out."""
+    task = Task("spots", (four().targets[0],), size=(32, 48), box=box, augment=())
+    about = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    model = predictor.Predictor(task, network.network("test_resnet", (32, 48), 4).eval(), about)
+    table = tmp_path / "t.csv"
+    spotted.assign(image=spotted["path"])[["image", *BOX]].to_csv(table, index=False)
+    by_table = api.predict(model, table)
+    by_hand = model.predict(list(spotted["path"]), spotted[list(BOX)].to_numpy() if box else None)
+    pd.testing.assert_frame_equal(by_table, by_hand)
+    pd.testing.assert_frame_equal(api.predict(model, [str(table)]), by_hand)
+    assert list(by_table.columns) == ["image", "rx", "ry", "bx", "by"]
+    if box:
+        spotted.assign(image=spotted["path"])[["image", "cx"]].to_csv(table, index=False)
+        with pytest.raises(ImgregError, match="a column 'cy' in"):
+            api.predict(model, table)

@@ -69,3 +69,37 @@ def test_the_fingerprint_is_of_labels_and_pictures_not_of_the_split(run):
     assert runs.fingerprint(frame.assign(split="train")) == runs.fingerprint(frame)
     assert runs.fingerprint(frame.assign(angle=frame["angle"] + 1)) != runs.fingerprint(frame)
     assert runs.fingerprint(frame.assign(path=frame["path"].iloc[::-1].values)) != runs.fingerprint(frame)
+
+
+# folds
+
+class Done:
+    """A run as `gather` needs it."""
+
+    def __init__(self, **scores):
+        self.scores = {"valid": scores} if scores else {}
+
+
+def of(mean, baseline=10.0, unit="px", **columns):
+    return {"unit": unit, "n": 3, "mean": mean, "baseline": baseline,
+            **({"columns": {c: {"mean": m, "baseline": 1.0} for c, m in columns.items()}} if columns else {})}
+
+
+def test_gathered_folds_tell_mean_and_spread(tmp_path):
+    folds = runs.gather(tmp_path, [Done(p=of(1.0, x=1.0, y=2.0), n=of(5.0)), Done(p=of(3.0, 20.0, x=3.0, y=2.0), n=of(5.0))])
+    p = folds.scores["p"]
+    assert p["folds"] == [1, 3] and p["mean"] == 2 and p["baseline"] == 15
+    assert p["spread"] == pytest.approx(np.std([1, 3], ddof=1)) and folds.scores["n"]["spread"] == 0
+    assert p["columns"]["x"]["mean"] == 2 and p["columns"]["y"]["spread"] == 0
+    assert json.loads((tmp_path / "scores.json").read_text()) == folds.scores
+
+
+def test_folds_that_did_not_finish_are_left_out_and_one_has_no_spread(tmp_path):
+    folds = runs.gather(tmp_path, [Done(p=of(2.0)), Done()])
+    assert len(folds.runs) == 2 and folds.scores["p"]["folds"] == [2] and folds.scores["p"]["spread"] == 0
+    assert runs.gather(tmp_path, [Done()]).scores == {}
+
+
+def test_a_fold_whose_validation_part_lacks_a_targets_labels_is_left_out_of_its_mean(tmp_path):
+    folds = runs.gather(tmp_path, [Done(p=of(2.0, x=2.0), n=of(1.0)), Done(p={"unit": "px", "n": 0}, n=of(3.0))])
+    assert folds.scores["p"]["mean"] == 2 and folds.scores["n"]["mean"] == 2

@@ -1,9 +1,13 @@
+"""Scores: errors in units beside guessing, of what is labelled."""
+import json
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from imgreg_fastai import load, scoring
-from imgreg_fastai.targets import Number
+from imgreg_fastai.targets import Number, Point, Rotation
 from imgreg_fastai.tasks import ANGLE, Task
 
 
@@ -34,3 +38,101 @@ def test_predictions_keep_rows_and_leave_broken_pictures_out(run, tmp_path):
     assert list(result["image"]) == list(frame["image"].drop(2))
     error = np.abs((result["angle_predicted"] - result["angle"] + 90) % 180 - 90)
     np.testing.assert_allclose(result["angle_error"], error)
+
+
+# several columns, groups, missing labels
+
+POINT = Task("p", (Point("p", ("x", "y")), Number("n", ("n",), low=0.0, high=9.0)))
+NAN = np.nan
+
+
+def scored(frame, trained=None, task=POINT):
+    """Score rows {column: true and column_predicted: predicted}, with the errors that `predictions` would add."""
+    frame = pd.DataFrame(frame)
+    for t in task.targets:
+        true, predicted = (frame[[c + end for c in t.columns]].to_numpy(float) for end in ("", "_predicted"))
+        frame[f"{t.name}_error"] = t.error(predicted, true)
+    return scoring.score(task, frame, frame if trained is None else pd.DataFrame(trained))
+
+
+def rows(count, **of):
+    usual = {"x": 0.0, "y": 0.0, "n": 1.0, "x_predicted": 3.0, "y_predicted": 4.0, "n_predicted": 2.0}
+    return {**{name: [value] * count for name, value in usual.items()}, **of}
+
+
+def test_a_target_of_several_columns_tells_each_of_them_too():
+    s = scored(rows(4, x_predicted=[3.0, -3, 3, 3]), {"x": [10.0, 20], "y": [0.0, 0], "n": [0.0, 2]})
+    assert s["p"]["mean"] == 5 and s["p"]["n"] == 4 and s["p"]["baseline"] == 15
+    assert s["p"]["columns"]["x"] == {"mean": 3, "median": 3, "rmse": 3, "bias": 1.5, "baseline": 15}
+    assert s["p"]["columns"]["y"] == {"mean": 4, "median": 4, "rmse": 4, "bias": 4, "baseline": 0}
+    assert "columns" not in s["n"] and s["p"]["bias"] == pytest.approx(np.hypot(1.5, 4))
+    assert scoring.by_column(s["p"]) == "x 3 px, y 4 px" and scoring.by_column(s["n"]) == ""
+    assert scoring.by_column(s["p"], most=1) == ""
+
+
+def test_the_angles_of_a_rotation_wrap_round_one_by_one():
+    task = Task("r", (Rotation("r", ("a", "b", "c"), sequence="ZYX"),))
+    frame = {"a": [179.0], "b": [0.0], "c": [0.0], "a_predicted": [-179.0], "b_predicted": [0.0], "c_predicted": [0.0]}
+    s = scored(frame, frame, task)["r"]
+    assert s["mean"] == pytest.approx(2, abs=1e-4) and s["columns"]["a"]["bias"] == 2 and s["columns"]["b"]["mean"] == 0
+
+
+def test_groups_are_told_worst_first():
+    s = scored(rows(5, x_predicted=[0.0, 0, 9, 9, 3], y_predicted=[1.0, 3, 0, 0, 4], group=["a", "a", "b", "b", "c"]))
+    assert list(s["p"]["groups"].items()) == [("b", {"n": 2, "mean": 9}), ("c", {"n": 1, "mean": 5}),
+                                              ("a", {"n": 2, "mean": 2})]
+    assert "groups" not in scored(rows(3))["p"] and "groups" not in scored(rows(3, group=["a"] * 3))["p"]
+
+
+def test_rows_without_a_group_are_in_none():
+    s = scored(rows(4, group=["7", "7", "12", None]))
+    assert {name: g["n"] for name, g in s["p"]["groups"].items()} == {"7": 2, "12": 1} and s["p"]["n"] == 4
+
+
+def test_missing_labels_are_left_out_of_the_target_that_lacks_them_alone():
+    frame = rows(4, x=[0.0, NAN, 0, 0], y=[0.0, 0, 0, NAN], n=[NAN, 1.0, 1, 1], x_predicted=[3.0, 99, 6, 99],
+                 y_predicted=[4.0, 99, 8, 99], group=["a", "b", "c", "b"])
+    s = scored(frame)
+    assert (s["p"]["n"], s["n"]["n"]) == (2, 3) and s["p"]["mean"] == 7.5 and s["n"]["mean"] == 1
+    assert set(s["p"]["groups"]) == {"a", "c"} and set(s["n"]["groups"]) == {"b", "c"}
+    assert all(np.isfinite(v) for v in s["p"]["columns"]["x"].values())
+
+
+def test_points_of_which_some_are_missing_are_scored_by_the_others():
+    task = Task("p", (Point("p", ("ax", "ay", "bx", "by")),))
+    frame = {"ax": [0.0, NAN], "ay": [0.0, NAN], "bx": [0.0, 0], "by": [0.0, 0],
+             "ax_predicted": [3.0, 50], "ay_predicted": [4.0, 50], "bx_predicted": [0.0, 6], "by_predicted": [1.0, 8]}
+    s = scored(frame, frame, task)["p"]
+    assert s["n"] == 2 and s["mean"] == pytest.approx((3 + 10) / 2)
+    assert s["columns"]["ax"]["mean"] == 3 and s["columns"]["by"]["mean"] == 4.5
+
+
+def test_a_target_without_any_label_has_nothing_but_its_number():
+    s = scored(rows(3, x=[NAN] * 3), rows(3))
+    assert s["p"] == {"unit": "px", "n": 0} and s["n"]["n"] == 3
+    assert scoring.sentence("p", s["p"]) == "p: no labels"
+
+
+def test_the_guess_skips_what_is_missing_in_the_training_part():
+    s = scored(rows(2), {"x": [NAN, 6.0], "y": [8.0, NAN], "n": [NAN, 4.0]})
+    assert s["p"]["baseline"] == 10 and s["n"]["baseline"] == 3
+
+
+def test_the_table_for_people_has_predictions_first_and_keeps_groups():
+    frame = pd.DataFrame({**rows(1), "image": ["a"], "path": ["/x/a"], "group": ["g"], "p_error": [5.0], "n_error": [1.0]})
+    told = scoring.table(POINT, frame)
+    assert list(told.columns) == ["image", "x", "y", "n", "x_true", "y_true", "n_true", "p_error", "n_error", "group"]
+    assert told.loc[0, ["x", "x_true"]].tolist() == [3, 0]
+
+
+def test_a_point_that_training_never_saw_has_no_guess_and_no_number_that_is_none():
+    """Scores are written as JSON, which knows no NaN; nobody wants numpy's warnings."""
+    task = Task("p", (Point("p", ("ax", "ay", "bx", "by")),))
+    frame = {c + end: [1.0, 2.0] for c in ("ax", "ay", "bx", "by") for end in ("", "_predicted")}
+    trained = {"ax": [5.0], "ay": [1.5], "bx": [NAN], "by": [NAN]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        s = scored(frame, trained, task)
+    json.dumps(s, allow_nan=False)
+    assert s["p"]["columns"]["ax"]["baseline"] == 3.5 and s["p"]["baseline"] == pytest.approx(np.hypot(3.5, 0.5))
+    assert s["p"]["columns"]["bx"]["mean"] == 0

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from imgreg_fastai import targets, tasks
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.targets import MOVES, Angle, Number, parse
-from imgreg_fastai.tasks import ANGLE, Task, complete
+from imgreg_fastai.targets import MOVES, Angle, Motion, Number, Point, Rotation, parse
+from imgreg_fastai.tasks import ANGLE, FASTBOOK, HEADPOSE, Task, complete
 
 BAR = ANGLE.targets[0]
 AGE = Number("age", ("age",), "years")
+EYES = Point("eyes", ("lx", "ly", "rx", "ry"), follows=True, flip_pairs=((0, 1),))
+HEAD = Rotation("head", ("yaw", "pitch", "roll"), camera_frame=True)
 PERIODS = st.sampled_from([180.0, 360.0])
 DEGREES = st.floats(-1000, 1000)
 few = settings(max_examples=100, deadline=None)
@@ -45,6 +47,11 @@ def apart(a, b, period):
     ("age=years old:number", Number("age", ("years old",))),
     ("roll:angle360", Angle("roll", ("roll",), period=360.0)),
     ("bar=tilt:angle180", Angle("bar", ("tilt",), period=180.0)),
+    ("eye:point", Point("eye", ("eye_x", "eye_y"))),
+    ("eyes=a,b,c,d:point", Point("eyes", ("a", "b", "c", "d"))),
+    ("head:rotation", Rotation("head", ("yaw", "pitch", "roll"))),
+    ("head=a,b,c:rotation", Rotation("head", ("a", "b", "c"))),
+    ("head=a,b,c:rotation=ZYX", Rotation("head", ("a", "b", "c"), sequence="ZYX")),
 ])
 def test_parse(text, target):
     assert parse(text) == target
@@ -54,6 +61,9 @@ def test_parse(text, target):
     ("age:numbr", "number, angle180, angle360.*'age:numbr'"), ("age:number:x", "KIND"), ("age:Number", "KIND"),
     ("", "a name and one column"), ("=age", "a name"), (":number", "a name"), (" ", "a name"),
     ("age=a,b", "one column.*'a', 'b'"), ("age=,", "one column"), ("age= ", "one column"),
+    ("p=a,b,c:point", "columns for x and y of each point"), ("p=a:point", "x and y"), ("p=a, :point", "x and y"),
+    ("r=a,b:rotation", "three columns of angles"), ("r:rotation=XXY", "a sequence of axes"),
+    ("r:rotation=XyZ", "a sequence of axes"), ("p:point=XYZ", "KIND"), ("r:rotation=Q", "a sequence of axes"),
 ])
 def test_parse_refuses(text, told):
     with pytest.raises(ImgregError, match=told):
@@ -67,6 +77,10 @@ def test_a_known_name_is_the_tasks_own_target_unless_a_kind_is_given():
     assert parse("angle:angle360", ANGLE.targets) == Angle("angle", ("angle",), period=360.0)
     known = (Number("weight", ("mass",), "kg", 0, 9),)
     assert parse("weight:number", known) == Number("weight", ("mass",), "kg")
+    assert parse("eyes=a,b,c,d", (EYES,)) == replace(EYES, columns=("a", "b", "c", "d"))
+    assert parse("head=a,b,c", (HEAD,)) == replace(HEAD, columns=("a", "b", "c"))
+    with pytest.raises(ImgregError, match="flip_pairs"):  # a point less than the pairs speak of
+        parse("eyes=a,b", (EYES,))
     with pytest.raises(ImgregError, match=r"targets: angle; found 'angel'; try 'angle'"):
         parse("angel", ANGLE.targets)
 
@@ -182,7 +196,8 @@ def test_a_label_moves_as_a_unit_vector_does(period, clockwise, zero, value, mir
     vector = seen(target, value) * ([-1, 1] if mirrored else [1, 1])
     c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
     expected = np.array([[c, -s], [s, c]]) @ vector  # counterclockwise as seen
-    moved = target.moved(value, float(mirrored), turn)
+    how = Motion(np.array([float(mirrored)]), np.array([turn]), np.array([1.3]), np.array([[0.1, -0.2]]), 1.5)
+    moved = target.moved(np.array([[value]]), how)[0, 0]
     assert 0 <= moved <= period
     got = seen(target, moved)
     if period == 180:  # an orientation has no head: both ends are as good
@@ -190,13 +205,10 @@ def test_a_label_moves_as_a_unit_vector_does(period, clockwise, zero, value, mir
     assert got == pytest.approx(expected, abs=1e-7)
 
 
-def test_moved_works_on_arrays_and_tensors_alike():
-    import torch
-
-    values, mirrored, turn = np.array([[10.0], [100.0]]), np.array([[0.0], [1.0]]), np.array([[90.0], [0.0]])
-    assert BAR.moved(values, mirrored, turn).ravel().tolist() == [100, 80]
-    got = BAR.moved(*map(torch.as_tensor, (values, mirrored, turn)))
-    assert isinstance(got, torch.Tensor) and got.ravel().tolist() == [100, 80]
+def test_each_picture_has_its_own_motion_and_a_missing_angle_stays_missing():
+    how = Motion(np.array([0.0, 1.0, 1.0]), np.array([90.0, 0.0, 5.0]), np.ones(3), np.zeros((3, 2)))
+    moved = BAR.moved(np.array([[10.0], [100.0], [np.nan]]), how)
+    assert moved.shape == (3, 1) and moved[:2].ravel().tolist() == [100, 80] and np.isnan(moved[2, 0])
 
 
 def test_only_an_angle_in_the_pictures_plane_has_a_law():
@@ -224,7 +236,12 @@ def two():
                 recipe=(("lr", 0.1), ("arch_args", {"a": [1, 2]})), name_pattern=r"(?P<angle>\d+)", name_scale=0.5)
 
 
-@pytest.mark.parametrize("task", [ANGLE, two(), Task("t", (angle(zero=90.0, clockwise=True, in_plane=True),))])
+def three():
+    return Task("three", (EYES, replace(HEAD, sequence="zyx"), AGE), size=(48, 64), box=("x", "y", "w", "h"), margin=0.5,
+                group="person", labelling="exact", augment=())
+
+
+@pytest.mark.parametrize("task", [ANGLE, HEADPOSE, FASTBOOK, two(), three(), Task("t", (angle(zero=90.0, clockwise=True, in_plane=True),))])
 def test_a_task_goes_to_json_and_back(task):
     assert tasks.from_dict(json.loads(json.dumps(task.to_dict()))) == task
 
@@ -234,6 +251,12 @@ def test_columns_outputs_and_decoding_follow_the_order_of_the_targets():
     assert task.columns == ["angle", "age"] and task.n_out == 3
     decoded = task.decode(np.array([[0.0, 1, -1], [-1, 0, 0]]))
     assert decoded["angle"] == pytest.approx(np.array([[45], [90]])) and decoded["age"].tolist() == [[0], [25]]
+    task = replace(three(), targets=(*three().targets[:2], replace(AGE, low=0.0, high=50.0)))
+    assert task.columns == ["lx", "ly", "rx", "ry", "yaw", "pitch", "roll", "age"] and task.n_out == 4 + 9 + 1
+    outputs = np.array([[-1, -1, 0, 1, *np.eye(3).ravel(), 1]])
+    decoded = task.decode(outputs, np.array([[2 / 64, 2 / 48, -1, -1]]))
+    assert decoded["eyes"] == pytest.approx(np.array([[0, 0, 32, 48]])) and decoded["age"].tolist() == [[50]]
+    assert decoded["head"] == pytest.approx(np.zeros((1, 3)))
 
 
 def test_complete_takes_the_range_from_the_training_part():
@@ -247,7 +270,14 @@ def test_a_move_without_a_law_is_refused():
         with pytest.raises(ImgregError, match=rf"effect on 'age' is declared; found {move}; try --augment colour"):
             Task("t", (BAR, AGE), augment=("colour", move))
         assert Task("t", (BAR,), augment=(move,)).augment == (move,)
-    with pytest.raises(ImgregError, match="flip, quarter, turn, colour; found colr"):
+    for target, known in ((EYES, MOVES), (HEAD, ("flip", "quarter", "turn")), (replace(EYES, follows=False), ()),
+                          (replace(HEAD, camera_frame=False), ())):
+        assert target.moves == known
+        for move in set(MOVES) - set(known):
+            with pytest.raises(ImgregError, match=rf"effect on '{target.name}' is declared; found {move}"):
+                Task("t", (EYES, target) if target.name != "eyes" else (target,), augment=(move,))
+        assert Task("t", (target,), augment=(*known, "colour")).augment == (*known, "colour")
+    with pytest.raises(ImgregError, match="flip, quarter, turn, zoom, shift, colour; found colr"):
         Task("t", (BAR,), augment=("colr",))
 
 
@@ -267,6 +297,10 @@ def test_forgetting_the_period_forgets_the_flips():
     ({"targets": (BAR, BAR)}, "of its own.*found angle"), ({"targets": (AGE, Number("age", ("b",)))}, "found age"),
     ({"targets": (AGE, Number("b", ("age",)))}, "found age"),
     ({"targets": (Number("n", ("split",)),)}, "found split"),
+    ({"box": ("a", "b", "c")}, "--box CX,CY,W,H: four columns"), ({"box": ("a", "b", "c", "c")}, "four columns"),
+    ({"box": ("a", "b", "c", " ")}, "four columns"), ({"box": (1, 2, 3, 4)}, "four columns"),
+    ({"margin": -0.1}, "--margin between 0 and 10"), ({"margin": "wide"}, "--margin"), ({"margin": math.nan}, "--margin"),
+    ({"margin": True}, "--margin"),
 ])
 def test_a_task_of_no_use_is_refused(change, told):
     with pytest.raises(ImgregError, match=told):
@@ -288,14 +322,15 @@ def some_rubbish(fields: dict):
 
 
 @settings(max_examples=400, deadline=None)
-@given(JSON | some_rubbish(BAR.to_dict()) | some_rubbish(AGE.to_dict()))
+@given(JSON | some_rubbish(BAR.to_dict()) | some_rubbish(AGE.to_dict()) | some_rubbish(EYES.to_dict())
+       | some_rubbish(HEAD.to_dict()))
 def test_a_target_out_of_rubbish_is_a_target_or_one_error(fields):
     try:
         target = targets.from_dict(fields)
     except ImgregError as e:
         assert "\n" not in str(e)
     else:
-        assert isinstance(target, (Number, Angle))
+        assert isinstance(target, (Number, Angle, Point, Rotation)) and target.n_out > 0
 
 
 @settings(max_examples=400, deadline=None)
@@ -312,8 +347,8 @@ def test_a_task_out_of_rubbish_is_a_task_or_one_error(fields):
 
 @pytest.mark.parametrize(("change", "told"), [
     ({"size": [math.inf, 3]}, "description of a task"), ({"name": None, "colour": 3}, "description of a task"),
-    ({"targets": [{"kind": "depth"}]}, "kind of number, angle; found 'depth'; try a newer imgreg"),
-    ({"targets": [{"kind": ["angle"]}]}, "kind of number, angle"), ({"targets": 3}, "description of a task"),
+    ({"targets": [{"kind": "depth"}]}, "kind of number, angle, point, rotation; found 'depth'; try a newer imgreg"),
+    ({"targets": [{"kind": ["angle"]}]}, "kind of number, angle, point, rotation"), ({"targets": 3}, "description of a task"),
     ({"targets": [{"kind": "angle", "name": "a"}]}, "fields of a target of kind angle; found 'columns'"),
     ({"recipe": []}, "description of a task"),
 ])

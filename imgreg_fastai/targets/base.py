@@ -41,6 +41,7 @@ class Target:
 
     kind: ClassVar[str]
     wants: ClassVar[str] = "one column"  # how many columns, in words
+    partial: ClassVar[bool] = False  # whether some of its columns say something where others are missing
     rigid: ClassVar[bool] = False  # whether turning a picture of bent shape would make the label false
 
     def __post_init__(self):

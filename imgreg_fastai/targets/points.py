@@ -24,10 +24,13 @@ class Point(Target):
 
     kind: ClassVar[str] = "point"
     wants: ClassVar[str] = "columns for x and y of each point"
+    partial: ClassVar[bool] = True
 
     def __post_init__(self):
         super().__post_init__()
-        of = [i for pair in self.flip_pairs for i in pair]
+        pairs = self.flip_pairs if isinstance(self.flip_pairs, tuple) else (None,)
+        whole = all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs)
+        of = [i for pair in pairs for i in pair] if whole else [None]
         if not all(isinstance(i, int) and 0 <= i < self.n for i in of) or len(set(of)) != len(of):
             raise ImgregError(f"flip_pairs of '{self.name}': pairs out of its {self.n} points", f"{self.flip_pairs}")
 
@@ -70,8 +73,10 @@ class Point(Target):
         """The length of the mean residual, averaged over the points that are labelled anywhere."""
         residual = self.residual(predicted, true)
         labelled = np.isfinite(residual)
+        known = labelled.any(axis=0).reshape(-1, 2).all(axis=1)
         mean = np.where(labelled, residual, 0).sum(axis=0) / np.maximum(labelled.sum(axis=0), 1)
-        return float(np.linalg.norm(mean.reshape(-1, 2), axis=1).mean())
+        lengths = np.linalg.norm(mean.reshape(-1, 2), axis=1)[known]
+        return float(lengths.mean()) if len(lengths) else float("nan")
 
     def centre(self, values: Array) -> Array:
         """The constant to guess: each point's mean place in pixels, [columns]."""

@@ -1,0 +1,330 @@
+"""Twenty people made of ellipsoids, and twenty rooms to sit in.
+
+Measures are in mm in the head's own frame, whose origin is the middle of the head: x to the person's left, y down,
+z backwards; the nose points along -z. Everybody is symmetric: a mirrored picture of somebody is a picture of the same
+person.
+"""
+from colorsys import hsv_to_rgb
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from .biwi import PEOPLE
+
+HEAD, NECK, TORSO = range(3)  # frames: the neck follows the head halfway, the torso hardly
+SKIN, LID, EYE, LIP, HAIR, THROAT, CLOTH, WIRE = range(8)  # groups: what a Paint is meant for
+WHITE, DARK = (236, 234, 228), (24, 18, 18)
+SKINS = ((250, 218, 198), (238, 194, 166), (224, 172, 136), (200, 144, 106), (164, 110, 76), (112, 74, 52))
+HAIRS = ((44, 32, 28), (74, 46, 30), (120, 72, 36), (206, 164, 96), (160, 72, 34), (140, 138, 136), (222, 218, 210))
+IRISES = ((70, 110, 160), (84, 124, 74), (92, 60, 34), (48, 32, 24), (108, 128, 138))
+STYLES = {"F": ("long", "bun", "bob", "tail", "fringe", "afro"),
+          "M": ("short", "bald", "quiff", "crown", "curls", "peaked", "fringe", "long", "crew", "knitted")}
+BEARDS = ("full", "full", "stubble", "stubble", "moustache", "moustache", "goatee", *7 * ("",))
+PATTERNS = ("plain", "stripes", "yoke", "shirt")
+
+
+class Ball(NamedTuple):
+    """An ellipsoid: centre and radii in mm, tilt about x, y, z in degrees."""
+
+    centre: tuple
+    radii: tuple
+    tilt: tuple = (0, 0, 0)
+
+    def mirrored(self):
+        """The same on the other side of the head."""
+        (x, y, z), (ax, ay, az) = self.centre, self.tilt
+        return Ball((-x, y, z), self.radii, (ax, -ay, -az))
+
+
+class Solid(NamedTuple):
+    """A Ball that is seen, less what lies in the Balls `cuts`."""
+
+    ball: Ball
+    colour: tuple
+    group: int = SKIN
+    frame: int = HEAD
+    cuts: tuple = ()
+    gloss: float = 0.06
+
+
+class Paint(NamedTuple):
+    """Colours what lies in a Ball on the solids of a group: `share` at most, fading over the outer part `soft`."""
+
+    ball: Ball
+    colour: tuple
+    group: int = SKIN
+    frame: int = HEAD
+    soft: float = 0.4
+    share: float = 1.0
+    cuts: tuple = ()
+
+
+def _mix(one, other, share):
+    return tuple(a * (1 - share) + b * share for a, b in zip(one, other, strict=True))
+
+
+def _hue(turn, saturation, value):
+    return tuple(round(255 * v) for v in hsv_to_rgb(turn % 1, saturation, value))
+
+
+def _both(*things):
+    """Things of the left side, and their mirror images."""
+    return [*things, *(t.mirrored() if isinstance(t, Ball) else
+                       t._replace(ball=t.ball.mirrored(), cuts=tuple(c.mirrored() for c in t.cuts)) for t in things)]
+
+
+@dataclass(frozen=True)
+class Person:
+    """What somebody looks like: measures as factors of the usual, colours as RGB of 0 to 255."""
+
+    name: str
+    scale: tuple = (1.0, 1.0, 1.0)  # the head's width, height, depth
+    jaw: float = 1.0
+    nose: tuple = (1.0, 1.0, 1.0)  # width, length, how far it stands out
+    eyes_apart: float = 1.0
+    eye_size: float = 1.0
+    brows: tuple = (1.0, 0.0)  # thickness; tilt in degrees
+    mouth: tuple = (1.0, 1.0)  # width, fullness
+    ears: float = 1.0
+    neck: float = 1.0
+    shoulders: float = 1.0
+    hair: str = "short"
+    beard: str = ""
+    glasses: tuple | None = None  # the rims' colour
+    skin: tuple = SKINS[1]
+    tip: tuple = (222, 160, 140)  # of the nose
+    lips: tuple = (190, 96, 92)
+    eyes: tuple = IRISES[0]
+    hair_colour: tuple = HAIRS[1]
+    cloth: tuple = (60, 90, 140)
+    second: tuple = (220, 220, 220)  # the other colour of clothes, hats and bands
+    pattern: str = "plain"
+
+    def figure(self) -> tuple[list[Solid], list[Paint]]:
+        """Everything the person is made of; `scale` is applied."""
+        def scaled(ball, scale):
+            return ball._replace(centre=tuple(scale * np.array(ball.centre)), radii=tuple(scale * np.array(ball.radii)))
+
+        things = [*self._skull(), *self._nose(), *self._lips(), *self._eyes(), *self._beard(), *self._hair(),
+                  *self._glasses(), *self._bust(), *self._paints()]
+        for i, thing in enumerate(things):
+            scale = np.array(self.scale) if thing.frame == HEAD else 1
+            things[i] = thing._replace(ball=scaled(thing.ball, scale), cuts=tuple(scaled(c, scale) for c in thing.cuts))
+        return [t for t in things if isinstance(t, Solid)], [t for t in things if isinstance(t, Paint)]
+
+    def points(self) -> dict[str, tuple]:
+        """The landmarks before `scale`."""
+        eye, lip, tip = self._eye(), self._lips()[0].ball, self._tip()
+        x, *at = *eye.centre[:2], eye.centre[2] - eye.radii[2]
+        return {"nose": (0, tip.centre[1], tip.centre[2] - tip.radii[2]), "chin": (0, 106, -70), "top": (0, -116, 12),
+                "left_eye": (x, *at), "right_eye": (-x, *at), "left_ear": (88, 6, 16), "right_ear": (-88, 6, 16),
+                "mouth": (0, lip.centre[1] + 3.5, lip.centre[2] - 8)}
+
+    def _eye(self):
+        r = 13.5 * self.eye_size
+        return Ball((31 * self.eyes_apart, -3, r - 86), (r, r, r))
+
+    def _tip(self):
+        wide, long, out = self.nose
+        return Ball((0, 10 + 20 * long, -90 - 14 * out), (13 * wide, 11, 14))
+
+    def _skull(self):
+        """The head without its features."""
+        ear = Ball((82, 6, 20), (7, 30 * self.ears, 19 * self.ears), (-12, 28, 0))
+        balls = [Ball((0, -28, 12), (75, 88, 94)), Ball((0, 18, -22), (64, 90, 65)), Ball((0, -26, -62), (54, 13, 20)),
+                 Ball((0, 62, -32), (51 * self.jaw, 46, 49)), Ball((0, 91, -62), (24 * self.jaw, 19, 22)),
+                 *_both(Ball((37, 30, -50), (27, 26, 29)))]
+        return [*(Solid(b, self.skin) for b in balls), *_both(Solid(ear, _mix(self.skin, self.tip, 0.4), LID))]
+
+    def _nose(self):
+        """Ridge, tip and wings."""
+        tip, (wide, _, out) = self._tip(), self.nose
+        y, z = tip.centre[1:]
+        lean = -np.degrees(np.arctan2(18 * out, y + 18))
+        balls = [Ball((0, (y - 20) / 2, (z - 78) / 2), (9.5 * wide, (y + 24) / 2, 13), (lean, 0, 0)), tip,
+                 *_both(Ball((11 * wide, y + 4, z + 11), (8.5 * wide, 8, 11)))]
+        return [Solid(b, self.skin, gloss=0.1) for b in balls]
+
+    def _lips(self):
+        wide, full = self.mouth
+        balls = Ball((0, 58, -80), (22 * wide, 5 * full, 9)), Ball((0, 63 + 2 * full, -78), (17 * wide, 6 * full, 9.5))
+        return [Solid(b, self.lips, LIP, gloss=0.15) for b in balls]
+
+    def _eyes(self):
+        """Eyeballs, lids with an almond left open, brows."""
+        eye, (thick, tilt) = self._eye(), self.brows
+        (x, y, z), r = eye.centre, eye.radii[0]
+        opening = Ball((x, y + 1, z - r), (r * 0.98, r * 0.54, r), (0, 0, -4))
+        brow = Ball((x + 1, y - 12 - 8 * self.eye_size, z - r + 5), (18, 3.6 * thick, 6), (0, -18, 6 + tilt))
+        lid, shade = Ball(eye.centre, 3 * (r + 1.8,)), _mix(self.skin, self.tip, 0.3)
+        return _both(Solid(eye, WHITE, EYE, gloss=0.5), Solid(lid, shade, LID, cuts=(opening,), gloss=0.02),
+                     Solid(brow, _mix(self.hair_colour, DARK, 0.35), HAIR, gloss=0))
+
+    def _paints(self):
+        """What is painted on head and neck."""
+        (x, y, z), r, at = self._eye().centre, self._eye().radii[0], self.points()
+        iris, low = at["left_eye"], _mix(self.hair_colour, self.skin, 0.35)
+        stubble = [Paint(Ball((0, 84, -52), (66, 52, 58)), low, soft=0.7, share=0.6)] if self.beard == "stubble" else []
+        return [
+            *stubble, *_both(
+                Paint(Ball(iris, 3 * (6.4,)), _mix(self.eyes, DARK, 0.5), EYE, soft=0.2),
+                Paint(Ball(iris, 3 * (5.6,)), self.eyes, EYE), Paint(Ball(iris, 3 * (2.8,)), DARK, EYE, soft=0.3),
+                Paint(Ball((x, y - r * 0.62, z - r), (r * 1.4, 3.2, r)), (70, 50, 50), EYE, soft=1, share=0.8),
+                Paint(Ball((45, 26, -74), (24, 17, 22)), self.tip, soft=1, share=0.7),
+                Paint(Ball((82, 6, 14), (12, 17, 9)), _mix(self.skin, (120, 40, 30), 0.35), LID, soft=0.8)),
+            Paint(Ball(at["nose"], (11, 10, 10)), self.tip, soft=0.6),
+            Paint(Ball(at["mouth"], (24 * self.mouth[0], 1.9, 12)), _mix(self.lips, DARK, 0.75), LIP, soft=0.8),
+            Paint(Ball((0, 84, -40), (62, 60, 52)), _mix(self.skin, DARK, 0.6), THROAT, soft=1, share=0.7)]
+
+    def _lock(self, *ball, cuts=(), colour=None, gloss=0.12):
+        return Solid(Ball(*ball), colour or self.hair_colour, HAIR, HEAD, tuple(cuts), gloss)
+
+    def _cap(self, grow, *cuts, **look):
+        """Hair or a hat over the skull, `grow` mm thick, open for the face and the neck."""
+        cuts = (Ball((0, 34, -110), (68, 92, 92)), Ball((0, 150, 40), (140, 110, 140)), *cuts)
+        return self._lock((0, -30, 14), (76 + grow, 89 + grow, 96 + grow), cuts=cuts, **look)
+
+    def _hair(self):
+        """The hair, and the hat if there is one."""
+        lock, cap, hat, ears = self._lock, self._cap, self.second, _both(Ball((84, 30, -6), (20, 45, 34)))
+        ring = [(78 * np.sin(a), -58, 10 - 78 * np.cos(a)) for a in np.arange(9) * 2 * np.pi / 9]
+        ring += [(48 * np.sin(a), -100, 6 - 48 * np.cos(a)) for a in np.arange(6) * np.pi / 3] + [(0, -118, 10)]
+        wide, bowl, above = Ball((0, 44, -118), (74, 104, 120)), Ball((0, 66, -110), (72, 92, 100)), Ball(
+            (0, 90, 20), (170, 128, 170))
+        long = {to: lock((0, 28, 26), (96, 148, 88), cuts=(
+            Ball((0, 42, -116), (68, 150, 116)), Ball((0, 150, -80), (90, 80, 112)),
+            Ball((0, to + 60, 30), (190, 60, 190)))) for to in (80, 165)}
+        return {
+            "bald": [], "short": [cap(8, *ears)], "crew": [cap(4, *ears)],
+            "crown": [cap(6, *ears, Ball((0, -84, -62), (120, 84, 122)))],  # what is left around a bald top
+            "quiff": [cap(7, *ears), lock((0, -104, -48), (50, 27, 40), (-12, 0, 0))],
+            "curls": [cap(6, *ears), *(lock(at, (27, 25, 27)) for at in ring)],
+            "bun": [cap(7), lock((0, -92, 84), (36, 34, 34))],
+            "tail": [cap(7), lock((0, 22, 122), (21, 82, 24), (14, 0, 0)),
+                     lock((0, -46, 112), (16, 13, 15), colour=hat)],
+            "afro": [lock((0, -40, 26), (114, 110, 110), cuts=(wide, Ball((0, 170, 10), (160, 110, 160))))],
+            "fringe": [lock((0, -22, 10), (88, 100, 106), cuts=(bowl, Ball((0, 150, 10), (160, 100, 160))))],
+            "bob": [cap(7), long[80]], "long": [cap(7), long[165]],
+            "peaked": [cap(4, *ears), cap(13, above, colour=hat, gloss=0),
+                       Solid(Ball((0, -50, -104), (58, 6, 50), (10, 0, 0)), _mix(hat, DARK, 0.3), WIRE)],
+            "knitted": [cap(4, *ears), cap(13, above, colour=hat, gloss=0),
+                        Solid(Ball((0, -42, 10), (93, 19, 109), (-6, 0, 0)), _mix(hat, WHITE, 0.4), WIRE, gloss=0),
+                        Solid(Ball((0, -138, 16), (24, 22, 24)), WHITE, WIRE, gloss=0)],
+        }[self.hair]
+
+    def _beard(self):
+        look = {"colour": _mix(self.hair_colour, DARK, 0.2), "gloss": 0.02}
+        moustache = _both(self._lock((14, 49, -84), (18, 6.5, 9), (0, -20, 14), **look))
+        cuts = (Ball((0, 58, -100), (27, 13, 30)), Ball((0, -12, -70), (84, 60, 100)))
+        return {"moustache": moustache, "goatee": [self._lock((0, 94, -68), (22, 24, 22), **look), *moustache],
+                "full": [self._lock((0, 66, -30), (60 * self.jaw, 58, 60), cuts=cuts, **look), *moustache],
+                }.get(self.beard, [])
+
+    def _glasses(self):
+        """Rims, bridge and arms."""
+        (x, y, _), colour = self._eye().centre, self.glasses
+        rim, hole = (Ball((x + 1, y + 2, -96), radii, (0, -8, 0)) for radii in ((25, 20, 4), (21.5, 16.5, 40)))
+        arm = Ball(((x + 105) / 2, y - 2, -42), (2, 3, 56), (0, np.degrees(np.arctan2(55 - x, 108)), 0))
+        return [*_both(Solid(rim, colour, WIRE, cuts=(hole,), gloss=0.3), Solid(arm, colour, WIRE)),
+                Solid(Ball((0, y - 2, -97), (10, 3, 3)), colour, WIRE)] if colour else []
+
+    def _bust(self):
+        """Neck, torso, clothes and their pattern."""
+        s, n, second = self.shoulders, self.neck, self.second
+        shoulder, arm = Ball((100 * s, 92, 12), (98 * s, 66, 72), (0, 0, 20)), Ball((168 * s, 460, 14), (60, 380, 66))
+        balls = [Ball((0, 430, 10), (172 * s, 430, 108)), *_both(shoulder, arm)]
+        colours = {
+            "plain": [], "yoke": [(Ball((0, 20, 0), (900, 90, 900)), second)],
+            "stripes": [(Ball((0, y, 0), (900, 14, 900)), second) for y in range(80, 600, 60)],
+            "shirt": [(Ball((0, 130, -110), (38, 190, 90)), WHITE), (Ball((0, 190, -110), (12, 170, 90)), second)]}
+        shade = Paint(Ball((0, 14, 10), (120, 70, 105)), _mix(self.cloth, DARK, 0.6), CLOTH, TORSO, 1, 0.6)
+        return [Solid(Ball((0, 14, 4), (52 * n, 94, 55 * n), (8, 0, 0)), self.skin, THROAT, NECK),
+                Solid(Ball((0, 18, 8), (70 * n, 24, 66 * n), (12, 0, 0)), second, WIRE, TORSO, gloss=0),
+                *(Solid(b, self.cloth, CLOTH, TORSO, gloss=0) for b in balls),
+                *(Paint(b, colour, CLOTH, TORSO, 0.08) for b, colour in colours[self.pattern]), shade]
+
+
+@lru_cache(maxsize=64)
+def person(name: str, seed: int = 0) -> Person:
+    """The person of a name, F01 ... M14. Styles and colours are dealt so that people differ; measures are drawn."""
+    names, woman, nth = sorted(set(PEOPLE.values())), name[0] == "F", int(name[1:]) - 1
+    i, rng = names.index(name), np.random.default_rng([seed, 1])
+    styles = {sex: rng.permutation(of) for sex, of in STYLES.items()}[name[0]]
+    skins, hairs = rng.permutation(20) % len(SKINS), rng.permutation(20) % len(HAIRS)
+    hue, beard = rng.permutation(20)[i] / 20, rng.permutation(BEARDS)[nth]
+    rng = np.random.default_rng([seed, 2, i])
+    skin, hair = SKINS[skins[i]], HAIRS[hairs[i] if skins[i] < 4 else hairs[i] % 2]
+
+    def about(spread, middle=1.0):
+        return float(middle + spread * rng.uniform(-1, 1))
+
+    size = 0.95 if woman else 1.02
+    return Person(
+        name, scale=(about(0.08, size), about(0.07, size), about(0.06, size)), jaw=about(0.14, 1.04 - 0.12 * woman),
+        nose=(about(0.3), about(0.2), about(0.35)), eyes_apart=about(0.1), eye_size=about(0.14, 0.96 + 0.1 * woman),
+        brows=(about(0.3, 1.25 - 0.45 * woman), about(9, 0)), mouth=(about(0.18), about(0.3, 0.95 + 0.25 * woman)),
+        ears=about(0.2), neck=about(0.08, 1.06 - 0.18 * woman), shoulders=about(0.08, 1.05 - 0.15 * woman),
+        hair=str(styles[nth % len(styles)]), beard="" if woman else str(beard),
+        glasses=(None, None, DARK, _hue(rng.random(), 0.7, 0.5))[rng.integers(4)], skin=skin,
+        tip=_mix(skin, (225, 90, 80), 0.25), lips=_mix(skin, (190, 40, 60), 0.6 if woman else 0.38),
+        eyes=IRISES[rng.integers(len(IRISES))], hair_colour=hair,
+        cloth=_hue(hue, rng.uniform(0.3, 0.65), rng.uniform(0.35, 0.8)),
+        second=_hue(hue + rng.uniform(0.3, 0.7), 0.4, 0.85), pattern=PATTERNS[rng.integers(4)])
+
+
+def landmarks(who: Person) -> dict[str, np.ndarray]:
+    """Points on the head's surface, [3] in mm in its own frame: nose, eyes, ears, mouth, chin, top."""
+    return {name: np.multiply(point, who.scale) for name, point in who.points().items()}
+
+
+def room(k: int, seed: int = 0, scale: float = 0.9, shift=(0.5, 0.5)) -> np.ndarray:
+    """The k-th of 20 rooms, uint8 [480, 640, 3]: a wall, and some of what stands before walls.
+
+    Of a larger picture the part is taken that is `scale` of 640 x 480 in size and lies at `shift`, of 0 to 1.
+    """
+    rng, w, h = np.random.default_rng([seed, 3, k]), 800, 600
+    hue, (down, across) = k * 0.618, rng.uniform(-0.15, 0.15, 2)
+    light = 1 + np.linspace(-down, down, h)[:, None] + np.linspace(-across, across, w)
+    wall = light[..., None] * _hue(hue, rng.uniform(0.06, 0.3), rng.uniform(0.5, 0.82))
+    if k % 3 == 1:  # papered
+        wall[:, np.arange(w) % (40 + 3 * k) < 20 + k] *= 0.9
+    picture = Image.fromarray(np.clip(wall, 0, 255).astype(np.uint8))
+    for kind in rng.permutation(["window", "shelf", "poster", "poster", "plant", "door"])[: 2 + k % 3]:
+        _furnish(ImageDraw.Draw(picture), kind, rng, hue)
+    x, y = (800 - 640 * scale) * shift[0], (600 - 480 * scale) * shift[1]
+    box = (x, y, x + 640 * scale, y + 480 * scale)
+    picture = picture.filter(ImageFilter.GaussianBlur(1.6)).resize((640, 480), Image.Resampling.BILINEAR, box)
+    grain = Image.fromarray(rng.integers(0, 256, (96, 128), np.uint8)).resize((640, 480), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(picture) + 0.05 * (np.asarray(grain, float)[..., None] - 128), 0, 255).astype(np.uint8)
+
+
+def _furnish(pen, kind, rng, hue):
+    """Put a piece of furniture somewhere."""
+    x, y, wide, high = rng.uniform(0, 600), rng.uniform(20, 240), rng.uniform(110, 260), rng.uniform(150, 300)
+    box, frame = (x, y, x + wide, y + high), _hue(hue, 0.08, 0.92)
+    if kind == "window":
+        pen.rectangle(box, _hue(0.57, rng.uniform(0.1, 0.35), rng.uniform(0.8, 1)), frame, 10)
+        pen.line((x + wide / 2, y, x + wide / 2, y + high), frame, 8)
+        pen.line((x, y + high / 2, x + wide, y + high / 2), frame, 8)
+    elif kind == "shelf":
+        pen.rectangle(box, _hue(0.08, 0.5, rng.uniform(0.2, 0.4)))
+        for foot in np.arange(y + 84, y + high, 90):
+            for left in np.arange(x + 8, x + wide - 20, 15):
+                book = (left, foot - rng.uniform(50, 74), left + rng.uniform(9, 14), foot)
+                pen.rectangle(book, _hue(rng.random(), 0.45, rng.uniform(0.3, 0.85)))
+    elif kind == "poster":
+        pen.rectangle(box, _hue(rng.random(), 0.35, 0.8), _hue(hue, 0.3, 0.2), 5)
+        for u, v, r in rng.uniform((x + 30, y + 30, 8), (x + wide - 30, y + high - 30, 26), (6, 3)):
+            pen.ellipse((u - r, v - r, u + r, v + r), _hue(rng.random(), 0.5, 0.8))
+    elif kind == "plant":
+        for turn in rng.uniform(-1.2, 1.2, 16):
+            tip = np.array([np.sin(turn), -np.cos(turn)]) * rng.uniform(80, 190)
+            leaf = np.array([0 * tip, tip / 2 + tip[::-1] * (0.08, -0.08), tip, tip / 2 - tip[::-1] * (0.08, -0.08)])
+            pen.polygon([*np.add(leaf, (x, 440)).ravel()], _hue(rng.uniform(0.25, 0.4), 0.55, rng.uniform(0.25, 0.6)))
+        pen.polygon((x - 42, 440, x + 42, 440, x + 30, 600, x - 30, 600), _hue(0.05, 0.6, 0.6))
+    else:
+        pen.rectangle((x, 60, x + 200, 700), _hue(hue + 0.4, 0.15, rng.uniform(0.4, 0.75)), frame, 12)
+        pen.ellipse((x + 24, 340, x + 40, 356), DARK)
