@@ -78,7 +78,7 @@ def _learner(dls, task: Task, cfg: TrainConfig):
     body, found = weights.build_body(cfg.arch, task.size, cfg.arch_args, weights.find(cfg.arch, cfg.weights))
     learn = learners.build(dls, task, cfg, body)
     if found.kind == "model":
-        also = weights.load_head(learn.model[1], found, task)
+        also = weights.load_head(learn.model, found, task)
         say(f"starting from {found.source}, {'its head too' if also else 'with a new head: its targets are others'}")
     return learn, found
 

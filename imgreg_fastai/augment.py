@@ -7,14 +7,16 @@ import math
 
 import numpy as np
 import torch
+from fastai.torch_core import TensorImage
 from fastai.vision.augment import Brightness, Contrast
-from fasttransform import ItemTransform
+from fasttransform import ItemTransform, Transform
 
-from .targets import Motion, Target
+from .targets import MOVES, Motion, Target
 from .tasks import Task
 
 TURN = 15.0  # degrees, the largest small turn
 ZOOM = 1.2  # the largest zoom, in or out
+TINT = 0.3  # the largest factor of a channel is e to this
 SHIFT = 0.2  # the furthest shift, in half widths and half heights
 
 
@@ -98,6 +100,16 @@ def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: n
     return torch.nn.functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
+class Tint(Transform):
+    """Change the colour of the light: each channel of each training picture by a factor of its own."""
+
+    split_idx, order = 0, 41  # floats by then, not yet normalised; after brightness and contrast
+
+    def encodes(self, x: TensorImage):
+        gain = torch.exp((torch.rand(len(x), x.shape[1], 1, 1) * 2 - 1) * TINT).to(x.device)
+        return (x * gain).clamp_(0, 1)
+
+
 def _moved(target: Target, labels: torch.Tensor, motion: Motion) -> torch.Tensor:
     """A batch's labels of one target after the motion, in the type they came in."""
     values = labels.as_subclass(torch.Tensor).detach().cpu().double().reshape(len(labels), -1).numpy()
@@ -107,8 +119,8 @@ def _moved(target: Target, labels: torch.Tensor, motion: Motion) -> torch.Tensor
 
 def transforms(task: Task) -> list:
     """The batch transforms a task's augmentation stands for."""
-    moves = any(a != "colour" for a in task.augment)
+    moves = [Moves(task)] if set(task.augment) & set(MOVES) else []
     colour = [Brightness(max_lighting=0.2, p=0.75), Contrast(max_lighting=0.2, p=0.75)]
-    return ([Moves(task)] if moves else []) + (colour if "colour" in task.augment else [])
+    return moves + (colour if "colour" in task.augment else []) + ([Tint()] if "tint" in task.augment else [])
 
 

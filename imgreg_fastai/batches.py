@@ -73,6 +73,8 @@ class Fit(ItemTransform):
         picture, *labels = item
         if not isinstance(picture, Picture):
             return item
+        if self.task.box and picture.box is None:  # or it would see all of the picture, and be wrong without a word
+            raise ImgregError("a picture with its box: batches.Boxed(path, (cx, cy, w, h))", "no box")
         spot = place(picture.size, self.task.size, self.task.fit, picture.box, self.task.margin)
         edge = torch.tensor(self.task.size[::-1])
         moved = [TensorPoint((seen(y[None], spot.view[None])[0] + 1) / 2 * edge) if isinstance(y, TensorPoint) else y

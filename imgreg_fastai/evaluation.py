@@ -25,7 +25,7 @@ def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained
     run.write(folder / "scores.json", scores)
     run.write(folder / "predictions.csv", scoring.table(model.task, result))
     part = "valid" if "valid" in scores else next(iter(scores))
-    baseline = {name: numbers["baseline"] for name, numbers in scores[part].items() if numbers["n"]}
+    baseline = {name: numbers["baseline"] for name, numbers in scores[part].items() if "baseline" in numbers}
     shown = result[result["split"] == part]
     plots.write_all(run.path / folder / "plots", model.task, history, shown, open_picture, baseline)
     return scores

@@ -60,7 +60,9 @@ def learner(run: Run):
     with tempfile.TemporaryDirectory() as folder:
         blank = Path(folder) / "blank.png"
         Image.fromarray(np.full((*task.size, 3), 255, np.uint8)).save(blank)
-        row = {"path": str(blank), **dict.fromkeys(task.columns, 0.0)}
+        height, width = task.size
+        box = zip(task.box, (width / 2, height / 2, width, height), strict=False)  # all of it, where there is one
+        row = {"path": str(blank), **dict.fromkeys(task.columns, 0.0), **dict(box)}
         stats = predictor.about["mean"], predictor.about["std"]
         dls = batches.block(task, stats, []).dataloaders(
             pd.DataFrame([row]), bs=1, dl_type=batches.PictureDL, num_workers=0, device=torch.device("cpu"))

@@ -141,8 +141,8 @@ def divide(frame: pd.DataFrame, cfg: TrainConfig) -> pd.DataFrame:
     """
     if cfg.hold_out:
         frame = _held_out(frame, cfg.hold_out)
-    elif cfg.fold:
-        frame = frame.assign(split=np.where(_fold(frame, cfg) == cfg.fold, "valid", "train"))
+    elif cfg.folds:  # before the first fold is trained, only to know whether there are enough groups
+        frame = frame.assign(split=np.where(_fold(frame, cfg) == (cfg.fold or 1), "valid", "train"))
     elif "split" in frame:
         unknown = sorted({str(part) for part in frame["split"]} - set(SPLITS))
         if unknown:

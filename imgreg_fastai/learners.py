@@ -5,7 +5,8 @@ import torch
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
-from fastai.vision.learner import default_split, vision_learner
+from fastai.torch_core import params
+from fastai.vision.learner import vision_learner
 
 from . import network
 from .config import TrainConfig
@@ -21,10 +22,11 @@ def build(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learner:
     forward is put in the wrapper's place. The head has its y_range built in: fastai gives none to a custom head. It
     starts at the mean of the training part's labels, where `dls` knows them.
     """
+    body = network.placing(body, task.size) if task.places else body
     labels, view = getattr(dls.train, "labels", None), getattr(dls.train, "view", None)
     head = network.head(network.features(body), task.n_out, None if labels is None else middle(task, labels))
     learn = vision_learner(
-        dls, cfg.arch, pretrained=False, normalize=False, n_out=task.n_out, init=None, splitter=default_split,
+        dls, cfg.arch, pretrained=False, normalize=False, n_out=task.n_out, init=None, splitter=_split,
         custom_head=head, loss_func=TaskLoss(task, cfg.loss, labels), wd=cfg.wd,
         metrics=[TargetError(task, i, *(() if view is None else (view,))) for i in range(len(task.targets))],
         # fused: one call for all weights, where fastai's own Adam makes several for each
@@ -35,3 +37,11 @@ def build(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learner:
     learn.model.to(dls.device, memory_format=torch.channels_last)
     learn.unfreeze()
     return learn
+
+
+def _split(model) -> list[list]:
+    """Two groups of parameters: timm's, which may be pretrained, and what always begins anew."""
+    body, head = model[0], model[1]
+    timm_body = getattr(body, "timm_body", body)
+    old = {id(p) for p in timm_body.parameters()}
+    return [params(timm_body), [p for p in (*body.parameters(), *head.parameters()) if id(p) not in old]]

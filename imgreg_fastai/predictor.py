@@ -168,7 +168,7 @@ def _rebuild(file: Path, about: dict, state: dict, device: str):
 
     try:
         task = tasks.from_dict(about["task"])
-        net = network(about["arch"], task.size, task.n_out, about["arch_args"])
+        net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.places)
         net.load_state_dict(state)
         np.array([about["mean"], about["std"]], float).reshape(2, 3)
     except Exception as e:

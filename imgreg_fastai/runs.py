@@ -124,7 +124,7 @@ def gather(folder: Path, done: list[Run]) -> Folds:
 def _spread(each: list[dict]) -> dict:
     means = np.array([s["mean"] for s in each])
     return {"mean": round(float(means.mean()), 6), "spread": round(float(means.std(ddof=len(means) > 1)), 6),
-            "baseline": round(float(np.mean([s["baseline"] for s in each])), 6)}
+            "baseline": round(float(np.mean([s.get("baseline", np.nan) for s in each])), 6)}
 
 
 def claim(out: Path, name: str, always: bool = False) -> Path:

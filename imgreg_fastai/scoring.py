@@ -45,7 +45,7 @@ def _score_one(t, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
     numbers = {
         "mean": error.mean(), "median": np.median(error), "p90": np.quantile(error, 0.9),
         "p95": np.quantile(error, 0.95), "max": error.max(), "rmse": np.sqrt(np.square(error).mean()),
-        "bias": t.bias(predicted, true), "baseline": t.error(guess, true).mean(),
+        "bias": t.bias(predicted, true), "baseline": np.nanmean(t.error(guess, true)),
     }
     more = {"columns": _columns(t, predicted, true, guess)} if len(columns) > 1 else {}
     if "group" in result and result["group"].nunique() > 1:
@@ -58,7 +58,7 @@ def _columns(t, predicted, true, guess) -> dict:
     return {c: _rounded({
         "mean": np.nanmean(np.abs(rest[:, i])), "median": np.nanmedian(np.abs(rest[:, i])),
         "rmse": np.sqrt(np.nanmean(np.square(rest[:, i]))), "bias": np.nanmean(rest[:, i]),
-        "baseline": np.nanmean(np.abs(least[:, i])),
+        "baseline": np.nanmean(np.abs(least[:, i])) if np.isfinite(least[:, i]).any() else np.nan,
     }) for i, c in enumerate(t.columns) if np.isfinite(rest[:, i]).any()}
 
 
@@ -70,7 +70,8 @@ def _groups(names: pd.Series, error: np.ndarray) -> dict:
 
 
 def _rounded(numbers: dict) -> dict:
-    return {k: round(float(v), 6) for k, v in numbers.items()}
+    """Numbers as JSON can hold them: what is none, such as a guess at points never seen, is left out."""
+    return {k: round(float(v), 6) for k, v in numbers.items() if np.isfinite(v)}
 
 
 def quantity(value: float, unit: str) -> str:
@@ -82,7 +83,7 @@ def sentence(name: str, scores: dict) -> str:
     """One target's scores in a line: "angle error 0.31° (guessing: 45°)"."""
     if not scores["n"]:
         return f"{name}: no labels"
-    error, guessing = (quantity(scores[k], scores["unit"]) for k in ("mean", "baseline"))
+    error, guessing = (quantity(scores.get(k, np.nan), scores["unit"]) for k in ("mean", "baseline"))
     return f"{name} error {error} (guessing: {guessing})"
 
 

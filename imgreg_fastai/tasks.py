@@ -1,12 +1,15 @@
 """A Task says what the numbers of a labels table mean. It is pure data, JSON there and back."""
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from . import targets
 from .errors import ImgregError, some
 from .targets import MOVES, Angle, Point, Rotation, Target
 
 FITS = ("pad", "squish", "crop")
-AUGMENTATIONS = (*MOVES, "colour")
+COLOURS = ("colour", "tint")  # brightness and contrast; the light's own colour
+AUGMENTATIONS = (*MOVES, *COLOURS)
 TAKEN = ("image", "path", "split", "group")  # columns of a labels table that are no labels
 
 
@@ -78,6 +81,11 @@ class Task:
         """How many outputs the network has."""
         return sum(t.n_out for t in self.targets)
 
+    @property
+    def places(self) -> bool:
+        """Whether the network must tell where things are, and not only what they look like."""
+        return any(t.kind == Point.kind for t in self.targets)
+
     def changed(self, specs: list[str] = (), augment=None, **given) -> "Task":
         """The task for other targets (`NAME[=COL,...][:KIND]` each), another view of the picture, other fields.
 
@@ -114,7 +122,7 @@ def permitted(chosen: tuple[Target, ...], fit: str) -> tuple[str, ...]:
     A squished picture may be mirrored, but a turn of it is no turn of the original, whose angles the labels tell.
     """
     bent = ("quarter", "turn") if fit == "squish" and any(t.rigid for t in chosen) else ()
-    return tuple(a for a in AUGMENTATIONS if a == "colour" or (a not in bent and all(a in t.moves for t in chosen)))
+    return tuple(a for a in AUGMENTATIONS if a in COLOURS or (a not in bent and all(a in t.moves for t in chosen)))
 
 
 def from_dict(fields: dict) -> Task:
@@ -130,9 +138,19 @@ def from_dict(fields: dict) -> Task:
 
 
 def complete(task: Task, training_part) -> Task:
-    """The task with what must come from data; `training_part`: the DataFrame of the training pictures."""
-    done = (t.complete(training_part[list(t.columns)].to_numpy(float)) for t in task.targets)
+    """The task with what must come from data; `training_part`: the DataFrame of the training pictures.
+
+    Raises ImgregError for a target without a label there.
+    """
+    done = (_completed(t, training_part[list(t.columns)].to_numpy(float)) for t in task.targets)
     return replace(task, targets=tuple(done))
+
+
+def _completed(target: Target, values) -> Target:
+    labelled = np.isfinite(values)
+    if not (labelled.any(axis=1) if target.partial else labelled.all(axis=1)).any():
+        raise ImgregError(f"a value of {target.name} among the pictures to train on", "none")
+    return target.complete(values)
 
 
 # The rectangle of datascience.stackexchange.com/questions/106600: a bar's orientation, counterclockwise from the right.
@@ -164,7 +182,7 @@ HEADPOSE = Task(
         Rotation("pose", ("yaw", "pitch", "roll"), camera_frame=True),
     ),
     size=(120, 160),
-    augment=("flip", "turn", "colour"),
+    augment=("flip", "turn", "colour", "tint"),
     recipe=(
         ("arch", "resnet10t"),
         ("epochs", 12),

@@ -183,8 +183,8 @@ def build_body(arch: str, size: tuple[int, int], arch_args: dict | None, weights
     raise ImgregError(f"weights that fit {arch}", found, "--weights none, or the weights' own --arch and --arch-arg")
 
 
-def load_head(head: Any, weights: Weights, task: Task) -> bool:
-    """Load the head of a model of ours too, if it was made for the same targets; whether it was."""
+def load_head(model: Any, weights: Weights, task: Task) -> bool:
+    """Load what lies above the body of a model of ours too, if it was made for the same targets; whether it was."""
     from safetensors import safe_open
 
     with safe_open(weights.path, framework="pt") as f:
@@ -192,7 +192,8 @@ def load_head(head: Any, weights: Weights, task: Task) -> bool:
         kinds = [(t["kind"], t["columns"]) for t in about.get("task", {}).get("targets", [])]
         if kinds != [(t.kind, list(t.columns)) for t in task.targets]:
             return False
-        head.load_state_dict({k[2:]: f.get_tensor(k) for k in f.keys() if k.startswith("1.")})  # noqa: SIM118
+        own = [k for k in model.state_dict() if k.startswith(("1.", "0.places."))]
+        model.load_state_dict({k: f.get_tensor(k) for k in own}, strict=False)
     return True
 
 
@@ -236,9 +237,12 @@ def _through_timm(make: Callable[..., Any], weights: Weights) -> Loaded:
 
 
 def _state(weights: Weights) -> dict:
-    """{name in the body: tensor} of the weights' file; in a net of ours the body is item 0."""
+    """{name in timm's body: tensor} of the weights' file; in a net of ours the body is item 0, or within it."""
     state = _tensors(weights.path)
-    return {k[2:]: v for k, v in state.items() if k.startswith("0.")} if weights.kind == "model" else state
+    if weights.kind != "model":
+        return state
+    start = "0.timm_body." if any(k.startswith("0.timm_body.") for k in state) else "0."
+    return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
 
 
 def _misfits(body: Any, state: dict) -> tuple[list[str], int]:

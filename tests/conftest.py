@@ -45,7 +45,7 @@ def bars():
 
 @pytest.fixture(scope="session")
 def spotted(tmp_path_factory):
-    """The labels frame of 16 pictures of four shapes, with a red and a blue blob each: where they are, other labels, a box.
+    """The labels frame of 16 pictures of four shapes, a red and a blue blob in each: their places, a box, other labels.
 
     Beside the pictures lies the table, labels.csv. The blue blob of rows 2 and 11 is not labelled.
     """

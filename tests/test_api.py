@@ -173,8 +173,8 @@ def test_a_person_held_out_is_scored_alone(spotted, tmp_path):
 @pytest.fixture(scope="module")
 def headlike(spotted, tmp_path_factory):
     """A run with a point, a rotation and a box, of one epoch; do not write into it."""
-    return api.train(table_of(spotted), targets=["spot=rx,ry:point", "pose:rotation"], box=BOX, margin=0.5, fit="squish",
-                     out=tmp_path_factory.mktemp("headlike"), **TINY)
+    return api.train(table_of(spotted), targets=["spot=rx,ry:point", "pose:rotation"], box=BOX, margin=0.5,
+                     fit="squish", out=tmp_path_factory.mktemp("headlike"), **TINY)
 
 
 def test_a_run_of_boxes_scores_evaluates_and_predicts(spotted, headlike, tmp_path):
@@ -221,7 +221,8 @@ def test_a_validation_part_without_a_targets_labels_still_ends_in_a_run(spotted,
     frame = spotted.assign(image=spotted["path"]).drop(columns="path")
     frame.loc[frame["split"] == "valid", lacks] = np.nan
     frame.to_csv(tmp_path / "t.csv", index=False)
-    run = api.train(tmp_path / "t.csv", targets=["spot=rx,ry:point", "pose:rotation", "n"], out=tmp_path / "runs", **TINY)
+    targets = ["spot=rx,ry:point", "pose:rotation", "n"]
+    run = api.train(tmp_path / "t.csv", targets=targets, out=tmp_path / "runs", **TINY)
     name = {"rx": "spot", "yaw": "pose", "n": "n"}[lacks]
     assert run.about["state"] == "trained"
     assert {t: s["n"] for t, s in run.scores["valid"].items()} == {"spot": 8, "pose": 8, "n": 8} | {name: 0}
@@ -255,8 +256,8 @@ def test_a_training_part_without_a_targets_labels_is_one_line(spotted, tmp_path,
 
 
 def test_groups_called_007_are_called_so_in_scores_too(spotted, tmp_path):
-    frame = spotted.assign(image=spotted["path"], group=[f"{i % 3:03}" for i in range(16)]).drop(columns=["path", "split"])
-    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame = spotted.assign(image=spotted["path"], group=[f"{i % 3:03}" for i in range(16)])
+    frame.drop(columns=["path", "split"]).to_csv(tmp_path / "t.csv", index=False)
     run = api.train(tmp_path / "t.csv", targets=["n"], hold_out=("000", "001"), out=tmp_path / "runs", **TINY)
     assert set(run.scores["valid"]["n"]["groups"]) == {"000", "001"}
     assert set(api.evaluate(run)["n"]["groups"]) == {"000", "001"}

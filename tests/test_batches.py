@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import BOX, SHAPES
 from fastai.vision.core import PointScaler, TensorPoint
 from fastai.vision.data import PointBlock
-from conftest import BOX, SHAPES
 from PIL import Image
 
 from imgreg_fastai import backbones, batches, config, labels
@@ -134,6 +134,9 @@ def test_one_broken_picture_among_few_still_leaves_a_batch(drawn, tmp_path):
 
 # points, boxes, missing labels
 
+POSE = Rotation("pose", ("yaw", "pitch", "roll"), camera_frame=True)
+
+
 def spots(fit="pad", box=(), size=(32, 48), **of):
     return Task("spots", (Point("spots", ("rx", "ry", "bx", "by"), follows=True),), size=size, fit=fit, box=box,
                 **{"augment": (), **of})
@@ -167,7 +170,8 @@ def test_points_lie_on_what_they_name(spotted, fit, box, cache):
     task, checked = spots(fit, box), 0
     dls = built(spotted, task, cache=cache)
     for x, y in [*dls.valid, *dls.train]:
-        bright = x.as_subclass(torch.Tensor) * torch.tensor(STATS[1]).view(3, 1, 1) + torch.tensor(STATS[0]).view(3, 1, 1)
+        mean, std = (torch.tensor(s).view(3, 1, 1) for s in STATS)
+        bright = x.as_subclass(torch.Tensor) * std + mean
         for picture, points in zip(bright.numpy(), y.as_subclass(torch.Tensor).numpy(), strict=True):
             at = (points + 1) / 2 * (task.size[1], task.size[0])
             for (px, py), channel, other in zip(at, (0, 2), (2, 0), strict=True):
@@ -207,8 +211,8 @@ def test_missing_labels_survive_as_nan_beside_those_that_are_there(spotted):
     frame = spotted.copy()
     frame.loc[[1, 3], "n"] = np.nan
     frame.loc[5, "pitch"] = np.nan
-    task = Task("all", (spots().targets[0], Number("n", ("n",), low=0.0, high=16.0), Rotation("pose", ("yaw", "pitch", "roll")),
-                        Angle("way", ("way",))), size=(32, 48), augment=())
+    targets = (spots().targets[0], Number("n", ("n",), low=0.0, high=16.0), POSE, Angle("way", ("way",)))
+    task = Task("all", targets, size=(32, 48), augment=())
     for cache in ("on", "off"):
         dls = built(frame, task, cache=cache)
         x, points, n, pose, way = everything(dls.valid)  # rows 1, 3, 5, ...
@@ -221,9 +225,8 @@ def test_missing_labels_survive_as_nan_beside_those_that_are_there(spotted):
 
 def test_missing_labels_stay_missing_when_pictures_are_moved_with_a_mirrors_pairs(spotted):
     torch.manual_seed(0)
-    task = spots(augment=("flip", "turn", "zoom", "shift"), size=(40, 40))
-    task = Task("spots", (Point("spots", ("rx", "ry", "bx", "by"), follows=True, flip_pairs=((0, 1),)),
-                          Rotation("pose", ("yaw", "pitch", "roll"), camera_frame=True)), size=(40, 40), augment=("flip", "turn"))
+    points = Point("spots", ("rx", "ry", "bx", "by"), follows=True, flip_pairs=((0, 1),))
+    task = Task("spots", (points, POSE), size=(40, 40), augment=("flip", "turn"))
     frame = spotted.assign(split=["valid", *["train"] * 15])
     frame.loc[4, "yaw"] = np.nan
     sides, lacking = set(), 0

@@ -180,7 +180,8 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
     how = ["--target", "spots=rx,ry,bx,by:point", "--target", "n:number", "--size", "32x48", "--arch", "test_resnet",
            "--weights", "none", "--bs", 4, "--epochs", 1, "--precision", "fp32", "--device", "cpu"]
     trained = said(capsys, "train", table, *how, "--fit", "squish", "--augment", "colour", "--hold-out", "g1")
-    assert re.search(r"spots error [\d.]+ px \(guessing: [\d.]+ px\) on 5 pictures \(valid\)\n  rx [\d.]+ px, ry", trained)
+    told = r"spots error [\d.]+ px \(guessing: [\d.]+ px\) on 5 pictures \(valid\)\n  rx [\d.]+ px, ry"
+    assert re.search(told, trained)
     assert "n error" in trained and "next: imgreg predict runs/labels-001 photo.png" in trained
     told = said(capsys, "evaluate", "runs/labels-001")
     assert "spots error" in told and "written: runs/labels-001/evaluations/valid" in told
@@ -199,8 +200,10 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
 @pytest.mark.parametrize(("args", "says"), [
     ([], "--target NAME"), (["--target", "spots=rx,ry,bx:point"], "columns for x and y of each point"),
     (["--target", "pose:rotation=XXX"], "a sequence of axes"), (["--target", "eye:point"], "a column 'eye_x'"),
-    (["--target", "n", "--box", "cx,cy,w"], "--box CX,CY,W,H"), (["--target", "n", "--box", "cx,cy,w,hh"], "a column 'hh'"),
-    (["--target", "n", "--margin", -1], "--margin between 0 and 10"), (["--target", "n", "--folds", 1], "--folds of at least 2"),
+    (["--target", "n", "--box", "cx,cy,w"], "--box CX,CY,W,H"),
+    (["--target", "n", "--box", "cx,cy,w,hh"], "a column 'hh'"),
+    (["--target", "n", "--margin", -1], "--margin between 0 and 10"),
+    (["--target", "n", "--folds", 1], "--folds of at least 2"),
     (["--target", "n", "--folds", 2, "--hold-out", "g1"], "--hold-out or --folds"),
     (["--target", "n", "--hold-out", "g7"], "--hold-out with a group"),
     (["--target", "n", "--group", "person"], "a column 'person'"),

@@ -90,7 +90,8 @@ def test_exported_learners_of_points_give_pixels_of_the_resized_picture_and_of_s
     several = api.train(table, targets=["spot=rx,ry:point", "pose:rotation", "n:number", "way:angle360"], **of)
     for name, run in (("a.pkl", points), ("b.pkl", several)):
         export(run, out=tmp_path / name)
-    ran = subprocess.run([sys.executable, "-c", ALSO, picture, "a.pkl", "b.pkl"], cwd=tmp_path, capture_output=True, text=True)
+    command = [sys.executable, "-c", ALSO, picture, "a.pkl", "b.pkl"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]
     (kind, spots), (_, (spot, pose, n, way)) = map(json.loads, ran.stdout.splitlines()[-2:])
     width, height = Image.open(picture).size

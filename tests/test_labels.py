@@ -8,7 +8,7 @@ import pytest
 
 from imgreg_fastai import config, labels
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.targets import Number, Point
+from imgreg_fastai.targets import Number, Point, Rotation
 from imgreg_fastai.tasks import ANGLE, Task
 
 FACE = Task("faces", (Number("age", ("age",)), Point("eye", ("eye_x", "eye_y"))))
@@ -118,9 +118,13 @@ def test_a_missing_label_among_others_is_kept_as_missing_and_told_by_its_target(
 
 
 def test_a_target_without_a_value_in_any_row_is_one_line(folder):
-    table = write(folder, "image,eye_x,eye_y,age\n0.png,1,,2\n1.png,,2,3\n")
+    table = write(folder, "image,eye_x,eye_y,age\n0.png,,,2\n1.png,x,inf,3\n")
     with pytest.raises(ImgregError, match=r"a value of eye in a row of '.*table\.csv'; found none"):
         labels.read(table, FACE)
+    task = replace(FACE, targets=(FACE.targets[0], Rotation("pose", ("yaw", "pitch", "roll"))))
+    table = write(folder, "image,age,yaw,pitch,roll\n0.png,2,1,,5\n1.png,3,1,2,\n")  # no whole rotation
+    with pytest.raises(ImgregError, match="a value of pose in a row"):
+        labels.read(table, task)
 
 
 def test_points_of_which_every_row_lacks_one_are_still_labels(folder):
@@ -181,7 +185,7 @@ def test_the_group_may_stand_in_a_column_of_another_name(folder):
 def test_the_group_may_be_a_column_that_is_predicted_or_a_box(folder):
     table = write(folder, "image,age,eye_x,eye_y\n0.png,30,2,3\n1.png,40,4,5\n")
     frame = labels.read(table, replace(FACE, group="age"))
-    assert frame["age"].tolist() == [30, 40] and frame["group"].tolist() == [30, 40]
+    assert frame["age"].tolist() == [30, 40] and frame["group"].tolist() == ["30", "40"]
 
 
 def test_missing_pictures_are_named_and_left_out(folder, warned):

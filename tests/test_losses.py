@@ -4,7 +4,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-
 from fastai.vision.core import TensorPoint
 from scipy.spatial.transform import Rotation as R
 
@@ -207,7 +206,8 @@ def labelled(n=200, seed=0):
     """A task of four kinds of unlike spread, and labels as batches hold them, some of them missing."""
     rng = np.random.default_rng(seed)
     task = Task("four", (Number("age", ("age",), low=0.0, high=1e6), ANGLE.targets[0], EYES, POSE))
-    values = [rng.uniform(0, 1e6, n), rng.uniform(0, 40, n), rng.normal(0.2, 0.01, (n, 2, 2)), rng.uniform(-20, 20, (n, 3))]
+    values = [rng.uniform(0, 1e6, n), rng.uniform(0, 40, n), rng.normal(0.2, 0.01, (n, 2, 2)),
+              rng.uniform(-20, 20, (n, 3))]
     values[0][::7], values[2][::5, 0], values[3][::3] = NAN, NAN, NAN
     tensors = [torch.tensor(v, dtype=torch.float32) for v in values]
     tensors[2] = TensorPoint(tensors[2])

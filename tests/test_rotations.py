@@ -44,7 +44,8 @@ def test_the_fields_angles_of_a_known_pose():
     assert Rotation("r", ("a", "b", "c"), sequence="xyz").angles(matrix)[0] == pytest.approx((41.5, -62.1, -12.8))
     # deep-head-pose's own formulas, on the transpose of the matrix they stand for
     r = matrix[0].T
-    by_hand = np.arctan2(r[2, 0], np.hypot(r[2, 1], r[2, 2])), np.arctan2(r[2, 1], r[2, 2]), -np.arctan2(r[1, 0], r[0, 0])
+    yaw, pitch = np.arctan2(r[2, 0], np.hypot(r[2, 1], r[2, 2])), np.arctan2(r[2, 1], r[2, 2])
+    by_hand = yaw, pitch, -np.arctan2(r[1, 0], r[0, 0])
     assert np.rad2deg(by_hand) == pytest.approx(POSE.angles(matrix)[0])
 
 

@@ -86,7 +86,8 @@ def of(mean, baseline=10.0, unit="px", **columns):
 
 
 def test_gathered_folds_tell_mean_and_spread(tmp_path):
-    folds = runs.gather(tmp_path, [Done(p=of(1.0, x=1.0, y=2.0), n=of(5.0)), Done(p=of(3.0, 20.0, x=3.0, y=2.0), n=of(5.0))])
+    done = Done(p=of(1.0, x=1.0, y=2.0), n=of(5.0)), Done(p=of(3.0, 20.0, x=3.0, y=2.0), n=of(5.0))
+    folds = runs.gather(tmp_path, list(done))
     p = folds.scores["p"]
     assert p["folds"] == [1, 3] and p["mean"] == 2 and p["baseline"] == 15
     assert p["spread"] == pytest.approx(np.std([1, 3], ddof=1)) and folds.scores["n"]["spread"] == 0

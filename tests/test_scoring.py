@@ -119,7 +119,8 @@ def test_the_guess_skips_what_is_missing_in_the_training_part():
 
 
 def test_the_table_for_people_has_predictions_first_and_keeps_groups():
-    frame = pd.DataFrame({**rows(1), "image": ["a"], "path": ["/x/a"], "group": ["g"], "p_error": [5.0], "n_error": [1.0]})
+    errors = {"p_error": [5.0], "n_error": [1.0]}
+    frame = pd.DataFrame({**rows(1), "image": ["a"], "path": ["/x/a"], "group": ["g"], **errors})
     told = scoring.table(POINT, frame)
     assert list(told.columns) == ["image", "x", "y", "n", "x_true", "y_true", "n_true", "p_error", "n_error", "group"]
     assert told.loc[0, ["x", "x_true"]].tolist() == [3, 0]

@@ -109,7 +109,7 @@ def test_pad_and_crop_keep_shapes_and_squish_shows_just_the_box(case):
 @many
 @given(cases())
 def test_pad_shows_the_whole_box_and_crop_nothing_else(case):
-    (width, height), size, policy, box, margin = case
+    (width, height), _, policy, box, margin = case
     assume(policy != "squish")
     x, y, w, h = box or (width / 2, height / 2, width, height)
     w, h = (w * (1 + 2 * margin), h * (1 + 2 * margin)) if box else (w, h)

@@ -79,8 +79,10 @@ class Point(Target):
         return float(lengths.mean()) if len(lengths) else float("nan")
 
     def centre(self, values: Array) -> Array:
-        """The constant to guess: each point's mean place in pixels, [columns]."""
-        return np.nanmean(values, axis=0)
+        """The constant to guess: each point's mean place in pixels, [columns]; NaN for one that is labelled nowhere."""
+        labelled = np.isfinite(values)
+        n = labelled.sum(axis=0)
+        return np.where(n > 0, np.where(labelled, values, 0).sum(axis=0) / np.maximum(n, 1), np.nan)
 
     def moved(self, values: Array, motion: Motion) -> Array:
         """The labels [n, columns], in [-1, 1], after the motion of their pictures."""

@@ -107,7 +107,8 @@ class Rotation(Target):
         matrices = self.matrix(values)
         mirrored = motion.mirrored[:, None, None] > 0
         matrices = np.where(mirrored, MIRROR @ matrices @ MIRROR, matrices)
-        about_z = R.from_euler("z", -motion.turn[:, None], degrees=True).as_matrix()  # with y down, positive is clockwise
+        clockwise = -motion.turn[:, None]  # as z points away and y down, that is the positive sense
+        about_z = R.from_euler("z", clockwise, degrees=True).as_matrix()
         return self.angles(about_z @ matrices)
 
 
