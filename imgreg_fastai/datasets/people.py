@@ -1,4 +1,4 @@
-"""Twenty people made of ellipsoids, and twenty rooms to sit in.
+"""Twenty people made of ellipsoids.
 
 Measures are in mm in the head's own frame, whose origin is the middle of the head: x to the person's left, y down,
 z backwards; the nose points along -z. Everybody is symmetric: a mirrored picture of somebody is a picture of the same
@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
 
 from .biwi import PEOPLE
 
@@ -66,7 +65,8 @@ def _mix(one, other, share):
     return tuple(a * (1 - share) + b * share for a, b in zip(one, other, strict=True))
 
 
-def _hue(turn, saturation, value):
+def tone(turn, saturation, value):
+    """A colour by its hue in turns, saturation and value, of 0 to 1; RGB of 0 to 255."""
     return tuple(round(255 * v) for v in hsv_to_rgb(turn % 1, saturation, value))
 
 
@@ -268,63 +268,13 @@ def person(name: str, seed: int = 0) -> Person:
         brows=(about(0.3, 1.25 - 0.45 * woman), about(9, 0)), mouth=(about(0.18), about(0.3, 0.95 + 0.25 * woman)),
         ears=about(0.2), neck=about(0.08, 1.06 - 0.18 * woman), shoulders=about(0.08, 1.05 - 0.15 * woman),
         hair=str(styles[nth % len(styles)]), beard="" if woman else str(beard),
-        glasses=(None, None, DARK, _hue(rng.random(), 0.7, 0.5))[rng.integers(4)], skin=skin,
+        glasses=(None, None, DARK, tone(rng.random(), 0.7, 0.5))[rng.integers(4)], skin=skin,
         tip=_mix(skin, (225, 90, 80), 0.25), lips=_mix(skin, (190, 40, 60), 0.6 if woman else 0.38),
         eyes=IRISES[rng.integers(len(IRISES))], hair_colour=hair,
-        cloth=_hue(hue, rng.uniform(0.3, 0.65), rng.uniform(0.35, 0.8)),
-        second=_hue(hue + rng.uniform(0.3, 0.7), 0.4, 0.85), pattern=PATTERNS[rng.integers(4)])
+        cloth=tone(hue, rng.uniform(0.3, 0.65), rng.uniform(0.35, 0.8)),
+        second=tone(hue + rng.uniform(0.3, 0.7), 0.4, 0.85), pattern=PATTERNS[rng.integers(4)])
 
 
 def landmarks(who: Person) -> dict[str, np.ndarray]:
     """Points on the head's surface, [3] in mm in its own frame: nose, eyes, ears, mouth, chin, top."""
     return {name: np.multiply(point, who.scale) for name, point in who.points().items()}
-
-
-def room(k: int, seed: int = 0, scale: float = 0.9, shift=(0.5, 0.5)) -> np.ndarray:
-    """The k-th of 20 rooms, uint8 [480, 640, 3]: a wall, and some of what stands before walls.
-
-    Of a larger picture the part is taken that is `scale` of 640 x 480 in size and lies at `shift`, of 0 to 1.
-    """
-    rng, w, h = np.random.default_rng([seed, 3, k]), 800, 600
-    hue, (down, across) = k * 0.618, rng.uniform(-0.15, 0.15, 2)
-    light = 1 + np.linspace(-down, down, h)[:, None] + np.linspace(-across, across, w)
-    wall = light[..., None] * _hue(hue, rng.uniform(0.06, 0.3), rng.uniform(0.5, 0.82))
-    if k % 3 == 1:  # papered
-        wall[:, np.arange(w) % (40 + 3 * k) < 20 + k] *= 0.9
-    picture = Image.fromarray(np.clip(wall, 0, 255).astype(np.uint8))
-    for kind in rng.permutation(["window", "shelf", "poster", "poster", "plant", "door"])[: 2 + k % 3]:
-        _furnish(ImageDraw.Draw(picture), kind, rng, hue)
-    x, y = (800 - 640 * scale) * shift[0], (600 - 480 * scale) * shift[1]
-    box = (x, y, x + 640 * scale, y + 480 * scale)
-    picture = picture.filter(ImageFilter.GaussianBlur(1.6)).resize((640, 480), Image.Resampling.BILINEAR, box)
-    grain = Image.fromarray(rng.integers(0, 256, (96, 128), np.uint8)).resize((640, 480), Image.Resampling.BICUBIC)
-    return np.clip(np.asarray(picture) + 0.05 * (np.asarray(grain, float)[..., None] - 128), 0, 255).astype(np.uint8)
-
-
-def _furnish(pen, kind, rng, hue):
-    """Put a piece of furniture somewhere."""
-    x, y, wide, high = rng.uniform(0, 600), rng.uniform(20, 240), rng.uniform(110, 260), rng.uniform(150, 300)
-    box, frame = (x, y, x + wide, y + high), _hue(hue, 0.08, 0.92)
-    if kind == "window":
-        pen.rectangle(box, _hue(0.57, rng.uniform(0.1, 0.35), rng.uniform(0.8, 1)), frame, 10)
-        pen.line((x + wide / 2, y, x + wide / 2, y + high), frame, 8)
-        pen.line((x, y + high / 2, x + wide, y + high / 2), frame, 8)
-    elif kind == "shelf":
-        pen.rectangle(box, _hue(0.08, 0.5, rng.uniform(0.2, 0.4)))
-        for foot in np.arange(y + 84, y + high, 90):
-            for left in np.arange(x + 8, x + wide - 20, 15):
-                book = (left, foot - rng.uniform(50, 74), left + rng.uniform(9, 14), foot)
-                pen.rectangle(book, _hue(rng.random(), 0.45, rng.uniform(0.3, 0.85)))
-    elif kind == "poster":
-        pen.rectangle(box, _hue(rng.random(), 0.35, 0.8), _hue(hue, 0.3, 0.2), 5)
-        for u, v, r in rng.uniform((x + 30, y + 30, 8), (x + wide - 30, y + high - 30, 26), (6, 3)):
-            pen.ellipse((u - r, v - r, u + r, v + r), _hue(rng.random(), 0.5, 0.8))
-    elif kind == "plant":
-        for turn in rng.uniform(-1.2, 1.2, 16):
-            tip = np.array([np.sin(turn), -np.cos(turn)]) * rng.uniform(80, 190)
-            leaf = np.array([0 * tip, tip / 2 + tip[::-1] * (0.08, -0.08), tip, tip / 2 - tip[::-1] * (0.08, -0.08)])
-            pen.polygon([*np.add(leaf, (x, 440)).ravel()], _hue(rng.uniform(0.25, 0.4), 0.55, rng.uniform(0.25, 0.6)))
-        pen.polygon((x - 42, 440, x + 42, 440, x + 30, 600, x - 30, 600), _hue(0.05, 0.6, 0.6))
-    else:
-        pen.rectangle((x, 60, x + 200, 700), _hue(hue + 0.4, 0.15, rng.uniform(0.4, 0.75)), frame, 12)
-        pen.ellipse((x + 24, 340, x + 40, 356), DARK)
