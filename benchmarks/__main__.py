@@ -47,9 +47,15 @@ def accuracy(args):
                             quick=args.quick)
 
 
+def pointing(args):
+    from . import pointing
+
+    return pointing.measure(args.quick)
+
+
 PARTS = {
     "throughput": throughput, "time_to_1": time_to_1, "help": starting, "drawing": drawing, "classical": classical,
-    "accuracy": accuracy,
+    "accuracy": accuracy, "pointing": pointing,
 }
 
 

@@ -1,4 +1,6 @@
 """Flips and turns move picture and label together: each is compared with the moved bar drawn anew."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -129,9 +131,20 @@ def test_a_zoom_makes_things_larger_and_a_shift_takes_them_along(zoom):
 
 
 def test_colour_is_added_and_moves_left_out_as_the_task_says():
-    from dataclasses import replace
-
     names = [type(t).__name__ for t in augment.transforms(replace(ANGLE, augment=("colour",)))]
     assert names == ["Brightness", "Contrast"]
     assert [type(t).__name__ for t in augment.transforms(ANGLE)] == ["Moves"]
     assert augment.transforms(replace(ANGLE, augment=())) == []
+
+
+def test_a_tint_is_one_factor_a_channel_of_each_training_picture():
+    torch.manual_seed(0)
+    pictures = TensorImage(torch.rand(200, 3, 4, 4) * 0.6 + 0.1)
+    tint = augment.Tint()
+    assert torch.equal(tint(pictures, split_idx=1), pictures)
+    gain = (tint(pictures, split_idx=0) / pictures).as_subclass(torch.Tensor)
+    assert (gain.amax(dim=(2, 3)) - gain.amin(dim=(2, 3))).max() < 1e-5
+    spread = gain[:, :, 0, 0].log() / augment.TINT
+    assert -1 <= spread.min() < -0.95 and 0.95 < spread.max() <= 1 + 1e-5 and spread.std(dim=1).min() > 0.001
+    assert tint(TensorImage(torch.ones(50, 3, 2, 2)), split_idx=0).max() <= 1
+    assert [type(t).__name__ for t in augment.transforms(replace(ANGLE, augment=("tint",)))] == ["Tint"]

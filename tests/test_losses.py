@@ -178,6 +178,15 @@ def test_gradients_are_finite_where_truth_and_prediction_agree_and_where_they_ar
         assert out.grad.isfinite().all() and out.grad.abs().max() < 1e3
 
 
+def test_gradients_are_finite_for_many_opposite_rotations():
+    """Rounding takes some of them to just half a turn, where the arc sine has no slope."""
+    aim = R.random(3000, rng=np.random.default_rng(0)).as_matrix()
+    turns = R.from_rotvec(np.pi * np.eye(3)[np.arange(3000) % 3]).as_matrix().round()
+    out = torch.tensor(turns @ aim, dtype=torch.float32).flatten(1).requires_grad_()
+    penalty(POSE, out, torch.tensor(aim, dtype=torch.float32).flatten(1)).backward()
+    assert out.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("out", [torch.zeros(9), torch.ones(9), torch.eye(3).flatten() * -1,
                                  torch.tensor([1.0, 0, 0, 0, 1, 0, 0, 0, -1])])
 def test_nine_numbers_that_are_near_no_rotation_still_have_a_finite_gradient(out):

@@ -88,3 +88,58 @@ def test_gradients_reach_the_first_layer():
     net(torch.randn(2, 3, 64, 64)).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
     assert next(net.parameters()).grad.abs().sum() > 0
+
+
+# places
+
+GRIDS = [("test_resnet", (64, 96)), ("test_vit", (96, 128)), ("test_mambaout", (64, 96)),
+         ("mobilenetv3_small_050", (64, 96))]
+
+
+@pytest.mark.parametrize(("arch", "size"), GRIDS)
+def test_a_body_that_places_adds_two_numbers_a_map_and_keeps_the_pooled_features(arch, size):
+    torch.manual_seed(0)
+    body = network.body(arch, size).eval()
+    placed = network.placing(body, size)
+    x = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        plain, more = body(x), placed(x)
+    assert isinstance(placed, network.Placing) and network.features(placed) == more.shape[1]
+    torch.testing.assert_close(more[:, : plain.shape[1]], plain)
+    places = more[:, plain.shape[1] :]
+    assert places.shape == (2, 2 * network.MAPS) and places.abs().max() < 1
+    assert network.placing(placed, size) is placed
+
+
+def test_the_centre_of_a_map_is_where_it_is_high_across_then_down():
+    centres = network.Centres((3, 4))
+    maps = torch.full((1, 3, 12), -100.0)
+    maps[0, 0, 0], maps[0, 1, 1 * 4 + 3] = 100, 100  # row 0 column 0; row 1 column 3
+    maps[0, 2] = 0  # alike everywhere
+    expected = torch.tensor([[-0.75, -2 / 3, 0.75, 0, 0, 0]])
+    torch.testing.assert_close(centres(maps), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("arch", "size"), GRIDS[:3])  # the last looks at the whole picture before its last features
+def test_features_are_listed_row_by_row_so_that_a_map_lies_as_the_picture_does(arch, size):
+    """What changes in one corner of the picture changes most the feature at that corner."""
+    torch.manual_seed(0)
+    body = network.body(arch, size).eval()
+    placed = network.placing(body, size)
+    grid = placed.places[2].grid
+    x, (height, width) = torch.zeros(1, 3, *size), size
+    with torch.no_grad():
+        before = network.listed(body, body.forward_features(x))
+        for down in (False, True):
+            for right in (False, True):
+                spotted = x.clone()
+                spotted[..., height * 3 // 4 * down : height // 4 + height * 3 // 4 * down,
+                        width * 3 // 4 * right : width // 4 + width * 3 // 4 * right] = 3.0
+                change = (network.listed(body, body.forward_features(spotted)) - before).norm(dim=2)[0]
+                at = grid[change.argmax()]
+                assert (at[0] > 0, at[1] > 0) == (right, down), (arch, right, down)
+
+
+def test_a_body_without_a_grid_stays_as_it_is():
+    body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
+    assert network.placing(body, (8, 8)) is body

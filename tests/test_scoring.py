@@ -135,5 +135,6 @@ def test_a_point_that_training_never_saw_has_no_guess_and_no_number_that_is_none
         warnings.simplefilter("error")
         s = scored(frame, trained, task)
     json.dumps(s, allow_nan=False)
-    assert s["p"]["columns"]["ax"]["baseline"] == 3.5 and s["p"]["baseline"] == pytest.approx(np.hypot(3.5, 0.5))
+    assert s["p"]["columns"]["ax"]["baseline"] == 3.5 and "baseline" not in s["p"]["columns"]["bx"]
+    assert s["p"]["baseline"] == pytest.approx(np.hypot([4, 3], 0.5).mean(), abs=1e-6)
     assert s["p"]["columns"]["bx"]["mean"] == 0

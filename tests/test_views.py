@@ -65,6 +65,13 @@ def test_what_is_drawn_is_a_part_of_the_picture_in_whole_pixels_of_the_view(case
     np.testing.assert_allclose(corners, [(x0, y0), (x1, y1)], atol=1e-6)
 
 
+@many
+@given(st.tuples(SIDES, SIDES), SIZES)
+def test_a_picture_that_is_padded_lies_in_the_middle(picture, size):
+    _, (x0, y0, x1, y1), _ = place(picture, size, "pad")
+    assert abs(x0 - (size[1] - x1)) <= 1 and abs(y0 - (size[0] - y1)) <= 1
+
+
 @pytest.mark.parametrize(("case", "source", "target"), [
     # the whole picture
     (((80, 40), (60, 60), "pad"), (0, 0, 80, 40), (0, 15, 60, 45)),
