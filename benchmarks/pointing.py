@@ -17,17 +17,23 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 
 import imgreg_fastai
 from imgreg_fastai import backbones, config, images, scoring, weights
-from imgreg_fastai.targets import Number, Point
+from imgreg_fastai.targets import Point, Rotation
 from imgreg_fastai.tasks import Task
 
 FOLDS = 5
 BOX = ("head_cx_px", "head_cy_px", "head_w_px", "head_h_px")
-RECIPE = (("arch", "mobilenetv2_100"), ("arch_args", {"pad_type": "same"}), ("epochs", 6), ("body_lr", 0.5))
-ANGLES = (Number("pan", ("pan_deg",), unit="°"), Number("tilt", ("tilt_deg",), unit="°"))
-POSE = Task("pose", ANGLES, (96, 96), box=BOX, margin=0.15, group="person", augment=("colour", "tint"), recipe=RECIPE)
+RECIPE = (("arch", "mobilenetv2_100"), ("arch_args", {"pad_type": "same"}), ("body_lr", 0.5))
+# Each angle is a turn about one axis of the camera's, so that a mirrored head has a true label; the others are 0. On
+# fold 1, 5 epochs, tilt was at 9.1 degrees so, and at 10.9 as a plain number without mirroring (pan 7.7 and 6.8).
+TURNS = (Rotation("pan", ("pan_deg", "pan_2", "pan_3"), sequence="YXZ", camera_frame=True),
+         Rotation("tilt", ("tilt_1", "tilt_deg", "tilt_3"), camera_frame=True))
+ZEROS = ("pan_2", "pan_3", "tilt_1", "tilt_3")
+POSE = Task("pose", TURNS, (96, 96), box=BOX, margin=0.15, group="person", augment=("flip", "colour", "tint"),
+            recipe=(*RECIPE, ("epochs", 6)))
 CENTRE = Task("centre", (Point("centre", BOX[:2], follows=True),), (96, 128), group="person",
-              augment=("flip", "zoom", "shift", "colour", "tint"), recipe=RECIPE)
-STRENGTHS = tuple(np.logspace(1, 6, 11))  # of the ridge, to choose from within each training part
+              augment=("flip", "zoom", "shift", "colour", "tint"), recipe=(*RECIPE, ("epochs", 4)))
+JUDGED = {"pose": {"pan": ["pan_deg"], "tilt": ["tilt_deg"]}, "centre": {"centre": list(BOX[:2])}}  # columns of each
+STRENGTHS = tuple(np.logspace(2, 5, 7))  # of the ridge, to choose from within each training part
 SMALL = {"arch": "test_resnet", "arch_args": {}, "epochs": 1, "bs": 8}
 
 
@@ -40,22 +46,28 @@ def measure(quick: bool = False) -> list[dict]:
     table, file = home / "data" / "pointing04" / "labels.csv", home / "weights" / "mobilenetv2_100_imagenet.pth"
     if not (table.is_file() and file.is_file()):
         return [{"skipped": f"IMGREG_REAL_DATA names no folder with {'/'.join(table.parts[-3:])} and the weights"}]
-    frame = read(table, every=200 if quick else 1)
+    frame = read(table, 2 if quick else None)
     options = {"folds": 2, "weights": "none", **SMALL} if quick else {"folds": FOLDS, "weights": str(file)}
     with tempfile.TemporaryDirectory() as folder:
         found = [of_task(task, frame, Path(folder), options) for task in (POSE, CENTRE)]
-    errors = {name: pd.concat([one[name][0] for one in found], axis=1) for name in found[0]}
-    seconds = {name: sum(one[name][1] for one in found) for name in found[0]}
-    fold, people = errors["transfer"].pop("fold"), frame["person"].to_numpy()
-    rows = [{"method": name, **summary(of, fold), "seconds": seconds[name]} for name, of in errors.items()]
-    return rows + [beside(errors, name, people) for name in errors["transfer"]]
+    return rows(found, frame["person"].to_numpy())
 
 
-def read(table: Path, every: int = 1) -> pd.DataFrame:
-    """The labels with `image` as a whole path; every so many of them, or fewer where a person would be left out."""
+def rows(found: list[dict], people: np.ndarray) -> list[dict]:
+    """The rows of `measure` from the tasks' {method: (errors a picture with their fold, seconds)}."""
+    seconds = {name: sum(of[name][1] for of in found) for name in found[0]}
+    fold = found[0]["transfer"][0]["fold"]  # of the same people, whatever the task
+    errors = {name: pd.concat([of[name][0].drop(columns="fold") for of in found], axis=1) for name in seconds}
+    made = [{"method": name, **summary(of, fold), "seconds": seconds[name]} for name, of in errors.items()]
+    return made + [beside(errors, name, people) for name in errors["transfer"]]
+
+
+def read(table: Path, most: int | None = None) -> pd.DataFrame:
+    """The labels with `image` as a whole path, of each person `most` pictures at most."""
     frame = pd.read_csv(table).rename(columns={"file": "image"})
+    frame = frame.assign(**dict.fromkeys(ZEROS, 0.0))
     frame["image"] = [str(table.parent.resolve() / name) for name in frame["image"]]
-    return frame.groupby("person").head(max(2, 186 // every)).reset_index(drop=True) if every > 1 else frame
+    return frame.groupby("person").head(most or len(frame)).reset_index(drop=True)
 
 
 def of_task(task: Task, frame: pd.DataFrame, folder: Path, options: dict) -> dict:
@@ -64,12 +76,10 @@ def of_task(task: Task, frame: pd.DataFrame, folder: Path, options: dict) -> dic
     frame.to_csv(table, index=False)
     done = {"transfer": timed(train, task, table, folder, options),
             "from scratch": timed(train, task, table, folder, {**options, "weights": "none"})}
+    fold = done["transfer"][0].loc[frame["image"], "fold"].to_numpy()  # a training's errors come fold by fold
     done = {name: (errors.loc[frame["image"]].reset_index(drop=True), spent) for name, (errors, spent) in done.items()}
-    fold = done["transfer"][0]["fold"].to_numpy()
-    done["from scratch"][0].pop("fold")
-    if task is not POSE:
-        done["transfer"][0].pop("fold")
-    return {**done, **peers(task, frame, fold, options)}
+    done |= peers(task, frame, fold, options)
+    return {name: (errors.assign(fold=fold), spent) for name, (errors, spent) in done.items()}
 
 
 def timed(work, *args):
@@ -79,39 +89,45 @@ def timed(work, *args):
 
 
 def train(task: Task, table: Path, folder: Path, options: dict) -> pd.DataFrame:
-    """The errors of imgreg's own cross-validation by picture, a column a target, and the `fold` that held it out."""
+    """The errors of imgreg's own cross-validation by picture, and the `fold` that held it out."""
     done = imgreg_fastai.train(task, data=table, out=folder, **options)
-    parts = [judged(run).assign(fold=number) for number, run in enumerate(done.runs, 1)]
-    return pd.concat(parts).rename(columns={f"{t.name}_error": t.name for t in task.targets}).set_index("image")
+    parts = [judged(run) for run in done.runs]
+    folds = np.repeat(np.arange(1, len(parts) + 1), [len(part) for part in parts])
+    result = pd.concat(parts)
+    known = {column: f"{column}_true" for column in task.columns}
+    errors = wrong(task, result, result[list(known.values())].set_axis(list(known), axis=1))
+    return errors.assign(fold=folds).set_axis(pd.Index(result["image"]), axis=0)
 
 
 def judged(run) -> pd.DataFrame:
-    """The errors on the people held out, of the weights after the last epoch.
+    """The run's predictions for the people held out, by the weights after the last epoch.
 
     A run keeps its best epoch by these people's own pictures, which would flatter it here.
     """
-    columns = ["image", *(f"{t.name}_error" for t in run.task.targets)]
     if pd.read_csv(run.path / "history.csv")["valid_loss"].argmin() + 1 == run.about["epochs_done"]:
-        return pd.read_csv(run.path / "predictions.csv")[columns]
+        return pd.read_csv(run.path / "predictions.csv")
     model = imgreg_fastai.load(run.path)
     model.network.load_state_dict(torch.load(run.path / "last.ckpt", weights_only=True)["model"])
     labels = run.labels
-    return scoring.predictions(model, labels[labels["split"] == "valid"])[columns]
+    return scoring.table(run.task, scoring.predictions(model, labels[labels["split"] == "valid"]))
 
 
 def peers(task: Task, frame: pd.DataFrame, fold: np.ndarray, options: dict) -> dict:
     """{method: (errors a picture, seconds)} of guessing and of ridges on what the frozen weights see."""
-    cfg, true = config.make(task, **options), frame[task.columns].to_numpy(float)
-    maps, spent = timed(features, task, frame, cfg)
-    people = frame["person"].to_numpy()
-    pooled = timed(ridge, maps.mean(axis=(2, 3)), true, people, fold)
-    whole = timed(ridge, maps.reshape(len(maps), -1), true, people, fold)
-    guess = np.empty_like(true)
-    for one in np.unique(fold):
-        guess[fold == one] = np.concatenate([t.centre(frame.loc[fold != one, list(t.columns)]) for t in task.targets])
-    return {"guessing the mean": (wrong(task, guess, true), 0.0),
-            "ridge, pooled features": (wrong(task, pooled[0], true), pooled[1] + spent),
-            "ridge, feature map": (wrong(task, whole[0], true), whole[1] + spent)}
+    columns = [column for own in JUDGED[task.name].values() for column in own]
+    true, people = frame[columns].astype(float), frame["person"].to_numpy()
+    maps, spent = timed(features, task, frame, config.make(task, **options))
+    made = {"guessing the mean": (guess(true.to_numpy(), fold), 0.0)}
+    for name, x in (("pooled features", maps.mean(axis=(2, 3))), ("feature map", maps.reshape(len(maps), -1))):
+        found, seconds = timed(ridge, x, true.to_numpy(), people, fold)
+        made[f"ridge, {name}"] = found, seconds + spent
+    return {name: (wrong(task, pd.DataFrame(found, columns=columns), true), seconds)
+            for name, (found, seconds) in made.items()}
+
+
+def guess(y: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """For each picture the mean of the other folds, [n, columns]."""
+    return np.stack([y[fold != one].mean(axis=0) for one in fold])
 
 
 def features(task: Task, frame: pd.DataFrame, cfg) -> np.ndarray:
@@ -127,15 +143,16 @@ def features(task: Task, frame: pd.DataFrame, cfg) -> np.ndarray:
 
 
 def ridge(x: np.ndarray, y: np.ndarray, people: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """What ridge regression on standardised `x` [n, features] predicts for `y` [n, columns], fold by fold.
+    """What ridge regression on `x` [n, features] predicts for `y` [n, columns], fold by fold.
 
-    Its strength is chosen within the training part, whose people are divided once more. By the pictures' products, as
-    there are more features than pictures.
+    Its strength is chosen within the training part, whose people are divided once more. All features share one scale:
+    a scale for each did worse, as features that hardly ever fire become huge where they do. By the pictures' products,
+    as there are more features than pictures.
     """
     found = np.empty_like(y)
     for one in np.unique(fold):
         out, kept = fold == one, fold != one
-        z = (x - x[kept].mean(axis=0)) / np.maximum(x[kept].std(axis=0), 1e-6)
+        z = (x - x[kept].mean(axis=0)) / x[kept].std()
         products, middle = (z @ z[kept].T).astype(float), y[kept].mean(axis=0)
         search = GridSearchCV(KernelRidge(kernel="precomputed"), {"alpha": STRENGTHS}, cv=GroupKFold(4),
                               scoring="neg_mean_absolute_error")
@@ -144,13 +161,10 @@ def ridge(x: np.ndarray, y: np.ndarray, people: np.ndarray, fold: np.ndarray) ->
     return found
 
 
-def wrong(task: Task, predicted: np.ndarray, true: np.ndarray) -> pd.DataFrame:
-    """The errors a picture, a column a target."""
-    made, at = {}, 0
-    for t in task.targets:
-        own = slice(at, at + len(t.columns))
-        made[t.name], at = t.error(predicted[:, own], true[:, own]), own.stop
-    return pd.DataFrame(made)
+def wrong(task: Task, predicted: pd.DataFrame, true: pd.DataFrame) -> pd.DataFrame:
+    """The errors a picture: of an angle the degrees between (all lie within 90 of 0), of a place the pixels."""
+    return pd.DataFrame({name: np.linalg.norm(predicted[columns].to_numpy() - true[columns].to_numpy(), axis=1)
+                         for name, columns in JUDGED[task.name].items()})
 
 
 def summary(errors: pd.DataFrame, fold: pd.Series) -> dict:
