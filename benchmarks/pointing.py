@@ -24,7 +24,7 @@ FOLDS = 5
 BOX = ("head_cx_px", "head_cy_px", "head_w_px", "head_h_px")
 RECIPE = (("arch", "mobilenetv2_100"), ("arch_args", {"pad_type": "same"}), ("body_lr", 0.5))
 # Each angle is a turn about one axis of the camera's, so that a mirrored head has a true label; the others are 0. On
-# fold 1, 5 epochs, tilt was at 9.1 degrees so, and at 10.9 as a plain number without mirroring (pan 7.7 and 6.8).
+# fold 1, 5 epochs, tilt was at 9.0 degrees so, and at 10.9 as a plain number without mirroring (pan 7.4 and 6.8).
 TURNS = (Rotation("pan", ("pan_deg", "pan_2", "pan_3"), sequence="YXZ", camera_frame=True),
          Rotation("tilt", ("tilt_1", "tilt_deg", "tilt_3"), camera_frame=True))
 ZEROS = ("pan_2", "pan_3", "tilt_1", "tilt_3")

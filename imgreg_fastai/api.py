@@ -211,7 +211,7 @@ def evaluate(run, table=None, device: str = "auto") -> dict:
     trained, frame, name = known[known["split"] == "train"], known[known["split"] == "valid"], "valid"
     if table is not None:
         place = Path(table).resolve()
-        frame, name = _labels.unseen(_labels.read(table, model.task), trained), place.stem
+        frame, name = _labels.unseen(_labels.read(table, model.task, to_divide=False), trained), place.stem
         name = place.parent.name if name == "labels" else name
     folder = runs.claim(run.path / "evaluations", name).relative_to(run.path)
     try:

@@ -189,10 +189,18 @@ def data(
     except KeyboardInterrupt:
         _tell("stopped; what was begun is not kept, but for a download, which goes on where it was")
         raise typer.Exit(130) from None
-    rows = table.read_text(encoding="utf-8").count("\n") - 1
-    print(f"written: {table}, the labels of {rows} pictures")
-    place = table.parent if out or data not in (None, Path("drawn")) else "drawn" if data else None
-    print(f"next: imgreg train {task}" + (f" --data {place}" if place else ""))
+    told = f"{table}, the labels of {table.read_text(encoding='utf-8').count(chr(10)) - 1} pictures"
+    print(f"ready: {told if table.is_file() else table}")
+    drawn = data == Path("drawn") or bool(how)
+    print(f"next: imgreg train {task}{_where(table, data, drawn, elsewhere=bool(out))}")
+
+
+def _where(table: Path, data: Path | None, drawn: bool, elsewhere: bool) -> str:
+    """The options that lead a training to the data just made ready."""
+    if elsewhere or (data and not drawn):
+        preset = " --preset drawn" if drawn and table.parent.joinpath("24").is_dir() else ""
+        return f" --data {table.parent if table.is_file() else table}{preset}"
+    return " --data drawn" if drawn else ""
 
 
 @app.command()

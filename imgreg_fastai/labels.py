@@ -14,8 +14,10 @@ from .tasks import Task
 SPLITS = ("train", "valid", "calibrate", "test")
 
 
-def read(table: str | Path, task: Task) -> pd.DataFrame:
+def read(table: str | Path, task: Task, to_divide: bool = True) -> pd.DataFrame:
     """Read a labels table, or a folder whose file names hold the labels.
+
+    `to_divide`: it will be, so that the task's column of groups must be there.
 
     Returns a row a picture: `image` as the table names it, `path` where it lies, the task's columns and its box as
     float, and `split` and `group` where the table has them. A missing label is NaN; rows that cannot be used are named
@@ -24,7 +26,8 @@ def read(table: str | Path, task: Task) -> pd.DataFrame:
     table = Path(table)
     if table.is_dir() and (table / "labels.csv").is_file():
         table = table / "labels.csv"
-    frame = _from_names(table, task) if table.is_dir() else _from_table(table, task, task.columns)
+    wanted = [*task.columns, *([task.group] if to_divide and task.group != "group" else ())]
+    frame = _from_names(table, task) if table.is_dir() else _from_table(table, task, wanted)
     frame = _with_box(_with_numbers(frame, task, table), task, table)
     missing = ~frame["path"].map(lambda p: Path(p).is_file())
     whole = _leave_out(frame, missing, table, "no such picture", list(frame.loc[missing, "image"]))
@@ -44,12 +47,12 @@ def _from_table(table: Path, task: Task, columns: list[str]) -> pd.DataFrame:
     if not table.is_file():
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
     try:
-        frame = _parse(table, ["image", task.group]).reset_index(drop=True)
+        frame = _parse(table, ["image", "split", task.group]).reset_index(drop=True)
     except (ValueError, OSError, ImportError) as e:  # pandas' parse and decode errors are ValueErrors
         raise ImgregError("a labels table (CSV, TSV or Parquet)", f"'{table}': {e}") from e
     if task.group != "group" and task.group in frame:
         frame = frame.assign(group=frame[task.group])
-    for column in ("image", *columns, *task.box, *([task.group] if task.group != "group" else ())):
+    for column in ("image", *columns, *task.box):
         if column not in frame:
             close = nearest(column, map(str, frame.columns))
             raise ImgregError(f"a column '{column}' in {table}", f"{some(frame.columns, 8)}", f"one of {close}")
@@ -61,11 +64,13 @@ def _from_table(table: Path, task: Task, columns: list[str]) -> pd.DataFrame:
 
 
 def _parse(table: Path, names: list[str]) -> pd.DataFrame:
-    """The table with the columns `names` as text: a group 007 keeps its name."""
+    """The table with the columns `names` as text: a group keeps its name, be it 007 or NA."""
     if table.suffix.lower() == ".parquet":
         frame = pd.read_parquet(table)
         return frame.astype({name: "string" for name in names if name in frame and name != "image"})
-    return pd.read_csv(table, sep="\t" if table.suffix.lower() == ".tsv" else ",", dtype=dict.fromkeys(names, str))
+    # Only what is empty is missing; in the columns of numbers any other word is told apart later.
+    return pd.read_csv(table, sep="\t" if table.suffix.lower() == ".tsv" else ",", dtype=dict.fromkeys(names, str),
+                       keep_default_na=False, na_values={name: [""] for name in names})
 
 
 def _from_names(folder: Path, task: Task) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from .tasks import Task
 PENALTIES = {"auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss,
              "huber": lambda p, t, reduction: F.huber_loss(p, t, delta=0.1, reduction=reduction)}
 FEW = 10_000  # labels are enough to know their mean by
+NOTHING = 1e-5  # a cost too small for anything to be learnt
 
 
 def encode(target: Target, values: torch.Tensor) -> torch.Tensor:
@@ -60,10 +61,16 @@ def penalty(target: Target, predicted: torch.Tensor, aim: torch.Tensor, kind: st
     return torch.where(labelled, costs, 0).sum() / labelled.sum().clamp(min=1)
 
 
+def sampled(target: Target, y: torch.Tensor) -> torch.Tensor:
+    """About FEW encoded labels of one target [n, n_out], spread over all of its labelled rows, however sorted."""
+    y = plain(y)
+    y = y[y.isfinite().any(dim=1)]
+    return encode(target, y[:: max(1, len(y) // FEW)])
+
+
 def middle(task: Task, labels: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """The mean of the encoded labels, [n_out]: what to put out before anything has been learnt."""
-    encoded = [encode(t, plain(y)[:FEW]) for t, y in zip(task.targets, labels, strict=True)]
-    return torch.cat(encoded, dim=1).nanmean(dim=0).nan_to_num()
+    return torch.cat([sampled(t, y).nanmean(dim=0) for t, y in zip(task.targets, labels, strict=True)]).nan_to_num()
 
 
 class TaskLoss(nn.Module):
@@ -77,18 +84,14 @@ class TaskLoss(nn.Module):
         super().__init__()
         self.task, self.kind, self.guessing = task, kind, [1.0] * len(task.targets)
         if labels is not None and len(task.targets) > 1:
-            few = [plain(y)[:FEW] for y in labels]
-            guess = middle(task, labels).expand(len(few[0]), -1)
-            self.guessing = [max(float(cost), 1e-6) for cost in self._costs(guess, few)]
-
-    def _costs(self, predicted: torch.Tensor, labels) -> list[torch.Tensor]:
-        outputs = predicted.split([t.n_out for t in self.task.targets], dim=1)
-        return [penalty(target, out, encode(target, y), self.kind)
-                for target, out, y in zip(self.task.targets, outputs, labels, strict=True)]
+            guesses = middle(task, labels).split([t.n_out for t in task.targets])
+            self.guessing = [_guess_cost(*of, kind) for of in zip(task.targets, guesses, labels, strict=True)]
 
     def forward(self, predicted: torch.Tensor, *labels: torch.Tensor) -> torch.Tensor:
         """`predicted`: [n, n_out]; `labels`: a tensor for each target, as a batch holds them."""
-        costs = self._costs(predicted.as_subclass(torch.Tensor).float(), map(plain, labels))
+        outputs = predicted.as_subclass(torch.Tensor).float().split([t.n_out for t in self.task.targets], dim=1)
+        costs = [penalty(t, out, encode(t, plain(y)), self.kind)
+                 for t, out, y in zip(self.task.targets, outputs, labels, strict=True)]
         return torch.stack([cost / guess for cost, guess in zip(costs, self.guessing, strict=True)]).mean()
 
     def decodes(self, predicted: torch.Tensor):
@@ -96,6 +99,13 @@ class TaskLoss(nn.Module):
         outputs = predicted.detach().cpu().split([t.n_out for t in self.task.targets], dim=1)
         labels = [_decoded(t, out) for t, out in zip(self.task.targets, outputs, strict=True)]
         return labels[0] if len(labels) == 1 else tuple(labels)
+
+
+def _guess_cost(target: Target, guess: torch.Tensor, y: torch.Tensor, kind: str) -> float:
+    """What guessing costs; 1 where that is nothing, as for labels that are all alike."""
+    aims = sampled(target, y)
+    cost = float(penalty(target, guess.expand(len(aims), -1), aims, kind))
+    return cost if cost > NOTHING else 1.0
 
 
 def _decoded(target: Target, out: torch.Tensor) -> torch.Tensor:

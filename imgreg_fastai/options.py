@@ -63,7 +63,8 @@ Targets = Annotated[list[str] | None, typer.Option("--target", metavar="NAME[=CO
                     help="What to predict; KIND number, angle180, angle360, point or rotation. Repeatable.")]
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR|drawn",
                  help="Folder of the task's pictures, or drawn for drawings.")]
-Preset = Annotated[str | None, typer.Option("--preset", help="headpose: fastbook, as in the fastai book's chapter 6.")]
+Preset = Annotated[str | None, typer.Option("--preset",
+                   help="headpose: fastbook, the fastai book's chapter 6; drawn, what suits drawings.")]
 Labelling = Annotated[str | None, typer.Option("--labels", metavar="exact|fastbook",
                       help="headpose: by the whole calibration, or by the fastai book's formula.")]
 Box = Annotated[str | None, typer.Option("--box", metavar="CX,CY,W,H",

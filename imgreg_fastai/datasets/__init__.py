@@ -1,4 +1,5 @@
 """Where labelled pictures come from: each dataset, built in or the user's table, ends in a Task and a labels table."""
+from inspect import signature
 from pathlib import Path
 
 from ..errors import ImgregError, nearest
@@ -21,12 +22,13 @@ def locate(name: str | Task, data: str | Path | None = None, preset: str | None 
     pictures, `drawn` for drawings, or nothing for the task's own data, which are made or fetched if need be. A table's
     Task has no targets of its own: see `from_table`. Raises ImgregError for an unknown name.
     """
-    if isinstance(name, Task) and name.name not in HOMES:
+    if isinstance(name, Task) and (name.name not in HOMES or Path(data or "").suffix.lower() in TABLES):
         return name, Path(data or "")
-    task = name if isinstance(name, Task) else _chosen(name, preset)
+    drawn = str(data) == "drawn"
+    task = name if isinstance(name, Task) else _chosen(name, preset, drawn)
     task = task.changed(labelling=labelling)
     home = HOMES[task.name]
-    if data is None or str(data) == "drawn":
+    if data is None or drawn:
         place, get = (home.HOME, home.obtain) if data is None else (home.DRAWN, home.draw)
         if not (Path(place).is_dir() and any(Path(place).iterdir())):
             say(f"no pictures in {place} yet: {'getting' if data is None else 'drawing'} them")
@@ -48,18 +50,24 @@ def make(name: str, out: str | Path | None = None, data: str | Path | None = Non
     `how`: see the dataset's `draw`. With another `data`, a folder, its labels table is written beside its pictures.
     """
     home = HOMES[_known(name)]
-    if data is not None and str(data) != "drawn":
-        return home.read(Path(data))
+    unknown = [option for option in how if option not in signature(home.draw).parameters]
+    if unknown:
+        raise ImgregError(f"options for drawing {name}", f"--{unknown[0]}")
     if data is None and not how:
         return home.obtain(out or home.HOME)
-    return home.draw(out or home.DRAWN, **how)
+    if data is None or str(data) == "drawn":
+        return home.draw(out or home.DRAWN, **how)
+    if out or how:
+        also = "out" if out else next(iter(how))
+        raise ImgregError("--data DIR alone, whose labels are read where it is", f"--{also} too")
+    return home.read(Path(data))
 
 
-def _chosen(name: str, preset: str | None) -> Task:
-    task = BUILT_IN[_known(name)]
+def _chosen(name: str, preset: str | None, drawn: bool) -> Task:
+    """The built-in task, or a preset of it: of drawings, unless told, the one for them where there is one."""
+    task, presets = BUILT_IN[_known(name)], PRESETS.get(name, {})
     if preset is None:
-        return task
-    presets = PRESETS.get(name, {})
+        return presets.get("drawn", task) if drawn else task
     if preset not in presets:
         raise ImgregError(f"a preset of {name}: {', '.join(presets) or 'it has none'}", f"'{preset}'")
     return presets[preset]
