@@ -53,9 +53,15 @@ def pointing(args):
     return pointing.measure(args.quick)
 
 
+def headpose(args):
+    from . import headpose
+
+    return headpose.measure(args.quick)
+
+
 PARTS = {
     "throughput": throughput, "time_to_1": time_to_1, "help": starting, "drawing": drawing, "classical": classical,
-    "accuracy": accuracy, "pointing": pointing,
+    "accuracy": accuracy, "headpose": headpose, "pointing": pointing,
 }
 
 

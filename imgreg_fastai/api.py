@@ -7,6 +7,7 @@ from . import config, datasets
 from . import labels as _labels
 from .config import TrainConfig
 from .errors import ImgregError
+from .files import whole
 from .messages import Bar, say, warn
 from .scoring import quantity
 from .tasks import Task, complete
@@ -21,9 +22,13 @@ def prepare(task="angle", *, targets=(), data=None, preset=None, labels=None, au
     `augment`: names out of tasks.AUGMENTATIONS; `box`: four columns; the rest are TrainConfig's fields.
     """
     if not isinstance(task, Task) and Path(task).suffix.lower() in datasets.TABLES:
+        if preset or labels:
+            raise ImgregError("--preset and --labels with a built-in task", f"the table '{task}'")
         task, targets, data = datasets.from_table(task, list(targets)), (), data or task
     chosen, table = datasets.locate(task, data, preset, labels)
     chosen = chosen.changed(list(targets), augment, size=size, fit=fit, box=box, margin=margin, group=group)
+    if margin is not None and not chosen.box:
+        raise ImgregError("--margin with a --box to be widened", "no box")
     cfg = config.make(chosen, **settings)
     if cfg.stop_at and not cfg.stop_at[1] > 0:
         raise ImgregError("--stop-at TARGET=VALUE with a value above 0", f"{cfg.stop_at[1]}")
@@ -229,16 +234,34 @@ def predict(model, pictures, boxes=None, draw=None):
     `draw`: a folder for copies of the pictures with the predictions drawn on them.
     """
     model = model if hasattr(model, "predict") else load(model)
+    if draw is not None:  # known before the work, not after it
+        with whole(Path(draw) / ".imgreg") as file:
+            file.touch()
+        (Path(draw) / ".imgreg").unlink()
     place = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
     if isinstance(place, (str, Path)) and Path(place).suffix.lower() in datasets.TABLES:
-        frame = _labels.to_predict(place, model.task)
-        pictures, boxes = list(frame["path"]), frame[list(model.task.box)].to_numpy() if model.task.box else None
+        return _predict_table(model, place, boxes, draw)
     result = model.predict(pictures, boxes)
-    if draw is not None:
+    _draw(draw, model, result)
+    return result
+
+
+def _predict_table(model, table, boxes, draw):
+    """As `predict`, the pictures and their boxes being those of a table; `image` is what the table says."""
+    frame = _labels.to_predict(table, model.task)
+    if boxes is not None:
+        raise ImgregError("the boxes in the table, or pictures with boxes=", f"both a table '{table}' and boxes")
+    boxes = frame[list(model.task.box)].to_numpy() if model.task.box else None
+    result = model.predict(list(frame["path"]), boxes, listed=True)
+    _draw(draw, model, result)
+    return result.assign(image=result["image"].map(dict(zip(frame["path"], frame["image"], strict=True))))
+
+
+def _draw(folder, model, result) -> None:
+    if folder is not None:
         from . import plots
 
-        plots.draw(draw, model.task, result)
-    return result
+        plots.draw(folder, model.task, result)
 
 
 def load(path, device: str = "cpu"):

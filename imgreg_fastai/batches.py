@@ -22,6 +22,7 @@ from .errors import ImgregError
 from .images import PictureError, fit, fitted, open_picture, tell_broken
 from .losses import plain
 from .messages import log, say, track, warn
+from .network import Y_RANGE
 from .targets import Point
 from .tasks import Task
 from .views import place, seen
@@ -179,6 +180,10 @@ def _labels(frame: pd.DataFrame, task: Task, views: np.ndarray) -> tuple[torch.T
         values = frame[list(t.columns)].to_numpy(np.float64)
         if isinstance(t, Point):
             values = t.encode(values, views).reshape(len(values), -1, 2)
+            if beyond := int((np.abs(values) > Y_RANGE[1]).any(axis=2).sum()):
+                known = np.isfinite(values).all(axis=2).sum()
+                warn(f"{beyond} of {known} points of {t.name} lie outside what the network sees: "
+                     "try --fit pad or a larger --margin, and leave cells of unknown points empty")
         y = torch.tensor(values, dtype=torch.float32)
         labels.append(TensorPoint(y) if isinstance(t, Point) else y.squeeze(1))
     return tuple(labels)

@@ -78,7 +78,7 @@ def _tell_folds(folds) -> None:
     from . import scoring
 
     for name, s in folds.scores.items():
-        told = {k: scoring.quantity(s[k], s["unit"]) for k in ("mean", "spread", "baseline")}
+        told = {k: scoring.quantity(s.get(k, float("nan")), s["unit"]) for k in ("mean", "spread", "baseline")}
         each = ", ".join(f"{v:.3g}" for v in s["folds"])
         print(f"{name} error {told['mean']} ± {told['spread']} over {len(s['folds'])} folds ({each}; "
               f"guessing: {told['baseline']})")
@@ -192,13 +192,15 @@ def data(
     told = f"{table}, the labels of {table.read_text(encoding='utf-8').count(chr(10)) - 1} pictures"
     print(f"ready: {told if table.is_file() else table}")
     drawn = data == Path("drawn") or bool(how)
-    print(f"next: imgreg train {task}{_where(table, data, drawn, elsewhere=bool(out))}")
+    print(f"next: imgreg train {task}{_where(task, table, data, drawn, elsewhere=bool(out))}")
 
 
-def _where(table: Path, data: Path | None, drawn: bool, elsewhere: bool) -> str:
+def _where(task: str, table: Path, data: Path | None, drawn: bool, elsewhere: bool) -> str:
     """The options that lead a training to the data just made ready."""
+    from .tasks import PRESETS
+
     if elsewhere or (data and not drawn):
-        preset = " --preset drawn" if drawn and table.parent.joinpath("24").is_dir() else ""
+        preset = " --preset drawn" if drawn and "drawn" in PRESETS.get(task, {}) else ""
         return f" --data {table.parent if table.is_file() else table}{preset}"
     return " --data drawn" if drawn else ""
 

@@ -82,7 +82,7 @@ def make(task: Task, **given) -> TrainConfig:
     given = {k: str(v) if k in ("weights", "device") else v for k, v in given.items()}
     recipe = dict(task.recipe)
     if "arch" in given:
-        for name in ("arch_args", "weights"):  # they belong to the recipe's own backbone
+        for name in ("arch_args", "weights", "lr", "body_lr"):  # they belong to the recipe's own backbone
             recipe.pop(name, None)
     elif "arch_args" in given:
         given["arch_args"] = {**recipe.get("arch_args", {}), **given["arch_args"]}

@@ -32,7 +32,7 @@ def open_picture(source) -> Image.Image:
     Orientation tags are obeyed, transparency is laid on white, 16-bit and float pictures are scaled by their type's
     range. Arrays: [h, w] or [h, w, 1, 3 or 4], uint8, uint16 or float in [0, 1]. Raises PictureError.
     """
-    name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
+    name = _name(source)
     try:
         return _upright_rgb(_read(source))
     except FileNotFoundError:
@@ -42,6 +42,10 @@ def open_picture(source) -> Image.Image:
     except Exception as e:  # Pillow's plugins raise almost anything on a broken file
         reason = "not a picture Pillow can read" if isinstance(e, Image.UnidentifiedImageError) else _reason(e)
         raise PictureError("a picture", f"'{name}': {reason}") from e
+
+
+def _name(source) -> str:
+    return str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
 
 
 def _reason(e: Exception) -> str:
@@ -125,7 +129,7 @@ def fitted(sources, task, boxes=None, jobs: int | None = None) -> Iterator[Fitte
         except PictureError as e:
             return e
         except ValueError as e:
-            return PictureError("a box within the picture", f"'{source}': {e}")
+            return PictureError("a box within the picture", f"'{_name(source)}': {e}")
 
     jobs, ahead = jobs or min(os.cpu_count() or 1, 8), deque()
     with ThreadPoolExecutor(jobs) as pool:
@@ -141,7 +145,7 @@ def tell_broken(broken: list[PictureError], total: int) -> None:
     """Name and count, in one warning, the pictures of `total` that could not be opened."""
     if broken:
         named = some(e.found for e in broken)
-        warn(f"left out {len(broken)} of {total} pictures that cannot be opened: {named}")
+        warn(f"left out {len(broken)} of {total} pictures that cannot be used: {named}")
 
 
 def find(places) -> list[str]:

@@ -75,7 +75,8 @@ def _parse(table: Path, names: list[str]) -> pd.DataFrame:
 
 def _from_names(folder: Path, task: Task) -> pd.DataFrame:
     if not task.name_pattern:
-        raise ImgregError("a labels table", f"the folder '{folder}', and task '{task.name}' reads no file names")
+        raise ImgregError("a labels table", f"the folder '{folder}', and task '{task.name}' reads no file names",
+                          f"imgreg data {task.name} --data {folder}, if these are such data")
     paths = find([folder])
     matches = [re.search(task.name_pattern, Path(p).name) for p in paths]
     nameless = [Path(p).name for p, m in zip(paths, matches, strict=True) if not m]
@@ -100,6 +101,7 @@ def _with_numbers(frame: pd.DataFrame, task: Task, table: Path) -> pd.DataFrame:
     """The labels as float; what is no finite number is missing, and a row that has none for any target is left out."""
     values = frame[task.columns].apply(pd.to_numeric, errors="coerce").astype(float)
     values = values.where(np.isfinite(values))
+    bad = pd.Series(True, frame.index)
     for t in task.targets:
         missing = values[list(t.columns)].isna()
         lacking = missing.any(axis=1)
@@ -109,7 +111,7 @@ def _with_numbers(frame: pd.DataFrame, task: Task, table: Path) -> pd.DataFrame:
         useless = missing.all(axis=1) if t.partial else lacking
         if useless.all() and len(task.targets) > 1:
             raise ImgregError(f"a value of {t.name} in a row of '{table}'", "none")
-    bad = values.isna().all(axis=1)
+        bad &= useless
     return _leave_out(frame.assign(**{c: values[c] for c in task.columns}), bad, table, "no finite number", _rows(bad))
 
 
@@ -144,6 +146,9 @@ def divide(frame: pd.DataFrame, cfg: TrainConfig) -> pd.DataFrame:
     No group is on both sides of what is held out or drawn; a row without a group is one of its own. Raises ImgregError
     for unknown parts, or when nothing is left to train on or to validate with.
     """
+    kept = frame["split"].isin(("calibrate", "test")).sum() if "split" in frame else 0
+    if kept and (cfg.hold_out or cfg.folds):
+        say(f"the table's own split is not used: its {kept} rows of calibrate and test are trained on, too")
     if cfg.hold_out:
         frame = _held_out(frame, cfg.hold_out)
     elif cfg.folds:  # before the first fold is trained, only to know whether there are enough groups

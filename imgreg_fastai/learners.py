@@ -11,6 +11,7 @@ from fastai.vision.learner import vision_learner
 from . import network
 from .config import TrainConfig
 from .losses import TargetError, TaskLoss, middle
+from .messages import warn
 from .tasks import Task
 
 
@@ -22,7 +23,10 @@ def build(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learner:
     forward is put in the wrapper's place. The head has its y_range built in: fastai gives none to a custom head. It
     starts at the mean of the training part's labels, where `dls` knows them.
     """
-    body = network.placing(body, task.size) if task.places else body
+    if task.places:
+        body = network.placing(body, task.size)
+        if not hasattr(body, "places"):
+            warn(f"{cfg.arch} does not tell where its features lie: points will be less exact than with another --arch")
     labels, view = getattr(dls.train, "labels", None), getattr(dls.train, "view", None)
     head = network.head(network.features(body), task.n_out, None if labels is None else middle(task, labels))
     learn = vision_learner(

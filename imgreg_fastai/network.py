@@ -95,7 +95,7 @@ def placing(body: nn.Module, size: tuple[int, int]) -> nn.Module:
         return body
     training = body.training
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             seen = body.eval().forward_features(torch.zeros(1, 3, *size, device=next(body.parameters()).device))
         n, channels = listed(body, seen).shape[1:]
     except (AttributeError, TypeError):  # no such method, or several scales in a list
@@ -105,7 +105,7 @@ def placing(body: nn.Module, size: tuple[int, int]) -> nn.Module:
     height = round((n * size[0] / size[1]) ** 0.5)
     if seen.ndim == 4:
         height = seen.shape[1 if getattr(body, "output_fmt", None) == "NHWC" else 2]
-    if height < 1 or n % height:
+    if n == 1 or height < 1 or n % height:  # one place tells nothing
         return body
     return Placing(body, (height, n // height), channels)
 

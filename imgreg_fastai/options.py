@@ -79,7 +79,7 @@ Out = Annotated[Path, typer.Option("--out", help="Folder that run folders go int
 Size = Annotated[str | None, typer.Option("--size", metavar="N|HxW", help="Pixels the network sees.")]
 FitTo = Annotated[str | None, typer.Option("--fit", metavar="pad|squish|crop", help="How pictures get to that size.")]
 Augment = Annotated[str | None, typer.Option("--augment", metavar="auto|none|LIST",
-                    help="Of flip, quarter, turn, zoom, shift, colour, with commas.")]
+                    help="Of flip, quarter, turn, zoom, shift, colour, tint, with commas.")]
 Arch = Annotated[str | None, typer.Option("--arch", help="A timm backbone; see imgreg backbones.")]
 ArchArg = Annotated[list[str] | None, typer.Option("--arch-arg", metavar="K=V", help="A keyword for timm. Repeatable.")]
 WeightsFrom = Annotated[str | None, typer.Option("--weights", metavar="auto|hub|none|FILE|RUN|MODEL",

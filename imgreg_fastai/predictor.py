@@ -33,14 +33,15 @@ class Predictor:
     about: dict = field(repr=False)  # the JSON of the model file
     device: str = "cpu"
 
-    def predict(self, pictures, boxes=None, bs: int = 64, quiet: bool = False) -> pd.DataFrame:
+    def predict(self, pictures, boxes=None, bs: int = 64, quiet: bool = False, listed: bool = False) -> pd.DataFrame:
         """Predict for a picture or many: paths, folders, globs, bytes, arrays [h, w, 3] or Pillow pictures.
 
         `boxes`: [n, 4] or [4] in pixels (centre x, centre y, width, height), for a task that was trained on boxes.
+        `listed`: they are a list of files by exactly these names, whatever stands in them.
         Returns `image` (as given; its number where it is no path) and a column for each value, in units. Pictures that
         cannot be opened are named in a warning and left out; raises PictureError if none can.
         """
-        sources = _listed(pictures)
+        sources = pictures if listed else _listed(pictures)
         outputs, views, broken = self.outputs(sources, self._boxed(boxes, len(sources)), bs, quiet)
         if len(broken) == len(sources):
             raise next(iter(broken.values())) if len(broken) == 1 else PictureError(
@@ -170,7 +171,10 @@ def _rebuild(file: Path, about: dict, state: dict, device: str):
         task = tasks.from_dict(about["task"])
         net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.places)
         net.load_state_dict(state)
-        np.array([about["mean"], about["std"]], float).reshape(2, 3)
+        mean, std = np.array([[float(v) for v in about[k]] for k in ("mean", "std")]).reshape(2, 3)
+        if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
+            raise ValueError(f"mean {mean} and std {std}")
+        about.update(mean=mean.tolist(), std=std.tolist())
     except Exception as e:
         raise ImgregError("a model file of imgreg", f"'{file}', whose parts do not agree: {e}"[:300]) from e
     return task, net.eval().to(device, memory_format=torch.channels_last)

@@ -117,14 +117,15 @@ def gather(folder: Path, done: list[Run]) -> Folds:
         columns = [c for c in each[0].get("columns", {}) if all(c in s["columns"] for s in each)]
         scores[name] = {"unit": each[0]["unit"], "folds": [s["mean"] for s in each], **_spread(each),
                         "columns": {c: _spread([s["columns"][c] for s in each]) for c in columns}}
-    write(folder / "scores.json", json.dumps(scores, indent=2, ensure_ascii=False))
+    write(folder / "scores.json", json.dumps(scores, indent=2, ensure_ascii=False, allow_nan=False))
     return Folds(folder, done, scores)
 
 
 def _spread(each: list[dict]) -> dict:
-    means = np.array([s["mean"] for s in each])
-    return {"mean": round(float(means.mean()), 6), "spread": round(float(means.std(ddof=len(means) > 1)), 6),
-            "baseline": round(float(np.mean([s.get("baseline", np.nan) for s in each])), 6)}
+    means, guesses = [s["mean"] for s in each], [s["baseline"] for s in each if "baseline" in s]
+    numbers = {"mean": np.mean(means), "spread": np.std(means, ddof=int(len(means) > 1))}
+    numbers |= {"baseline": np.mean(guesses)} if guesses else {}
+    return {k: round(float(v), 6) for k, v in numbers.items()}
 
 
 def claim(out: Path, name: str, always: bool = False) -> Path:
@@ -157,7 +158,8 @@ def load(path: str | Path) -> Run:
         run = Run(path, about)
         _ = run.task, run.config, about["data"]["root"]
     except (OSError, ValueError, KeyError, TypeError) as e:
-        known = ", ".join(f"'{p.parent}'" for p in sorted(Path("runs").glob("*/run.json"))[-3:])
+        near = sorted(path.glob("*/run.json")) or sorted(Path("runs").glob("*/run.json"))[-3:]  # a folder of folds?
+        known = ", ".join(f"'{p.parent}'" for p in near)
         raise ImgregError("a run folder", f"no run.json to be read in '{path}'", known or "imgreg train angle") from e
     return run
 

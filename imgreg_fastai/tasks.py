@@ -129,6 +129,11 @@ def from_dict(fields: dict) -> Task:
     """The task that `to_dict` wrote; raises ImgregError if it is none."""
     try:
         of = dict(fields)
+        texts = [of.get(name, "") for name in ("name", "fit", "group", "name_pattern", "labelling")]
+        if not all(isinstance(text, str) for text in texts) or any(isinstance(of[k], str) for k in ("size", "augment")):
+            raise TypeError(f"words {texts}, size {of['size']!r}, augment {of['augment']!r}")
+        if isinstance(of.get("box", ()), str):
+            raise TypeError(f"box {of['box']!r}")
         of["targets"] = tuple(targets.from_dict(t) for t in of["targets"])
         of["size"], of["augment"] = tuple(int(n) for n in of["size"]), tuple(of["augment"])
         of["recipe"], of["box"] = tuple(of["recipe"].items()), tuple(of.get("box", ()))
@@ -191,12 +196,12 @@ HEADPOSE = Task(
 # do in nine minutes.
 DRAWN_HEADS = replace(
     HEADPOSE,
-    size=(192, 256),
+    size=(120, 160),
     recipe=(
         ("arch", "resnet10t"),
         ("arch_args", {"channels": [32, 64, 128, 256], "stem_width": 16}),
         ("weights", "none"),
-        ("epochs", 22),
+        ("epochs", 38),
         ("lr", 8e-3),
     ),
 )

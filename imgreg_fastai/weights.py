@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import backbones, messages
+from . import backbones, messages, tasks
 from .errors import ImgregError, some
 from .tasks import Task
 
@@ -188,12 +188,17 @@ def load_head(model: Any, weights: Weights, task: Task) -> bool:
     from safetensors import safe_open
 
     with safe_open(weights.path, framework="pt") as f:
-        about = json.loads((f.metadata() or {}).get("imgreg", "{}"))
-        kinds = [(t["kind"], t["columns"]) for t in about.get("task", {}).get("targets", [])]
-        if kinds != [(t.kind, list(t.columns)) for t in task.targets]:
+        try:
+            made_for = tasks.from_dict(json.loads((f.metadata() or {})["imgreg"])["task"])
+        except (ImgregError, ValueError, KeyError, TypeError):
             return False
-        own = [k for k in model.state_dict() if k.startswith(("1.", "0.places."))]
-        model.load_state_dict({k: f.get_tensor(k) for k in own}, strict=False)
+        if [(t.kind, t.columns) for t in made_for.targets] != [(t.kind, t.columns) for t in task.targets]:
+            return False
+        own = {k: v.shape for k, v in model.state_dict().items() if k.startswith(("1.", "0.places."))}
+        found = {k: f.get_tensor(k) for k in f.keys() if k in own}  # noqa: SIM118
+        if {k: v.shape for k, v in found.items()} != own:
+            return False
+        model.load_state_dict(found, strict=False)
     return True
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-PARTS = ["throughput", "time_to_1", "help", "drawing", "classical"]  # accuracy trains twice as long
+PARTS = ["throughput", "time_to_1", "help", "drawing", "classical", "headpose"]  # accuracy trains twice as long
 
 
 @pytest.mark.slow

@@ -249,13 +249,19 @@ class Person:
 
 @lru_cache(maxsize=64)
 def person(name: str, seed: int = 0) -> Person:
-    """The person of a name, F01 ... M14. Styles and colours are dealt so that people differ; measures are drawn."""
-    names, woman, nth = sorted(set(PEOPLE.values())), name[0] == "F", int(name[1:]) - 1
-    i, rng = names.index(name), np.random.default_rng([seed, 1])
-    styles = {sex: rng.permutation(of) for sex, of in STYLES.items()}[name[0]]
+    """The person of a name, F01 ... M14, or 25 and on for those beyond Biwi's twenty; measures are drawn by lot.
+
+    Styles and colours are dealt, anew to every twenty, so that people differ.
+    """
+    names = sorted(set(PEOPLE.values()))
+    place = names.index(name) if name in names else int(name) - 5
+    deal, i = divmod(place, 20)
+    woman, nth = names[i][0] == "F", int(names[i][1:]) - 1
+    rng = np.random.default_rng([seed, 1, deal] if deal else [seed, 1])
+    styles = {sex: rng.permutation(of) for sex, of in STYLES.items()}["F" if woman else "M"]
     skins, hairs = rng.permutation(20) % len(SKINS), rng.permutation(20) % len(HAIRS)
     hue, beard = rng.permutation(20)[i] / 20, rng.permutation(BEARDS)[nth]
-    rng = np.random.default_rng([seed, 2, i])
+    rng = np.random.default_rng([seed, 2, place])
     skin, hair = SKINS[skins[i]], HAIRS[hairs[i] if skins[i] < 4 else hairs[i] % 2]
 
     def about(spread, middle=1.0):

@@ -32,6 +32,9 @@ def from_dict(fields: dict) -> Target:
         of = {name: value for name, value in fields.items() if name != "kind"}
         if "flip_pairs" in of:
             of["flip_pairs"] = tuple(tuple(pair) for pair in of["flip_pairs"])
+        flags = [of[flag] for flag in ("in_plane", "clockwise", "follows", "camera_frame") if flag in of]
+        if not isinstance(of["columns"], (list, tuple)) or not all(isinstance(flag, bool) for flag in flags):
+            raise TypeError(f"columns {of['columns']!r}, flags {flags}")
         return CLASSES[kind](**{**of, "columns": tuple(of["columns"])})
     except (TypeError, KeyError) as e:
         raise ImgregError(f"the fields of a target of kind {kind}", str(e)) from e
@@ -52,7 +55,7 @@ def parse(text: str, known: tuple[Target, ...] = ()) -> Target:
     own = {t.name: t for t in known}
     if known and name not in own:
         raise ImgregError(f"one of the task's targets: {', '.join(own)}", f"'{name}'", nearest(name, own))
-    if name in own and not kind:
+    if name in own and (not kind or (kind == own[name].kind and not sequence)):
         return replace(own[name], columns=columns) if columns else own[name]
     of: dict = {"name": name, "columns": columns or (own[name].columns if name in own else _usual(name, kind))}
     if name in own:

@@ -46,6 +46,8 @@ class Target:
 
     def __post_init__(self):
         words = (self.name, *self.columns)
+        if not isinstance(self.unit, str):
+            raise ImgregError(f"the unit of '{self.name}' in words", repr(self.unit))
         if not self._fits(len(self.columns)) or not all(isinstance(word, str) and word.strip() for word in words):
             found = f"'{self.name}' with {', '.join(map(repr, self.columns)) or 'none'}"
             raise ImgregError(f"a {self.kind} with a name and {self.wants}", found)
