@@ -26,8 +26,8 @@ def read(table: str | Path, task: Task, to_divide: bool = True) -> pd.DataFrame:
     table = Path(table)
     if table.is_dir() and (table / "labels.csv").is_file():
         table = table / "labels.csv"
-    wanted = [*task.columns, *([task.group] if to_divide and task.group != "group" else ())]
-    frame = _from_names(table, task) if table.is_dir() else _from_table(table, task, wanted)
+    groups = [task.group] if to_divide and task.group != "group" else []
+    frame = _from_names(table, task) if table.is_dir() else _from_table(table, task, task.columns, groups)
     frame = _with_box(_with_numbers(frame, task, table), task, table)
     missing = ~frame["path"].map(lambda p: Path(p).is_file())
     whole = _leave_out(frame, missing, table, "no such picture", list(frame.loc[missing, "image"]))
@@ -43,7 +43,8 @@ def to_predict(table: str | Path, task: Task) -> pd.DataFrame:
     return _with_box(frame, task, Path(table)).reset_index(drop=True)
 
 
-def _from_table(table: Path, task: Task, columns: list[str]) -> pd.DataFrame:
+def _from_table(table: Path, task: Task, columns: list[str], also: list[str] = ()) -> pd.DataFrame:
+    """The rows that name a picture, with `columns`; those and what is wanted `also` must be there."""
     if not table.is_file():
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
     try:
@@ -52,7 +53,7 @@ def _from_table(table: Path, task: Task, columns: list[str]) -> pd.DataFrame:
         raise ImgregError("a labels table (CSV, TSV or Parquet)", f"'{table}': {e}") from e
     if task.group != "group" and task.group in frame:
         frame = frame.assign(group=frame[task.group])
-    for column in ("image", *columns, *task.box):
+    for column in ("image", *columns, *task.box, *also):
         if column not in frame:
             close = nearest(column, map(str, frame.columns))
             raise ImgregError(f"a column '{column}' in {table}", f"{some(frame.columns, 8)}", f"one of {close}")

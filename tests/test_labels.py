@@ -335,3 +335,17 @@ def test_nothing_left_to_train_on_or_to_validate_with(frame, found):
 
 def test_one_picture_is_held_out_however_small_the_share():
     assert (divided(frame_of(3), 0, 0.01)["split"] == "valid").sum() == 1
+
+
+def test_a_person_called_na_is_a_person(folder):
+    table = write(folder, "image,age,group\n0.png,1,NA\n1.png,2,NA\n0.png,3,None\n1.png,,\n0.png,n/a,\n")
+    frame = labels.read(table, AGE)
+    assert frame["group"].tolist() == ["NA", "NA", "None"] and frame["age"].tolist() == [1, 2, 3]
+
+
+def test_a_table_to_judge_by_needs_no_groups(folder):
+    table = write(folder, "image,age\n0.png,1\n1.png,2\n")
+    grouped = replace(AGE, group="person")
+    assert len(labels.read(table, grouped, to_divide=False)) == len(labels.to_predict(table, grouped)) == 2
+    with pytest.raises(ImgregError, match="a column 'person'"):
+        labels.read(table, grouped)

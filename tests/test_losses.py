@@ -7,6 +7,7 @@ import torch
 from fastai.vision.core import TensorPoint
 from scipy.spatial.transform import Rotation as R
 
+from imgreg_fastai import losses
 from imgreg_fastai.losses import TargetError, TaskLoss, encode, middle, penalty, plain
 from imgreg_fastai.targets import Angle, Number, Point, Rotation
 from imgreg_fastai.tasks import ANGLE, Task
@@ -229,7 +230,9 @@ def test_among_several_targets_guessing_each_costs_1(kind):
     guess = middle(task, labels).expand(200, -1)
     balanced = TaskLoss(task, kind, labels)
     assert balanced(guess, *labels).item() == pytest.approx(1, rel=1e-4)
-    costs = balanced._costs(guess, [plain(y) for y in labels])
+    outputs = guess.split([t.n_out for t in task.targets], dim=1)
+    parts = zip(task.targets, outputs, labels, strict=True)
+    costs = [penalty(t, out, encode(t, plain(y)), kind) for t, out, y in parts]
     assert [float(c) / g for c, g in zip(costs, balanced.guessing, strict=True)] == pytest.approx([1] * 4, rel=1e-4)
     perfect = torch.cat([encode(t, plain(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1).nan_to_num()
     assert balanced(perfect, *labels).item() < 0.01
@@ -280,3 +283,16 @@ def test_decodes_gives_points_as_fastai_has_them_and_angles_of_a_rotation():
         torch.testing.assert_close(got, given, atol=off, rtol=0, equal_nan=True)
     alone = TaskLoss(Task("eyes", (EYES,))).decodes(torch.zeros(3, 4))
     assert isinstance(alone, TensorPoint) and alone.shape == (3, 2, 2)
+
+
+@pytest.mark.parametrize("few", [10, 40])
+def test_the_balance_knows_all_labels_however_the_table_is_sorted(monkeypatch, few):
+    """The first half has one target alone, the second the other, both in order; one is the same everywhere."""
+    monkeypatch.setattr(losses, "FEW", few)
+    task = Task("merged", (Number("a", ("a",), low=0, high=1), Number("b", ("b",), low=0, high=1),
+                           Point("p", ("x", "y"))))
+    a = torch.cat([torch.linspace(0, 1, 100), torch.full((100,), torch.nan)])
+    points = TensorPoint(torch.zeros(200, 1, 2))
+    loss = TaskLoss(task, "l1", (a, a.flip(0), points))
+    assert loss.guessing == pytest.approx([0.5, 0.5, 1.0], rel=0.15)
+    assert middle(task, (a, a.flip(0), points)).numpy() == pytest.approx([0, 0, 0, 0], abs=0.12)

@@ -242,3 +242,11 @@ def test_a_table_may_stand_in_place_of_the_pictures(spotted, tmp_path, box):
         spotted.assign(image=spotted["path"])[["image", "cx"]].to_csv(table, index=False)
         with pytest.raises(ImgregError, match="a column 'cy' in"):
             api.predict(model, table)
+
+
+@pytest.mark.parametrize("stats", [{"std": [0, 1, 1]}, {"mean": [float("nan")] * 3}, {"mean": [1, 2]}, {"std": None}])
+def test_a_model_file_whose_statistics_are_none_is_refused(run, tmp_path, stats):
+    model = load(run.path)
+    predictor.save(tmp_path / "odd.imgreg", model.network, {**model.about, **stats})
+    with pytest.raises(ImgregError, match="do not agree"):
+        load(tmp_path / "odd.imgreg")

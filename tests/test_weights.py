@@ -15,8 +15,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from imgreg_fastai import network, weights
+from imgreg_fastai import network, predictor, weights
 from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.targets import Point
+from imgreg_fastai.tasks import ANGLE, Task
 
 ARCH, REPO, SIZE = "test_resnet", "timm/test_resnet.r160_in1k", (64, 64)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -427,3 +429,29 @@ def test_pickles_and_bundles_that_hold_something_else(tmp_path, full):
     for name in ("e.pth", "l.pth", "nil.pth", "empty.safetensors", "b.imgreg", "folder", "absent.pth", "imagenet"):
         with pytest.raises(ImgregError, match=name):
             weights.find(ARCH, str(tmp_path / name))
+
+
+@pytest.mark.parametrize("about", ["[]", "{", '{"task": null}', '{"task": {"targets": 3}}', '{"task": {"name": 3}}'])
+def test_a_head_of_who_knows_what_is_not_loaded(tmp_path, about):
+    net = network.network("test_resnet", SIZE, 2)
+    save_file(net.state_dict(), tmp_path / "odd.safetensors", metadata={"imgreg": about})
+    found = weights.find("test_resnet", str(tmp_path / "odd.safetensors"))
+    assert found.kind == "model" and weights.load_head(net, found, ANGLE) is False
+
+
+def test_places_are_loaded_with_the_head_or_neither_is(tmp_path):
+    task = Task("spot", (Point("spot", ("x", "y")),), SIZE)
+    torch.manual_seed(1)
+    for name, places in (("placed", True), ("unplaced", False)):
+        net = network.network("test_resnet", SIZE, 2, places=places)
+        about = predictor.describe(task, "test_resnet", {}, ((0,) * 3, (1,) * 3), {})
+        predictor.save(tmp_path / f"{name}.imgreg", net, about)
+    new = network.network("test_resnet", SIZE, 2, places=True)
+    found = weights.find("test_resnet", str(tmp_path / "placed.imgreg"))
+    body, _ = weights.build_body("test_resnet", SIZE, None, found)
+    source = predictor.load(tmp_path / "placed.imgreg").network
+    assert all(torch.equal(v, source[0].timm_body.state_dict()[k]) for k, v in body.state_dict().items())
+    assert weights.load_head(new, found, task)
+    assert torch.equal(new[0].places[0].weight, source[0].places[0].weight)
+    assert torch.equal(new[1][0].weight, source[1][0].weight)
+    assert not weights.load_head(new, weights.find("test_resnet", str(tmp_path / "unplaced.imgreg")), task)
