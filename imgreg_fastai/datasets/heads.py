@@ -39,14 +39,15 @@ CAMERAS = [Camera(_K, turn, np.array(shift), (640, 480)) for turn, shift in
 def wander(n: int, rng: np.random.Generator, speed: float = 3.5) -> tuple[np.ndarray, np.ndarray]:
     """The way of a head that looks around: rotations [n, 3, 3] and centres [n, 3] in mm, to the colour camera.
 
-    From one pose to the next, about `speed` degrees a frame. A sphere's points are spread evenly along each axis, and
-    far along one axis is not far along another: the poses lie in the ellipsoid with the half axes RANGE.
+    From one pose to the next, about `speed` degrees a frame. Far along one axis is not far along another: the poses lie
+    in the ellipsoid with the half axes RANGE, more of them near its middle, as people look ahead more than aside. The
+    centres lie around the picture's middle, as people do who sit before a camera.
     """
     aims = rng.normal(size=(n // 4 + 4, 3))
-    aims *= RANGE / np.linalg.norm(aims, axis=1, keepdims=True) * rng.uniform(0.85, 1, (len(aims), 1))
+    aims *= RANGE / np.linalg.norm(aims, axis=1, keepdims=True) * rng.uniform(0.4, 1, (len(aims), 1))
     times = np.cumsum([0, *np.maximum(np.linalg.norm(np.diff(aims, axis=0), axis=1), 15)]) / speed
     turns = PchipInterpolator(times, aims * [-1, 1, 1])(np.arange(n))  # it never swings beyond its knots
-    x, y, z = _drift(n, 30, [120, 120, 750], [520, 310, 1200], rng).T
+    x, y, z = _drift(n, 30, [210, 150, 750], [430, 300, 1100], rng).T
     centres = np.stack([(x - _K[0, 2]) / _K[0, 0] * z, (y - _K[1, 2]) / _K[1, 1] * z, z], 1)
     return Rotation.from_euler("XYZ", turns, degrees=True).as_matrix(), centres
 
