@@ -132,19 +132,38 @@ def test_a_zoom_makes_things_larger_and_a_shift_takes_them_along(zoom):
 
 def test_colour_is_added_and_moves_left_out_as_the_task_says():
     names = [type(t).__name__ for t in augment.transforms(replace(ANGLE, augment=("colour",)))]
-    assert names == ["Brightness", "Contrast"]
+    assert names == ["Light"]
     assert [type(t).__name__ for t in augment.transforms(ANGLE)] == ["Moves"]
     assert augment.transforms(replace(ANGLE, augment=())) == []
 
 
+def relit(pictures, **how):
+    """What Light makes of training pictures; those given stay as they are."""
+    return augment.Light(**how)(TensorImage(pictures.clone()), split_idx=0).as_subclass(torch.Tensor)
+
+
 def test_a_tint_is_one_factor_a_channel_of_each_training_picture():
     torch.manual_seed(0)
-    pictures = TensorImage(torch.rand(200, 3, 4, 4) * 0.6 + 0.1)
-    tint = augment.Tint()
-    assert torch.equal(tint(pictures, split_idx=1), pictures)
-    gain = (tint(pictures, split_idx=0) / pictures).as_subclass(torch.Tensor)
+    pictures = torch.rand(200, 3, 4, 4) * 0.6 + 0.1
+    gain = relit(pictures, colour=False, tint=True) / pictures
     assert (gain.amax(dim=(2, 3)) - gain.amin(dim=(2, 3))).max() < 1e-5
     spread = gain[:, :, 0, 0].log() / augment.TINT
     assert -1 <= spread.min() < -0.95 and 0.95 < spread.max() <= 1 + 1e-5 and spread.std(dim=1).min() > 0.001
-    assert tint(TensorImage(torch.ones(50, 3, 2, 2)), split_idx=0).max() <= 1
-    assert [type(t).__name__ for t in augment.transforms(replace(ANGLE, augment=("tint",)))] == ["Tint"]
+    assert relit(torch.ones(50, 3, 2, 2), colour=False, tint=True).max() <= 1
+    assert [type(t).__name__ for t in augment.transforms(replace(ANGLE, augment=("tint",)))] == ["Light"]
+
+
+def test_brightness_and_contrast_are_one_line_for_all_channels_of_a_picture():
+    torch.manual_seed(0)
+    pictures = torch.tensor([0.3, 0.5, 0.7]).view(1, 1, 3, 1).expand(400, 3, 3, 1)
+    low, middle, high = relit(pictures, colour=True)[:, :, :, 0].unbind(dim=2)
+    assert torch.equal(low[:, :1].expand(-1, 3), low) and torch.allclose(high - middle, middle - low, atol=1e-6)
+    plus, factor = (middle - 0.5)[:, 0] / augment.BRIGHT, ((high - low)[:, 0] / 0.4).log() / augment.CONTRAST
+    for spread in (plus, factor):
+        assert -1 <= spread.min() < -0.97 and 0.97 < spread.max() <= 1 + 1e-4
+    assert relit(torch.ones(50, 3, 2, 2), colour=True).max() == 1 and relit(torch.zeros(50, 3, 2, 2)).min() == 0
+
+
+def test_the_light_of_pictures_that_validate_stays():
+    pictures = TensorImage(torch.rand(4, 3, 5, 5))
+    assert torch.equal(augment.Light(True, True)(pictures.clone(), split_idx=1), pictures)
