@@ -1,25 +1,21 @@
-"""Fetching a file so that a broken connection costs nothing, and unpacking an archive so that it cannot do harm.
+"""Fetching a file so that a broken connection costs nothing.
 
-fastai's own downloader begins anew after each break and extracts whatever an archive says; its URLs and check values
-are used all the same (datasets/headpose.py). `requests` is what fastai itself fetches with.
+fastai's own downloader begins anew after each break; its URLs and check values are used all the same
+(datasets/headpose.py). `requests` is what fastai itself fetches with.
 """
 import errno
-import gzip
 import hashlib
 import os
 import queue
 import shutil
-import tarfile
-import tempfile
 import threading
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from .errors import ImgregError
-from .messages import Bar, warn
+from .messages import Bar
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 PIECE = 1 << 18  # bytes moved at once
@@ -29,10 +25,6 @@ STALL = 30  # seconds without a byte after which a download that was under way i
 
 class Unreachable(ImgregError):
     """Nothing could be fetched: no network, no such server, or it refuses."""
-
-
-class Corrupt(ImgregError):
-    """An archive that is cut short or damaged, or holds what it should not."""
 
 
 def fetch(url: str, to: str | Path, size: int | None = None, md5: str | None = None, span: int | None = None,
@@ -184,69 +176,3 @@ def _reason(e: BaseException) -> str:
 
 def _mb(n: int | None) -> str:
     return "?" if n is None else f"{n / 1e6:,.1f} MB"
-
-
-def unpack(archive: str | Path, to: str | Path, limit: int | None = None) -> Path:
-    """Unpack a .tar.gz into the new or empty folder `to`, whole or not at all; returns `to`.
-
-    Where all of it lies in one folder, the contents of that folder become `to`. Links inside the archive are left out.
-    `limit`: bytes it may unpack to. Raises Corrupt if it is damaged or reaches outside `to`, else ImgregError.
-    """
-    archive, to = Path(archive), Path(to)
-    if not hasattr(tarfile, "data_filter"):
-        raise ImgregError("a Python that unpacks safely (3.10.12, 3.11.4 or newer)", "an older one",
-                          f"unpacking '{archive}' by hand")
-    try:
-        if to.exists() and (not to.is_dir() or any(to.iterdir())):
-            raise ImgregError("a new or empty folder to unpack into, so that nothing is lost", f"'{to}' in use")
-        to.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{to.name}-", dir=to.parent.resolve()) as work:
-            folder = Path(work, "all")
-            _extract(archive, folder, limit)
-            _settle(folder, to)
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as e:
-        raise Corrupt(f"a whole .tar.gz that keeps to its folder: '{archive}'", str(e) or type(e).__name__) from e
-    except OSError as e:
-        raise ImgregError(f"room to unpack '{archive}' into '{to}'", e.strerror or str(e)) from e
-    return to
-
-
-def _extract(archive: Path, folder: Path, limit: int | None) -> None:
-    folder.mkdir()
-    size, links, unpacked = archive.stat().st_size, 0, 0
-    with archive.open("rb") as raw, gzip.open(raw) as plain, Bar(f"unpacking {archive.name}") as bar:
-        with tarfile.open(fileobj=plain, mode="r:") as tar:
-            for member in tar:
-                unpacked += member.size
-                if limit and unpacked > limit:
-                    raise Corrupt(f"at most {_mb(limit)} in '{archive}'", "more")
-                links += _extract_one(tar, member, folder)
-                bar.update(raw.tell(), size)
-        while plain.read(PIECE):  # the checksum of all of it stands at its end
-            pass
-    if links:
-        warn(f"left out {links} links of {archive}")
-    if not any(folder.iterdir()):
-        raise Corrupt(f"files in '{archive}'", "none")
-
-
-def _extract_one(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> bool:
-    """Extract a file or folder; whether it was a link, which is left out: older filters can be led astray by them."""
-    if member.name.startswith("/"):  # the filter would bring it inside, but such an archive means no good
-        raise tarfile.AbsolutePathError(member)
-    if member.issym() or member.islnk():
-        tarfile.data_filter(member, str(folder))  # raises where it leads outside
-        return True
-    tar.extract(member, folder, filter="data")
-    return False
-
-
-def _settle(folder: Path, to: Path) -> None:
-    """Move what was unpacked, less a single folder around it, to `to`; an empty `to` may be the current folder."""
-    inside = list(folder.iterdir())
-    home = inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
-    if not to.is_dir():
-        home.rename(to)
-        return
-    for child in home.iterdir():
-        child.rename(to / child.name)

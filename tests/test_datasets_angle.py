@@ -114,40 +114,6 @@ def test_an_empty_folder_is_used(tmp_path):
     assert len(list((tmp_path / "images").iterdir())) == 1
 
 
-def test_a_folder_in_use_is_left_alone(tmp_path):
-    (tmp_path / "mine.txt").write_text("years of work")
-    with pytest.raises(ImgregError, match="new or empty folder"):
-        angle.draw(tmp_path, n=1)
-    assert contents(tmp_path) == {"mine.txt": b"years of work"}
-
-
-def test_a_file_is_not_replaced(tmp_path):
-    (tmp_path / "mine").write_text("years of work")
-    with pytest.raises(ImgregError, match="new or empty folder"):
-        angle.draw(tmp_path / "mine", n=1)
-    assert contents(tmp_path) == {"mine": b"years of work"}
-
-
-def test_a_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ImgregError, match="folder that can be written"):
-        angle.draw(tmp_path / "file" / "deeper" / "drawn", n=1)
-
-
-@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_drawing_cut_short_leaves_nothing(tmp_path, monkeypatch, trouble):
-    def full(folder, *_):
-        (folder / "images").mkdir()
-        raise trouble
-
-    monkeypatch.setattr(angle, "_fill", full)
-    expected = ImgregError if isinstance(trouble, OSError) else KeyboardInterrupt
-    with pytest.raises(expected) as raised:
-        angle.draw(tmp_path / "drawn", n=1)
-    assert not list(tmp_path.iterdir())
-    assert expected is not ImgregError or "No space left" in str(raised.value)
-
-
 @pytest.mark.parametrize("wrong", [{"n": 0}, {"size": 8}])
 def test_too_few_or_too_small(tmp_path, wrong):
     with pytest.raises(ImgregError, match="--n of at least 1"):

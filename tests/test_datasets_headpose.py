@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from test_datasets_biwi import tiny
 
-from imgreg_fastai import datasets, downloads
+from imgreg_fastai import archives, datasets, downloads
 from imgreg_fastai.datasets import biwi, headpose
 from imgreg_fastai.errors import ImgregError
 
@@ -115,7 +115,7 @@ def test_an_archive_that_could_not_be_unpacked_need_not_come_again(tmp_path, sta
     def full(*_):
         raise ImgregError("room", "a full disk")
 
-    monkeypatch.setattr(downloads, "unpack", full)
+    monkeypatch.setattr(archives, "unpack", full)
     with pytest.raises(ImgregError, match="a full disk"):
         headpose.obtain(tmp_path / "data", url=stand_in)
     assert (tmp_path / ".data-biwi_head_pose.tgz").is_file()

@@ -7,12 +7,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.spatial.transform import Rotation
+from test_datasets_drawings import Inline
 
-from imgreg_fastai.datasets import biwi, heads
+from imgreg_fastai.datasets import biwi, drawings, heads
+from imgreg_fastai.datasets.cameras import Camera, read_calibration, read_pose
 from imgreg_fastai.errors import ImgregError
 
 NAMES = sorted(set(biwi.PEOPLE.values()))
-CENTRED = biwi.Camera(np.array([[517.679, 0, 320], [0, 517.679, 240], [0, 0, 1]]), np.eye(3), np.zeros(3), (640, 480))
+CENTRED = Camera(np.array([[517.679, 0, 320], [0, 517.679, 240], [0, 0, 1]]), np.eye(3), np.zeros(3), (640, 480))
 MIRROR = np.diag([-1.0, 1, 1])
 people = st.builds(heads.person, st.sampled_from(NAMES), st.integers(0, 20))
 few = settings(max_examples=8, deadline=None)
@@ -64,11 +66,11 @@ def test_the_folder_is_shaped_like_biwi(drawn):
 
 
 def test_files_hold_what_was_drawn(drawn):
-    camera = biwi.read_calibration(drawn / "20" / "rgb.cal")
+    camera = read_calibration(drawn / "20" / "rgb.cal")
     assert np.abs(camera.rotation @ camera.rotation.T - np.eye(3)).max() < 2e-5
     _, numbers, turns, centres, *_ = heads._plan("20", 4, 3)
     for number, turn, centre in zip(numbers, turns, centres, strict=True):
-        seen = camera.see(*biwi.read_pose(drawn / "20" / f"frame_{number:05}_pose.txt"))
+        seen = camera.see(*read_pose(drawn / "20" / f"frame_{number:05}_pose.txt"))
         assert seen[0] == pytest.approx(turn, abs=1e-4)
         assert seen[1] == pytest.approx(centre, abs=0.05)
 
@@ -211,70 +213,11 @@ def test_too_few(tmp_path, wrong):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_in_use_is_left_alone(tmp_path):
-    (tmp_path / "mine.txt").write_text("years of work")
-    for out in (tmp_path, tmp_path / "mine.txt"):
-        with pytest.raises(ImgregError, match="new or empty folder"):
-            heads.draw(out, n=24)
-    assert contents(tmp_path) == {"mine.txt": b"years of work"}
-
-
 def test_an_empty_folder_is_used_and_the_path_is_returned_as_given(tmp_path, monkeypatch):
     monkeypatch.setattr(heads, "_write", lambda *_: 0)
-    monkeypatch.setattr(heads, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(drawings, "ProcessPoolExecutor", Inline)
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     assert str(heads.draw("empty", n=24)) == "empty"
     assert sorted(p.name for p in (tmp_path / "empty").iterdir()) == sorted(biwi.PEOPLE)
     assert [p.name for p in tmp_path.iterdir()] == ["empty"]
-
-
-class Inline:
-    """Stands in for the pool of processes."""
-
-    def __init__(self, _):
-        self.map = map
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-
-class Broken(Inline):
-    """Processes that break after the first piece of work."""
-
-    def map(self, function, *rest):
-        yield function(*(r[0] for r in rest))
-        raise heads.BrokenProcessPool
-
-    def __init__(self, _):
-        pass
-
-
-def test_without_processes_the_work_is_done_here(monkeypatch):
-    monkeypatch.setattr(heads, "ProcessPoolExecutor", Broken)
-    monkeypatch.setattr(heads, "_write", lambda *piece: piece)
-    work = [(1, "a"), (2, "b"), (3, "c")]
-    assert list(heads._chunks(work, 2)) == work
-
-
-@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_drawing_cut_short_leaves_nothing(tmp_path, monkeypatch, trouble):
-    def full(folder, *_):
-        (folder / "01").mkdir()
-        raise trouble
-
-    monkeypatch.setattr(heads, "_fill", full)
-    expected = ImgregError if isinstance(trouble, OSError) else KeyboardInterrupt
-    with pytest.raises(expected) as raised:
-        heads.draw(tmp_path / "drawn", n=24)
-    assert not list(tmp_path.iterdir())
-    assert expected is not ImgregError or "No space left" in str(raised.value)
-
-
-def test_a_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ImgregError, match="folder that can be written"):
-        heads.draw(tmp_path / "file" / "deeper" / "drawn", n=24)

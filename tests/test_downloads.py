@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from imgreg_fastai import downloads
+from imgreg_fastai import archives, downloads
 from imgreg_fastai.errors import ImgregError
 
 BODY = bytes(range(256)) * 4000  # 1 MB: four pieces
@@ -281,17 +281,17 @@ def contents(folder):
 
 def test_an_archive_is_unpacked_without_the_folder_around_it(tmp_path):
     packed = archive(tmp_path / "a.tgz", GOOD)
-    assert downloads.unpack(packed, tmp_path / "new" / "out") == tmp_path / "new" / "out"
+    assert archives.unpack(packed, tmp_path / "new" / "out") == tmp_path / "new" / "out"
     assert contents(tmp_path / "new" / "out") == {n.removeprefix("biwi/"): b for n, b in GOOD.items()}
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["out"]
     flat = archive(tmp_path / "b.tgz", {"x": b"1", "01/y": b"2"})
-    assert contents(downloads.unpack(flat, tmp_path / "flat")) == {"x": b"1", "01/y": b"2"}
+    assert contents(archives.unpack(flat, tmp_path / "flat")) == {"x": b"1", "01/y": b"2"}
 
 
 def test_an_empty_folder_is_unpacked_into(tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
     monkeypatch.chdir(tmp_path / "out")
-    downloads.unpack(archive(tmp_path / "a.tgz", GOOD), ".")
+    archives.unpack(archive(tmp_path / "a.tgz", GOOD), ".")
     assert len(contents(tmp_path / "out")) == 3
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tgz", "out"]
 
@@ -300,7 +300,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("years of work")
     with pytest.raises(ImgregError, match="new or empty folder"):
-        downloads.unpack(archive(tmp_path / "a.tgz", GOOD), tmp_path / "out")
+        archives.unpack(archive(tmp_path / "a.tgz", GOOD), tmp_path / "out")
     assert contents(tmp_path / "out") == {"mine": b"years of work"}
 
 
@@ -320,8 +320,8 @@ EVIL = {
 def test_an_archive_that_reaches_outside_is_refused(tmp_path, kind):
     (tmp_path / "in").mkdir()
     packed = archive(tmp_path / "in" / "a.tgz", EVIL[kind])
-    with pytest.raises(downloads.Corrupt) as raised:
-        downloads.unpack(packed, tmp_path / "in" / "out")
+    with pytest.raises(archives.Corrupt) as raised:
+        archives.unpack(packed, tmp_path / "in" / "out")
     assert "\n" not in str(raised.value)
     assert list(contents(tmp_path)) == ["in/a.tgz"]
     assert len(list((tmp_path / "in").iterdir())) == 1
@@ -330,7 +330,7 @@ def test_an_archive_that_reaches_outside_is_refused(tmp_path, kind):
 def test_a_link_inside_is_left_out(tmp_path, caplog):
     link = {"type": tarfile.SYMTYPE, "linkname": "c.bin"}
     packed = archive(tmp_path / "a.tgz", {**GOOD, "biwi/link": link})
-    assert len(contents(downloads.unpack(packed, tmp_path / "out"))) == 3
+    assert len(contents(archives.unpack(packed, tmp_path / "out"))) == 3
     assert not (tmp_path / "out" / "link").is_symlink()
     assert "left out 1 links" in caplog.text
 
@@ -340,8 +340,8 @@ def test_an_archive_cut_short_leaves_nothing(tmp_path, part):
     noise = b"".join(hashlib.sha256(bytes([i, j])).digest() for i in range(40) for j in range(100))
     whole = archive(tmp_path / "a.tgz", {f"d/{i}": noise[i:] for i in range(4)}).read_bytes()
     (tmp_path / "a.tgz").write_bytes(whole[: int(part if part > 1 else part * len(whole))])
-    with pytest.raises(downloads.Corrupt, match=r"whole \.tar\.gz"):
-        downloads.unpack(tmp_path / "a.tgz", tmp_path / "out")
+    with pytest.raises(archives.Corrupt, match=r"whole \.tar\.gz"):
+        archives.unpack(tmp_path / "a.tgz", tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["a.tgz"]
 
 
@@ -350,23 +350,23 @@ def test_a_damaged_archive_leaves_nothing(tmp_path, where):
     broken = bytearray(archive(tmp_path / "a.tgz", GOOD).read_bytes())
     broken[where] ^= 0xFF
     (tmp_path / "a.tgz").write_bytes(broken)
-    with pytest.raises(downloads.Corrupt):
-        downloads.unpack(tmp_path / "a.tgz", tmp_path / "out")
+    with pytest.raises(archives.Corrupt):
+        archives.unpack(tmp_path / "a.tgz", tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["a.tgz"]
 
 
 def test_what_is_no_archive(tmp_path):
     (tmp_path / "a.tgz").write_bytes(gzip.compress(b"not a tar" * 1000))
-    with pytest.raises(downloads.Corrupt):
-        downloads.unpack(tmp_path / "a.tgz", tmp_path / "out")
+    with pytest.raises(archives.Corrupt):
+        archives.unpack(tmp_path / "a.tgz", tmp_path / "out")
     with pytest.raises(ImgregError, match=r"none\.tgz' into .* No such file"):
-        downloads.unpack(tmp_path / "none.tgz", tmp_path / "out")
+        archives.unpack(tmp_path / "none.tgz", tmp_path / "out")
 
 
 def test_an_archive_that_swells(tmp_path):
     packed = archive(tmp_path / "a.tgz", GOOD)
-    with pytest.raises(downloads.Corrupt, match=r"at most 0\.1 MB"):
-        downloads.unpack(packed, tmp_path / "out", limit=90_000)
+    with pytest.raises(archives.Corrupt, match=r"at most 0\.1 MB"):
+        archives.unpack(packed, tmp_path / "out", limit=90_000)
     assert not (tmp_path / "out").exists()
 
 
@@ -377,8 +377,8 @@ def test_a_disk_that_fills_while_unpacking_leaves_nothing(tmp_path, monkeypatch)
     packed = archive(tmp_path / "a.tgz", GOOD)
     monkeypatch.setattr(tarfile, "copyfileobj", full)
     with pytest.raises(ImgregError, match="No space left") as raised:
-        downloads.unpack(packed, tmp_path / "out")
-    assert not isinstance(raised.value, downloads.Corrupt)
+        archives.unpack(packed, tmp_path / "out")
+    assert not isinstance(raised.value, archives.Corrupt)
     assert [p.name for p in tmp_path.iterdir()] == ["a.tgz"]
 
 
@@ -386,4 +386,4 @@ def test_an_old_python_is_told(tmp_path, monkeypatch):
     packed = archive(tmp_path / "a.tgz", GOOD)
     monkeypatch.delattr(tarfile, "data_filter")
     with pytest.raises(ImgregError, match=r"3\.10\.12.*unpacking '.*a\.tgz' by hand"):
-        downloads.unpack(packed, tmp_path / "out")
+        archives.unpack(packed, tmp_path / "out")

@@ -3,6 +3,7 @@ from inspect import signature
 from pathlib import Path
 
 from ..errors import ImgregError, nearest
+from ..files import filled
 from ..messages import say
 from ..targets import parse
 from ..tasks import BUILT_IN, PRESETS, Task
@@ -30,7 +31,7 @@ def locate(name: str | Task, data: str | Path | None = None, preset: str | None 
     home = HOMES[task.name]
     if data is None or drawn:
         place, get = (home.HOME, home.obtain) if data is None else (home.DRAWN, home.draw)
-        if not (Path(place).is_dir() and any(Path(place).iterdir())):
+        if not filled(place):
             say(f"no pictures in {place} yet: {'getting' if data is None else 'drawing'} them")
             get(place)
         data = place

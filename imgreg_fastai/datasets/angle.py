@@ -4,18 +4,15 @@ A black bar through the middle at an angle in [0, 180) degrees, 50 black dots, t
 in the file name in hundredths of a degree. matplotlib takes about 6 ms for one; the closed forms below take 0.07 ms and
 differ from its pixels by 0.1 grey levels on average. What matplotlib does was measured, and is named where it is used.
 """
-import os
-import shutil
-import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ImgregError
+from ..files import filled
 from ..messages import say, track
+from .drawings import drawing, pieces
 
 HOME = DRAWN = "data/angle"
 DOTS = 50
@@ -195,54 +192,21 @@ def draw(out: str | Path = HOME, n: int = 10_000, size: int = 100, seed: int = 0
     The folder appears whole or not at all. The same seed gives the same pictures whatever the number of `jobs`.
     Raises ImgregError if `out` holds anything, or cannot be written.
     """
-    given, out = Path(out), Path(out).resolve()
     if n < 1 or size < 16 or seed < 0:
         raise ImgregError("--n of at least 1, --size of at least 16 and --seed of at least 0", f"{n}, {size}, {seed}")
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ImgregError("a new or empty folder to draw into, so that nothing is lost", f"'{out}' in use",
-                              "--out with another name")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        try:
-            _fill(work, n, size, seed, jobs or os.cpu_count() or 1)
-            work.chmod(0o755)
-            if out.is_dir():  # perhaps the current folder: fill it, the table last
-                for name in ("images", "labels.csv"):
-                    (work / name).rename(out / name)
-            else:
-                work.rename(out)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    except OSError as e:
-        raise ImgregError(f"a folder that can be written for {n} pictures", f"'{out}': {e.strerror or e}",
-                          "--out with another folder") from e
-    return given / "labels.csv"
+    with drawing(out, n) as folder:
+        _fill(folder, n, size, seed, jobs)
+    return Path(out) / "labels.csv"
 
 
-def _fill(folder: Path, n: int, size: int, seed: int, jobs: int) -> None:
+def _fill(folder: Path, n: int, size: int, seed: int, jobs: int | None) -> None:
     images, digits = folder / "images", max(4, len(str(n - 1)))
     images.mkdir()
     work = [(images, first, min(CHUNK, n - first), digits, size, seed) for first in range(0, n, CHUNK)]
-    chunks = track(_chunks(work, jobs), len(work), f"drawing {n} pictures, {CHUNK} at a time")
+    chunks = track(pieces(_write, work, jobs), len(work), f"drawing {n} pictures, {CHUNK} at a time")
     rows = [row for chunk in chunks for row in chunk]
     lines = ["image,angle", *(f"{name},{angle:.2f}" for name, angle in rows)]
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _chunks(work: list[tuple], jobs: int):
-    """`_write` for each piece of work, in processes; in this one where they cannot start.
-
-    They cannot in a script without `if __name__ == "__main__"`, where processes are spawned and run the script anew.
-    """
-    done = 0
-    try:
-        with ProcessPoolExecutor(min(jobs, len(work), 61)) as pool:  # Windows takes no more
-            for rows in pool.map(_write, *zip(*work, strict=True)):
-                yield rows
-                done += 1
-    except BrokenProcessPool:
-        yield from (_write(*piece) for piece in work[done:])
 
 
 def obtain(out: str | Path = HOME) -> Path:
@@ -257,7 +221,7 @@ def read(folder: Path, labels: str = "") -> Path:
         raise ImgregError("one way to read the angles", f"--labels {labels}")
     if table.is_file():
         return table
-    if folder.is_dir() and any(folder.iterdir()):
+    if filled(folder):
         return folder
     if folder.suffix:  # no name for a new folder of pictures, but for a file that is not there
         raise ImgregError("a folder for --data", f"'{folder}'")

@@ -8,8 +8,9 @@ import ast
 from importlib.util import find_spec
 from pathlib import Path
 
-from .. import downloads
+from .. import archives, downloads
 from ..errors import ImgregError
+from ..files import filled
 from ..messages import say
 from . import biwi
 
@@ -37,14 +38,14 @@ def obtain(out: str | Path = HOME, labels: str = "exact", url: str | None = None
     seconds, or if a fetch breaks off, in which case the next one goes on from there.
     """
     out = Path(out)
-    if not out.is_dir() or not any(out.iterdir()):
+    if not filled(out):
         source, size, md5 = (url, None, None) if url else _fastai()
         archive = out.resolve().with_name(f".{out.resolve().name}-{ARCHIVE}")
         _fetch(source, archive, size, md5)
         say(LICENCE)  # now, so that it is said once, whatever broke off before, and not where there is no network
         try:
-            downloads.unpack(archive, out, LIMIT)
-        except downloads.Corrupt as e:
+            archives.unpack(archive, out, LIMIT)
+        except archives.Corrupt as e:
             archive.unlink()
             raise ImgregError(e.expected, e.found, "the same again: it is fetched anew") from e
         archive.unlink()

@@ -2,22 +2,18 @@
 
 Poses are in the colour camera's frame, in mm.
 """
-import os
-import shutil
-import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from scipy.interpolate import PchipInterpolator
-from scipy.spatial.transform import Rotation
 
 from ..errors import ImgregError
 from ..messages import track
-from .biwi import PEOPLE, Camera, write_calibration, write_pose
+from .biwi import PEOPLE, ROTATION
+from .cameras import Camera, write_calibration, write_pose
+from .drawings import drawing, pieces
 from .people import Person, landmarks, person
 from .rooms import room
 from .solids import Light, render
@@ -46,10 +42,10 @@ def wander(n: int, rng: np.random.Generator, speed: float = 3.5) -> tuple[np.nda
     aims = rng.normal(size=(n // 4 + 4, 3))
     aims *= RANGE / np.linalg.norm(aims, axis=1, keepdims=True) * rng.uniform(0.4, 1, (len(aims), 1))
     times = np.cumsum([0, *np.maximum(np.linalg.norm(np.diff(aims, axis=0), axis=1), 15)]) / speed
-    turns = PchipInterpolator(times, aims * [-1, 1, 1])(np.arange(n))  # it never swings beyond its knots
+    angles = PchipInterpolator(times, aims[:, [1, 0, 2]])(np.arange(n))  # yaw first; it never swings beyond its knots
     x, y, z = _drift(n, 30, [210, 150, 750], [430, 300, 1100], rng).T
     centres = np.stack([(x - _K[0, 2]) / _K[0, 0] * z, (y - _K[1, 2]) / _K[1, 1] * z, z], 1)
-    return Rotation.from_euler("XYZ", turns, degrees=True).as_matrix(), centres
+    return ROTATION.matrix(angles), centres
 
 
 def _drift(n, step, low, high, rng):
@@ -83,7 +79,7 @@ def _walls(*scene):
 def _write(folder: Path, name: str, n: int, first: int, last: int, seed: int) -> int:
     """Write frames first..last of the n of the sequence `name`; with the first its calibration. Returns how many."""
     camera, numbers, turns, centres, lights, scenes = _plan(name, n, seed)
-    home, back = folder / name, camera.rotation.T
+    home, back, who = folder / name, camera.rotation.T, person(PEOPLE.get(name, name), seed)
     for calibration in ("rgb.cal", "depth.cal") if first == 0 else ():
         write_calibration(home / calibration, camera)
     grain = np.random.default_rng([seed, 5, int(name)]).normal(0, 2.5, (544, 704, 3)).astype(f4)
@@ -91,7 +87,6 @@ def _write(folder: Path, name: str, n: int, first: int, last: int, seed: int) ->
         x, y, strength, ambient, red, blue = lights[i]
         light, noise = Light((x, y, -0.8), strength, ambient, (red, 1.0, blue)), grain[41 * i % 64 :, 29 * i % 64 :]
         wall = _walls(*scenes[i // SCENE]) * (np.array(light.tint, f4) * f4(0.6 * (strength + ambient) + 0.3))
-        who = person(PEOPLE.get(name, name), seed)
         picture = render(who, turns[i], centres[i], camera, light, wall, None, noise[:480, :640])
         Image.fromarray(picture).save(home / f"frame_{numbers[i]:05}_rgb.jpg", quality=90)
         place = back @ (centres[i] - camera.translation)
@@ -105,47 +100,18 @@ def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None)
     The folder appears whole or not at all. The same seed gives the same pictures whatever the number of `jobs`. Raises
     ImgregError if `out` holds anything, or cannot be written.
     """
-    given, out = Path(out), Path(out).resolve()
     if n < 24 or seed < 0:
         raise ImgregError("--n of at least 24 and --seed of at least 0", f"{n}, {seed}")
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ImgregError("a new or empty folder to draw into, so that nothing is lost", f"'{out}' in use",
-                              "--out with another name")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        try:
-            _fill(work, n, seed, jobs or os.cpu_count() or 1)
-            work.chmod(0o755)
-            for part in list(work.iterdir()) if out.is_dir() else ():  # perhaps the current folder: fill it
-                part.rename(out / part.name)
-            if not out.is_dir():
-                work.rename(out)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    except OSError as e:
-        raise ImgregError(f"a folder that can be written for {n} pictures", f"'{out}': {e.strerror or e}",
-                          "--out with another folder") from e
-    return given
+    with drawing(out, n) as folder:
+        _fill(folder, n, seed, jobs)
+    return Path(out)
 
 
-def _fill(folder: Path, n: int, seed: int, jobs: int) -> None:
+def _fill(folder: Path, n: int, seed: int, jobs: int | None) -> None:
     work = []
     many = min(MOST, max(len(PEOPLE), n // 80))
     for i in range(many):
         name, frames = f"{i + 1:02}", n * (i + 1) // many - n * i // many
         (folder / name).mkdir()
         work += [(folder, name, frames, first, min(first + CHUNK, frames), seed) for first in range(0, frames, CHUNK)]
-    list(track(_chunks(work, jobs), len(work), f"drawing {n} pictures of people"))
-
-
-def _chunks(work: list[tuple], jobs: int):
-    """`_write` for each piece of work, in processes; in this one where a script's missing main guard forbids them."""
-    done = 0
-    try:
-        with ProcessPoolExecutor(min(jobs, len(work), 61)) as pool:  # Windows takes no more
-            for written in pool.map(_write, *zip(*work, strict=True)):
-                yield written
-                done += 1
-    except BrokenProcessPool:
-        yield from (_write(*piece) for piece in work[done:])
+    list(track(pieces(_write, work, jobs), len(work), f"drawing {n} pictures of people"))

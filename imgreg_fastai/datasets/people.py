@@ -4,76 +4,19 @@ Measures are in mm in the head's own frame, whose origin is the middle of the he
 z backwards; the nose points along -z. Everybody is symmetric: a mirrored picture of somebody is a picture of the same
 person.
 """
-from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
 from .biwi import PEOPLE
+from .colours import DARK, HAIRS, IRISES, SKINS, WHITE, mix, tone
+from .shapes import CLOTH, EYE, HAIR, HEAD, LID, LIP, NECK, THROAT, TORSO, WIRE, Ball, Paint, Solid, both
 
-HEAD, NECK, TORSO = range(3)  # frames: the neck follows the head halfway, the torso hardly
-SKIN, LID, EYE, LIP, HAIR, THROAT, CLOTH, WIRE = range(8)  # groups: what a Paint is meant for
-WHITE, DARK = (236, 234, 228), (24, 18, 18)
-SKINS = ((250, 218, 198), (238, 194, 166), (224, 172, 136), (200, 144, 106), (164, 110, 76), (112, 74, 52))
-HAIRS = ((44, 32, 28), (74, 46, 30), (120, 72, 36), (206, 164, 96), (160, 72, 34), (140, 138, 136), (222, 218, 210))
-IRISES = ((70, 110, 160), (84, 124, 74), (92, 60, 34), (48, 32, 24), (108, 128, 138))
 STYLES = {"F": ("long", "bun", "bob", "tail", "fringe", "afro"),
           "M": ("short", "bald", "quiff", "crown", "curls", "peaked", "fringe", "long", "crew", "knitted")}
 BEARDS = ("full", "full", "stubble", "stubble", "moustache", "moustache", "goatee", *7 * ("",))
 PATTERNS = ("plain", "stripes", "yoke", "shirt")
-
-
-class Ball(NamedTuple):
-    """An ellipsoid: centre and radii in mm, tilt about x, y, z in degrees."""
-
-    centre: tuple
-    radii: tuple
-    tilt: tuple = (0, 0, 0)
-
-    def mirrored(self):
-        """The same on the other side of the head."""
-        (x, y, z), (ax, ay, az) = self.centre, self.tilt
-        return Ball((-x, y, z), self.radii, (ax, -ay, -az))
-
-
-class Solid(NamedTuple):
-    """A Ball that is seen, less what lies in the Balls `cuts`."""
-
-    ball: Ball
-    colour: tuple
-    group: int = SKIN
-    frame: int = HEAD
-    cuts: tuple = ()
-    gloss: float = 0.06
-
-
-class Paint(NamedTuple):
-    """Colours what lies in a Ball on the solids of a group: `share` at most, fading over the outer part `soft`."""
-
-    ball: Ball
-    colour: tuple
-    group: int = SKIN
-    frame: int = HEAD
-    soft: float = 0.4
-    share: float = 1.0
-    cuts: tuple = ()
-
-
-def _mix(one, other, share):
-    return tuple(a * (1 - share) + b * share for a, b in zip(one, other, strict=True))
-
-
-def tone(turn, saturation, value):
-    """A colour by its hue in turns, saturation and value, of 0 to 1; RGB of 0 to 255."""
-    return tuple(round(255 * v) for v in hsv_to_rgb(turn % 1, saturation, value))
-
-
-def _both(*things):
-    """Things of the left side, and their mirror images."""
-    return [*things, *(t.mirrored() if isinstance(t, Ball) else
-                       t._replace(ball=t.ball.mirrored(), cuts=tuple(c.mirrored() for c in t.cuts)) for t in things)]
 
 
 @dataclass(frozen=True)
@@ -136,8 +79,8 @@ class Person:
         ear = Ball((82, 6, 20), (7, 30 * self.ears, 19 * self.ears), (-12, 28, 0))
         balls = [Ball((0, -28, 12), (75, 88, 94)), Ball((0, 18, -22), (64, 90, 65)), Ball((0, -26, -62), (54, 13, 20)),
                  Ball((0, 62, -32), (51 * self.jaw, 46, 49)), Ball((0, 91, -62), (24 * self.jaw, 19, 22)),
-                 *_both(Ball((37, 30, -50), (27, 26, 29)))]
-        return [*(Solid(b, self.skin) for b in balls), *_both(Solid(ear, _mix(self.skin, self.tip, 0.4), LID))]
+                 *both(Ball((37, 30, -50), (27, 26, 29)))]
+        return [*(Solid(b, self.skin) for b in balls), *both(Solid(ear, mix(self.skin, self.tip, 0.4), LID))]
 
     def _nose(self):
         """Ridge, tip and wings."""
@@ -145,7 +88,7 @@ class Person:
         y, z = tip.centre[1:]
         lean = -np.degrees(np.arctan2(18 * out, y + 18))
         balls = [Ball((0, (y - 20) / 2, (z - 78) / 2), (9.5 * wide, (y + 24) / 2, 13), (lean, 0, 0)), tip,
-                 *_both(Ball((11 * wide, y + 4, z + 11), (8.5 * wide, 8, 11)))]
+                 *both(Ball((11 * wide, y + 4, z + 11), (8.5 * wide, 8, 11)))]
         return [Solid(b, self.skin, gloss=0.1) for b in balls]
 
     def _lips(self):
@@ -159,25 +102,25 @@ class Person:
         (x, y, z), r = eye.centre, eye.radii[0]
         opening = Ball((x, y + 1, z - r), (r * 0.98, r * 0.54, r), (0, 0, -4))
         brow = Ball((x + 1, y - 12 - 8 * self.eye_size, z - r + 5), (18, 3.6 * thick, 6), (0, -18, 6 + tilt))
-        lid, shade = Ball(eye.centre, 3 * (r + 1.8,)), _mix(self.skin, self.tip, 0.3)
-        return _both(Solid(eye, WHITE, EYE, gloss=0.5), Solid(lid, shade, LID, cuts=(opening,), gloss=0.02),
-                     Solid(brow, _mix(self.hair_colour, DARK, 0.35), HAIR, gloss=0))
+        lid, shade = Ball(eye.centre, 3 * (r + 1.8,)), mix(self.skin, self.tip, 0.3)
+        return both(Solid(eye, WHITE, EYE, gloss=0.5), Solid(lid, shade, LID, cuts=(opening,), gloss=0.02),
+                     Solid(brow, mix(self.hair_colour, DARK, 0.35), HAIR, gloss=0))
 
     def _paints(self):
         """What is painted on head and neck."""
         (x, y, z), r, at = self._eye().centre, self._eye().radii[0], self.points()
-        iris, low = at["left_eye"], _mix(self.hair_colour, self.skin, 0.35)
+        iris, low = at["left_eye"], mix(self.hair_colour, self.skin, 0.35)
         stubble = [Paint(Ball((0, 84, -52), (66, 52, 58)), low, soft=0.7, share=0.6)] if self.beard == "stubble" else []
         return [
-            *stubble, *_both(
-                Paint(Ball(iris, 3 * (6.4,)), _mix(self.eyes, DARK, 0.5), EYE, soft=0.2),
+            *stubble, *both(
+                Paint(Ball(iris, 3 * (6.4,)), mix(self.eyes, DARK, 0.5), EYE, soft=0.2),
                 Paint(Ball(iris, 3 * (5.6,)), self.eyes, EYE), Paint(Ball(iris, 3 * (2.8,)), DARK, EYE, soft=0.3),
                 Paint(Ball((x, y - r * 0.62, z - r), (r * 1.4, 3.2, r)), (70, 50, 50), EYE, soft=1, share=0.8),
                 Paint(Ball((45, 26, -74), (24, 17, 22)), self.tip, soft=1, share=0.7),
-                Paint(Ball((82, 6, 14), (12, 17, 9)), _mix(self.skin, (120, 40, 30), 0.35), LID, soft=0.8)),
+                Paint(Ball((82, 6, 14), (12, 17, 9)), mix(self.skin, (120, 40, 30), 0.35), LID, soft=0.8)),
             Paint(Ball(at["nose"], (11, 10, 10)), self.tip, soft=0.6),
-            Paint(Ball(at["mouth"], (24 * self.mouth[0], 1.9, 12)), _mix(self.lips, DARK, 0.75), LIP, soft=0.8),
-            Paint(Ball((0, 84, -40), (62, 60, 52)), _mix(self.skin, DARK, 0.6), THROAT, soft=1, share=0.7)]
+            Paint(Ball(at["mouth"], (24 * self.mouth[0], 1.9, 12)), mix(self.lips, DARK, 0.75), LIP, soft=0.8),
+            Paint(Ball((0, 84, -40), (62, 60, 52)), mix(self.skin, DARK, 0.6), THROAT, soft=1, share=0.7)]
 
     def _lock(self, *ball, cuts=(), colour=None, gloss=0.12):
         return Solid(Ball(*ball), colour or self.hair_colour, HAIR, HEAD, tuple(cuts), gloss)
@@ -189,7 +132,7 @@ class Person:
 
     def _hair(self):
         """The hair, and the hat if there is one."""
-        lock, cap, hat, ears = self._lock, self._cap, self.second, _both(Ball((84, 30, -6), (20, 45, 34)))
+        lock, cap, hat, ears = self._lock, self._cap, self.second, both(Ball((84, 30, -6), (20, 45, 34)))
         ring = [(78 * np.sin(a), -58, 10 - 78 * np.cos(a)) for a in np.arange(9) * 2 * np.pi / 9]
         ring += [(48 * np.sin(a), -100, 6 - 48 * np.cos(a)) for a in np.arange(6) * np.pi / 3] + [(0, -118, 10)]
         wide, bowl, above = Ball((0, 44, -118), (74, 104, 120)), Ball((0, 66, -110), (72, 92, 100)), Ball(
@@ -209,15 +152,15 @@ class Person:
             "fringe": [lock((0, -22, 10), (88, 100, 106), cuts=(bowl, Ball((0, 150, 10), (160, 100, 160))))],
             "bob": [cap(7), long[80]], "long": [cap(7), long[165]],
             "peaked": [cap(4, *ears), cap(13, above, colour=hat, gloss=0),
-                       Solid(Ball((0, -50, -104), (58, 6, 50), (10, 0, 0)), _mix(hat, DARK, 0.3), WIRE)],
+                       Solid(Ball((0, -50, -104), (58, 6, 50), (10, 0, 0)), mix(hat, DARK, 0.3), WIRE)],
             "knitted": [cap(4, *ears), cap(13, above, colour=hat, gloss=0),
-                        Solid(Ball((0, -42, 10), (93, 19, 109), (-6, 0, 0)), _mix(hat, WHITE, 0.4), WIRE, gloss=0),
+                        Solid(Ball((0, -42, 10), (93, 19, 109), (-6, 0, 0)), mix(hat, WHITE, 0.4), WIRE, gloss=0),
                         Solid(Ball((0, -138, 16), (24, 22, 24)), WHITE, WIRE, gloss=0)],
         }[self.hair]
 
     def _beard(self):
-        look = {"colour": _mix(self.hair_colour, DARK, 0.2), "gloss": 0.02}
-        moustache = _both(self._lock((14, 49, -84), (18, 6.5, 9), (0, -20, 14), **look))
+        look = {"colour": mix(self.hair_colour, DARK, 0.2), "gloss": 0.02}
+        moustache = both(self._lock((14, 49, -84), (18, 6.5, 9), (0, -20, 14), **look))
         cuts = (Ball((0, 58, -100), (27, 13, 30)), Ball((0, -12, -70), (84, 60, 100)))
         return {"moustache": moustache, "goatee": [self._lock((0, 94, -68), (22, 24, 22), **look), *moustache],
                 "full": [self._lock((0, 66, -30), (60 * self.jaw, 58, 60), cuts=cuts, **look), *moustache],
@@ -228,19 +171,19 @@ class Person:
         (x, y, _), colour = self._eye().centre, self.glasses
         rim, hole = (Ball((x + 1, y + 2, -96), radii, (0, -8, 0)) for radii in ((25, 20, 4), (21.5, 16.5, 40)))
         arm = Ball(((x + 105) / 2, y - 2, -42), (2, 3, 56), (0, np.degrees(np.arctan2(55 - x, 108)), 0))
-        return [*_both(Solid(rim, colour, WIRE, cuts=(hole,), gloss=0.3), Solid(arm, colour, WIRE)),
+        return [*both(Solid(rim, colour, WIRE, cuts=(hole,), gloss=0.3), Solid(arm, colour, WIRE)),
                 Solid(Ball((0, y - 2, -97), (10, 3, 3)), colour, WIRE)] if colour else []
 
     def _bust(self):
         """Neck, torso, clothes and their pattern."""
         s, n, second = self.shoulders, self.neck, self.second
         shoulder, arm = Ball((100 * s, 92, 12), (98 * s, 66, 72), (0, 0, 20)), Ball((168 * s, 460, 14), (60, 380, 66))
-        balls = [Ball((0, 430, 10), (172 * s, 430, 108)), *_both(shoulder, arm)]
+        balls = [Ball((0, 430, 10), (172 * s, 430, 108)), *both(shoulder, arm)]
         colours = {
             "plain": [], "yoke": [(Ball((0, 20, 0), (900, 90, 900)), second)],
             "stripes": [(Ball((0, y, 0), (900, 14, 900)), second) for y in range(80, 600, 60)],
             "shirt": [(Ball((0, 130, -110), (38, 190, 90)), WHITE), (Ball((0, 190, -110), (12, 170, 90)), second)]}
-        shade = Paint(Ball((0, 14, 10), (120, 70, 105)), _mix(self.cloth, DARK, 0.6), CLOTH, TORSO, 1, 0.6)
+        shade = Paint(Ball((0, 14, 10), (120, 70, 105)), mix(self.cloth, DARK, 0.6), CLOTH, TORSO, 1, 0.6)
         return [Solid(Ball((0, 14, 4), (52 * n, 94, 55 * n), (8, 0, 0)), self.skin, THROAT, NECK),
                 Solid(Ball((0, 18, 8), (70 * n, 24, 66 * n), (12, 0, 0)), second, WIRE, TORSO, gloss=0),
                 *(Solid(b, self.cloth, CLOTH, TORSO, gloss=0) for b in balls),
@@ -275,7 +218,7 @@ def person(name: str, seed: int = 0) -> Person:
         ears=about(0.2), neck=about(0.08, 1.06 - 0.18 * woman), shoulders=about(0.08, 1.05 - 0.15 * woman),
         hair=str(styles[nth % len(styles)]), beard="" if woman else str(beard),
         glasses=(None, None, DARK, tone(rng.random(), 0.7, 0.5))[rng.integers(4)], skin=skin,
-        tip=_mix(skin, (225, 90, 80), 0.25), lips=_mix(skin, (190, 40, 60), 0.6 if woman else 0.38),
+        tip=mix(skin, (225, 90, 80), 0.25), lips=mix(skin, (190, 40, 60), 0.6 if woman else 0.38),
         eyes=IRISES[rng.integers(len(IRISES))], hair_colour=hair,
         cloth=tone(hue, rng.uniform(0.3, 0.65), rng.uniform(0.35, 0.8)),
         second=tone(hue + rng.uniform(0.3, 0.7), 0.4, 0.85), pattern=PATTERNS[rng.integers(4)])

@@ -9,8 +9,9 @@ from functools import lru_cache
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .biwi import Camera
-from .people import HAIR, Person
+from .cameras import Camera
+from .people import Person
+from .shapes import HAIR
 
 FINE = 2  # FINE * FINE rays a pixel
 NAPE, BASE = np.array([0.0, 64, 22]), np.array([0.0, 66, 12])  # where the head turns on the neck, the neck on the torso

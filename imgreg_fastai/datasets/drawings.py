@@ -1,0 +1,43 @@
+"""What drawn data sets share: a folder that appears whole, and the processes that draw into it."""
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import ImgregError
+from ..files import whole_folder
+
+T = TypeVar("T")
+
+
+@contextmanager
+def drawing(out: str | Path, n: int) -> Iterator[Path]:
+    """A folder for `n` pictures; when the block ends well, it becomes `out`, which appears whole or not at all.
+
+    Raises ImgregError if `out` holds anything, or cannot be written.
+    """
+    out = Path(out).resolve()
+    try:
+        with whole_folder(out, "draw into", "--out with another name") as folder:
+            yield folder
+    except OSError as e:
+        raise ImgregError(f"a folder that can be written for {n} pictures", f"'{out}': {e.strerror or e}",
+                          "--out with another folder") from e
+
+
+def pieces(write: Callable[..., T], work: list[tuple], jobs: int | None = None) -> Iterator[T]:
+    """`write` of each piece of work, in order, in `jobs` processes, else one a core; in this one where none can start.
+
+    They cannot in a script without `if __name__ == "__main__"`, where processes are spawned and run the script anew.
+    """
+    done = 0
+    try:
+        with ProcessPoolExecutor(min(jobs or os.cpu_count() or 1, len(work), 61)) as pool:  # Windows takes no more
+            for written in pool.map(write, *zip(*work, strict=True)):
+                yield written
+                done += 1
+    except BrokenProcessPool:
+        yield from (write(*piece) for piece in work[done:])
