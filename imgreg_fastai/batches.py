@@ -15,11 +15,12 @@ from fastai.vision.core import PILImage, TensorPoint
 from fastai.vision.data import ImageBlock, PointBlock
 from fastcore.basics import chunked
 from fasttransform import ItemTransform, Transform
+from PIL import Image
 
 from . import augment
 from .config import TrainConfig
 from .errors import ImgregError
-from .images import PictureError, fit, fitted, open_picture, tell_broken
+from .images import PictureError, fitted, look, open_picture, tell_broken
 from .losses import plain
 from .messages import log, say, track, warn
 from .network import Y_RANGE
@@ -29,17 +30,31 @@ from .views import place, seen
 
 
 class Picture(PILImage):
-    """A picture opened by images.open_picture, so that training and predicting see the same pixels."""
+    """A picture that Fit opens no larger than the network sees it, and all of which is read for whoever looks at it."""
 
-    box = None  # of the part to be seen, where the task has one
+    source = box = None  # what it is read from; the part of it to be seen, where the task has a box
+    read = True
 
     @staticmethod  # a bound class method would be pickled by value, with the path of this file
     def create(source):
-        """Open a path, bytes, an array or a Pillow picture; or a pair of one with its box [4]."""
-        source, box = source if isinstance(source, Boxed) else (source, None)
-        picture = Picture(open_picture(source))
-        picture.box = box
+        """Name a path, bytes, an array or a Pillow picture, or Boxed; opening it is left to Fit, or to a first look."""
+        picture = Picture(Image.new("RGB", (1, 1)))
+        picture.source, picture.box = source if isinstance(source, Boxed) else (source, None)
+        picture.read = False
         return picture
+
+    def load(self):
+        """Read all of it, as Pillow's stubs do; raises PictureError."""
+        if not self.read:
+            self.read = True
+            vars(self).update(vars(open_picture(self.source)))
+        return super().load()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the whole upright picture."""
+        self.load()
+        return super().size
 
 
 class Boxed(NamedTuple):
@@ -76,11 +91,11 @@ class Fit(ItemTransform):
             return item
         if self.task.box and picture.box is None:  # or it would see all of the picture, and be wrong without a word
             raise ImgregError("a picture with its box: batches.Boxed(path, (cx, cy, w, h))", "no box")
-        spot = place(picture.size, self.task.size, self.task.fit, picture.box, self.task.margin)
+        view, spot, _ = look(picture if picture.source is None else picture.source, self.task, picture.box)
         edge = torch.tensor(self.task.size[::-1])
         moved = [TensorPoint((seen(y[None], spot.view[None])[0] + 1) / 2 * edge) if isinstance(y, TensorPoint) else y
                  for y in labels]
-        return (Picture(fit(picture, spot)), *moved)
+        return (Picture(view), *moved)
 
 
 class Normalise(Normalize):

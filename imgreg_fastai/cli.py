@@ -27,15 +27,10 @@ def version(show: o.Version = False):
 
 
 @app.command()
+@o.training
 def train(
-    task: o.TaskName, targets: o.Targets = None, data: o.Data = None, out: o.Out = Path("runs"),
-    preset: o.Preset = None, labels: o.Labelling = None, size: o.Size = None, fit: o.FitTo = None, box: o.Box = None,
-    margin: o.Margin = None, augment: o.Augment = None, group: o.Group = None, hold_out: o.HoldOut = None,
-    arch: o.Arch = None, arch_arg: o.ArchArg = None, weights: o.WeightsFrom = None,
-    epochs: o.Epochs = None, freeze_epochs: o.FreezeEpochs = None, lr: o.Rate = None, loss: o.Loss = None,
-    wd: o.Decay = None, bs: o.BatchSize = None, workers: o.Workers = None, precision: o.PrecisionOf = None,
-    patience: o.Patience = None, stop_at: o.StopAt = None, cache: o.CacheIn = None, seed: o.Seed = None,
-    folds: o.Folds = None, device: o.Device = None, dry_run: o.DryRun = False,
+    task, given, out: o.Out = Path("runs"), epochs: o.Epochs = None, freeze_epochs: o.FreezeEpochs = None,
+    patience: o.Patience = None, stop_at: o.StopAt = None, folds: o.Folds = None, dry_run: o.DryRun = False,
 ):
     """Train a network, score it beside guessing, and leave a run folder.
 
@@ -43,10 +38,8 @@ def train(
     """
     from . import api
 
-    given = o.shared(targets, data, size, fit, augment, box, hold_out, arch, arch_arg, weights, lr, bs, epochs=epochs,
-                     preset=preset, labels=labels, margin=margin, group=group, folds=folds,
-                     freeze_epochs=freeze_epochs, loss=loss, wd=wd, workers=workers, precision=precision,
-                     patience=patience, stop_at=o.read_goal(stop_at), cache=cache, seed=seed, device=device)
+    given |= o.settings({"epochs": epochs, "freeze_epochs": freeze_epochs, "patience": patience, "stop_at": stop_at,
+                         "folds": folds})
     run = api.train(task, out=out, dry_run=dry_run, **given)
     if run is None:
         return
@@ -90,20 +83,12 @@ def _tell_folds(folds) -> None:
 
 
 @app.command("lr_find")
-def lr_find(
-    task: o.TaskName, targets: o.Targets = None, data: o.Data = None, out: o.Out = Path("runs"),
-    preset: o.Preset = None, labels: o.Labelling = None, size: o.Size = None, fit: o.FitTo = None, box: o.Box = None,
-    margin: o.Margin = None, augment: o.Augment = None, group: o.Group = None, hold_out: o.HoldOut = None,
-    arch: o.Arch = None, arch_arg: o.ArchArg = None, weights: o.WeightsFrom = None,
-    loss: o.Loss = None, wd: o.Decay = None, bs: o.BatchSize = None, workers: o.Workers = None,
-    precision: o.PrecisionOf = None, cache: o.CacheIn = None, seed: o.Seed = None, device: o.Device = None,
-):
+@o.training
+def lr_find(task, given, out: o.Out = Path("runs")):
     """Sweep the learning rate, print a suggestion and draw the curve."""
     from . import api
 
-    given = o.shared(targets, data, size, fit, augment, box, hold_out, arch, arch_arg, weights, None, bs, loss=loss,
-                     preset=preset, labels=labels, margin=margin, group=group, wd=wd,
-                     workers=workers, precision=precision, cache=cache, seed=seed, device=device)
+    given.pop("lr", None)
     sweep, plot = api.lr_find(task, out=out, **given)
     if sweep.trusted:
         print(f"suggested learning rate: {sweep.suggestion:.2g}   plot: {plot}")
@@ -113,11 +98,14 @@ def lr_find(
 
 
 @app.command()
-def evaluate(run: o.RunPath, table: o.TableName = None, device: o.Device = None):
+def evaluate(
+    run: o.RunPath, table: o.TableName = None, images: o.Images = None, by: o.By = None, how: o.How = "mean",
+    device: o.Device = None,
+):
     """Score a run on its validation part or on another labelled set."""
     from . import api, scoring
 
-    scores = api.evaluate(run, table, device or "auto")
+    scores = api.evaluate(run, table, device or "auto", images, by, how)
     folder = scores.pop("folder")
     for name, s in scores.items():
         _print_scores(name, s)
@@ -129,9 +117,9 @@ def evaluate(run: o.RunPath, table: o.TableName = None, device: o.Device = None)
 @app.command()
 def predict(
     model: o.ModelPath, pictures: o.Pictures, format: o.TableFormat = None, out: o.NewFile = None,
-    draw: o.Drawings = None, device: o.Device = None,
+    draw: o.Drawings = None, images: o.Images = None, by: o.By = None, how: o.How = "mean", device: o.Device = None,
 ):
-    """Predict numbers for pictures."""
+    """Predict numbers for pictures, or for the pictures of a table."""
     from . import api
 
     ending = out.suffix.lstrip(".") if out else ""
@@ -141,7 +129,7 @@ def predict(
     if out and out.exists():
         raise ImgregError("a new file for --out", f"'{out}' in place", "another name")
     listed = [line for p in pictures for line in (sys.stdin.read().splitlines() if p == "-" else [p]) if line.strip()]
-    frame = api.predict(api.load(model, device or "auto"), listed, draw=draw)
+    frame = api.predict(api.load(model, device or "auto"), listed, draw=draw, images=images, by=by, how=how)
     text = _formatted(frame, format)
     if out:
         from .runs import write

@@ -30,9 +30,11 @@ class TrainConfig:
     patience: int | None = None  # stop after so many epochs without a better validation loss
     stop_at: tuple[str, float] | None = None  # (target, error): stop when the validation error is as small
     valid: float = 0.2  # the part kept for validation where the table has no split column
+    test: float = 0.0  # the part kept for one scoring at the end, where the table has no split column
     hold_out: tuple[str, ...] = ()  # groups, or folders of pictures, to validate on instead
     folds: int | None = None  # train so many times, each time with other groups held out
     fold: int | None = None  # which of them this run is, from 1
+    balance: bool = False  # count rare labels of plain numbers more
     seed: int = 0  # of the split, the first weights and the order; the same numbers again need the same precision too
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
 
@@ -40,13 +42,16 @@ class TrainConfig:
         for name, known in (("loss", LOSSES), ("precision", PRECISIONS), ("cache", CACHES)):
             if getattr(self, name) not in known:
                 raise ImgregError(f"--{name} {', '.join(known)}", f"'{getattr(self, name)}'")
-        for name in ("lr", "body_lr", "wd", "valid"):
+        for name in ("lr", "body_lr", "wd", "valid", "test"):
             if not isinstance(getattr(self, name), (int, float, type(None))):
                 raise ImgregError(f"a number for {name}", repr(getattr(self, name)))
         for name in ("lr", "body_lr"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ImgregError(f"--{_dashed(name)} above 0", str(value))
+        if not 0 < self.valid < 1 or not 0 <= self.test < 1 or self.valid + self.test >= 1:
+            raise ImgregError("--valid above 0 and --test of at least 0, less than 1 together",
+                              f"{self.valid} and {self.test}")
         if not 0 <= self.wd < math.inf:
             raise ImgregError("--wd of at least 0", str(self.wd))
         least = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2,

@@ -10,18 +10,24 @@ from .predictor import Predictor
 from .runs import Run
 
 
-def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained: pd.DataFrame, history=None) -> dict:
+def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained: pd.DataFrame, history=None,
+          by: str | None = None, how: str = "mean") -> dict:
     """Predict for `frame`, and write scores.json, predictions.csv and plots/ into the run's `folder`.
 
     Returns the scores {part: {target: {...}}}, the parts being those of the column `split`; the plots show the part
-    valid where there is one. `trained`: the training rows, whose mean is the guess to compare with. Raises ImgregError
-    if no picture opens.
+    valid where there is one. `trained`: the training rows, whose mean is the guess to compare with. `by`: what is
+    scored is one answer for all pictures of one value of that column, see scoring.by_group, written to groups.csv.
+    Raises ImgregError if no picture opens.
     """
     result = scoring.predictions(model, frame)
     if result.empty:
         raise ImgregError("pictures that can be opened", f"none among {len(frame)}, first '{frame['path'].iloc[0]}'",
                           "imgreg evaluate RUN TABLE, with the table where the pictures lie now")
-    scores = {part: scoring.score(model.task, rows, trained) for part, rows in result.groupby("split")}
+    scored = {part: scoring.by_group(model.task, rows, by, how) if by else rows
+              for part, rows in result.groupby("split")}
+    scores = {part: scoring.score(model.task, rows, trained) for part, rows in scored.items()}
+    if by:
+        run.write(folder / "groups.csv", scoring.table(model.task, pd.concat(scored.values())))
     run.write(folder / "scores.json", scores)
     run.write(folder / "predictions.csv", scoring.table(model.task, result))
     part = "valid" if "valid" in scores else next(iter(scores))

@@ -1,91 +1,104 @@
 """The one way to open a picture and to bring it to the network's size, for training and predicting alike."""
-import io
 import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from .errors import ImgregError, some
+from .headers import SHRINKS, Facts, PictureError, facts, orientation_tag, read, refuse_bomb, source_name, told
+from .levels import Levels, array_bits, eight_bits
 from .messages import warn
-from .views import Place, place
+from .views import Place, place, region, turned
+
+__all__ = ["GREY", "SUFFIXES", "Facts", "Fitted", "Look", "PictureError", "facts", "find", "fit", "fitted", "look",
+           "open_picture", "tell_broken"]
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff",
                       ".ppm", ".pgm", ".pbm", ".avif", ".jp2"))
-# The number that is white, by Pillow's mode. Fixed by type and never by content, so that brightness keeps its meaning.
-WHITE = {"I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535, "I": 65535, "F": 1.0}
+TURNS = dict(enumerate((
+    Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90,
+), start=2))  # what makes a picture upright, by its orientation tag (EXIF 2.3, tag 274)
+SMALL = 1 << 16  # pixels, of which so few are decoded before it is known how many are needed
 GREY = (124, 116, 104)  # ImageNet's mean, which normalisation turns into 0: padding that tells the network nothing
 
 
-class PictureError(ImgregError):
-    """A picture that cannot be opened. It is named, counted and left out; it never costs the batch."""
+class Decoded(NamedTuple):
+    """An upright RGB picture, maybe decoded smaller: its own `size` is the one that lies at `region` of `picture`."""
+
+    picture: Image.Image
+    size: tuple[int, int]
+    region: tuple[float, float, float, float]
+    levels: Levels | None
 
 
-def open_picture(source) -> Image.Image:
+def open_picture(source, value_range: tuple[float, float] | None = None) -> Image.Image:
     """Open a path, bytes, an array or a Pillow picture as upright 8-bit RGB, of an animation the first frame.
 
-    Orientation tags are obeyed, transparency is laid on white, 16-bit and float pictures are scaled by their type's
-    range. Arrays: [h, w] or [h, w, 1, 3 or 4], uint8, uint16 or float in [0, 1]. Raises PictureError.
+    Orientation tags are obeyed, transparency is laid on white, colour profiles are left alone. `value_range`: the
+    numbers that are black and white in 16- and 32-bit pictures; else their type tells, never their content. Arrays:
+    [h, w] or [h, w, 1, 3 or 4], uint8, uint16 or float, in [0, 1] without `value_range`. Raises PictureError.
     """
-    name = _name(source)
-    try:
-        return _upright_rgb(_read(source))
-    except FileNotFoundError:
-        raise PictureError("a picture", f"no file '{name}'") from None
-    except PictureError:
-        raise
-    except Exception as e:  # Pillow's plugins raise almost anything on a broken file
-        reason = "not a picture Pillow can read" if isinstance(e, Image.UnidentifiedImageError) else _reason(e)
-        raise PictureError("a picture", f"'{name}': {reason}") from e
+    with told(source):
+        return _decode(source, value_range).picture
 
 
-def _name(source) -> str:
-    return str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
-
-
-def _reason(e: Exception) -> str:
-    return getattr(e, "strerror", None) or str(e) or repr(e)
-
-
-def _read(source) -> Image.Image:
-    if isinstance(source, Image.Image):
-        return source
+def _decode(source, value_range=None, spare=None) -> Decoded:
+    """`spare`: upright size -> how many times smaller the picture may be, if its format can be decoded so."""
     if isinstance(source, np.ndarray):
-        return _from_array(source)
-    if isinstance(source, (bytes, bytearray)):
-        source = io.BytesIO(source)
-    picture = Image.open(source)
-    # Pillow only warns of what may be a decompression bomb, and warnings cannot be made errors within one thread.
-    if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
-        raise ValueError(f"{picture.width} x {picture.height} pixels, more than {Image.MAX_IMAGE_PIXELS}")
-    return picture
+        picture, levels = _from_array(source, value_range)
+        return Decoded(_rgb(picture), picture.size, (0, 0, *picture.size), levels)
+    picture, orientation = read(source), 1
+    stored = exact = picture.size
+    if picture is not source:  # the caller's own stays as it is
+        if spare and picture.format in SHRINKS and picture.width * picture.height > SMALL:
+            orientation = orientation_tag(picture)
+            exact = _shrunk(picture, spare(turned(stored, orientation)))
+        # Memory is what a bomb costs, and decoding small saves it, but not where all of a progressive JPEG is held.
+        refuse_bomb(stored if picture.info.get("progressive") else picture.size)
+    eight, levels = eight_bits(picture, value_range, None if picture is source else lambda: read(source))
+    upright = _upright(_rgb(eight), orientation_tag(picture))
+    if exact == stored:
+        return Decoded(upright, upright.size, (0, 0, *upright.size), levels)
+    return Decoded(upright, turned(stored, orientation), region(exact, upright.size, orientation), levels)
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
+def _upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """A copy that lies as it should, and no longer says how it was to be turned."""
+    upright = picture.transpose(TURNS[orientation]) if orientation > 1 else picture.copy()
+    for name in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"):
+        upright.info.pop(name, None)
+    return upright
+
+
+def _shrunk(picture: Image.Image, spare: float) -> tuple[float, float]:
+    """Have a picture decoded up to `spare` times smaller, and tell its new size before that was rounded up."""
+    times = next((n for n in (8, 4, 2) if n <= spare), 1)
+    drafted = times > 1 and picture.draft(None, (picture.width // times, picture.height // times))
+    return drafted[1][2:] if drafted else picture.size
+
+
+def _from_array(array: np.ndarray, value_range) -> tuple[Image.Image, Levels | None]:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if not (array.size and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))):
         raise PictureError("an array [h, w] or [h, w, 3]", f"shape {array.shape}")
-    if array.dtype.newbyteorder("=") == np.uint16:
-        array = array / np.float32(65535)
-    if array.dtype.kind == "f":
-        array = (np.clip(np.nan_to_num(array), 0, 1) * 255 + 0.5).astype(np.uint8)
-    if array.dtype != np.uint8:
+    if array.dtype.kind != "f" and array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
         raise PictureError("an array of uint8, uint16 or float", f"{array.dtype}")
-    return Image.fromarray(array)
+    shown, levels = array_bits(array, value_range)
+    return Image.fromarray(shown), levels
 
 
-def _upright_rgb(picture: Image.Image) -> Image.Image:
-    picture.load()
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode in WHITE:
-        scaled = np.asarray(picture, np.float32) * (255 / WHITE[picture.mode])
-        picture = Image.fromarray((np.clip(np.nan_to_num(scaled), 0, 255) + 0.5).astype(np.uint8))
+def _rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "La":
+        picture = picture.convert("LA")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
@@ -93,10 +106,19 @@ def _upright_rgb(picture: Image.Image) -> Image.Image:
 
 
 class Fitted(NamedTuple):
-    """A picture as the network gets it: `pixels` uint8 [h, w, 3], and its `view` [4], see views.py."""
+    """A picture as the network gets it: `pixels` uint8 [h, w, 3], its `view` [4], see views.py, and its Levels."""
 
     pixels: np.ndarray
     view: np.ndarray
+    levels: Levels | None = None
+
+
+class Look(NamedTuple):
+    """What the network sees of a picture, RGB, at what place, and the levels the picture had."""
+
+    picture: Image.Image
+    place: Place
+    levels: Levels | None
 
 
 def fit(picture: Image.Image, place: Place) -> Image.Image:
@@ -114,6 +136,26 @@ def fit(picture: Image.Image, place: Place) -> Image.Image:
     return whole
 
 
+def look(source, task, box=None) -> Look:
+    """Open a picture as a Task sees it, whole or the `box` [4] of it.
+
+    No more is decoded than that takes: of a large JPEG twice the network's pixels at least. The place is that in the
+    whole upright picture all the same. Raises PictureError, also for a box that is none.
+    """
+
+    @cache
+    def spot(size: tuple[int, int]) -> Place:
+        try:
+            return place(size, task.size, task.fit, box, task.margin)
+        except ValueError as e:
+            raise PictureError("a box within the picture", f"'{source_name(source)}': {e}") from e
+
+    with told(source):
+        found = _decode(source, getattr(task, "value_range", None), lambda size: spot(size).spare)
+        seen = spot(found.size)
+        return Look(fit(found.picture, seen.within(found.size, found.region)), seen, found.levels)
+
+
 def fitted(sources, task, boxes=None, jobs: int | None = None) -> Iterator[Fitted | PictureError]:
     """Open many pictures and bring them to a Task's size, on threads, in order; a broken one gives its PictureError.
 
@@ -123,13 +165,10 @@ def fitted(sources, task, boxes=None, jobs: int | None = None) -> Iterator[Fitte
 
     def one(source, box):
         try:
-            picture = open_picture(source)
-            spot = place(picture.size, task.size, task.fit, box, task.margin)
-            return Fitted(np.asarray(fit(picture, spot)), spot.view)
+            seen = look(source, task, box)
+            return Fitted(np.asarray(seen.picture), seen.place.view, seen.levels)
         except PictureError as e:
             return e
-        except ValueError as e:
-            return PictureError("a box within the picture", f"'{_name(source)}': {e}")
 
     jobs, ahead = jobs or min(os.cpu_count() or 1, 8), deque()
     with ThreadPoolExecutor(jobs) as pool:

@@ -1,220 +1,237 @@
-"""Labels tables: read, checked, divided. The only place where bad labels are refused; after it no code asks again."""
+"""Labels tables: read and checked. The only place where bad labels are refused; after it no code asks again."""
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .config import TrainConfig
+from . import faults, tables
 from .errors import ImgregError, nearest, some
-from .images import find
-from .messages import say, warn
-from .tasks import Task
+from .faults import INFINITE, MISSING, WORD, Sheet
+from .findings import Finding
+from .messages import warn
+from .splits import SPLITS, divide, unseen
+from .tasks import BUILT_IN, Task
 
-SPLITS = ("train", "valid", "calibrate", "test")
+__all__ = ["SPLITS", "divide", "keep", "read", "survey", "to_predict", "unseen"]
+
+# Why a row is left out, in the order in which it is asked.
+WHY = {"unlabelled": "no label in its name", "unnamed": "no picture named", "number": "no finite number",
+       "box": "no whole box", "absent": "no such picture"}
+OURS = ("row", "usable", "why")  # columns that a survey adds
 
 
-def read(table: str | Path, task: Task, to_divide: bool = True) -> pd.DataFrame:
-    """Read a labels table, or a folder whose file names hold the labels.
+def read(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
+         also: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a labels table, or a folder whose file names, or whose sub folders' names, hold the labels.
 
-    `to_divide`: it will be, so that the task's column of groups must be there.
+    `to_divide`: it will be, so that the task's column of groups must be there; `images`: the folder that the names are
+    relative to, else the table's own; `also`: further columns to be kept.
 
     Returns a row a picture: `image` as the table names it, `path` where it lies, the task's columns and its box as
     float, and `split` and `group` where the table has them. A missing label is NaN; rows that cannot be used are named
     and left out; raises ImgregError when nothing is left, or a column is missing.
     """
-    table = Path(table)
-    if table.is_dir() and (table / "labels.csv").is_file():
-        table = table / "labels.csv"
-    groups = [task.group] if to_divide and task.group != "group" else []
-    frame = _from_names(table, task) if table.is_dir() else _from_table(table, task, task.columns, groups)
-    frame = _with_box(_with_numbers(frame, task, table), task, table)
-    missing = ~frame["path"].map(lambda p: Path(p).is_file())
-    whole = _leave_out(frame, missing, table, "no such picture", list(frame.loc[missing, "image"]))
-    return whole.reset_index(drop=True)
+    return keep(_sheet(table, task, to_divide, images, also).frame, task, table)
 
 
-def to_predict(table: str | Path, task: Task) -> pd.DataFrame:
-    """The pictures of a table, and their boxes where the task has them: `image`, `path`, its box as float.
+def survey(table: str | Path, task: Task, images: str | Path | None = None) -> tuple[pd.DataFrame, list[Finding]]:
+    """All rows of a labels table or folder, and the faults that show without opening a picture.
+
+    The frame is as `read` gives it, with all rows, and with `row`, the number as an editor counts it (of a folder the
+    place in its sorted list), `usable`, and `why` not ("" where it is). Raises ImgregError for what is no table, for
+    one without rows, and for a missing column.
+    """
+    sheet = _sheet(table, task, True, images)
+    return sheet.frame, faults.found(sheet)
+
+
+def to_predict(table: str | Path, task: Task, images: str | Path | None = None,
+               also: tuple[str, ...] = ()) -> pd.DataFrame:
+    """The pictures of a table: `image`, `path`, the task's box as float where it has one, and the columns `also`.
 
     Labels need not be there. Raises ImgregError if the table cannot be read or lacks a column.
     """
-    frame = _from_table(Path(table), task, [])
-    return _with_box(frame, task, Path(table)).reset_index(drop=True)
+    frame, _ = _from_table(Path(table), task, [], [], images, also)
+    frame = _with_floats(frame, task.box)
+    return _left(_asked(frame, {"unnamed": frame["image"].isna(), "box": _no_box(frame, task)}), Path(table))
 
 
-def _from_table(table: Path, task: Task, columns: list[str], also: list[str] = ()) -> pd.DataFrame:
-    """The rows that name a picture, with `columns`; those and what is wanted `also` must be there."""
+def keep(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:
+    """What `read` gives, of what `survey` gave: rows without use are named and left out, missing labels counted.
+
+    Raises ImgregError when none is left, or a target has no value in any row.
+    """
+    return _left(frame, _source(table, task), task)
+
+
+def _sheet(table: str | Path, task: Task, to_divide: bool, images: str | Path | None,
+           also: tuple[str, ...] = ()) -> Sheet:
+    """The table as it stands, and what is wrong with each row."""
+    table = _source(table, task)
+    folder, groups = table.is_dir(), [task.group] if to_divide and task.group != "group" else []
+    frame, present = (_from_folder(table, task, groups, also) if folder
+                      else _from_table(table, task, task.columns, groups, images, also))
+    raw = frame[task.columns]
+    frame = _with_floats(frame, [*task.columns, *task.box])
+    values = frame[task.columns] * (task.name_scale if folder else 1.0)
+    kinds = _kinds(raw, values)
+    frame = _put(frame, values.where(kinds == 0))
+    unnamed = frame["image"].isna()
+    unlabelled = (kinds == MISSING).all(axis=1) & folder
+    bad = {"unlabelled": unlabelled, "unnamed": unnamed, "number": _no_number(frame, task) & ~unnamed & ~unlabelled,
+           "box": _no_box(frame, task), "absent": ~present & ~unnamed}
+    return Sheet(task, _asked(frame, bad), {why: np.asarray(mask) for why, mask in bad.items()}, kinds, raw, folder)
+
+
+def _source(table: str | Path, task: Task) -> Path:
+    """The table itself, where a folder with a labels.csv is meant: unless a pattern for its names was given."""
+    table, given = Path(table), task.name_pattern and task.name not in BUILT_IN
+    return table / "labels.csv" if not given and table.is_dir() and (table / "labels.csv").is_file() else table
+
+
+def _from_table(table: Path, task: Task, columns: list[str], groups: list[str], images: str | Path | None,
+                also: tuple[str, ...]) -> tuple[pd.DataFrame, np.ndarray]:
+    """All rows with `columns`, and `also` these, and whether each picture is there; `groups` must be columns, too."""
     if not table.is_file():
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
-    try:
-        frame = _parse(table, ["image", "split", task.group]).reset_index(drop=True)
-    except (ValueError, OSError, ImportError) as e:  # pandas' parse and decode errors are ValueErrors
-        raise ImgregError("a labels table (CSV, TSV or Parquet)", f"'{table}': {e}") from e
+    named = tables.image_column(tables.read(table, most=200), task.image, table)
+    frame = tables.read(table, (named, "split", task.group, *also))
     if task.group != "group" and task.group in frame:
         frame = frame.assign(group=frame[task.group])
-    for column in ("image", *columns, *task.box, *also):
+    _check_columns(frame, [*columns, *task.box, *groups, *also], table)
+    if frame.empty:
+        raise ImgregError("a labels table with rows", f"none in '{table}'")
+    placed = tables.located(frame[[named]], named, images or table.parent)
+    kept = dict.fromkeys([*columns, *task.box, *(c for c in ("split", "group") if c in frame), *also])
+    frame = pd.concat([placed[["image"]], frame[[c for c in kept if c != "image"]], placed[["path"]]], axis=1)
+    return frame, placed["present"].to_numpy()
+
+
+def _from_folder(folder: Path, task: Task, groups: list[str],
+                 also: tuple[str, ...]) -> tuple[pd.DataFrame, np.ndarray]:
+    """As `_from_table`, of pictures whose names, or whose folders' names, hold the labels."""
+    try:
+        frame = tables.from_folder(folder, task.name_pattern, task.columns)
+    except ImgregError as e:
+        if task.name_pattern or e.expected == "pictures":
+            raise
+        found = f"the folder '{folder}', and task '{task.name}' reads no file names; nor {e.expected}: {e.found}"
+        raise ImgregError("a labels table", found, f"imgreg data {task.name} --data {folder}, if these are such data"
+                          if task.name in BUILT_IN else "--label-from-name PATTERN") from e
+    if task.group in frame:
+        frame = frame.assign(group=frame[task.group])
+    _check_columns(frame, [*task.box, *groups, *also], folder)
+    kept = dict.fromkeys(["image", "path", *task.columns, *task.box, *(c for c in ("split", "group") if c in frame),
+                          *also])
+    return frame[list(kept)], np.ones(len(frame), bool)
+
+
+def _check_columns(frame: pd.DataFrame, columns: list[str], table: Path) -> None:
+    for column in columns:
         if column not in frame:
             close = nearest(column, map(str, frame.columns))
-            raise ImgregError(f"a column '{column}' in {table}", f"{some(frame.columns, 8)}", f"one of {close}")
-    kept = list(dict.fromkeys(["image", *columns, *task.box, *(c for c in ("split", "group") if c in frame)]))
-    nameless = frame["image"].isna()
-    frame = _leave_out(frame[kept], nameless, table, "no picture named", _rows(nameless))
-    names = [str(name) for name in frame["image"]]
-    return frame.assign(image=names, path=[str(table.parent / name) for name in names])
+            raise ImgregError(f"a column '{column}' in {table}", some(frame.columns, 8), close and f"one of {close}")
+        if column in OURS:
+            raise ImgregError(f"labels and boxes in columns that are not called {', '.join(OURS)}", f"'{column}'")
 
 
-def _parse(table: Path, names: list[str]) -> pd.DataFrame:
-    """The table with the columns `names` as text: a group keeps its name, be it 007 or NA."""
-    if table.suffix.lower() == ".parquet":
-        frame = pd.read_parquet(table)
-        return frame.astype({name: "string" for name in names if name in frame and name != "image"})
-    # Only what is empty is missing; in the columns of numbers any other word is told apart later.
-    return pd.read_csv(table, sep="\t" if table.suffix.lower() == ".tsv" else ",", dtype=dict.fromkeys(names, str),
-                       keep_default_na=False, na_values={name: [""] for name in names})
+def _with_floats(frame: pd.DataFrame, columns) -> pd.DataFrame:
+    """The columns as float; NaN where no number stands."""
+    of = {c: pd.to_numeric(frame[c], errors="coerce").to_numpy(float, na_value=np.nan) for c in columns}
+    return _put(frame, pd.DataFrame(of, frame.index))
 
 
-def _from_names(folder: Path, task: Task) -> pd.DataFrame:
-    if not task.name_pattern:
-        raise ImgregError("a labels table", f"the folder '{folder}', and task '{task.name}' reads no file names",
-                          f"imgreg data {task.name} --data {folder}, if these are such data")
-    paths = find([folder])
-    matches = [re.search(task.name_pattern, Path(p).name) for p in paths]
-    nameless = [Path(p).name for p, m in zip(paths, matches, strict=True) if not m]
-    example = f"file names like '{_example(task)}'"
-    if len(nameless) == len(paths):
-        raise ImgregError(example, f"none among the {len(paths)} pictures in '{folder}', such as '{nameless[0]}'")
-    if nameless:
-        warn(f"left out {len(nameless)} of {len(paths)} pictures without a label in their name: {some(nameless)}")
-    rows = [
-        {"image": str(Path(p).relative_to(folder)), "path": p,
-         **{c: float(v) * task.name_scale for c, v in m.groupdict().items()}}
-        for p, m in zip(paths, matches, strict=True) if m
-    ]
-    return pd.DataFrame(rows)
+def _put(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """The frame with other values in some of its columns, at once: pandas warns of a hundred set one by one."""
+    return pd.concat([frame.drop(columns=values.columns), values], axis=1)[list(frame.columns)]
+
+
+def _kinds(raw: pd.DataFrame, values: pd.DataFrame) -> np.ndarray:
+    """What each label is: 0 for a finite number, else MISSING, WORD or INFINITE; int8 [n, columns]."""
+    kinds = np.zeros(values.shape, np.int8)
+    for i, column in enumerate(values):
+        number, stands = values[column].to_numpy(), raw[column]
+        if not pd.api.types.is_numeric_dtype(stands):
+            stands = stands.where(stands.astype(str).str.strip() != "")
+        kinds[np.isinf(number), i] = INFINITE
+        kinds[np.isnan(number), i] = WORD
+        kinds[np.isnan(number) & stands.isna().to_numpy(), i] = MISSING
+    return kinds
+
+
+def _no_number(frame: pd.DataFrame, task: Task) -> pd.Series:
+    """The rows that have no label for any target."""
+    bad = pd.Series(True, frame.index)
+    for t in task.targets:
+        missing = frame[list(t.columns)].isna()
+        bad &= missing.all(axis=1) if t.partial else missing.any(axis=1)
+    return bad
+
+
+def _no_box(frame: pd.DataFrame, task: Task) -> pd.Series:
+    """The rows without a whole box, where the task has one."""
+    if not task.box:
+        return pd.Series(False, frame.index)
+    box = frame[list(task.box)]
+    return ~(np.isfinite(box).all(axis=1) & (box[list(task.box[2:])] > 0).all(axis=1))
+
+
+def _asked(frame: pd.DataFrame, bad: dict) -> pd.DataFrame:
+    """The frame with `row`, `usable` and `why` not: the first of the reasons that a row is `bad` for."""
+    why = np.full(len(frame), "", object)
+    for reason, mask in bad.items():
+        why[np.asarray(mask) & (why == "")] = WHY[reason]
+    return frame.assign(row=frame.index + 2, usable=why == "", why=why).reset_index(drop=True)
+
+
+def _left(frame: pd.DataFrame, table: Path, task: Task | None = None) -> pd.DataFrame:
+    """The usable rows; those of each reason are told, and with a `task` the labels that are missing in others."""
+    known = list(WHY.values())
+    for reason in [*known, *(why for why in frame["why"].unique() if why and why not in known)]:
+        if reason == WHY["number"] and task:
+            _tell_lacking(frame, table, task)
+        gone = frame["why"] == reason
+        if gone.any():
+            _tell_left_out(frame, gone, table, reason, task)
+            frame = frame[~gone]
+    return frame.drop(columns=list(OURS)).reset_index(drop=True)
+
+
+def _tell_lacking(frame: pd.DataFrame, table: Path, task: Task) -> None:
+    """Say which rows lack a value of a target; raises ImgregError if all rows do, and the task has other targets."""
+    for t in task.targets:
+        missing = frame[list(t.columns)].isna()
+        lacking = missing.any(axis=1)
+        if lacking.any() and len(task.columns) > 1:
+            told = some(_called(frame[lacking], table))
+            warn(f"{int(lacking.sum())} of {len(frame)} rows of {table} lack a value of {t.name}: {told}")
+        if (missing.all(axis=1) if t.partial else lacking).all() and len(task.targets) > 1:
+            raise ImgregError(f"a value of {t.name} in a row of '{table}'", "none")
+
+
+def _tell_left_out(frame: pd.DataFrame, gone: pd.Series, table: Path, why: str, task: Task | None) -> None:
+    """Say which rows are left out for one reason; raises ImgregError if these are all."""
+    shown, n = _called(frame[gone], table, why == WHY["absent"]), len(frame)
+    if why == WHY["unlabelled"]:
+        names = [Path(name).name for name in shown]
+        if gone.all():
+            found = f"none among the {n} pictures in '{table}', such as '{names[0]}'"
+            raise ImgregError(f"file names like '{_example(task)}'", found)
+        warn(f"left out {len(names)} of {n} pictures without a label in their name: {some(names)}")
+    elif gone.all():
+        then = "--images DIR, the folder that the names are relative to" if why == WHY["absent"] else None
+        raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {some(shown, 3)}", then)
+    else:
+        warn(f"left out {int(gone.sum())} of {n} rows of {table}, {why}: {some(shown)}")
+
+
+def _called(rows: pd.DataFrame, table: Path, by_name: bool = False) -> list[str]:
+    """What rows are called: by numbers as an editor counts them, the header being line 1; a folder's by their names."""
+    return list(rows["image"]) if by_name or table.is_dir() else [f"row {row}" for row in rows["row"]]
 
 
 def _example(task: Task) -> str:
-    return re.sub(r"\(\?P<\w+>\\d\{(\d+)\}\).*", lambda m: "0" * int(m[1]) + ".png", task.name_pattern)
-
-
-def _with_numbers(frame: pd.DataFrame, task: Task, table: Path) -> pd.DataFrame:
-    """The labels as float; what is no finite number is missing, and a row that has none for any target is left out."""
-    values = frame[task.columns].apply(pd.to_numeric, errors="coerce").astype(float)
-    values = values.where(np.isfinite(values))
-    bad = pd.Series(True, frame.index)
-    for t in task.targets:
-        missing = values[list(t.columns)].isna()
-        lacking = missing.any(axis=1)
-        if lacking.any() and len(task.columns) > 1:
-            n = int(lacking.sum())
-            warn(f"{n} of {len(frame)} rows of {table} lack a value of {t.name}: {some(_rows(lacking))}")
-        useless = missing.all(axis=1) if t.partial else lacking
-        if useless.all() and len(task.targets) > 1:
-            raise ImgregError(f"a value of {t.name} in a row of '{table}'", "none")
-        bad &= useless
-    return _leave_out(frame.assign(**{c: values[c] for c in task.columns}), bad, table, "no finite number", _rows(bad))
-
-
-def _with_box(frame: pd.DataFrame, task: Task, table: Path) -> pd.DataFrame:
-    """The box's columns as float; a row without a whole box is left out."""
-    if not task.box:
-        return frame
-    box = frame[list(task.box)].apply(pd.to_numeric, errors="coerce").astype(float)
-    sides = box[list(task.box[2:])]
-    bad = ~(np.isfinite(box).all(axis=1) & (sides > 0).all(axis=1))
-    return _leave_out(frame.assign(**{c: box[c] for c in task.box}), bad, table, "no whole box", _rows(bad))
-
-
-def _rows(bad: pd.Series) -> list[str]:
-    """Row numbers as an editor counts them, the header being line 1; `bad` still has the table's own index."""
-    return [f"row {i + 2}" for i in bad.index[bad]]
-
-
-def _leave_out(frame, bad, table, why: str, shown: list[str]) -> pd.DataFrame:
-    if frame.empty:
-        raise ImgregError("a labels table with rows", f"none in '{table}'")
-    if bad.all():
-        raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {len(frame)}: {some(shown, 3)}")
-    if bad.any():
-        warn(f"left out {int(bad.sum())} of {len(frame)} rows of {table}, {why}: {some(shown)}")
-    return frame[~bad]
-
-
-def divide(frame: pd.DataFrame, cfg: TrainConfig) -> pd.DataFrame:
-    """The frame with a `split` column: as `cfg` holds out, else its own where it has one, else drawn.
-
-    No group is on both sides of what is held out or drawn; a row without a group is one of its own. Raises ImgregError
-    for unknown parts, or when nothing is left to train on or to validate with.
-    """
-    kept = frame["split"].isin(("calibrate", "test")).sum() if "split" in frame else 0
-    if kept and (cfg.hold_out or cfg.folds):
-        say(f"the table's own split is not used: its {kept} rows of calibrate and test are trained on, too")
-    if cfg.hold_out:
-        frame = _held_out(frame, cfg.hold_out)
-    elif cfg.folds:  # before the first fold is trained, only to know whether there are enough groups
-        frame = frame.assign(split=np.where(_fold(frame, cfg) == (cfg.fold or 1), "valid", "train"))
-    elif "split" in frame:
-        unknown = sorted({str(part) for part in frame["split"]} - set(SPLITS))
-        if unknown:
-            raise ImgregError(f"a split column with {', '.join(SPLITS)}", some(unknown))
-    else:
-        units = _units(frame)
-        names = np.random.default_rng(cfg.seed).permutation(np.sort(units.unique()))
-        held = set(names[: max(1, round(len(names) * cfg.valid))])
-        frame = frame.assign(split=np.where(units.isin(held), "valid", "train"))
-    counts = frame["split"].value_counts()
-    if counts.get("train", 0) < 2 or counts.get("valid", 0) < 1:
-        found = f"{counts.get('train', 0)} and {counts.get('valid', 0)}"
-        more = "rows whose split is train and valid" if "split" in frame else "more labelled pictures"
-        raise ImgregError("at least 2 pictures to train on and 1 to validate with", found, more)
-    return frame
-
-
-def _held_out(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
-    """The part valid is all of the groups called so, or whose pictures lie in folders called so."""
-    units = _units(frame).astype(str)
-    folders = frame["image"].map(lambda image: Path(image.replace("\\", "/")).parts[:-1])
-    held = pd.Series(False, frame.index)
-    for name in names:
-        here = folders.map(lambda parts, name=name: name in parts) | (units == f"group {name}")
-        if not here.any():
-            known = sorted({u.removeprefix("group ") for u in units.unique() if u.startswith("group ")})
-            raise ImgregError("--hold-out with a group, or a folder of pictures", f"'{name}'", nearest(name, known))
-        held |= here
-    beside = units.isin(units[held].unique()) & ~held
-    if beside.any():
-        say(f"held out as well: {int(beside.sum())} other pictures of {some(sorted(units[beside].unique()))}")
-    return frame.assign(split=np.where(held | beside, "valid", "train"))
-
-
-def _fold(frame: pd.DataFrame, cfg: TrainConfig) -> pd.Series:
-    """The fold of each row, from 1: groups dealt out so that folds are about equally large; seeded."""
-    sizes = _units(frame).value_counts()
-    if len(sizes) < cfg.folds:
-        raise ImgregError(f"at least {cfg.folds} groups of pictures for --folds {cfg.folds}", str(len(sizes)))
-    order = np.random.default_rng(cfg.seed).permutation(np.sort(sizes.index))
-    sizes, filled, fold = sizes[order].sort_values(ascending=False, kind="stable"), np.zeros(cfg.folds), {}
-    for name, size in sizes.items():
-        fold[name] = int(filled.argmin()) + 1
-        filled[fold[name] - 1] += size
-    return _units(frame).map(fold)
-
-
-def unseen(frame: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose picture is not among those `trained` on, by file; says how many were. Raises if none is left."""
-    seen = {Path(p).resolve() for p in trained["path"]}
-    known = frame["path"].map(lambda p: Path(p).resolve() in seen)
-    if known.all():
-        raise ImgregError("pictures that the run was not trained on", f"{len(frame)} that it was", "other pictures")
-    if known.any():
-        warn(f"left out {int(known.sum())} of {len(frame)} pictures, because the run was trained on them")
-    return frame[~known].reset_index(drop=True)
-
-
-def _units(frame: pd.DataFrame) -> pd.Series:
-    """What must not be on both sides of a split: the row's group, or the row where it has none."""
-    if "group" not in frame:
-        return frame.index.to_series()
-    names = [f"row {i}" if pd.isna(name) else f"group {name}" for i, name in frame["group"].items()]
-    return pd.Series(names, frame.index)
+    """A file name that the task's pattern fits, or the pattern."""
+    named = re.sub(r"\(\?P<\w+>\\d\{(\d+)\}\).*", lambda m: "0" * int(m[1]) + ".png", task.name_pattern)
+    return named if "(" not in named else task.name_pattern

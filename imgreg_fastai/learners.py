@@ -28,10 +28,11 @@ def build(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learner:
         if not hasattr(body, "places"):
             warn(f"{cfg.arch} does not tell where its features lie: points will be less exact than with another --arch")
     labels, view = getattr(dls.train, "labels", None), getattr(dls.train, "view", None)
-    head = network.head(network.features(body), task.n_out, None if labels is None else middle(task, labels))
+    start = None if labels is None else middle(task, labels)
     learn = vision_learner(
         dls, cfg.arch, pretrained=False, normalize=False, n_out=task.n_out, init=None, splitter=_split,
-        custom_head=head, loss_func=TaskLoss(task, cfg.loss, labels), wd=cfg.wd,
+        custom_head=network.head(network.features(body), task.n_out, start),
+        loss_func=TaskLoss(task, cfg.loss, labels, start, cfg.balance), wd=cfg.wd,
         metrics=[TargetError(task, i, *(() if view is None else (view,))) for i in range(len(task.targets))],
         # fused: one call for all weights, where fastai's own Adam makes several for each
         opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, fused=dls.device.type in ("cpu", "cuda")),

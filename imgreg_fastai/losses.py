@@ -9,7 +9,7 @@ from fastai.vision.core import TensorPoint
 from torch import nn
 from torch.nn import functional as F
 
-from .targets import Angle, Point, Rotation, Target
+from .targets import Angle, Number, Point, Rotation, Target
 from .tasks import Task
 
 # auto is l1: its gradient does not fade as the error gets small, where mse's does.
@@ -43,7 +43,8 @@ def plain(y: torch.Tensor) -> torch.Tensor:
     return y.as_subclass(torch.Tensor).float().reshape(len(y), -1)
 
 
-def penalty(target: Target, predicted: torch.Tensor, aim: torch.Tensor, kind: str = "auto") -> torch.Tensor:
+def penalty(target: Target, predicted: torch.Tensor, aim: torch.Tensor, kind: str = "auto",
+            rarity: "Rarity | None" = None) -> torch.Tensor:
     """The mean penalty of `kind` over what is labelled: outputs [n, n_out] against encoded labels [n, n_out].
 
     A rotation's is that of its geodesic distance in radians; the nine outputs are made a rotation by their singular
@@ -54,11 +55,39 @@ def penalty(target: Target, predicted: torch.Tensor, aim: torch.Tensor, kind: st
         labelled = labelled.all(dim=1)
         aim = torch.where(labelled[:, None], aim, torch.eye(3, device=aim.device, dtype=aim.dtype).flatten())
         turned = roma.special_procrustes(predicted.unflatten(1, (3, 3)))
-        # clamped, or the gradient of opposite rotations would be infinite
+        # The arc sine's slope is infinite at half a turn. Clamped, all within 0.16 degrees of it costs the same, and
+        # gives no gradient.
         predicted = roma.rotmat_geodesic_distance(turned, aim.unflatten(1, (3, 3)), clamping=1 - 1e-6)
         aim = torch.zeros_like(predicted)
     costs = PENALTIES[kind](predicted, torch.where(labelled, aim, predicted.detach()), reduction="none")
+    if rarity is not None:
+        costs = costs * rarity(aim)
     return torch.where(labelled, costs, 0).sum() / labelled.sum().clamp(min=1)
+
+
+class Rarity:
+    """How much a Number's label counts: more where labels are rare, 1 on the mean over the training part.
+
+    The weight is one over the root of the labels' density, smoothed by a Gaussian (label distribution smoothing; Yang
+    et al., Delving into Deep Imbalanced Regression, ICML 2021, there "SQINV" with LDS).
+    """
+
+    bins, sigma = 100, 2.0  # over [-1, 1], and the kernel's width in bins: the paper's
+
+    def __init__(self, aims: torch.Tensor):
+        """`aims`: the training part's encoded labels [n, 1]."""
+        counts = torch.bincount(self._bin(aims), minlength=self.bins).float()
+        reach = torch.arange(self.bins)
+        kernel = torch.exp(-0.5 * ((reach[:, None] - reach) / self.sigma) ** 2)
+        weights = ((kernel @ counts) / kernel.sum(dim=1)).clamp(min=NOTHING).rsqrt()
+        self.weights = weights * counts.sum() / (weights * counts).sum()
+
+    def _bin(self, aims: torch.Tensor) -> torch.Tensor:
+        return ((aims.flatten().nan_to_num() + 1) / 2 * self.bins).long().clamp(0, self.bins - 1)
+
+    def __call__(self, aims: torch.Tensor) -> torch.Tensor:
+        """The weights of encoded labels, [n, 1]."""
+        return self.weights.to(aims.device)[self._bin(aims)].unsqueeze(1)
 
 
 def sampled(target: Target, y: torch.Tensor) -> torch.Tensor:
@@ -76,27 +105,34 @@ def middle(task: Task, labels: tuple[torch.Tensor, ...]) -> torch.Tensor:
 class TaskLoss(nn.Module):
     """The loss of a Task: the mean penalty over a target's outputs, averaged over its targets.
 
-    Among several targets each one's is divided by what `middle` costs, from the training part's `labels`: so each
-    begins at 1 whatever its unit and kind, and falls to the part of guessing that is left.
+    Among several targets each one's is divided by what `guess` costs, over the training part's `labels`: so each
+    begins at 1 whatever its unit and kind, and falls to the part of guessing that is left; a target's own `weight`
+    then says how much it counts. `guess` [n_out]: `middle` of these labels, for whoever has it already. `balance`:
+    rare labels of plain numbers count more.
     """
 
-    def __init__(self, task: Task, kind: str = "auto", labels: tuple[torch.Tensor, ...] | None = None):
+    def __init__(self, task: Task, kind: str = "auto", labels: tuple[torch.Tensor, ...] | None = None,
+                 guess: torch.Tensor | None = None, balance: bool = False):
         super().__init__()
         self.task, self.kind, self.guessing = task, kind, [1.0] * len(task.targets)
         if labels is not None and len(task.targets) > 1:
-            guesses = middle(task, labels).split([t.n_out for t in task.targets])
+            guesses = task.split(middle(task, labels) if guess is None else guess)
             self.guessing = [_guess_cost(*of, kind) for of in zip(task.targets, guesses, labels, strict=True)]
+        self.rarities = [Rarity(sampled(t, y)) if balance and isinstance(t, Number) else None
+                         for t, y in zip(task.targets, labels or [None] * len(task.targets), strict=True)]
+        total = sum(t.weight for t in task.targets)
+        self.shares = [t.weight / total / g for t, g in zip(task.targets, self.guessing, strict=True)]
 
     def forward(self, predicted: torch.Tensor, *labels: torch.Tensor) -> torch.Tensor:
         """`predicted`: [n, n_out]; `labels`: a tensor for each target, as a batch holds them."""
-        outputs = predicted.as_subclass(torch.Tensor).float().split([t.n_out for t in self.task.targets], dim=1)
-        costs = [penalty(t, out, encode(t, plain(y)), self.kind)
-                 for t, out, y in zip(self.task.targets, outputs, labels, strict=True)]
-        return torch.stack([cost / guess for cost, guess in zip(costs, self.guessing, strict=True)]).mean()
+        outputs = self.task.split(predicted.as_subclass(torch.Tensor).float())
+        costs = [penalty(t, out, encode(t, plain(y)), self.kind, rarity)
+                 for t, out, y, rarity in zip(self.task.targets, outputs, labels, self.rarities, strict=True)]
+        return sum(cost * share for cost, share in zip(costs, self.shares, strict=True))
 
     def decodes(self, predicted: torch.Tensor):
         """Outputs [n, n_out] to labels as a batch holds them, one tensor a target."""
-        outputs = predicted.detach().cpu().split([t.n_out for t in self.task.targets], dim=1)
+        outputs = self.task.split(predicted.detach().cpu())
         labels = [_decoded(t, out) for t, out in zip(self.task.targets, outputs, strict=True)]
         return labels[0] if len(labels) == 1 else tuple(labels)
 
@@ -148,6 +184,7 @@ class TargetError(Metric):
     def errors(self, predicted: torch.Tensor, *labels: torch.Tensor) -> np.ndarray:
         """`predicted` and `labels` as the loss gets them; the error of each picture in units [n]."""
         target = self.task.targets[self.index]
-        decoded = self.task.decode(predicted.detach().float().cpu().numpy(), self.view)[target.name]
+        own = self.task.split(predicted.detach().float().cpu().numpy())[self.index]
         true = plain(labels[self.index]).cpu().numpy().astype(np.float64)
-        return target.error(decoded, target.decode(true, self.view) if isinstance(target, Point) else true)
+        true = target.decode(true, self.view) if isinstance(target, Point) else true
+        return target.error(target.decode(own, self.view), true)

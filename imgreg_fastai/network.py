@@ -1,4 +1,6 @@
 """The one definition of the net: a timm body and a small head, in plain torch layers."""
+from math import prod
+
 import torch
 from torch import nn
 
@@ -81,12 +83,15 @@ class Turned(nn.Module):
 
 
 def listed(body: nn.Module, seen: torch.Tensor) -> torch.Tensor:
-    """A timm body's last features, [B, C, h, w], [B, h, w, C] or tokens, as [B, places, C], row by row."""
+    """A timm body's last features of any form as [B, places, C], row by row."""
+    return channels_last(body, seen).flatten(1, -2)
+
+
+def channels_last(body: nn.Module, seen: torch.Tensor) -> torch.Tensor:
+    """A timm body's last features, a map of either order or tokens, as [B, h, w, C] or [B, places, C]."""
     if seen.ndim == 3:
         return seen[:, getattr(body, "num_prefix_tokens", 0) :]
-    if getattr(body, "output_fmt", None) != "NHWC":
-        seen = seen.permute(0, 2, 3, 1)
-    return seen.flatten(1, 2)
+    return seen if getattr(body, "output_fmt", None) == "NHWC" else seen.permute(0, 2, 3, 1)
 
 
 def placing(body: nn.Module, size: tuple[int, int]) -> nn.Module:
@@ -97,14 +102,13 @@ def placing(body: nn.Module, size: tuple[int, int]) -> nn.Module:
     try:
         with torch.no_grad():
             seen = body.eval().forward_features(torch.zeros(1, 3, *size, device=next(body.parameters()).device))
-        n, channels = listed(body, seen).shape[1:]
+        *grid, channels = channels_last(body, seen).shape[1:]
     except (AttributeError, TypeError):  # no such method, or several scales in a list
         return body
     finally:
         body.train(training)
-    height = round((n * size[0] / size[1]) ** 0.5)
-    if seen.ndim == 4:
-        height = seen.shape[1 if getattr(body, "output_fmt", None) == "NHWC" else 2]
+    n = prod(grid)
+    height = grid[0] if len(grid) == 2 else round((n * size[0] / size[1]) ** 0.5)  # tokens do not tell theirs
     if n == 1 or height < 1 or n % height:  # one place tells nothing
         return body
     return Placing(body, (height, n // height), channels)

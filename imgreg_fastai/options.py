@@ -1,4 +1,7 @@
 """The options of the command line, each written once, and how their texts are read."""
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +60,34 @@ def read_goal(text: str | None) -> tuple[str, float] | None:
         raise ImgregError("--stop-at TARGET=VALUE", f"'{text}'", "--stop-at angle=0.5") from None
 
 
-TaskName = Annotated[str, typer.Argument(metavar="TASK", help="angle, headpose, or the path of a labels table.")]
+def read_values(texts: list[str] | None, option: str, kind: type = str) -> dict | None:
+    """`name=value` options as a dict, each value of that kind."""
+    if not texts:
+        return None
+    pairs = dict(text.partition("=")[::2] for text in texts)
+    if not all(key and value for key, value in pairs.items()):
+        raise ImgregError(f"{option} NAME={'NUMBER' if kind is float else 'WORD'}", f"'{texts[0]}'")
+    return {key: read_number(value, f"{option} {key}=", kind) if kind is float else value
+            for key, value in pairs.items()}
+
+
+def read_range(text: str | None) -> tuple[float, float] | None:
+    """`0,4095` as (0.0, 4095.0)."""
+    if text is None:
+        return None
+    ends = [read_number(end, "--range BLACK,WHITE:") for end in text.split(",")]
+    if len(ends) != 2 or None in ends:
+        raise ImgregError("--range BLACK,WHITE: two numbers", f"'{text}'", "--range 0,4095")
+    return ends[0], ends[1]
+
+
+def read_augment(text: str | None) -> tuple[str, ...] | None:
+    """`flip,colour` as ("flip", "colour"), none as nothing at all; None for auto."""
+    return None if text in (None, "auto") else () if text == "none" else read_names(text)
+
+
+TaskName = Annotated[str, typer.Argument(
+    metavar="TASK", help="angle, headpose, or the path of a labels table, or of a folder whose names hold the labels.")]
 BuiltIn = Annotated[str, typer.Argument(metavar="TASK", help="angle or headpose.")]
 Targets = Annotated[list[str] | None, typer.Option("--target", metavar="NAME[=COL,..][:KIND]",
                     help="What to predict; KIND number, angle180, angle360, point or rotation. Repeatable.")]
@@ -67,6 +97,26 @@ Preset = Annotated[str | None, typer.Option("--preset",
                    help="headpose: fastbook, the fastai book's chapter 6; drawn, what suits drawings.")]
 Labelling = Annotated[str | None, typer.Option("--labels", metavar="exact|fastbook",
                       help="headpose: by the whole calibration, or by the fastai book's formula.")]
+ImageCol = Annotated[str | None, typer.Option("--image-col", metavar="COLUMN", help="Column that names the pictures.")]
+Images = Annotated[Path | None, typer.Option("--images", metavar="DIR",
+                   help="Folder that the pictures' names are relative to; the table's own if left out.")]
+LabelFromName = Annotated[str | None, typer.Option("--label-from-name", metavar="REGEX",
+                          help=r"Labels of a folder's names: 'age_(?P<age>\d+)'.")]
+FlipPairs = Annotated[str | None, typer.Option("--flip-pairs", metavar="LEFT:RIGHT,..",
+                      help="Points that a mirror makes one another; a file of them; none: a mirror changes no names.")]
+Unit = Annotated[list[str] | None, typer.Option("--unit", metavar="NAME=WORD", help="A target's unit. Repeatable.")]
+TargetWeight = Annotated[list[str] | None, typer.Option("--target-weight", metavar="NAME=NUMBER",
+                         help="How much a target counts beside the others. Repeatable.")]
+Scale = Annotated[str | None, typer.Option("--scale", metavar="linear|log", help="Of plain numbers; by their spread.")]
+ValueRange = Annotated[str | None, typer.Option("--range", metavar="BLACK,WHITE",
+                       help="Of pictures of 16 or 32 bits; else by their type.")]
+Valid = Annotated[float | None, typer.Option("--valid", help="Part to validate with, where no column says.")]
+Test = Annotated[float | None, typer.Option("--test", help="Part that is scored once, at the end.")]
+Balance = Annotated[bool, typer.Option("--balance", help="Count rare numbers more while training.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at any fault of the labels.")]
+By = Annotated[str | None, typer.Option("--by", metavar="COLUMN",
+               help="One answer for all pictures of one value: a house, a patient.")]
+How = Annotated[str, typer.Option("--how", metavar="mean|median", help="What --by makes of several answers.")]
 Box = Annotated[str | None, typer.Option("--box", metavar="CX,CY,W,H",
                 help="Columns of the part of the picture to be seen, in pixels.")]
 Margin = Annotated[float | None, typer.Option("--margin", help="Widens the box, by a part of its sides on each side.")]
@@ -124,16 +174,54 @@ Version = Annotated[bool, typer.Option("--version", help="Print the version and 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Send one batch through everything, write nothing.")]
 
 
-def shared(targets, data, size, fit, augment, box, hold_out, arch, arch_arg, weights, lr, bs, **settings) -> dict:
-    """The options that training verbs share, as keywords of api.prepare; what was not given stays out."""
-    given = {"data": data, "fit": fit, "arch": arch, "weights": weights, "targets": targets, "size": read_size(size),
-             "box": read_names(box), "hold_out": read_names(hold_out),
-             "arch_args": read_pairs(arch_arg or []) or None, **settings}
-    given = {k: v for k, v in given.items() if v is not None}
-    if augment not in (None, "auto"):
-        given["augment"] = () if augment == "none" else tuple(a.strip() for a in augment.split(",") if a.strip())
-    if lr is not None:
-        given["lr"] = read_number(lr, "--lr")
-    if bs is not None:
-        given["bs"] = read_number(bs, "--bs", int)
+# What training verbs share, by the keywords of api.prepare; what was not given is the task's own choice.
+SHARED = {
+    "task": TaskName, "targets": Targets, "data": Data, "preset": Preset, "labels": Labelling, "image_col": ImageCol,
+    "images": Images, "label_from_name": LabelFromName, "flip_pairs": FlipPairs, "units": Unit,
+    "target_weights": TargetWeight, "scale": Scale, "value_range": ValueRange, "size": Size, "fit": FitTo, "box": Box,
+    "margin": Margin, "augment": Augment, "group": Group, "hold_out": HoldOut, "valid": Valid, "test": Test,
+    "strict": Strict, "arch": Arch, "arch_args": ArchArg, "weights": WeightsFrom, "lr": Rate, "loss": Loss, "wd": Decay,
+    "balance": Balance, "bs": BatchSize, "workers": Workers, "precision": PrecisionOf, "cache": CacheIn, "seed": Seed,
+    "device": Device,
+}
+READERS = {
+    "size": read_size, "box": read_names, "hold_out": read_names, "augment": read_augment, "value_range": read_range,
+    "stop_at": read_goal, "arch_args": lambda texts: read_pairs(texts or []) or None,
+    "units": lambda texts: read_values(texts, "--unit"),
+    "target_weights": lambda texts: read_values(texts, "--target-weight", float),
+}
+
+
+def training(verb: Callable) -> Callable:
+    """A command of `verb(task, given, ...)`: `given` holds what was typed out of SHARED, as api.prepare wants it.
+
+    The verb's further parameters are options of its own.
+    """
+    own = [p for name, p in inspect.signature(verb).parameters.items() if name not in ("task", "given")]
+    both = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=of, default=_default(name))
+            for name, of in SHARED.items()] + [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+
+    @wraps(verb)
+    def command(**values):
+        own_values = {p.name: values.pop(p.name) for p in own}
+        return verb(values.pop("task"), settings(values), **own_values)
+
+    del command.__wrapped__  # typer is to see the signature below
+    command.__signature__ = inspect.Signature(both)
+    command.__annotations__ = {p.name: p.annotation for p in both}
+    return command
+
+
+def _default(name: str):
+    return inspect.Parameter.empty if name == "task" else False if name in ("strict", "balance") else None
+
+
+def settings(values: dict) -> dict:
+    """Options as they were typed to keywords of api.prepare; what was not given, and auto, stays out."""
+    given = {name: READERS[name](value) if name in READERS else value for name, value in values.items()}
+    given = {name: value for name, value in given.items() if value is not None and value is not False}
+    if "lr" in given:
+        given["lr"] = read_number(given["lr"], "--lr")
+    if "bs" in given:
+        given["bs"] = read_number(given["bs"], "--bs", int)
     return given

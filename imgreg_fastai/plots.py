@@ -1,6 +1,7 @@
 """Pictures of a run: what the network was shown, where it errs most, and how well it does on the rest.
 
-Every function returns a Figure, as those of charts.py do, which stand here too; a `frame` is what charts.py says.
+Every function returns a Figure, as those of charts.py and curves.py do, which stand here too; a `frame` is what
+charts.py says.
 """
 import math
 import os
@@ -10,11 +11,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from .charts import curves, errors_over, groups, lr_find, predicted_against_true, residuals
-from .files import whole
-from .images import PictureError, open_picture, tell_broken
-from .marks import annotated, join, mark, off_by, origin
-from .messages import track
+from .charts import errors_over, groups, predicted_against_true, residuals
+from .curves import curves, lr_find
+from .marks import join, mark, off_by, origin
 from .sheets import (
     BLUE,
     CYCLE,
@@ -31,8 +30,8 @@ from .sheets import (
     unit_word,
 )
 
-__all__ = ["batch", "curves", "draw", "errors_over", "grid", "groups", "lr_find", "predicted_against_true", "residuals",
-           "save", "tolerance", "worst", "write_all"]
+__all__ = ["batch", "by_target", "curves", "errors_over", "grid", "groups", "lr_find", "predicted_against_true",
+           "residuals", "save", "tolerance", "worst", "write_all"]
 
 NOTES = {  # what the sheets of worst pictures say of their marks
     "angle": "Blue: true. Vermilion, dashed: predicted.",
@@ -128,7 +127,7 @@ def worst(task, frame, open_picture, n: int = 12, target: str | None = None) -> 
     for ax, i, (pixels, shape) in zip(axes, order, opened, strict=True):
         _picture(ax, pixels, shape)
         if pixels is not None:
-            _compare(ax, task, drawn, _values(task, rows.iloc[i]), _values(task, rows.iloc[i], "_predicted"), shape)
+            _compare(ax, task, drawn, by_target(task, rows.iloc[i]), by_target(task, rows.iloc[i], "_predicted"), shape)
         _caption(ax, off_by(target, error[i]), rows["image"].iloc[i])
     return sheet
 
@@ -143,7 +142,7 @@ def _company(task, target, rows) -> list:
             or (t.kind == "rotation" and target.kind == "point")]
 
 
-def _values(task, row, tail: str = "") -> dict:
+def by_target(task, row, tail: str = "") -> dict:
     """{target name: [columns]} out of a row of the frame, NaN for what it lacks."""
     return {t.name: np.array([row.get(f"{c}{tail}", np.nan) for c in t.columns], float) for t in task.targets}
 
@@ -185,7 +184,7 @@ def grid(task, frame, open_picture, tolerance: float, n: int = 36, target: str |
         _picture(ax, pixels, shape, colour, thick)
         if pixels is not None:
             label = None if target.kind == "rotation" else ""  # three angles are too long for a small tile
-            _mark(ax, task, target, _values(task, rows.iloc[i], "_predicted"), colour, label, shape)
+            _mark(ax, task, target, by_target(task, rows.iloc[i], "_predicted"), colour, label, shape)
         _caption(ax, off_by(target, error[i]), colour=colour)
     return sheet
 
@@ -217,52 +216,3 @@ def write_all(folder: str | Path, task, history, frame, open_picture, baseline=N
 def _part(name: str) -> str:
     """A name as part of a file's name."""
     return re.sub(r"[^\w.-]+", "-", name)
-
-
-def draw(folder: str | Path, task, frame) -> list[Path]:
-    """Copies of the pictures of `frame` (Predictor.predict) in `folder`, at their own size, with what was predicted.
-
-    JPEG stays JPEG, all else becomes PNG. No file is overwritten: the next free one of NAME, NAME-2, NAME-3 is taken.
-    Pictures that cannot be opened are named in a warning and left out; raises ImgregError if one cannot be written.
-    """
-    folder, paths, broken, last = Path(folder), [], [], {}
-    rows = zip(frame["image"], (row for _, row in frame.iterrows()), strict=True)
-    for name, row in track(rows, len(frame), f"drawing {len(frame)} pictures"):
-        try:
-            picture = _to_draw_on(name)
-        except PictureError as e:
-            broken.append(e)
-            continue
-        path = _free(folder, Path(name), last)
-        _write(path, annotated(picture, task, _values(task, row)), picture.info.get("icc_profile"))
-        paths.append(path)
-    tell_broken(broken, len(frame))
-    return paths
-
-
-def _to_draw_on(name):
-    """The picture of that path; raises PictureError if it has none, or is too large for matplotlib."""
-    if not isinstance(name, str):
-        raise PictureError("a picture with a file", f"number {name}, which has no file")
-    picture = open_picture(name)
-    if max(picture.size) >= 2**16:
-        raise PictureError("less than 65536 pixels a side", f"'{name}': {picture.width} x {picture.height}")
-    return picture
-
-
-def _free(folder: Path, source: Path, last: dict[str, int]) -> Path:
-    """A path for the copy of `source` that is not there yet; `last`: the number given last to each name."""
-    tail = ".jpg" if source.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif") else ".png"
-    name = source.stem + tail
-    while True:
-        last[name] = last.get(name, 0) + 1
-        path = folder / (name if last[name] == 1 else f"{source.stem}-{last[name]}{tail}")
-        if not os.path.lexists(path):
-            return path
-
-
-def _write(path: Path, picture, profile: bytes | None) -> None:
-    """Write an RGB copy, with the colour profile of its source if that is one of RGB."""
-    how = {"format": "JPEG", "quality": 92, "subsampling": 0} if path.suffix == ".jpg" else {"format": "PNG"}
-    with whole(path) as file:
-        picture.convert("RGB").save(file, **how, icc_profile=profile if profile and profile[16:20] == b"RGB " else None)

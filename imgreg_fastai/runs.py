@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import config, tasks
+from . import config, tables, tasks
 from .config import TrainConfig
 from .errors import ImgregError
 from .files import whole
+from .scoring import rounded
 from .tasks import Task
 
 PACKAGES = ("imgreg-fastai", "fastai", "torch", "torchvision", "timm", "numpy", "pandas", "pillow", "safetensors")
@@ -46,19 +47,17 @@ class Run:
     @property
     def labels(self) -> pd.DataFrame:
         """The labels it was trained and validated on, as labels.read gives them, with their split."""
+        text = ("image", "group", "split")  # a picture or a group may be called NA
         try:
-            frame = pd.read_csv(self.path / "labels.csv", dtype={"image": str, "group": str})
+            columns = pd.read_csv(self.path / "labels.csv", nrows=0).columns
+            frame = pd.read_csv(self.path / "labels.csv", dtype=dict.fromkeys(text, str), keep_default_na=False,
+                                na_values={c: [""] if c in text else ["", "nan"] for c in columns})
         except (OSError, ValueError) as e:
             raise ImgregError("a run with its labels.csv", f"none to be read in '{self.path}'") from e
-        root = Path(self.about["data"]["root"])
-        return frame.assign(path=[str(root / name) for name in frame["image"]])
+        return tables.located(frame, "image", self.about["data"]["root"]).drop(columns="present")
 
     def write(self, name: str, data) -> Path:
-        """Write a file of the run, whole or not at all: a DataFrame as CSV, text as it is, else JSON."""
-        if isinstance(data, pd.DataFrame):
-            data = data.to_csv(index=False)
-        elif not isinstance(data, str):
-            data = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+        """Write a file of the run, as the function `write` does."""
         return write(self.path / name, data)
 
     def note(self, **news) -> None:
@@ -67,10 +66,17 @@ class Run:
         self.write("run.json", self.about)
 
 
-def write(path: Path, text: str) -> Path:
-    """Write a text file whole or not at all; raises ImgregError if the disk is full or the place cannot be written."""
+def write(path: Path, data) -> Path:
+    """Write a text file whole or not at all: a DataFrame as CSV, text as it is, else JSON.
+
+    Raises ImgregError if the disk is full or the place cannot be written.
+    """
+    if isinstance(data, pd.DataFrame):
+        data = data.to_csv(index=False)
+    elif not isinstance(data, str):
+        data = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     with whole(path) as file:
-        file.write_text(text, encoding="utf-8")
+        file.write_text(data, encoding="utf-8")
     return path
 
 
@@ -117,7 +123,7 @@ def gather(folder: Path, done: list[Run]) -> Folds:
         columns = [c for c in each[0].get("columns", {}) if all(c in s["columns"] for s in each)]
         scores[name] = {"unit": each[0]["unit"], "folds": [s["mean"] for s in each], **_spread(each),
                         "columns": {c: _spread([s["columns"][c] for s in each]) for c in columns}}
-    write(folder / "scores.json", json.dumps(scores, indent=2, ensure_ascii=False, allow_nan=False))
+    write(folder / "scores.json", scores)
     return Folds(folder, done, scores)
 
 
@@ -125,7 +131,7 @@ def _spread(each: list[dict]) -> dict:
     means, guesses = [s["mean"] for s in each], [s["baseline"] for s in each if "baseline" in s]
     numbers = {"mean": np.mean(means), "spread": np.std(means, ddof=int(len(means) > 1))}
     numbers |= {"baseline": np.mean(guesses)} if guesses else {}
-    return {k: round(float(v), 6) for k, v in numbers.items()}
+    return rounded(numbers)
 
 
 def claim(out: Path, name: str, always: bool = False) -> Path:

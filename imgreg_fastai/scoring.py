@@ -2,6 +2,7 @@
 import numpy as np
 import pandas as pd
 
+from .errors import ImgregError, some
 from .predictor import Predictor
 from .tasks import Task
 
@@ -16,11 +17,54 @@ def predictions(predictor: Predictor, frame: pd.DataFrame) -> pd.DataFrame:
     outputs, views, broken = predictor.outputs(list(frame["path"]), boxes)
     whole = frame.drop(index=list(broken)).reset_index(drop=True)
     predicted = predictor.columns(outputs, views)
-    result = whole.assign(**{f"{c}_predicted": values for c, values in predicted.items()})
+    return _with_errors(task, whole.assign(**{f"{c}_predicted": values for c, values in predicted.items()}))
+
+
+def _with_errors(task: Task, result: pd.DataFrame) -> pd.DataFrame:
+    errors = {}
     for t in task.targets:
-        true = whole[list(t.columns)].to_numpy(float)
-        result[f"{t.name}_error"] = t.error(np.stack([predicted[c] for c in t.columns], axis=1), true)
-    return result
+        true, predicted = (result[[f"{c}{end}" for c in t.columns]].to_numpy(float) for end in ("", "_predicted"))
+        errors[f"{t.name}_error"] = t.error(predicted, true)
+    return result.assign(**errors)
+
+
+HOWS = ("mean", "median")  # how several answers become one
+
+
+def by_group(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.DataFrame:
+    """One row for all pictures of one value of the column `by`: that column, `pictures` (how many), one answer.
+
+    `frame`: of Predictor.predict, or of `predictions`, whose labels become one likewise and are compared anew. The
+    answer is each kind's own mean (of angles the circular, of rotations the chordal), or of plain numbers the `how`
+    median. A picture without a value stands for itself. Raises ImgregError for a column that is not there, and for
+    points, which lie in one picture.
+    """
+    _check_by(task, frame, by, how)
+    judged = f"{task.columns[0]}_predicted" in frame
+    wanted = [(t, [f"{c}{end}" for c in t.columns]) for t in task.targets for end in ("", "_predicted")[: 1 + judged]]
+    names = frame[by].astype(object).where(frame[by].notna(), [f"picture {i}" for i in range(len(frame))])
+    rows = []
+    for name, part in frame.groupby(names, sort=False):
+        row = {by: name, "pictures": len(part)}
+        for t, columns in wanted:
+            row.update(zip(columns, _one(t, part[columns].to_numpy(float), how), strict=True))
+        rows.append(row)
+    return _with_errors(task, pd.DataFrame(rows)) if judged else pd.DataFrame(rows)
+
+
+def _check_by(task: Task, frame: pd.DataFrame, by: str, how: str) -> None:
+    if how not in HOWS:
+        raise ImgregError(f"--how {', '.join(HOWS)}", f"'{how}'")
+    if by not in frame:
+        raise ImgregError(f"--by with a column of the table: {some(frame.columns, 8)}", f"'{by}'")
+    if points := [t.name for t in task.targets if t.kind == "point"]:
+        raise ImgregError("--by with targets that are the same in several pictures", f"points: {some(points)}")
+
+
+def _one(target, values: np.ndarray, how: str) -> np.ndarray:
+    if not np.isfinite(values).any():
+        return np.full(values.shape[1], np.nan)
+    return np.nanmedian(values, axis=0) if how == "median" and target.kind == "number" else target.centre(values)
 
 
 def score(task: Task, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
@@ -50,12 +94,12 @@ def _score_one(t, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
     more = {"columns": _columns(t, predicted, true, guess)} if len(columns) > 1 else {}
     if "group" in result and result["group"].nunique() > 1:
         more["groups"] = _groups(result["group"], error)
-    return {"unit": t.unit, "n": len(error), **_rounded(numbers), **more}
+    return {"unit": t.unit, "n": len(error), **rounded(numbers), **more}
 
 
 def _columns(t, predicted, true, guess) -> dict:
     rest, least = t.residual(predicted, true), t.residual(guess, true)
-    return {c: _rounded({
+    return {c: rounded({
         "mean": np.nanmean(np.abs(rest[:, i])), "median": np.nanmedian(np.abs(rest[:, i])),
         "rmse": np.sqrt(np.nanmean(np.square(rest[:, i]))), "bias": np.nanmean(rest[:, i]),
         "baseline": np.nanmean(np.abs(least[:, i])) if np.isfinite(least[:, i]).any() else np.nan,
@@ -66,10 +110,10 @@ def _groups(names: pd.Series, error: np.ndarray) -> dict:
     known = names.notna().to_numpy()
     table = pd.Series(error[known], names[known].astype(str).to_numpy()).groupby(level=0).agg(["size", "mean"])
     worst = table.sort_values("mean", ascending=False, kind="stable")
-    return {name: {"n": int(row["size"]), "mean": round(float(row["mean"]), 6)} for name, row in worst.iterrows()}
+    return {name: {"n": int(row["size"]), **rounded({"mean": row["mean"]})} for name, row in worst.iterrows()}
 
 
-def _rounded(numbers: dict) -> dict:
+def rounded(numbers: dict) -> dict:
     """Numbers as JSON can hold them: what is none, such as a guess at points never seen, is left out."""
     return {k: round(float(v), 6) for k, v in numbers.items() if np.isfinite(v)}
 
@@ -96,6 +140,7 @@ def by_column(scores: dict, most: int = 4) -> str:
 def table(task: Task, result: pd.DataFrame) -> pd.DataFrame:
     """`predictions` as people read them: predict's columns, then `<column>_true`, the errors and the rest."""
     named = {c: f"{c}_true" for c in task.columns} | {f"{c}_predicted": c for c in task.columns}
-    result = result.drop(columns="path").rename(columns=named)
+    result = result.drop(columns="path", errors="ignore").rename(columns=named)
     first = ["image", *task.columns, *(f"{c}_true" for c in task.columns), *(f"{t.name}_error" for t in task.targets)]
+    first = [c for c in first if c in result]  # of groups there is no image
     return result[first + [c for c in result if c not in first]]

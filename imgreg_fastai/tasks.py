@@ -1,11 +1,13 @@
 """A Task says what the numbers of a labels table mean. It is pure data, JSON there and back."""
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 
 from . import targets
 from .errors import ImgregError, some
-from .targets import MOVES, Angle, Point, Rotation, Target
+from .messages import say
+from .targets import MOVES, Angle, Number, Point, Rotation, Target, laws
 
 FITS = ("pad", "squish", "crop")
 COLOURS = ("colour", "tint")  # brightness and contrast; the light's own colour
@@ -22,7 +24,9 @@ class Task:
     `group`: the column that tells whose picture it is; `augment`: what may be done to a training picture, out of
     AUGMENTATIONS; `recipe`: training settings that were measured to suit it, as (field of TrainConfig, value);
     `name_pattern`: a regular expression with a group per column that reads labels off file names, `name_scale` times
-    what it matches; `labelling`: which of a dataset's ways to read its labels, where it has several.
+    what it matches; `labelling`: which of a dataset's ways to read its labels, where it has several; `image`: the
+    column that names the pictures, found by itself if left empty; `value_range`: what is black and what is white in
+    pictures of 16 or 32 bits, by their type if left out.
     """
 
     name: str
@@ -37,10 +41,13 @@ class Task:
     name_pattern: str = ""
     name_scale: float = 1.0
     labelling: str = ""
+    image: str = ""
+    value_range: tuple[float, float] | None = None
 
     def __post_init__(self):
         self._check_targets()
         self._check_box()
+        self._check_range()
         sides = self.size if isinstance(self.size, (tuple, list)) else ()
         if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
             raise ImgregError("a size (height, width) in pixels", repr(self.size))
@@ -51,18 +58,16 @@ class Task:
             raise ImgregError(f"--augment with some of {', '.join(AUGMENTATIONS)}", some(unknown))
         barred = [a for a in self.augment if a not in permitted(self.targets, self.fit)]
         if barred:
-            guilty = some(t.name for t in self.targets if any(a not in t.moves for a in barred))
-            if guilty:
-                raise ImgregError(f"augmentation whose effect on '{guilty}' is declared", some(barred),
-                                  "--augment colour")
-            raise ImgregError("a fit that keeps angles, for pictures that are turned", "--fit squish", "--fit pad")
+            raise laws.refusal(self.targets, barred) or ImgregError(
+                "a fit that keeps angles, for pictures that are turned", "--fit squish", "--fit pad")
 
     def _check_targets(self) -> None:
-        names, columns = [t.name for t in self.targets], [*TAKEN, *self.columns]
+        taken = dict.fromkeys((*TAKEN, self.image) if self.image else TAKEN)
+        names, columns = [t.name for t in self.targets], [*taken, *self.columns]
         twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
         twice += [c for c in dict.fromkeys(columns) if columns.count(c) > 1 and c not in twice]
         if twice or not names:
-            expected = f"targets, each with a name and a column of its own (not {', '.join(TAKEN)})"
+            expected = f"targets, each with a name and a column of its own (not {', '.join(taken)})"
             raise ImgregError(expected, some(twice) or "none")
 
     def _check_box(self) -> None:
@@ -70,6 +75,12 @@ class Task:
             raise ImgregError("--box CX,CY,W,H: four columns", some(map(repr, self.box)))
         if isinstance(self.margin, bool) or not isinstance(self.margin, (int, float)) or not 0 <= self.margin <= 10:
             raise ImgregError("--margin between 0 and 10, as a part of the box", repr(self.margin))
+
+    def _check_range(self) -> None:
+        ends = self.value_range
+        if ends is not None and not (isinstance(ends, tuple) and len(ends) == 2
+                                     and all(map(targets.is_finite, ends)) and ends[0] != ends[1]):
+            raise ImgregError("--range BLACK,WHITE: two numbers that differ", repr(ends))
 
     @property
     def columns(self) -> list[str]:
@@ -90,21 +101,28 @@ class Task:
         """The task for other targets (`NAME[=COL,...][:KIND]` each), another view of the picture, other fields.
 
         Its own augmentations that would make a label false are dropped; `augment` replaces them, and is refused then.
+        To name moves there is to declare the law of plain numbers (they stay) and of rotations, and is said.
         """
         chosen = tuple(targets.parse(s, self.targets) for s in specs) or self.targets
         given = {name: value for name, value in given.items() if value is not None}
         fit = given.get("fit", self.fit)
         if augment is None and fit in FITS:
             augment = tuple(a for a in self.augment if a in permitted(chosen, fit))
-        return replace(self, targets=chosen, augment=augment or (), **given)
+        elif augment:
+            chosen, told = laws.declared(chosen, tuple(m for m in augment if m in MOVES), self.targets)
+            for line in told:
+                say(line)
+        return replace(self, targets=chosen, augment=tuple(augment or ()), **given)
+
+    def split(self, outputs) -> list:
+        """The network's outputs [..., n_out], an array or a tensor, divided by target: [..., t.n_out] for each."""
+        ends = accumulate(t.n_out for t in self.targets)
+        return [outputs[..., end - t.n_out : end] for t, end in zip(self.targets, ends, strict=True)]
 
     def decode(self, encoded, views=None) -> dict:
         """The network's outputs [n, n_out] -> {target name: [n, columns] in units}; points need the `views` [n, 4]."""
-        ends = [0]
-        for t in self.targets:
-            ends.append(ends[-1] + t.n_out)
-        pairs = zip(self.targets, ends, ends[1:], strict=False)
-        return {t.name: t.decode(encoded[:, a:b], views) for t, a, b in pairs}
+        parts = zip(self.targets, self.split(encoded), strict=True)
+        return {t.name: t.decode(part, views) for t, part in parts}
 
     def to_dict(self) -> dict:
         """The task as JSON can hold it."""
@@ -112,7 +130,8 @@ class Task:
             "name": self.name, "targets": [t.to_dict() for t in self.targets], "size": list(self.size),
             "fit": self.fit, "box": list(self.box), "margin": self.margin, "group": self.group,
             "augment": list(self.augment), "recipe": dict(self.recipe), "name_pattern": self.name_pattern,
-            "name_scale": self.name_scale, "labelling": self.labelling,
+            "name_scale": self.name_scale, "labelling": self.labelling, "image": self.image,
+            "value_range": None if self.value_range is None else list(self.value_range),
         }
 
 
@@ -125,17 +144,25 @@ def permitted(chosen: tuple[Target, ...], fit: str) -> tuple[str, ...]:
     return tuple(a for a in AUGMENTATIONS if a in COLOURS or (a not in bent and all(a in t.moves for t in chosen)))
 
 
+def usual(chosen: tuple[Target, ...], fit: str = "pad") -> tuple[str, ...]:
+    """What is done to the pictures of a user's table: all that points can bear, colour where there is anything else."""
+    wanted = ("flip", "turn", "zoom", "shift", *COLOURS) if all(t.kind == Point.kind for t in chosen) else ("colour",)
+    return tuple(a for a in wanted if a in permitted(chosen, fit))
+
+
 def from_dict(fields: dict) -> Task:
     """The task that `to_dict` wrote; raises ImgregError if it is none."""
     try:
         of = dict(fields)
-        texts = [of.get(name, "") for name in ("name", "fit", "group", "name_pattern", "labelling")]
+        texts = [of.get(name, "") for name in ("name", "fit", "group", "name_pattern", "labelling", "image")]
         if not all(isinstance(text, str) for text in texts) or any(isinstance(of[k], str) for k in ("size", "augment")):
             raise TypeError(f"words {texts}, size {of['size']!r}, augment {of['augment']!r}")
         if isinstance(of.get("box", ()), str):
             raise TypeError(f"box {of['box']!r}")
         of["targets"] = tuple(targets.from_dict(t) for t in of["targets"])
         of["size"], of["augment"] = tuple(int(n) for n in of["size"]), tuple(of["augment"])
+        if of.get("value_range") is not None:
+            of["value_range"] = tuple(of["value_range"])
         of["recipe"], of["box"] = tuple(of["recipe"].items()), tuple(of.get("box", ()))
         return Task(**of)
     except (TypeError, KeyError, ValueError, OverflowError, AttributeError) as e:
@@ -148,7 +175,14 @@ def complete(task: Task, training_part) -> Task:
     Raises ImgregError for a target without a label there.
     """
     done = (_completed(t, training_part[list(t.columns)].to_numpy(float)) for t in task.targets)
-    return replace(task, targets=tuple(done))
+    done = replace(task, targets=tuple(done))
+    logs = [new for t, new in zip(task.targets, done.targets, strict=True)
+            if isinstance(new, Number) and new.scale == "log" != t.scale]
+    for t in logs:
+        values = training_part[list(t.columns)].to_numpy(float)
+        ends = f"{np.nanmin(values):g} to {np.nanmax(values):g}"
+        say(f"{t.name} is learnt by its logarithm, since its labels run from {ends} (--scale linear changes it)")
+    return done
 
 
 def _completed(target: Target, values) -> Target:

@@ -24,6 +24,38 @@ class Place(NamedTuple):
         return np.concatenate([scale, 2 * np.array([x0 / width, y0 / height]) - 1 - scale * (left, top)])
 
 
+    @property
+    def spare(self) -> float:
+        """How many times smaller the picture may be, and still have two pixels a side for each that is seen."""
+        left, top, right, bottom = self.source
+        x0, y0, x1, y1 = self.target
+        return min((right - left) / (x1 - x0), (bottom - top) / (y1 - y0)) / 2
+
+    def within(self, picture: tuple[int, int], region: tuple[float, float, float, float]) -> "Place":
+        """The same place in a smaller copy of the picture (width, height), which lies at `region` of its pixels."""
+        left, top, right, bottom = region
+        x, y = (right - left) / picture[0], (bottom - top) / picture[1]
+        source = self.source[:2], self.source[2:]
+        return self._replace(source=tuple(edge for sx, sy in source for edge in (left + x * sx, top + y * sy)))
+
+
+def turned(size: tuple, orientation: int) -> tuple:
+    """The width and height of a picture once it is upright; `orientation`: EXIF's, 1 to 8."""
+    return tuple(size[::-1]) if orientation >= 5 else tuple(size)
+
+
+def region(exact: tuple[float, float], upright: tuple[int, int], orientation: int) -> tuple[float, float, float, float]:
+    """Where a picture lies in a smaller copy of it that was turned upright, in its pixels.
+
+    The copy is `exact` (width, height) before it is turned, and rounded up to whole pixels at its right and bottom,
+    which `orientation` may have made its left and top.
+    """
+    wide, high = turned(exact, orientation)
+    left = upright[0] - wide if orientation in (2, 3, 6, 7) else 0.0
+    top = upright[1] - high if orientation in (3, 4, 7, 8) else 0.0
+    return left, top, left + wide, top + high
+
+
 def place(picture: tuple[int, int], size: tuple[int, int], policy: str, box=None, margin: float = 0.0) -> Place:
     """How a picture of (width, height) is brought to `size` (height, width), whole or the `box` of it.
 

@@ -2,18 +2,22 @@
 import io
 import threading
 import warnings
-import zlib
+from functools import cache
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, JpegImagePlugin
+from test_levels import COLOURS, RAMP, chunk, png, tiff
 
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.images import GREY, PictureError, find, fit, fitted, open_picture
+from imgreg_fastai.images import GREY, PictureError, facts, find, fit, fitted, look, open_picture
 from imgreg_fastai.targets import Number
 from imgreg_fastai.tasks import Task
+from imgreg_fastai.views import pixels as in_pixels
 from imgreg_fastai.views import place
+from imgreg_fastai.views import seen as in_view
 
+AVIF = ".avif" in Image.registered_extensions()  # Pillow has it from 11.3 on
 CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 
 
@@ -125,7 +129,64 @@ def test_one_colour_of_a_png_may_be_declared_transparent():
     assert pixel(written(Image.new("L", (2, 2), 9), transparency=8)) == (9, 9, 9)
 
 
-@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
+@cache
+def photo_like(width, height):
+    """Colours that change gently, with an edge or two: about what JPEG was made for."""
+    rng, (y, x) = np.random.default_rng(0), np.mgrid[:height, :width]
+    waves = [sum(np.sin(x / width * a + y / height * b + c) for a, b, c in rng.uniform(-25, 25, (4, 3))) for _ in "rgb"]
+    edge = 40 * ((x - width / 2) * (y - height / 3) > 0)
+    return Image.fromarray(np.clip(110 + 25 * np.stack(waves, axis=2) + edge[..., None], 0, 255).astype(np.uint8))
+
+
+def stored(name, rgb):
+    """A picture of one colour as this kind of file holds it."""
+    plain, grey = Image.new("RGB", (6, 4), rgb), np.full((4, 6), rgb[0], np.uint8)
+    if name == "la.tif":  # grey that is multiplied by its alpha already
+        return tiff(np.dstack([grey, grey * 0 + 255]), photometric="minisblack", extrasamples=["assocalpha"])
+    if name.endswith(".tif"):
+        return written(plain.convert(name[:-4].upper().replace("YCBCR", "YCbCr")), "TIFF")
+    if name == "mpo.jpg":
+        return written(plain, "MPO", save_all=True, append_images=[Image.new("RGB", (6, 4))], quality=95)
+    if name == "cmyk.jpg":
+        return written(plain.convert("CMYK"), "JPEG", quality=95)  # Adobe's way: Pillow inverts the inks
+    return written(plain.convert(name.split(".")[0].upper()), {"jpg": "JPEG", "jp2": "JPEG2000", "pgm": "PPM"}.get(
+        name.split(".")[1], name.split(".")[1].upper()))
+
+
+@pytest.mark.parametrize(("name", "rgb"), [
+    *((f"{mode}.{kind}", (200, 40, 90)) for mode, kind in (
+        ("rgb", "png"), ("rgb", "jpg"), ("rgb", "bmp"), ("rgb", "jp2"), ("rgb", "tif"), ("rgb", "webp"),
+        *((("rgb", "avif"),) if AVIF else ()), ("cmyk", "jpg"), ("cmyk", "tif"), ("ycbcr", "tif"), ("rgba", "png"),
+        ("rgba", "tif"), ("p", "png"), ("p", "gif"), ("p", "tif"), ("mpo", "jpg"))),
+    *((f"{mode}.{kind}", (77, 77, 77)) for mode, kind in (
+        ("l", "png"), ("l", "jpg"), ("l", "tif"), ("l", "pgm"), ("l", "jp2"), ("la", "png"), ("la", "tif"))),
+    *((f"1.{kind}", grey) for kind in ("png", "tif", "bmp") for grey in ((0, 0, 0), (255, 255, 255))),
+])
+def test_kinds_of_files(name, rgb, tmp_path):
+    (tmp_path / name).write_bytes(stored(name, rgb))
+    off = 12 if name.endswith((".jpg", ".avif", ".webp")) or name[0] == "p" else 2
+    assert pixel(tmp_path / name, (3, 2)) == pytest.approx(rgb, abs=off)
+    assert look(tmp_path / name, task((4, 6))).picture.getpixel((3, 2)) == pixel(tmp_path / name, (3, 2))
+
+
+def test_lab_is_turned_into_rgb_by_its_own_law():
+    lab = np.full((4, 6, 3), (53 * 255 / 100, 80, 67), np.uint8)  # CIE's red, about: L 53, a 80, b 67
+    assert pixel(tiff(lab, photometric="cielab"), (3, 2)) == pytest.approx((255, 0, 0), abs=12)
+
+
+def test_exif_that_is_broken_does_not_cost_the_picture():
+    for exif in (b"Exif\0\0rubbish, rubbish", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\0\5\1\x12"):
+        data = written(four_corners(), "JPEG", exif=exif)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert open_picture(data).size == (40, 24) and facts(data)[:4] == (40, 24, "RGB", 1)
+    exif = Image.Exif()
+    exif[274] = 99
+    assert open_picture(written(four_corners(), "JPEG", exif=exif)).size == facts(
+        written(four_corners(), "JPEG", exif=exif))[:2] == (40, 24)
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF", "MPO", *["AVIF"] * AVIF])
 def test_of_an_animation_the_first_frame_counts(format):
     frames = [Image.new("RGB", (8, 8), colour) for colour in CORNERS.values()]
     many = written(frames[0], format, save_all=True, append_images=frames[1:])
@@ -182,14 +243,14 @@ def noise(format, **how):
     return written(Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)), format, **how)
 
 
-def chunk(name, data):
-    return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
-
-
 BROKEN = {
     "cut.jpg": noise("JPEG")[:-1500], "cut.png": noise("PNG")[:-4000], "cut.gif": noise("GIF")[:900],
     "cut.webp": noise("WEBP")[:-500], "empty.png": b"", "text.png": b"<html>not found</html>",
-    "start.jpg": b"\xff\xd8\xff",
+    "start.jpg": b"\xff\xd8\xff", "cut.bmp": noise("BMP")[:-3000], "cut.mpo": noise("MPO")[:-1500],
+    "cut.tif": noise("TIFF")[:-6000], "strips.tif": tiff(RAMP, rowsperstrip=7)[:-1000],
+    "deep.png": png(COLOURS)[:-3000], "cut.jp2": noise("JPEG2000")[:200],
+    "packed.tif": tiff(RAMP, compression="zlib", rowsperstrip=7)[:-500],
+    **({"cut.avif": noise("AVIF")[:-800]} if AVIF else {}),
     "zero.png": b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", bytes(8) + b"\x08\x02\0\0\0") + chunk(b"IEND", b""),
 }
 
@@ -201,7 +262,9 @@ def test_a_broken_file_is_one_error_with_its_name(tmp_path, name):
         open_picture(tmp_path / name)
     assert "\n" not in str(told.value) and isinstance(told.value, ImgregError)
     with pytest.raises(PictureError, match=r"'bytes': ."):
-        open_picture(BROKEN[name])
+        open_picture(BROKEN[name], (0, 4095))
+    good, told = fitted([png(RAMP), tmp_path / name], task((4, 4)))
+    assert good.pixels.shape == (4, 4, 3) and isinstance(told, PictureError) and name in str(told)
 
 
 def test_text_is_said_to_be_no_picture():
@@ -231,6 +294,26 @@ def test_a_decompression_bomb_is_refused_before_it_goes_off(monkeypatch, side, r
             return
         with pytest.raises(PictureError, match="pixels"):
             open_picture(data)
+
+
+def test_a_large_jpeg_is_no_bomb_if_it_is_decoded_small(monkeypatch):
+    """Memory is what the limit saves; of a progressive JPEG all coefficients are held, however small it comes out."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)
+    photo, spot = Image.new("RGB", (400, 300), "red"), task((30, 40))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        baseline = written(photo, "JPEG")
+        assert look(baseline, spot).picture.getpixel((20, 15)) == pytest.approx((255, 0, 0), abs=3)
+        assert facts(baseline)[:2] == (400, 300)
+        for data, view in ((baseline, task((300, 400))), (written(photo, "JPEG", progressive=True), spot),
+                           (written(photo), spot), (written(Image.new("RGB", (500, 500)), "JPEG"), spot)):
+            with pytest.raises(PictureError, match="pixels"):
+                look(data, view)
+        for data in (written(photo), written(Image.new("RGB", (500, 500)), "JPEG")):
+            with pytest.raises(PictureError, match="pixels"):
+                facts(data)
+        with pytest.raises(PictureError, match="400 x 300 pixels, more than 100000"):
+            open_picture(baseline)
 
 
 def test_the_limit_can_be_lifted(monkeypatch):
@@ -301,7 +384,7 @@ def test_fitted_keeps_the_order_and_puts_errors_in_their_places():
     assert len(done) == 150
     for i, picture in enumerate(done):
         if i % 7:
-            pixels, view = picture
+            pixels, view, _ = picture
             assert pixels.shape == (4, 6, 3) and pixels.dtype == np.uint8 and (pixels[2, 3] == i).all()
             assert view.shape == (4,)
         else:
@@ -322,7 +405,7 @@ def test_fitted_gives_each_picture_its_own_box_and_names_a_box_that_is_none():
     picture, boxes = four_corners(40, 24), [[10, 6, 8, 8], [30, 18, 8, 8], [90, 6, 8, 8], [10, 6, 0, 8], [np.nan] * 4]
     boxed = task((16, 16), box=("x", "y", "w", "h"), margin=0.0)
     done = list(fitted([picture] * 5, boxed, np.array(boxes), jobs=2))
-    for (pixels, view), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
+    for (pixels, view, _), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
         assert (pixels == CORNERS[colour]).all() and np.array_equal(view, place((40, 24), (16, 16), "pad", box).view)
     for wrong, told in zip(done[2:], ("outside", "no box", "no box"), strict=True):
         assert isinstance(wrong, PictureError) and told in str(wrong) and "box within the picture" in str(wrong)
@@ -350,6 +433,119 @@ def test_fitted_opens_only_a_few_ahead_and_ends_when_its_reader_does():
     assert len(taken) < 100
     running.close()
     assert len(taken) < 100 and threading.active_count() < 20
+
+
+# look: decoded no larger than needed
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The sizes at which JPEGs are decoded."""
+    sizes, jpeg = [], JpegImagePlugin.JpegImageFile
+    load = jpeg.load_prepare
+    monkeypatch.setattr(jpeg, "load_prepare", lambda self: sizes.append(self.size) or load(self))
+    return sizes
+
+
+@pytest.mark.parametrize(("shape", "size", "policy", "box", "seen"), [
+    ((1003, 777), (48, 48), "pad", None, (126, 98)), ((1003, 777), (48, 48), "squish", None, (126, 98)),
+    ((1003, 777), (48, 48), "crop", None, (126, 98)), ((1003, 777), (97, 97), "squish", None, (251, 195)),
+    ((1003, 777), (98, 98), "squish", None, (502, 389)), ((1003, 777), (200, 200), "squish", None, (1003, 777)),
+    ((1003, 777), (48, 48), "pad", (500, 400, 200, 200), (502, 389)),
+    ((1003, 777), (48, 48), "pad", (500, 400, 190, 190), (1003, 777)),
+    ((1003, 777), (48, 48), "squish", (0, 0, 400, 400), (251, 195)),  # of which a quarter lies in the picture
+    ((200, 200), (5, 5), "pad", None, (200, 200)),
+])
+def test_of_a_large_jpeg_at_least_twice_what_is_seen_is_decoded(decoded, shape, size, policy, box, seen):
+    data = written(Image.new("RGB", shape, "white"), "JPEG")
+    look(data, task(size, policy, margin=0.0), box)
+    assert decoded == [seen]
+
+
+SIZES = ((403, 277), (301, 402), (1201, 70))
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+@pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
+@pytest.mark.parametrize("boxed", [False, True])
+def test_a_jpeg_decoded_small_is_seen_as_the_whole_one_is(orientation, policy, boxed, decoded):
+    """The view is the whole picture's own, points come back to 1e-9 pixels, and what is seen differs by a grey."""
+    rng, exif = np.random.default_rng(orientation), Image.Exif()
+    exif[274] = orientation
+    for shape in SIZES:
+        upright = photo_like(*shape)
+        turned = upright if orientation == 1 else upright.transpose(TURNED[orientation])
+        data = written(turned, ["JPEG", "MPO"][orientation % 2], exif=exif, quality=92)
+        box = (shape[0] * 0.45, shape[1] * 0.55, shape[0] * 0.7, shape[1] * 0.8) if boxed else None
+        of = task((20, 27), policy, margin=0.1)
+        seen = look(data, of, box)
+        whole = place(shape, of.size, policy, box, of.margin)
+        assert seen.place == whole
+        points, views = rng.uniform(-50, 2000, (1, 9, 2)), (whole.view[None], seen.place.view[None])
+        np.testing.assert_allclose(in_pixels(in_view(points, views[0]), views[1]), points, atol=1e-9)
+        off = np.asarray(seen.picture, int) - np.asarray(fit(open_picture(data), whole), int)
+        assert np.abs(off).mean() < 1 and np.abs(off).max() < 30 and abs(off.mean()) < 0.5
+    assert sum(size[0] * size[1] < 1 << 15 for size in decoded) >= 2  # it was decoded small
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+def test_a_spot_in_a_jpeg_decoded_small_is_where_the_view_says(orientation):
+    """Sizes that no eighth fits: rounding, at whichever side it came to lie, moves nothing."""
+    exif = Image.Exif()
+    exif[274] = orientation
+    for shape, at in (((1001, 777), (90.0, 700.0)), ((1001, 777), (930.0, 60.0)), ((993, 505), (940.0, 470.0))):
+        y, x = np.mgrid[:shape[1], :shape[0]] + 0.5
+        bell = 255 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * 15**2))
+        upright = Image.fromarray(bell.astype(np.uint8))
+        turned = upright if orientation == 1 else upright.transpose(TURNED[orientation])
+        seen = look(written(turned, "JPEG", exif=exif, quality=95), task((56, 56), "squish"))
+        bright = np.asarray(seen.picture, float)[..., 0]
+        row, column = np.mgrid[:56, :56] + 0.5
+        found = np.array([(bright * column).sum(), (bright * row).sum()]) / bright.sum()
+        told = in_pixels((found / 28 - 1)[None, None], seen.place.view[None])[0, 0]
+        np.testing.assert_allclose(told, at, atol=1.5)  # of the original's pixels, of which 14 make one of the view's
+
+
+def test_the_callers_own_jpeg_stays_whole():
+    mine = Image.open(io.BytesIO(written(Image.new("RGB", (800, 600)), "JPEG")))
+    assert look(mine, task((8, 8))).picture.size == (8, 8) and mine.size == (800, 600)
+
+
+@pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 70_000), (70_000, 1), (2, 60_000)])
+def test_the_thinnest_pictures_are_seen(policy, shape):
+    """With points that come back, in JPEG (which ends at 65,500 pixels), PNG and TIFF of 16 bits."""
+    small = min(shape[0], 60_000), min(shape[1], 60_000)
+    for size, data in ((small, written(Image.new("RGB", small, "white"), "JPEG")),
+                       (shape, written(Image.new("L", shape, "white"))),
+                       (shape, tiff(np.full(shape[::-1], 65535, np.uint16)))):
+        seen = look(data, task((20, 30), policy))
+        assert np.asarray(seen.picture).max() >= 254 and seen.place == place(size, (20, 30), policy)
+        points = np.array([[[0.3, 0.6], [size[0] / 2, size[1] / 2]]])
+        view = seen.place.view[None]
+        np.testing.assert_allclose(in_pixels(in_view(points, view), view), points, atol=1e-9)
+
+
+# the training's own picture
+
+def test_fastais_picture_is_read_by_whoever_looks_and_no_larger_by_fit(tmp_path, decoded):
+    from imgreg_fastai.batches import Boxed, Fit, Picture
+
+    exif = Image.Exif()
+    exif[274] = 6
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(written(photo_like(1000, 800), "JPEG", exif=exif))
+    of = task((40, 50))
+    (fitted_to,) = Fit(of)((Picture.create(path),))
+    assert decoded == [(125, 100)] and isinstance(fitted_to, Picture) and fitted_to.size == (50, 40)
+    assert np.array_equal(fitted_to, next(fitted([path], of)).pixels)
+    whole = Picture.create(path)
+    assert whole.size == (800, 1000) and np.array_equal(whole, open_picture(path)) and "800x1000" in repr(whole)
+    assert np.array_equal(Fit(of)((whole,))[0], fitted_to)
+    with pytest.raises(PictureError, match="outside"):
+        Fit(task((8, 8), box=("x", "y", "w", "h")))((Picture.create(Boxed(str(path), (-90, 9, 9, 9))),))
+    for look_at in (Picture.load, lambda p: p.size, np.asarray, lambda p: Fit(of)((p,))):
+        with pytest.raises(PictureError, match="no file"):
+            look_at(Picture.create(tmp_path / "gone.png"))
 
 
 # find

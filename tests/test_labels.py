@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imgreg_fastai import config, labels
+from imgreg_fastai import config, labels, runs
 from imgreg_fastai.errors import ImgregError
 from imgreg_fastai.targets import Number, Point, Rotation
 from imgreg_fastai.tasks import ANGLE, Task
@@ -85,12 +85,18 @@ def test_a_folder_with_a_table_called_labels_is_that_table(folder):
     assert labels.read(folder, AGE)["image"].tolist() == ["3.png"]
 
 
+def test_a_pattern_for_names_goes_before_a_table_beside_them(folder):
+    write(folder, "image,age\n3.png,100\n", "labels.csv")
+    frame = labels.read(folder, replace(AGE, name_pattern=r"(?P<age>\d)\.png"))
+    assert frame["age"].tolist() == list(range(10))
+
+
 def test_a_missing_column_is_told_with_the_nearest_name(folder):
     table = write(folder, "image,aged,height\n0.png,1,2\n")
     with pytest.raises(ImgregError, match=r"a column 'age' in .*table\.csv; found image, aged, height; try .*'aged'"):
         labels.read(table, AGE)
-    with pytest.raises(ImgregError, match=r"a column 'image' in .*; found picture, age; try"):
-        labels.read(write(folder, "picture,age\n0.png,1\n"), AGE)
+    with pytest.raises(ImgregError, match=r"a column 'image' in .*; found who, age; try"):
+        labels.read(write(folder, "who,age\nann,1\n"), AGE)
 
 
 def test_what_is_no_number_is_named_by_its_row_and_left_out(folder, warned):
@@ -132,6 +138,39 @@ def test_points_of_which_every_row_lacks_one_are_still_labels(folder):
     frame = labels.read(write(folder, "image,age,lx,ly,rx,ry\n0.png,1,2,3,,\n1.png,1,,,4,5\n"), task)
     nan = np.nan
     np.testing.assert_equal(frame[task.columns].to_numpy(), [[1, 2, 3, nan, nan], [1, nan, nan, 4, 5]])
+
+
+# names of pictures
+
+def test_pictures_may_lie_in_another_folder_and_be_named_in_another_column(folder):
+    for i in range(3):
+        (folder / "deep").mkdir(exist_ok=True)
+        (folder / f"deep/{i:06}.jpg").write_bytes(b"x")
+    table = write(folder, "nr;photo;age;image\n1;000000;1,5;x\n2;C:\\me\\000001.jpg;2;y\n3; 000002.JPG;3;z\n")
+    frame = labels.read(table, replace(AGE, image="photo"), images=folder / "deep")
+    assert list(frame.columns) == ["image", "age", "path"] and frame["age"].tolist() == [1.5, 2, 3]
+    assert frame["image"].tolist()[:2] == ["000000", "C:\\me\\000001.jpg"]
+    assert frame["path"].tolist() == [str(folder / f"deep/{i:06}.jpg") for i in range(3)]
+    told = labels.to_predict(table, replace(AGE, image="photo"), images=folder / "deep")
+    assert told["path"].tolist() == frame["path"].tolist()
+    with pytest.raises(ImgregError, match="no such picture in any of 3: x, y, z; try --images DIR"):
+        labels.read(table, AGE)
+
+
+def test_a_column_of_pictures_that_is_not_called_image_is_found_and_said(folder, caplog):
+    with caplog.at_level(logging.INFO, "imgreg"):
+        frame = labels.read(write(folder, "age,file name\n1,0.png\n2,1.png\n"), AGE)
+    assert list(frame.columns) == ["image", "age", "path"] and len(frame) == 2 and "'file name'" in caplog.text
+
+
+def test_what_a_run_keeps_of_its_labels_finds_the_pictures_again(folder):
+    (folder / "NA").write_bytes(b"x")
+    table = write(folder, "image,age,group\nC:\\me\\0.png,1,NA\nNA,2,007\n2,3,\n")
+    frame = labels.read(table, AGE).assign(split="train")
+    frame.drop(columns="path").to_csv(folder / "labels.csv", index=False)
+    again = runs.Run(folder, {"data": {"root": str(folder)}}).labels
+    assert again["path"].tolist() == frame["path"].tolist() == [str(folder / n) for n in ("0.png", "NA", "2.png")]
+    assert again["group"].fillna("-").tolist() == ["NA", "007", "-"] and again["image"].tolist()[1:] == ["NA", "2"]
 
 
 # boxes and groups
@@ -215,7 +254,7 @@ def test_a_table_of_no_use_is_one_line(folder, text, told):
     assert "\n" not in str(e.value)
 
 
-@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\x00\x00", "image,age\né.png,1\n".encode("latin-1")])
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\x00\x00", b"PK\x03\x04\x14\x00\x06\x00\x08\x00"])
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.parquet"])
 def test_what_is_no_table_is_one_line(folder, data, name):
     (folder / name).write_bytes(data)
@@ -262,6 +301,31 @@ def test_a_folder_without_a_label_in_any_name_is_one_line(folder):
     told = r"^expected file names like 'angle_00000\.png'; found none among the 10 pictures in '.*', such as '0\.png'$"
     with pytest.raises(ImgregError, match=told):
         labels.read(folder, ANGLE)
+
+
+def test_a_folder_whose_sub_folders_are_called_by_their_labels(tmp_path, warned):
+    for name in ("31/a.png", "31/b.png", "4.5/deep/c.png", "loose.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    frame = labels.read(tmp_path, AGE)
+    found = dict(zip(frame["image"], frame["age"], strict=True))
+    assert found == {"31/a.png": 31, "31/b.png": 31, "4.5/deep/c.png": 4.5}
+    assert warned() == ["left out 1 of 4 pictures without a label in their name: loose.png"]
+
+
+def test_names_may_hold_the_group_and_the_part_and_a_word_is_told_by_its_picture(tmp_path, warned):
+    for name in ("train/ann_31.png", "valid/bob_42.png", "train/cyd_x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    task = replace(AGE, name_pattern=r"(?P<split>\w+)/(?P<who>[a-z]+)_(?P<age>\w+)", group="who")
+    frame = labels.read(tmp_path, task)
+    assert frame.drop(columns="path").to_numpy().tolist() == [
+        ["train/ann_31.png", 31, "train", "ann"], ["valid/bob_42.png", 42, "valid", "bob"]]
+    assert warned() == [f"left out 1 of 3 rows of {tmp_path}, no finite number: train/cyd_x.png"]
+    with pytest.raises(ImgregError, match="a column 'person'"):
+        labels.read(tmp_path, replace(task, group="person"))
+    with pytest.raises(ImgregError, match="a column 'cx'"):
+        labels.read(tmp_path, replace(task, box=("cx", "cy", "w", "h")))
 
 
 def test_a_folder_of_no_use(folder, tmp_path):

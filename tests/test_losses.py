@@ -8,13 +8,14 @@ from fastai.vision.core import TensorPoint
 from scipy.spatial.transform import Rotation as R
 
 from imgreg_fastai import losses
-from imgreg_fastai.losses import TargetError, TaskLoss, encode, middle, penalty, plain
+from imgreg_fastai.losses import Rarity, TargetError, TaskLoss, encode, middle, penalty, plain
 from imgreg_fastai.targets import Angle, Number, Point, Rotation
 from imgreg_fastai.tasks import ANGLE, Task
 from imgreg_fastai.views import place
 
 POSE = Rotation("pose", ("yaw", "pitch", "roll"))
 EYES = Point("eyes", ("lx", "ly", "rx", "ry"))
+RANGE = Number("a", ("a",), low=0.0, high=1.0)
 NAN = float("nan")
 MIXED = Task("mixed", (Number("age", ("age",), "years", low=0.0, high=100.0), Angle("way", ("way",))))
 
@@ -77,6 +78,13 @@ def test_the_metric_is_the_mean_over_pictures_that_are_labelled_not_over_batches
     assert metric.value == pytest.approx((0 + 10 + 20 + 30) / 4, abs=1e-4)
     metric.reset()
     assert np.isnan(metric.value)
+
+
+def test_the_metric_decodes_only_its_own_target(monkeypatch):
+    """The other's are a rotation's: singular values and Euler angles for nothing."""
+    monkeypatch.setattr(Rotation, "decode", None)
+    task = Task("two", (POSE, MIXED.targets[0]))
+    assert TargetError(task, 1).errors(torch.zeros(1, 10), torch.zeros(1, 3), torch.tensor([40.0])) == 10
 
 
 def test_the_metric_of_points_is_in_pixels_of_the_view_it_was_given():
@@ -161,8 +169,7 @@ def test_a_rotations_penalty_is_its_error_in_radians_whatever_the_outputs_length
     lengths = torch.tensor([0.3, 0.5, 1, 2, 3])[:, None]
     out = torch.tensor(predicted, dtype=torch.float32).flatten(1) * lengths
     aim = encode(POSE, torch.tensor(true, dtype=torch.float32))
-    # clamped, so that the gradient stays finite: an angle below 0.1 degrees costs as one of 0.1
-    assert penalty(POSE, out, aim).item() == pytest.approx(np.deg2rad(degrees), abs=np.deg2rad(0.12))
+    assert penalty(POSE, out, aim).item() == pytest.approx(np.deg2rad(degrees), abs=np.deg2rad(0.01))
     if degrees > 1:
         assert penalty(POSE, out, aim).item() == pytest.approx(np.deg2rad(error.mean()), rel=2e-3)
         assert penalty(POSE, out, aim, "mse").item() == pytest.approx(np.deg2rad(error.mean()) ** 2, rel=4e-3)
@@ -229,6 +236,7 @@ def test_among_several_targets_guessing_each_costs_1(kind):
     task, labels = labelled()
     guess = middle(task, labels).expand(200, -1)
     balanced = TaskLoss(task, kind, labels)
+    assert TaskLoss(task, kind, labels, middle(task, labels)).guessing == balanced.guessing
     assert balanced(guess, *labels).item() == pytest.approx(1, rel=1e-4)
     outputs = guess.split([t.n_out for t in task.targets], dim=1)
     parts = zip(task.targets, outputs, labels, strict=True)
@@ -296,3 +304,37 @@ def test_the_balance_knows_all_labels_however_the_table_is_sorted(monkeypatch, f
     loss = TaskLoss(task, "l1", (a, a.flip(0), points))
     assert loss.guessing == pytest.approx([0.5, 0.5, 1.0], rel=0.15)
     assert middle(task, (a, a.flip(0), points)).numpy() == pytest.approx([0, 0, 0, 0], abs=0.12)
+
+
+def test_a_target_of_three_times_the_weight_counts_three_times():
+    light, heavy = Number("a", ("a",), low=0.0, high=1.0), Number("b", ("b",), low=0.0, high=1.0, weight=3.0)
+    y = torch.tensor([0.2, 0.4, 0.9])
+    off = torch.zeros(3, 2)
+    alone = [TaskLoss(Task("t", (t,)))(off[:, :1], y) for t in (light, heavy)]
+    assert alone[0] == alone[1]  # beside nothing, a weight says nothing
+    both = TaskLoss(Task("t", (light, heavy)), labels=(y, y))
+    costs = torch.stack([both(torch.stack([out, aim], 1), y, y) for out, aim in
+                         ((off[:, 0], 2 * y - 1), (2 * y - 1, off[:, 0]))])
+    assert costs[1] / costs[0] == pytest.approx(3.0)
+
+
+def test_rare_labels_count_more_and_on_the_mean_as_much():
+    torch.manual_seed(0)
+    labels = torch.cat([torch.rand(900) * 0.2, torch.rand(100) * 0.8 + 0.2])
+    rarity = Rarity(encode(RANGE, labels[:, None]))
+    weights = rarity(encode(RANGE, labels[:, None]))
+    assert weights.shape == (1000, 1) and weights.mean() == pytest.approx(1.0, abs=1e-4)
+    assert weights[900:].mean() / weights[:900].mean() == pytest.approx(6.0, rel=0.25)  # the root of 36 times denser
+    assert rarity(torch.tensor([[float("nan")], [-9.0], [9.0]])).isfinite().all()
+
+
+def test_balance_moves_the_loss_to_rare_labels_and_leaves_what_is_no_plain_number():
+    task = Task("t", (RANGE,))
+    labels = torch.cat([torch.full((99,), 0.1), torch.tensor([0.9])])
+    plain_loss, balanced = (TaskLoss(task, labels=(labels,), balance=b) for b in (False, True))
+    wrong = torch.zeros(2, 1)
+    rare, common = torch.tensor([0.9, 0.9]), torch.tensor([0.1, 0.1])
+    assert balanced(wrong, rare) > 3 * plain_loss(wrong, rare) and balanced(wrong, common) < plain_loss(wrong, common)
+    bars = TaskLoss(ANGLE, labels=(torch.rand(50) * 180,), balance=True)
+    y = torch.tensor([3.0, 100.0])
+    assert bars(torch.zeros(2, 2), y) == TaskLoss(ANGLE)(torch.zeros(2, 2), y)

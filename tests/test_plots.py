@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imgreg_fastai import marks, messages, plots, sheets
+from imgreg_fastai import marks, plots, sheets
 from imgreg_fastai.datasets import angle as bars
 from imgreg_fastai.errors import ImgregError
 from imgreg_fastai.targets import Angle, Number, Point
@@ -388,32 +388,6 @@ def test_tolerance_is_round_and_holds_nine_in_ten(most, round_):
     assert plots.tolerance(AGE.targets[0], frame) == round_
 
 
-def test_curves_mark_the_kept_epoch_and_use_a_log_scale_only_for_a_wide_range():
-    run = history(8)
-    run.loc[5, "valid_loss"] = 0.01
-    fig = plots.curves(run, "°")
-    assert fig.get_suptitle() == "Best at epoch 5: angle error 0.62°"
-    assert [ax.get_yscale() for ax in fig.axes] == ["log", "log"]
-    assert plots.curves(history(3), "°").axes[0].get_yscale() == "linear"
-    assert fig.axes[1].get_ylabel() == "mean validation error (°)"
-
-
-def test_errors_in_different_units_have_different_axes():
-    fig = plots.curves(history(4, age_error=[9, 8, 7, 6.0]), {"angle": "°", "age": "years"})
-    assert [ax.get_ylabel() for ax in fig.axes[1:]] == ["mean validation error (°)", "mean validation error (years)"]
-    assert fig.get_suptitle() == "Best at epoch 3: angle error 2.5°, age error 6.0 years"
-
-
-def test_lr_find_marks_a_suggestion_only_if_it_is_trusted():
-    lrs, losses = np.logspace(-6, 0, 50), np.linspace(1, 0.2, 50)
-    losses[[7, 49]] = np.nan, np.inf
-    good, bad = (plots.lr_find(lrs, losses, 2.1e-3, trusted) for trusted in (True, False))
-    assert good.get_suptitle() == "Suggested learning rate: 0.0021" and "2.1" not in said(bad)
-    marked = [[li for li in fig.axes[0].lines if list(li.get_xdata()) == [2.1e-3, 2.1e-3]] for fig in (good, bad)]
-    assert [len(m) for m in marked] == [1, 0]
-    assert "means nothing" in said(bad) and good.axes[0].get_xscale() == "log"
-
-
 def test_the_smoothed_curve_keeps_its_ends():
     assert sheets.smooth(np.full(30, 2.0)) == pytest.approx(np.full(30, 2.0))
     assert sheets.smooth(np.array([1.0, 3.0])).mean() == pytest.approx(2)
@@ -477,74 +451,6 @@ def test_write_all_draws_points_some_missing(tmp_path):
     frame.loc[:, task.columns[8:10]] = np.nan
     names = [p.name for p in plots.write_all(tmp_path, task, None, frame.assign(group="one"), open_picture)]
     assert names == ["predicted.png", "residuals.png", "worst.png", "grid.png"]
-
-
-def picture(path, size=(80, 60), **how):
-    path.parent.mkdir(exist_ok=True)
-    Image.new("RGB", size, (200, 210, 220)).save(path, **how)
-    return str(path)
-
-
-def of_heads(*images):
-    return pd.DataFrame([{"image": i, "centre_x": 30.5, "centre_y": 20.5, "yaw": 90.0, "pitch": 0.0, "roll": 0.0}
-                         for i in images])
-
-
-@pytest.mark.parametrize("size", [(100, 100), (37, 211), (640, 480), (3001, 2003), (1, 1)])
-def test_draw_keeps_the_size_and_marks_the_place(tmp_path, size):
-    fields = {"centre_x": size[0] / 2 + 0.5, "centre_y": size[1] / 2 + 0.5}
-    frame = of_heads(picture(tmp_path / "in" / "a.png", size)).assign(**fields)
-    (path,) = plots.draw(tmp_path / "out", HEADPOSE, frame)
-    with Image.open(path) as image:
-        assert path == tmp_path / "out" / "a.png" and image.size == size and image.mode == "RGB"
-        if min(size) > 1:
-            at = image.getpixel((size[0] // 2, size[1] // 2))
-            assert np.abs(np.array(at) - (0xD5, 0x5E, 0x00)).max() < 60  # vermilion
-
-
-def test_draw_writes_numbers_in_words(tmp_path):
-    frame = pd.DataFrame({"image": [picture(tmp_path / "in" / "a.png", (200, 100))], "age": [43.21]})
-    (path,) = plots.draw(tmp_path / "out", AGE, frame)
-    assert (np.asarray(Image.open(path)) != (200, 210, 220)).any(axis=2).mean() > 0.02
-
-
-def test_draw_never_writes_over_a_file(tmp_path):
-    images = [picture(tmp_path / d / "a.png") for d in ("one", "two", "three")]
-    before = (tmp_path / "one" / "a.png").read_bytes()
-    frame = of_heads(*images, picture(tmp_path / "one" / "a.JPG"))
-    names = [p.name for p in plots.draw(tmp_path / "one", HEADPOSE, frame)]
-    assert names == ["a-2.png", "a-3.png", "a-4.png", "a.jpg"]
-    assert [p.name for p in plots.draw(tmp_path / "one", HEADPOSE, frame[:1])] == ["a-5.png"]
-    assert (tmp_path / "one" / "a.png").read_bytes() == before
-    assert not list((tmp_path / "one").glob(".*"))
-
-
-def test_draw_is_upright(tmp_path):
-    tag = Image.Exif()
-    tag[0x0112] = 6  # to be turned by a quarter
-    (path,) = plots.draw(tmp_path / "out", HEADPOSE, of_heads(picture(tmp_path / "in" / "a.jpg", (80, 60), exif=tag)))
-    with Image.open(path) as image:
-        assert image.size == (60, 80) and not image.getexif().get(0x0112) and image.format == "JPEG"
-
-
-def test_draw_leaves_out_what_cannot_be_opened(tmp_path, caplog):
-    frame = of_heads(picture(tmp_path / "in" / "a.png"), str(tmp_path / "gone.png"), 2)
-    with caplog.at_level("WARNING", messages.log.name):
-        paths = plots.draw(tmp_path / "out", HEADPOSE, frame)
-    assert [p.name for p in paths] == ["a.png"]
-    assert "left out 2 of 3 pictures" in caplog.text and "gone.png" in caplog.text and "number 2" in caplog.text
-
-
-def test_draw_tells_of_pictures_without_a_file_by_their_number(tmp_path, caplog):
-    with caplog.at_level("WARNING", messages.log.name):
-        assert plots.draw(tmp_path / "out", HEADPOSE, of_heads(0, 1)) == []
-    assert "number 0, which" in caplog.text and not (tmp_path / "out").exists()
-
-
-def test_a_copy_whose_prediction_is_no_number_is_left_as_it_was(tmp_path):
-    (path,) = plots.draw(tmp_path, HEADPOSE, of_heads(picture(tmp_path / "in" / "a.png")).assign(
-        centre_x=np.nan, yaw=np.inf))
-    assert (np.asarray(Image.open(path)) == (200, 210, 220)).all()
 
 
 def test_words_on_a_copy_keep_off_the_marks():

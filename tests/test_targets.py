@@ -102,12 +102,12 @@ def test_a_numbers_ends_are_minus_1_and_1():
 
 
 def test_a_number_takes_from_the_data_what_was_not_given():
-    values = np.array([[5.0], [7.0], [np.nan], [6.0]])
-    assert AGE.complete(values) == replace(AGE, low=5.0, high=7.0)
-    assert replace(AGE, low=0.0).complete(values) == replace(AGE, low=0.0, high=7.0)
-    assert replace(AGE, high=100.0).complete(values) == replace(AGE, low=5.0, high=100.0)
-    given_both = replace(AGE, low=0.0, high=1.0)
-    assert given_both.complete(values) is given_both
+    values, linear = np.array([[5.0], [7.0], [np.nan], [6.0]]), replace(AGE, scale="linear")
+    assert AGE.complete(values) == replace(linear, low=4.5, high=7.5)
+    assert replace(AGE, low=0.0).complete(values) == replace(linear, low=0.0, high=8.75)
+    assert replace(AGE, high=105.0).complete(values) == replace(linear, low=0.0, high=105.0)  # no age below 0 was seen
+    given_both = replace(linear, low=0.0, high=1.0)
+    assert given_both.complete(values) is given_both == replace(AGE, low=0.0, high=1.0).complete(values)
     with pytest.raises(ImgregError, match="'age' whose values differ; found 3 in every row"):
         AGE.complete(np.full((4, 1), 3.0))
     with pytest.raises(ImgregError, match="low below high"):

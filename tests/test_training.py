@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import SMALL
 
-from imgreg_fastai import api, config, load, network, precision, training
+from imgreg_fastai import api, config, jobs, load, network, precision, training
 from imgreg_fastai.errors import ImgregError
 from imgreg_fastai.tasks import ANGLE
 
@@ -123,8 +123,8 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
 
 def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path, monkeypatch):
     trained = []
-    real = api._finish
-    monkeypatch.setattr(api, "_finish", lambda run, frame: (real(run, frame), trained.append(run.scores)))
+    real = jobs._finish
+    monkeypatch.setattr(jobs, "_finish", lambda run, frame: (real(run, frame), trained.append(run.scores)))
     assert api.train("angle", out=tmp_path / "runs", dry_run=True, **small(drawn)) is None
     assert not (tmp_path / "runs").exists() and trained[0]["valid"]["angle"]["n"] == 12
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgreg_fastai.images import GREY, fit
-from imgreg_fastai.views import pixels, place, seen
+from imgreg_fastai.views import pixels, place, region, seen, turned
 
 POLICIES = ("pad", "crop", "squish")
 SIDES = st.integers(5, 300)
@@ -128,6 +128,59 @@ def test_pad_shows_the_whole_box_and_crop_nothing_else(case):
     else:
         assert left >= inside[0] - 1e-6 and top >= inside[1] - 1e-6
         assert right <= inside[2] + 1e-6 and bottom <= inside[3] + 1e-6
+
+
+# smaller copies
+
+@many
+@given(cases())
+def test_what_is_spare_leaves_two_pixels_for_each_that_is_seen_and_not_more(case):
+    spot = place(*case)
+    left, top, right, bottom = spot.source
+    each = (right - left) / (spot.target[2] - spot.target[0]), (bottom - top) / (spot.target[3] - spot.target[1])
+    assert min(each) / spot.spare == pytest.approx(2) and max(each) / spot.spare >= 2 - 1e-9
+
+
+@many
+@given(cases(), st.sampled_from([2, 4, 8]), st.integers(1, 8), st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_a_smaller_copy_shows_each_point_at_the_same_place(case, times, orientation, part):
+    """Whichever way up the copy was stored, the point of it that was the picture's is seen where the picture's is."""
+    (width, height), spot = case[0], place(*case)
+    stored = np.array(turned((width, height), orientation))
+    exact, whole = stored / times, np.ceil(stored / times).astype(int)
+    upright = turned(tuple(whole), orientation)
+    lies = region(tuple(exact), upright, orientation)
+    inner = spot.within((width, height), lies)
+    assert inner.target == spot.target and inner.size == spot.size
+    at = np.array(part) * (width, height)
+    there = turn(turn_back(at, (width, height), orientation) / times, whole, orientation)
+    one, other = (seen(point[None, None], s.view[None])[0, 0] for point, s in ((at, spot), (there, inner)))
+    np.testing.assert_allclose(one, other, atol=1e-9)
+    edges = np.array(inner.source).reshape(2, 2)
+    assert (edges >= 0).all() and (edges <= upright).all()  # or Pillow could not cut it out
+
+
+TURNS = {  # EXIF's: where (x, y) of a stored picture of (w, h) comes to lie in the upright one
+    1: lambda x, y, w, h: (x, y), 2: lambda x, y, w, h: (w - x, y), 3: lambda x, y, w, h: (w - x, h - y),
+    4: lambda x, y, w, h: (x, h - y), 5: lambda x, y, w, h: (y, x), 6: lambda x, y, w, h: (h - y, x),
+    7: lambda x, y, w, h: (h - y, w - x), 8: lambda x, y, w, h: (y, w - x),
+}
+
+
+def turn(point, stored, orientation):
+    return np.array(TURNS[orientation](*point, *stored))
+
+
+def turn_back(point, upright, orientation):
+    """The way back, which is the way of the opposite turn."""
+    return np.array(TURNS[{6: 8, 8: 6}.get(orientation, orientation)](*point, *upright))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_sizes_and_regions_without_rounding(orientation):
+    assert turned((40, 24), orientation) == ((24, 40) if orientation >= 5 else (40, 24))
+    size = turned((40, 24), orientation)
+    assert region((40, 24), size, orientation) == (0, 0, *size)
 
 
 # what is drawn

@@ -2,28 +2,28 @@
 from inspect import signature
 from pathlib import Path
 
+from .. import tables
 from ..errors import ImgregError, nearest
 from ..files import filled
 from ..messages import say
-from ..targets import parse
 from ..tasks import BUILT_IN, PRESETS, Task
-from . import angle, headpose
+from . import angle, headpose, own
 
 # A module has HOME and DRAWN, the folders its data and its drawings go to; obtain(out), which gets the data; draw(out,
 # n, ...); and read(folder, labels), the labels table of a folder that has the data. Each returns where the labels are.
+__all__ = ["HOMES", "locate", "make", "own"]
 HOMES = {"angle": angle, "headpose": headpose}
-TABLES = (".csv", ".tsv", ".parquet")
 
 
 def locate(name: str | Task, data: str | Path | None = None, preset: str | None = None,
            labelling: str | None = None) -> tuple[Task, Path]:
     """The Task called `name` and its labels table, or the folder whose file names hold the labels.
 
-    `name`: a built-in task, the path of a table, or a Task of your own with `data` its table. `data`: a folder with the
-    pictures, `drawn` for drawings, or nothing for the task's own data, which are made or fetched if need be. A table's
-    Task has no targets of its own: see `from_table`. Raises ImgregError for an unknown name.
+    `name`: a built-in task, or a Task of your own with `data` its table. `data`: a folder with the pictures, `drawn`
+    for drawings, or nothing for the task's own data, which are made or fetched if need be. Raises ImgregError for an
+    unknown name.
     """
-    if isinstance(name, Task) and (name.name not in HOMES or Path(data or "").suffix.lower() in TABLES):
+    if isinstance(name, Task) and (name.name not in HOMES or Path(data or "").suffix.lower() in tables.SUFFIXES):
         return name, Path(data or "")
     drawn = str(data) == "drawn"
     task = name if isinstance(name, Task) else _chosen(name, preset, drawn)
@@ -36,13 +36,6 @@ def locate(name: str | Task, data: str | Path | None = None, preset: str | None 
             get(place)
         data = place
     return task, home.read(Path(data), task.labelling)
-
-
-def from_table(table: str | Path, specs: list[str]) -> Task:
-    """The Task of a user's table: the targets that `specs` name."""
-    if not specs:
-        raise ImgregError(f"--target NAME[=COL,..][:KIND], columns of {table}", "none")
-    return Task(Path(table).stem, tuple(map(parse, specs)))
 
 
 def make(name: str, out: str | Path | None = None, data: str | Path | None = None, **how) -> Path:

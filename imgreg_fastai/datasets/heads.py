@@ -21,8 +21,8 @@ from .solids import Light, render
 __all__ = ["Light", "Person", "draw", "landmarks", "person", "render", "room", "wander"]
 RANGE = np.array([60, 75, 50])  # the furthest pitch, yaw and roll, in degrees
 CHUNK = 110  # frames drawn by one piece of work
-# Sequences: Biwi's 24, and where there are frames enough others of people of their own. Of 5,000 frames, 38 epochs: with
-# 60 people the rotation of people apart was off by 7.7 degrees, with 240 by 5.6: faces must be many, frames need not.
+# Sequences: Biwi's 24, and where there are frames enough others of people of their own. Of 5,000 frames, 38 epochs:
+# with 60 people the rotation of people apart was off by 7.7 degrees, with 240 by 5.6. Faces must be many.
 MOST = 250
 LEAST = 20  # frames a sequence
 SCENE = 10  # frames before the room changes

@@ -1,5 +1,5 @@
 """What every kind of target shares, and what can be done to a picture."""
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +31,7 @@ class Motion:
 class Target:
     """One thing to be predicted: its `name`, the `columns` of the labels table that hold it and its `unit`.
 
+    `weight`: how much it counts beside the task's other targets, which all weigh the same otherwise.
     `decode`, `residual`, `error`, `centre` and `moved` work on arrays with a row a picture. A missing value is NaN; the
     error of a row that lacks it is NaN.
     """
@@ -38,6 +39,7 @@ class Target:
     name: str
     columns: tuple[str, ...]
     unit: str = ""
+    weight: float = field(default=1.0, kw_only=True)
 
     kind: ClassVar[str]
     wants: ClassVar[str] = "one column"  # how many columns, in words
@@ -51,6 +53,8 @@ class Target:
         if not self._fits(len(self.columns)) or not all(isinstance(word, str) and word.strip() for word in words):
             found = f"'{self.name}' with {', '.join(map(repr, self.columns)) or 'none'}"
             raise ImgregError(f"a {self.kind} with a name and {self.wants}", found)
+        if isinstance(self.weight, bool) or not is_finite(self.weight) or self.weight <= 0:
+            raise ImgregError(f"a weight of '{self.name}': a number above 0", repr(self.weight))
 
     @staticmethod
     def _fits(n: int) -> bool:
@@ -84,7 +88,8 @@ class Target:
 
     def to_dict(self) -> dict:
         """The target as JSON can hold it."""
-        return {"kind": self.kind, **asdict(self), "columns": list(self.columns)}
+        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {"kind": self.kind, **fields}
 
 
 def is_finite(value: object) -> bool:

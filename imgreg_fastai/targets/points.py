@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import views as v
 from ..errors import ImgregError
+from . import sides
 from .base import MOVES, Array, Motion, Target
 
 
@@ -15,12 +16,14 @@ class Point(Target):
 
     `columns`: x and y of each in turn. The network sees them in [-1, 1] across its view of the picture. `follows`
     declares that the points move with what is seen when the picture is mirrored or turned; `flip_pairs` are those that
-    a mirror makes one another (left eye, right eye), by their places in the row, from 0.
+    a mirror makes one another (left eye, right eye), by their places in the row, from 0; `mirror` is False where it is
+    not known which these are, so that no picture is mirrored.
     """
 
     unit: str = "px"
     follows: bool = False
     flip_pairs: tuple[tuple[int, int], ...] = ()
+    mirror: bool = True
 
     kind: ClassVar[str] = "point"
     wants: ClassVar[str] = "columns for x and y of each point"
@@ -44,14 +47,19 @@ class Point(Target):
         return len(self.columns) // 2
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What each point is called, by what its two columns share: nose for nose_x and nose_y."""
+        return sides.names(self.columns, self.name)
+
+    @property
     def n_out(self) -> int:
         """x and y of each point."""
         return len(self.columns)
 
     @property
     def moves(self) -> tuple[str, ...]:
-        """All moves, if the points follow them."""
-        return MOVES if self.follows else ()
+        """All moves, if the points follow them; no mirror unless it is known what becomes of left and right."""
+        return tuple(move for move in MOVES if self.follows and (self.mirror or move != "flip"))
 
     def encode(self, values: Array, views: np.ndarray) -> Array:
         """Pixels [n, columns] -> [n, columns] across the views [n, 4]; see views.py."""

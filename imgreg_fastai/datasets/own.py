@@ -1,0 +1,77 @@
+"""The user's own labelled pictures: a table, or a folder whose names hold the labels, and the Task they make."""
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from .. import tables
+from ..errors import ImgregError
+from ..inference import infer
+from ..messages import say
+from ..targets import described, expanded, following
+from ..tasks import BUILT_IN, TAKEN, Task, usual
+
+BEGINNING = 10_000  # rows that tell what a table is about
+
+
+def is_own(name) -> bool:
+    """Whether a TASK is the path of a table or of a folder, and not a name: a folder `angle` is no table."""
+    return name not in BUILT_IN and (Path(name).suffix.lower() in tables.SUFFIXES or Path(name).is_dir())
+
+
+def task(place: str | Path, specs: list[str] = (), image: str = "", pattern: str = "", flip_pairs=None, units=(),
+         weights=(), scale: str | None = None) -> Task:
+    """The Task of a table, or of a folder in place of one.
+
+    `specs`: `NAME[=COL,..][:KIND]` each; without any, targets are inferred and said. `image`: the column that names the
+    pictures; `pattern`: a regular expression whose named groups are the columns that a folder's names hold;
+    `flip_pairs`: see targets.read_pairs; `units`, `weights`: {target: value}; `scale`: linear or log, for all plain
+    numbers.
+    """
+    place = Path(place)
+    if pattern and not place.is_dir():
+        raise ImgregError("a folder in place of the table, for --label-from-name", f"'{place}'")
+    columns, found = _from_names(place, pattern, specs) if _is_bare(place, pattern) else _from_table(place, image)
+    made = from_columns(place.resolve().stem, specs or found(), columns, flip_pairs, units, weights, scale)
+    return replace(made, image=image, name_pattern=pattern)
+
+
+def from_columns(name: str, specs: list[str], columns: list[str], flip_pairs=None, units=(), weights=(),
+                 scale: str | None = None) -> Task:
+    """The Task of a table's `columns`; the rest as for `task`. What becomes of left and right points is said."""
+    chosen = tuple(expanded(spec, list(columns)) for spec in specs)
+    chosen, told = following(described(chosen, units, weights, scale), flip_pairs)
+    for line in told:
+        say(line)
+    return Task(name, chosen, augment=usual(chosen))
+
+
+def _is_bare(place: Path, pattern: str) -> bool:
+    """Whether it is a folder whose pictures' names are the only labels."""
+    return place.is_dir() and (bool(pattern) or not (place / "labels.csv").is_file())
+
+
+def _from_table(place: Path, image: str):
+    """A table's columns, and what infers targets from its beginning."""
+    table = place / "labels.csv" if place.is_dir() else place
+    frame = tables.read(table, most=BEGINNING)
+
+    def inferred() -> list[str]:
+        found = infer(frame, tables.image_column(frame, image, table))
+        for line in found.told:
+            say(line)
+        return list(found.specs)
+
+    return [str(column) for column in frame.columns], inferred
+
+
+def _from_names(place: Path, pattern: str, specs: list[str]):
+    """The columns that a folder's names hold: the pattern's groups, or what sub folders are called."""
+    try:
+        groups = list(re.compile(pattern).groupindex)
+    except re.error as e:
+        raise ImgregError("--label-from-name with a regular expression", f"'{pattern}': {e}") from e
+    if pattern and not groups:
+        raise ImgregError("a group (?P<NAME>...) in --label-from-name", f"'{pattern}'",
+                          r"--label-from-name 'age_(?P<age>\d+)'")
+    columns = groups or [spec.partition("=")[0].partition(":")[0] for spec in specs] or ["label"]
+    return columns, lambda: [c for c in columns if c not in TAKEN]
