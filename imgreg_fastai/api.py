@@ -29,7 +29,7 @@ def prepare(task="angle", *, targets=(), data=None, preset=None, labels=None, im
         raise ImgregError("--margin with a --box to be widened", "no box")
     cfg = config.make(chosen, **settings)
     _check_goal(chosen, cfg)
-    frame = _labels.divide(_read(table, chosen, images, strict), cfg, chosen)
+    frame = _labels.divide(_read(table, chosen, cfg, images, strict), cfg, chosen)
     return complete(chosen, frame[frame["split"] == "train"]), cfg, frame, table
 
 
@@ -57,9 +57,11 @@ def _check_goal(task: Task, cfg) -> None:
         raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {known}", f"'{cfg.stop_at[0]}'")
 
 
-def _read(table: Path, task: Task, images, strict: bool):
+def _read(table: Path, task: Task, cfg, images, strict: bool):
     """The usable rows of a labels table; what would ruin the run raises ImgregError, what is left out is said."""
     frame, found = _labels.survey(table, task, images)
+    if cfg.hold_out or cfg.folds:  # the table's own split is not used
+        found = [f for f in found if f.kind not in ("split", "part", "leak", "group")]
     stops = [f for f in found if f.level == "stop" or strict]
     kept = _labels.keep(frame, task, table) if not strict or not stops else None
     if stops:
@@ -95,8 +97,8 @@ def train(task="angle", *, out="runs", dry_run=False, **options):
         return jobs.cross_validate(task_.name, cfg.folds, Path(out),
                                    lambda fold, folder: train(task, out=folder, **{**options, "fold": fold}))
     if dry_run:
-        return jobs.rehearse(task_, cfg, frame, table)
-    return jobs.train(task_, cfg, frame, table, out)
+        return jobs.rehearse(task_, cfg, frame, table, options.get("images"))
+    return jobs.train(task_, cfg, frame, table, out, options.get("images"))
 
 
 def evaluate(run, table=None, device: str = "auto", images=None, by=None, how: str = "mean") -> dict:

@@ -20,13 +20,16 @@ from PIL import Image
 from . import augment
 from .config import TrainConfig
 from .errors import ImgregError
-from .images import PictureError, fitted, look, open_picture, tell_broken
+from .images import PictureError, fitted, look, open_picture, tell_broken, viewed
+from .levels import tell_levels
 from .losses import plain
 from .messages import log, say, track, warn
 from .network import Y_RANGE
 from .targets import Point
 from .tasks import Task
 from .views import place, seen
+
+MANY = 50_000  # pictures: more are not kept in memory unasked, as reading them first would take minutes
 
 
 class Picture(PILImage):
@@ -168,7 +171,7 @@ def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, devic
     A batch larger than the training part is made smaller, and said. Raises ImgregError if no picture can be opened.
     """
     frame = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True)
-    keep = _fits(len(frame), task) if cfg.cache == "auto" else cfg.cache == "on"
+    keep = len(frame) <= MANY and _fits(len(frame), task) if cfg.cache == "auto" else cfg.cache == "on"
     frame, pictures, views = _opened(frame, task, keep)
     held_out = np.flatnonzero(frame["split"] == "valid")
     trained = np.flatnonzero(frame["split"] == "train")
@@ -255,23 +258,26 @@ def _fits(n: int, task: Task) -> bool:
 def _opened(frame: pd.DataFrame, task: Task, keep: bool) -> tuple[pd.DataFrame, torch.Tensor | None, np.ndarray]:
     """The rows whose pictures can be opened, their views [n, 4], and with `keep` their pixels as uint8 [n, 3, h, w].
 
-    The others are named.
+    The others are named. Without `keep` only the headers are read, and what is broken further on is left out later.
     """
     try:
         pictures = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
     except RuntimeError as e:
         raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
-    broken, views = {}, []
-    opened = fitted(frame["path"], task, frame[list(task.box)].to_numpy() if task.box else None)
-    for i, picture in enumerate(track(opened, len(frame), f"reading {len(frame)} pictures")):
-        if isinstance(picture, PictureError):
-            broken[i] = picture
+    broken, views, levels = {}, [], set()
+    boxes = frame[list(task.box)].to_numpy() if task.box else None
+    opened = (fitted if keep else viewed)(frame["path"], task, boxes)
+    for i, found in enumerate(track(opened, len(frame), f"reading {len(frame)} pictures")):
+        if isinstance(found, PictureError):
+            broken[i] = found
             continue
-        views.append(picture.view)
+        views.append(found.view if keep else found)
         if keep:
-            pictures[i - len(broken)] = torch.from_numpy(picture.pixels.copy()).permute(2, 0, 1)
+            levels.add(found.levels)
+            pictures[i - len(broken)] = torch.from_numpy(found.pixels.copy()).permute(2, 0, 1)
     if len(broken) == len(frame):
         raise next(iter(broken.values()))
     tell_broken(list(broken.values()), len(frame))
+    tell_levels(levels)
     whole = frame.drop(index=list(broken)).reset_index(drop=True)
     return whole, pictures[: len(whole)] if keep else None, np.stack(views)

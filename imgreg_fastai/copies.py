@@ -27,7 +27,7 @@ def draw(folder: str | Path, task, frame) -> list[Path]:
     rows = zip(frame["image"], (row for _, row in frame.iterrows()), strict=True)
     for name, row in track(rows, len(frame), f"drawing {len(frame)} pictures"):
         try:
-            picture = _to_draw_on(name)
+            picture = _to_draw_on(name, task.value_range)
         except PictureError as e:
             broken.append(e)
             continue
@@ -38,11 +38,11 @@ def draw(folder: str | Path, task, frame) -> list[Path]:
     return paths
 
 
-def _to_draw_on(name):
+def _to_draw_on(name, value_range):
     """The picture of that path; raises PictureError if it has none, or is too large for matplotlib."""
     if not isinstance(name, str):
         raise PictureError("a picture with a file", f"number {name}, which has no file")
-    picture = open_picture(name)
+    picture = open_picture(name, value_range)
     if max(picture.size) >= 2**16:
         raise PictureError("less than 65536 pixels a side", f"'{name}': {picture.width} x {picture.height}")
     return picture

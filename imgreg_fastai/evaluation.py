@@ -1,4 +1,5 @@
 """What a model is worth on labelled pictures: scores, predictions and plots, written into a run."""
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -33,5 +34,6 @@ def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained
     part = "valid" if "valid" in scores else next(iter(scores))
     baseline = {name: numbers["baseline"] for name, numbers in scores[part].items() if "baseline" in numbers}
     shown = result[result["split"] == part]
-    plots.write_all(run.path / folder / "plots", model.task, history, shown, open_picture, baseline)
+    plots.write_all(run.path / folder / "plots", model.task, history, shown,
+                    partial(open_picture, value_range=model.task.value_range), baseline)
     return scores

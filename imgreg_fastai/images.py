@@ -20,8 +20,8 @@ from .views import Place, place, region, turned
 __all__ = ["GREY", "SUFFIXES", "Facts", "Fitted", "Look", "PictureError", "facts", "find", "fit", "fitted", "look",
            "open_picture", "tell_broken"]
 
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff",
-                      ".ppm", ".pgm", ".pbm", ".avif", ".jp2"))
+SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".gif", ".tif",
+                      ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2"))
 TURNS = dict(enumerate((
     Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
     Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90,
@@ -145,15 +145,19 @@ def look(source, task, box=None) -> Look:
 
     @cache
     def spot(size: tuple[int, int]) -> Place:
-        try:
-            return place(size, task.size, task.fit, box, task.margin)
-        except ValueError as e:
-            raise PictureError("a box within the picture", f"'{source_name(source)}': {e}") from e
+        return _placed(source, size, task, box)
 
     with told(source):
         found = _decode(source, getattr(task, "value_range", None), lambda size: spot(size).spare)
         seen = spot(found.size)
         return Look(fit(found.picture, seen.within(found.size, found.region)), seen, found.levels)
+
+
+def _placed(source, size: tuple[int, int], task, box) -> Place:
+    try:
+        return place(size, task.size, task.fit, box, task.margin)
+    except ValueError as e:
+        raise PictureError("a box within the picture", f"'{source_name(source)}': {e}") from e
 
 
 def fitted(sources, task, boxes=None, jobs: int | None = None) -> Iterator[Fitted | PictureError]:
@@ -164,9 +168,28 @@ def fitted(sources, task, boxes=None, jobs: int | None = None) -> Iterator[Fitte
     """
 
     def one(source, box):
+        seen = look(source, task, box)
+        return Fitted(np.asarray(seen.picture), seen.place.view, seen.levels)
+
+    return _each(one, sources, boxes, jobs)
+
+
+def viewed(sources, task, boxes=None, jobs: int | None = None) -> Iterator[np.ndarray | PictureError]:
+    """As `fitted`, but the views [4] alone, by the headers: what is broken further on does not show."""
+
+    def one(source, box):
+        found = facts(source)
+        return _placed(source, (found.width, found.height), task, box).view
+
+    return _each(one, sources, boxes, jobs)
+
+
+def _each(work, sources, boxes, jobs: int | None) -> Iterator:
+    """`work(source, box)` for each, on threads, in order; or the PictureError it raised."""
+
+    def one(source, box):
         try:
-            seen = look(source, task, box)
-            return Fitted(np.asarray(seen.picture), seen.place.view, seen.levels)
+            return work(source, box)
         except PictureError as e:
             return e
 

@@ -50,14 +50,17 @@ def learner(dls, task: Task, cfg: TrainConfig):
     return learn, found
 
 
-def train(task: Task, cfg: TrainConfig, frame, table: Path, out):
-    """Train, score and write a run folder under `out`; returns the Run. `frame`: the labels of `table`, divided."""
+def train(task: Task, cfg: TrainConfig, frame, table: Path, out, images=None):
+    """Train, score and write a run folder under `out`; returns the Run.
+
+    `frame`: the labels of `table`, divided; `images`: the folder that its names are relative to, if not its own.
+    """
     from . import precision, runs
 
     dls = loaders(task, cfg, frame)
     learn, found = learner(dls, task, cfg)
     used = precision.choose(learn, cfg.precision)
-    run = runs.new(out, task, cfg, frame, table, weights=found.to_dict(), state="training", precision=used,
+    run = runs.new(out, task, cfg, frame, table, images, weights=found.to_dict(), state="training", precision=used,
                    device=str(dls.device))
     say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}: {run.path}")
     try:
@@ -126,11 +129,12 @@ def _finish(run, frame) -> None:
     evaluation.write(run, Path(), model, held, trained, pd.read_csv(run.path / "history.csv"))
 
 
-def rehearse(task: Task, cfg: TrainConfig, frame, table: Path) -> None:
+def rehearse(task: Task, cfg: TrainConfig, frame, table: Path, images=None) -> None:
     """Send one batch of each part through all that `train` does, and keep nothing."""
     few = frame.groupby("split").head(cfg.bs or 32)
     with TemporaryDirectory(prefix="imgreg-") as folder:
-        train(task, replace(cfg, epochs=1, freeze_epochs=0, patience=None, stop_at=None), few, table, folder)
+        train(task, replace(cfg, epochs=1, freeze_epochs=0, patience=None, stop_at=None), few, table, folder,
+              images)
     say("one batch went through everything; nothing was kept")
 
 

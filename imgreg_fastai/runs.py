@@ -80,10 +80,13 @@ def write(path: Path, data) -> Path:
     return path
 
 
-def new(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, **more) -> Run:
-    """Make the folder OUT/<task>-NNN and put run.json and labels.csv into it, before anything can go wrong."""
+def new(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, images=None, **more) -> Run:
+    """Make the folder OUT/<task>-NNN and put run.json and labels.csv into it, before anything can go wrong.
+
+    `images`: the folder that the pictures' names are relative to, else that of the `table`.
+    """
     path = claim_for(Path(out), task.name)
-    root = (table if table.is_dir() else table.parent).resolve()
+    root = Path(images or (table if table.is_dir() else table.parent)).resolve()
     run = Run(path, {})
     labels = frame.drop(columns="path")
     run.write("labels.csv", labels)

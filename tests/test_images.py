@@ -176,10 +176,10 @@ def test_lab_is_turned_into_rgb_by_its_own_law():
 
 def test_exif_that_is_broken_does_not_cost_the_picture():
     for exif in (b"Exif\0\0rubbish, rubbish", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\0\5\1\x12"):
-        data = written(four_corners(), "JPEG", exif=exif)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            assert open_picture(data).size == (40, 24) and facts(data)[:4] == (40, 24, "RGB", 1)
+        for data in (written(four_corners(), format, exif=exif) for format in ("JPEG", "PNG", "WEBP")):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                assert open_picture(data).size == (40, 24) and facts(data)[:4] == (40, 24, "RGB", 1)
     exif = Image.Exif()
     exif[274] = 99
     assert open_picture(written(four_corners(), "JPEG", exif=exif)).size == facts(

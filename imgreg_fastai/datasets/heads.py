@@ -23,9 +23,10 @@ RANGE = np.array([60, 75, 50])  # the furthest pitch, yaw and roll, in degrees
 CHUNK = 110  # frames drawn by one piece of work
 # Sequences: Biwi's 24, and where there are frames enough others of people of their own. Of 5,000 frames, 38 epochs:
 # with 60 people the rotation of people apart was off by 7.7 degrees, with 240 by 5.6. Faces must be many.
-MOST = 250
-LEAST = 20  # frames a sequence
-SCENE = 10  # frames before the room changes
+MOST = 500
+LEAST = 10  # frames a sequence
+SPEED = 7.0  # degrees from one frame to the next: so few frames are to show somebody from many sides
+SCENE = 5  # frames before the room changes
 f4 = np.float32
 _K = np.array([[517.679, 0, 320], [0, 517.679, 240.5], [0, 0, 1]])
 _TURNS = np.array([
@@ -35,7 +36,7 @@ CAMERAS = [Camera(_K, turn, np.array(shift), (640, 480)) for turn, shift in
            zip(_TURNS, ((-24.0198, 5.8896, -13.2308), (-24.6, 4.1, -9.7)), strict=True)]  # both have the real K
 
 
-def wander(n: int, rng: np.random.Generator, speed: float = 3.5) -> tuple[np.ndarray, np.ndarray]:
+def wander(n: int, rng: np.random.Generator, speed: float = SPEED) -> tuple[np.ndarray, np.ndarray]:
     """The way of a head that looks around: rotations [n, 3, 3] and centres [n, 3] in mm, to the colour camera.
 
     From one pose to the next, about `speed` degrees a frame. Far along one axis is not far along another: the poses lie

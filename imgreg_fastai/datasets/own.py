@@ -30,7 +30,10 @@ def task(place: str | Path, specs: list[str] = (), image: str = "", pattern: str
     place = Path(place)
     if pattern and not place.is_dir():
         raise ImgregError("a folder in place of the table, for --label-from-name", f"'{place}'")
-    columns, found = _from_names(place, pattern, specs) if _is_bare(place, pattern) else _from_table(place, image)
+    if _is_bare(place, pattern):
+        columns, found = _from_names(place, pattern, specs)
+    else:
+        image, columns, found = _from_table(place, image)
     made = from_columns(place.resolve().stem, specs or found(), columns, flip_pairs, units, weights, scale)
     return replace(made, image=image, name_pattern=pattern)
 
@@ -51,17 +54,18 @@ def _is_bare(place: Path, pattern: str) -> bool:
 
 
 def _from_table(place: Path, image: str):
-    """A table's columns, and what infers targets from its beginning."""
+    """A table's column of pictures, its columns, and what infers targets from its beginning."""
     table = place / "labels.csv" if place.is_dir() else place
     frame = tables.read(table, most=BEGINNING)
+    image = tables.image_column(frame, image, table)
 
     def inferred() -> list[str]:
-        found = infer(frame, tables.image_column(frame, image, table))
+        found = infer(frame, image)
         for line in found.told:
             say(line)
         return list(found.specs)
 
-    return [str(column) for column in frame.columns], inferred
+    return image, [str(column) for column in frame.columns], inferred
 
 
 def _from_names(place: Path, pattern: str, specs: list[str]):
