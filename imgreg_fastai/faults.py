@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from . import oddities
 from .errors import some
 from .findings import Finding
 from .splits import SPLITS
@@ -33,21 +34,32 @@ class Sheet:
 
     def finding(self, mask, kind: str, level: str, text: str, then: str = "", told=None) -> list[Finding]:
         """A Finding on the rows of `mask`, none if there are none; `told`: a column that is told beside the row."""
-        rows = self.frame[np.asarray(mask)]
-        if not len(rows):
-            return []
-        names = tuple(rows["image"].astype(str)) if self.folder else ()
-        if told and not self.folder:
-            told = rows[told].fillna("").astype(str)
-            names = tuple(f"row {row} '{value}'" for row, value in zip(rows["row"], told, strict=True))
-        return [Finding(kind, level, tuple(rows["row"].tolist()), len(self.frame), text, then, names)]
+        return on_rows(self.frame, mask, kind, level, text, then, told, self.folder)
+
+
+def on_rows(frame: pd.DataFrame, mask, kind: str, level: str, text: str, then: str = "", told=None,
+            folder: bool = False) -> list[Finding]:
+    """A Finding on the rows of `frame` that `mask` says; none if there are none. See Sheet.
+
+    `told`: a column, or what is told beside each of these rows.
+    """
+    rows = frame[np.asarray(mask)]
+    if not len(rows):
+        return []
+    names = tuple(rows["image"].astype(str)) if folder else ()
+    if isinstance(told, str):
+        told = None if folder else "'" + rows[told].fillna("").astype(str) + "'"
+    if told is not None:
+        of = names or [f"row {row}" for row in rows["row"]]
+        names = tuple(f"{name} {value}" for name, value in zip(of, told, strict=True))
+    return [Finding(kind, level, tuple(rows["row"].tolist()), len(frame), text, then, names)]
 
 
 def found(sheet: Sheet) -> list[Finding]:
     """All of them: unnamed and absent pictures, labels, boxes, repeated pictures, the split, constants, too few rows.
 
     Kinds: unnamed, unlabelled, word, infinite, missing, target, box, absent, repeated, contradicting, split, part,
-    leak, group, constant, few.
+    leak, group, constant, few, and those of oddities.found.
     """
     leave, bad = "leave out", sheet.bad
     first = sheet.finding(bad["unlabelled"], "unlabelled", leave, "no label in the picture's name")
@@ -59,7 +71,7 @@ def found(sheet: Sheet) -> list[Finding]:
         text = f"only {usable} usable rows, fewer than {LEAST}" if usable else "no usable row"
         last += [Finding("few", "stop", (), len(sheet.frame), text, "label more pictures")]
     targets = [finding for t in sheet.task.targets for finding in _labels(sheet, t)]
-    return [*first, *targets, *last, *_repeated(sheet), *_split(sheet), *_constant(sheet)]
+    return [*first, *targets, *last, *_odd(sheet), *_repeated(sheet), *_split(sheet), *_constant(sheet)]
 
 
 def _labels(sheet: Sheet, target: Target) -> list[Finding]:
@@ -88,6 +100,19 @@ def _text(sheet: Sheet, target: Target, where: np.ndarray, kind: str) -> str:
         return f"infinite {columns}"
     row, column = np.unravel_index(where.argmax(), where.shape)
     return f"no number in {columns}, such as {str(sheet.raw[target.columns[column]].iloc[row])!r}" if columns else ""
+
+
+def _odd(sheet: Sheet) -> list[Finding]:
+    """Labels that are numbers and yet odd."""
+    usable, out = sheet.frame["usable"].to_numpy(), []
+    for odd in oddities.found(sheet.frame[usable], sheet.task):
+        if odd.mask is None:
+            out.append(Finding(odd.kind, odd.level, (), len(sheet.frame), odd.text, odd.then))
+        else:
+            mask = np.zeros(len(usable), bool)
+            mask[usable] = odd.mask
+            out += sheet.finding(mask, *odd[1:])
+    return out
 
 
 def _repeated(sheet: Sheet) -> list[Finding]:

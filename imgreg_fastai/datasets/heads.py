@@ -74,6 +74,12 @@ def _plan(name, n, seed):
     return CAMERAS[far], at + 3 * (not far), turns[at], centres[at], lights[at], scenes
 
 
+@lru_cache(maxsize=1)
+def _grain(seed: int) -> np.ndarray:
+    """A camera's noise, larger than a picture, so that each frame may take another part of it."""
+    return np.random.default_rng([seed, 5]).normal(0, 2.5, (544, 704, 3)).astype(f4)
+
+
 @lru_cache(maxsize=4)
 def _walls(*scene):
     """A scene's room, [480, 640, 3], kept for its frames."""
@@ -86,7 +92,7 @@ def _write(folder: Path, name: str, n: int, first: int, last: int, seed: int) ->
     home, back, who = folder / name, camera.rotation.T, person(PEOPLE.get(name, name), seed)
     for calibration in ("rgb.cal", "depth.cal") if first == 0 else ():
         write_calibration(home / calibration, camera)
-    grain = np.random.default_rng([seed, 5, int(name)]).normal(0, 2.5, (544, 704, 3)).astype(f4)
+    grain = np.roll(_grain(seed), 97 * int(name), axis=(0, 1))
     for i in range(first, last):
         x, y, strength, ambient, red, blue = lights[i]
         light, noise = Light((x, y, -0.8), strength, ambient, (red, 1.0, blue)), grain[41 * i % 64 :, 29 * i % 64 :]

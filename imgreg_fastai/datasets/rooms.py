@@ -1,4 +1,6 @@
 """Twenty rooms for people to sit in."""
+from functools import lru_cache
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -10,6 +12,16 @@ def room(k: int, seed: int = 0, scale: float = 0.9, shift=(0.5, 0.5)) -> np.ndar
 
     Of a larger picture the part is taken that is `scale` of 640 x 480 in size and lies at `shift`, of 0 to 1.
     """
+    picture, grain = _furnished(k, seed)
+    x, y = (800 - 640 * scale) * shift[0], (600 - 480 * scale) * shift[1]
+    box = (x, y, x + 640 * scale, y + 480 * scale)
+    part = np.asarray(picture.resize((640, 480), Image.Resampling.BILINEAR, box))
+    return np.clip(part + grain, 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=20)
+def _furnished(k: int, seed: int) -> tuple[Image.Image, np.ndarray]:
+    """All of a room, 800 x 600, and the grain of its walls, [480, 640, 1]."""
     rng, w, h = np.random.default_rng([seed, 3, k]), 800, 600
     hue, (down, across) = k * 0.618, rng.uniform(-0.15, 0.15, 2)
     light = 1 + np.linspace(-down, down, h)[:, None] + np.linspace(-across, across, w)
@@ -19,11 +31,8 @@ def room(k: int, seed: int = 0, scale: float = 0.9, shift=(0.5, 0.5)) -> np.ndar
     picture = Image.fromarray(np.clip(wall, 0, 255).astype(np.uint8))
     for kind in rng.permutation(["window", "shelf", "poster", "poster", "plant", "door"])[: 2 + k % 3]:
         _furnish(ImageDraw.Draw(picture), kind, rng, hue)
-    x, y = (800 - 640 * scale) * shift[0], (600 - 480 * scale) * shift[1]
-    box = (x, y, x + 640 * scale, y + 480 * scale)
-    picture = picture.filter(ImageFilter.GaussianBlur(1.6)).resize((640, 480), Image.Resampling.BILINEAR, box)
     grain = Image.fromarray(rng.integers(0, 256, (96, 128), np.uint8)).resize((640, 480), Image.Resampling.BICUBIC)
-    return np.clip(np.asarray(picture) + 0.05 * (np.asarray(grain, float)[..., None] - 128), 0, 255).astype(np.uint8)
+    return picture.filter(ImageFilter.GaussianBlur(1.6)), 0.05 * (np.asarray(grain, np.float32)[..., None] - 128)
 
 
 def _furnish(pen, kind, rng, hue):

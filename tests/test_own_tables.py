@@ -1,0 +1,157 @@
+"""A table of one's own from the first command to the last: names, folders, deep pictures, answers by group."""
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TINY
+from PIL import Image
+
+from imgreg_fastai import api, cli, load
+from imgreg_fastai.errors import ImgregError
+
+QUICK = {**TINY, "size": (32, 32), "arch": "test_resnet", "epochs": 1}
+
+
+def said(capsys, *args) -> str:
+    """What a command that succeeds prints."""
+    with pytest.raises(SystemExit) as e:
+        cli.main([str(a) for a in args])
+    out = capsys.readouterr()
+    assert e.value.code == 0, out.err
+    return out.out
+
+
+@pytest.fixture
+def houses(tmp_path):
+    """Twelve houses, three grey pictures each, whose brightness is the price; a table apart from the pictures."""
+    rng, rows = np.random.default_rng(0), []
+    (tmp_path / "photos" / "more").mkdir(parents=True)
+    for house in range(12):
+        for view in range(3):
+            name = f"more\\haus {house}_{view}.png"
+            grey = np.clip(20 * house + rng.normal(0, 4, (24, 24)), 0, 255).astype(np.uint8)
+            Image.fromarray(grey).save(tmp_path / "photos" / name.replace("\\", "/"))
+            rows.append((name, f"{1000 * 1.5**house:.2f}".replace(".", ","), f"H{house:02}"))
+    lines = ["Bild;Preis;Haus", *(";".join(row) for row in rows)]
+    (tmp_path / "preise.csv").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    return tmp_path
+
+
+def test_a_spreadsheets_table_with_pictures_elsewhere_is_trained_scored_and_predicted(houses, caplog, monkeypatch):
+    caplog.set_level("INFO", "imgreg")
+    run = api.train(houses / "preise.csv", images=houses / "photos", group="Haus", units={"Preis": "€"},
+                    out=houses / "runs", test=0.25, **{**QUICK, "epochs": 2})
+    told = " ".join(caplog.messages)
+    assert "Preis" in told and "logarithm" in told and "column 'Bild'" in told
+    labels = run.labels
+    assert run.task.image == "Bild" and run.task.targets[0].scale == "log" and run.task.targets[0].unit == "€"
+    assert all(Path(path).is_file() for path in labels["path"])
+    parts = labels.groupby("group")["split"].nunique()
+    assert (parts == 1).all() and set(labels["split"]) == {"train", "valid", "test"}
+    assert set(run.scores) == {"valid", "test"} and run.scores["test"]["Preis"]["n"] == 9
+    monkeypatch.chdir(houses)  # where nothing of it lies beside
+    again = api.evaluate(run.path, houses / "preise.csv", images=houses / "photos", by="Haus", how="median")
+    assert again["Preis"]["n"] == 5  # houses that were not trained on
+    groups = pd.read_csv(Path(again["folder"]) / "groups.csv")
+    assert (groups["pictures"] == 3).all() and {"Haus", "Preis", "Preis_true", "Preis_error"} <= set(groups)
+
+
+def test_one_answer_for_several_pictures(houses):
+    run = api.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
+    model = load(run.path)
+    each = api.predict(model, houses / "preise.csv", images=houses / "photos")
+    one = api.predict(model, houses / "preise.csv", images=houses / "photos", by="Haus")
+    assert list(one) == ["Haus", "pictures", "Preis"] and len(one) == 12 and (one["pictures"] == 3).all()
+    assert one["Preis"][0] == pytest.approx(each["Preis"][:3].mean())
+    middle = api.predict(model, houses / "preise.csv", images=houses / "photos", by="Haus", how="median")
+    assert middle["Preis"][0] == pytest.approx(each["Preis"][:3].median())
+    folders = api.predict(model, str(houses / "photos" / "more"), by="folder")
+    assert len(folders) == 1 and folders["pictures"][0] == 36
+    for how, says in (({"by": "Hous"}, "a column .Hous."), ({"by": "Haus", "how": "mode"}, "--how mean, median")):
+        with pytest.raises(ImgregError, match=says):
+            api.predict(model, houses / "preise.csv", images=houses / "photos", **how)
+
+
+def test_labels_of_names_and_of_folders(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i in range(20):
+        for folder, name in (("aged", f"p{i}_age_{3 * i}.png"), (f"kinds/{i % 4}", f"{i}.png")):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (16, 16), 12 * i).save(Path(folder, name))
+    how = ["--arch", "test_resnet", "--weights", "none", "--size", 32, "--bs", 4, "--epochs", 1, "--device", "cpu"]
+    assert "age error" in said(capsys, "train", "aged", "--label-from-name", r"age_(?P<age>\d+)", *how)
+    assert "floors error" in said(capsys, "train", "kinds", "--target", "floors", *how)
+    about = json.loads(Path("runs/aged-001/run.json").read_text(encoding="utf-8"))
+    assert about["task"]["name_pattern"] == r"age_(?P<age>\d+)"
+    assert "age error" in said(capsys, "evaluate", "runs/aged-001", "aged")
+
+
+def test_absolute_brightness_of_deep_pictures_survives_and_the_model_keeps_their_range(tmp_path, caplog):
+    rng, rows = np.random.default_rng(0), []
+    for i in range(24):
+        deep = (100 + 150 * i + rng.integers(0, 20, (16, 16))).astype(np.uint16)
+        Image.fromarray(deep).save(tmp_path / f"{i}.tiff")
+        rows.append((f"{i}.tiff", 100 + 150 * i))
+    pd.DataFrame(rows, columns=["image", "counts"]).to_csv(tmp_path / "t.csv", index=False)
+    api.train(tmp_path / "t.csv", out=tmp_path / "runs", **QUICK)
+    assert "--range" in " ".join(caplog.messages)  # a 12-bit camera in files of 16 bits uses little of their range
+    run = api.train(tmp_path / "t.csv", value_range=(0, 4095), out=tmp_path / "runs", **QUICK)
+    model = load(api.export(run, "bundle"))
+    assert model.task.value_range == (0.0, 4095.0)
+
+
+def test_strict_stops_at_what_would_be_left_out_and_a_run_is_not_begun(houses, capsys):
+    table = houses / "preise.csv"
+    text = table.read_text(encoding="utf-8-sig").replace("1500,00;H01", "teuer;H01")
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(ImgregError, match=r"no number in Preis, such as 'teuer': 3 of 36 rows \(row 5"):
+        api.train(table, images=houses / "photos", strict=True, out=houses / "runs", **QUICK)
+    assert not (houses / "runs").exists()
+    frame = api.prepare(table, images=houses / "photos")[2]
+    assert len(frame) == 33
+
+
+@pytest.mark.parametrize(("how", "says"), [
+    ({"image_col": "Foto"}, "--image-col with one of 'Bild'|column 'Foto'"), ({"targets": ["Pries"]}, "'Preis'"),
+    ({"test": 0.6, "valid": 0.6}, "--valid above 0"), ({"value_range": (5.0, 5.0)}, "--range BLACK,WHITE"),
+    ({"units": {"prize": "€"}}, "--unit NAME=UNIT"), ({"preset": "drawn"}, "--preset and --labels"),
+    ({"label_from_name": "x"}, "a folder in place of the table"), ({"scale": "loud"}, "linear, log"),
+])
+def test_a_mistake_is_one_line(houses, how, says):
+    with pytest.raises(ImgregError, match=says) as e:
+        api.train(houses / "preise.csv", **{"images": houses / "photos", "out": houses / "runs", **QUICK, **how})
+    assert "\n" not in str(e.value) and not (houses / "runs").exists()
+
+
+def test_options_of_a_table_are_refused_for_a_built_in_task():
+    for how, says in (({"scale": "log"}, "--scale with a labels table"), ({"units": {"angle": "x"}}, "--unit with"),
+                      ({"images": "x"}, "--images with")):
+        with pytest.raises(ImgregError, match=says):
+            api.prepare("angle", **how)
+
+
+def test_a_folder_called_like_a_task_is_not_taken_for_a_table(drawn, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("angle").mkdir()
+    assert api.prepare("angle", data=drawn)[0].name == "angle"
+
+
+def test_pictures_that_are_not_kept_are_known_by_their_headers(houses):
+    table = houses / "preise.csv"
+    how = {"images": houses / "photos", "device": "cpu", "bs": 4, "size": (32, 32), "arch": "test_resnet"}
+    (houses / "photos" / "more" / "haus 0_0.png").write_bytes(b"no picture")
+    kept, not_kept = (api.dataloaders(table, cache=cache, workers=0, **how) for cache in ("on", "off"))
+    assert [len(dls.train_ds) + len(dls.valid_ds) for dls in (kept, not_kept)] == [35, 35]
+    np.testing.assert_array_equal(kept.train.view, not_kept.train.view)
+    assert kept.train.kept is not None and not_kept.train.kept is None
+
+
+def test_predict_reads_json_lines_by_house(houses, capsys):
+    run = api.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
+    out = said(capsys, "predict", run.path, houses / "preise.csv", "--images", houses / "photos", "--by", "Haus",
+               "--format", "jsonl")
+    frame = pd.read_json(io.StringIO(out), lines=True)
+    assert len(frame) == 12 and set(frame) == {"Haus", "pictures", "Preis"}
