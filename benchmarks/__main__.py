@@ -53,6 +53,12 @@ def pointing(args):
     return pointing.measure(args.quick)
 
 
+def keypoints(args):
+    from . import keypoints
+
+    return keypoints.measure(args.quick)
+
+
 def headpose(args):
     from . import headpose
 
@@ -61,7 +67,7 @@ def headpose(args):
 
 PARTS = {
     "throughput": throughput, "time_to_1": time_to_1, "help": starting, "drawing": drawing, "classical": classical,
-    "accuracy": accuracy, "headpose": headpose, "pointing": pointing,
+    "accuracy": accuracy, "headpose": headpose, "pointing": pointing, "keypoints": keypoints,
 }
 
 

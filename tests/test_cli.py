@@ -198,7 +198,8 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
 
 
 @pytest.mark.parametrize(("args", "says"), [
-    (["--target", "n", "--scale", "loud"], "linear, log"), (["--target", "spots=rx,ry,bx:point"], "columns for x and y of each point"),
+    (["--target", "n", "--scale", "loud"], "linear, log"),
+    (["--target", "spots=rx,ry,bx:point"], "columns for x and y of each point"),
     (["--target", "pose:rotation=XXX"], "a sequence of axes"), (["--target", "eye:point"], "a column 'eye_x'"),
     (["--target", "n", "--box", "cx,cy,w"], "--box CX,CY,W,H"),
     (["--target", "n", "--box", "cx,cy,w,hh"], "a column 'hh'"),
@@ -207,7 +208,8 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
     (["--target", "n", "--folds", 2, "--hold-out", "g1"], "--hold-out or --folds"),
     (["--target", "n", "--hold-out", "g7"], "--hold-out with a group"),
     (["--target", "n", "--group", "person"], "a column 'person'"),
-    (["--target", "n:angle180", "--augment", "flip"], "declared"), (["--target", "n", "--folds", 4], "at least 4 groups"),
+    (["--target", "n:angle180", "--augment", "flip"], "declared"),
+    (["--target", "n", "--folds", 4], "at least 4 groups"),
 ])
 def test_a_mistake_about_a_table_is_one_line(args, says, spotted, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

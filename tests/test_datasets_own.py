@@ -1,12 +1,11 @@
 """The Task of a user's table: what its columns mean, and what is done to its pictures, which makes no label false."""
 import logging
-from dataclasses import replace
 
 import pytest
 
 from imgreg_fastai.datasets.own import from_columns
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.targets import Angle, Number, Point, Rotation
+from imgreg_fastai.targets import Angle, Number, Rotation
 
 COLUMNS = ["image", "age", "price", "way", "yaw", "pitch", "roll", "left_eye_x", "left_eye_y", "right_eye_x",
            "right_eye_y", "nose_x", "nose_y", *(f"p{i:02}_{axis}" for i in range(68) for axis in "xy")]
@@ -61,7 +60,8 @@ def test_units_weights_and_scale():
 
 
 @pytest.mark.parametrize(("specs", "of", "told"), [
-    (["agee"], {}, "a column 'agee' for the target 'agee'.*try one of 'age'"), ([], {}, "targets, each with a name.*found none"),
+    (["agee"], {}, "a column 'agee' for the target 'agee'.*try one of 'age'"),
+    ([], {}, "targets, each with a name.*found none"),
     (["age"], {"flip_pairs": "a:b"}, "--flip-pairs with a target of points"),
     (["nose:point"], {"flip_pairs": "a:b"}, "names of points: nose; found 'a'; try 'nose'"),
     (["age"], {"units": [("aeg", "y")]}, "--unit NAME=UNIT for a target: age; found 'aeg'"),
