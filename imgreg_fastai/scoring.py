@@ -28,6 +28,7 @@ def _with_errors(task: Task, result: pd.DataFrame) -> pd.DataFrame:
     return result.assign(**errors)
 
 
+RANGES = 5  # parts of a number's range whose errors are told apart
 HOWS = ("mean", "median")  # how several answers become one
 
 
@@ -71,8 +72,10 @@ def score(task: Task, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
     """{target: {unit, n, mean, median, p90, p95, max, rmse, bias, baseline}} of `predictions`, in units.
 
     `baseline`: the mean error of guessing the training part's mean for every picture; `trained`: its rows. A target of
-    several columns also has `columns` {column: {mean, median, rmse, bias, baseline}}, and where there are groups each
-    has `groups` {group: {n, mean}}, the worst first. A target without a label has n = 0 and nothing else.
+    several columns also has `columns` {column: {mean, median, rmse, bias, baseline}}, a plain number `range`, a list of
+    {low, high, n, mean} over equal parts of what its labels span (of a log number their logarithms), and where there
+    are groups each has `groups` {group: {n, mean}}, the worst first. A target without a label has n = 0 and nothing
+    else.
     """
     return {t.name: _score_one(t, result, trained) for t in task.targets}
 
@@ -92,6 +95,8 @@ def _score_one(t, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
         "bias": t.bias(predicted, true), "baseline": np.nanmean(t.error(guess, true)),
     }
     more = {"columns": _columns(t, predicted, true, guess)} if len(columns) > 1 else {}
+    if t.kind == "number":
+        more["range"] = _over_range(true[:, 0], error, t.scale == "log")
     if "group" in result and result["group"].nunique() > 1:
         more["groups"] = _groups(result["group"], error)
     return {"unit": t.unit, "n": len(error), **rounded(numbers), **more}
@@ -104,6 +109,16 @@ def _columns(t, predicted, true, guess) -> dict:
         "rmse": np.sqrt(np.nanmean(np.square(rest[:, i]))), "bias": np.nanmean(rest[:, i]),
         "baseline": np.nanmean(np.abs(least[:, i])) if np.isfinite(least[:, i]).any() else np.nan,
     }) for i, c in enumerate(t.columns) if np.isfinite(rest[:, i]).any()}
+
+
+def _over_range(true: np.ndarray, error: np.ndarray, log: bool) -> list[dict]:
+    """The mean error over RANGES equal parts of what the labels [n] span; parts without a label are left out."""
+    values = np.log(true) if log and true.min() > 0 else true
+    ends = np.linspace(values.min(), values.max(), RANGES + 1)
+    part = np.clip(np.searchsorted(ends, values, side="right") - 1, 0, RANGES - 1)
+    shown = np.exp(ends) if log and true.min() > 0 else ends
+    return [{**rounded({"low": shown[k], "high": shown[k + 1]}), "n": int((part == k).sum()),
+             **rounded({"mean": error[part == k].mean()})} for k in range(RANGES) if (part == k).any()]
 
 
 def _groups(names: pd.Series, error: np.ndarray) -> dict:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from imgreg_fastai import load, scoring
+from imgreg_fastai.errors import ImgregError
 from imgreg_fastai.targets import Number, Point, Rotation
 from imgreg_fastai.tasks import ANGLE, Task
 
@@ -138,3 +139,34 @@ def test_a_point_that_training_never_saw_has_no_guess_and_no_number_that_is_none
     assert s["p"]["columns"]["ax"]["baseline"] == 3.5 and "baseline" not in s["p"]["columns"]["bx"]
     assert s["p"]["baseline"] == pytest.approx(np.hypot([4, 3], 0.5).mean(), abs=1e-6)
     assert s["p"]["columns"]["bx"]["mean"] == 0
+
+
+def scored_number(true, off, **of):
+    """Scores of a plain number with these labels and errors."""
+    number = Number("price", ("price",), "€", low=1.0, high=1e6, **of)
+    true, off = np.asarray(true, float), np.asarray(off, float)
+    result = pd.DataFrame({"price": true, "price_predicted": true + off, "price_error": np.abs(off)})
+    return scoring.score(Task("t", (number,)), result, result[["price"]])["price"]
+
+
+def test_the_error_over_the_range_of_a_number():
+    s = scored_number([0, 1, 2, 9, 10], [1, 1, 1, 3, -5])["range"]
+    assert s == [{"low": 0.0, "high": 2.0, "n": 2, "mean": 1.0}, {"low": 2.0, "high": 4.0, "n": 1, "mean": 1.0},
+                 {"low": 8.0, "high": 10.0, "n": 2, "mean": 4.0}]
+    s = scored_number([10, 100, 1000, 1e4, 1e5, 1e6], np.ones(6), scale="log")["range"]
+    assert [part["n"] for part in s] == [1, 1, 1, 1, 2] and s[0]["high"] == pytest.approx(100)
+    assert scored_number([5, 5], [1, 2])["range"] == [{"low": 5.0, "high": 5.0, "n": 2, "mean": 1.5}]
+
+
+def test_one_answer_for_the_pictures_of_a_group():
+    task = Task("t", (Number("n", ("n",), low=0.0, high=9.0), *ANGLE.targets))
+    frame = pd.DataFrame({"house": ["a", "b", "a", None], "n": [1.0, 5.0, 3.0, 7.0], "angle": [1.0, 9.0, 179.0, 3.0]})
+    one = scoring.by_group(task, frame, "house")
+    assert list(one["house"]) == ["a", "b", "picture 3"] and list(one["pictures"]) == [2, 1, 1]
+    assert list(one["n"]) == [2.0, 5.0, 7.0] and min(one["angle"][0], 180 - one["angle"][0]) < 1e-6
+    judged = frame.assign(n_predicted=frame["n"] + [1, 0, 3, 0], angle_predicted=frame["angle"], n_error=99.0)
+    errors = scoring.by_group(task, judged, "house", "median")
+    assert list(errors["n_error"]) == [2.0, 0.0, 0.0] and errors["angle_error"].max() < 1e-6
+    points = Task("p", (Point("p", ("n", "angle")),))
+    with pytest.raises(ImgregError, match="--by with targets that are the same in several pictures"):
+        scoring.by_group(points, frame, "house")
