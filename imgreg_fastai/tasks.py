@@ -227,7 +227,8 @@ HEADPOSE = Task(
     labelling="exact",
 )
 # Drawn heads, from random weights: narrow layers, as drawings need little, and so many epochs and pixels as two cores
-# do in nine minutes.
+# do in ten minutes. The weight decay keeps faces apart from being learnt by heart: people never seen were off by 4.5
+# degrees with it.
 DRAWN_HEADS = replace(
     HEADPOSE,
     size=(120, 160),
@@ -237,6 +238,7 @@ DRAWN_HEADS = replace(
         ("weights", "none"),
         ("epochs", 38),
         ("lr", 8e-3),
+        ("wd", 0.1),
     ),
 )
 # The fastai book's chapter 6: its target, labels, size and training; the person of folder 13 validates.
