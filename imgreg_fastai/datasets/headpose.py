@@ -67,8 +67,12 @@ def _fastai() -> tuple[str, int, str]:
     return next((url, *check) for url, check in known.items() if url.endswith(f"/{ARCHIVE}"))
 
 
-def draw(out: str | Path = DRAWN, n: int = 5000, seed: int = 0, jobs: int | None = None) -> Path:
-    """Draw `n` pictures of heads into the new folder `out` in Biwi's own form; returns the path of its labels table."""
+def draw(out: str | Path = DRAWN, n: int = 5000, seed: int = 0, jobs: int | None = None,
+         sequences: int | None = None) -> Path:
+    """Draw `n` pictures of heads into the new folder `out`, in Biwi's own form; returns the path of its labels table.
+
+    `sequences`: see heads.draw.
+    """
     from . import heads
 
-    return biwi.write_table(heads.draw(out, n, seed, jobs))
+    return biwi.write_table(heads.draw(out, n, seed, jobs, sequences))

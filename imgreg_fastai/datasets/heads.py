@@ -22,11 +22,10 @@ __all__ = ["Light", "Person", "draw", "landmarks", "person", "render", "room", "
 RANGE = np.array([60, 75, 50])  # the furthest pitch, yaw and roll, in degrees
 CHUNK = 110  # frames drawn by one piece of work
 # Sequences: Biwi's 24, and where there are frames enough others of people of their own. Of 5,000 frames, 38 epochs:
-# with 60 people the rotation of people apart was off by 7.7 degrees, with 240 by 5.6. Faces must be many.
+# with 60 people the rotation of people apart was off by 7.7 degrees, with 240 by 6.0. Faces must be many.
 MOST = 500
 LEAST = 10  # frames a sequence
-SPEED = 7.0  # degrees from one frame to the next: so few frames are to show somebody from many sides
-SCENE = 5  # frames before the room changes
+SHORT = 20  # frames; fewer are further apart, to show somebody from as many sides
 f4 = np.float32
 _K = np.array([[517.679, 0, 320], [0, 517.679, 240.5], [0, 0, 1]])
 _TURNS = np.array([
@@ -36,7 +35,7 @@ CAMERAS = [Camera(_K, turn, np.array(shift), (640, 480)) for turn, shift in
            zip(_TURNS, ((-24.0198, 5.8896, -13.2308), (-24.6, 4.1, -9.7)), strict=True)]  # both have the real K
 
 
-def wander(n: int, rng: np.random.Generator, speed: float = SPEED) -> tuple[np.ndarray, np.ndarray]:
+def wander(n: int, rng: np.random.Generator, speed: float = 3.5) -> tuple[np.ndarray, np.ndarray]:
     """The way of a head that looks around: rotations [n, 3, 3] and centres [n, 3] in mm, to the colour camera.
 
     From one pose to the next, about `speed` degrees a frame. Far along one axis is not far along another: the poses lie
@@ -61,17 +60,22 @@ def _drift(n, step, low, high, rng):
 def _plan(name, n, seed):
     """A sequence's camera, frame numbers, rotations, centres, lights and scenes; all from the seed and its name.
 
-    A scene is a room seen from somewhere, for SCENE frames. In Biwi all people sit in one room: here all visit the same
+    A scene is a room seen from somewhere, for a few frames. In Biwi all people sit in one room: here all visit the same
     twenty, or a network would know the people it was shown by their walls.
     """
     rng, far = np.random.default_rng([seed, 4, int(name)]), name == "06" or int(name) > 14
     at = np.cumsum(np.where(rng.random(n) < 0.95, 1, rng.integers(2, 8, n)))
     at -= at[0]
-    turns, centres = wander(at[-1] + 1, rng)
+    turns, centres = wander(at[-1] + 1, rng, 3.5 if n > SHORT else 7.0)
     lights = _drift(at[-1] + 1, 50, [-0.9, -0.9, 0.5, 0.35, 0.88, 0.82], [0.9, -0.1, 0.85, 0.55, 1.08, 1.1], rng)
-    rooms = [rng.permutation(20) for _ in range(n // (20 * SCENE) + 1)]
+    rooms = [rng.permutation(20) for _ in range(n // (20 * _scene(n)) + 1)]
     scenes = [(int(k), seed, rng.uniform(0.8, 1), tuple(rng.uniform(0, 1, 2))) for k in np.concatenate(rooms)]
     return CAMERAS[far], at + 3 * (not far), turns[at], centres[at], lights[at], scenes
+
+
+def _scene(n: int) -> int:
+    """How many frames of a sequence of `n` are in one room."""
+    return 10 if n > SHORT else 5
 
 
 @lru_cache(maxsize=1)
@@ -96,7 +100,7 @@ def _write(folder: Path, name: str, n: int, first: int, last: int, seed: int) ->
     for i in range(first, last):
         x, y, strength, ambient, red, blue = lights[i]
         light, noise = Light((x, y, -0.8), strength, ambient, (red, 1.0, blue)), grain[41 * i % 64 :, 29 * i % 64 :]
-        wall = _walls(*scenes[i // SCENE]) * (np.array(light.tint, f4) * f4(0.6 * (strength + ambient) + 0.3))
+        wall = _walls(*scenes[i // _scene(n)]) * (np.array(light.tint, f4) * f4(0.6 * (strength + ambient) + 0.3))
         picture = render(who, turns[i], centres[i], camera, light, wall, None, noise[:480, :640])
         Image.fromarray(picture).save(home / f"frame_{numbers[i]:05}_rgb.jpg", quality=90)
         place = back @ (centres[i] - camera.translation)
@@ -104,22 +108,25 @@ def _write(folder: Path, name: str, n: int, first: int, last: int, seed: int) ->
     return last - first
 
 
-def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None) -> Path:
+def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None, sequences: int | None = None) -> Path:
     """Draw a data set of `n` pictures shaped like Biwi's into the folder `out`, and return that.
 
-    The folder appears whole or not at all. The same seed gives the same pictures whatever the number of `jobs`. Raises
-    ImgregError if `out` holds anything, or cannot be written.
+    `sequences`: 24 are Biwi's, of 20 people; more are of other people; by `n` if left out. The folder appears whole or
+    not at all. The same seed gives the same pictures whatever the number of `jobs`. Raises ImgregError if `out` holds
+    anything, or cannot be written.
     """
     if n < 24 or seed < 0:
         raise ImgregError("--n of at least 24 and --seed of at least 0", f"{n}, {seed}")
+    many = min(MOST, max(len(PEOPLE), n // LEAST)) if sequences is None else sequences
+    if not 24 <= many <= min(n, 990):
+        raise ImgregError(f"24 to {min(n, 990)} sequences of {n} frames", str(many))
     with drawing(out, n) as folder:
-        _fill(folder, n, seed, jobs)
+        _fill(folder, n, many, seed, jobs)
     return Path(out)
 
 
-def _fill(folder: Path, n: int, seed: int, jobs: int | None) -> None:
+def _fill(folder: Path, n: int, many: int, seed: int, jobs: int | None) -> None:
     work = []
-    many = min(MOST, max(len(PEOPLE), n // LEAST))
     for i in range(many):
         name, frames = f"{i + 1:02}", n * (i + 1) // many - n * i // many
         (folder / name).mkdir()
