@@ -8,20 +8,31 @@ from .messages import warn
 from .tasks import Task, complete
 
 
-def prepare(task="angle", *, targets=(), data=None, preset=None, labels=None, images=None, image_col="",
-            label_from_name="", flip_pairs=None, units=(), target_weights=(), scale=None, augment=None, size=None,
-            fit=None, box=None, margin=None, group=None, value_range=None, strict=False, **settings):
+def prepare(task="angle", *, images=None, **options):
     """What every training verb begins with: (completed Task, TrainConfig, labels frame with its split, table's path).
+
+    Options as for `asked`; `strict` stops at any fault of the labels and pictures.
+    """
+    chosen, cfg, table = asked(task, images=images, **options)
+    frame = _labels.divide(_read(table, chosen, cfg, images), cfg, chosen)
+    return complete(chosen, frame[frame["split"] == "train"]), cfg, frame, table
+
+
+def asked(task="angle", *, targets=(), data=None, preset=None, labels=None, images=None, image_col="",
+          label_from_name="", flip_pairs=None, units=(), target_weights=(), scale=None, augment=None, size=None,
+          fit=None, box=None, margin=None, group=None, value_range=None, **settings):
+    """What was asked for: (Task, TrainConfig, path of the labels table), before the labels are read.
 
     `task`: the name of a built-in task, the path of a labels table or of a folder whose names hold the labels, or a
     Task of your own with `data` its table; `targets`: `NAME[=COL,...][:KIND]` each; `data`, `preset`, `labels`: see
     datasets.locate; `image_col`, `label_from_name`, `flip_pairs`, `units`, `target_weights`, `scale`: of a table, see
     datasets.own.task; `images`: the folder that its pictures' names are relative to; `size`: (height, width);
     `augment`: names out of tasks.AUGMENTATIONS; `box`: four columns; `value_range`: black and white of pictures of 16
-    or 32 bits; `strict`: to stop at any fault of the labels; the rest are TrainConfig's fields.
+    or 32 bits; the rest are TrainConfig's fields.
     """
     own = {"image_col": image_col, "label_from_name": label_from_name, "flip_pairs": flip_pairs, "units": units,
            "target_weights": target_weights, "scale": scale, "images": images}
+    targets, augment, box = (one if one is None else _listed(one) for one in (targets, augment, box))
     chosen, table, specs = _chosen(task, list(targets), data, preset, labels, own)
     chosen = chosen.changed(specs, augment, size=size, fit=fit, box=box, margin=margin, group=group,
                             value_range=value_range)
@@ -29,8 +40,12 @@ def prepare(task="angle", *, targets=(), data=None, preset=None, labels=None, im
         raise ImgregError("--margin with a --box to be widened", "no box")
     cfg = config.make(chosen, **settings)
     _check_goal(chosen, cfg)
-    frame = _labels.divide(_read(table, chosen, cfg, images, strict), cfg, chosen)
-    return complete(chosen, frame[frame["split"] == "train"]), cfg, frame, table
+    return chosen, cfg, table
+
+
+def _listed(words) -> tuple:
+    """One word or several."""
+    return (words,) if isinstance(words, str) else tuple(words)
 
 
 def _chosen(task, specs, data, preset, labels, own) -> tuple[Task, Path, list]:
@@ -41,9 +56,13 @@ def _chosen(task, specs, data, preset, labels, own) -> tuple[Task, Path, list]:
             option = given[0].replace("_", "-").replace("units", "unit").replace("weights", "weight")
             raise ImgregError(f"--{option} with a labels table", f"the task '{getattr(task, 'name', task)}'")
         return *datasets.locate(task, data, preset, labels), specs
-    if preset or labels:
-        raise ImgregError("--preset and --labels with a built-in task", f"the table '{task}'")
-    table = Path(data or task)
+    if preset or labels or data:
+        option = "--preset" if preset else "--labels" if labels else "--data"
+        raise ImgregError(f"{option} with a built-in task", f"the table '{task}'",
+                          "--images DIR, the folder that its pictures' names are relative to" if data else None)
+    table = Path(task)
+    if own["images"] and table.is_dir():
+        raise ImgregError("--images with a table, to whose names it belongs", f"the folder '{task}'")
     made = datasets.own.task(table, specs, own["image_col"], own["label_from_name"], own["flip_pairs"], own["units"],
                              own["target_weights"], own["scale"])
     return made, table, []
@@ -57,13 +76,13 @@ def _check_goal(task: Task, cfg) -> None:
         raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {known}", f"'{cfg.stop_at[0]}'")
 
 
-def _read(table: Path, task: Task, cfg, images, strict: bool):
+def _read(table: Path, task: Task, cfg, images):
     """The usable rows of a labels table; what would ruin the run raises ImgregError, what is left out is said."""
     frame, found = _labels.survey(table, task, images)
     if cfg.hold_out or cfg.folds:  # the table's own split is not used
         found = [f for f in found if f.kind not in ("split", "part", "leak", "group")]
-    stops = [f for f in found if f.level == "stop" or strict]
-    kept = _labels.keep(frame, task, table) if not strict or not stops else None
+    stops = [f for f in found if f.level == "stop" or cfg.strict]
+    kept = _labels.keep(frame, task, table) if not cfg.strict or not stops else None
     if stops:
         more = f" (and {len(stops) - 1} more)" if len(stops) > 1 else ""
         raise ImgregError(f"labels to learn from in '{table}'", stops[0].told() + more, f"imgreg check {table}")
@@ -71,6 +90,22 @@ def _read(table: Path, task: Task, cfg, images, strict: bool):
         if finding.level == "note" and finding.kind != "missing":  # missing labels were counted by `keep`
             warn(f"{table}: {finding.told()}")
     return kept
+
+
+def check(task="angle", *, fast=False, plot=None, out="runs", strict=False, images=None, **options):
+    """Look for all faults of a task's labels and pictures; returns doctor.Health and the path of a plot of them.
+
+    `fast` opens no picture; `plot`: a new file, else OUT/check-<task>-NNN.png; `strict`: any finding would stop; other
+    options as for `train`.
+    """
+    from . import doctor, overview, plots, runs
+
+    if plot is not None and Path(plot).exists():
+        raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
+    chosen, cfg, table = asked(task, images=images, strict=strict, **options)
+    health = doctor.check(table, chosen, images, fast, cfg, strict)
+    path = Path(plot or Path(out) / runs.fresh(Path(out), f"check-{chosen.name}", ".png", always=True))
+    return health, plots.save(overview.draw(health), path)
 
 
 def dataloaders(task="angle", **options):
@@ -113,6 +148,10 @@ def evaluate(run, table=None, device: str = "auto", images=None, by=None, how: s
     from . import evaluation, predictor, runs
 
     run = run if isinstance(run, runs.Run) else runs.load(run)
+    by = "group" if table is None and by == run.task.group else by
+    if images is not None and (table is None or Path(table).is_dir()):
+        raise ImgregError("--images with a table, to whose names it belongs", str(table or "the run's own pictures"))
+    scoring.check_by(run.task, by, how)
     model = predictor.load(run.path, jobs.device(device))
     if run.about.get("state") != "trained":
         warn(f"the training of {run.path} did not come to its end: {run.about.get('state')}")
@@ -141,6 +180,7 @@ def predict(model, pictures, boxes=None, draw=None, images=None, by=None, how: s
     median.
     """
     model = model if hasattr(model, "predict") else load(model)
+    scoring.check_by(model.task, by, how)
     if draw is not None:  # known before the work, not after it
         from . import copies
 
@@ -166,9 +206,9 @@ def _predict_table(model, table, boxes, draw, images, by):
     boxes = frame[list(model.task.box)].to_numpy() if model.task.box else None
     result = model.predict(list(frame["path"]), boxes, listed=True)
     _draw(draw, model, result)
-    known = frame.drop_duplicates("path").set_index("path")
-    found = {column: known[column].reindex(result["image"]).to_numpy() for column in ("image", *([by] if by else []))}
-    return result.assign(**found)
+    rows = frame.iloc[result.index]  # by place: a picture may stand in several rows, for several boxes of it
+    found = {column: rows[column].to_numpy() for column in ("image", *([by] if by else []))}
+    return result.assign(**found).reset_index(drop=True)
 
 
 def _draw(folder, model, result) -> None:

@@ -172,7 +172,7 @@ def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, devic
     """
     frame = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True)
     keep = len(frame) <= MANY and _fits(len(frame), task) if cfg.cache == "auto" else cfg.cache == "on"
-    frame, pictures, views = _opened(frame, task, keep)
+    frame, pictures, views = _opened(frame, task, keep, cfg.strict)
     held_out = np.flatnonzero(frame["split"] == "valid")
     trained = np.flatnonzero(frame["split"] == "train")
     if len(trained) < 2 or not len(held_out):
@@ -200,8 +200,9 @@ def _labels(frame: pd.DataFrame, task: Task, views: np.ndarray) -> tuple[torch.T
             values = t.encode(values, views).reshape(len(values), -1, 2)
             if beyond := int((np.abs(values) > Y_RANGE[1]).any(axis=2).sum()):
                 known = np.isfinite(values).all(axis=2).sum()
+                more = "--fit pad, " * (task.fit == "crop") + "a larger --margin, " * bool(task.box)
                 warn(f"{beyond} of {known} points of {t.name} lie outside what the network sees: "
-                     "try --fit pad or a larger --margin, and leave cells of unknown points empty")
+                     f"try {more}empty cells for unknown points")
         y = torch.tensor(values, dtype=torch.float32)
         labels.append(TensorPoint(y) if isinstance(t, Point) else y.squeeze(1))
     return tuple(labels)
@@ -255,7 +256,8 @@ def _fits(n: int, task: Task) -> bool:
     return n * task.size[0] * task.size[1] * 3 <= min(limits) / 4
 
 
-def _opened(frame: pd.DataFrame, task: Task, keep: bool) -> tuple[pd.DataFrame, torch.Tensor | None, np.ndarray]:
+def _opened(frame: pd.DataFrame, task: Task, keep: bool,
+            strict: bool = False) -> tuple[pd.DataFrame, torch.Tensor | None, np.ndarray]:
     """The rows whose pictures can be opened, their views [n, 4], and with `keep` their pixels as uint8 [n, 3, h, w].
 
     The others are named. Without `keep` only the headers are read, and what is broken further on is left out later.
@@ -275,7 +277,7 @@ def _opened(frame: pd.DataFrame, task: Task, keep: bool) -> tuple[pd.DataFrame, 
         if keep:
             levels.add(found.levels)
             pictures[i - len(broken)] = torch.from_numpy(found.pixels.copy()).permute(2, 0, 1)
-    if len(broken) == len(frame):
+    if broken and (strict or len(broken) == len(frame)):
         raise next(iter(broken.values()))
     tell_broken(list(broken.values()), len(frame))
     tell_levels(levels)

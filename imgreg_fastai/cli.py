@@ -1,5 +1,7 @@
 """The verbs for the terminal: results go to stdout, everything else to stderr; exit 0, 1 (a mistake) or 2 (usage)."""
 import logging
+import math
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -82,6 +84,31 @@ def _tell_folds(folds) -> None:
         raise typer.Exit(130)
 
 
+@app.command()
+@o.training
+def check(
+    task, given, typed, fast: o.Fast = False, json: o.AsJson = False, plot: o.PlotFile = None,
+    out: o.Out = Path("runs"),
+):
+    """Look for all that is wrong with labelled pictures, before a network is trained on them.
+
+    Exit 1 if anything would stop a training.
+    """
+    from . import api
+
+    health, drawn = api.check(task, fast=fast, plot=plot, out=out, **given)
+    if json:
+        from json import dumps
+
+        print(dumps({**health.to_dict(), "plot": str(drawn)}, ensure_ascii=False, allow_nan=False))
+    else:
+        again = f"{shlex.quote(task)}{typed}"
+        print(f"{health.told()}\nplot: {drawn}")
+        print(f"next: imgreg train {again}" if health.fine else f"next: mend these, then imgreg check {again}")
+    if not health.fine:
+        raise typer.Exit(1)
+
+
 @app.command("lr_find")
 @o.training
 def lr_find(task, given, out: o.Out = Path("runs")):
@@ -140,13 +167,21 @@ def predict(
 
 
 def _formatted(frame, format: str) -> str:
-    frame = frame.round({c: 4 for c in frame.columns if c != "image"})
+    numbers = frame.select_dtypes("number").columns
+    finer = {c: _decimals(frame[c].abs().max()) for c in numbers}  # small numbers are to be seen, too
+    frame = frame.round({c: 4 + more for c, more in finer.items()})
     if format == "csv":
         return frame.to_csv(index=False).rstrip("\n")
     if format == "table":
-        return frame.to_string(index=False, float_format="{:.2f}".format)
+        shown = {c: (f"{{:.{2 + finer[c]}f}}" if frame[c].dtype.kind == "f" else "{}").format for c in numbers}
+        return frame.to_string(index=False, formatters=shown)
     text = frame.to_json(orient="records", lines=format == "jsonl", force_ascii=False)
     return text.strip()
+
+
+def _decimals(largest: float) -> int:
+    """How many decimals more than usual numbers of up to `largest` take: none from 1 on."""
+    return max(0, -math.floor(math.log10(largest))) if 0 < largest < 1 else 0
 
 
 @app.command()

@@ -35,6 +35,7 @@ class TrainConfig:
     folds: int | None = None  # train so many times, each time with other groups held out
     fold: int | None = None  # which of them this run is, from 1
     balance: bool = False  # count rare labels of plain numbers more
+    strict: bool = False  # stop at any fault of the labels and pictures
     seed: int = 0  # of the split, the first weights and the order; the same numbers again need the same precision too
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
 
@@ -52,6 +53,8 @@ class TrainConfig:
         if not 0 < self.valid < 1 or not 0 <= self.test < 1 or self.valid + self.test >= 1:
             raise ImgregError("--valid above 0 and --test of at least 0, less than 1 together",
                               f"{self.valid} and {self.test}")
+        if self.test and self.folds:
+            raise ImgregError("--test or --folds: each fold's held-out part is its test", "both")
         if not 0 <= self.wd < math.inf:
             raise ImgregError("--wd of at least 0", str(self.wd))
         least = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2,
@@ -85,6 +88,8 @@ def make(task: Task, **given) -> TrainConfig:
         if name not in names:
             raise ImgregError("a setting of TrainConfig", f"'{name}'", nearest(name, names))
     given = {k: str(v) if k in ("weights", "device") else v for k, v in given.items()}
+    if given.get("balance") and not any(t.kind == "number" for t in task.targets):
+        raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
     recipe = dict(task.recipe)
     if "arch" in given:
         for name in ("arch_args", "weights", "lr", "body_lr"):  # they belong to the recipe's own backbone

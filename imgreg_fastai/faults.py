@@ -51,7 +51,7 @@ def on_rows(frame: pd.DataFrame, mask, kind: str, level: str, text: str, then: s
         told = None if folder else "'" + rows[told].fillna("").astype(str) + "'"
     if told is not None:
         of = names or [f"row {row}" for row in rows["row"]]
-        names = tuple(f"{name} {value}" for name, value in zip(of, told, strict=True))
+        names = tuple(f"{name} {value}".strip() for name, value in zip(of, told, strict=True))
     return [Finding(kind, level, tuple(rows["row"].tolist()), len(frame), text, then, names)]
 
 
@@ -111,7 +111,8 @@ def _odd(sheet: Sheet) -> list[Finding]:
         else:
             mask = np.zeros(len(usable), bool)
             mask[usable] = odd.mask
-            out += sheet.finding(mask, *odd[1:])
+            told = None if sheet.folder or not odd.told else [f"'{v}'" for v in sheet.raw[odd.told].to_numpy()[mask]]
+            out += sheet.finding(mask, odd.kind, odd.level, odd.text, odd.then, told)
     return out
 
 

@@ -9,7 +9,7 @@ from . import faults, tables
 from .errors import ImgregError, nearest, some
 from .faults import INFINITE, MISSING, WORD, Sheet
 from .findings import Finding
-from .messages import warn
+from .messages import say, warn
 from .splits import SPLITS, divide, unseen
 from .tasks import BUILT_IN, Task
 
@@ -18,6 +18,8 @@ __all__ = ["SPLITS", "divide", "keep", "read", "survey", "to_predict", "unseen"]
 # Why a row is left out, in the order in which it is asked.
 WHY = {"unlabelled": "no label in its name", "unnamed": "no picture named", "number": "no finite number",
        "box": "no whole box", "absent": "no such picture"}
+USUAL = {"val": "valid", "validation": "valid", "dev": "valid", "training": "train", "testing": "test",
+         "calibration": "calibrate"}  # other names of the parts of a split
 OURS = ("row", "usable", "why")  # columns that a survey adds
 
 
@@ -71,7 +73,7 @@ def _sheet(table: str | Path, task: Task, to_divide: bool, images: str | Path | 
     table = _source(table, task)
     folder, groups = table.is_dir(), [task.group] if to_divide and task.group != "group" else []
     frame, present = (_from_folder(table, task, groups, also) if folder
-                      else _from_table(table, task, task.columns, groups, images, also))
+                      else _from_table(table, task, task.columns, groups, images, also, to_divide))
     raw = frame[task.columns]
     frame = _with_floats(frame, [*task.columns, *task.box])
     values = frame[task.columns] * (task.name_scale if folder else 1.0)
@@ -91,21 +93,35 @@ def _source(table: str | Path, task: Task) -> Path:
 
 
 def _from_table(table: Path, task: Task, columns: list[str], groups: list[str], images: str | Path | None,
-                also: tuple[str, ...]) -> tuple[pd.DataFrame, np.ndarray]:
+                also: tuple[str, ...], to_divide: bool = False) -> tuple[pd.DataFrame, np.ndarray]:
     """All rows with `columns`, and `also` these, and whether each picture is there; `groups` must be columns, too."""
     if not table.is_file():
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
-    named = tables.image_column(tables.read(table, most=200), task.image, table)
+    beginning = tables.read(table, most=200)
+    told = task.image if to_divide or task.image in beginning else ""  # another table may call them otherwise
+    named = tables.image_column(beginning, told, table)
     frame = tables.read(table, (named, "split", task.group, *also))
     if task.group != "group" and task.group in frame:
         frame = frame.assign(group=frame[task.group])
     _check_columns(frame, [*columns, *task.box, *groups, *also], table)
     if frame.empty:
         raise ImgregError("a labels table with rows", f"none in '{table}'")
+    if "split" in frame:
+        frame = frame.assign(split=_parts(frame["split"], table))
     placed = tables.located(frame[[named]], named, images or table.parent)
     kept = dict.fromkeys([*columns, *task.box, *(c for c in ("split", "group") if c in frame), *also])
     frame = pd.concat([placed[["image"]], frame[[c for c in kept if c != "image"]], placed[["path"]]], axis=1)
     return frame, placed["present"].to_numpy()
+
+
+def _parts(split: pd.Series, table: Path) -> pd.Series:
+    """The column `split` by our own names, where others are usual; what is taken for what is said."""
+    plain = split.astype(object).str.strip().str.lower()
+    renamed = plain.map(USUAL)
+    if renamed.notna().any():
+        taken = pd.Series(USUAL)[sorted(set(plain[renamed.notna()]))]
+        say(f"the column 'split' of {table}: " + ", ".join(f"{word} is {part}" for word, part in taken.items()))
+    return renamed.where(renamed.notna(), plain.where(plain.isin(SPLITS), split))
 
 
 def _from_folder(folder: Path, task: Task, groups: list[str],

@@ -79,7 +79,8 @@ class Rarity:
         counts = torch.bincount(self._bin(aims), minlength=self.bins).float()
         reach = torch.arange(self.bins)
         kernel = torch.exp(-0.5 * ((reach[:, None] - reach) / self.sigma) ** 2)
-        weights = ((kernel @ counts) / kernel.sum(dim=1)).clamp(min=NOTHING).rsqrt()
+        alone = 1 / kernel.sum(dim=1).max()  # the density of one label: where there is none, none counts more
+        weights = ((kernel @ counts) / kernel.sum(dim=1)).clamp(min=alone).rsqrt()
         self.weights = weights * counts.sum() / (weights * counts).sum()
 
     def _bin(self, aims: torch.Tensor) -> torch.Tensor:

@@ -5,12 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .errors import ImgregError, some
+from .errors import some
 from .targets import Angle, Number, Point, Rotation, Target
 from .tasks import Task
 
 FAR = 10.0  # interquartile ranges beyond the quartiles: 13 standard deviations of a normal column
-FAR_RATIO = 4.0  # and as many of the logarithms': a positive column may have a long tail, and be learnt as it is
 # Quantiles that tell how wide a column is: the outer ones where so many values are equal that the inner ones are.
 WIDTHS = ((0.25, 0.75), (0.05, 0.95), (0.01, 0.99))
 LEAST = 10  # values that tell anything
@@ -40,8 +39,8 @@ def found(rows: pd.DataFrame, task: Task) -> Iterator[Odd]:
 def far(values: np.ndarray, log: bool = False) -> np.ndarray:
     """Which finite values lie far from all others; `log`: they are told apart by ratio.
 
-    So do those more than 10 interquartile ranges beyond the quartiles; but what is on the outer side of a column that
-    is all on one side of 0 also by ratio: 4 interquartile ranges of the logarithms, for long tails are usual there.
+    So do those more than 10 interquartile ranges beyond the quartiles. But where the quartiles are on one side of 0, a
+    long tail away from it is usual: there they must lie beyond what a tail like this one can reach, too.
     """
     known = np.isfinite(values) & ((values > 0) | (not log))
     out = np.zeros(len(values), bool)
@@ -49,17 +48,33 @@ def far(values: np.ndarray, log: bool = False) -> np.ndarray:
         return out
     values = values[known]
     if log:
-        out[known] = _beyond(np.log(values), *_ends(np.log(values)), FAR)
+        out[known] = _beyond(np.log(values))
         return out
-    low, high = _ends(values)
-    beyond = _beyond(values, low, high, FAR)
-    sign = 1 if low > 0 else -1 if high < 0 else 0
-    outer = beyond & (sign * values > max(sign * low, sign * high)) if sign else np.zeros(len(values), bool)
-    if outer.any():
-        ends = np.sort(np.log(np.abs((low, high))))
-        beyond[outer] = _beyond(np.log(np.abs(values[outer])), *ends, FAR_RATIO)
+    beyond, (low, high) = _beyond(values), _ends(values)
+    if low > 0 or high < 0:
+        outer = np.maximum(np.sign(low) * values, 0)  # away from 0
+        beyond &= (outer <= max(low, -high)) | (outer > _tail(np.log(outer[outer > 0])))
     out[known] = beyond
     return out
+
+
+def _beyond(values: np.ndarray) -> np.ndarray:
+    """What lies far beyond the quartiles; nothing where almost all values are one."""
+    low, high = _ends(values)
+    reach = FAR * (high - low)
+    return ((values < low - reach) | (values > high + reach)) & (low < high)
+
+
+def _tail(logs: np.ndarray) -> float:
+    """The value that hardly one of 100 such columns reaches, whose logarithms have a normal or an exponential tail.
+
+    Of the normal one by the bound exp(-z^2 / 2) at z standard deviations, 1.349 of which are between the quartiles; of
+    the exponential one by what lies between the upper quartile and the 95th percentile.
+    """
+    low, high, most = np.quantile(logs, (0.25, 0.75, 0.95))
+    normal = (high - low) * (np.sqrt(2 * np.log(100 * len(logs))) / 1.349 - 0.5)
+    exponential = (most - high) / np.log(5) * np.log(25 * len(logs))
+    return float(np.exp(min(high + max(normal, exponential), 700.0)))
 
 
 def _ends(values: np.ndarray) -> tuple[float, float]:
@@ -71,33 +86,29 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _beyond(values: np.ndarray, low: float, high: float, times: float) -> np.ndarray:
-    """What lies more than so many times [low, high] beyond it; nothing where almost all values are one."""
-    reach = times * (high - low)
-    return ((values < low - reach) | (values > high + reach)) & (low < high)
-
-
 def _of_number(t: Number, values: np.ndarray) -> Iterator[Odd]:
     below = values[:, 0] < 0
     filler = float(values[below, 0].min()) if below.any() else 0.0
     if filler in NOTHING and (values[below, 0] == filler).all() and np.nanquantile(values, 0.25) > 3:
         yield Odd(below, "filler", "note", f"{filler:g} as {t.name}, the only value below 0",
                   "if it stands for an unknown one, leave it empty", t.columns[0])
-    mask = far(values[:, 0], by_ratio(t, values))
+    mask, _ = unlike(t, values[:, 0])
     if mask.any():
         low, high = _ends(values[np.isfinite(values)])
-        yield Odd(mask, "outlier", "note", f"far from all other values of {t.name}, half of which are {low:g} to {high:g}",
+        yield Odd(mask, "outlier", "note", f"far from other values of {t.name}, half of which are {low:g} to {high:g}",
                   "mend them, or leave them empty", t.columns[0])
 
 
-def by_ratio(t: Number, values: np.ndarray) -> bool:
-    """Whether such a number is learnt by its logarithm."""
-    if t.scale != "auto":
-        return t.scale == "log"
-    try:
-        return t.complete(values).scale == "log"
-    except ImgregError:  # a constant is a fault of its own
-        return False
+def unlike(t: Number, values: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Which values [n] of a number are far from all others, and whether the others are to be learnt by logarithm.
+
+    One that is far makes any column look as if it had a long tail, so that it is asked without those.
+    """
+    mask = far(values)
+    others = values[np.isfinite(values) & ~mask & ~far(values, log=True)]
+    log = t.scale == "log" or (t.scale == "auto" and len(others) > 0 and others.min() < others.max()
+                               and t.complete(others[:, None]).scale == "log")
+    return (far(values, log=True) if log else mask), log
 
 
 def _of_angle(t: Angle, values: np.ndarray) -> Iterator[Odd]:

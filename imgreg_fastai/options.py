@@ -1,5 +1,6 @@
 """The options of the command line, each written once, and how their texts are read."""
 import inspect
+import shlex
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -171,6 +172,10 @@ DrawSeed = Annotated[int | None, typer.Option("--seed", help="Another seed draws
 DataOut = Annotated[Path | None, typer.Option("--out", help="A new folder; data/TASK if left out.")]
 Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="Part of a name, or a glob such as 'resnet*'.")]
 Version = Annotated[bool, typer.Option("--version", help="Print the version and exit.")]
+Fast = Annotated[bool, typer.Option("--fast", help="Open no picture.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+PlotFile = Annotated[Path | None, typer.Option("--plot", metavar="FILE",
+                     help="A new file for the plot; else OUT/check-TASK-NNN.png.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Send one batch through everything, write nothing.")]
 
 
@@ -195,21 +200,35 @@ READERS = {
 def training(verb: Callable) -> Callable:
     """A command of `verb(task, given, ...)`: `given` holds what was typed out of SHARED, as api.prepare wants it.
 
-    The verb's further parameters are options of its own.
+    The verb's further parameters are options of its own, but for `typed`: that of SHARED which was, as text.
     """
-    own = [p for name, p in inspect.signature(verb).parameters.items() if name not in ("task", "given")]
+    wanted = inspect.signature(verb).parameters
+    own = [p for name, p in wanted.items() if name not in ("task", "given", "typed")]
     both = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=of, default=_default(name))
             for name, of in SHARED.items()] + [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
 
     @wraps(verb)
     def command(**values):
         own_values = {p.name: values.pop(p.name) for p in own}
+        own_values |= {"typed": typed(values)} if "typed" in wanted else {}
         return verb(values.pop("task"), settings(values), **own_values)
 
     del command.__wrapped__  # typer is to see the signature below
     command.__signature__ = inspect.Signature(both)
     command.__annotations__ = {p.name: p.annotation for p in both}
     return command
+
+
+def typed(values: dict) -> str:
+    """Options out of SHARED as they were typed, to be typed again: " --target age --strict"; "" if none was."""
+    words = []
+    for name, value in values.items():
+        if name != "task" and value is not None and value is not False:
+            info = SHARED[name].__metadata__[0]
+            option = (info.param_decls or (info.default,))[0]  # typer takes it for a default at first
+            each = value if isinstance(value, list) else [value]
+            words += [word for one in each for word in ([option] if one is True else [option, str(one)])]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _default(name: str):

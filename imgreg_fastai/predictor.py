@@ -37,7 +37,8 @@ class Predictor:
         """Predict for a picture or many: paths, folders, globs, bytes, arrays [h, w, 3] or Pillow pictures.
 
         `boxes`: [n, 4] or [4] in pixels (centre x, centre y, width, height), for a task that was trained on boxes.
-        `listed`: they are a list of files by exactly these names, whatever stands in them.
+        `listed`: they are a list of files by exactly these names, whatever stands in them, and the index of the result
+        tells the place of each in it.
         Returns `image` (as given; its number where it is no path) and a column for each value, in units. Pictures that
         cannot be opened are named in a warning and left out; raises PictureError if none can.
         """
@@ -48,7 +49,7 @@ class Predictor:
                 "pictures that can be opened", f"none among {len(broken)}: {some(e.found for e in broken.values())}")
         opened = [i for i in range(len(sources)) if i not in broken]
         names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in opened]
-        return pd.DataFrame({"image": names, **self.columns(outputs, views)})
+        return pd.DataFrame({"image": names, **self.columns(outputs, views)}, index=opened if listed else None)
 
     def _boxed(self, boxes, n: int) -> np.ndarray | None:
         """The boxes [n, 4] if the task has them; raises ImgregError if they do not fit to `n` pictures."""

@@ -40,7 +40,9 @@ def by_group(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.
     median. A picture without a value stands for itself. Raises ImgregError for a column that is not there, and for
     points, which lie in one picture.
     """
-    _check_by(task, frame, by, how)
+    check_by(task, by, how)
+    if by not in frame:
+        raise ImgregError(f"--by with a column of the table: {some(frame.columns, 8)}", f"'{by}'")
     judged = f"{task.columns[0]}_predicted" in frame
     wanted = [(t, [f"{c}{end}" for c in t.columns]) for t in task.targets for end in ("", "_predicted")[: 1 + judged]]
     names = frame[by].astype(object).where(frame[by].notna(), [f"picture {i}" for i in range(len(frame))])
@@ -53,12 +55,16 @@ def by_group(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.
     return _with_errors(task, pd.DataFrame(rows)) if judged else pd.DataFrame(rows)
 
 
-def _check_by(task: Task, frame: pd.DataFrame, by: str, how: str) -> None:
+def check_by(task: Task, by: str | None, how: str = "mean") -> None:
+    """Raise ImgregError for what cannot be asked of `by_group`, whatever the pictures; a `by` of None asks nothing."""
     if how not in HOWS:
         raise ImgregError(f"--how {', '.join(HOWS)}", f"'{how}'")
-    if by not in frame:
-        raise ImgregError(f"--by with a column of the table: {some(frame.columns, 8)}", f"'{by}'")
-    if points := [t.name for t in task.targets if t.kind == "point"]:
+    if by is None and how != HOWS[0]:
+        raise ImgregError(f"--by COLUMN for --how {how}", "no --by")
+    if by in (*task.columns, "image", "path", "split", "pictures"):
+        raise ImgregError("--by with a column that tells whose pictures they are", f"'{by}'")
+    points = [t.name for t in task.targets if t.kind == "point"]
+    if by and points:
         raise ImgregError("--by with targets that are the same in several pictures", f"points: {some(points)}")
 
 
@@ -130,7 +136,7 @@ def _groups(names: pd.Series, error: np.ndarray) -> dict:
 
 def rounded(numbers: dict) -> dict:
     """Numbers as JSON can hold them: what is none, such as a guess at points never seen, is left out."""
-    return {k: round(float(v), 6) for k, v in numbers.items() if np.isfinite(v)}
+    return {k: float(f"{v:.7g}") for k, v in numbers.items() if np.isfinite(v)}
 
 
 def quantity(value: float, unit: str) -> str:

@@ -5,7 +5,7 @@ import pandas as pd
 from .config import TrainConfig
 from .errors import ImgregError, nearest, some
 from .messages import say, warn
-from .tables import resolved
+from .tables import present, resolved
 from .targets import Number
 from .tasks import Task
 
@@ -127,8 +127,13 @@ def _together(units: pd.Series, pictures: pd.Series) -> pd.Series:
 
 
 def unseen(frame: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose picture is not among those `trained` on, by file; says how many were. Raises if none is left."""
+    """The rows whose picture is not among those `trained` on, by file; says how many were. Raises if none is left.
+
+    Where a file that was trained on is no longer there, a picture of its name counts as the same: it may have moved.
+    """
     known = resolved(frame["path"]).isin(set(resolved(trained["path"])))
+    moved = trained.loc[~present(trained["path"]), "image"]
+    known |= frame["image"].isin(set(moved))
     if known.all():
         raise ImgregError("pictures that the run was not trained on", f"{len(frame)} that it was", "other pictures")
     if known.any():

@@ -66,6 +66,10 @@ class Task:
         names, columns = [t.name for t in self.targets], [*taken, *self.columns]
         twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
         twice += [c for c in dict.fromkeys(columns) if columns.count(c) > 1 and c not in twice]
+        ours = {f"{t.name}_error" for t in self.targets} | {f"{c}{end}" for c in self.columns
+                                                             for end in ("_predicted", "_true")}
+        if clash := ours & set(self.columns):
+            raise ImgregError("columns that are not called as predictions and errors will be", some(sorted(clash)))
         if twice or not names:
             expected = f"targets, each with a name and a column of its own (not {', '.join(taken)})"
             raise ImgregError(expected, some(twice) or "none")
@@ -236,7 +240,7 @@ DRAWN_HEADS = replace(
         ("arch", "resnet10t"),
         ("arch_args", {"channels": [32, 64, 128, 256], "stem_width": 16}),
         ("weights", "none"),
-        ("epochs", 38),
+        ("epochs", 31),
         ("lr", 8e-3),
         ("wd", 0.1),
     ),

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imgreg_fastai import labels
+from imgreg_fastai import labels, oddities
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.targets import Number, Point, Rotation
+from imgreg_fastai.targets import Angle, Number, Point, Rotation
 from imgreg_fastai.tasks import Task
 
 N = 300
@@ -54,7 +54,7 @@ PLANTED = {
     "missing": ("age", lambda i: "", "leave out"),
     "word": ("age", lambda i: ("old", "?", "12 years")[i % 3], "leave out"),
     "infinite": ("age", lambda i: ("inf", "-inf", "Infinity")[i % 3], "leave out"),
-    "split": ("split", lambda i: ("val", "Train", "")[i % 3], "stop"),
+    "split": ("split", lambda i: ("part 1", "2", "")[i % 3], "stop"),
 }
 
 
@@ -191,3 +191,97 @@ def test_findings_of_a_folder_name_its_pictures(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     _, found = labels.survey(tmp_path, Task("t", AGE.targets, name_pattern=r"age_(?P<age>\w+)"))
     assert [(f.kind, f.names) for f in found] == [("unlabelled", ("none.png",)), ("word", ("age_old.png",))]
+
+
+def odd(target, values) -> list:
+    """(kind, level, rows) of what is odd about a target's values [n, columns]."""
+    rows = pd.DataFrame(values, columns=list(target.columns))
+    return [(o.kind, o.level, None if o.mask is None else np.flatnonzero(o.mask).tolist())
+            for o in oddities.found(rows, Task("t", (target,)))]
+
+
+SPREADS = {
+    "lognormal": lambda rng, n: np.exp(rng.normal(size=n)), "wide": lambda rng, n: np.exp(2 * rng.normal(size=n)),
+    "narrow": lambda rng, n: np.exp(0.5 * rng.normal(size=n)), "exponential": lambda rng, n: rng.exponential(size=n),
+    "uniform": lambda rng, n: rng.uniform(5, 9, n), "normal": lambda rng, n: rng.normal(50, 5, n),
+    "about 0": lambda rng, n: rng.normal(size=n), "below 0": lambda rng, n: -rng.exponential(size=n),
+    "counts": lambda rng, n: rng.poisson(0.2, n), "laplace": lambda rng, n: rng.laplace(size=n),
+}
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+def test_no_value_of_a_clean_column_is_far(spread):
+    for n, seeds in ((100, 40), (1000, 10), (100_000, 2)):
+        for seed in range(seeds):
+            assert not odd(AGE.targets[0], SPREADS[spread](np.random.default_rng(seed), n)[:, None]), (n, seed)
+
+
+@pytest.mark.parametrize(("spread", "values"), [
+    ("uniform", (200, -200, 1e300)), ("normal", (500, -400)), ("about 0", (30, -30)), ("lognormal", (1e9, 1e-9)),
+    ("wide", (1e20,)), ("counts", (900,)), ("exponential", (1e6,)),
+])
+def test_far_values_are_found_on_the_scale_that_is_learnt(spread, values):
+    column = SPREADS[spread](np.random.default_rng(0), 300).astype(float)
+    for n, value in enumerate(values):
+        of = column.copy()
+        of[[7, 90, 250][: 1 + n % 3]] = value
+        assert odd(AGE.targets[0], of[:, None]) == [("outlier", "note", [7, 90, 250][: 1 + n % 3])], value
+    linear, log = (Number("age", ("age",), scale=scale) for scale in ("linear", "log"))
+    prices = np.exp(np.random.default_rng(0).normal(12, 0.2, 300))
+    prices[5] = prices.max() * 1.3
+    assert not odd(log, prices[:, None]) and not odd(linear, prices[:, None])
+    prices[5] = prices.max() * 40
+    assert odd(log, prices[:, None]) == odd(linear, prices[:, None]) == [("outlier", "note", [5])]
+
+
+def test_what_stands_for_an_unknown_number_or_point_is_noted():
+    ages = np.random.default_rng(0).integers(18, 80, 300).astype(float)
+    ages[[4, 9]] = -1
+    assert odd(AGE.targets[0], ages[:, None]) == [("filler", "note", [4, 9])]
+    ages[11] = -2
+    assert not odd(AGE.targets[0], ages[:, None])
+    assert not odd(AGE.targets[0], np.random.default_rng(0).integers(-1, 2, 300).astype(float)[:, None])
+    eyes = np.random.default_rng(0).uniform(5, 200, (300, 4))
+    eyes[3, :2], eyes[8, 2:], eyes[9, 0] = 0, -1, 0
+    assert odd(MANY.targets[1], eyes) == [("corner", "note", [3]), ("corner", "note", [8])]
+
+
+def test_points_that_are_fractions_stop_and_far_ones_are_noted():
+    rng = np.random.default_rng(0)
+    assert odd(MANY.targets[1], rng.uniform(0, 1, (300, 4))) == [("fractions", "stop", None)]
+    assert odd(MANY.targets[1], rng.uniform(-1, 1, (300, 4))) == [("fractions", "stop", None)]
+    eyes = rng.uniform(0, 200, (300, 4))
+    assert not odd(MANY.targets[1], eyes)
+    eyes[4, 1], eyes[6, 2] = 1e6, -9000
+    assert odd(MANY.targets[1], eyes) == [("outlier", "note", [4, 6])]
+
+
+@pytest.mark.parametrize("period", [180.0, 360.0])
+def test_angles_outside_their_period_and_those_in_radians(period):
+    heading, rng = Angle("heading", ("heading",), period=period), np.random.default_rng(0)
+    for low in (0, -period / 2):
+        angles = rng.uniform(low, low + period, 300)
+        angles[:2] = low, low + period
+        assert not odd(heading, angles[:, None])
+        angles[[3, 8]] = 3 * period, -2 * period
+        assert odd(heading, angles[:, None]) == [("wrapped", "note", [3, 8])]
+    whole = rng.uniform(0, np.deg2rad(period), (300, 1))
+    assert odd(heading, whole) == [("radians", "note", None)] and not odd(heading, 0.3 * whole)
+    assert odd(heading, whole - np.deg2rad(period) / 2) == [("radians", "note", None)]
+
+
+def test_rotations_beyond_a_turn_and_those_in_radians():
+    pose, rng = MANY.targets[2], np.random.default_rng(0)
+    angles = rng.normal(0, 20, (300, 3))
+    assert not odd(pose, angles)
+    angles[5, 1] = 400
+    assert odd(pose, angles) == [("turns", "note", [5])]
+    assert odd(pose, np.deg2rad(rng.normal(0, 20, (300, 3)))) == [("radians", "note", None)]
+
+
+def test_oddities_are_told_with_the_value_as_it_stands(folder):
+    frame = clean().drop(columns="split")
+    frame.loc[7, "age"], frame.loc[9, "age"] = 123456, ""
+    _, found = surveyed(folder, frame)
+    assert [f.kind for f in found] == ["missing", "outlier"]
+    assert "1 of 300 rows (row 9 '123456" in found[1].told() and "half of which are" in found[1].text

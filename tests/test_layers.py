@@ -8,11 +8,11 @@ import imgreg_fastai
 
 HOUSE = Path(imgreg_fastai.__file__).parent
 ROOMS = [
-    "errors", "files", "messages", "findings", "levels", "views", "headers", "targets", "tasks", "inference", "config",
-    "images", "tables", "splits", "faults", "labels", "network", "predictor", "scoring", "downloads", "archives",
-    "datasets", "losses", "augment", "batches", "backbones", "weights", "learners", "precision", "training",
-    "sheets", "marks", "charts", "curves", "plots", "copies", "runs", "evaluation", "exports", "jobs", "api",
-    "options", "cli",
+    "errors", "files", "messages", "findings", "levels", "views", "headers", "targets", "tasks", "inference",
+    "config", "images", "tables", "splits", "oddities", "faults", "labels", "likeness", "albums", "duplicates",
+    "pictures", "doctor", "network", "predictor", "scoring", "downloads", "archives", "datasets", "losses", "augment",
+    "batches", "backbones", "weights", "learners", "precision", "training", "sheets", "marks", "charts", "curves",
+    "plots", "overview", "copies", "runs", "evaluation", "exports", "jobs", "api", "options", "cli",
 ]
 
 

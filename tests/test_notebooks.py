@@ -1,5 +1,6 @@
 """The guided tours: what is committed is whole and says nothing of a machine, and each runs from its first cell on."""
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,5 +62,7 @@ def test_tour_runs_in_the_quick_setting(path, tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient")
     monkeypatch.setenv("IMGREG_QUICK", "1")
     monkeypatch.setenv("PYTHONPATH", str(REPO))
-    where = {"metadata": {"path": str(tmp_path)}}
+    shutil.copytree(REPO / "data" / "gauges", tmp_path / "data" / "gauges")  # beside nbs/, as it is in the repository
+    (tmp_path / "nbs").mkdir()
+    where = {"metadata": {"path": str(tmp_path / "nbs")}}
     nbclient.NotebookClient(read(path), timeout=600, kernel_name="python3", resources=where).execute()

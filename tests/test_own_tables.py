@@ -117,7 +117,7 @@ def test_strict_stops_at_what_would_be_left_out_and_a_run_is_not_begun(houses, c
 @pytest.mark.parametrize(("how", "says"), [
     ({"image_col": "Foto"}, "--image-col with one of 'Bild'|column 'Foto'"), ({"targets": ["Pries"]}, "'Preis'"),
     ({"test": 0.6, "valid": 0.6}, "--valid above 0"), ({"value_range": (5.0, 5.0)}, "--range BLACK,WHITE"),
-    ({"units": {"prize": "€"}}, "--unit NAME=UNIT"), ({"preset": "drawn"}, "--preset and --labels"),
+    ({"units": {"prize": "€"}}, "--unit NAME=UNIT"), ({"preset": "drawn"}, "--preset with a built-in task"), ({"data": "x"}, "--data with a built-in task"),
     ({"label_from_name": "x"}, "a folder in place of the table"), ({"scale": "loud"}, "linear, log"),
 ])
 def test_a_mistake_is_one_line(houses, how, says):

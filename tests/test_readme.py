@@ -10,15 +10,16 @@ import typer
 from imgreg_fastai import cli
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
-def commands() -> list[str]:
-    lines = "\n".join(blocks("bash") + blocks("console")).splitlines()
+def commands(page: str = README) -> list[str]:
+    lines = "\n".join(blocks("bash", page) + blocks("console", page)).replace("\\\n", " ").splitlines()
     lines = [line.split("  #")[0].removeprefix("$ ") for line in lines]
     return [line[line.index("imgreg ") :] for line in lines if re.search(r"(^|&& )imgreg ", line)]
 
@@ -29,11 +30,24 @@ def test_readme_names_every_command_and_nothing_else():
     assert named == set(app.commands)
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", dict.fromkeys(c for page in (README, *PAGES.values()) for c in commands(page)))
 def test_every_command_parses(command):
     app = typer.main.get_command(cli.app)
     _, verb, *args = shlex.split(command)
     app.commands[verb].make_context(verb, args)  # raises for an option that is not there
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_page_links_to_exists(name):
+    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", PAGES[name]):
+        assert (ROOT / "docs" / path).exists(), path
+
+
+def test_the_options_that_the_page_on_own_labels_names_are_options_of_a_command():
+    app = typer.main.get_command(cli.app)
+    known = {option for command in app.commands.values() for p in command.params for option in p.opts}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", PAGES["your_own_labels.md"]))
+    assert named and named <= known
 
 
 def test_pictures_and_files_that_readme_shows_exist():

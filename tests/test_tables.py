@@ -298,3 +298,26 @@ def test_a_folder_of_no_use_is_one_line(tmp_path, files, pattern, names, told):
     touch(tmp_path, *files)
     with pytest.raises(ImgregError, match=told):
         tables.from_folder(tmp_path, pattern, names)
+
+
+@pytest.mark.parametrize(("rows", "separator", "numbers"), [
+    (["3.900", "425,0", "12.000,5"], ";", [3900, 425, 12000.5]),
+    (["1.050,00", "970,00", "22.000,00"], ";", [1050, 970, 22000]),
+    (['"1,050"', "970", '"2,300,000.5"'], ",", [1050, 970, 2300000.5]), (["1.234.567", "1.000"], ";", [1234567, 1000]),
+    (["0.125", "3.900", "1,5"], ";", [0.125, 3.9, 1.5]), (["3.900", "1.250"], ",", [3.9, 1.25]),
+    (["-1.500,5", "", "20"], ";", [-1500.5, np.nan, 20]),
+])
+def test_thousands_are_told_from_decimals(tmp_path, rows, separator, numbers):
+    lines = [f"a.png{separator}{row}" for row in rows]
+    (tmp_path / "t.csv").write_text("\n".join([f"image{separator}price", *lines]), encoding="utf-8")
+    found = tables.read(tmp_path / "t.csv")["price"].astype(float)
+    np.testing.assert_array_equal(found.to_numpy(), np.array(numbers, float))
+
+
+def test_separators_at_the_ends_of_rows_shift_nothing_and_more_cells_are_told(tmp_path):
+    (tmp_path / "t.csv").write_text("image,age\na.png,3,\nb.png,4,\n", encoding="utf-8")
+    frame = tables.read(tmp_path / "t.csv")
+    assert list(frame["image"]) == ["a.png", "b.png"] and list(frame["age"]) == [3, 4]
+    (tmp_path / "t.csv").write_text("image,age\na.png,3,x\nb.png,4\n", encoding="utf-8")
+    with pytest.raises(ImgregError, match="1 rows with more than its 2 columns: line 2"):
+        tables.read(tmp_path / "t.csv")

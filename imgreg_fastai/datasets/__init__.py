@@ -68,6 +68,10 @@ def _chosen(name: str, preset: str | None, drawn: bool) -> Task:
 
 
 def _known(name: str) -> str:
+    if name not in BUILT_IN and (Path(name).suffix or len(Path(name).parts) > 1 or name.endswith("/")):
+        excel = Path(name).suffix.lower() in (".xlsx", ".xls", ".ods")
+        raise ImgregError("a labels table (CSV, TSV or Parquet), or a folder of pictures", f"'{name}'",
+                          "saving it as CSV" if excel else None)
     if name not in BUILT_IN:
         raise ImgregError(f"a task: {', '.join(BUILT_IN)}, or a labels table", f"'{name}'", nearest(name, BUILT_IN))
     return name

@@ -57,6 +57,8 @@ def _from_table(place: Path, image: str):
     """A table's column of pictures, its columns, and what infers targets from its beginning."""
     table = place / "labels.csv" if place.is_dir() else place
     frame = tables.read(table, most=BEGINNING)
+    if frame.empty:
+        raise ImgregError("a labels table with rows", f"none in '{table}'")
     image = tables.image_column(frame, image, table)
 
     def inferred() -> list[str]:

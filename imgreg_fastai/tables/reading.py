@@ -90,9 +90,13 @@ def _text(path: Path, text: tuple[str, ...], most: int | None) -> pd.DataFrame:
         frame = _decoded(path, form.encoding, how)
     except pd.errors.ParserError as e:
         raise _ragged(path, form) or e from e
+    if not isinstance(frame.index, pd.RangeIndex):  # rows longer than the header: pandas makes their beginnings one
+        if ragged := _ragged(path, form):
+            raise ragged
+        frame = _decoded(path, form.encoding, {**how, "index_col": False})  # separators at the ends of rows
     frame = frame.set_axis(_names(frame.columns, path), axis=1)
     frame = _without_blanks(frame.set_axis(_lines(path, form, len(frame)), axis=0))
-    return _with_decimals(frame, text) if form.separator == ";" else frame
+    return _with_numbers(frame, text, form.separator, path)
 
 
 def _lines(path: Path, form: _Format, n: int) -> pd.Index:
@@ -170,7 +174,8 @@ def _ragged(path: Path, form: _Format) -> ImgregError | None:
     """The rows that have more parts than the header, in one line."""
     with path.open(encoding=form.encoding, errors="replace", newline="") as file:
         rows = csv.reader(file, delimiter=form.separator)
-        long = [f"line {rows.line_num}" for row in rows if len(row) > len(form.header) and rows.line_num > form.above]
+        long = [f"line {rows.line_num}" for row in rows
+                if any(cell.strip() for cell in row[len(form.header) :]) and rows.line_num > form.above]
     if not long:
         return None
     found = f"'{path}': {len(long)} rows with more than its {len(form.header)} columns: {some(long)}"
@@ -187,14 +192,44 @@ def _without_blanks(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~blank]
 
 
-def _with_decimals(frame: pd.DataFrame, text: tuple[str, ...]) -> pd.DataFrame:
-    """Columns of numbers in which points and commas are mixed, or words stand between them: the numbers as numbers."""
+def _with_numbers(frame: pd.DataFrame, text: tuple[str, ...], separator: str, path: Path) -> pd.DataFrame:
+    """Columns that pandas left as text, as numbers where numbers stand: with a decimal comma, or in groups of three."""
     for name in frame.columns:
-        if name not in text and not pd.api.types.is_numeric_dtype(frame[name]):
-            numbers = pd.to_numeric(frame[name].astype(str).str.replace(",", ".", regex=False), errors="coerce")
-            if numbers.notna().any():
-                frame = frame.assign(**{name: frame[name].astype(object).where(numbers.isna(), numbers)})
+        if name in text or pd.api.types.is_numeric_dtype(frame[name]):
+            continue
+        words = frame[name].dropna().astype(str).str.strip()
+        mark = next((m for m in ".," if _parts_thousands(words, m)), None)
+        if mark:
+            example = words[words.str.contains(mark, regex=False)].iloc[0]
+            say(f"{name} of {path}: '{mark}' was taken to part thousands, as in {example}")
+            words = words.str.replace(mark, "", regex=False).str.replace(",", ".", regex=False)
+            frame = frame.assign(**{name: pd.to_numeric(words).reindex(frame.index)})
+        elif separator == ";":
+            frame = _with_decimals(frame, name)
     return frame
+
+
+def _parts_thousands(words: pd.Series, mark: str) -> bool:
+    """Whether a `mark` parts the thousands of numbers: all are written so, and it can be nothing else.
+
+    A point might be a decimal point, unless a comma is one beside it, or it stands twice in a number. A comma might
+    only be one in a table that commas do not part, where pandas has taken it for that already.
+    """
+    point = "," if mark == "." else "."
+    fraction = rf"(\{point}\d+)?"
+    if not words.str.fullmatch(rf"-?([1-9]\d{{0,2}}(\{mark}\d{{3}})+|\d+){fraction}").all():
+        return False
+    grouped = words.str.contains(mark, regex=False)
+    sure = mark == "," or words.str.contains(point, regex=False).any() or (words.str.count(rf"\{mark}") > 1).any()
+    return bool(grouped.any() and sure)
+
+
+def _with_decimals(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A column in which points and commas are mixed, or words stand between numbers: the numbers as numbers."""
+    numbers = pd.to_numeric(frame[name].astype(str).str.replace(",", ".", regex=False), errors="coerce")
+    if not numbers.notna().any():
+        return frame
+    return frame.assign(**{name: frame[name].astype(object).where(numbers.isna(), numbers)})
 
 
 def image_column(frame: pd.DataFrame, given: str = "", table: str | Path = "the table") -> str:
