@@ -4,6 +4,7 @@ from pathlib import Path
 from . import config, datasets, jobs, scoring, tables
 from . import labels as _labels
 from .errors import ImgregError
+from .faults import OF_SPLIT
 from .messages import warn
 from .tasks import Task, complete
 
@@ -80,7 +81,7 @@ def _read(table: Path, task: Task, cfg, images):
     """The usable rows of a labels table; what would ruin the run raises ImgregError, what is left out is said."""
     frame, found = _labels.survey(table, task, images)
     if cfg.hold_out or cfg.folds:  # the table's own split is not used
-        found = [f for f in found if f.kind not in ("split", "part", "leak", "group")]
+        found = [f for f in found if f.kind not in OF_SPLIT]
     stops = [f for f in found if f.level == "stop" or cfg.strict]
     kept = _labels.keep(frame, task, table) if not cfg.strict or not stops else None
     if stops:

@@ -9,7 +9,7 @@ from . import albums, config, duplicates, labels, pictures, splits
 from .albums import Album, Shown
 from .config import TrainConfig
 from .errors import ImgregError, some
-from .faults import LEAST
+from .faults import LEAST, OF_SPLIT
 from .findings import LEVELS, Finding
 from .levels import tell_levels
 from .tables import resolved
@@ -19,7 +19,6 @@ from .tasks import Task
 WORDS = {"stop": "would stop a training", "leave out": "rows that are left out", "note": "worth knowing"}
 COUNTED = {"stop": "to be mended first", "leave out": "that cost rows", "note": "worth knowing"}
 MOST = 20  # of the sizes of pictures, the most frequent first, that are counted one by one
-OF_SPLIT = ("split", "part", "leak", "group")  # findings about the table's own split, which need not be used
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from .tables import resolved
 from .targets import Target
 from .tasks import Task
 
+OF_SPLIT = ("split", "part", "leak", "group")  # findings about the table's own split, which need not be used
 LEAST = 10  # with fewer rows there is nothing to learn from, and nothing to judge by
 MISSING, WORD, INFINITE = 1, 2, 3  # what a label is that is no finite number; 0 where it is one
 
@@ -158,7 +159,8 @@ def _leaks(sheet: Sheet, rows: pd.DataFrame) -> list[Finding]:
     for kind, what, of, told, then in cases:
         both = rows.index[rows["split"].groupby(of).transform("nunique") > 1]
         text = f"{what} in several parts of the split"
-        out += sheet.finding(sheet.frame.index.isin(both), kind, "note", text, then, told)
+        asked = kind == "group" and sheet.task.group != "group"  # --group says that nobody may be in two parts
+        out += sheet.finding(sheet.frame.index.isin(both), kind, "stop" if asked else "note", text, then, told)
     return out
 
 

@@ -136,7 +136,7 @@ def test_pictures_and_groups_in_several_parts_of_the_split(folder):
     frame = clean()
     again = frame.iloc[[4, 5]].assign(split=["valid", "train"])
     _, found = surveyed(folder, pd.concat([frame, again]))
-    assert [(f.kind, f.level) for f in found] == [("repeated", "note"), ("leak", "note"), ("group", "note")]
+    assert [(f.kind, f.level) for f in found] == [("repeated", "note"), ("leak", "note"), ("group", "stop")]
     assert found[1].rows == (6, 302) and "'004.png'" in found[1].told()
     assert len(found[2].rows) == 11 and "'p4'" in found[2].told() and all(f.then for f in found)
     frame["who"] = ""  # nobody's pictures are not one body's

@@ -117,7 +117,8 @@ def test_strict_stops_at_what_would_be_left_out_and_a_run_is_not_begun(houses, c
 @pytest.mark.parametrize(("how", "says"), [
     ({"image_col": "Foto"}, "--image-col with one of 'Bild'|column 'Foto'"), ({"targets": ["Pries"]}, "'Preis'"),
     ({"test": 0.6, "valid": 0.6}, "--valid above 0"), ({"value_range": (5.0, 5.0)}, "--range BLACK,WHITE"),
-    ({"units": {"prize": "€"}}, "--unit NAME=UNIT"), ({"preset": "drawn"}, "--preset with a built-in task"), ({"data": "x"}, "--data with a built-in task"),
+    ({"units": {"prize": "€"}}, "--unit NAME=UNIT"), ({"preset": "drawn"}, "--preset with a built-in task"),
+    ({"data": "x"}, "--data with a built-in task"),
     ({"label_from_name": "x"}, "a folder in place of the table"), ({"scale": "loud"}, "linear, log"),
 ])
 def test_a_mistake_is_one_line(houses, how, says):
@@ -155,3 +156,38 @@ def test_predict_reads_json_lines_by_house(houses, capsys):
                "--format", "jsonl")
     frame = pd.read_json(io.StringIO(out), lines=True)
     assert len(frame) == 12 and set(frame) == {"Haus", "pictures", "Preis"}
+
+
+def test_two_boxes_of_one_picture_belong_to_two_people(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in "abcd":
+        Image.fromarray(rng.integers(0, 255, (40, 80, 3), dtype=np.uint8)).save(tmp_path / f"{name}.png")
+    rows = [(f"{'abcd'[i // 2 % 4]}.png", 20 + 40 * (i % 2), 20, 30, 30, float(i), f"{'BA'[i % 2]}{i // 2 % 4}")
+            for i in range(16)]
+    pd.DataFrame(rows, columns=["image", "cx", "cy", "w", "h", "n", "who"]).to_csv(tmp_path / "t.csv", index=False)
+    model = load(api.train(tmp_path / "t.csv", targets="n", box=("cx", "cy", "w", "h"), out=tmp_path / "runs",
+                           valid=0.5, group="who", **QUICK).path)
+    each = api.predict(model, tmp_path / "t.csv")
+    assert len(each) == 16 and abs(each["n"][0] - each["n"][1]) > 1e-6 and each["n"][0] == pytest.approx(each["n"][8])
+    people = api.predict(model, tmp_path / "t.csv", by="who")
+    assert list(people["who"][:3]) == ["B0", "A0", "B1"] and (people["pictures"] == 2).all() and len(people) == 8
+    assert people["n"][1] == pytest.approx(each["n"][1])
+
+
+def test_pictures_that_moved_are_still_known_to_have_been_trained_on(houses):
+    run = api.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
+    trained = (run.labels["split"] == "train").sum()
+    (houses / "photos").rename(houses / "elsewhere")
+    assert api.evaluate(run.path, houses / "preise.csv", images=houses / "elsewhere")["Preis"]["n"] == 36 - trained
+
+
+def test_small_numbers_are_told_as_they_are(tmp_path, capsys):
+    for i in range(20):
+        Image.new("L", (8, 8), 10 * i).save(tmp_path / f"{i}.png")
+    table = pd.DataFrame({"image": [f"{i}.png" for i in range(20)], "mass": [1e-9 * (i + 1) for i in range(20)]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    run = api.train(tmp_path / "t.csv", targets="mass", out=tmp_path / "runs", **QUICK)
+    scores = run.scores["valid"]["mass"]
+    assert 0 < scores["mean"] < 1e-7 and scores["range"][0]["high"] > 0
+    assert float(said(capsys, "predict", run.path, tmp_path / "3.png", "--format", "csv").split(",")[-1]) != 0
+    assert said(capsys, "predict", run.path, tmp_path / "3.png").split()[-1] not in ("0.00", "-0.00")
