@@ -17,7 +17,8 @@ def predictions(predictor: Predictor, frame: pd.DataFrame) -> pd.DataFrame:
     outputs, views, broken = predictor.outputs(list(frame["path"]), boxes)
     whole = frame.drop(index=list(broken)).reset_index(drop=True)
     predicted = predictor.columns(outputs, views)
-    return _with_errors(task, whole.assign(**{f"{c}_predicted": values for c, values in predicted.items()}))
+    found = pd.DataFrame({f"{c}_predicted": values for c, values in predicted.items()})
+    return _with_errors(task, pd.concat([whole, found], axis=1))
 
 
 def _with_errors(task: Task, result: pd.DataFrame) -> pd.DataFrame:
@@ -25,7 +26,7 @@ def _with_errors(task: Task, result: pd.DataFrame) -> pd.DataFrame:
     for t in task.targets:
         true, predicted = (result[[f"{c}{end}" for c in t.columns]].to_numpy(float) for end in ("", "_predicted"))
         errors[f"{t.name}_error"] = t.error(predicted, true)
-    return result.assign(**errors)
+    return pd.concat([result, pd.DataFrame(errors, index=result.index)], axis=1)
 
 
 RANGES = 5  # parts of a number's range whose errors are told apart

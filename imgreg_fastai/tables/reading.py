@@ -198,29 +198,29 @@ def _with_numbers(frame: pd.DataFrame, text: tuple[str, ...], separator: str, pa
         if name in text or pd.api.types.is_numeric_dtype(frame[name]):
             continue
         words = frame[name].dropna().astype(str).str.strip()
-        mark = next((m for m in ".," if _parts_thousands(words, m)), None)
+        mark = next((m for m in ".," if _parts_thousands(words, m, separator)), None)
         if mark:
             example = words[words.str.contains(mark, regex=False)].iloc[0]
             say(f"{name} of {path}: '{mark}' was taken to part thousands, as in {example}")
             words = words.str.replace(mark, "", regex=False).str.replace(",", ".", regex=False)
             frame = frame.assign(**{name: pd.to_numeric(words).reindex(frame.index)})
-        elif separator == ";":
+        elif separator != ",":
             frame = _with_decimals(frame, name)
     return frame
 
 
-def _parts_thousands(words: pd.Series, mark: str) -> bool:
+def _parts_thousands(words: pd.Series, mark: str, separator: str) -> bool:
     """Whether a `mark` parts the thousands of numbers: all are written so, and it can be nothing else.
 
-    A point might be a decimal point, unless a comma is one beside it, or it stands twice in a number. A comma might
-    only be one in a table that commas do not part, where pandas has taken it for that already.
+    It might be a decimal point, unless the other one stands beside it, or it stands twice in a number. Where commas
+    part the columns, a comma in a number is none.
     """
     point = "," if mark == "." else "."
     fraction = rf"(\{point}\d+)?"
     if not words.str.fullmatch(rf"-?([1-9]\d{{0,2}}(\{mark}\d{{3}})+|\d+){fraction}").all():
         return False
     grouped = words.str.contains(mark, regex=False)
-    sure = mark == "," or words.str.contains(point, regex=False).any() or (words.str.count(rf"\{mark}") > 1).any()
+    sure = mark == separator or words.str.contains(point, regex=False).any() or (words.str.count(rf"\{mark}") > 1).any()
     return bool(grouped.any() and sure)
 
 
