@@ -139,7 +139,7 @@ def test_faults_planted_by_a_seed_are_all_found_and_nothing_else_is(tmp_path, se
     found = by_kind(health.findings)
     assert found == expected
     print(f"seed {seed}: {sum(map(len, expected.values()))} rows with {len(expected)} kinds of fault, all found")
-    assert not health.fine and [f.kind for f in health.at("stop")] == ["split"]
+    assert not health.fine and [f.kind for f in health.at("stop")] == ["split", "group"]
     assert {f.kind for f in health.at("leave out")} == {"absent", "unnamed", "broken"}
     assert health.facts["usable"] == len(frame) - 3 * EACH == health.frame["usable"].sum()
     same = {row for group in health.facts["duplicates"]["same"] for row in group}
