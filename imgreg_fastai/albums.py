@@ -1,9 +1,6 @@
 """Many pictures, each opened once, and what was seen of them."""
-import os
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,7 +8,7 @@ import pandas as pd
 from . import likeness
 from .faults import on_rows
 from .findings import Finding
-from .images import PictureError
+from .images import PictureError, ahead
 from .levels import Levels
 from .messages import track
 from .tasks import Task
@@ -50,29 +47,13 @@ class Album:
 def opened(paths, value_range=None, jobs: int | None = None) -> Album:
     """Open each of the pictures once, on threads; of 100,000 about 60 MB are kept."""
     album = Album(len(paths))
-    for i, seen in enumerate(track(_seen(paths, value_range, jobs), len(paths), "opening pictures")):
-        if isinstance(seen, str):
-            album.broken[i] = seen
+    all_seen = ahead(partial(likeness.see, value_range=value_range), jobs, paths)
+    for i, seen in enumerate(track(all_seen, len(paths), "opening pictures")):
+        if isinstance(seen, PictureError):
+            album.broken[i] = likeness.why(seen, paths[i])
         else:
             album.put(i, seen)
     return album
-
-
-def _seen(paths, value_range, jobs: int | None) -> Iterator[likeness.Seen | str]:
-    def one(path):
-        try:
-            return likeness.see(path, value_range)
-        except PictureError as e:
-            return likeness.why(e, path)
-
-    jobs, ahead = jobs or min(os.cpu_count() or 1, 8), deque()
-    with ThreadPoolExecutor(jobs) as pool:
-        for path in paths:
-            ahead.append(pool.submit(one, path))
-            if len(ahead) >= 8 * jobs:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
 
 
 @dataclass(frozen=True)

@@ -93,18 +93,18 @@ def _read(table: Path, task: Task, cfg, images):
     return kept
 
 
-def check(task="angle", *, fast=False, plot=None, out="runs", strict=False, images=None, **options):
+def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **options):
     """Look for all faults of a task's labels and pictures; returns doctor.Health and the path of a plot of them.
 
-    `fast` opens no picture; `plot`: a new file, else OUT/check-<task>-NNN.png; `strict`: any finding would stop; other
-    options as for `train`.
+    `fast` opens no picture; `plot`: a new file, else OUT/check-<task>-NNN.png; other options as for `train`, of which
+    `strict` lets any finding stop.
     """
     from . import doctor, overview, plots, runs
 
     if plot is not None and Path(plot).exists():
         raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
-    chosen, cfg, table = asked(task, images=images, strict=strict, **options)
-    health = doctor.check(table, chosen, images, fast, cfg, strict)
+    chosen, cfg, table = asked(task, images=images, **options)
+    health = doctor.check(table, chosen, images, fast, cfg)
     path = Path(plot or Path(out) / runs.fresh(Path(out), f"check-{chosen.name}", ".png", always=True))
     return health, plots.save(overview.draw(health), path)
 

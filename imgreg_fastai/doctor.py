@@ -12,6 +12,7 @@ from .errors import ImgregError, some
 from .faults import LEAST, OF_SPLIT
 from .findings import LEVELS, Finding
 from .levels import tell_levels
+from .messages import with_unit
 from .tables import resolved
 from .targets import Point
 from .tasks import Task
@@ -71,11 +72,11 @@ class Health:
 
 
 def check(table: str | Path, task: Task, images: str | Path | None = None, fast: bool = False,
-          cfg: TrainConfig | None = None, strict: bool = False) -> Health:
+          cfg: TrainConfig | None = None) -> Health:
     """Look for all faults of a labels table, or of a folder whose names hold the labels, and of its pictures.
 
     `fast` opens no picture; `images`: the folder that names are relative to; `cfg`: the settings that the split is
-    drawn with; `strict`: any finding would stop. Raises ImgregError for what is no table, and for a missing column.
+    drawn with, and whether any finding would stop. Raises ImgregError for what is no table, and for a missing column.
     """
     cfg = cfg or config.make(task)
     frame, found = labels.survey(table, task, images)
@@ -85,9 +86,9 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
     parts, more = _parts(frame, task, cfg, drawn)
     found, seen = [*found, *more], {}
     if not fast:
-        frame, more, seen = _opened(frame, task, parts, drawn, labels._source(table, task).is_dir())
+        frame, more, seen = _opened(frame, task, parts, drawn, labels.source(table, task).is_dir())
         found += more
-    return Health(str(table), task, found, _facts(frame, parts, task) | {"drawn": drawn} | seen, frame, strict)
+    return Health(str(table), task, found, _facts(frame, parts, task) | {"drawn": drawn} | seen, frame, cfg.strict)
 
 
 def _opened(frame: pd.DataFrame, task: Task, parts: np.ndarray, drawn: bool, folder: bool):
@@ -205,15 +206,11 @@ def _target_told(t, columns: dict) -> str:
         if not span["n"]:
             continue
         least, quarter, _, more, greatest = map(_plain, list(span.values())[1:])
-        each.append(f"{name} " * (len(columns) > 1) + f"{least} to {greatest}{_unit(t.unit)}, half of them {quarter} "
-                    f"to {more}")
+        ends = f"{least} to {with_unit(greatest, t.unit)}"
+        each.append(f"{name} " * (len(columns) > 1) + f"{ends}, half of them {quarter} to {more}")
     return f"{t.name}: {'; '.join(each)}"
 
 
 def _plain(value: float) -> str:
     """A number to be read: four digits of it, and no power of ten unless it is very large or small."""
     return f"{float(f'{value:.4g}'):,.10g}"
-
-
-def _unit(unit: str) -> str:
-    return unit if unit in ("", "°", "%") else f" {unit}"

@@ -171,7 +171,7 @@ def fitted(sources, task, boxes=None, jobs: int | None = None) -> Iterator[Fitte
         seen = look(source, task, box)
         return Fitted(np.asarray(seen.picture), seen.place.view, seen.levels)
 
-    return _each(one, sources, boxes, jobs)
+    return ahead(one, jobs, sources, repeat(None) if boxes is None else boxes)
 
 
 def viewed(sources, task, boxes=None, jobs: int | None = None) -> Iterator[np.ndarray | PictureError]:
@@ -181,26 +181,26 @@ def viewed(sources, task, boxes=None, jobs: int | None = None) -> Iterator[np.nd
         found = facts(source)
         return _placed(source, (found.width, found.height), task, box).view
 
-    return _each(one, sources, boxes, jobs)
+    return ahead(one, jobs, sources, repeat(None) if boxes is None else boxes)
 
 
-def _each(work, sources, boxes, jobs: int | None) -> Iterator:
-    """`work(source, box)` for each, on threads, in order; or the PictureError it raised."""
+def ahead(work, jobs: int | None, *sources) -> Iterator:
+    """`work` of each, as `map` gives it, on threads, in order; or the PictureError it raised. A few are begun ahead."""
 
-    def one(source, box):
+    def one(*of):
         try:
-            return work(source, box)
+            return work(*of)
         except PictureError as e:
             return e
 
-    jobs, ahead = jobs or min(os.cpu_count() or 1, 8), deque()
+    jobs, begun = jobs or min(os.cpu_count() or 1, 8), deque()
     with ThreadPoolExecutor(jobs) as pool:
-        for source, box in zip(sources, repeat(None) if boxes is None else boxes, strict=False):
-            ahead.append(pool.submit(one, source, box))
-            if len(ahead) >= 8 * jobs:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        for of in zip(*sources, strict=False):
+            begun.append(pool.submit(one, *of))
+            if len(begun) >= 8 * jobs:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def tell_broken(broken: list[PictureError], total: int) -> None:

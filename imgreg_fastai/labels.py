@@ -13,7 +13,7 @@ from .messages import say, warn
 from .splits import SPLITS, divide, unseen
 from .tasks import BUILT_IN, Task
 
-__all__ = ["SPLITS", "divide", "keep", "read", "survey", "to_predict", "unseen"]
+__all__ = ["SPLITS", "divide", "keep", "read", "source", "survey", "to_predict", "unseen"]
 
 # Why a row is left out, in the order in which it is asked.
 WHY = {"unlabelled": "no label in its name", "unnamed": "no picture named", "number": "no finite number",
@@ -64,13 +64,13 @@ def keep(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:
 
     Raises ImgregError when none is left, or a target has no value in any row.
     """
-    return _left(frame, _source(table, task), task)
+    return _left(frame, source(table, task), task)
 
 
 def _sheet(table: str | Path, task: Task, to_divide: bool, images: str | Path | None,
            also: tuple[str, ...] = ()) -> Sheet:
     """The table as it stands, and what is wrong with each row."""
-    table = _source(table, task)
+    table = source(table, task)
     folder, groups = table.is_dir(), [task.group] if to_divide and task.group != "group" else []
     frame, present = (_from_folder(table, task, groups, also) if folder
                       else _from_table(table, task, task.columns, groups, images, also, to_divide))
@@ -86,7 +86,7 @@ def _sheet(table: str | Path, task: Task, to_divide: bool, images: str | Path | 
     return Sheet(task, _asked(frame, bad), {why: np.asarray(mask) for why, mask in bad.items()}, kinds, raw, folder)
 
 
-def _source(table: str | Path, task: Task) -> Path:
+def source(table: str | Path, task: Task) -> Path:
     """The table itself, where a folder with a labels.csv is meant: unless a pattern for its names was given."""
     table, given = Path(table), task.name_pattern and task.name not in BUILT_IN
     return table / "labels.csv" if not given and table.is_dir() and (table / "labels.csv").is_file() else table

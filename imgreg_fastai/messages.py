@@ -62,3 +62,11 @@ class Bar:
             self.progress.console.print(text, highlight=False)
         else:
             say(text)
+
+
+TIGHT = ("°", "%")  # units that follow their number without a space
+
+
+def with_unit(number: str, unit: str) -> str:
+    """A number in words and its unit: "0.31°", "3.2 px"."""
+    return number + unit if unit in ("", *TIGHT) else f"{number} {unit}"

@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from .charts import errors_over, groups, predicted_against_true, residuals
 from .curves import curves, lr_find
 from .marks import join, mark, off_by, origin
+from .messages import with_unit
 from .sheets import (
     BLUE,
     CYCLE,
     GREY,
     INK,
     PALE,
-    TIGHT,
     VERMILION,
     empty,
     in_a_row,
@@ -174,8 +174,7 @@ def grid(task, frame, open_picture, tolerance: float, n: int = 36, target: str |
         return empty(target)
     chosen = np.random.default_rng(0).permutation(len(true))[:n]
     share = math.floor(1000 * np.mean(error <= tolerance)) / 10  # down, so that 100 % means all
-    title = f"{share:g} % of {len(true)} predictions of {target.name} within {tolerance:g}"
-    title += target.unit if target.unit in TIGHT else unit_word(target.unit)
+    title = f"{share:g} % of {len(true)} predictions of {target.name} within {with_unit(f'{tolerance:g}', target.unit)}"
     opened = _open(rows["path"].iloc[chosen], open_picture)
     sheet, axes = tiles([shape for _, shape in opened], 6, 1.5, 0.24, title,
                          f"{len(chosen)} picked at random. Blue frame: within; thick vermilion frame: beyond.")

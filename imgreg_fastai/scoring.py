@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import ImgregError, some
+from .messages import with_unit
 from .predictor import Predictor
 from .tasks import Task
 
@@ -142,7 +143,7 @@ def rounded(numbers: dict) -> dict:
 
 def quantity(value: float, unit: str) -> str:
     """A number with its unit: "0.31°", "3.2 px"."""
-    return f"{value:.3g}{unit}" if unit in ("", "°", "%") else f"{value:.3g} {unit}"
+    return with_unit(f"{value:.3g}", unit)
 
 
 def sentence(name: str, scores: dict) -> str:

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
 
 from .files import whole
+from .messages import TIGHT, with_unit
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
@@ -21,7 +22,6 @@ INK, GREY, PALE, SHADE = "#222222", "#6B6B6B", "#E6E6E6", "#F4F4F4"
 DPI = 130
 BAND_FROM = 30  # rows needed before a running median says anything
 LEFT = 0.75  # inches from the sheet's edge to the axes, and to the title above a chart
-TIGHT = ("°", "%")  # units that follow their number without a space
 
 
 class Sheet(Figure):
@@ -92,7 +92,7 @@ def amount(value: float, unit: str = "", decimals: int | None = None, sign: str 
     if decimals is None:
         decimals = 0 if not value else max(0, 1 - math.floor(math.log10(abs(value)) + 1e-9))
     text = f"{round(value, decimals) + 0.0:{sign}.{decimals}f}".replace("-", "−")  # + 0.0: no "−0"
-    return text + (unit if unit in TIGHT else unit_word(unit))
+    return with_unit(text, unit)
 
 
 def in_a_row(values, unit: str, sign: str = "") -> list[str]:

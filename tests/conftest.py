@@ -11,6 +11,17 @@ BOX = ("cx", "cy", "w", "h")
 SHAPES = [(60, 40), (40, 60), (50, 50), (90, 30)]
 
 
+def said(capsys, *args) -> str:
+    """What the command prints on stdout, run in this process; it must succeed."""
+    from imgreg_fastai import cli
+
+    with pytest.raises(SystemExit) as e:
+        cli.main([str(a) for a in args])
+    out = capsys.readouterr()
+    assert e.value.code == 0, out.err
+    return out.out
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
     """A folder of 120 drawn bars of 48 pixels with their labels table."""

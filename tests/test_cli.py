@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import said
 
 from imgreg_fastai import cli
 
@@ -31,15 +32,6 @@ def mistake(capsys, *args) -> str:
     lines = [line for line in out.err.splitlines() if line.startswith("imgreg: ")]
     assert e.value.code == 1 and out.out == "" and len(lines) == 1, out
     return lines[0]
-
-
-def said(capsys, *args) -> str:
-    """What the command prints on stdout, run in this process; it must succeed."""
-    with pytest.raises(SystemExit) as e:
-        cli.main([str(a) for a in args])
-    out = capsys.readouterr()
-    assert e.value.code == 0, out.err
-    return out.out
 
 
 def test_a_walk_through_all_verbs(tmp_path, monkeypatch, capsys):

@@ -6,22 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY
+from conftest import TINY, said
 from PIL import Image
 
-from imgreg_fastai import api, cli, load
+from imgreg_fastai import api, load
 from imgreg_fastai.errors import ImgregError
 
 QUICK = {**TINY, "size": (32, 32), "arch": "test_resnet", "epochs": 1}
-
-
-def said(capsys, *args) -> str:
-    """What a command that succeeds prints."""
-    with pytest.raises(SystemExit) as e:
-        cli.main([str(a) for a in args])
-    out = capsys.readouterr()
-    assert e.value.code == 0, out.err
-    return out.out
 
 
 @pytest.fixture

@@ -46,8 +46,7 @@ def _joined(root: str, names) -> np.ndarray:
 def present(paths) -> np.ndarray:
     """Whether each path is a file: bool [n]. A folder of which many are asked is listed once, no file looked at."""
     there = np.zeros(len(paths), bool)
-    for folder, rows, names in _by_folder(paths):
-        known = _listing(folder) if len(rows) > FEW else None
+    for folder, rows, names, known in _listed(paths):
         if known is None:
             there[rows] = [os.path.isfile(os.path.join(folder, name)) for name in names]
         else:
@@ -58,14 +57,19 @@ def present(paths) -> np.ndarray:
 def resolved(paths) -> pd.Series:
     """The one true path of each file, whatever links and dots lead to it; of links to files only if they are there."""
     true = np.empty(len(paths), object)
-    for folder, rows, names in _by_folder(paths):
-        known = _listing(folder) if len(rows) > FEW else None
+    for folder, rows, names, known in _listed(paths):
         if known is None:
             true[rows] = [os.path.realpath(os.path.join(folder, name)) for name in names]
             continue
         straight = os.path.join(os.path.realpath(folder), "")
         true[rows] = [os.path.realpath(straight + name) if known.get(name) else straight + name for name in names]
     return pd.Series(true, getattr(paths, "index", None), dtype=object)
+
+
+def _listed(paths):
+    """As `_by_folder`, with the folder's `_listing` where many of its files are asked for, else None."""
+    for folder, rows, names in _by_folder(paths):
+        yield folder, rows, names, _listing(folder) if len(rows) > FEW else None
 
 
 def _by_folder(paths):
