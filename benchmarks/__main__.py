@@ -59,6 +59,12 @@ def keypoints(args):
     return keypoints.measure(args.quick)
 
 
+def coverage(args):
+    from . import coverage
+
+    return coverage.measure(args.quick)
+
+
 def headpose(args):
     from . import headpose
 
@@ -68,6 +74,7 @@ def headpose(args):
 PARTS = {
     "throughput": throughput, "time_to_1": time_to_1, "help": starting, "drawing": drawing, "classical": classical,
     "accuracy": accuracy, "headpose": headpose, "pointing": pointing, "keypoints": keypoints,
+    "coverage": coverage,
 }
 
 

@@ -1,6 +1,7 @@
 """imgreg: image regression, pictures into numbers. The verbs load what they need when they are called."""
 __version__ = "0.1.0"
-__all__ = ["check", "dataloaders", "evaluate", "export", "learner", "load", "lr_find", "predict", "train"]
+__all__ = ["check", "compare", "curve", "dataloaders", "evaluate", "export", "learner", "list_runs", "load", "lr_find",
+           "predict", "report", "train"]
 
 
 def __getattr__(name: str):

@@ -1,10 +1,11 @@
 """The verbs as plain functions that return values. cli.py says the same in the terminal."""
+from dataclasses import replace
 from pathlib import Path
 
-from . import config, datasets, jobs, scoring, tables
+from . import config, datasets, inquiries, jobs, scoring
 from . import labels as _labels
 from .errors import ImgregError
-from .faults import OF_SPLIT
+from .faults import uses_own_split
 from .messages import warn
 from .tasks import Task, complete
 
@@ -15,8 +16,14 @@ def prepare(task="angle", *, images=None, **options):
     Options as for `asked`; `strict` stops at any fault of the labels and pictures.
     """
     chosen, cfg, table = asked(task, images=images, **options)
-    frame = _labels.divide(_read(table, chosen, cfg, images), cfg, chosen)
-    return complete(chosen, frame[frame["split"] == "train"]), cfg, frame, table
+    done, frame = _divided(chosen, cfg, _read(table, chosen, cfg, images, options.get("valid")))
+    return done, cfg, frame, table
+
+
+def _divided(chosen: Task, cfg, rows) -> tuple:
+    """(the completed Task, the rows with their split)."""
+    frame = _labels.divide(rows, cfg, chosen)
+    return complete(chosen, frame[frame["split"] == "train"]), frame
 
 
 def asked(task="angle", *, targets=(), data=None, preset=None, labels=None, images=None, image_col="",
@@ -34,11 +41,14 @@ def asked(task="angle", *, targets=(), data=None, preset=None, labels=None, imag
     own = {"image_col": image_col, "label_from_name": label_from_name, "flip_pairs": flip_pairs, "units": units,
            "target_weights": target_weights, "scale": scale, "images": images}
     targets, augment, box = (one if one is None else _listed(one) for one in (targets, augment, box))
-    chosen, table, specs = _chosen(task, list(targets), data, preset, labels, own)
+    used = (*(box or ()), *([group] if group else ()))
+    chosen, table, specs = _chosen(task, list(targets), data, preset, labels, own, used)
     chosen = chosen.changed(specs, augment, size=size, fit=fit, box=box, margin=margin, group=group,
                             value_range=value_range)
     if margin is not None and not chosen.box:
         raise ImgregError("--margin with a --box to be widened", "no box")
+    if target_weights and len(chosen.targets) == 1:
+        warn(f"--target-weight changes nothing: {chosen.targets[0].name} is the only target")
     cfg = config.make(chosen, **settings)
     _check_goal(chosen, cfg)
     return chosen, cfg, table
@@ -49,7 +59,7 @@ def _listed(words) -> tuple:
     return (words,) if isinstance(words, str) else tuple(words)
 
 
-def _chosen(task, specs, data, preset, labels, own) -> tuple[Task, Path, list]:
+def _chosen(task, specs, data, preset, labels, own, used) -> tuple[Task, Path, list]:
     """The Task, its labels table, and what `--target` says that is not yet in it."""
     if isinstance(task, Task) or not datasets.own.is_own(task):
         given = [name for name, value in own.items() if value and not (name == "images" and isinstance(task, Task))]
@@ -65,7 +75,7 @@ def _chosen(task, specs, data, preset, labels, own) -> tuple[Task, Path, list]:
     if own["images"] and table.is_dir():
         raise ImgregError("--images with a table, to whose names it belongs", f"the folder '{task}'")
     made = datasets.own.task(table, specs, own["image_col"], own["label_from_name"], own["flip_pairs"], own["units"],
-                             own["target_weights"], own["scale"])
+                             own["target_weights"], own["scale"], used)
     return made, table, []
 
 
@@ -77,11 +87,10 @@ def _check_goal(task: Task, cfg) -> None:
         raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {known}", f"'{cfg.stop_at[0]}'")
 
 
-def _read(table: Path, task: Task, cfg, images):
+def _read(table: Path, task: Task, cfg, images, valid):
     """The usable rows of a labels table; what would ruin the run raises ImgregError, what is left out is said."""
-    frame, found = _labels.survey(table, task, images)
-    if cfg.hold_out or cfg.folds:  # the table's own split is not used
-        found = [f for f in found if f.kind not in OF_SPLIT]
+    frame, found = _labels.survey(table, task, images, cfg)
+    _tell_idle(valid, frame, cfg, table)
     stops = [f for f in found if f.level == "stop" or cfg.strict]
     kept = _labels.keep(frame, task, table) if not cfg.strict or not stops else None
     if stops:
@@ -93,18 +102,29 @@ def _read(table: Path, task: Task, cfg, images):
     return kept
 
 
+def _tell_idle(valid, frame, cfg, table: Path) -> None:
+    """Warn where a part to validate with was asked for, and is not drawn."""
+    own = f"the column 'split' of {table}" if uses_own_split(frame, cfg) else ""
+    why = "--hold-out" if cfg.hold_out else "--folds" if cfg.folds else own
+    if valid is not None and why:
+        warn(f"--valid {valid:g} changes nothing: {why} says who validates")
+
+
 def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **options):
     """Look for all faults of a task's labels and pictures; returns doctor.Health and the path of a plot of them.
 
     `fast` opens no picture; `plot`: a new file, else OUT/check-<task>-NNN.png; other options as for `train`, of which
     `strict` lets any finding stop.
     """
-    from . import doctor, overview, plots, runs
+    from . import doctor, overview, plots, runs, sheets
 
-    if plot is not None and Path(plot).exists():
-        raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
+    if plot is not None:
+        sheets.ending(plot)
+        if Path(plot).exists():
+            raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
     chosen, cfg, table = asked(task, images=images, **options)
     health = doctor.check(table, chosen, images, fast, cfg)
+    _tell_idle(options.get("valid"), health.frame, cfg, table)
     path = Path(plot or Path(out) / runs.fresh(Path(out), f"check-{chosen.name}", ".png", always=True))
     return health, plots.save(overview.draw(health), path)
 
@@ -128,102 +148,103 @@ def train(task="angle", *, out="runs", dry_run=False, **options):
     plots included, and leaves nothing. With `folds` it trains as many runs within OUT/<task>-NNN, and returns Folds.
     Interrupted, it leaves a run that can be evaluated. Raises ImgregError for what the user can mend.
     """
-    task_, cfg, frame, table = prepare(task, **options)
-    if cfg.folds and not cfg.fold and not dry_run:
-        return jobs.cross_validate(task_.name, cfg.folds, Path(out),
-                                   lambda fold, folder: train(task, out=folder, **{**options, "fold": fold}))
+    images = options.get("images")
+    chosen, cfg, table = asked(task, **options)
+    rows = _read(table, chosen, cfg, images, options.get("valid"))
+    done, frame = _divided(chosen, cfg, rows)
     if dry_run:
-        return jobs.rehearse(task_, cfg, frame, table, options.get("images"))
-    return jobs.train(task_, cfg, frame, table, out, options.get("images"))
+        return jobs.rehearse(done, cfg, frame, table, images)
+    if not cfg.folds or cfg.fold:
+        return jobs.train(done, cfg, frame, table, out, images)
+    rows = rows.drop(columns="split", errors="ignore")  # it is not used, as was said once
+
+    def train_fold(fold, folder):
+        own = replace(cfg, fold=fold)
+        done, frame = _divided(chosen, own, rows)
+        return jobs.train(done, own, frame, table, folder, images)
+
+    return jobs.cross_validate(done.name, cfg.folds, Path(out), train_fold)
 
 
-def evaluate(run, table=None, device: str = "auto", images=None, by=None, how: str = "mean") -> dict:
+def evaluate(run, table=None, device: str = "auto", images=None, by=None, how: str = "mean",
+             coverage: float | None = None, baselines: bool = False, tta: bool = False) -> dict:
     """Score a run on its validation part, or on another labelled set; returns {target: {unit, n, mean, ...}}.
 
     `table`: a labels table, or a folder whose file names hold the labels; pictures the run was trained on are left out.
     `images`: the folder that its names are relative to. `by`: a column; its pictures of one value are judged by one
-    answer, their `how` mean or median.
+    answer, their `how` mean or median. `coverage`: of the intervals, see Predictor.intervals. `baselines`: add
+    the scores of small models on the same parts under "baselines", see baselines.of. `tta`: what is scored is the
+    average answer for a picture and its moved copies, see Predictor.predict.
     Scores, predictions and plots are written to RUN/evaluations/NAME, under a new name if that exists; the returned
     dict says where under "folder".
     """
-    from . import evaluation, predictor, runs
+    from . import evaluation, predictor, runs, symmetries
 
     run = run if isinstance(run, runs.Run) else runs.load(run)
     by = "group" if table is None and by == run.task.group else by
     if images is not None and (table is None or Path(table).is_dir()):
         raise ImgregError("--images with a table, to whose names it belongs", str(table or "the run's own pictures"))
+    if baselines and (table is not None or by is not None):
+        raise ImgregError("--baselines with the run's own validation part, picture by picture",
+                          f"--by {by}" if by else f"'{table}'")
     scoring.check_by(run.task, by, how)
     model = predictor.load(run.path, jobs.device(device))
     if run.about.get("state") != "trained":
         warn(f"the training of {run.path} did not come to its end: {run.about.get('state')}")
-    known = run.labels
-    trained, frame, name = known[known["split"] == "train"], known[known["split"] == "valid"], "valid"
-    if table is not None:
-        place = Path(table).resolve()
-        read = _labels.read(table, model.task, to_divide=False, images=images, also=(by,) if by else ())
-        frame, name = _labels.unseen(read, trained), place.stem
-        name = place.parent.name if name == "labels" else name
-    folder = runs.claim(run.path / "evaluations", name).relative_to(run.path)
+    model.coverage(coverage)  # what cannot be promised is known before the work
+    if tta:
+        symmetries.moves(model.task)
+    trained, frame, name = _judged(run, model.task, table, images, by)
+    folder = runs.claim(run.path / "evaluations", f"{name}-tta" if tta else name).relative_to(run.path)
     try:
-        scores = evaluation.write(run, folder, model, frame.assign(split=name), trained, by=by, how=how)
+        scores = evaluation.write(run, folder, model, frame.assign(split=name), trained, by=by, how=how,
+                                  coverage=coverage, tta=tta)
     except ImgregError:
         (run.path / folder).rmdir()
         raise
-    return {"folder": str(run.path / folder), **scores[name]}
+    return {"folder": str(run.path / folder), **scores[name], **(_baselines(run, model.device) if baselines else {})}
 
 
-def predict(model, pictures, boxes=None, draw=None, images=None, by=None, how: str = "mean"):
+def _judged(run, task: Task, table, images, by) -> tuple:
+    """What `evaluate` scores, and beside what: (training rows, rows to be scored, what they are called)."""
+    known = run.labels
+    trained = known[known["split"] == "train"]
+    if table is None:
+        return trained, known[known["split"] == "valid"], "valid"
+    read = _labels.read(table, task, to_divide=False, images=images, also=(by,) if by else ())
+    frame = _labels.unseen(read, known[known["split"].isin(("train", "calibrate"))])
+    return trained, frame, datasets.own.called(table)
+
+
+def _baselines(run, device) -> dict:
+    from . import baselines
+
+    return {"baselines": baselines.of(run, device)}
+
+
+def predict(model, pictures, boxes=None, draw=None, images=None, by=None, how: str = "mean",
+            coverage: float | None = None, tta: bool = False):
     """Predict for pictures with a run or model file (or an opened Predictor); returns Predictor.predict's DataFrame.
 
+    A list of models answers as one, see ensembles.Ensemble.
     `pictures` may be the path of a table of pictures, with the columns of the box where the model needs them; `images`
     is the folder that its names are relative to. `draw`: a folder for copies of the pictures with the predictions drawn
     on them. `by`: a column of the table, or "folder": one row for all pictures of one value, their `how` mean or
-    median.
+    median. `coverage`: of the intervals of a calibrated model; one answer for several pictures has none. `tta`: the
+    average answer for a picture and its moved copies, see Predictor.predict.
     """
     model = model if hasattr(model, "predict") else load(model)
-    scoring.check_by(model.task, by, how)
-    if draw is not None:  # known before the work, not after it
-        from . import copies
-
-        copies.writable(draw)
-    place = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
-    if isinstance(place, (str, Path)) and Path(place).suffix.lower() in tables.SUFFIXES:
-        result = _predict_table(model, place, boxes, draw, images, by)
-    elif images is not None:
-        raise ImgregError("--images with a table of pictures", f"'{place}'")
-    else:
-        result = model.predict(pictures, boxes)
-        _draw(draw, model, result)
-        if by == "folder":
-            result = result.assign(folder=[str(Path(str(name)).parent) for name in result["image"]])
-    return scoring.by_group(model.task, result, by, how) if by else result
-
-
-def _predict_table(model, table, boxes, draw, images, by):
-    """As `predict`, the pictures and their boxes being those of a table; `image` is what the table says."""
-    frame = _labels.to_predict(table, model.task, images, (by,) if by else ())
-    if boxes is not None:
-        raise ImgregError("the boxes in the table, or pictures with boxes=", f"both a table '{table}' and boxes")
-    boxes = frame[list(model.task.box)].to_numpy() if model.task.box else None
-    result = model.predict(list(frame["path"]), boxes, listed=True)
-    _draw(draw, model, result)
-    rows = frame.iloc[result.index]  # by place: a picture may stand in several rows, for several boxes of it
-    found = {column: rows[column].to_numpy() for column in ("image", *([by] if by else []))}
-    return result.assign(**found).reset_index(drop=True)
-
-
-def _draw(folder, model, result) -> None:
-    if folder is not None:
-        from . import copies
-
-        copies.draw(folder, model.task, result)
+    return inquiries.answer(model, pictures, boxes, draw, images, by, how, coverage=coverage, tta=tta)
 
 
 def load(path, device: str = "cpu"):
-    """Open a run folder or a model file (model.imgreg) as a Predictor; a pickle is refused."""
-    from . import predictor
+    """Open a run folder or a model file (model.imgreg) as a Predictor, several as an Ensemble; a pickle is refused."""
+    from . import ensembles, predictor
 
-    return predictor.load(path, jobs.device(device))
+    if not isinstance(path, (list, tuple)):
+        return predictor.load(path, jobs.device(device))
+    models = tuple(one if hasattr(one, "predict") else load(one, device) for one in path)
+    return models[0] if len(models) == 1 else ensembles.Ensemble(models)
 
 
 def export(run, format: str | None = None, out=None) -> Path:
@@ -234,6 +255,32 @@ def export(run, format: str | None = None, out=None) -> Path:
     from . import exports, runs
 
     return exports.export(run if isinstance(run, runs.Run) else runs.load(run), format, out)
+
+
+def report(run, device: str = "auto") -> Path:
+    """Write RUN/report.html, one page on what a run is worth, anew; returns its path. See reports.gather."""
+    from . import reports, runs
+
+    return reports.write(run if isinstance(run, runs.Run) else runs.load(run), device=jobs.device(device))
+
+
+def compare(paths, *, part: str = "valid", out="runs"):
+    """Compare two runs or more on the pictures that all of them predicted; returns comparison.Comparison and two paths.
+
+    Differences are to the first run. `part`: whose pictures, valid or test. The paths are those of the plot and of the
+    page, OUT/compare-NNN.png and OUT/compare-NNN.html. No model is opened.
+    """
+    from . import comparison, sidebyside
+
+    found = comparison.compare(list(paths), part)
+    return found, *sidebyside.write(found, Path(out))
+
+
+def list_runs(folder="runs") -> list[dict]:
+    """The runs of a folder, the newest last, as plain data; see ledger.listed."""
+    from . import ledger
+
+    return ledger.listed(folder)
 
 
 def lr_find(task="angle", *, out="runs", **options):
@@ -249,3 +296,19 @@ def lr_find(task="angle", *, out="runs", **options):
     path = Path(out) / runs.fresh(Path(out), f"lr_find-{task.name}", ".png", always=True)
     plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
     return sweep, path
+
+
+def curve(task="angle", *, parts=(10, 25, 50, 100), out="runs", **options):
+    """Train on growing parts of the training pictures, to tell what more of them would bring; returns growth.Curve.
+
+    `parts`: in per cent, each within the next; whole groups, where there are any. All have the same validation part and
+    epochs, and none is kept for intervals. Each is a run in OUT/curve-<task>-NNN, beside curve.png and curve.json.
+    Options as for `train`, but for folds.
+    """
+    from . import growth
+
+    for name in ("calibrate", "folds"):
+        if options.get(name):
+            raise ImgregError(f"a curve without --{name}", f"{options[name]}", f"imgreg train with --{name}")
+    done, cfg, frame, table = prepare(task, **{**options, "calibrate": 0})
+    return growth.measure(done, cfg, frame, table, parts, Path(out), options.get("images"))

@@ -1,104 +1,30 @@
 """Labels and a Task -> DataBlock -> fastai DataLoaders, with the decoded pictures kept in memory when they fit."""
 import os
 import random
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from fastai.data.block import DataBlock, RegressionBlock
+from fastai.data.block import DataBlock, RegressionBlock, TransformBlock
 from fastai.data.core import DataLoaders, TfmdDL
-from fastai.data.transforms import ColReader, IndexSplitter, Normalize
-from fastai.torch_core import TensorImage
-from fastai.vision.core import PILImage, TensorPoint
+from fastai.data.transforms import ColReader, IndexSplitter, Normalize, RegressionSetup
+from fastai.torch_core import TensorImage, default_device
+from fastai.vision.core import TensorPoint
 from fastai.vision.data import ImageBlock, PointBlock
 from fastcore.basics import chunked
-from fasttransform import ItemTransform, Transform
-from PIL import Image
 
-from . import augment
+from . import augment, memory
 from .config import TrainConfig
-from .errors import ImgregError
-from .images import PictureError, fitted, look, open_picture, tell_broken, viewed
-from .levels import tell_levels
-from .losses import plain
-from .messages import log, say, track, warn
+from .errors import ImgregError, some
+from .faults import LEAST
+from .images import PictureError
+from .items import Fit, Picture, Source
+from .losses import label_type, plain
+from .messages import say, warn
 from .network import Y_RANGE
 from .targets import Point
 from .tasks import Task
-from .views import place, seen
-
-MANY = 50_000  # pictures: more are not kept in memory unasked, as reading them first would take minutes
-
-
-class Picture(PILImage):
-    """A picture that Fit opens no larger than the network sees it, and all of which is read for whoever looks at it."""
-
-    source = box = None  # what it is read from; the part of it to be seen, where the task has a box
-    read = True
-
-    @staticmethod  # a bound class method would be pickled by value, with the path of this file
-    def create(source):
-        """Name a path, bytes, an array or a Pillow picture, or Boxed; opening it is left to Fit, or to a first look."""
-        picture = Picture(Image.new("RGB", (1, 1)))
-        picture.source, picture.box = source if isinstance(source, Boxed) else (source, None)
-        picture.read = False
-        return picture
-
-    def load(self):
-        """Read all of it, as Pillow's stubs do; raises PictureError."""
-        if not self.read:
-            self.read = True
-            vars(self).update(vars(open_picture(self.source)))
-        return super().load()
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the whole upright picture."""
-        self.load()
-        return super().size
-
-
-class Boxed(NamedTuple):
-    """A picture's path and the box of the part to be seen; fastai maps over a plain tuple, not over a named one."""
-
-    source: str
-    box: tuple[float, ...]
-
-
-class Source(Transform):
-    """Reads from a row what Picture.create takes: the path, with the box where the task has one."""
-
-    def __init__(self, task: Task):
-        super().__init__()
-        self.box = list(task.box)
-
-    def encodes(self, row):
-        """A row of the labels frame -> path, or Boxed."""
-        return Boxed(row["path"], tuple(map(float, row[self.box]))) if self.box else row["path"]
-
-
-class Fit(ItemTransform):
-    """Bring a picture to the task's size by its policy, and points in its pixels along."""
-
-    order = 0  # before PointBlock divides points by the size of the picture they lie in
-
-    def __init__(self, task: Task):
-        super().__init__()
-        self.task = task
-
-    def encodes(self, item):
-        picture, *labels = item
-        if not isinstance(picture, Picture):
-            return item
-        if self.task.box and picture.box is None:  # or it would see all of the picture, and be wrong without a word
-            raise ImgregError("a picture with its box: batches.Boxed(path, (cx, cy, w, h))", "no box")
-        view, spot, _ = look(picture if picture.source is None else picture.source, self.task, picture.box)
-        edge = torch.tensor(self.task.size[::-1])
-        moved = [TensorPoint((seen(y[None], spot.view[None])[0] + 1) / 2 * edge) if isinstance(y, TensorPoint) else y
-                 for y in labels]
-        return (Picture(view), *moved)
+from .views import place
 
 
 class Normalise(Normalize):
@@ -106,6 +32,13 @@ class Normalise(Normalize):
 
     def encodes(self, x: TensorImage):
         return x.sub_(self.mean).div_(self.std)
+
+
+class Exact(RegressionSetup):
+    """fastai's, in double precision."""
+
+    def encodes(self, o):
+        return torch.tensor(o, dtype=torch.float64)
 
 
 class PictureDL(TfmdDL):
@@ -146,14 +79,26 @@ class PictureDL(TfmdDL):
             return None
 
 
-def block(task: Task, stats: tuple, held_out) -> DataBlock:
+def label_types(task: Task, device=None) -> list[torch.dtype]:
+    """The type of each target's labels in a batch on `device`; what is rounded there is said."""
+    types = [label_type(t) for t in task.targets]
+    if torch.float64 in types and torch.device(device or default_device()).type == "mps":  # which has no float64
+        named = some(t.name for t, of in zip(task.targets, types, strict=True) if of == torch.float64)
+        warn(f"labels of {named} are rounded to 7 digits, all that an mps device has (--device cpu keeps more)")
+        return [torch.float32] * len(types)
+    return types
+
+
+def block(task: Task, stats: tuple, held_out, types: list[torch.dtype] | None = None) -> DataBlock:
     """The DataBlock of a task: a picture, and a PointBlock or a RegressionBlock for each target.
 
-    `stats`: the backbone's mean and standard deviation; `held_out`: the row numbers of the validation part. fastai adds
-    no normalisation to a net without pretrained weights, so it is always added here.
+    `stats`: the backbone's mean and standard deviation; `held_out`: the row numbers of the validation part; `types`:
+    see label_types. fastai adds no normalisation to a net without pretrained weights, so it is always added here.
     """
     readers = [ColReader(t.columns[0] if len(t.columns) == 1 else list(t.columns)) for t in task.targets]
-    kinds = [PointBlock if isinstance(t, Point) else RegressionBlock(n_out=len(t.columns)) for t in task.targets]
+    kinds = [PointBlock if isinstance(t, Point) else TransformBlock(type_tfms=Exact(c=1)) if of == torch.float64
+             else RegressionBlock(n_out=len(t.columns))
+             for t, of in zip(task.targets, types or label_types(task, "cpu"), strict=True)]
     return DataBlock(
         blocks=(ImageBlock(cls=Picture), *kinds),
         n_inp=1,
@@ -168,22 +113,20 @@ def block(task: Task, stats: tuple, held_out) -> DataBlock:
 def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, device=None) -> DataLoaders:
     """DataLoaders over the train and valid rows of `frame` (labels.read, labels.divide).
 
-    A batch larger than the training part is made smaller, and said. Raises ImgregError if no picture can be opened.
+    A batch larger than the training part is made smaller, and said. Raises ImgregError if too few pictures can be
+    opened.
     """
-    frame = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True)
-    keep = len(frame) <= MANY and _fits(len(frame), task) if cfg.cache == "auto" else cfg.cache == "on"
-    frame, pictures, views = _opened(frame, task, keep, cfg.strict)
-    held_out = np.flatnonzero(frame["split"] == "valid")
-    trained = np.flatnonzero(frame["split"] == "train")
-    if len(trained) < 2 or not len(held_out):
-        raise ImgregError("at least 2 whole pictures to train on and 1 to validate with",
-                          f"{len(trained)} and {len(held_out)}")
-    workers = 0 if keep else min(os.cpu_count() or 1, 8)
-    dls = block(task, stats, held_out).dataloaders(
+    whole, n = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True), len(frame)
+    keep = memory.fits(len(whole), task) if cfg.cache == "auto" else cfg.cache == "on"
+    frame, pictures, views = memory.opened(whole, task, keep, cfg.strict)
+    trained, held_out = (np.flatnonzero(frame["split"] == part) for part in ("train", "valid"))
+    _check_enough(n, len(whole) - len(frame), len(trained), len(held_out))
+    workers, types = 0 if keep else min(os.cpu_count() or 1, 8), label_types(task, device)
+    dls = block(task, stats, held_out, types).dataloaders(
         frame, bs=batch_size(cfg.bs, len(trained)), dl_type=PictureDL, device=device,
         num_workers=workers if cfg.workers is None else cfg.workers,
     )
-    labels = _labels(frame, task, views)
+    labels = _labels(frame, task, views, types)
     for dl, rows in ((dls.train, trained), (dls.valid, held_out)):
         dl.labels, dl.view = tuple(y[rows] for y in labels), np.median(views[rows], axis=0)
         if keep:
@@ -191,10 +134,19 @@ def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, devic
     return dls
 
 
-def _labels(frame: pd.DataFrame, task: Task, views: np.ndarray) -> tuple[torch.Tensor, ...]:
+def _check_enough(n: int, broken: int, trained: int, held_out: int) -> None:
+    """Raise ImgregError if broken pictures leave too few of `n`; fewer from the start are the caller's own wish."""
+    if n - broken < LEAST <= n:
+        found = f"only {n - broken} rows whose picture can be used, fewer than {LEAST}"
+        raise ImgregError("labels to learn from", found, "imgreg check TABLE, and mending the pictures")
+    if trained < 2 or not held_out:
+        raise ImgregError("at least 2 whole pictures to train on and 1 to validate with", f"{trained} and {held_out}")
+
+
+def _labels(frame: pd.DataFrame, task: Task, views: np.ndarray, types: list[torch.dtype]) -> tuple[torch.Tensor, ...]:
     """For each target all rows' labels as a batch holds them: [n], [n, columns], or TensorPoint [n, points, 2]."""
     labels = []
-    for t in task.targets:
+    for t, of in zip(task.targets, types, strict=True):
         values = frame[list(t.columns)].to_numpy(np.float64)
         if isinstance(t, Point):
             values = t.encode(values, views).reshape(len(values), -1, 2)
@@ -203,7 +155,7 @@ def _labels(frame: pd.DataFrame, task: Task, views: np.ndarray) -> tuple[torch.T
                 more = "--fit pad, " * (task.fit == "crop") + "a larger --margin, " * bool(task.box)
                 warn(f"{beyond} of {known} points of {t.name} lie outside what the network sees: "
                      f"try {more}empty cells for unknown points")
-        y = torch.tensor(values, dtype=torch.float32)
+        y = torch.tensor(values, dtype=of)
         labels.append(TensorPoint(y) if isinstance(t, Point) else y.squeeze(1))
     return tuple(labels)
 
@@ -243,43 +195,3 @@ def batch_size(asked: int | None, n: int) -> int:
     if asked > n:
         say(f"batches of {n}, not {asked}: there are {n} pictures to train on")
     return min(asked, n)
-
-
-def _fits(n: int, task: Task) -> bool:
-    """Whether n decoded pictures fit into a quarter of the memory that this machine, or this container, has."""
-    limits = [4 << 30]
-    try:
-        limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (AttributeError, ValueError, OSError) as e:  # not every system tells; without a limit the file says "max"
-        log.debug("memory limit not known: %s", e)
-    return n * task.size[0] * task.size[1] * 3 <= min(limits) / 4
-
-
-def _opened(frame: pd.DataFrame, task: Task, keep: bool,
-            strict: bool = False) -> tuple[pd.DataFrame, torch.Tensor | None, np.ndarray]:
-    """The rows whose pictures can be opened, their views [n, 4], and with `keep` their pixels as uint8 [n, 3, h, w].
-
-    The others are named. Without `keep` only the headers are read, and what is broken further on is left out later.
-    """
-    try:
-        pictures = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
-    except RuntimeError as e:
-        raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
-    broken, views, levels = {}, [], set()
-    boxes = frame[list(task.box)].to_numpy() if task.box else None
-    opened = (fitted if keep else viewed)(frame["path"], task, boxes)
-    for i, found in enumerate(track(opened, len(frame), f"reading {len(frame)} pictures")):
-        if isinstance(found, PictureError):
-            broken[i] = found
-            continue
-        views.append(found.view if keep else found)
-        if keep:
-            levels.add(found.levels)
-            pictures[i - len(broken)] = torch.from_numpy(found.pixels.copy()).permute(2, 0, 1)
-    if broken and (strict or len(broken) == len(frame)):
-        raise next(iter(broken.values()))
-    tell_broken(list(broken.values()), len(frame))
-    tell_levels(levels)
-    whole = frame.drop(index=list(broken)).reset_index(drop=True)
-    return whole, pictures[: len(whole)] if keep else None, np.stack(views)

@@ -1,6 +1,5 @@
 """The verbs for the terminal: results go to stdout, everything else to stderr; exit 0, 1 (a mistake) or 2 (usage)."""
 import logging
-import math
 import shlex
 import sys
 import warnings
@@ -12,7 +11,6 @@ from . import __version__
 from . import options as o
 from .errors import ImgregError
 
-FORMATS = ("table", "csv", "json", "jsonl")  # of predictions
 app = typer.Typer(
     name="imgreg", no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Turn pictures into numbers: train, evaluate, predict and export image regression.",
@@ -57,12 +55,14 @@ def train(
     print(f"next: imgreg predict {run.path} photo.png")
 
 
-def _print_scores(name: str, numbers: dict, where: str = "") -> None:
-    from . import scoring
+def _print_scores(name: str, numbers: dict, where: str = "", judged: str = "pictures") -> None:
+    from . import coverage, scoring
 
-    print(f"{scoring.sentence(name, numbers)} on {numbers['n']} pictures{where}")
+    print(f"{scoring.sentence(name, numbers)} on {numbers['n']} {judged}{where}")
     if columns := scoring.by_column(numbers):
         print(f"  {columns}")
+    if "coverage" in numbers:
+        print(f"  {coverage.sentence(numbers['coverage'], numbers['unit'])}")
     if groups := numbers.get("groups"):
         worst = ", ".join(f"{g} {scoring.quantity(s['mean'], numbers['unit'])}" for g, s in list(groups.items())[:5])
         print(f"  by group, worst first: {worst}" + (f" and {len(groups) - 5} more" if len(groups) > 5 else ""))
@@ -125,39 +125,63 @@ def lr_find(task, given, out: o.Out = Path("runs")):
 
 
 @app.command()
+@o.training
+def curve(task, given, parts: o.Parts = "10,25,50,100", epochs: o.Epochs = None, out: o.Out = Path("runs")):
+    """Train on growing parts of the pictures, and tell what more of them would bring."""
+    from . import api
+
+    given |= o.settings({"epochs": epochs})
+    found = api.curve(task, parts=o.read_parts(parts), out=out, **given)
+    if found.points:
+        print(f"{found.told()}\nruns: {found.path}   plot: {found.path / 'curve.png'}")
+    if found.state == "interrupted":
+        raise typer.Exit(130)
+
+
+@app.command()
 def evaluate(
     run: o.RunPath, table: o.TableName = None, images: o.Images = None, by: o.By = None, how: o.How = "mean",
+    coverage: o.Coverage = None, baselines: o.Baselines = False, tta: o.Tta = False,
     device: o.Device = None,
 ):
     """Score a run on its validation part or on another labelled set."""
     from . import api, scoring
 
-    scores = api.evaluate(run, table, device or "auto", images, by, how)
-    folder = scores.pop("folder")
+    scores = api.evaluate(run, table, device or "auto", images, by, how, coverage, baselines, tta)
+    folder, small = scores.pop("folder"), scores.pop("baselines", {})
     for name, s in scores.items():
-        _print_scores(name, s)
-        told = (k for k in ("median", "p90", "p95", "max", "rmse", "bias") if k in s)
-        print("  " + "  ".join(f"{k} {scoring.quantity(s[k], s['unit'])}" for k in told))
+        _print_scores(name, s, f" (by {by})" if by else "", "groups" if by else "pictures")
+        print(f"  {scoring.details(s)}")
+    if small:
+        from .baselines import told
+
+        print("\n".join(told(small)))
     print(f"written: {folder}")
 
 
 @app.command()
 def predict(
     model: o.ModelPath, pictures: o.Pictures, format: o.TableFormat = None, out: o.NewFile = None,
-    draw: o.Drawings = None, images: o.Images = None, by: o.By = None, how: o.How = "mean", device: o.Device = None,
+    draw: o.Drawings = None, images: o.Images = None, by: o.By = None, how: o.How = "mean",
+    coverage: o.Coverage = None, tta: o.Tta = False, device: o.Device = None,
 ):
-    """Predict numbers for pictures, or for the pictures of a table."""
-    from . import api
+    """Predict numbers for pictures, or for the pictures of a table; of several models the average."""
+    from . import answers, api, ensembles
 
     ending = out.suffix.lstrip(".") if out else ""
-    format = format or (ending if ending in FORMATS else "table")
-    if format not in FORMATS:
-        raise ImgregError("--format table, csv, json or jsonl", f"'{format}'")
+    format = format or (ending if ending in answers.FORMATS else "table")
+    if format not in answers.FORMATS:
+        raise ImgregError(f"--format {', '.join(answers.FORMATS)}", f"'{format}'")
     if out and out.exists():
         raise ImgregError("a new file for --out", f"'{out}' in place", "another name")
-    listed = [line for p in pictures for line in (sys.stdin.read().splitlines() if p == "-" else [p]) if line.strip()]
-    frame = api.predict(api.load(model, device or "auto"), listed, draw=draw, images=images, by=by, how=how)
-    text = _formatted(frame, format)
+    places = [str(model), *pictures]
+    n = ensembles.leading(places)
+    if n == len(places):
+        raise ImgregError("pictures after the models", f"{n} models alone")
+    listed = [line for p in places[n:] for line in (sys.stdin.read().splitlines() if p == "-" else [p]) if line.strip()]
+    opened = api.load(places[:n], device or "auto")
+    frame = api.predict(opened, listed, draw=draw, images=images, by=by, how=how, coverage=coverage, tta=tta)
+    text = answers.written(frame, format, opened.task)
     if out:
         from .runs import write
 
@@ -166,22 +190,32 @@ def predict(
         print(text)
 
 
-def _formatted(frame, format: str) -> str:
-    numbers = frame.select_dtypes("number").columns
-    finer = {c: _decimals(frame[c].abs().max()) for c in numbers}  # small numbers are to be seen, too
-    frame = frame.round({c: 4 + more for c, more in finer.items()})
-    if format == "csv":
-        return frame.to_csv(index=False).rstrip("\n")
-    if format == "table":
-        shown = {c: (f"{{:.{2 + finer[c]}f}}" if frame[c].dtype.kind == "f" else "{}").format for c in numbers}
-        return frame.to_string(index=False, formatters=shown)
-    text = frame.to_json(orient="records", lines=format == "jsonl", force_ascii=False)
-    return text.strip()
+@app.command()
+def compare(runs: o.RunPaths, part: o.Part = "valid", out: o.Out = Path("runs"), json: o.AsJson = False):
+    """Compare runs on the pictures that all of them predicted; no model is opened."""
+    from . import api
+
+    found, plot, page = api.compare(runs, part=part, out=out)
+    if json:
+        from json import dumps
+
+        print(dumps({**found.to_dict(), "plot": str(plot), "page": str(page)}, ensure_ascii=False, allow_nan=False))
+    else:
+        print(f"{found.told()}\nplot: {plot}   page: {page}")
 
 
-def _decimals(largest: float) -> int:
-    """How many decimals more than usual numbers of up to `largest` take: none from 1 on."""
-    return max(0, -math.floor(math.log10(largest))) if 0 < largest < 1 else 0
+@app.command()
+def runs(folder: o.Folder = Path("runs"), json: o.AsJson = False):
+    """List the runs of a folder, the newest last, with their errors on the validation part."""
+    from . import api, ledger
+
+    found = api.list_runs(folder)
+    if json:
+        from json import dumps
+
+        print(dumps({"runs": found}, ensure_ascii=False, allow_nan=False))
+    else:
+        print(ledger.told(found) if found else f"no runs in '{folder}'")
 
 
 @app.command()
@@ -196,6 +230,14 @@ def export(run: o.RunPath, format: o.ModelFormat = None, out: o.ModelOut = None)
               f"print(load_learner('{path}').predict('photo.png')[0])\"")
     else:
         print(f"next: imgreg predict {path} photo.png")
+
+
+@app.command()
+def report(run: o.RunPath, device: o.Device = None):
+    """Write a page on what a run is worth: where it is good, where it fails, and what to do next."""
+    from . import api
+
+    print(f"written: {api.report(run, device or 'auto')}")
 
 
 @app.command()

@@ -31,6 +31,8 @@ class TrainConfig:
     stop_at: tuple[str, float] | None = None  # (target, error): stop when the validation error is as small
     valid: float = 0.2  # the part kept for validation where the table has no split column
     test: float = 0.0  # the part kept for one scoring at the end, where the table has no split column
+    calibrate: float | None = None  # the part of the training part kept for intervals; None: where there are enough
+    coverage: float = 0.9  # the part of all pictures that the intervals are to hold for
     hold_out: tuple[str, ...] = ()  # groups, or folders of pictures, to validate on instead
     folds: int | None = None  # train so many times, each time with other groups held out
     fold: int | None = None  # which of them this run is, from 1
@@ -43,7 +45,7 @@ class TrainConfig:
         for name, known in (("loss", LOSSES), ("precision", PRECISIONS), ("cache", CACHES)):
             if getattr(self, name) not in known:
                 raise ImgregError(f"--{name} {', '.join(known)}", f"'{getattr(self, name)}'")
-        for name in ("lr", "body_lr", "wd", "valid", "test"):
+        for name in ("lr", "body_lr", "wd", "valid", "test", "calibrate", "coverage"):
             if not isinstance(getattr(self, name), (int, float, type(None))):
                 raise ImgregError(f"a number for {name}", repr(getattr(self, name)))
         for name in ("lr", "body_lr"):
@@ -53,6 +55,10 @@ class TrainConfig:
         if not 0 < self.valid < 1 or not 0 <= self.test < 1 or self.valid + self.test >= 1:
             raise ImgregError("--valid above 0 and --test of at least 0, less than 1 together",
                               f"{self.valid} and {self.test}")
+        if not 0 <= (self.calibrate or 0) < 1:
+            raise ImgregError("--calibrate of at least 0 and less than 1", str(self.calibrate))
+        if self.coverage is None or not 0 < self.coverage < 1:
+            raise ImgregError("--coverage between 0 and 1", str(self.coverage))
         if self.test and self.folds:
             raise ImgregError("--test or --folds: each fold's held-out part is its test", "both")
         if not 0 <= self.wd < math.inf:

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import albums, config, duplicates, labels, pictures, splits
+from . import albums, config, duplicates, labels, levels, pictures, splits
 from .albums import Album, Shown
 from .config import TrainConfig
 from .errors import ImgregError, some
-from .faults import LEAST, OF_SPLIT
+from .faults import LEAST, uses_own_split
 from .findings import LEVELS, Finding
-from .levels import tell_levels
 from .messages import with_unit
 from .tables import resolved
 from .targets import Point
 from .tasks import Task
+from .usable import OURS
 
 WORDS = {"stop": "would stop a training", "leave out": "rows that are left out", "note": "worth knowing"}
 COUNTED = {"stop": "to be mended first", "leave out": "that cost rows", "note": "worth knowing"}
@@ -79,10 +79,8 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
     drawn with, and whether any finding would stop. Raises ImgregError for what is no table, and for a missing column.
     """
     cfg = cfg or config.make(task)
-    frame, found = labels.survey(table, task, images)
-    drawn = "split" not in frame or bool(cfg.hold_out or cfg.folds)
-    if drawn:
-        found = [f for f in found if f.kind not in OF_SPLIT]
+    frame, found = labels.survey(table, task, images, cfg)
+    drawn = not uses_own_split(frame, cfg)
     parts, more = _parts(frame, task, cfg, drawn)
     found, seen = [*found, *more], {}
     if not fast:
@@ -102,8 +100,8 @@ def _opened(frame: pd.DataFrame, task: Task, parts: np.ndarray, drawn: bool, fol
     shown = Shown(task, frame, album, of, parts, drawn, folder)
     same, groups = duplicates.found(shown)
     sizes = {name: np.where(of >= 0, shown.fact(name), np.nan) for name in ("width", "height")}
-    tell_levels(album.levels)
     found += [*same, *pictures.found(shown)]
+    found += [Finding("levels", "note", (), len(frame), text, f"try {then}") for text, then in levels.odd(album.levels)]
     lost = frame["row"].isin([row for f in found if f.level == "leave out" for row in f.rows])
     left = frame["usable"] & ~lost
     if left.sum() < LEAST <= usable.sum():
@@ -124,7 +122,7 @@ def _parts(frame: pd.DataFrame, task: Task, cfg: TrainConfig, drawn: bool) -> tu
     if usable.sum() < LEAST:  # which is a finding already
         return parts, []
     try:
-        kept = frame[usable].drop(columns=list(labels.OURS)).reset_index(drop=True)
+        kept = frame[usable].drop(columns=list(OURS)).reset_index(drop=True)
         parts[usable] = splits.divide(kept, cfg, task)["split"].to_numpy()
     except ImgregError as e:
         return parts, [Finding("part", "stop", (), len(frame), str(e))]

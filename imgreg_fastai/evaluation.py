@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from . import coverage as reach
 from . import plots, scoring
 from .errors import ImgregError
 from .images import open_picture
@@ -12,21 +13,24 @@ from .runs import Run
 
 
 def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained: pd.DataFrame, history=None,
-          by: str | None = None, how: str = "mean") -> dict:
+          by: str | None = None, how: str = "mean", coverage: float | None = None, tta: bool = False) -> dict:
     """Predict for `frame`, and write scores.json, predictions.csv and plots/ into the run's `folder`.
 
     Returns the scores {part: {target: {...}}}, the parts being those of the column `split`; the plots show the part
     valid where there is one. `trained`: the training rows, whose mean is the guess to compare with. `by`: what is
     scored is one answer for all pictures of one value of that column, see scoring.by_group, written to groups.csv.
-    Raises ImgregError if no picture opens.
+    `coverage`: of the intervals of a calibrated model, whose reach is told with the scores (coverage.reached).
+    `tta`: as for Predictor.predict. Raises ImgregError if no picture opens.
     """
-    result = scoring.predictions(model, frame)
+    result = scoring.predictions(model, frame, coverage, tta)
     if result.empty:
         raise ImgregError("pictures that can be opened", f"none among {len(frame)}, first '{frame['path'].iloc[0]}'",
                           "imgreg evaluate RUN TABLE, with the table where the pictures lie now")
     scored = {part: scoring.by_group(model.task, rows, by, how) if by else rows
               for part, rows in result.groupby("split")}
     scores = {part: scoring.score(model.task, rows, trained) for part, rows in scored.items()}
+    if model.calibration and not by:
+        _cover(scores, scored, model, coverage)
     if by:
         run.write(folder / "groups.csv", scoring.table(model.task, pd.concat(scored.values())))
     run.write(folder / "scores.json", scores)
@@ -37,3 +41,11 @@ def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained
     plots.write_all(run.path / folder / "plots", model.task, history, shown,
                     partial(open_picture, value_range=model.task.value_range), baseline)
     return scores
+
+
+def _cover(scores: dict, scored: dict, model: Predictor, asked: float | None) -> None:
+    """Add to each part's scores how many of the true values its intervals hold, and say where they are too few."""
+    for part, rows in scored.items():
+        for name, of in reach.reached(model.task, rows, model.coverage(asked)).items():
+            scores[part][name]["coverage"] = of
+            reach.tell_broken(f"{name} ({part})", of, rows["unlike"].mean())

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from . import oddities
+from .config import TrainConfig
 from .errors import some
 from .findings import Finding
 from .splits import SPLITS
@@ -12,7 +13,6 @@ from .tables import resolved
 from .targets import Target
 from .tasks import Task
 
-OF_SPLIT = ("split", "part", "leak", "group")  # findings about the table's own split, which need not be used
 LEAST = 10  # with fewer rows there is nothing to learn from, and nothing to judge by
 MISSING, WORD, INFINITE = 1, 2, 3  # what a label is that is no finite number; 0 where it is one
 
@@ -56,11 +56,17 @@ def on_rows(frame: pd.DataFrame, mask, kind: str, level: str, text: str, then: s
     return [Finding(kind, level, tuple(rows["row"].tolist()), len(frame), text, then, names)]
 
 
-def found(sheet: Sheet) -> list[Finding]:
+def uses_own_split(frame: pd.DataFrame, cfg: TrainConfig | None) -> bool:
+    """Whether a training by these settings takes the table's own split: it has one, and nothing else is held out."""
+    return "split" in frame and not (cfg and (cfg.hold_out or cfg.folds))
+
+
+def found(sheet: Sheet, cfg: TrainConfig | None = None) -> list[Finding]:
     """All of them: unnamed and absent pictures, labels, boxes, repeated pictures, the split, constants, too few rows.
 
     Kinds: unnamed, unlabelled, word, infinite, missing, target, box, absent, repeated, contradicting, split, part,
-    leak, group, constant, few, and those of oddities.found.
+    leak, group, constant, few, and those of oddities.found. `cfg`: the training's settings; where these do not use the
+    table's own split, it has no faults.
     """
     leave, bad = "leave out", sheet.bad
     first = sheet.finding(bad["unlabelled"], "unlabelled", leave, "no label in the picture's name")
@@ -72,7 +78,8 @@ def found(sheet: Sheet) -> list[Finding]:
         text = f"only {usable} usable rows, fewer than {LEAST}" if usable else "no usable row"
         last += [Finding("few", "stop", (), len(sheet.frame), text, "label more pictures")]
     targets = [finding for t in sheet.task.targets for finding in _labels(sheet, t)]
-    return [*first, *targets, *last, *_odd(sheet), *_repeated(sheet), *_split(sheet), *_constant(sheet)]
+    split = _split(sheet) if uses_own_split(sheet.frame, cfg) else []
+    return [*first, *targets, *last, *_odd(sheet), *_repeated(sheet), *split, *_constant(sheet)]
 
 
 def _labels(sheet: Sheet, target: Target) -> list[Finding]:
@@ -81,7 +88,9 @@ def _labels(sheet: Sheet, target: Target) -> list[Finding]:
     kinds, named = sheet.kinds[:, at], ~(sheet.bad["unnamed"] | sheet.bad["unlabelled"])
     unusable = (kinds > 0).all(axis=1) if target.partial else (kinds > 0).any(axis=1)
     if named.any() and unusable[named].all():
-        return [Finding("target", "stop", (), len(sheet.frame), f"no value of {target.name} in any row",
+        words = (kinds == WORD) & named[:, None]
+        why = f": {_text(sheet, target, words, 'word')}" if words.any() else ""
+        return [Finding("target", "stop", (), len(sheet.frame), f"no value of {target.name} in any row{why}",
                         f"mend the column {some(target.columns)}, or leave the target out")]
     out = []
     for code, kind in ((WORD, "word"), (INFINITE, "infinite"), (MISSING, "missing")):
@@ -137,8 +146,6 @@ def _repeated(sheet: Sheet) -> list[Finding]:
 
 def _split(sheet: Sheet) -> list[Finding]:
     """Unknown and lacking parts of the table's own split, and what stands in several of them."""
-    if "split" not in sheet.frame:
-        return []
     usable, parts = sheet.frame["usable"], sheet.frame["split"]
     out = sheet.finding(usable & ~parts.isin(SPLITS), "split", "stop",
                         f"a split that is none of {', '.join(SPLITS)}", "mend the column 'split'", "split")

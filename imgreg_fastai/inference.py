@@ -32,14 +32,14 @@ class Inferred:
     told: tuple[str, ...]
 
 
-def infer(frame: pd.DataFrame, image: str) -> Inferred:
-    """The targets of a table for which none were named; `image`: its column of pictures.
+def infer(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -> Inferred:
+    """The targets of a table for which none were named; `image`: its column of pictures; `used`: others with a use.
 
     Pairs of x and y are points, yaw, pitch and roll a rotation, what is called an angle and stays below 180 or 360 is
     one; boxes, ids, classes and words are left out, and what remains is a number each. Raises ImgregError if that is
     nothing.
     """
-    numbers, told = _numbers(frame, [image, *TAKEN])
+    numbers, told = _numbers(frame, [image, *TAKEN, *used])
     left, specs = dict(numbers), []
     for look in (_boxes, _points, _rotations, _angles, _ids_and_classes, _plain):
         found, lines, used = look(left)
@@ -47,10 +47,10 @@ def infer(frame: pd.DataFrame, image: str) -> Inferred:
         left = {column: values for column, values in left.items() if column not in used}
     if specs:
         return Inferred(tuple(specs), tuple(told))
+    if not numbers:
+        raise ImgregError("a column of numbers to predict", "; ".join([f"none among {some(frame.columns, 8)}", *told]))
     for line in told:  # why nothing is left
         say(line)
-    if not numbers:
-        raise ImgregError("a column of numbers to predict", f"none among {some(frame.columns, 8)}")
     raise ImgregError("--target NAME, since no column of numbers looks like one to predict",
                       f"{some(numbers, 8)}", f"--target {next(iter(numbers))}, if that is what to predict")
 

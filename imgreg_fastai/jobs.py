@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from . import splits
 from .config import TrainConfig
 from .errors import ImgregError
 from .messages import Bar, say
@@ -62,7 +63,11 @@ def train(task: Task, cfg: TrainConfig, frame, table: Path, out, images=None):
     used = precision.choose(learn, cfg.precision)
     run = runs.new(out, task, cfg, frame, table, images, weights=found.to_dict(), state="training", precision=used,
                    device=str(dls.device))
-    say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}: {run.path}")
+    kept = int((frame["split"] == "calibrate").sum())
+    say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}"
+        f"{f', {kept} kept for intervals' if kept else ''}: {run.path}")
+    if why := splits.to_calibrate(frame, cfg)[1]:
+        say(why)
     try:
         _picture_of_batch(dls, task, run)
         stopped = _fit(learn, task, cfg, run, found)
@@ -119,12 +124,15 @@ def _told(task: Task, row: dict) -> str:
 
 
 def _finish(run, frame) -> None:
-    """Score the best weights on the parts held out, the test part now for the first time, and draw the plots."""
+    """Calibrate the best weights, score them on the parts held out, the test part now for the first time; draw."""
     import pandas as pd
 
-    from . import evaluation, predictor
+    from . import calibration, evaluation, predictor
 
     model = predictor.load(run.path, device(run.config.device))
+    if (frame["split"] == "calibrate").any():
+        model = calibration.fit(model, frame, run.config)
+        predictor.save(run.path / predictor.MODEL, model.network, model.about, model.calibration)
     trained, held = frame[frame["split"] == "train"], frame[frame["split"].isin(("valid", "test"))]
     evaluation.write(run, Path(), model, held, trained, pd.read_csv(run.path / "history.csv"))
 

@@ -1,26 +1,23 @@
 """Labels tables: read and checked. The only place where bad labels are refused; after it no code asks again."""
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from . import faults, tables
+from . import faults, tables, usable
+from .config import TrainConfig
 from .errors import ImgregError, nearest, some
 from .faults import INFINITE, MISSING, WORD, Sheet
 from .findings import Finding
-from .messages import say, warn
+from .messages import say
 from .splits import SPLITS, divide, unseen
 from .tasks import BUILT_IN, Task
+from .usable import OURS
 
 __all__ = ["SPLITS", "divide", "keep", "read", "source", "survey", "to_predict", "unseen"]
 
-# Why a row is left out, in the order in which it is asked.
-WHY = {"unlabelled": "no label in its name", "unnamed": "no picture named", "number": "no finite number",
-       "box": "no whole box", "absent": "no such picture"}
 USUAL = {"val": "valid", "validation": "valid", "dev": "valid", "training": "train", "testing": "test",
          "calibration": "calibrate"}  # other names of the parts of a split
-OURS = ("row", "usable", "why")  # columns that a survey adds
 
 
 def read(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
@@ -37,15 +34,17 @@ def read(table: str | Path, task: Task, to_divide: bool = True, images: str | Pa
     return keep(_sheet(table, task, to_divide, images, also).frame, task, table)
 
 
-def survey(table: str | Path, task: Task, images: str | Path | None = None) -> tuple[pd.DataFrame, list[Finding]]:
+def survey(table: str | Path, task: Task, images: str | Path | None = None,
+           cfg: TrainConfig | None = None) -> tuple[pd.DataFrame, list[Finding]]:
     """All rows of a labels table or folder, and the faults that show without opening a picture.
 
     The frame is as `read` gives it, with all rows, and with `row`, the number as an editor counts it (of a folder the
-    place in its sorted list), `usable`, and `why` not ("" where it is). Raises ImgregError for what is no table, for
-    one without rows, and for a missing column.
+    place in its sorted list), `usable`, and `why` not ("" where it is). `cfg`: the training's settings, by which the
+    table's own split may not be used. Raises ImgregError for what is no table, for one without rows, and for a missing
+    column.
     """
     sheet = _sheet(table, task, True, images)
-    return sheet.frame, faults.found(sheet)
+    return sheet.frame, faults.found(sheet, cfg)
 
 
 def to_predict(table: str | Path, task: Task, images: str | Path | None = None,
@@ -56,7 +55,8 @@ def to_predict(table: str | Path, task: Task, images: str | Path | None = None,
     """
     frame, _ = _from_table(Path(table), task, [], [], images, also)
     frame = _with_floats(frame, task.box)
-    return _left(_asked(frame, {"unnamed": frame["image"].isna(), "box": _no_box(frame, task)}), Path(table))
+    asked = usable.asked(frame, {"unnamed": frame["image"].isna(), "box": _no_box(frame, task)})
+    return usable.left(asked, Path(table))
 
 
 def keep(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def keep(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:
 
     Raises ImgregError when none is left, or a target has no value in any row.
     """
-    return _left(frame, source(table, task), task)
+    return usable.left(frame, source(table, task), task)
 
 
 def _sheet(table: str | Path, task: Task, to_divide: bool, images: str | Path | None,
@@ -72,7 +72,7 @@ def _sheet(table: str | Path, task: Task, to_divide: bool, images: str | Path | 
     """The table as it stands, and what is wrong with each row."""
     table = source(table, task)
     folder, groups = table.is_dir(), [task.group] if to_divide and task.group != "group" else []
-    frame, present = (_from_folder(table, task, groups, also) if folder
+    frame, present = (_from_folder(table, task, groups, also, to_divide) if folder
                       else _from_table(table, task, task.columns, groups, images, also, to_divide))
     raw = frame[task.columns]
     frame = _with_floats(frame, [*task.columns, *task.box])
@@ -83,7 +83,8 @@ def _sheet(table: str | Path, task: Task, to_divide: bool, images: str | Path | 
     unlabelled = (kinds == MISSING).all(axis=1) & folder
     bad = {"unlabelled": unlabelled, "unnamed": unnamed, "number": _no_number(frame, task) & ~unnamed & ~unlabelled,
            "box": _no_box(frame, task), "absent": ~present & ~unnamed}
-    return Sheet(task, _asked(frame, bad), {why: np.asarray(mask) for why, mask in bad.items()}, kinds, raw, folder)
+    asked = usable.asked(frame, bad)
+    return Sheet(task, asked, {why: np.asarray(mask) for why, mask in bad.items()}, kinds, raw, folder)
 
 
 def source(table: str | Path, task: Task) -> Path:
@@ -100,10 +101,8 @@ def _from_table(table: Path, task: Task, columns: list[str], groups: list[str], 
     beginning = tables.read(table, most=200)
     told = task.image if to_divide or task.image in beginning else ""  # another table may call them otherwise
     named = tables.image_column(beginning, told, table)
-    frame = tables.read(table, (named, "split", task.group, *also))
-    if task.group != "group" and task.group in frame:
-        frame = frame.assign(group=frame[task.group])
-    _check_columns(frame, [*columns, *task.box, *groups, *also], table)
+    frame = _with_groups(tables.read(table, (named, "split", task.group, *also)), task,
+                         [*columns, *task.box, *groups, *also], table)
     if frame.empty:
         raise ImgregError("a labels table with rows", f"none in '{table}'")
     if "split" in frame:
@@ -124,32 +123,38 @@ def _parts(split: pd.Series, table: Path) -> pd.Series:
     return renamed.where(renamed.notna(), plain.where(plain.isin(SPLITS), split))
 
 
-def _from_folder(folder: Path, task: Task, groups: list[str],
-                 also: tuple[str, ...]) -> tuple[pd.DataFrame, np.ndarray]:
-    """As `_from_table`, of pictures whose names, or whose folders' names, hold the labels."""
+def _from_folder(folder: Path, task: Task, groups: list[str], also: tuple[str, ...],
+                 to_divide: bool) -> tuple[pd.DataFrame, np.ndarray]:
+    """As `_from_table`, of pictures whose names, or whose folders' names, hold the labels; how many do is said."""
     try:
         frame = tables.from_folder(folder, task.name_pattern, task.columns)
     except ImgregError as e:
         if task.name_pattern or e.expected == "pictures":
             raise
         found = f"the folder '{folder}', and task '{task.name}' reads no file names; nor {e.expected}: {e.found}"
+        then = "--label-from-name PATTERN" if to_divide else "a table that names these pictures and has their labels"
         raise ImgregError("a labels table", found, f"imgreg data {task.name} --data {folder}, if these are such data"
-                          if task.name in BUILT_IN else "--label-from-name PATTERN") from e
-    if task.group in frame:
-        frame = frame.assign(group=frame[task.group])
-    _check_columns(frame, [*task.box, *groups, *also], folder)
+                          if task.name in BUILT_IN else then) from e
+    n, names = int(frame[task.columns].notna().any(axis=1).sum()), "" if task.name_pattern else " of folders"
+    say(f"reading {some(task.columns)} from names{names}: {n:,} of {len(frame):,} match")
+    frame = _with_groups(frame, task, [*task.box, *groups, *also], folder)
     kept = dict.fromkeys(["image", "path", *task.columns, *task.box, *(c for c in ("split", "group") if c in frame),
                           *also])
     return frame[list(kept)], np.ones(len(frame), bool)
 
 
-def _check_columns(frame: pd.DataFrame, columns: list[str], table: Path) -> None:
-    for column in columns:
+def _with_groups(frame: pd.DataFrame, task: Task, wanted: list[str], table: Path) -> pd.DataFrame:
+    """The frame with the task's column of groups as `group`; raises ImgregError where a column is not to be had."""
+    has = list(frame.columns)
+    if task.group in frame:
+        frame = frame.assign(group=frame[task.group])
+    for column in wanted:
         if column not in frame:
-            close = nearest(column, map(str, frame.columns))
-            raise ImgregError(f"a column '{column}' in {table}", some(frame.columns, 8), close and f"one of {close}")
+            close = nearest(column, map(str, has))
+            raise ImgregError(f"a column '{column}' in {table}", some(has, 8), close and f"one of {close}")
         if column in OURS:
             raise ImgregError(f"labels and boxes in columns that are not called {', '.join(OURS)}", f"'{column}'")
+    return frame
 
 
 def _with_floats(frame: pd.DataFrame, columns) -> pd.DataFrame:
@@ -191,63 +196,3 @@ def _no_box(frame: pd.DataFrame, task: Task) -> pd.Series:
         return pd.Series(False, frame.index)
     box = frame[list(task.box)]
     return ~(np.isfinite(box).all(axis=1) & (box[list(task.box[2:])] > 0).all(axis=1))
-
-
-def _asked(frame: pd.DataFrame, bad: dict) -> pd.DataFrame:
-    """The frame with `row`, `usable` and `why` not: the first of the reasons that a row is `bad` for."""
-    why = np.full(len(frame), "", object)
-    for reason, mask in bad.items():
-        why[np.asarray(mask) & (why == "")] = WHY[reason]
-    return frame.assign(row=frame.index + 2, usable=why == "", why=why).reset_index(drop=True)
-
-
-def _left(frame: pd.DataFrame, table: Path, task: Task | None = None) -> pd.DataFrame:
-    """The usable rows; those of each reason are told, and with a `task` the labels that are missing in others."""
-    known = list(WHY.values())
-    for reason in [*known, *(why for why in frame["why"].unique() if why and why not in known)]:
-        if reason == WHY["number"] and task:
-            _tell_lacking(frame, table, task)
-        gone = frame["why"] == reason
-        if gone.any():
-            _tell_left_out(frame, gone, table, reason, task)
-            frame = frame[~gone]
-    return frame.drop(columns=list(OURS)).reset_index(drop=True)
-
-
-def _tell_lacking(frame: pd.DataFrame, table: Path, task: Task) -> None:
-    """Say which rows lack a value of a target; raises ImgregError if all rows do, and the task has other targets."""
-    for t in task.targets:
-        missing = frame[list(t.columns)].isna()
-        lacking = missing.any(axis=1)
-        if lacking.any() and len(task.columns) > 1:
-            told = some(_called(frame[lacking], table))
-            warn(f"{int(lacking.sum())} of {len(frame)} rows of {table} lack a value of {t.name}: {told}")
-        if (missing.all(axis=1) if t.partial else lacking).all() and len(task.targets) > 1:
-            raise ImgregError(f"a value of {t.name} in a row of '{table}'", "none")
-
-
-def _tell_left_out(frame: pd.DataFrame, gone: pd.Series, table: Path, why: str, task: Task | None) -> None:
-    """Say which rows are left out for one reason; raises ImgregError if these are all."""
-    shown, n = _called(frame[gone], table, why == WHY["absent"]), len(frame)
-    if why == WHY["unlabelled"]:
-        names = [Path(name).name for name in shown]
-        if gone.all():
-            found = f"none among the {n} pictures in '{table}', such as '{names[0]}'"
-            raise ImgregError(f"file names like '{_example(task)}'", found)
-        warn(f"left out {len(names)} of {n} pictures without a label in their name: {some(names)}")
-    elif gone.all():
-        then = "--images DIR, the folder that the names are relative to" if why == WHY["absent"] else None
-        raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {some(shown, 3)}", then)
-    else:
-        warn(f"left out {int(gone.sum())} of {n} rows of {table}, {why}: {some(shown)}")
-
-
-def _called(rows: pd.DataFrame, table: Path, by_name: bool = False) -> list[str]:
-    """What rows are called: by numbers as an editor counts them, the header being line 1; a folder's by their names."""
-    return list(rows["image"]) if by_name or table.is_dir() else [f"row {row}" for row in rows["row"]]
-
-
-def _example(task: Task) -> str:
-    """A file name that the task's pattern fits, or the pattern."""
-    named = re.sub(r"\(\?P<\w+>\\d\{(\d+)\}\).*", lambda m: "0" * int(m[1]) + ".png", task.name_pattern)
-    return named if "(" not in named else task.name_pattern

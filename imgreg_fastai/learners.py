@@ -1,5 +1,6 @@
 """DataLoaders and a backbone -> a fastai Learner over the one network of network.py."""
 from functools import partial
+from math import prod
 
 import torch
 from fastai.data.core import DataLoaders
@@ -11,7 +12,7 @@ from fastai.vision.learner import vision_learner
 from . import network
 from .config import TrainConfig
 from .losses import TargetError, TaskLoss, middle
-from .messages import warn
+from .messages import say, warn
 from .tasks import Task
 
 
@@ -26,9 +27,11 @@ def build(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learner:
     if task.places:
         body = network.placing(body, task.size)
         if not hasattr(body, "places"):
-            warn(f"{cfg.arch} does not tell where its features lie: points will be less exact than with another --arch")
+            warn(_why_no_places(body, task, cfg))
     labels, view = getattr(dls.train, "labels", None), getattr(dls.train, "view", None)
     start = None if labels is None else middle(task, labels)
+    if cfg.weights == "none" and labels is not None:  # without labels it is built to be exported
+        say(f"training {cfg.arch} from scratch: {_who_wished(task, cfg)}")
     learn = vision_learner(
         dls, cfg.arch, pretrained=False, normalize=False, n_out=task.n_out, init=None, splitter=_split,
         custom_head=network.head(network.features(body), task.n_out, start),
@@ -42,6 +45,22 @@ def build(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learner:
     learn.model.to(dls.device, memory_format=torch.channels_last)
     learn.unfreeze()
     return learn
+
+
+def _who_wished(task: Task, cfg: TrainConfig) -> str:
+    """Who said that the weights are to be none; a recipe's belong to its own backbone, see config.make."""
+    recipe = dict(task.recipe)
+    own = recipe.get("weights") == "none" and recipe.get("arch") == cfg.arch
+    return "the task's recipe" if own else "--weights none"
+
+
+def _why_no_places(body, task: Task, cfg: TrainConfig) -> str:
+    """Why the network will not tell where things are, and what to do."""
+    found, (height, width) = network.lattice(body, task.size), task.size
+    if found and prod(found[0]) == 1:
+        return (f"at {height}x{width} pixels {cfg.arch} sees a picture as one place: points will be less exact than "
+                f"with --size {max(64, 2 * height, 2 * width)} or more")
+    return f"{cfg.arch} does not tell where its features lie: points will be less exact than with another --arch"
 
 
 def _split(model) -> list[list]:

@@ -1,5 +1,6 @@
 """Pictures of 16 and 32 bits: which of their numbers is shown black, and which white."""
 import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,16 @@ class Levels(NamedTuple):
 
 
 def tell_levels(found) -> None:
-    """Warn if pictures of 16 or 32 bits lie beyond what is shown, or use little of it; `found`: Levels or None."""
+    """Warn of what is `odd` about the Levels of pictures."""
+    for text, then in odd(found):
+        warn(f"{text}: try {then}")
+
+
+def odd(found) -> Iterator[tuple[str, str]]:
+    """Where pictures of 16 or 32 bits lie beyond what is shown, or use little of it: (what is odd, what to do).
+
+    `found`: their Levels, or None for others.
+    """
     groups: dict[tuple, list[Levels]] = {}
     for levels in filter(None, found):
         groups.setdefault(levels[2:], []).append(levels)
@@ -29,8 +39,8 @@ def tell_levels(found) -> None:
         (low, high), lowest, highest = sorted(ends), min(g.lowest for g in group), max(g.highest for g in group)
         slack, used = (high - low) / 100, highest - lowest
         if lowest < low - slack or highest > high + slack or 0 < used < (high - low) / 8:
-            warn(f"pictures of 16 or 32 bits hold {lowest:.9g} to {highest:.9g}, where {low:.9g} to {high:.9g} is "
-                 f"shown: try --range {lowest:.9g},{highest:.9g}, or what your camera can give")
+            yield (f"pictures of 16 or 32 bits hold {lowest:.9g} to {highest:.9g}, where {low:.9g} to {high:.9g} is "
+                   "shown", f"--range {lowest:.9g},{highest:.9g}, or what your camera can give")
 
 
 def array_bits(array: np.ndarray, value_range=None) -> tuple[np.ndarray, Levels | None]:

@@ -17,6 +17,7 @@ PENALTIES = {"auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss,
              "huber": lambda p, t, reduction: F.huber_loss(p, t, delta=0.1, reduction=reduction)}
 FEW = 10_000  # labels are enough to know their mean by
 NOTHING = 1e-5  # a cost too small for anything to be learnt
+ROUNDED = 1e-6  # of a number's span: so much of its labels may be rounded off
 
 
 def encode(target: Target, values: torch.Tensor) -> torch.Tensor:
@@ -35,12 +36,30 @@ def encode(target: Target, values: torch.Tensor) -> torch.Tensor:
     return target.encode(values)
 
 
+def label_type(target: Target) -> torch.dtype:
+    """The type of a target's labels in units: double precision where float32 would round off too much of a number.
+
+    Of seconds since 1970 it tells no two apart that are less than 128 s from each other.
+    """
+    if not isinstance(target, Number) or None in (target.low, target.high):
+        return torch.float32
+    with np.errstate(all="ignore"):  # beyond what float32 can hold the rounding is not a number
+        rounding = np.spacing(np.float32(max(abs(target.low), abs(target.high)))) / 2
+    return torch.float32 if rounding <= ROUNDED * (target.high - target.low) else torch.float64
+
+
 def plain(y: torch.Tensor) -> torch.Tensor:
-    """A label of any fastai type as a plain float tensor [n, columns].
+    """A label of any fastai type as a plain tensor of floats [n, columns], of double precision where it had that.
 
     One column arrives as [n]: against an output of [n, 1] it would silently broadcast to [n, n].
     """
-    return y.as_subclass(torch.Tensor).float().reshape(len(y), -1)
+    y = y.as_subclass(torch.Tensor).reshape(len(y), -1)
+    return y if y.dtype == torch.float64 else y.float()
+
+
+def aims(target: Target, y: torch.Tensor) -> torch.Tensor:
+    """A batch's labels of one target, of any fastai type, encoded in their own precision: float32 [n, n_out]."""
+    return encode(target, plain(y)).float()
 
 
 def penalty(target: Target, predicted: torch.Tensor, aim: torch.Tensor, kind: str = "auto",
@@ -95,7 +114,7 @@ def sampled(target: Target, y: torch.Tensor) -> torch.Tensor:
     """About FEW encoded labels of one target [n, n_out], spread over all of its labelled rows, however sorted."""
     y = plain(y)
     y = y[y.isfinite().any(dim=1)]
-    return encode(target, y[:: max(1, len(y) // FEW)])
+    return encode(target, y[:: max(1, len(y) // FEW)]).float()
 
 
 def middle(task: Task, labels: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -127,7 +146,7 @@ class TaskLoss(nn.Module):
     def forward(self, predicted: torch.Tensor, *labels: torch.Tensor) -> torch.Tensor:
         """`predicted`: [n, n_out]; `labels`: a tensor for each target, as a batch holds them."""
         outputs = self.task.split(predicted.as_subclass(torch.Tensor).float())
-        costs = [penalty(t, out, encode(t, plain(y)), self.kind, rarity)
+        costs = [penalty(t, out, aims(t, y), self.kind, rarity)
                  for t, out, y, rarity in zip(self.task.targets, outputs, labels, self.rarities, strict=True)]
         return sum(cost * share for cost, share in zip(costs, self.shares, strict=True))
 
@@ -140,15 +159,15 @@ class TaskLoss(nn.Module):
 
 def _guess_cost(target: Target, guess: torch.Tensor, y: torch.Tensor, kind: str) -> float:
     """What guessing costs; 1 where that is nothing, as for labels that are all alike."""
-    aims = sampled(target, y)
-    cost = float(penalty(target, guess.expand(len(aims), -1), aims, kind))
+    wanted = sampled(target, y)
+    cost = float(penalty(target, guess.expand(len(wanted), -1), wanted, kind))
     return cost if cost > NOTHING else 1.0
 
 
 def _decoded(target: Target, out: torch.Tensor) -> torch.Tensor:
     if isinstance(target, Point):
         return TensorPoint(out.as_subclass(torch.Tensor).reshape(len(out), -1, 2))
-    values = torch.as_tensor(target.decode(out.numpy()), dtype=torch.float32)
+    values = torch.as_tensor(target.decode(out.numpy()), dtype=label_type(target))
     return values[:, 0] if values.shape[1] == 1 else values
 
 

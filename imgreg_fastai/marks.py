@@ -7,6 +7,7 @@ import math
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Wedge
 from matplotlib.patheffects import withStroke
 
 from .sheets import VERMILION, amount
@@ -138,6 +139,25 @@ def tell(ax, text: str, colour: str):
     elif room < 1:
         words.set_size(WORDS * room)
     return words
+
+
+def spans(target) -> bool:
+    """Whether its interval can be drawn on a picture."""
+    return target.n <= MANY if target.kind == "point" else target.kind == "angle" and target.in_plane
+
+
+def within(ax, target, predicted, radii, shape) -> None:
+    """Shade where the truth is expected: about predicted points [columns], or beside an angle; radii [len(within)]."""
+    how = {"facecolor": VERMILION, "alpha": 0.25, "linewidth": 0, "zorder": 4.5, "gid": "within"}
+    known = spans(target) and np.isfinite(radii).all() and np.isfinite(predicted).all()
+    if known and target.kind == "point":
+        for place, radius in zip(np.reshape(predicted, (-1, 2)) - 0.5, radii, strict=True):
+            ax.add_patch(Circle(place, radius, **how))
+    elif known:
+        phi = -target.zero - (-1 if target.clockwise else 1) * float(predicted[0])  # a picture's y grows downwards
+        wide, reach = min(float(radii[0]), target.period / 2), 0.36 * min(shape[:2])
+        for turn in (0, 180) if target.period == 180 else (0,):
+            ax.add_patch(Wedge(_middle(shape), reach, phi + turn - wide, phi + turn + wide, **how))
 
 
 def join(ax, target, true, predicted) -> None:

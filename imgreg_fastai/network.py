@@ -95,23 +95,30 @@ def channels_last(body: nn.Module, seen: torch.Tensor) -> torch.Tensor:
 
 
 def placing(body: nn.Module, size: tuple[int, int]) -> nn.Module:
-    """`body` with places beside its pooled features; as it is where its features lie on no grid of the picture."""
+    """`body` with places beside its pooled features; as it is where its `lattice` tells none."""
     if isinstance(body, Placing):
         return body
+    found = lattice(body, size)
+    return Placing(body, *found) if found and prod(found[0]) > 1 else body  # one place tells nothing
+
+
+def lattice(body: nn.Module, size: tuple[int, int]) -> tuple[tuple[int, int], int] | None:
+    """The grid (height, width) of a body's last features over a picture of `size`, and how many features there are.
+
+    None where they lie on no grid of the picture.
+    """
     training = body.training
     try:
         with torch.no_grad():
             seen = body.eval().forward_features(torch.zeros(1, 3, *size, device=next(body.parameters()).device))
         *grid, channels = channels_last(body, seen).shape[1:]
     except (AttributeError, TypeError):  # no such method, or several scales in a list
-        return body
+        return None
     finally:
         body.train(training)
     n = prod(grid)
     height = grid[0] if len(grid) == 2 else round((n * size[0] / size[1]) ** 0.5)  # tokens do not tell theirs
-    if n == 1 or height < 1 or n % height:  # one place tells nothing
-        return body
-    return Placing(body, (height, n // height), channels)
+    return None if height < 1 or n % height else ((height, n // height), channels)
 
 
 def body(

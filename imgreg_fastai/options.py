@@ -50,6 +50,14 @@ def read_names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def read_parts(text: str) -> tuple[float, ...]:
+    """`10,25` as (10.0, 25.0)."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ImgregError("--parts N,N,..: numbers, in per cent", f"'{text}'", "--parts 10,25,50,100") from None
+
+
 def read_goal(text: str | None) -> tuple[str, float] | None:
     """`angle=0.5` as ("angle", 0.5)."""
     if text is None:
@@ -113,6 +121,10 @@ ValueRange = Annotated[str | None, typer.Option("--range", metavar="BLACK,WHITE"
                        help="Of pictures of 16 or 32 bits; else by their type.")]
 Valid = Annotated[float | None, typer.Option("--valid", help="Part to validate with, where no column says.")]
 Test = Annotated[float | None, typer.Option("--test", help="Part that is scored once, at the end.")]
+Calibrate = Annotated[float | None, typer.Option("--calibrate",
+                      help="Part of the training part kept for intervals, 0 for none; else where there are enough.")]
+Coverage = Annotated[float | None, typer.Option("--coverage",
+                     help="Part of all pictures that intervals hold for; 0.9.")]
 Balance = Annotated[bool, typer.Option("--balance", help="Count rare numbers more while training.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at any fault of the labels.")]
 By = Annotated[str | None, typer.Option("--by", metavar="COLUMN",
@@ -156,7 +168,8 @@ TableName = Annotated[Path | None, typer.Argument(
     metavar="[TABLE]", help="A labels table, or a folder whose file names hold the labels; else the validation part.")]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")]
 Pictures = Annotated[list[str], typer.Argument(
-    metavar="PICTURES...", help="Files, folders, globs, or - for a list on stdin.")]
+    metavar="[MODEL...] PICTURES...",
+    help="Files, folders, globs, or - for a list on stdin; runs and model files before them answer with the first.")]
 TableFormat = Annotated[str | None, typer.Option(
     "--format", metavar="table|csv|json|jsonl", help="By the ending of --out if left out, else table.")]
 NewFile = Annotated[Path | None, typer.Option("--out", help="A new file for the result, instead of stdout.")]
@@ -171,6 +184,13 @@ Pixels = Annotated[int | None, typer.Option("--size", help="angle: height and wi
 DrawSeed = Annotated[int | None, typer.Option("--seed", help="Another seed draws other pictures.")]
 DataOut = Annotated[Path | None, typer.Option("--out", help="A new folder; data/TASK if left out.")]
 Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="Part of a name, or a glob such as 'resnet*'.")]
+Baselines = Annotated[bool, typer.Option("--baselines", help="Score small models on the same parts, too.")]
+RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; differences are to the first.")]
+Part = Annotated[str, typer.Option("--part", metavar="valid|test", help="Whose pictures are compared.")]
+Folder = Annotated[Path, typer.Argument(metavar="[FOLDER]", help="A folder of runs.")]
+Tta = Annotated[bool, typer.Option("--tta",
+                 help="Average over the picture mirrored and turned, as far as the task's laws allow.")]
+Parts = Annotated[str, typer.Option("--parts", metavar="N,N,..", help="Of the pictures to train on, in per cent.")]
 Version = Annotated[bool, typer.Option("--version", help="Print the version and exit.")]
 Fast = Annotated[bool, typer.Option("--fast", help="Open no picture.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -185,10 +205,13 @@ SHARED = {
     "images": Images, "label_from_name": LabelFromName, "flip_pairs": FlipPairs, "units": Unit,
     "target_weights": TargetWeight, "scale": Scale, "value_range": ValueRange, "size": Size, "fit": FitTo, "box": Box,
     "margin": Margin, "augment": Augment, "group": Group, "hold_out": HoldOut, "valid": Valid, "test": Test,
+    "calibrate": Calibrate, "coverage": Coverage,
     "strict": Strict, "arch": Arch, "arch_args": ArchArg, "weights": WeightsFrom, "lr": Rate, "loss": Loss, "wd": Decay,
     "balance": Balance, "bs": BatchSize, "workers": Workers, "precision": PrecisionOf, "cache": CacheIn, "seed": Seed,
     "device": Device,
 }
+# What only `train` has, by the fields of TrainConfig.
+TRAINING = {"epochs": Epochs, "freeze_epochs": FreezeEpochs, "patience": Patience, "stop_at": StopAt, "folds": Folds}
 READERS = {
     "size": read_size, "box": read_names, "hold_out": read_names, "augment": read_augment, "value_range": read_range,
     "stop_at": read_goal, "arch_args": lambda texts: read_pairs(texts or []) or None,
@@ -220,11 +243,11 @@ def training(verb: Callable) -> Callable:
 
 
 def typed(values: dict) -> str:
-    """Options out of SHARED as they were typed, to be typed again: " --target age --strict"; "" if none was."""
+    """Options of a training as they were typed, to be typed again: " --target age --strict"; "" if none was."""
     words = []
     for name, value in values.items():
         if name != "task" and value is not None and value is not False:
-            info = SHARED[name].__metadata__[0]
+            info = {**SHARED, **TRAINING}[name].__metadata__[0]
             option = (info.param_decls or (info.default,))[0]  # typer takes it for a default at first
             each = value if isinstance(value, list) else [value]
             words += [word for one in each for word in ([option] if one is True else [option, str(one)])]

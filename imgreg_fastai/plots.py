@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from .charts import errors_over, groups, predicted_against_true, residuals
 from .curves import curves, lr_find
-from .marks import join, mark, off_by, origin
+from .marks import join, mark, off_by, origin, spans, within
 from .messages import with_unit
 from .sheets import (
     BLUE,
@@ -41,18 +41,18 @@ NOTES = {  # what the sheets of worst pictures say of their marks
 }
 
 
-def _open(paths, open_picture) -> list[tuple]:
+def opened(paths, open_picture) -> list[tuple]:
     """(pixels, (height, width)) of each picture; the pixels are None where it cannot be opened."""
-    opened = []
+    found = []
     for path in paths:
         try:
             image = open_picture(path).convert("RGB")  # a copy, whatever it was
             shape = (image.height, image.width)
             image.thumbnail((400, 400))  # no tile has more pixels, and a grid of photographs does
-            opened.append((np.asarray(image), shape))
+            found.append((np.asarray(image), shape))
         except Exception:  # noqa: BLE001 - whatever is wrong with a picture, it must not cost the other plots
-            opened.append((None, (100, 100)))
-    return opened
+            found.append((None, (100, 100)))
+    return found
 
 
 def _picture(ax, pixels, shape, frame: str = PALE, thick: float = 0.8) -> None:
@@ -120,26 +120,25 @@ def worst(task, frame, open_picture, n: int = 12, target: str | None = None) -> 
     order = np.argsort(-error, kind="stable")[:n]
     least, most = in_a_row(error[order[[-1, 0]]], target.unit)
     title = f"The {len(order)} worst of {len(error)}: {target.name} off by {least} to {most}{unit_word(target.unit)}"
-    opened, drawn = _open(rows["path"].iloc[order], open_picture), [target, *_company(task, target, rows)]
+    pictures, drawn = opened(rows["path"].iloc[order], open_picture), company(task, target, rows)
     note = NOTES[target.kind] + " Lines with a dot: the front." * any(t.kind == "rotation" for t in drawn[1:])
+    note += " Shaded: the interval." * (target.within[0] in rows and spans(target))
     across, side = (3, 2.6) if _side(drawn) > 2 else (4, 1.95)
-    sheet, axes = tiles([shape for _, shape in opened], across, side, 0.42, title, note)
-    for ax, i, (pixels, shape) in zip(axes, order, opened, strict=True):
-        _picture(ax, pixels, shape)
-        if pixels is not None:
-            _compare(ax, task, drawn, by_target(task, rows.iloc[i]), by_target(task, rows.iloc[i], "_predicted"), shape)
+    sheet, axes = tiles([shape for _, shape in pictures], across, side, 0.42, title, note)
+    for ax, i, picture in zip(axes, order, pictures, strict=True):
+        compare(ax, task, drawn, rows.iloc[i], *picture)
         _caption(ax, off_by(target, error[i]), rows["image"].iloc[i])
     return sheet
 
 
-def _company(task, target, rows) -> list:
-    """What is drawn beside a place or axes, of the targets in `rows`: other places, and axes beside a place."""
+def company(task, target, rows) -> list:
+    """A target and what is drawn beside it, of those in `rows`: other places, and axes beside a place."""
     if target.kind not in ("point", "rotation"):
-        return []
+        return [target]
     here = [t for t in task.targets if t != target and {*t.columns, *(f"{c}_predicted" for c in t.columns)} <= {*rows}]
     begin = [t for t in task.targets if t.kind == "point" and t.n == 1]  # axes begin there, and need no cross
-    return [t for t in here if (t.kind == "point" and not (target.kind == "rotation" and [t] == begin))
-            or (t.kind == "rotation" and target.kind == "point")]
+    return [target, *(t for t in here if (t.kind == "point" and not (target.kind == "rotation" and [t] == begin))
+                      or (t.kind == "rotation" and target.kind == "point"))]
 
 
 def by_target(task, row, tail: str = "") -> dict:
@@ -147,12 +146,20 @@ def by_target(task, row, tail: str = "") -> dict:
     return {t.name: np.array([row.get(f"{c}{tail}", np.nan) for c in t.columns], float) for t in task.targets}
 
 
-def _compare(ax, task, drawn, true: dict, predicted: dict, shape) -> None:
-    """Truth and prediction of the targets `drawn`, the first in words too, the others slightly."""
+def compare(ax, task, drawn, row, pixels, shape, words: bool = True) -> None:
+    """A picture with truth and prediction of the targets `drawn`, the first with its interval and in `words`.
+
+    `row`: of the frame; `pixels` may be smaller than the `shape` (height, width) of the picture, or None.
+    """
+    _picture(ax, pixels, shape)
+    if pixels is None:
+        return
+    true, predicted = by_target(task, row), by_target(task, row, "_predicted")
+    within(ax, drawn[0], predicted[drawn[0].name], [row.get(name, np.nan) for name in drawn[0].within], shape)
     for i, target in enumerate(drawn):
-        words = (None, None) if i else ("true", "predicted")
-        _mark(ax, task, target, true, BLUE, words[0], shape, slight=i > 0)
-        _mark(ax, task, target, predicted, VERMILION, words[1], shape, dashed=True, slight=i > 0)
+        texts = ("true", "predicted") if words and not i else (None, None)
+        _mark(ax, task, target, true, BLUE, texts[0], shape, slight=i > 0)
+        _mark(ax, task, target, predicted, VERMILION, texts[1], shape, dashed=True, slight=i > 0)
         join(ax, target, true[target.name], predicted[target.name])
 
 
@@ -175,10 +182,10 @@ def grid(task, frame, open_picture, tolerance: float, n: int = 36, target: str |
     chosen = np.random.default_rng(0).permutation(len(true))[:n]
     share = math.floor(1000 * np.mean(error <= tolerance)) / 10  # down, so that 100 % means all
     title = f"{share:g} % of {len(true)} predictions of {target.name} within {with_unit(f'{tolerance:g}', target.unit)}"
-    opened = _open(rows["path"].iloc[chosen], open_picture)
-    sheet, axes = tiles([shape for _, shape in opened], 6, 1.5, 0.24, title,
+    pictures = opened(rows["path"].iloc[chosen], open_picture)
+    sheet, axes = tiles([shape for _, shape in pictures], 6, 1.5, 0.24, title,
                          f"{len(chosen)} picked at random. Blue frame: within; thick vermilion frame: beyond.")
-    for ax, i, (pixels, shape) in zip(axes, chosen, opened, strict=True):
+    for ax, i, (pixels, shape) in zip(axes, chosen, pictures, strict=True):
         colour, thick = (BLUE, 1.6) if error[i] <= tolerance else (VERMILION, 4.0)
         _picture(ax, pixels, shape, colour, thick)
         if pixels is not None:
@@ -207,9 +214,14 @@ def write_all(folder: str | Path, task, history, frame, open_picture, baseline=N
             of.append(("groups", groups(task, t, frame)))
         of.append(("worst", worst(task, frame, open_picture, target=t.name)))
         of.append(("grid", grid(task, frame, open_picture, tolerance(t, frame), target=t.name)))
-        tail = f"_{_part(t.name)}" if len(task.targets) > 1 else ""
-        paths += [save(fig, folder / f"{name}{'' if name.startswith('error_over') else tail}.png") for name, fig in of]
+        paths += [save(fig, folder / file_name(name, task, t)) for name, fig in of]
     return paths
+
+
+def file_name(plot: str, task, target) -> str:
+    """What a plot of a target is called in the folder of plots."""
+    tail = f"_{_part(target.name)}" if len(task.targets) > 1 and not plot.startswith("error_over") else ""
+    return f"{plot}{tail}.png"
 
 
 def _part(name: str) -> str:

@@ -47,14 +47,17 @@ class Run:
     @property
     def labels(self) -> pd.DataFrame:
         """The labels it was trained and validated on, as labels.read gives them, with their split."""
+        return tables.located(self.table("labels.csv"), "image", self.about["data"]["root"]).drop(columns="present")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A CSV file of the run; raises ImgregError if it cannot be read."""
         text = ("image", "group", "split")  # a picture or a group may be called NA
         try:
-            columns = pd.read_csv(self.path / "labels.csv", nrows=0).columns
-            frame = pd.read_csv(self.path / "labels.csv", dtype=dict.fromkeys(text, str), keep_default_na=False,
-                                na_values={c: [""] if c in text else ["", "nan"] for c in columns})
+            columns = pd.read_csv(self.path / name, nrows=0).columns
+            return pd.read_csv(self.path / name, dtype=dict.fromkeys(text, str), keep_default_na=False,
+                               na_values={c: [""] if c in text else ["", "nan"] for c in columns})
         except (OSError, ValueError) as e:
-            raise ImgregError("a run with its labels.csv", f"none to be read in '{self.path}'") from e
-        return tables.located(frame, "image", self.about["data"]["root"]).drop(columns="present")
+            raise ImgregError(f"a run with its {name}", f"none to be read in '{self.path}'") from e
 
     def write(self, name: str, data) -> Path:
         """Write a file of the run, as the function `write` does."""

@@ -2,24 +2,33 @@
 import numpy as np
 import pandas as pd
 
+from . import bootstrap, splits
 from .errors import ImgregError, some
 from .messages import with_unit
-from .predictor import Predictor
+from .predictor import Predictor, Seen
 from .tasks import Task
 
 
-def predictions(predictor: Predictor, frame: pd.DataFrame) -> pd.DataFrame:
+def predictions(predictor: Predictor, frame: pd.DataFrame, coverage: float | None = None,
+                tta: bool = False) -> pd.DataFrame:
     """The rows of a labels frame with what was predicted for them: `<column>_predicted` and `<target>_error`.
 
-    Pictures that cannot be opened are left out, as by Predictor.predict; the error of a missing label is NaN.
+    Of a calibrated model also what Predictor.intervals gives for that coverage. Pictures that cannot be opened are left
+    out, and `tta` is understood, as by Predictor.predict; the error of a missing label is NaN.
     """
-    frame, task = frame.reset_index(drop=True), predictor.task
-    boxes = frame[list(task.box)].to_numpy(float) if task.box else None
-    outputs, views, broken = predictor.outputs(list(frame["path"]), boxes)
-    whole = frame.drop(index=list(broken)).reset_index(drop=True)
-    predicted = predictor.columns(outputs, views)
-    found = pd.DataFrame({f"{c}_predicted": values for c, values in predicted.items()})
-    return _with_errors(task, pd.concat([whole, found], axis=1))
+    whole, made = seen(predictor, frame, tta=tta)
+    predicted = {f"{c}_predicted": v for c, v in predictor.answers(made).items()}
+    found = pd.DataFrame({**predicted, **predictor.intervals(made, coverage)})
+    return _with_errors(predictor.task, pd.concat([whole, found], axis=1))
+
+
+def seen(predictor: Predictor, frame: pd.DataFrame, features: bool = False,
+         tta: bool = False) -> tuple[pd.DataFrame, Seen]:
+    """The rows of a labels frame whose pictures open, numbered anew, and what the network made of them."""
+    frame, box = frame.reset_index(drop=True), list(predictor.task.box)
+    boxes = frame[box].to_numpy(float) if box else None
+    made = predictor.see(list(frame["path"]), boxes, features=features, tta=tta)
+    return frame.drop(index=list(made.broken)).reset_index(drop=True), made
 
 
 def _with_errors(task: Task, result: pd.DataFrame) -> pd.DataFrame:
@@ -84,6 +93,11 @@ def score(task: Task, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
     {low, high, n, mean} over equal parts of what its labels span (of a log number their logarithms), and where there
     are groups each has `groups` {group: {n, mean}}, the worst first. A target without a label has n = 0 and nothing
     else.
+
+    `ci`: the 95 % interval of the mean error, [low, high], by bootstrap.interval: whole groups are drawn where there
+    are groups, else pictures; left out where these are too few. `r2`, of plain numbers and of each coordinate of
+    points: 1 - the sum of squared residuals over that of the labels about their own mean; left out where the labels
+    are all alike.
     """
     return {t.name: _score_one(t, result, trained) for t in task.targets}
 
@@ -101,12 +115,14 @@ def _score_one(t, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
         "mean": error.mean(), "median": np.median(error), "p90": np.quantile(error, 0.9),
         "p95": np.quantile(error, 0.95), "max": error.max(), "rmse": np.sqrt(np.square(error).mean()),
         "bias": t.bias(predicted, true), "baseline": np.nanmean(t.error(guess, true)),
+        "r2": _r2(t.residual(predicted, true), true) if t.kind == "number" else np.nan,
     }
-    more = {"columns": _columns(t, predicted, true, guess)} if len(columns) > 1 else {}
+    more = _chance(result, error)
+    more |= {"columns": _columns(t, predicted, true, guess)} if len(columns) > 1 else {}
     if t.kind == "number":
-        more["range"] = _over_range(true[:, 0], error, t.scale == "log")
+        more["range"] = over_range(true[:, 0], error, t.scale == "log")
     if "group" in result and result["group"].nunique() > 1:
-        more["groups"] = _groups(result["group"], error)
+        more["groups"] = groups(result["group"], error)
     return {"unit": t.unit, "n": len(error), **rounded(numbers), **more}
 
 
@@ -116,10 +132,25 @@ def _columns(t, predicted, true, guess) -> dict:
         "mean": np.nanmean(np.abs(rest[:, i])), "median": np.nanmedian(np.abs(rest[:, i])),
         "rmse": np.sqrt(np.nanmean(np.square(rest[:, i]))), "bias": np.nanmean(rest[:, i]),
         "baseline": np.nanmean(np.abs(least[:, i])) if np.isfinite(least[:, i]).any() else np.nan,
+        "r2": _r2(rest[:, i], true[:, i]) if t.kind == "point" else np.nan,
     }) for i, c in enumerate(t.columns) if np.isfinite(rest[:, i]).any()}
 
 
-def _over_range(true: np.ndarray, error: np.ndarray, log: bool) -> list[dict]:
+def _chance(result: pd.DataFrame, error: np.ndarray) -> dict:
+    """`ci` of the mean error, or nothing; of rows that name no picture each stands for itself."""
+    named = result if {"path", "image"} & set(result) else result.assign(image=np.arange(len(result)))
+    found = bootstrap.interval(error, splits.units(named))
+    return {} if found is None else {"ci": [float(f"{end:.7g}") for end in found]}
+
+
+def _r2(rest: np.ndarray, true: np.ndarray) -> float:
+    """The coefficient of determination from residuals and labels [n], NaN where either is missing."""
+    if not np.nanmin(true) < np.nanmax(true):
+        return np.nan
+    return 1 - np.nansum(np.square(rest)) / np.nansum(np.square(true - np.nanmean(true)))
+
+
+def over_range(true: np.ndarray, error: np.ndarray, log: bool) -> list[dict]:
     """The mean error over RANGES equal parts of what the labels [n] span; parts without a label are left out."""
     values = np.log(true) if log and true.min() > 0 else true
     ends = np.linspace(values.min(), values.max(), RANGES + 1)
@@ -129,7 +160,8 @@ def _over_range(true: np.ndarray, error: np.ndarray, log: bool) -> list[dict]:
              **rounded({"mean": error[part == k].mean()})} for k in range(RANGES) if (part == k).any()]
 
 
-def _groups(names: pd.Series, error: np.ndarray) -> dict:
+def groups(names: pd.Series, error: np.ndarray) -> dict:
+    """{group: {n, mean}} of errors [n], the worst first."""
     known = names.notna().to_numpy()
     table = pd.Series(error[known], names[known].astype(str).to_numpy()).groupby(level=0).agg(["size", "mean"])
     worst = table.sort_values("mean", ascending=False, kind="stable")
@@ -152,6 +184,15 @@ def sentence(name: str, scores: dict) -> str:
         return f"{name}: no labels"
     error, guessing = (quantity(scores.get(k, np.nan), scores["unit"]) for k in ("mean", "baseline"))
     return f"{name} error {error} (guessing: {guessing})"
+
+
+def details(scores: dict) -> str:
+    """The other scores of a target in a line: "mean 95 % between 0.16° and 0.18°  R² 0.99  median 0.14°"."""
+    ends = [quantity(end, scores["unit"]) for end in scores.get("ci", ())]
+    told = [f"mean 95 % between {ends[0]} and {ends[1]}"] if ends else []
+    told += [f"R² {scores['r2']:.3g}"] if "r2" in scores else []
+    more = ("median", "p90", "p95", "max", "rmse", "bias")
+    return "  ".join(told + [f"{k} {quantity(scores[k], scores['unit'])}" for k in more if k in scores])
 
 
 def by_column(scores: dict, most: int = 4) -> str:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
 
+from .errors import ImgregError
 from .files import whole
 from .messages import TIGHT, with_unit
 
@@ -20,6 +21,7 @@ BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 INK, GREY, PALE, SHADE = "#222222", "#6B6B6B", "#E6E6E6", "#F4F4F4"
 DPI = 130
+ENDINGS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "pdf", "svg", "eps", "ps")  # that Sheets can be written in
 BAND_FROM = 30  # rows needed before a running median says anything
 LEFT = 0.75  # inches from the sheet's edge to the axes, and to the title above a chart
 
@@ -80,10 +82,18 @@ def tiles(shapes, across: int, side: float, caption: float, title: str, note: st
     return sheet, axes
 
 
+def ending(path: str | Path) -> str:
+    """The format that a figure is written in by a file's ending; raises ImgregError for one that none can have."""
+    found = Path(path).suffix.lower().lstrip(".")
+    if found not in ENDINGS:
+        raise ImgregError(f"a file for a plot, ending in {', '.join(f'.{known}' for known in ENDINGS)}", f"'{path}'")
+    return found
+
+
 def save(fig: Figure, path: str | Path) -> Path:
-    """Write `fig` as a PNG that appears whole or not at all; raises ImgregError if it cannot be written."""
+    """Write `fig` whole or not at all, in the format of its `ending`; raises ImgregError if it cannot be written."""
     with whole(path) as file:
-        fig.savefig(file, format="png")
+        fig.savefig(file, format=ending(path))
     return Path(path)
 
 
@@ -91,7 +101,8 @@ def amount(value: float, unit: str = "", decimals: int | None = None, sign: str 
     """A number to be read, with its unit: "0.31°", "3.2 years"; two significant digits unless told `decimals`."""
     if decimals is None:
         decimals = 0 if not value else max(0, 1 - math.floor(math.log10(abs(value)) + 1e-9))
-    text = f"{round(value, decimals) + 0.0:{sign}.{decimals}f}".replace("-", "−")  # + 0.0: no "−0"
+    comma = "," if abs(value) >= 1e4 else ""
+    text = f"{round(value, decimals) + 0.0:{sign}{comma}.{decimals}f}".replace("-", "−")  # + 0.0: no "−0"
     return with_unit(text, unit)
 
 

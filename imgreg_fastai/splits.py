@@ -1,4 +1,6 @@
 """Dividing labelled pictures into parts: what belongs together never stands on both sides."""
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -10,6 +12,9 @@ from .targets import Number
 from .tasks import Task
 
 SPLITS = ("train", "valid", "calibrate", "test")
+CALIBRATE = 0.15  # the part of the training part that is kept for intervals unasked,
+ENOUGH = 1000  # and how many pictures of it at most: with these 90 % come out within 1 %
+FEWEST = {True: 9, False: 50}  # groups, or pictures without groups, that are worth keeping: 9 groups promise 90 %
 STRATA = 10  # parts of a number's range, equally full, of which a share is drawn from each
 
 
@@ -30,27 +35,63 @@ def divide(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None) -> p
         frame = frame.assign(split=_parts(frame, cfg, test, task))
     elif unknown := sorted({str(part) for part in frame["split"].unique()} - set(SPLITS)):
         raise ImgregError(f"a split column with {', '.join(SPLITS)}", some(unknown))
+    elif cfg.calibrate and (frame["split"] == "calibrate").any():
+        raise ImgregError("--calibrate for a table that keeps no rows for it", "one that does", "no --calibrate")
+    k, _ = to_calibrate(frame, cfg)
+    frame = _calibrating(frame, k, cfg, task) if k else frame
     counts = frame["split"].value_counts()
     if counts.get("train", 0) < 2 or counts.get("valid", 0) < 1:
         found = f"{counts.get('train', 0)} and {counts.get('valid', 0)}"
-        more = "rows whose split is train and valid" if "split" in frame else "more labelled pictures"
+        more = "rows whose split is train and valid" if own else "more labelled pictures"
         raise ImgregError("at least 2 pictures to train on and 1 to validate with", found, more)
     return frame
 
 
+def to_calibrate(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
+    """How many groups (pictures, where there are no groups) of the training part to keep for intervals; if none, why.
+
+    `frame`: with its split. None where the table keeps some of its own, where none is asked for, or where they would be
+    too few; raises ImgregError if that was asked for by number.
+    """
+    if (frame["split"] == "calibrate").any() or cfg.calibrate == 0:
+        return 0, ""
+    trained = frame[frame["split"] == "train"]
+    n, needed = units(trained).nunique(), math.ceil(cfg.coverage / (1 - cfg.coverage) - 1e-9)
+    if cfg.calibrate and round(cfg.calibrate * len(trained)) < needed:
+        raise ImgregError(f"--calibrate that keeps at least {needed} pictures, for intervals of {cfg.coverage:.0%}",
+                          f"{cfg.calibrate:g} of {len(trained)}", "--calibrate 0 for none")
+    if cfg.calibrate:
+        return max(1, round(cfg.calibrate * n)), ""
+    what = "groups" if "group" in frame and n < len(trained) else "pictures"
+    k, least = round(CALIBRATE * n), FEWEST[what == "groups"]
+    if k < least:
+        more = f"; --calibrate {math.ceil(100 * least / n) / 100:g} keeps as many" if n > 2 * least else ""
+        return 0, f"no intervals: {100 * CALIBRATE:g} % of {n} {what} to train on are fewer than {least}{more}"
+    return max(least, min(k, round(ENOUGH * n / len(trained)))), ""
+
+
+def _calibrating(frame: pd.DataFrame, k: int, cfg: TrainConfig, task: Task | None) -> pd.DataFrame:
+    """The frame with `k` units of its training part in the part calibrate."""
+    own = units(frame)
+    free, rng = own[frame["split"] == "train"], np.random.default_rng([cfg.seed, 1])
+    drawn = _drawn(free, k, _values(frame, own, task), rng)
+    taken = (frame["split"] == "train") & own.isin(drawn)
+    return frame.assign(split=frame["split"].where(~taken, "calibrate"))
+
+
 def _parts(frame: pd.DataFrame, cfg: TrainConfig, test: float, task: Task | None) -> np.ndarray:
     """The part of each row, drawn or held out: the test part first, though never of what is held out by name."""
-    units, rng = _units(frame), np.random.default_rng(cfg.seed)
-    free = ~_held_out(frame, units, cfg.hold_out) if cfg.hold_out else pd.Series(True, frame.index)
+    own, rng = units(frame), np.random.default_rng(cfg.seed)
+    free = ~_held_out(frame, own, cfg.hold_out) if cfg.hold_out else pd.Series(True, frame.index)
     parts = pd.Series(np.where(free, "train", "valid"), frame.index, dtype=object)
-    strata, n = _values(frame, units, task), units.nunique()
+    strata, n = _values(frame, own, task), own.nunique()
     if test:
-        tested = units.isin(_drawn(units[free], max(1, round(n * test)), strata, rng))
+        tested = own.isin(_drawn(own[free], max(1, round(n * test)), strata, rng))
         parts[tested], free = "test", free & ~tested
     if cfg.folds:  # before the first fold is trained, only to know whether there are enough groups
-        parts[free & (_fold(units[free], cfg).reindex(frame.index) == (cfg.fold or 1))] = "valid"
+        parts[free & (_fold(own[free], cfg).reindex(frame.index) == (cfg.fold or 1))] = "valid"
     elif not cfg.hold_out:
-        parts[free & units.isin(_drawn(units[free], max(1, round(n * cfg.valid)), strata, rng))] = "valid"
+        parts[free & own.isin(_drawn(own[free], max(1, round(n * cfg.valid)), strata, rng))] = "valid"
     return parts.to_numpy()
 
 
@@ -92,9 +133,9 @@ def _held_out(frame: pd.DataFrame, units: pd.Series, names: tuple[str, ...]) -> 
     return held | beside
 
 
-def _fold(units: pd.Series, cfg: TrainConfig) -> pd.Series:
+def _fold(own: pd.Series, cfg: TrainConfig) -> pd.Series:
     """The fold of each row, from 1: groups dealt out so that folds are about equally large; seeded."""
-    sizes = units.value_counts()
+    sizes = own.value_counts()
     if len(sizes) < cfg.folds:
         raise ImgregError(f"at least {cfg.folds} groups of pictures for --folds {cfg.folds}", str(len(sizes)))
     order = np.random.default_rng(cfg.seed).permutation(np.sort(sizes.index))
@@ -102,10 +143,10 @@ def _fold(units: pd.Series, cfg: TrainConfig) -> pd.Series:
     for name, size in sizes.items():
         fold[name] = int(filled.argmin()) + 1
         filled[fold[name] - 1] += size
-    return units.map(fold)
+    return own.map(fold)
 
 
-def _units(frame: pd.DataFrame) -> pd.Series:
+def units(frame: pd.DataFrame) -> pd.Series:
     """What must not be on two sides of a split: the row's group, or its picture where it has none; [n] names."""
     units = frame.index.to_series()
     if "group" in frame:

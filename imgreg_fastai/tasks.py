@@ -68,6 +68,9 @@ class Task:
         twice += [c for c in dict.fromkeys(columns) if columns.count(c) > 1 and c not in twice]
         ours = {f"{t.name}_error" for t in self.targets} | {f"{c}{end}" for c in self.columns
                                                              for end in ("_predicted", "_true")}
+        intervals = [name for t in self.targets for name in t.within]
+        ours |= {*intervals, "unlike"}
+        twice += [n for n in dict.fromkeys(intervals) if intervals.count(n) > 1]
         if clash := ours & set(self.columns):
             raise ImgregError("columns that are not called as predictions and errors will be", some(sorted(clash)))
         if twice or not names:
@@ -250,7 +253,7 @@ FASTBOOK = replace(
     HEADPOSE,
     targets=HEADPOSE.targets[:1],
     augment=("flip", "turn", "zoom", "colour"),
-    recipe=(("arch", "resnet18"), ("epochs", 5), ("lr", 2e-2), ("body_lr", 1.0), ("loss", "mse"), ("bs", 64)),
+    recipe=(("arch", "resnet18"), ("epochs", 5), ("lr", 2e-2), ("body_lr", 1.0), ("loss", "mse"), ("bs", 64), ("calibrate", 0)),
     labelling="fastbook",
 )
 BUILT_IN = {task.name: task for task in (ANGLE, HEADPOSE)}

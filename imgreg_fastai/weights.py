@@ -1,163 +1,25 @@
-"""Where a body's weights come from: the hub, its local cache, a file, a model of ours, or nowhere."""
-import hashlib
+"""Loading weights: a body with those of a file in it, and a head where it was made for the same targets."""
 import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from . import backbones, messages, tasks
-from .errors import ImgregError, some
+from .errors import ImgregError
+from .sources import Weights, find, scratch, tensors
 from .tasks import Task
 
-SAFE = (".safetensors", ".imgreg")
-PICKLED = (".pth", ".pt", ".bin", ".pth.tar")
-BY_WISH = "the task's recipe or --weights said none"
+__all__ = ["Weights", "build_body", "find", "load_head"]
+
 AS_FOUND = 0.1  # up to so many tensors (a renamed last norm) may start anew, with a warning
+DECODED_BY = ("low", "high", "scale", "period", "sequence")  # what a head's outputs mean, beside kind and columns
 # (body or None, its tensors that the file lacks or has in another shape, the number of its tensors)
 Loaded = tuple[Any, list[str], int]
 _one_at_a_time = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Where a body's weights come from, as run.json records it.
-
-    `kind`: hub (downloaded now), cache (downloaded before), file, model (a run or bundle of ours) or none; `tag`:
-    timm's name of the weights; `source`: repository or base name; `sha256`: of the weights file; `note`: why there are
-    none, or what of them did not fit. `path` and `auto` (somebody asked for auto) only serve to load them.
-    """
-
-    kind: str
-    tag: str | None = None
-    source: str | None = None
-    sha256: str | None = None
-    note: str = ""
-    path: str | None = field(default=None, repr=False, compare=False)
-    auto: bool = field(default=False, repr=False, compare=False)
-
-    @property
-    def pretrained(self) -> bool:
-        """Whether there are any."""
-        return self.kind != "none"
-
-    def to_dict(self) -> dict:
-        """The weights as JSON can hold them, without any path of this machine."""
-        return {name: getattr(self, name) for name in ("kind", "tag", "source", "sha256", "note")}
-
-
-# ---- finding weights
-
-
-def find(arch: str, spec: str, timeout: float = 3.0) -> Weights:
-    """The weights that `spec` asks for: auto, hub, none, or the path of a file, run or model.
-
-    auto takes the local cache, else the hub if it answers within `timeout` seconds, else none, with a warning. Raises
-    ImgregError where hub or a path cannot be had. A download shows huggingface_hub's progress bar.
-    """
-    if spec == "none":
-        messages.say(f"training {arch} from scratch: {BY_WISH}")
-        return Weights("none", note=BY_WISH)
-    if spec not in ("auto", "hub"):
-        return _from_path(Path(spec).expanduser())
-    cfg = backbones.known(arch)
-    kind, path, why = _from_hub(cfg, timeout)
-    if kind:
-        return Weights(kind, cfg.tag, cfg.hf_hub_id, _sha256(path), path=path, auto=spec == "auto")
-    if spec == "hub":
-        raise ImgregError(f"the weights of {arch} on the hub", why, "--weights FILE, or --weights none")
-    return _scratch(arch, why)
-
-
-def _scratch(arch: str, why: str) -> Weights:
-    """No weights, said in one line."""
-    messages.warn(f"{arch} trains from scratch: {why}; say --weights FILE to give weights, --weights none if meant so")
-    return Weights("none", note=why)
-
-
-def _from_hub(cfg: Any, timeout: float) -> tuple[str, str, str]:
-    """(cache or hub, path of the file, '') or ('', '', why not)."""
-    from huggingface_hub import constants
-
-    if not cfg.hf_hub_id:
-        why = f"its weights are not on the hub but at {cfg.url}" if cfg.url else "timm has no weights for it"
-        return "", "", why
-    cached = backbones.cached(cfg)
-    try:
-        path = cached or backbones.download(cfg, timeout)
-        _keys(path)  # or a broken one would show only later
-        return "cache" if cached else "hub", path, ""
-    except Exception as e:  # noqa: BLE001  huggingface_hub, its HTTP client and its download engine share no base class
-        where = "usable in the cache" if cached else f"from {constants.ENDPOINT}"
-        return "", "", f"no {cfg.hf_hub_id} {where} ({backbones.reason(e)})"
-
-
-def _from_path(path: Path) -> Weights:
-    """The weights in a file, a run folder or a bundle; raises ImgregError if it is none of these."""
-    file = path / "model.safetensors" if path.is_dir() else path
-    if not file.is_file():
-        there = f"'{path}', a folder without model.safetensors" if path.is_dir() else f"'{path}', which is not there"
-        raise ImgregError("--weights auto, hub, none or a weights file, run or model", there)
-    if not file.name.endswith((*SAFE, *PICKLED)):
-        raise ImgregError(f"a weights file: {', '.join((*SAFE, *PICKLED))}", f"'{path}'")
-    ours = any(key.startswith("0.") for key in _keys(str(file)))  # our nets are a Sequential, timm's names no numbers
-    source = path.resolve().name
-    return Weights("model" if ours else "file", None, source, _sha256(str(file)), path=str(file))
-
-
-def _keys(path: str) -> list[str]:
-    """The names of a file's tensors; raises ImgregError if it is no weights file."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.endswith(SAFE):
-        return list(_tensors(path))
-    name = Path(path).name
-    try:
-        with safe_open(path, framework="pt") as f:
-            keys, metadata = list(f.keys()), f.metadata() or {}
-    except (SafetensorError, OSError) as e:
-        raise ImgregError("a safetensors file", f"'{name}' ({backbones.reason(e)})") from e
-    if path.endswith(".imgreg") and "imgreg" not in metadata:
-        raise ImgregError("a bundle that imgreg export wrote", f"'{name}', which only has its name")
-    if not keys:
-        raise ImgregError("a file with weights", f"'{name}', which holds none")
-    return keys
-
-
-def _tensors(path: str) -> dict:
-    """{name: tensor} of a weights file; raises ImgregError for a pickle that is more than a state dict."""
-    from pickle import UnpicklingError
-
-    import torch
-    from safetensors.torch import load_file
-    from timm.models import load_state_dict
-
-    if path.endswith(SAFE):
-        return load_file(path)
-    name, wanted = Path(path).name, "a state dict of tensors (nothing else in a pickle is loaded)"
-    try:
-        state = load_state_dict(path, weights_only=True)
-    except (*backbones.REFUSALS, OSError, EOFError, UnpicklingError) as e:
-        raise ImgregError(wanted, f"'{name}' ({backbones.reason(e)})") from e
-    if not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ImgregError(wanted, f"'{name}' with {some(state) or 'nothing'}")
-    return state
-
-
-def _sha256(path: str) -> str:
-    """The file's hash, read in pieces."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as f:
-        while piece := f.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-# ---- loading them
 
 
 def build_body(arch: str, size: tuple[int, int], arch_args: dict | None, weights: Weights) -> tuple[Any, Weights]:
@@ -179,12 +41,15 @@ def build_body(arch: str, size: tuple[int, int], arch_args: dict | None, weights
         messages.warn(f"{found}; they start from scratch")
         return body, replace(weights, note=found)
     if weights.auto:
-        return make(), _scratch(arch, found)
+        return make(), scratch(arch, found)
     raise ImgregError(f"weights that fit {arch}", found, "--weights none, or the weights' own --arch and --arch-arg")
 
 
 def load_head(model: Any, weights: Weights, task: Task) -> bool:
-    """Load what lies above the body of a model of ours too, if it was made for the same targets; whether it was."""
+    """Load what lies above the body of a model of ours too, if it was made for the same targets; whether it was.
+
+    Where its outputs only stand for other numbers, that is said.
+    """
     from safetensors import safe_open
 
     with safe_open(weights.path, framework="pt") as f:
@@ -192,13 +57,26 @@ def load_head(model: Any, weights: Weights, task: Task) -> bool:
             made_for = tasks.from_dict(json.loads((f.metadata() or {})["imgreg"])["task"])
         except (ImgregError, ValueError, KeyError, TypeError):
             return False
-        if [(t.kind, t.columns) for t in made_for.targets] != [(t.kind, t.columns) for t in task.targets]:
+        if not _same(made_for, task):
             return False
         own = {k: v.shape for k, v in model.state_dict().items() if k.startswith(("1.", "0.places."))}
         found = {k: f.get_tensor(k) for k in f.keys() if k in own}  # noqa: SIM118
         if {k: v.shape for k, v in found.items()} != own:
             return False
         model.load_state_dict(found, strict=False)
+    return True
+
+
+def _same(made_for: Task, task: Task) -> bool:
+    """Whether the outputs of both tasks mean the same."""
+    if [(t.kind, t.columns) for t in made_for.targets] != [(t.kind, t.columns) for t in task.targets]:
+        return False
+    for old, new in zip(made_for.targets, task.targets, strict=True):
+        there, here = old.to_dict(), new.to_dict()
+        if other := [k for k in DECODED_BY if there.get(k) != here.get(k)]:
+            told = (", ".join(f"{k} {of[k]}" for k in other) for of in (there, here))
+            messages.say("the head of {} was made for {}; here it is to learn {}".format(new.name, *told))
+            return False
     return True
 
 
@@ -243,7 +121,7 @@ def _through_timm(make: Callable[..., Any], weights: Weights) -> Loaded:
 
 def _state(weights: Weights) -> dict:
     """{name in timm's body: tensor} of the weights' file; in a net of ours the body is item 0, or within it."""
-    state = _tensors(weights.path)
+    state = tensors(weights.path)
     if weights.kind != "model":
         return state
     start = "0.timm_body." if any(k.startswith("0.timm_body.") for k in state) else "0."

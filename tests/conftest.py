@@ -39,6 +39,14 @@ def run(drawn, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def calibrated(drawn, tmp_path_factory):
+    """A run as `run`, with intervals calibrated by 32 of the pictures; do not write into it."""
+    from imgreg_fastai import train
+
+    return train("angle", data=drawn, out=tmp_path_factory.mktemp("calibrated"), calibrate=0.3, **SMALL)
+
+
+@pytest.fixture(scope="session")
 def bars():
     """Draw bars alone, turning about the picture's own middle: angles in [0, 360) -> uint8 [n, 100, 100]."""
     import numpy as np

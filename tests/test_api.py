@@ -1,6 +1,7 @@
 """The verbs as functions: what cuts across the rooms."""
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -141,10 +142,13 @@ def table_of(spotted) -> Path:
     return Path(spotted["path"][0]).parent / "labels.csv"
 
 
-def test_folds_train_once_for_each_and_gather_their_scores(spotted, tmp_path):
-    folds = api.train(table_of(spotted), targets=POINTS, folds=2, out=tmp_path, **TINY)
-    assert sorted(p.name for p in folds.path.iterdir()) == ["labels-001", "labels-002", "scores.json"]
-    assert folds.path == tmp_path / "labels-001" and [r.config.fold for r in folds.runs] == [1, 2]
+def test_folds_train_once_for_each_and_gather_their_scores(spotted, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "imgreg")
+    folds = api.train(table_of(spotted), targets=POINTS, folds=2, augment="zoom", out=tmp_path, **TINY)
+    name = table_of(spotted).parent.name
+    assert {p.name for p in folds.path.iterdir()} == {f"{name}-001", f"{name}-002", "scores.json"}
+    assert folds.path == tmp_path / f"{name}-001" and [r.config.fold for r in folds.runs] == [1, 2]
+    assert sum("so --augment declares" in told for told in caplog.messages) == 1
     held = [set(r.labels.loc[r.labels["split"] == "valid", "group"]) for r in folds.runs]
     assert not held[0] & held[1] and held[0] | held[1] == {"g0", "g1", "g2"}
     for name in ("spots", "n"):
@@ -156,6 +160,14 @@ def test_folds_train_once_for_each_and_gather_their_scores(spotted, tmp_path):
     assert json.loads((folds.path / "scores.json").read_text()) == folds.scores
     again = api.evaluate(folds.runs[1])
     assert again["spots"]["mean"] == pytest.approx(folds.scores["spots"]["folds"][1], abs=1e-3)
+
+
+@pytest.mark.parametrize(("size", "says"), [((32, 32), "test_resnet sees a picture as one place.*--size 64 or more"),
+                                            ((32, 48), "")])
+def test_a_size_at_which_places_cannot_be_told_is_said(spotted, caplog, size, says):
+    api.learner(table_of(spotted), targets=POINTS, **{**TINY, "size": size})
+    told = [line for line in caplog.messages if "less exact" in line]
+    assert re.search(says, told[0]) and "another --arch" not in told[0] if says else not told
 
 
 def test_too_many_folds_leave_nothing_behind(spotted, tmp_path):

@@ -132,6 +132,29 @@ def test_one_broken_picture_among_few_still_leaves_a_batch(drawn, tmp_path):
     assert [len(y) for _, y in dls.train] == [5]
 
 
+def test_broken_pictures_that_leave_too_few_to_learn_from_stop(spotted, tmp_path):
+    (tmp_path / "x.png").write_bytes(b"")
+    frame, task = spotted.copy(), Task("t", (Number("n", ("n",), low=0.0, high=16.0),), size=(32, 48))
+    frame.loc[:5, "path"] = str(tmp_path / "x.png")
+    assert len(built(frame, task).train_ds) + len(built(frame, task).valid_ds) == 10
+    frame.loc[6, "path"] = str(tmp_path / "x.png")
+    for cache in ("on", "off"):
+        with pytest.raises(ImgregError, match="only 9 rows whose picture can be used, fewer than 10"):
+            built(frame, task, cache=cache)
+
+
+def test_labels_keep_the_digits_that_float32_would_round_off(spotted, caplog):
+    task = Task("t", (Number("n", ("n",), low=1.7e9 - 20, high=1.7e9 + 20),), size=(32, 48), augment=("colour",))
+    frame = spotted.assign(n=1.7e9 + spotted["n"])
+    for cache in ("on", "off"):
+        dls = built(frame, task, cache=cache)
+        _, y = everything(dls.valid)
+        assert y.tolist() == frame.loc[frame["split"] == "valid", "n"].tolist()
+        assert set(everything(dls.train)[1].tolist()) <= set(frame["n"])
+    assert "rounded" not in caplog.text
+    assert batches.label_types(task, "mps") == [torch.float32] and "labels of n are rounded" in caplog.text
+
+
 # points, boxes, missing labels
 
 POSE = Rotation("pose", ("yaw", "pitch", "roll"), camera_frame=True)

@@ -169,23 +169,24 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
     """Train, evaluate, predict and export a task that stands in a table, folds and boxes included."""
     monkeypatch.chdir(tmp_path)
     table = Path(spotted["path"][0]).parent / "labels.csv"
+    name = table.parent.name
     how = ["--target", "spots=rx,ry,bx,by:point", "--target", "n:number", "--size", "32x48", "--arch", "test_resnet",
            "--weights", "none", "--bs", 4, "--epochs", 1, "--precision", "fp32", "--device", "cpu"]
     trained = said(capsys, "train", table, *how, "--fit", "squish", "--augment", "colour", "--hold-out", "g1")
     told = r"spots error [\d.]+ px \(guessing: [\d.]+ px\) on 5 pictures \(valid\)\n  rx [\d.]+ px, ry"
     assert re.search(told, trained)
-    assert "n error" in trained and "next: imgreg predict runs/labels-001 photo.png" in trained
-    told = said(capsys, "evaluate", "runs/labels-001")
-    assert "spots error" in told and "written: runs/labels-001/evaluations/valid" in told
-    predicted = said(capsys, "predict", "runs/labels-001", *spotted["path"][:2], "--format", "csv")
+    assert "n error" in trained and f"next: imgreg predict runs/{name}-001 photo.png" in trained
+    told = said(capsys, "evaluate", f"runs/{name}-001")
+    assert "spots error" in told and f"written: runs/{name}-001/evaluations/valid" in told
+    predicted = said(capsys, "predict", f"runs/{name}-001", *spotted["path"][:2], "--format", "csv")
     frame = pd.read_csv(io.StringIO(predicted))
     assert list(frame.columns) == ["image", "rx", "ry", "bx", "by", "n"] and len(frame) == 2
-    assert "export.pkl" in said(capsys, "export", "runs/labels-001")
+    assert "export.pkl" in said(capsys, "export", f"runs/{name}-001")
     boxed = said(capsys, "train", table, *how, "--box", "cx,cy,w,h", "--margin", 0.1, "--folds", 2, "--out", "folds")
-    assert re.search(r"spots error [\d.]+ px ± [\d.]+ px over 2 folds", boxed) and "runs: folds/labels-001" in boxed
-    by_table = said(capsys, "predict", "folds/labels-001/labels-002", table, "--format", "csv")
+    assert re.search(r"spots error [\d.]+ px ± [\d.]+ px over 2 folds", boxed) and f"runs: folds/{name}-001" in boxed
+    by_table = said(capsys, "predict", f"folds/{name}-001/{name}-002", table, "--format", "csv")
     assert len(pd.read_csv(io.StringIO(by_table))) == 16
-    line = mistake(capsys, "predict", "folds/labels-001/labels-002", spotted["path"][0])
+    line = mistake(capsys, "predict", f"folds/{name}-001/{name}-002", spotted["path"][0])
     assert "a box for each of 1 pictures" in line and "a table with these columns" in line
 
 

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from imgreg_fastai.datasets.own import from_columns
+from imgreg_fastai.datasets.own import called, from_columns
 from imgreg_fastai.errors import ImgregError
 from imgreg_fastai.targets import Angle, Number, Rotation
 
@@ -72,3 +72,13 @@ def test_what_cannot_be_is_one_line(specs, of, told):
     with pytest.raises(ImgregError, match=told) as e:
         from_columns("t", specs, COLUMNS, **of)
     assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(("path", "name"), [
+    ("gauges/labels.csv", "gauges"), ("gauges/Data.TSV", "gauges"), ("gauges/houses.csv", "houses"),
+    ("gauges", "gauges"), ("labels/photos.1", "photos.1"), ("gauges/labels.final.csv", "labels.final"),
+])
+def test_a_table_that_is_called_as_any_goes_by_its_folder(tmp_path, path, name):
+    for folder in ("gauges", "labels/photos.1"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert called(tmp_path / path) == name

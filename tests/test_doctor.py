@@ -313,6 +313,25 @@ def test_the_verb_tells_draws_and_names_the_next_command(heads, tmp_path, monkey
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == [f"check-my table-00{i}.png" for i in (1, 2, 3)]
 
 
+def test_a_plot_is_written_by_its_ending_and_a_wrong_one_is_told_before_the_work(heads, tmp_path, capsys):
+    folder, frame = heads
+    frame.to_csv(folder / "p.csv", index=False)
+    code, _, err = ran(capsys, "check", folder / "gone.csv", "--plot", tmp_path / "x.foo")
+    assert code == 1 and "a file for a plot, ending in .png, .jpg" in err and "gone.csv" not in err
+    how = ["--target", "age", "--fast", "--plot"]
+    for ending, start in (("pdf", b"%PDF"), ("JPG", b"\xff\xd8"), ("svg", b"<?xml"), ("webp", b"RIFF")):
+        assert ran(capsys, "check", folder / "p.csv", *how, tmp_path / f"x.{ending}")[0] == 0
+        assert (tmp_path / f"x.{ending}").read_bytes().startswith(start)
+
+
+def test_a_range_that_does_not_suit_deep_pictures_is_found(tmp_path, caplog):
+    frame, rng = clean(tmp_path / "t", 3), np.random.default_rng(3)
+    for name in frame["image"]:
+        Image.fromarray(np.asarray(picture(rng).convert("L")).astype(np.uint16) * 16).save(tmp_path / "t" / name)
+    found = finding(checked(tmp_path / "t", frame), "levels")
+    assert found.level == "note" and "where 0 to 65535 is shown; try --range" in found.told() and not caplog.records
+
+
 def test_strict_stops_at_what_is_only_worth_knowing(heads, tmp_path, capsys):
     folder, frame = heads
     frame.assign(age=frame["age"].mask(frame.index == 5, 10**6)).to_csv(folder / "s.csv", index=False)

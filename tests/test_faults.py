@@ -285,3 +285,9 @@ def test_oddities_are_told_with_the_value_as_it_stands(folder):
     _, found = surveyed(folder, frame)
     assert [f.kind for f in found] == ["missing", "outlier"]
     assert "1 of 300 rows (row 9 '123456" in found[1].told() and "half of which are" in found[1].text
+
+
+def test_a_target_of_words_alone_is_told_with_one_of_them(folder):
+    _, found = surveyed(folder, clean().assign(age=np.resize(["dog", "cat"], N)))
+    assert found[0].kind == "target" and found[0].level == "stop"
+    assert "no value of age in any row: no number in age, such as 'dog'" in found[0].told()

@@ -118,9 +118,16 @@ def test_a_missing_label_among_others_is_kept_as_missing_and_told_by_its_target(
     assert frame["image"].tolist() == ["0.png", "1.png", "2.png", "4.png"] and frame.index.tolist() == [0, 1, 2, 3]
     np.testing.assert_equal(frame[["age", "eye_x", "eye_y"]].to_numpy(),
                             [[2, 3, 1], [2, 3, nan], [nan, 3, 1], [7, nan, nan]])
-    assert warned() == [f"2 of 5 rows of {table} lack a value of age: row 4, row 5",
-                        f"3 of 5 rows of {table} lack a value of eye: row 3, row 5, row 6",
+    assert warned() == [f"1 of 5 rows of {table} lack a value of age: row 4",
+                        f"2 of 5 rows of {table} lack a value of eye: row 3, row 6",
                         f"left out 1 of 5 rows of {table}, no finite number: row 5"]
+
+
+def test_rows_without_a_point_are_told_once(folder, warned):
+    table = write(folder, "image,eye_x,eye_y\n0.png,1,2\n1.png,,\n2.png,3,\n")
+    frame = labels.read(table, replace(FACE, targets=FACE.targets[1:]))
+    assert len(frame) == 2 and warned() == [f"1 of 3 rows of {table} lack a value of eye: row 4",
+                                            f"left out 1 of 3 rows of {table}, no finite number: row 3"]
 
 
 def test_a_target_without_a_value_in_any_row_is_one_line(folder):
@@ -219,6 +226,9 @@ def test_the_group_may_stand_in_a_column_of_another_name(folder):
     assert labels.read(table, AGE)["group"].tolist() == ["x", "x"]
     with pytest.raises(ImgregError, match=r"a column 'persons' in .*try .*'person'"):
         labels.read(table, replace(AGE, group="persons"))
+    alone = write(folder, "image,old,person\n0.png,1,ann\n", "alone.csv")
+    with pytest.raises(ImgregError, match=r"a column .age. in .*; found image, old, person(;|$)"):
+        labels.read(alone, replace(AGE, group="person"))
 
 
 def test_the_group_may_be_a_column_that_is_predicted_or_a_box(folder):

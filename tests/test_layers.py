@@ -9,10 +9,13 @@ import imgreg_fastai
 HOUSE = Path(imgreg_fastai.__file__).parent
 ROOMS = [
     "errors", "files", "messages", "findings", "levels", "views", "headers", "targets", "tasks", "inference",
-    "config", "images", "tables", "splits", "oddities", "faults", "labels", "likeness", "albums", "duplicates",
-    "pictures", "doctor", "network", "predictor", "scoring", "downloads", "archives", "datasets", "losses", "augment",
-    "batches", "backbones", "weights", "learners", "precision", "training", "sheets", "marks", "charts", "curves",
-    "plots", "overview", "copies", "runs", "evaluation", "exports", "jobs", "api", "options", "cli",
+    "config", "images", "intervals", "symmetries", "tables", "splits", "oddities", "faults", "usable", "labels",
+    "likeness", "albums", "duplicates", "pictures", "doctor", "network", "predictor", "ensembles", "bootstrap",
+    "scoring", "coverage", "calibration", "answers", "downloads", "archives", "datasets", "losses", "augment",
+    "items", "memory", "batches", "backbones", "sources", "weights", "learners", "precision", "training", "sheets",
+    "marks", "charts", "curves", "plots", "overview", "copies", "inquiries", "runs", "ledger", "baselines",
+    "comparison", "pages", "sidebyside", "radii", "exhibits", "occlusion", "verdicts", "evidence", "gallery", "options",
+    "reruns", "reports", "evaluation", "exports", "jobs", "growth", "api", "cli",
 ]
 
 

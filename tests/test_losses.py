@@ -8,7 +8,7 @@ from fastai.vision.core import TensorPoint
 from scipy.spatial.transform import Rotation as R
 
 from imgreg_fastai import losses
-from imgreg_fastai.losses import Rarity, TargetError, TaskLoss, encode, middle, penalty, plain
+from imgreg_fastai.losses import Rarity, TargetError, TaskLoss, encode, label_type, middle, penalty, plain
 from imgreg_fastai.targets import Angle, Number, Point, Rotation
 from imgreg_fastai.tasks import ANGLE, Task
 from imgreg_fastai.views import place
@@ -338,3 +338,19 @@ def test_balance_moves_the_loss_to_rare_labels_and_leaves_what_is_no_plain_numbe
     bars = TaskLoss(ANGLE, labels=(torch.rand(50) * 180,), balance=True)
     y = torch.tensor([3.0, 100.0])
     assert bars(torch.zeros(2, 2), y) == TaskLoss(ANGLE)(torch.zeros(2, 2), y)
+
+
+@pytest.mark.parametrize(("low", "high", "exact"), [
+    (0.0, 100.0, False), (36.0, 42.0, False), (1.7e9 - 300, 1.7e9 + 300, True), (-1e308, 1e308, True),
+])
+def test_labels_are_held_in_double_precision_where_float32_would_round_off_too_much(low, high, exact):
+    assert label_type(Number("n", ("n",), low=low, high=high)) is (torch.float64 if exact else torch.float32)
+
+
+def test_seconds_since_1970_are_learnt_and_decoded_to_the_millisecond():
+    task = Task("t", (Number("t", ("t",), low=1.7e9 - 300, high=1.7e9 + 300),))
+    true, wanted = torch.tensor([1.7e9 - 15, 1.7e9 + 30], dtype=torch.float64), torch.tensor([[-0.05], [0.1]])
+    loss = TaskLoss(task, labels=(true,))
+    assert loss(wanted, true).item() < 1e-6 and loss(wanted, true).dtype == torch.float32
+    torch.testing.assert_close(loss.decodes(wanted), true, atol=1e-3, rtol=0)
+    assert TargetError(task, 0).errors(wanted, true).max() < 1e-3

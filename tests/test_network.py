@@ -143,3 +143,10 @@ def test_features_are_listed_row_by_row_so_that_a_map_lies_as_the_picture_does(a
 def test_a_body_without_a_grid_stays_as_it_is():
     body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
     assert network.placing(body, (8, 8)) is body
+
+
+def test_a_body_without_places_tells_whether_it_has_no_grid_or_one_of_one_place():
+    body = network.body("test_resnet", (32, 32))
+    assert network.lattice(body, (32, 32))[0] == (1, 1) and network.placing(body, (32, 32)) is body
+    assert network.lattice(body, (64, 32))[0] == (2, 1)
+    assert network.lattice(torch.nn.Flatten(), (8, 8)) is None

@@ -182,3 +182,70 @@ def test_small_numbers_are_told_as_they_are(tmp_path, capsys):
     assert 0 < scores["mean"] < 1e-7 and scores["range"][0]["high"] > 0
     assert float(said(capsys, "predict", run.path, tmp_path / "3.png", "--format", "csv").split(",")[-1]) != 0
     assert said(capsys, "predict", run.path, tmp_path / "3.png").split()[-1] not in ("0.00", "-0.00")
+
+
+def test_what_an_option_does_not_change_is_said(houses, caplog):
+    table, how = houses / "preise.csv", {"images": houses / "photos", "device": "cpu"}
+    api.prepare(table, valid=0.3, target_weights={"Preis": 2.0}, **how)
+    assert "changes nothing: Preis is the only target" in caplog.text and "--valid" not in caplog.text
+    lines = table.read_text(encoding="utf-8-sig").splitlines()
+    parts = [f"{line};{'valid' if i % 3 else 'train'}" for i, line in enumerate(lines[1:])]
+    table.write_text("\n".join([lines[0] + ";split", *parts]), encoding="utf-8")
+    for more, who in (({}, f"the column 'split' of {table}"), ({"hold_out": ("more",)}, ""), ({"folds": 2}, "--folds")):
+        caplog.clear()
+        if who:
+            api.prepare(table, valid=0.3, **more, **how)
+            assert f"--valid 0.3 changes nothing: {who} says who validates" in caplog.text
+        api.check(table, valid=0.3, fast=True, out=houses / "runs", **more, **how)
+        assert "--valid 0.3 changes nothing" in caplog.text
+    caplog.clear()
+    api.prepare(table, **how)
+    assert "--valid" not in caplog.text
+
+
+def test_what_was_made_of_a_table_is_said_once(houses, caplog):
+    caplog.set_level("INFO", "imgreg")
+    text = (houses / "preise.csv").read_text(encoding="utf-8-sig").replace("Haus", "Häuser")
+    (houses / "preise.csv").write_bytes(text.encode("cp1252"))
+    for verb in (api.prepare, lambda *a, **of: api.check(*a, fast=True, out=houses / "runs", **of)):
+        caplog.clear()
+        verb(houses / "preise.csv", images=houses / "photos", group="Häuser")
+        for line in ("read as Windows-1252", "the column 'Bild'", "predicting Preis"):
+            assert sum(line in told for told in caplog.messages) == 1, line
+
+
+def test_a_column_that_has_a_use_is_neither_a_target_nor_advised(houses, caplog):
+    caplog.set_level("INFO", "imgreg")
+    lines = (houses / "preise.csv").read_text(encoding="utf-8-sig").splitlines()
+    rows = [f"{line};{5 * i + 1.5};9;8;8;7" for i, line in enumerate(lines[1:])]
+    (houses / "preise.csv").write_text("\n".join([lines[0] + ";number;cx;cy;w;h", *rows]), encoding="utf-8")
+    chosen, _, _ = api.asked(houses / "preise.csv", group="Haus", box=("cx", "cy", "w", "h"))
+    assert [t.name for t in chosen.targets] == ["Preis", "number"] and "left out" not in caplog.text
+    chosen, _, _ = api.asked(houses / "preise.csv", group="number")
+    assert [t.name for t in chosen.targets] == ["Preis"] and "left out Haus: it looks like a class" in caplog.text
+
+
+def test_a_table_of_a_usual_name_goes_by_its_folders_and_groups_are_counted_as_groups(houses, capsys):
+    run = api.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
+    (houses / "autumn").mkdir()
+    (houses / "preise.csv").rename(houses / "autumn" / "Table.csv")
+    out = said(capsys, "evaluate", run.path, houses / "autumn" / "Table.csv", "--images", houses / "photos", "--by",
+               "Haus")
+    assert "on 2 groups (by Haus)" in out and f"written: {run.path / 'evaluations' / 'autumn'}" in out
+
+
+def test_a_folder_without_labels_is_no_table_to_judge_by(houses):
+    run = api.train(houses / "preise.csv", images=houses / "photos", out=houses / "runs", **QUICK)
+    with pytest.raises(ImgregError, match=r"a labels table; found .*; try a table that names these pictures") as e:
+        api.evaluate(run.path, houses / "photos")
+    assert "--label-from-name" not in str(e.value)
+
+
+def test_how_many_names_hold_a_label_is_said(tmp_path, caplog):
+    caplog.set_level("INFO", "imgreg")
+    for i in range(12):
+        Image.new("L", (8, 8), 20 * i).save(tmp_path / (f"ann_age_{i}.png" if i else "note.png"))
+    how = {"label_from_name": r"(?P<who>[a-z]+)_age_(?P<age>\d+)", "group": "who", "valid": 0.5}
+    with pytest.raises(ImgregError, match="at least 2 pictures to train on"):  # there is nobody but ann
+        api.prepare(tmp_path, **how)
+    assert caplog.messages.count("reading age from names: 11 of 12 match") == 1

@@ -46,9 +46,9 @@ def test_predictions_are_those_of_training(run, drawn):
     dls = batches.build(frame, model.task, run.config, (model.about["mean"], model.about["std"]), "cpu")
     with torch.inference_mode():
         through_fastai = torch.cat([model.network(x.as_subclass(torch.Tensor)) for x, _ in dls.valid])
-    ours, views, broken = model.outputs(list(frame.loc[frame["split"] == "valid", "path"]))
-    assert not broken and views.shape == (12, 4)
-    np.testing.assert_allclose(ours, through_fastai.numpy(), atol=1e-5)
+    seen = model.see(list(frame.loc[frame["split"] == "valid", "path"]))
+    assert not seen.broken and seen.views.shape == (12, 4)
+    np.testing.assert_allclose(seen.outputs, through_fastai.numpy(), atol=1e-5)
 
 
 def test_broken_pictures_are_named_and_left_out(run, pictures, tmp_path, caplog):
@@ -70,6 +70,43 @@ def test_a_rebuilt_model_is_the_same_to_the_bit(run, tmp_path):
         assert torch.equal(a, b)
     about = json.dumps(model.about)
     assert str(run.path) not in about and "/tmp" not in about
+
+
+def test_a_calibrated_model_comes_back_with_its_intervals(calibrated, pictures, tmp_path):
+    model = load(calibrated.path)
+    about = model.about["calibration"]
+    assert about["coverage"] == 0.9 and about["pictures"] == about["units"] == 32
+    path = predictor.save(tmp_path / "copy.imgreg", model.network, model.about, model.calibration)
+    mine, again = model.predict(pictures), load(path).predict(pictures)
+    pd.testing.assert_frame_equal(mine, again)
+    assert list(mine.columns) == ["image", "angle", "angle_within", "unlike"] and (mine["angle_within"] > 0).all()
+    assert (load(path).predict(pictures, coverage=0.5)["angle_within"] < mine["angle_within"]).all()
+    pd.testing.assert_frame_equal(model.predict(pictures, bs=2), mine, atol=1e-3)
+
+
+def test_a_coverage_that_cannot_be_promised_is_one_line_before_the_work(calibrated, run, pictures):
+    with pytest.raises(ImgregError, match=r"at most 0\.969: 32 pictures calibrate this model; found 0\.99"):
+        load(calibrated.path).predict(["gone.png"], coverage=0.99)
+    with pytest.raises(ImgregError, match="--coverage with a model that has intervals"):
+        load(run.path).predict(pictures, coverage=0.9)
+
+
+def test_where_no_picture_opens_a_calibrated_model_says_so(calibrated, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    with pytest.raises(ImgregError, match=r"bad\.png"):
+        load(calibrated.path).predict(tmp_path / "bad.png")
+
+
+@pytest.mark.parametrize("name, value", [
+    ("calibration.weights", torch.zeros(2, 2)), ("calibration.scores", torch.zeros(0, 1)), ("calibration.more", None),
+    ("calibration.scores", torch.full((32, 1), float("inf"))), ("calibration.mean", torch.zeros(3)),
+    ("calibration.variance", torch.zeros(9))])
+def test_a_changed_calibration_is_refused_in_one_line(calibrated, tmp_path, name, value):
+    state = load_file(calibrated.path / predictor.MODEL)
+    state[name] = torch.zeros(1) if value is None else value.double()
+    save_file(state, tmp_path / "m.imgreg", metadata={"imgreg": json.dumps(load(calibrated.path).about)})
+    with pytest.raises(ImgregError, match="whose parts do not agree"):
+        load(tmp_path / "m.imgreg")
 
 
 class Evil:
@@ -120,7 +157,7 @@ def test_predicting_needs_no_fastai(run, pictures):
 
 def test_outputs_are_columns_of_the_labels_table(run):
     model = load(run.path)
-    columns = model.columns(np.array([[0.0, 1.0], [-1.0, 0.0]], np.float32), np.ones((2, 4)))
+    columns = model.answers(predictor.Seen(np.array([[0.0, 1.0], [-1.0, 0.0]], np.float32), np.ones((2, 4)), {}))
     assert {k: list(v) for k, v in columns.items()} == {"angle": [45.0, 90.0]}
     assert isinstance(pd.DataFrame(columns), pd.DataFrame)
 
@@ -147,7 +184,7 @@ def test_all_kinds_at_once_are_seen_alike_by_training_and_predicting(spotted, fi
     model = load(predictor.save(tmp_path / "m.imgreg", learn.model, about))
     valid = spotted[spotted["split"] == "valid"].reset_index(drop=True)
     boxes = valid[list(box)].to_numpy() if box else None
-    ours, views, broken = model.outputs(list(valid["path"]), boxes)
+    ours, views, broken, *_ = model.see(list(valid["path"]), boxes)
     learn.model.eval()
     with torch.inference_mode():
         parts = [(learn.model(x), *y) for x, *y in learn.dls.valid]
@@ -188,7 +225,8 @@ def test_points_come_in_pixels_of_each_original_picture(spotted, fit, box):
     """A network that finds the blobs by their colour gives the table's own numbers, whatever the picture's shape."""
     stats = backbones.stats("test_resnet")
     task = Task("spots", (four().targets[0],), size=(64, 96), fit=fit, box=box, margin=1.0, augment=())
-    model = predictor.Predictor(task, Redness(stats), {"mean": stats[0], "std": stats[1]})
+    net = torch.nn.Sequential(Redness(stats), torch.nn.Identity())
+    model = predictor.Predictor(task, net, {"mean": stats[0], "std": stats[1]})
     result = scoring.predictions(model, spotted)
     assert len(result) == 16 and len({tuple(s) for s in SHAPES}) == 4
     inside = result["spots_error"].to_numpy()

@@ -170,3 +170,37 @@ def test_one_answer_for_the_pictures_of_a_group():
     points = Task("p", (Point("p", ("n", "angle")),))
     with pytest.raises(ImgregError, match="--by with targets that are the same in several pictures"):
         scoring.by_group(points, frame, "house")
+
+
+# how sure, and how much of the spread is explained
+
+def test_the_interval_of_the_mean_error_by_pictures_or_by_groups():
+    error = np.random.default_rng(0).random(60)
+    frame = {"n": np.zeros(60), "n_predicted": error}
+    task = Task("t", (Number("n", ("n",), low=-9.0, high=9.0),))
+    low, high = scored(frame, task=task)["n"]["ci"]
+    assert low < error.mean() < high and high - low == pytest.approx(3.92 * error.std() / 60**0.5, rel=0.15)
+    assert scored({**frame, "image": np.repeat(list("abcd"), 15)}, task=task)["n"].get("ci") is None
+    error = np.repeat(np.linspace(0, 1, 12), 5)
+    by_group = scored({**frame, "n_predicted": error, "group": np.repeat(list("abcdefghijkl"), 5)}, task=task)["n"]
+    assert np.ptp(by_group["ci"]) > 1.7 * np.ptp(scored({**frame, "n_predicted": error}, task=task)["n"]["ci"])
+    assert "ci" not in scored({"n": np.zeros(4), "n_predicted": np.ones(4)}, task=task)["n"]
+
+
+def test_the_part_of_the_spread_that_is_explained():
+    true = np.array([1.0, 2, 3, 4, 5])
+    assert scored_number(true, np.zeros(5))["r2"] == 1
+    assert scored_number(true, [1, -1, 1, -1, 0])["r2"] == pytest.approx(1 - 4 / 10)
+    assert scored_number(true, 3 - true)["r2"] == 0 and scored_number(true, true * 0 + 9)["r2"] < -10
+    assert "r2" not in scored_number([5, 5], [1, 2])
+    task = Task("p", (Point("p", ("x", "y")), *ANGLE.targets, Rotation("r", ("yaw", "pitch", "roll"))))
+    frame = {c + end: true for c in task.columns for end in ("", "_predicted")}
+    s = scored({**frame, "y_predicted": true + 1, "x": [1.0, NAN, 3, 4, 5]}, task=task)
+    assert s["p"]["columns"]["x"]["r2"] == 1 and s["p"]["columns"]["y"]["r2"] == pytest.approx(1 - 4 / 8.75)
+    assert not any("r2" in of for of in (s["p"], s["angle"], s["r"], *s["r"]["columns"].values()))
+
+
+def test_the_other_scores_in_a_line():
+    s = {"unit": "°", "n": 9, "mean": 0.2, "ci": [0.161, 0.2349], "r2": 0.98765, "median": 0.1, "bias": -0.01}
+    assert scoring.details(s) == "mean 95 % between 0.161° and 0.235°  R² 0.988  median 0.1°  bias -0.01°"
+    assert scoring.details({"unit": "", "n": 0}) == ""

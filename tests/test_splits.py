@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgreg_fastai import labels
+from imgreg_fastai import labels, splits
+from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.errors import ImgregError
 from imgreg_fastai.targets import Angle, Number
 from imgreg_fastai.tasks import Task
@@ -17,8 +18,8 @@ PRICE = Task("t", (Number("price", ("price",)),))
 
 
 def divided(frame, task=None, **of):
-    cfg = {"test": 0.0, "valid": 0.2, "hold_out": (), "folds": None, "fold": None, "seed": 0, **of}
-    return labels.divide(frame, SimpleNamespace(**cfg), task)["split"]
+    cfg = SimpleNamespace(**{**vars(TrainConfig()), "calibrate": 0.0, **of})  # what TrainConfig would refuse, too
+    return labels.divide(frame, cfg, task)["split"]
 
 
 def frame_of(n=200, **columns):
@@ -140,3 +141,65 @@ def test_many_rows_are_divided_in_seconds():
     start = perf_counter()
     divided(frame, test=0.1)
     assert perf_counter() - start < 20  # about 1 on a quiet machine; a loop over pairs of rows never ends
+
+
+# a part for intervals
+
+def test_a_part_of_the_training_part_is_kept_for_intervals_unasked():
+    without, parts = divided(frame_of(1000)), divided(frame_of(1000), calibrate=None)
+    assert parts.value_counts().to_dict() == {"train": 680, "valid": 200, "calibrate": 120}
+    assert (without[parts != "calibrate"] == parts[parts != "calibrate"]).all()  # the others stay what they were
+    assert set(without[parts == "calibrate"]) == {"train"}
+
+
+def test_of_many_pictures_no_more_are_kept_than_are_of_use_unless_asked():
+    assert (divided(frame_of(20_000), calibrate=None) == "calibrate").sum() == splits.ENOUGH
+    assert (divided(frame_of(20_000), calibrate=0.25) == "calibrate").sum() == 4000
+
+
+def test_whole_groups_are_kept_for_intervals():
+    frame = frame_of(2000, group=[f"g{i % 100}" for i in range(2000)])
+    parts = divided(frame, calibrate=None, seed=3)
+    assert parts.groupby(frame["group"]).nunique().eq(1).all()
+    assert frame["group"][parts == "calibrate"].nunique() == 12
+    large = frame_of(60_000, group=[f"g{i % 100}" for i in range(60_000)])
+    assert large["group"][divided(large, calibrate=None) == "calibrate"].nunique() == splits.FEWEST[True]
+
+
+@pytest.mark.parametrize("frame, told", [
+    (frame_of(300), "15 % of 240 pictures to train on are fewer than 50; --calibrate 0.21 keeps as many"),
+    (frame_of(60), "15 % of 48 pictures to train on are fewer than 50$"),
+    (frame_of(400, group=[f"g{i % 40}" for i in range(400)]), "15 % of 32 groups .* than 9; --calibrate 0.29 keeps")])
+def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
+    cfg = TrainConfig()
+    done = labels.divide(frame, cfg)
+    assert not (done["split"] == "calibrate").any()
+    with pytest.raises(AssertionError, match=told):
+        raise AssertionError(splits.to_calibrate(done, cfg)[1])
+
+
+def test_a_tables_own_part_for_intervals_is_taken_and_no_other_beside_it():
+    frame = frame_of(1000, split=["train"] * 700 + ["valid"] * 200 + ["calibrate"] * 100)
+    assert (divided(frame, calibrate=None) == frame["split"]).all()
+    with pytest.raises(ImgregError, match="--calibrate for a table that keeps no rows for it"):
+        divided(frame, calibrate=0.1)
+
+
+def test_a_table_with_its_own_split_gives_some_of_its_training_rows_for_intervals():
+    frame = frame_of(1000, split=["train"] * 800 + ["valid"] * 200)
+    assert divided(frame, calibrate=None).value_counts().to_dict() == {"train": 680, "valid": 200, "calibrate": 120}
+
+
+def test_fewer_than_the_promise_takes_are_refused_where_they_were_asked_for():
+    with pytest.raises(ImgregError, match=r"keeps at least 9 pictures, for intervals of 90%; found 0\.05 of 80"):
+        divided(frame_of(100), calibrate=0.05)
+    assert (divided(frame_of(100), calibrate=0.05, coverage=0.75) == "calibrate").sum() == 4
+    with pytest.raises(ImgregError, match="at least 2 pictures to train on"):
+        divided(frame_of(100), calibrate=0.99)
+
+
+@pytest.mark.parametrize("wrong", [{"calibrate": 1.0}, {"calibrate": -0.1}, {"coverage": 0}, {"coverage": 1},
+                                   {"calibrate": "much"}, {"coverage": None}])
+def test_shares_that_are_none_are_refused(wrong):
+    with pytest.raises(ImgregError):
+        TrainConfig(**wrong)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from imgreg_fastai import tables
+from imgreg_fastai.datasets import own
 from imgreg_fastai.errors import ImgregError
 
 
@@ -291,8 +292,8 @@ def test_sub_folders_called_by_numbers_are_labels(tmp_path):
     (["31/a.png", "old/b.png"], "", ["age"], "called by numbers; found 'old'"),
     (["a.png"], "", ["age"], "called by numbers; found none"),
     (["31/a.png"], "", ["age", "size"], "one number for sub folders to be called by; found 2: age, size"),
-    (["a.png"], "age_(?P<age>[0-9]+", ["age"], "a regular expression .*; found 'age_"),
-    (["a.png"], "age_(?P<agee>[0-9]+)", ["age"], r"a group \(\?P<age>\.\.\.\) in the pattern .*; try 'agee'"),
+    (["a.png"], "age_(?P<age>[0-9]+", ["age"], "a regular expression; found 'age_"),
+    (["a.png"], "age_(?P<agee>[0-9]+)", ["age"], r"a group \(\?P<age>\.\.\.\) in --label-from-name.*; try 'agee'"),
 ])
 def test_a_folder_of_no_use_is_one_line(tmp_path, files, pattern, names, told):
     touch(tmp_path, *files)
@@ -322,3 +323,14 @@ def test_separators_at_the_ends_of_rows_shift_nothing_and_more_cells_are_told(tm
     (tmp_path / "t.csv").write_text("image,age\na.png,3,x\nb.png,4\n", encoding="utf-8")
     with pytest.raises(ImgregError, match="1 rows with more than its 2 columns: line 2"):
         tables.read(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(("pattern", "says"), [
+    ("(", "--label-from-name with a regular expression; found '\\('"), (r"age_\d+", r"a group \(\?P<NAME>...\)"),
+])
+def test_a_pattern_of_no_use_is_told_alike_wherever_it_is_read(tmp_path, pattern, says):
+    touch(tmp_path, "age_3.png")
+    with pytest.raises(ImgregError, match=says):
+        tables.from_folder(tmp_path, pattern, ["age"])
+    with pytest.raises(ImgregError, match=says):
+        own.task(tmp_path, pattern=pattern)

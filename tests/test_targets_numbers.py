@@ -50,6 +50,7 @@ def test_what_is_not_above_0_has_no_logarithm(values):
 
 
 def test_a_few_values_tell_no_spread():
+    assert not wants_log(np.append(np.linspace(1, 1000, 500), 1e9))  # nor does one wild value ask for it
     assert not wants_log(np.array([1.0, 10, 100, 1000])) and not wants_log(np.array([]))
     assert wants_log(10.0 ** np.arange(10))
 

@@ -13,11 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import timm
 import torch
+from conftest import SMALL
 from safetensors.torch import save_file
 
-from imgreg_fastai import network, predictor, weights
+from imgreg_fastai import api, network, predictor, weights
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.targets import Point
+from imgreg_fastai.targets import Number, Point
 from imgreg_fastai.tasks import ANGLE, Task
 
 ARCH, REPO, SIZE = "test_resnet", "timm/test_resnet.r160_in1k", (64, 64)
@@ -215,14 +216,23 @@ def test_offline_by_wish_asks_nobody(tmp_path, full, own_hub, monkeypatch):
     assert asked == []
 
 
-def test_none_by_wish_is_said_in_one_line(caplog):
+def test_none_by_wish_are_none(caplog):
     with caplog.at_level(logging.INFO):
         found = weights.find(ARCH, "none")
         body, same = weights.build_body(ARCH, SIZE, None, found)
-    assert found.kind == "none" and found.note
-    ((level, line),) = [(r.levelno, r.message) for r in caplog.records]
-    assert level == logging.INFO and line == f"training {ARCH} from scratch: {found.note}"
+    assert found.kind == "none" and found.note and not caplog.records
     assert same is found and body(torch.zeros(2, 3, *SIZE)).shape == (2, network.features(body))
+
+
+@pytest.mark.parametrize(("how", "who"), [
+    ({}, "the task's recipe"), ({"weights": "none"}, "the task's recipe"),
+    ({"arch": ARCH, "weights": "none"}, "--weights none"),
+])
+def test_who_wished_for_none_is_said_in_one_line(drawn, caplog, how, who):
+    with caplog.at_level(logging.INFO, "imgreg"):
+        learn = api.learner("angle", data=drawn, **{**SMALL, **how})
+    said = [r.getMessage() for r in caplog.records if "from scratch" in r.getMessage()]
+    assert said == [f"training {how.get('arch', 'resnet10t')} from scratch: {who}"] and learn.model is not None
 
 
 @pytest.mark.parametrize(("arch", "says"), [("test_mambaout", "timm has no weights"), ("legacy_seresnet18", "http")])
@@ -455,3 +465,19 @@ def test_places_are_loaded_with_the_head_or_neither_is(tmp_path):
     assert torch.equal(new[0].places[0].weight, source[0].places[0].weight)
     assert torch.equal(new[1][0].weight, source[1][0].weight)
     assert not weights.load_head(new, weights.find("test_resnet", str(tmp_path / "unplaced.imgreg")), task)
+
+
+def test_a_head_whose_outputs_stand_for_other_numbers_is_not_loaded_and_that_is_said(tmp_path, caplog):
+    def task(**of):
+        return Task("t", (Number("age", ("age",), **{"low": 1.0, "high": 10.0, "scale": "linear", **of}),), SIZE)
+
+    net = network.network(ARCH, SIZE, 1)
+    predictor.save(tmp_path / "m.imgreg", net, predictor.describe(task(), ARCH, {}, ((0,) * 3, (1,) * 3), {}))
+    found = weights.find(ARCH, str(tmp_path / "m.imgreg"))
+    caplog.set_level(logging.INFO, "imgreg")
+    assert weights.load_head(net, found, task(unit="years", weight=2.0)) and not caplog.records
+    assert not weights.load_head(net, found, task(scale="log"))
+    assert not weights.load_head(net, found, task(high=12.0))
+    assert [r.getMessage() for r in caplog.records] == [
+        "the head of age was made for scale linear; here it is to learn scale log",
+        "the head of age was made for high 10.0; here it is to learn high 12.0"]

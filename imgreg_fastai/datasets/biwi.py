@@ -112,8 +112,8 @@ def _read(home: Path, frames: dict) -> tuple[list[str], np.ndarray, list[str]]:
 
 
 def _part(person: str) -> str:
-    """Of people beyond Biwi's twenty, who are drawn, every tenth validates and every tenth tests."""
-    beyond = {1: "valid", 6: "test"}.get(int(person) % 10) if person.isdigit() else None
+    """Of people beyond Biwi's twenty, who are drawn, every tenth validates, and every twentieth calibrates and tests."""
+    beyond = {1: "valid", 11: "valid", 6: "calibrate", 16: "test"}.get(int(person) % 20) if person.isdigit() else None
     return beyond or PARTS.get(person, "train")
 
 

@@ -1,5 +1,4 @@
 """The user's own labelled pictures: a table, or a folder whose names hold the labels, and the Task they make."""
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ..targets import described, expanded, following
 from ..tasks import BUILT_IN, TAKEN, Task, usual
 
 BEGINNING = 10_000  # rows that tell what a table is about
+NAMELESS = ("labels", "table", "data", "index", "metadata", "annotations", "train")  # tables go by their folders' names
 
 
 def is_own(name) -> bool:
@@ -18,23 +18,31 @@ def is_own(name) -> bool:
     return name not in BUILT_IN and (Path(name).suffix.lower() in tables.SUFFIXES or Path(name).is_dir())
 
 
+def called(place: str | Path) -> str:
+    """What a table or folder, its task and its runs are called."""
+    place = Path(place).resolve()
+    if place.is_dir():
+        return place.name
+    return place.parent.name if place.stem.lower() in NAMELESS and place.parent.name else place.stem
+
+
 def task(place: str | Path, specs: list[str] = (), image: str = "", pattern: str = "", flip_pairs=None, units=(),
-         weights=(), scale: str | None = None) -> Task:
+         weights=(), scale: str | None = None, used: tuple[str, ...] = ()) -> Task:
     """The Task of a table, or of a folder in place of one.
 
     `specs`: `NAME[=COL,..][:KIND]` each; without any, targets are inferred and said. `image`: the column that names the
     pictures; `pattern`: a regular expression whose named groups are the columns that a folder's names hold;
     `flip_pairs`: see targets.read_pairs; `units`, `weights`: {target: value}; `scale`: linear or log, for all plain
-    numbers.
+    numbers; `used`: columns that are no labels, such as those of a box.
     """
     place = Path(place)
     if pattern and not place.is_dir():
         raise ImgregError("a folder in place of the table, for --label-from-name", f"'{place}'")
     if _is_bare(place, pattern):
-        columns, found = _from_names(place, pattern, specs)
+        columns, found = _from_names(pattern, specs, used)
     else:
-        image, columns, found = _from_table(place, image)
-    made = from_columns(place.resolve().stem, specs or found(), columns, flip_pairs, units, weights, scale)
+        image, columns, found = _from_table(place, image, used)
+    made = from_columns(called(place), specs or found(), columns, flip_pairs, units, weights, scale)
     return replace(made, image=image, name_pattern=pattern)
 
 
@@ -53,7 +61,7 @@ def _is_bare(place: Path, pattern: str) -> bool:
     return place.is_dir() and (bool(pattern) or not (place / "labels.csv").is_file())
 
 
-def _from_table(place: Path, image: str):
+def _from_table(place: Path, image: str, used: tuple[str, ...]):
     """A table's column of pictures, its columns, and what infers targets from its beginning."""
     table = place / "labels.csv" if place.is_dir() else place
     frame = tables.read(table, most=BEGINNING)
@@ -62,7 +70,7 @@ def _from_table(place: Path, image: str):
     image = tables.image_column(frame, image, table)
 
     def inferred() -> list[str]:
-        found = infer(frame, image)
+        found = infer(frame, image, used)
         for line in found.told:
             say(line)
         return list(found.specs)
@@ -70,14 +78,8 @@ def _from_table(place: Path, image: str):
     return image, [str(column) for column in frame.columns], inferred
 
 
-def _from_names(place: Path, pattern: str, specs: list[str]):
+def _from_names(pattern: str, specs: list[str], used: tuple[str, ...]):
     """The columns that a folder's names hold: the pattern's groups, or what sub folders are called."""
-    try:
-        groups = list(re.compile(pattern).groupindex)
-    except re.error as e:
-        raise ImgregError("--label-from-name with a regular expression", f"'{pattern}': {e}") from e
-    if pattern and not groups:
-        raise ImgregError("a group (?P<NAME>...) in --label-from-name", f"'{pattern}'",
-                          r"--label-from-name 'age_(?P<age>\d+)'")
+    groups = tables.held_by_names(pattern) if pattern else []
     columns = groups or [spec.partition("=")[0].partition(":")[0] for spec in specs] or ["label"]
-    return columns, lambda: [c for c in columns if c not in TAKEN]
+    return columns, lambda: [c for c in columns if c not in (*TAKEN, *used)]

@@ -2,7 +2,8 @@
 
 What their numbers mean, and which rows can be used, is asked in labels.py.
 """
-from .places import from_folder, located, present, resolved
-from .reading import SUFFIXES, image_column, read
+from .naming import image_column
+from .places import from_folder, held_by_names, located, present, resolved
+from .reading import SUFFIXES, read
 
-__all__ = ["SUFFIXES", "from_folder", "image_column", "located", "present", "read", "resolved"]
+__all__ = ["SUFFIXES", "from_folder", "held_by_names", "image_column", "located", "present", "read", "resolved"]

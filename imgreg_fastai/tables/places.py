@@ -181,15 +181,26 @@ def _pictures(folder: str) -> pd.Series:
     return pd.Series([path[len(os.path.join(folder, "")) :] for path in sorted(found)], dtype=object)
 
 
-def _matched(images: pd.Series, pattern: str, names: list[str]) -> pd.DataFrame:
+def held_by_names(pattern: str) -> list[str]:
+    """The columns that names of pictures hold by a pattern: its named groups.
+
+    Raises ImgregError where there are none, and for what is no regular expression.
+    """
     try:
         groups = list(re.compile(pattern).groupindex)
     except re.error as e:
-        raise ImgregError("a regular expression for the names of pictures", f"'{pattern}': {e}") from e
+        raise ImgregError("--label-from-name with a regular expression", f"'{pattern}': {e}") from e
+    if not groups:
+        raise ImgregError("a group (?P<NAME>...) in --label-from-name", f"'{pattern}'",
+                          r"--label-from-name 'age_(?P<age>\d+)'")
+    return groups
+
+
+def _matched(images: pd.Series, pattern: str, names: list[str]) -> pd.DataFrame:
+    groups = held_by_names(pattern)
     for name in names:
         if name not in groups:
-            close = nearest(name, groups)
-            raise ImgregError(f"a group (?P<{name}>...) in the pattern for names", f"'{pattern}'", close)
+            raise ImgregError(f"a group (?P<{name}>...) in --label-from-name", f"'{pattern}'", nearest(name, groups))
     slashed = images.str.replace("\\", "/", regex=False) if os.sep == "\\" else images
     found = slashed.str.rpartition("/")[2].str.extract(pattern)[groups]
     elsewhere = found.isna().all(axis=1)

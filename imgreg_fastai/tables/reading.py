@@ -1,4 +1,4 @@
-"""Opening tables, whatever program wrote them, and telling which column names the pictures."""
+"""Opening tables, whatever program wrote them."""
 import codecs
 import csv
 import re
@@ -8,17 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..errors import ImgregError, nearest, some
-from ..images import SUFFIXES as PICTURES
+from ..errors import ImgregError, some
 from ..messages import say
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 SEPARATORS = ("\t", ";", "|", ",")  # a comma last: beside another separator it is a decimal comma
 EMPTY = ("", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "-nan", "-NaN")
-# What a column of pictures is called, without regard to case and punctuation, the likelier names first.
-USUAL = ("image", "images", "img", "picture", "photo", "photograph", "imagename", "imagefile", "imagepath", "filename",
-         "filepath", "file", "imgname", "imgfile", "imgpath", "picturename", "photoname", "picturefile", "photofile",
-         "path", "imageid", "imgid", "pictureid", "photoid", "bild", "foto", "imagen", "immagine")
 
 
 class _Format(NamedTuple):
@@ -34,8 +29,8 @@ def read(path: str | Path, text: tuple[str, ...] = (), most: int | None = None) 
     """Read a table: CSV, TSV and other text with any usual separator and encoding, or Parquet.
 
     `text`: columns that stay text, so that 007 and NA keep their names; in them only what is empty is missing. `most`:
-    read only so many rows. Rows without anything are dropped, and the index is such that index + 2 is a row's number in
-    an editor. Raises ImgregError for what is no table.
+    read only so many rows; what was made of a table is said when all of it is read. Rows without anything are dropped,
+    and the index is such that index + 2 is a row's number in an editor. Raises ImgregError for what is no table.
     """
     path = Path(path)
     if path.is_dir():
@@ -96,7 +91,7 @@ def _text(path: Path, text: tuple[str, ...], most: int | None) -> pd.DataFrame:
         frame = _decoded(path, form.encoding, {**how, "index_col": False})  # separators at the ends of rows
     frame = frame.set_axis(_names(frame.columns, path), axis=1)
     frame = _without_blanks(frame.set_axis(_lines(path, form, len(frame)), axis=0))
-    return _with_numbers(frame, text, form.separator, path)
+    return _with_numbers(frame, text, form.separator, path if most is None else None)
 
 
 def _lines(path: Path, form: _Format, n: int) -> pd.Index:
@@ -121,7 +116,8 @@ def _decoded(path: Path, encoding: str, how: dict) -> pd.DataFrame:
     except UnicodeDecodeError:
         if encoding != "utf-8-sig":
             raise
-    say(f"{path} is not in UTF-8: it was read as Windows-1252; save it as UTF-8 if its names are wrong")
+    if how["nrows"] is None:
+        say(f"{path} is not in UTF-8: it was read as Windows-1252; save it as UTF-8 if its names are wrong")
     return pd.read_csv(path, encoding="cp1252", encoding_errors="replace", **how)
 
 
@@ -192,8 +188,11 @@ def _without_blanks(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~blank]
 
 
-def _with_numbers(frame: pd.DataFrame, text: tuple[str, ...], separator: str, path: Path) -> pd.DataFrame:
-    """Columns that pandas left as text, as numbers where numbers stand: with a decimal comma, or in groups of three."""
+def _with_numbers(frame: pd.DataFrame, text: tuple[str, ...], separator: str, path: Path | None) -> pd.DataFrame:
+    """Columns that pandas left as text, as numbers where numbers stand: with a decimal comma, or in groups of three.
+
+    With the table's `path`, what was taken for groups of three is said.
+    """
     for name in frame.columns:
         if name in text or pd.api.types.is_numeric_dtype(frame[name]):
             continue
@@ -201,7 +200,8 @@ def _with_numbers(frame: pd.DataFrame, text: tuple[str, ...], separator: str, pa
         mark = next((m for m in ".," if _parts_thousands(words, m, separator)), None)
         if mark:
             example = words[words.str.contains(mark, regex=False)].iloc[0]
-            say(f"{name} of {path}: '{mark}' was taken to part thousands, as in {example}")
+            if path:
+                say(f"{name} of {path}: '{mark}' was taken to part thousands, as in {example}")
             words = words.str.replace(mark, "", regex=False).str.replace(",", ".", regex=False)
             frame = frame.assign(**{name: pd.to_numeric(words).reindex(frame.index)})
         elif separator != ",":
@@ -230,35 +230,3 @@ def _with_decimals(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     if not numbers.notna().any():
         return frame
     return frame.assign(**{name: frame[name].astype(object).where(numbers.isna(), numbers)})
-
-
-def image_column(frame: pd.DataFrame, given: str = "", table: str | Path = "the table") -> str:
-    """The column that names the pictures: the one `given`, else "image", else one that looks like it, which is said.
-
-    Raises ImgregError, which names `table`, if it is not there or cannot be told.
-    """
-    if given or "image" in frame:
-        name = given or "image"
-        if name not in frame:
-            raise ImgregError(f"a column '{name}' in {table}", f"{some(frame.columns, 8)}",
-                              f"--image-col with one of {nearest(name, map(str, frame.columns)) or 'them'}")
-        return name
-    plain = {re.sub(r"[\W_]", "", str(name)).lower(): name for name in reversed(frame.columns)}
-    called = [plain[name] for name in USUAL if name in plain]
-    holding = [name for name in frame.columns if _names_pictures(frame[name])]
-    likely = [name for name in called if name in holding] or (holding if len(holding) == 1 else [])
-    likely = likely or (called if not holding else [])
-    if not likely:
-        close = some(map(repr, holding)) or nearest("image", map(str, frame.columns))
-        raise ImgregError(f"a column 'image' in {table}", f"{some(frame.columns, 8)}",
-                          f"--image-col with one of {close}" if close else "--image-col NAME")
-    say(f"the pictures are those of the column '{likely[0]}' of {table} (--image-col names another)")
-    return likely[0]
-
-
-def _names_pictures(column: pd.Series) -> bool:
-    """Whether most of the first values end like pictures."""
-    if pd.api.types.is_numeric_dtype(column):
-        return False
-    endings = column.dropna().head(200).astype(str).str.strip().str.lower().str.extract(r"(\.\w+)$")[0]
-    return bool(len(endings)) and bool(endings.isin(PICTURES).mean() > 0.5)

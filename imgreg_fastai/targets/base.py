@@ -82,6 +82,19 @@ class Target:
         """The error of each picture in units: [n, columns] twice -> [n]."""
         return np.abs(self.residual(predicted, true)).mean(axis=1)
 
+    @property
+    def within(self) -> tuple[str, ...]:
+        """The columns that tell how far off a prediction may be, one for each of `distances`."""
+        return (f"{self.name}_within",)
+
+    def distances(self, predicted: Array, true: Array) -> Array:
+        """The errors that have an interval each, in units: [n, columns] twice -> [n, len(within)]."""
+        return self.error(predicted, true)[:, None]
+
+    def average(self, values: Array) -> Array:
+        """One answer out of k for each picture: [k, n, columns] -> [n, columns]; of those known, NaN where none is."""
+        return mean(values)
+
     def bias(self, predicted: Array, true: Array) -> float:
         """The systematic part of the error in units: the mean residual, signed where there is one column."""
         return float(np.nanmean(self.residual(predicted, true)))
@@ -90,6 +103,13 @@ class Target:
         """The target as JSON can hold it."""
         fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         return {"kind": self.kind, **fields}
+
+
+def mean(values: Array) -> Array:
+    """The mean over the first axis of what is known, NaN where nothing is."""
+    known = np.isfinite(values)
+    n = known.sum(axis=0)
+    return np.where(n > 0, np.where(known, values / np.maximum(n, 1), 0).sum(axis=0), np.nan)
 
 
 def is_finite(value: object) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from .. import views as v
 from ..errors import ImgregError
 from . import sides
-from .base import MOVES, Array, Motion, Target
+from .base import MOVES, Array, Motion, Target, mean
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,18 @@ class Point(Target):
         encoded = np.asarray(encoded, np.float64)
         return v.pixels(encoded.reshape(len(encoded), -1, 2), views).reshape(encoded.shape)
 
+    @property
+    def within(self) -> tuple[str, ...]:
+        """A radius for each point, under its own name where there are several."""
+        return tuple(f"{name}_within" for name in self.names) if self.n > 1 else super().within
+
+    def distances(self, predicted: Array, true: Array) -> Array:
+        """How far each point is off: [n, columns] twice -> [n, points]; NaN for one without a label."""
+        return np.linalg.norm((predicted - true).reshape(len(true), -1, 2), axis=2)
+
     def error(self, predicted: Array, true: Array) -> Array:
         """The mean distance of a picture's points that are labelled: [n, columns] twice -> [n]."""
-        distance = np.linalg.norm((predicted - true).reshape(len(true), -1, 2), axis=2)
+        distance = self.distances(predicted, true)
         labelled = np.isfinite(distance)
         n = labelled.sum(axis=1)
         return np.where(n > 0, np.where(labelled, distance, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
@@ -88,9 +97,7 @@ class Point(Target):
 
     def centre(self, values: Array) -> Array:
         """The constant to guess: each point's mean place in pixels, [columns]; NaN for one that is labelled nowhere."""
-        labelled = np.isfinite(values)
-        n = labelled.sum(axis=0)
-        return np.where(n > 0, np.where(labelled, values, 0).sum(axis=0) / np.maximum(n, 1), np.nan)
+        return mean(values)
 
     def moved(self, values: Array, motion: Motion) -> Array:
         """The labels [n, columns], in [-1, 1], after the motion of their pictures."""

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation as R
 
 from ..errors import ImgregError
-from .base import Array, Motion, Target
+from .base import Array, Motion, Target, mean
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 
@@ -100,7 +100,12 @@ class Rotation(Target):
 
     def centre(self, values: Array) -> Array:
         """The constant to guess: the rotation nearest to all by the sum of squared chords, as angles [3]."""
-        return self.angles(nearest_rotation(np.nanmean(self.matrix(values), axis=0)[None]))[0]
+        return self.average(values[:, None])[0]
+
+    def average(self, values: Array) -> Array:
+        """[k, n, 3] -> [n, 3]: the rotation nearest to all by the sum of squared chords; any if there are several."""
+        matrices = self.matrix(values.reshape(-1, 3)).reshape(*values.shape[:2], 3, 3)
+        return self.angles(nearest_rotation(mean(matrices)))
 
     def moved(self, values: Array, motion: Motion) -> Array:
         """The labels [n, 3] after the motion of their pictures."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import ImgregError
-from .base import MOVES, Array, Motion, Target, is_finite
+from .base import MOVES, Array, Motion, Target, is_finite, mean
 
 SCALES = ("auto", "linear", "log")
 # Labels of the training part lie within 2/3 of [-1, 1], which leaves the network a third of their range (of their
@@ -104,6 +104,12 @@ class Number(Target):
         """The constant to guess: the mean, [columns]."""
         return np.nanmean(values, axis=0)
 
+    def average(self, values: Array) -> Array:
+        """[k, n, 1] -> [n, 1]: the mean, of what was learnt by its logarithm the geometric one."""
+        if self.scale != "log":
+            return mean(values)
+        return np.exp(mean(np.log(np.where(values > 0, values, np.nan))))
+
     def moved(self, values: Array, motion: Motion) -> Array:
         """The labels [n, 1] after a motion of their pictures that was declared to leave them."""
         return values
@@ -113,12 +119,13 @@ def wants_log(values: np.ndarray) -> bool:
     """Whether finite values are better told apart by ratio: a long tail that their logarithms have not.
 
     There are at least 10, all above 0, the 99th percentile is more than 20 times the 1st, and the logarithms' skewness
-    is less than 0.4 of the values' own. So prices and lognormal values are; uniform, normal and, where there are
+    is less than 0.4 of the values' own, those beyond these percentiles counted as if they lay there. So prices and lognormal values are; uniform, normal and, where there are
     hundreds, exponential ones, whose logarithms have a tail of their own towards 0, are not.
     """
     if len(values) < FEWEST or values.min() <= 0:
         return False
     few, many = np.quantile(values, (0.01, 0.99))
+    values = np.clip(values, few, many)  # or one wild value would decide
     return bool(many / SPREAD > few and abs(_skewness(np.log(values))) < STRAIGHTER * abs(_skewness(values)))
 
 
@@ -190,9 +197,13 @@ class Angle(Target):
 
     def centre(self, values: Array) -> Array:
         """The constant to guess: the circular mean (Mardia and Jupp, Directional Statistics, 2000), [1]."""
+        return self.average(values)
+
+    def average(self, values: Array) -> Array:
+        """[k, n, 1] -> [n, 1]: the circular mean; any direction where they cancel one another out."""
         theta = np.asarray(values, np.float64) * (2 * np.pi / self.period)
-        mean = np.arctan2(np.nanmean(np.sin(theta), axis=0), np.nanmean(np.cos(theta), axis=0))
-        return mean * self.period / (2 * np.pi) % self.period
+        degrees = np.arctan2(mean(np.sin(theta)), mean(np.cos(theta))) * self.period / (2 * np.pi) % self.period
+        return np.where(degrees >= self.period, 0.0, degrees)  # -1e-18 % 180 is 180
 
     def moved(self, values: Array, motion: Motion) -> Array:
         """The labels [n, 1] after the motion of their pictures.

@@ -1,0 +1,52 @@
+"""Predictions as text."""
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from imgreg_fastai import answers
+from imgreg_fastai.targets import Number, Point
+from imgreg_fastai.tasks import ANGLE, Task
+
+ONE = pd.DataFrame({"image": ["a.png", "b.png"], "angle": [73.234, 5.0], "angle_within": [0.81, 12.3],
+                    "unlike": [False, True]})
+
+
+@pytest.mark.parametrize("value, radius, unit, told", [
+    (73.234, 0.81, "°", "73.2° ± 0.8"), (73.234, 1.34, "°", "73.2° ± 1.3"), (34.4, 12.6, "years", "34 ± 13 years"),
+    (212345, 31234, "EUR", "210000 ± 30000 EUR"), (0.01234, 0.00031, "", "0.0123 ± 0.0003"),
+    (5.0, 0.0, "px", "5 ± 0 px"), (5.0, np.nan, "px", "5 px"), (-0.04, 2.6, "°", "0° ± 3"),
+    (99.96, 0.96, "%", "100.0% ± 1.0")])
+def test_a_number_is_told_as_exactly_as_it_is_known(value, radius, unit, told):
+    assert answers.between(value, radius, unit) == told
+
+
+def test_people_see_intervals_beside_their_numbers_and_a_warning_in_words():
+    lines = answers.written(ONE, "table", ANGLE).splitlines()
+    assert lines[0].split() == ["image", "angle", "warning"]
+    assert "73.2° ± 0.8" in lines[1] and answers.UNLIKE not in lines[1]
+    assert "5° ± 12" in lines[2] and lines[2].endswith(answers.UNLIKE)
+
+
+def test_without_anything_unlike_there_is_no_warning_column():
+    assert "warning" not in answers.written(ONE[:1], "table", ANGLE)
+
+
+def test_programs_get_columns():
+    assert answers.written(ONE, "csv", ANGLE).splitlines()[0] == "image,angle,angle_within,unlike"
+    first = json.loads(answers.written(ONE, "json", ANGLE))[0]
+    assert first == {"image": "a.png", "angle": 73.234, "angle_within": 0.81, "unlike": False}
+    assert len(answers.written(ONE, "jsonl", ANGLE).splitlines()) == 2
+
+
+def test_a_place_has_its_radius_behind_it():
+    task = Task("t", (Point("tip", ("x", "y")),), (32, 32))
+    frame = pd.DataFrame({"image": ["a"], "x": [1.0], "y": [2.0], "tip_within": [3.0], "unlike": [False]})
+    assert answers.written(frame, "table", task).split() == ["image", "x", "y", "tip", "±", "a", "1.00", "2.00", "3.00"]
+
+
+def test_without_a_calibration_nothing_changes():
+    task = Task("t", (Number("age", ("age",), "years"),), (32, 32))
+    frame = pd.DataFrame({"image": ["a"], "age": [31.456]})
+    assert answers.written(frame, "table", task).split() == ["image", "age", "a", "31.46"]
