@@ -93,7 +93,7 @@ def parts(people: pd.Series, wanted: tuple) -> np.ndarray:
 
 
 def judge(name: str, run, held: pd.DataFrame) -> list[dict]:
-    """A row a target: coverage by picture and, where there are groups, by group; radii by difficulty and constant."""
+    """A row a target for new pictures of the same groups, and for new groups; then what is called unlike."""
     model, known = imgreg_fastai.load(run.path), run.labels
     trained = known[known["split"] == "train"].sample(frac=1, random_state=0)[: calibration.MOST]
     space = calibration.space_of(scoring.seen(model, trained, features=True)[1].features)
@@ -104,15 +104,16 @@ def judge(name: str, run, held: pd.DataFrame) -> list[dict]:
     rows, end = [], 0
     for t in model.task.targets:
         start, end = end, end + len(t.within)
-        rows.append({"data": name, "target": f"{t.name} ({t.kind})", "pictures": len(units),
-                     **divided(distances[:, start:end], hard[:, start:end], np.arange(len(units)), "")})
-        if len(np.unique(units)) < len(units):
-            rows[-1] |= {"groups": len(np.unique(units)),
-                         **divided(distances[:, start:end], hard[:, start:end], units, "new people: ")}
-    return [*rows, {"data": name, "target": "unlike", **caught(model, space, far, held)}]
+        groups = {"pictures": np.arange(len(units)), "people": units}
+        for what, own in groups.items():
+            if what == "pictures" or len(np.unique(units)) < len(units):
+                rows.append({"data": name, "target": f"{t.name} ({t.kind})", "pictures": len(units),
+                             "new": f"{what} ({len(np.unique(own))})",
+                             **divided(distances[:, start:end], hard[:, start:end], own)})
+    return [*rows, {"data": name, **caught(model, space, far, held)}]
 
 
-def divided(distances: np.ndarray, hard: np.ndarray, units: np.ndarray, what: str) -> dict:
+def divided(distances: np.ndarray, hard: np.ndarray, units: np.ndarray) -> dict:
     """Over DIVISIONS random halves of the units: coverage, its spread, that of the hardest quarter, and the widths."""
     rng, made = np.random.default_rng(0), []
     for _ in range(DIVISIONS):
@@ -120,9 +121,8 @@ def divided(distances: np.ndarray, hard: np.ndarray, units: np.ndarray, what: st
         first = np.isin(units, names[: len(names) // 2])
         made.append([*half(distances, hard, units, first), *half(distances, np.ones_like(hard), units, first)])
     held, hardest, width, plain, plain_hardest, plain_width = np.mean(made, axis=0)
-    told = {f"{what}coverage": held, f"{what}spread": np.std(made, axis=0)[0], f"{what}hardest quarter": hardest,
-            f"{what}constant": plain, f"{what}constant, hardest": plain_hardest}
-    return {**told, f"{what}width / constant": width / plain_width}
+    return {"coverage": held, "spread": np.std(made, axis=0)[0], "hardest quarter": hardest, "constant": plain,
+            "constant, hardest quarter": plain_hardest, "width": width, "width / constant": width / plain_width}
 
 
 def half(distances, hard, units, first) -> tuple[float, float, float]:

@@ -35,8 +35,8 @@ PARTS = 5  # of the training part, to choose by where there are groups
 FEWEST = 5  # labels that a ridge is worth
 GRID = 3  # places a side of the last features' map, where places are wanted
 WIDTHS = (16, 32, 64)  # channels of the CNN
-SHOWN = 60_000  # pictures that the CNN is shown in all, about a minute on two cores,
-EPOCHS = (8, 60)  # in no fewer and no more epochs than these
+SHOWN = 40_000  # pictures that the CNN is shown in all, about a minute,
+EPOCHS = (8, 40)  # in no fewer and no more epochs than these
 RATE, BATCH = 5e-3, 32
 
 

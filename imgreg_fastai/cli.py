@@ -52,7 +52,8 @@ def train(
         for name, numbers in scores.items():
             _print_scores(name, numbers, f" ({part})")
     print(f"run: {run.path}   plots: {run.path / 'plots'}")
-    print(f"next: imgreg predict {run.path} photo.png")
+    shown = shlex.quote(run.about["data"]["table"]) if run.task.box else "photo.png"  # a box stands in a table
+    print(f"next: imgreg predict {run.path} {shown}")
 
 
 def _print_scores(name: str, numbers: dict, where: str = "", judged: str = "pictures") -> None:

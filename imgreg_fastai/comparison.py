@@ -45,7 +45,7 @@ class Comparison:
 
     def told(self) -> str:
         """All of it, to be read."""
-        lines = [line for target in self.targets for line in (headline(target, self.part), *_means(target))]
+        lines = [line for t in self.targets for line in (f"{t['name']}: {headline(t, self.part)}", *_means(t))]
         if self.settings:
             rows = [("settings that differ", *self.names), *((name, *of) for name, of in self.settings.items())]
             lines += ["", columns(rows)]
@@ -60,9 +60,9 @@ class Comparison:
 def headline(target: dict, part: str) -> str:
     """What a target's errors are those of."""
     if not target["n"]:
-        return f"{target['name']}: no picture of {part} was predicted by all runs; each on its own, without a test"
+        return f"no picture of the part {part} was predicted by all runs: each on its own, without a test"
     by = f", drawn by group ({target['units']})" if target["by"] == "group" else ""
-    return f"{target['name']}: {target['n']} pictures of {part} that all runs predicted{by}"
+    return f"{target['n']:,} pictures of the part {part} that all runs predicted{by}"
 
 
 def _means(target: dict) -> list[str]:

@@ -11,7 +11,7 @@ from . import charts, images, marks, occlusion, pages, plots
 from .evidence import Evidence
 from .exhibits import chart, example, kept, on_strip, photograph
 from .sheets import amount, known, period
-from .verdicts import FAR
+from .verdicts import FAR, FEW_OF_PART
 
 SHOWN = 12  # pictures of each kind
 LOOKED = 3  # of them whose parts are hidden, one by one; one where there are many targets
@@ -44,7 +44,7 @@ def errors(e: Evidence, which) -> list[dict]:
         drawn = [chart(charts.errors_over(e.task, t, e.rows, column)) for column in over]
         drawn += [chart(charts.groups(e.task, t, e.rows))] if e.grouped else []
         note, tables = _by_size(e, t, sizes)
-        parts.append(pages.part(named(e, t), charts=drawn, notes=[note] if note else [], tables=tables))
+        parts += [pages.part(named(e, t), charts=drawn), pages.part(notes=[note] if note else [], tables=tables)]
     return parts
 
 
@@ -72,7 +72,7 @@ def _by_size(e: Evidence, t, sizes: np.ndarray) -> tuple[str, list[dict]]:
     rows = []
     for i, name in enumerate(names):
         own = error[which == i]
-        bad = bool(own.mean() > FAR * error.mean())
+        bad = bool(len(own) >= FEW_OF_PART and own.mean() > FAR * error.mean())
         rows.append(pages.row(name + ": far worse" * bad, [f"{len(own):,}", *(amount(v, t.unit) for v in (
             own.mean(), np.median(own), np.quantile(own, 0.9)))], bad))
     heads = ["size of the picture, pixels", "pictures", "mean error", "median", "90 of 100 within"]

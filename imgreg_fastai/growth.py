@@ -2,27 +2,23 @@
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from . import jobs, runs, splits
 from .config import TrainConfig
 from .errors import ImgregError, some
 from .faults import LEAST
+from .forecasts import GUESSED, error_at, foretold, measured
 from .ledger import columns
 from .messages import say
 from .runs import Run
-from .scoring import quantity, rounded
-from .sheets import CYCLE, INK, Sheet, amount, save
+from .scoring import quantity
+from .sheets import CYCLE, INK, Sheet, save
 from .tasks import Task
-
-STEEPEST = 2.0  # the power of n beyond which no error is thought to fall
-LITTLE = 0.05  # of the error: less than that is little for twice the pictures
-OFF = 0.1  # of an error: further from its point a law does not describe it, unless chance may have done that
 
 
 @dataclass(frozen=True)
@@ -132,85 +128,14 @@ def summed_up(task: Task, folder: Path, epochs: int, done: list[tuple[float, Run
     return Curve(folder, epochs, points, targets, state, [run for _, run in done])
 
 
-def foretold(name: str, unit: str, points: list[dict]) -> dict:
-    """What a target's points say of twice the pictures that were trained on: {unit, law, off, twice, told}.
-
-    `law`: {a, b, c}, see `error_at`; `off`: how far it is from a point at most, as a part of the error, where chance
-    does not explain it; `twice`: the error with twice the pictures, in units; `told`: all that in a line. Only unit and
-    told where there is no law.
-    """
-    n, errors, ends = _measured(points, name)
-    found = law(n, errors)
-    if found is None:
-        return {"unit": unit, "told": f"{name}: nothing to be said of more pictures from {len(n)} points"}
-    along, beyond = error_at(n, *found), error_at(2 * n[-1:], *found)[0]
-    chance = (ends[:, 0] <= along) & (along <= ends[:, 1])
-    off = float(np.where(chance, 0, np.abs(along / errors - 1)).max())
-    twice = float(errors[-1] * beyond / along[-1])
-    numbers = rounded({"off": off, "twice": twice})
-    told = _sentence(name, unit, errors, twice, off)
-    return {"unit": unit, "law": rounded(dict(zip("abc", found, strict=True))), **numbers, "told": told}
-
-
-def _measured(points: list[dict], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures [n], a target's errors [n] and their intervals [n, 2], where there is an error."""
-    here = [(point["pictures"], point["errors"][name]) for point in points if name in point["errors"]]
-    rows = [(n, of["mean"], *of.get("ci", (of["mean"],) * 2)) for n, of in here if of["mean"] > 0]
-    n, errors, *ends = np.array(rows, float).reshape(-1, 4).T
-    return n, errors, np.transpose(ends)
-
-
-def _sentence(name: str, unit: str, errors: np.ndarray, twice: float, off: float) -> str:
-    """What twice the pictures would bring, and how far that is to be trusted."""
-    now, then = amount(errors[-1], unit), amount(twice, unit)
-    told = f"twice the pictures would bring {name} error from {now} to about {then}"
-    if twice > (1 - LITTLE) * errors[-1]:
-        change = f"twice as many would leave {name} error at about {then}" if now == then else told
-        told = f"more pictures would bring little: {change}"
-    doubt = f"; a guess, for the points do not follow a law of growth (off by up to {off:.0%})".replace("%", " %")
-    return told + doubt * (off > OFF)
-
-
-def error_at(n: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
-    """The error with n training pictures: a + b n^-c."""
-    return a + b * n**-c
-
-
-def law(n: np.ndarray, errors: np.ndarray) -> tuple[float, float, float] | None:
-    """(a, b, c) of `error_at`, a >= 0 and 0 < c <= STEEPEST, by the least squares of relative deviations.
-
-    Of fewer than four points, or where none is found, a power law, a = 0 (Hestness et al., "Deep Learning Scaling is
-    Predictable, Empirically", 2017); None for fewer than two. Errors are above 0.
-    """
-    from scipy.optimize import OptimizeWarning, curve_fit
-
-    if len(n) < 2:
-        return None
-    x, y = n / n[-1], errors / errors[-1]
-    for form, free in ((error_at, 3), (_power, 2))[len(n) < 4 :]:
-        bounds = (0, 0, 1e-6)[-free:], (np.inf, np.inf, STEEPEST)[-free:]
-        try:
-            with catch_warnings():
-                simplefilter("ignore", OptimizeWarning)  # of the numbers' own uncertainty, which is not used
-                *a, b, c = curve_fit(form, x, y, (0.5,) * free, sigma=y, bounds=bounds, max_nfev=10_000)[0]
-        except RuntimeError:
-            continue
-        return float(sum(a) * errors[-1]), float(b * errors[-1] * n[-1] ** c), float(c)
-    return None
-
-
-def _power(n: np.ndarray, b: float, c: float) -> np.ndarray:
-    return error_at(n, 0.0, b, c)
-
-
 def chart(curve: Curve) -> Figure:
     """The errors over the number of training pictures on logarithmic axes, and the laws, dashed beyond the data."""
-    shown = {name: of for name, of in curve.targets.items() if len(_measured(curve.points, name)[0])}
+    shown = {name: of for name, of in curve.targets.items() if len(measured(curve.points, name)[0])}
     told = [of["told"] for of in curve.targets.values()]
     title = "; ".join(told[:2]) + (f" (and {len(told) - 2} more targets)" if len(told) > 2 else "")
     units = list(dict.fromkeys(of["unit"] for of in shown.values()))
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
-            f"nothing was measured. All trained for {curve.epochs} epochs.")
+            f"nothing was measured; ring: with twice the pictures. All trained for {curve.epochs} epochs.")
     sheet = Sheet(max(7.2, 4.8 * len(units)), 3.8, title[0].upper() + title[1:], note)
     for ax, unit in zip(sheet.charts(len(units)) if units else (), units, strict=True):
         names = [name for name, of in shown.items() if of["unit"] == unit]
@@ -225,13 +150,15 @@ def chart(curve: Curve) -> Figure:
 
 def _course(ax, name: str, curve: Curve, colour: str) -> None:
     """One target's points and its law."""
-    n, errors, ends = _measured(curve.points, name)
+    n, errors, ends, guess = measured(curve.points, name)
     bars = np.clip([errors - ends[:, 0], ends[:, 1] - errors], 0, None)
     ax.errorbar(n, errors, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=name)
     if of := curve.targets[name].get("law"):
-        for start, end, style in ((n[0], n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
+        first = n[errors < GUESSED * guess][0]
+        for start, end, style in ((first, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
             x = np.geomspace(start, end, 50)
             ax.plot(x, error_at(x, of["a"], of["b"], of["c"]), color=colour, linewidth=1.6, linestyle=style)
+        ax.plot(2 * n[-1], curve.targets[name]["twice"], "o", color=colour, markersize=7, markerfacecolor="white")
 
 
 def _axes(ax, curve: Curve) -> None:
@@ -249,5 +176,5 @@ def _axes(ax, curve: Curve) -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else FixedLocator(near))
     ax.yaxis.set_major_formatter(lambda v, _: f"{v:g}")
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_locator(NullLocator())
     ax.set_xlabel("pictures to train on", color=INK)

@@ -40,7 +40,7 @@ def _line(path: Path) -> dict:
         if inner and all(run.config.fold for run in inner):
             return _folds(path, inner)
         if inner:
-            return {"path": str(path), "state": "folder", "why": f"{len(inner)} runs: imgreg runs {path}"}
+            return {"path": str(path), "state": "folder", "why": f"see imgreg runs {path}"}
         return _one(runs.load(path))
     except ImgregError as e:
         return {"path": str(path), "state": "broken", "why": e.found}

@@ -166,10 +166,10 @@ Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, m
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/angle-001.")]
 TableName = Annotated[Path | None, typer.Argument(
     metavar="[TABLE]", help="A labels table, or a folder whose file names hold the labels; else the validation part.")]
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a model file.")]
+ModelPath = Annotated[Path, typer.Argument(
+    metavar="MODEL", help="A run folder or a model file; more that follow answer with it.")]
 Pictures = Annotated[list[str], typer.Argument(
-    metavar="[MODEL...] PICTURES...",
-    help="Files, folders, globs, or - for a list on stdin; runs and model files before them answer with the first.")]
+    metavar="PICTURES...", help="Files, folders, globs, or - for a list on stdin.")]
 TableFormat = Annotated[str | None, typer.Option(
     "--format", metavar="table|csv|json|jsonl", help="By the ending of --out if left out, else table.")]
 NewFile = Annotated[Path | None, typer.Option("--out", help="A new file for the result, instead of stdout.")]

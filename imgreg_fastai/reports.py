@@ -70,21 +70,25 @@ def _lead(e: Evidence) -> str:
 
 def _verdict(e: Evidence) -> list[dict]:
     """A sentence for each target, and what to do about what is weak."""
-    parts, training = [], _training_warned(e)
-    for t in e.task.targets:
-        numbers = e.scores[e.judged][t.name]
-        warned = [*verdicts.of_scores(t, numbers), *_small(e, t)]
-        bad = not numbers["n"] or any(w.kind in ("guessing", "small") for w in warned)
-        parts.append(pages.part(gallery.named(e, t), bad=bad, warnings=[w._asdict() for w in warned],
-                                verdict=verdicts.sentence(numbers, WORDS.get(e.judged, e.judged))))
-    if training:
-        parts.append(pages.part("The training" if len(parts) > 1 else "", warnings=[w._asdict() for w in training]))
+    parts, judged = [], e.scores[e.judged]
+    warned = [[*verdicts.of_scores(t, judged[t.name]), *_small(e, t)] for t in e.task.targets]
+    shared = [w for w in warned[0] if len(warned) > 1 and all(w in own for own in warned)]  # told once
+    for t, own in zip(e.task.targets, warned, strict=True):
+        bad = not judged[t.name]["n"] or any(w.kind in ("guessing", "small") for w in own)
+        parts.append(pages.part(gallery.named(e, t), bad=bad, warnings=_told(w for w in own if w not in shared),
+                                verdict=verdicts.sentence(judged[t.name], WORDS.get(e.judged, e.judged))))
+    if whole := shared + _training_warned(e):
+        parts.append(pages.part("The run as a whole" if len(warned) > 1 else "", warnings=_told(whole)))
     fine = not any(part["warnings"] for part in parts)
     told = ["Nothing stands out. See what its worst pictures have in common before it is relied on."] if fine else []
     if e.judged == "valid":
         told.append("These pictures also chose the epoch that was kept, which flatters it a little; "
                     "imgreg train with --test 0.1 keeps others that are scored once.")
     return [*parts, pages.part(notes=told)]
+
+
+def _told(warned) -> list[dict]:
+    return [w._asdict() for w in warned]
 
 
 def _training_warned(e: Evidence) -> list[Warned]:
@@ -111,28 +115,29 @@ def _scores(e: Evidence, t) -> dict:
         if "baseline" in numbers:
             rows.append((f"guessing, {word} part", {"mean": numbers["baseline"]}))
     rows += [(f"{name}, validation part", of[t.name]) for name, of in e.baselines.items() if t.name in of]
-    tables = [_table(f"Errors of {t.name}", "answers of", rows, t.unit)]
+    tables = [_table(t, f"Errors of {t.name}", "answers of", rows)]
     columns = e.scores[e.judged][t.name].get("columns", {})
     if 0 < len(columns) <= COLUMNS:
-        tables.append(_table(f"Each column of {t.name}, {WORDS.get(e.judged, e.judged)} part", "column",
-                             list(columns.items()), t.unit, {"baseline": "guessing"}))
+        tables.append(_table(t, f"Each column of {t.name}, {WORDS.get(e.judged, e.judged)} part", "column",
+                             list(columns.items()), {"baseline": "guessing"}))
     return pages.part(gallery.named(e, t), tables=tables, notes=[
         "The smaller the better. Guessing answers the mean of the training labels, whatever the picture."])
 
 
-def _table(caption: str, head: str, rows: list[tuple[str, dict]], unit: str, more: dict | None = None) -> dict:
-    """A table of what there is of SCORES."""
+def _table(t, caption: str, head: str, rows: list[tuple[str, dict]], more: dict | None = None) -> dict:
+    """A table of what there is of SCORES, and `more`; the bias of several columns together has no sign."""
     heads = {key: word for key, word in {**SCORES, **(more or {})}.items() if any(key in of for _, of in rows)}
-    cells = [pages.row(name, [_cell(key, of, unit) for key in heads]) for name, of in rows]
+    signed = len(t.columns) == 1 or bool(more)
+    cells = [pages.row(name, [_cell(key, of, t.unit, signed) for key in heads]) for name, of in rows]
     return pages.table(caption, [head, *heads.values()], cells)
 
 
-def _cell(key: str, of: dict, unit: str) -> str:
+def _cell(key: str, of: dict, unit: str, signed: bool) -> str:
     if key not in of:
         return "–"
     if key == "ci":
         return " to ".join((amount(of[key][0]), amount(of[key][1], unit)))
-    return f"{of[key]:.3f}" if key == "r2" else amount(of[key], unit, sign="+" if key == "bias" else "")
+    return f"{of[key]:.3f}" if key == "r2" else amount(of[key], unit, sign="+" if key == "bias" and signed else "")
 
 
 # ---- the training, intervals, the data
@@ -219,14 +224,13 @@ def _settings(e: Evidence) -> list[dict]:
     left = [f"No option tells {', '.join(unsaid)}: these were set in Python, or belong to one fold."] if unsaid else []
     return [
         pages.part("The command", code=reruns.command(e.run), notes=left),
-        pages.part("What it was made from", tables=[
-            _words("Targets, weights, seed, device and data", ["what", "here"], [(n, [v]) for n, v in facts.items()])]),
-        pages.part("Settings that are not the defaults", tables=[
-            _words("Beside the defaults", ["setting", "here", "default"], [(n, [v, d]) for n, v, d in reruns.settings(e.run)])]),
-        pages.part("Versions", tables=[_words("Packages", ["package", "version"],
-                                              [(n, [v]) for n, v in about.get("versions", {}).items()])]),
+        pages.part("What it was made from", tables=[_words(
+            "Targets, weights, seed, device and data", ["what", "here"], facts.items())]),
+        pages.part("Settings that are not the defaults", tables=[_words(
+            "Beside the defaults", ["setting", "here", "default"], reruns.settings(e.run))]),
+        pages.part("Versions", tables=[_words("Packages", ["package", "version"], about.get("versions", {}).items())]),
     ]
 
 
-def _words(caption: str, heads: list[str], rows: list[tuple[str, list[str]]]) -> dict:
-    return pages.table(caption, heads, [pages.row(name, cells) for name, cells in rows], words=True)
+def _words(caption: str, heads: list[str], rows) -> dict:
+    return pages.table(caption, heads, [pages.row(name, list(cells)) for name, *cells in rows], words=True)

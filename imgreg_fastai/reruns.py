@@ -34,7 +34,7 @@ def settings(run: Run) -> list[tuple[str, str, str]]:
     own, plain = run.config.to_dict(), TrainConfig().to_dict()
     view, bare = run.task.to_dict(), Task("none", run.task.targets, augment=()).to_dict()
     bare["augment"] = list(usual(run.task.targets, run.task.fit))
-    names = ("size", "fit", "box", "margin", "group", "augment", "name_pattern", "labelling", "image", "value_range")
+    names = ("size", "fit", "box", "margin", "group", "augment", "name_pattern", "labelling", "value_range")
     found = [(name, view[name], bare[name]) for name in names] + [(name, own[name], plain[name]) for name in own]
     return [(name, told(value), told(default)) for name, value, default in found if told(value) != told(default)]
 

@@ -178,5 +178,5 @@ def unseen(frame: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     if known.all():
         raise ImgregError("pictures that the run was not trained on", f"{len(frame)} that it was", "other pictures")
     if known.any():
-        warn(f"left out {int(known.sum())} of {len(frame)} pictures, because the run was trained on them")
+        warn(f"left out {int(known.sum())} of {len(frame)} pictures, because the run was trained or calibrated on them")
     return frame[~known].reset_index(drop=True)

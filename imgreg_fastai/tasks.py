@@ -253,7 +253,8 @@ FASTBOOK = replace(
     HEADPOSE,
     targets=HEADPOSE.targets[:1],
     augment=("flip", "turn", "zoom", "colour"),
-    recipe=(("arch", "resnet18"), ("epochs", 5), ("lr", 2e-2), ("body_lr", 1.0), ("loss", "mse"), ("bs", 64), ("calibrate", 0)),
+    recipe=(("arch", "resnet18"), ("epochs", 5), ("lr", 2e-2), ("body_lr", 1.0), ("loss", "mse"), ("bs", 64),
+            ("calibrate", 0)),
     labelling="fastbook",
 )
 BUILT_IN = {task.name: task for task in (ANGLE, HEADPOSE)}

@@ -175,7 +175,7 @@ def test_curves_over_one_another(tmp_path):
     pd.read_csv(b.path / "history.csv").assign(n_error=[8.0, 2.0, 1.0]).to_csv(b.path / "history.csv", index=False)
     fig = sidebyside.curves(comparison.compare(paths(a, b)))
     assert [ax.get_ylabel() for ax in fig.axes] == ["validation loss", "n error (years)", "a error (°)"]
-    assert f"lowest n error: {b.path}, 2.0 years" in fig.get_suptitle().replace("\n", " ")
+    assert f"Lowest n error: {b.path}, 2.0 years" in fig.get_suptitle().replace("\n", " ")
     courses = [line for line in fig.axes[1].lines if len(line.get_xdata()) == 3]
     assert [list(line.get_ydata()) for line in courses] == [[9, 3, 4], [8, 2, 1]]
     rings = [line for line in fig.axes[1].lines if len(line.get_xdata()) == 1]

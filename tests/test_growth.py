@@ -1,4 +1,4 @@
-"""How the error falls with more pictures: the parts, the law, what is said of it, and the runs behind it."""
+"""How the error falls with more pictures: the parts, the runs of them, and what these say together."""
 import json
 import logging
 from itertools import pairwise
@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import said
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from test_cli import mistake
+from test_forecasts import points
 
-from imgreg_fastai import api, config, growth, jobs, runs
+from imgreg_fastai import api, config, forecasts, growth, jobs, runs
 from imgreg_fastai.errors import ImgregError
 from imgreg_fastai.targets import Angle, Number
 from imgreg_fastai.tasks import Task
@@ -77,76 +76,6 @@ def test_parts_of_no_use_are_one_line(n, parts, told):
     with pytest.raises(ImgregError, match=told) as e:
         growth.subsets(labels(n), parts, seed=0)
     assert "\n" not in str(e.value)
-
-
-# the law
-
-N = np.array([100.0, 250, 500, 1000])
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.floats(0, 0.9), st.floats(0.1, 1.8), st.floats(1e-3, 1e4), st.sampled_from([N, N[[0, 1, 3]], N[2:]]))
-def test_points_on_a_law_are_foretold(floor, power, scale, n):
-    """With three points or two there is no floor: they are on a power law."""
-    a = scale * floor * (len(n) > 3)
-    b = scale * (1 - floor) * 1000**power
-    found = growth.law(n, growth.error_at(n, a, b, power))
-    beyond = growth.error_at(2000.0, a, b, power)
-    assert growth.error_at(2000.0, *found) == pytest.approx(beyond, rel=0.02)
-    assert found[0] >= 0 and found[1] >= 0 and 0 < found[2] <= growth.STEEPEST
-
-
-def test_without_a_floor_unless_four_points_show_one():
-    errors = growth.error_at(N, 1.0, 300.0, 1.0)
-    assert growth.law(N, errors) == pytest.approx((1, 300, 1), rel=0.01)
-    assert growth.law(N[1:], errors[1:])[0] == 0
-    assert growth.law(N[:1], errors[:1]) is None
-
-
-def test_a_law_that_is_not_found_gives_way_to_a_power_law(monkeypatch):
-    import scipy.optimize
-
-    fit = scipy.optimize.curve_fit
-
-    def stubborn(form, *args, **how):
-        if form is growth.error_at:
-            raise RuntimeError("Optimal parameters not found")
-        return fit(form, *args, **how)
-
-    monkeypatch.setattr(scipy.optimize, "curve_fit", stubborn)
-    assert growth.law(N, 5 * N**-0.5) == pytest.approx((0, 5, 0.5), rel=0.01)
-
-
-def points(errors, n=N, width=0.02, name="way"):
-    return [{"part": 100 * k / n[-1], "pictures": int(k), "run": f"t-{i}",
-             "errors": {name: {"mean": e, "ci": [e * (1 - width), e * (1 + width)], "baseline": 45.0}}}
-            for i, (k, e) in enumerate(zip(n, errors, strict=True))]
-
-
-@pytest.mark.parametrize(("errors", "told"), [
-    (17 * N**-0.5, "twice the pictures would bring way error from 0.54° to about 0.38°"),
-    (5 + 0 * N, "more pictures would bring little: twice as many would leave way error at about 5.0°"),
-    (np.array([2.0, 1.03, 1.001, 1.0]), "more pictures would bring little: twice"),
-    (np.array([1.0, 2, 3, 4]), "more pictures would bring little: twice as many would leave way error at about 4.0°; "
-                               "a guess, for the points do not follow a law of growth (off by up to "),
-    (np.array([10.0, 2, 8, 1]), "a guess, for the points do not follow a law of growth (off by up to "),
-    (np.zeros(4), "way: nothing to be said of more pictures from 0 points"),
-])
-def test_what_is_said(errors, told):
-    found = growth.foretold("way", "°", points(errors))
-    assert told in found["told"] and ("a guess" in found["told"]) == ("a guess" in told)
-    json.dumps(found, allow_nan=False)
-
-
-def test_what_chance_explains_does_not_make_it_a_guess():
-    errors = np.array([5.0, 3.1, 2.6, 1.5])
-    assert "a guess" in growth.foretold("way", "°", points(errors, width=0.001))["told"]
-    assert "a guess" not in growth.foretold("way", "°", points(errors, width=0.3))["told"]
-
-
-def test_one_point_says_nothing():
-    assert "nothing to be said" in growth.foretold("way", "°", points([3.0], N[:1]))["told"]
-    assert "nothing to be said" in growth.foretold("age", "years", points([3.0, 2.0], N[:2]))["told"]
 
 
 # the whole
@@ -225,13 +154,15 @@ def test_the_chart_has_plain_numbers_on_logarithmic_axes_and_is_dashed_beyond_th
         shown = [label.get_text() for axis in (ax.xaxis, ax.yaxis) for label in axis.get_ticklabels()]
         assert not any("$" in text or "10^" in text for text in shown)
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()][::-1] == ["20", "50", "100", "200", "400"]
+    ring = next(line for line in fig.axes[0].lines if line.get_markerfacecolor() == "white")
+    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == pytest.approx((400, 30 * 400**-0.6), rel=0.01)
     ends = [(line.get_linestyle(), tuple(np.round(line.get_xdata()[[0, -1]]))) for line in fig.axes[0].lines
             if len(line.get_xdata()) == 50]
     assert [(style, of) for style, of in ends] == [("-", (20, 200)), ("--", (200, 400))]
 
 
 def test_a_narrow_range_has_ticks_and_many_targets_fit_a_title():
-    targets = {f"t{i}": growth.foretold(f"t{i}", "", points([5.0, 4.9, 4.8, 4.75], name=f"t{i}")) for i in range(4)}
+    targets = {f"t{i}": forecasts.foretold(f"t{i}", "", points([5.0, 4.9, 4.8, 4.75], name=f"t{i}")) for i in range(4)}
     all_points = points([5.0, 4.9, 4.8, 4.75], name="t0")
     for point in all_points:
         point["errors"] = dict.fromkeys(targets, point["errors"]["t0"])

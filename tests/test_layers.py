@@ -14,8 +14,8 @@ ROOMS = [
     "scoring", "coverage", "calibration", "answers", "downloads", "archives", "datasets", "losses", "augment",
     "items", "memory", "batches", "backbones", "sources", "weights", "learners", "precision", "training", "sheets",
     "marks", "charts", "curves", "plots", "overview", "copies", "inquiries", "runs", "ledger", "baselines",
-    "comparison", "pages", "sidebyside", "radii", "exhibits", "occlusion", "verdicts", "evidence", "gallery", "options",
-    "reruns", "reports", "evaluation", "exports", "jobs", "growth", "api", "cli",
+    "comparison", "pages", "radii", "exhibits", "sidebyside", "occlusion", "verdicts", "evidence", "gallery", "options",
+    "reruns", "reports", "evaluation", "exports", "jobs", "forecasts", "growth", "api", "cli",
 ]
 
 

@@ -55,8 +55,8 @@ def test_broken_folders_are_named(tmp_path):
 
 def test_a_folder_of_other_runs_is_not_taken_for_folds(tmp_path):
     fake(tmp_path / "old")
-    assert list_runs(tmp_path) == [{"path": str(tmp_path / "old"), "state": "folder",
-                                    "why": f"1 runs: imgreg runs {tmp_path / 'old'}"}]
+    home = tmp_path / "old"
+    assert list_runs(tmp_path) == [{"path": str(home), "state": "folder", "why": f"see imgreg runs {home}"}]
 
 
 def test_no_folder_is_one_line(tmp_path):

@@ -49,6 +49,17 @@ def several(spotted, tmp_path_factory):
                      targets=["red=rx,ry:point", "n", "head=yaw,pitch,roll:rotation"], **TINY)
 
 
+@pytest.fixture(scope="module")
+def told(run):
+    """What the report of the plain run says."""
+    return gathered(run)
+
+
+@pytest.fixture(scope="module")
+def told_of_several(several):
+    return gathered(several)
+
+
 @pytest.fixture
 def copied(run, tmp_path):
     return runs.load(shutil.copytree(run.path, tmp_path / "angle-001"))
@@ -76,17 +87,16 @@ def page(run):
 # what it says
 
 
-def test_it_is_plain_data_whose_sections_stand_in_order(copied, several):
-    for run in (copied, several):
-        data = gathered(run)
+def test_it_is_plain_data_whose_sections_stand_in_order(told, told_of_several):
+    for data in (told, told_of_several):
         assert json.loads(json.dumps(data)) == data
         assert [s["id"] for s in data["sections"]] == [c["id"] for c in data["contents"]] == SECTIONS
         words = [text for text in strings(data) if not text.startswith("data:")]
         assert not [text for text in words if re.search(r"\b(nan|NaN|None|inf|undefined)\b", text)]
 
 
-def test_the_verdict_and_the_scores_are_those_of_the_run(copied):
-    data, scores = gathered(copied), copied.scores["valid"]["angle"]
+def test_the_verdict_and_the_scores_are_those_of_the_run(run, told):
+    data, scores = told, run.scores["valid"]["angle"]
     verdict = parts(data, "verdict")[0]["verdict"]
     assert verdict.startswith(f"Off by {scores['mean']:.0f}° on average on 12 pictures it was not trained on")
     assert "imgreg train with --test 0.1" in parts(data, "verdict")[-1]["notes"][-1]
@@ -109,9 +119,9 @@ def test_small_models_stand_beside_it_and_are_told_where_they_do_better(copied):
         gathered(copied)
 
 
-def test_the_worst_pictures_are_the_worst_and_the_typical_ones_lie_at_the_median(copied):
-    frame = pd.read_csv(copied.path / "predictions.csv")
-    worst, typical = (group["tiles"] for group in parts(gathered(copied), "examples")[0]["groups"])
+def test_the_worst_pictures_are_the_worst_and_the_typical_ones_lie_at_the_median(run, told):
+    frame = pd.read_csv(run.path / "predictions.csv")
+    worst, typical = (group["tiles"] for group in parts(told, "examples")[0]["groups"])
     order = frame.sort_values("angle_error", ascending=False)
     assert [tile["name"] for tile in worst] == list(order["image"][:6])
     assert {tile["name"] for tile in typical} == set(order["image"][6:])
@@ -119,8 +129,8 @@ def test_the_worst_pictures_are_the_worst_and_the_typical_ones_lie_at_the_median
     assert worst[0]["caption"].startswith(f"true {first['angle_true']:.1f}°, predicted {first['angle']:.1f}°")
 
 
-def test_each_target_has_a_part_of_its_own_and_groups_are_told_apart(several):
-    data = gathered(several)
+def test_each_target_has_a_part_of_its_own_and_groups_are_told_apart(several, told_of_several):
+    data = told_of_several
     for name in ("scores", "answers", "examples"):
         assert [part["title"] for part in parts(data, name) if part["title"]] == ["red", "n", "head"]
     charts = [chart["alt"] for part in parts(data, "errors") for chart in part["charts"]]
@@ -130,6 +140,30 @@ def test_each_target_has_a_part_of_its_own_and_groups_are_told_apart(several):
     assert len(tables) == 3 and len(sizes) == 2 and sizes < {"60 × 40", "40 × 60", "50 × 50", "90 × 30"}
     assert sum(int(row["cells"][0]) for row in tables[0]["rows"]) == several.scores["valid"]["red"]["n"]
     assert len(parts(data, "looked")[1]["groups"][0]["tiles"]) == 2
+
+
+def test_what_is_weak_in_all_targets_is_told_once_and_a_bias_of_several_columns_has_no_sign(told_of_several):
+    *own, whole, _ = parts(told_of_several, "verdict")
+    few = "Only 8 pictures were scored"
+    assert whole["title"] == "The run as a whole" and sum(w["text"].startswith(few) for w in whole["warnings"]) == 1
+    assert not [w for part in own for w in part["warnings"] if w["text"].startswith(few)]
+    bias = {part["title"]: part["tables"][0]["rows"][0]["cells"][part["tables"][0]["columns"].index("bias") - 1]
+            for part in parts(told_of_several, "scores")}
+    assert bias["n"][0] in "+−" and bias["red"][0].isdigit() and bias["head"][0].isdigit()
+
+
+def test_a_target_without_labels_and_a_single_picture_are_told_as_such(several, tmp_path):
+    run = runs.load(shutil.copytree(several.path, tmp_path / "several"))
+    frame = pd.read_csv(run.path / "predictions.csv")[:1]
+    frame.assign(n_true=np.nan, n_error=np.nan).to_csv(run.path / "predictions.csv", index=False)
+    valid = {name: {**of, "n": 1} for name, of in run.scores["valid"].items()}
+    run.write("scores.json", {"valid": {**valid, "n": {"unit": "", "n": 0}}})
+    data = gathered(run)
+    assert parts(data, "verdict")[1]["verdict"] == "No picture of the validation part has a label: nothing can be said."
+    assert [part["title"] for part in parts(data, "examples")] == ["", "red", "head"]
+    assert parts(data, "examples")[0]["notes"] == ["1 of 3 targets have no pictures here."]
+    assert [group["title"] for group in parts(data, "examples")[1]["groups"]] == ["The 1 worst"]
+    assert "<h2" in page(run)
 
 
 def test_sizes_of_many_kinds_are_told_in_quarters():

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import ImgregError, some
 from ..files import whole
 from ..messages import track, warn
+from ..splits import FEWEST
 from ..targets import Rotation
 from .cameras import Camera, find_faults, parse_pose, read_calibration, read_pose, reason
 
@@ -112,7 +113,7 @@ def _read(home: Path, frames: dict) -> tuple[list[str], np.ndarray, list[str]]:
 
 
 def _part(person: str) -> str:
-    """Of people beyond Biwi's twenty, who are drawn, every tenth validates, and every twentieth calibrates and tests."""
+    """Of people beyond Biwi's twenty, who are drawn, every tenth validates, every twentieth calibrates, another tests."""
     beyond = {1: "valid", 11: "valid", 6: "calibrate", 16: "test"}.get(int(person) % 20) if person.isdigit() else None
     return beyond or PARTS.get(person, "train")
 
@@ -121,6 +122,8 @@ def _write(folder: Path, labels: str, rows: list[tuple], turns: np.ndarray) -> N
     people = [PEOPLE.get(home.name, home.name) for home, *_ in rows]
     parts = ["valid" if home.name == "13" else "train" for home, *_ in rows] if labels == "fastbook" else [
         _part(person) for person in people]
+    if len({person for person, part in zip(people, parts, strict=True) if part == "calibrate"}) < FEWEST[True]:
+        parts = ["train" if part == "calibrate" else part for part in parts]
     divided = {"train", "valid"} <= set(parts)  # else whoever trains divides them
     lines = ["image,centre_x,centre_y,yaw,pitch,roll,group" + ",split" * divided]
     angles = ROTATION.angles(turns)

@@ -119,8 +119,9 @@ def wants_log(values: np.ndarray) -> bool:
     """Whether finite values are better told apart by ratio: a long tail that their logarithms have not.
 
     There are at least 10, all above 0, the 99th percentile is more than 20 times the 1st, and the logarithms' skewness
-    is less than 0.4 of the values' own, those beyond these percentiles counted as if they lay there. So prices and lognormal values are; uniform, normal and, where there are
-    hundreds, exponential ones, whose logarithms have a tail of their own towards 0, are not.
+    is less than 0.4 of the values' own, those beyond these percentiles counted as if they lay there. So prices and
+    lognormal values are; uniform, normal and, where there are hundreds, exponential ones, whose logarithms have a tail
+    of their own towards 0, are not.
     """
     if len(values) < FEWEST or values.min() <= 0:
         return False
