@@ -51,7 +51,7 @@ def train(
     for part, scores in run.scores.items():
         for name, numbers in scores.items():
             _print_scores(name, numbers, f" ({part})")
-    print(f"run: {run.path}   plots: {run.path / 'plots'}")
+    print(f"run: {run.path}   report: {run.path / 'report.html'}")
     shown = shlex.quote(run.about["data"]["table"]) if run.task.box else "photo.png"  # a box stands in a table
     print(f"next: imgreg predict {run.path} {shown}")
 

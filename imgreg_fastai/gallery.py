@@ -114,7 +114,7 @@ def examples(e: Evidence, which) -> list[dict]:
     for t in which:
         rows, *both = picked[t.name]
         drawn, span, note = plots.company(e.task, t, rows), _span(t, rows), _told(t, rows)
-        groups = [pages.group(f"The {len(places)} {word}", [
+        groups = [pages.group(f"The {len(places)} {word}" if len(places) > 1 else f"The {word}", [
             example(e.task, drawn, row, *opened[row["path"]], span) for _, row in rows.iloc[places].iterrows()], note)
             for places, word in zip(both, ("worst", "typical, around the median error"), strict=True) if len(places)]
         parts.append(pages.part(named(e, t), groups=groups))

@@ -124,10 +124,10 @@ def _told(task: Task, row: dict) -> str:
 
 
 def _finish(run, frame) -> None:
-    """Calibrate the best weights, score them on the parts held out, the test part now for the first time; draw."""
+    """Calibrate the best weights, score them on the parts held out, the test part now for the first time; report."""
     import pandas as pd
 
-    from . import calibration, evaluation, predictor
+    from . import calibration, evaluation, predictor, reports
 
     model = predictor.load(run.path, device(run.config.device))
     if (frame["split"] == "calibrate").any():
@@ -135,6 +135,7 @@ def _finish(run, frame) -> None:
         predictor.save(run.path / predictor.MODEL, model.network, model.about, model.calibration)
     trained, held = frame[frame["split"] == "train"], frame[frame["split"].isin(("valid", "test"))]
     evaluation.write(run, Path(), model, held, trained, pd.read_csv(run.path / "history.csv"))
+    reports.write(run, model)
 
 
 def rehearse(task: Task, cfg: TrainConfig, frame, table: Path, images=None) -> None:

@@ -7,7 +7,7 @@ from .curves import curves
 from .errors import some
 from .evidence import WORDS, Evidence
 from .exhibits import chart, kept
-from .sheets import amount
+from .sheets import amount, in_a_row, unit_word
 from .verdicts import Warned, share
 
 FILE = "report.html"
@@ -31,7 +31,7 @@ def gather(e: Evidence) -> dict:
     """All that the page says, as plain data: `title`, `lead`, `contents` and `sections`, see pages.section."""
     which = [t for t in e.task.targets if e.scores[e.part][t.name]["n"]][:MOST]
     more = len(e.task.targets) - len(which)
-    note = f"{more} of {len(e.task.targets)} targets have no pictures here." if more else ""
+    note = f"Without pictures here: {more} of {len(e.task.targets)} targets." if more else ""
     sections = [
         pages.section("verdict", "Verdict", _verdict(e)),
         pages.section("scores", "Scores beside guessing", [_scores(e, t) for t in e.task.targets]),
@@ -136,7 +136,7 @@ def _cell(key: str, of: dict, unit: str, signed: bool) -> str:
     if key not in of:
         return "–"
     if key == "ci":
-        return " to ".join((amount(of[key][0]), amount(of[key][1], unit)))
+        return " to ".join(in_a_row(of[key], unit)) + unit_word(unit)
     return f"{of[key]:.3f}" if key == "r2" else amount(of[key], unit, sign="+" if key == "bias" and signed else "")
 
 

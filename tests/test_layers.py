@@ -13,7 +13,7 @@ ROOMS = [
     "likeness", "albums", "duplicates", "pictures", "doctor", "network", "predictor", "ensembles", "bootstrap",
     "scoring", "coverage", "calibration", "answers", "downloads", "archives", "datasets", "losses", "augment",
     "items", "memory", "batches", "backbones", "sources", "weights", "learners", "precision", "training", "sheets",
-    "marks", "charts", "curves", "plots", "overview", "copies", "inquiries", "runs", "ledger", "baselines",
+    "marks", "charts", "curves", "plots", "overview", "copies", "inquiries", "orders", "runs", "ledger", "baselines",
     "comparison", "pages", "radii", "exhibits", "sidebyside", "occlusion", "verdicts", "evidence", "gallery", "options",
     "reruns", "reports", "evaluation", "exports", "jobs", "forecasts", "growth", "api", "cli",
 ]

@@ -161,8 +161,8 @@ def test_a_target_without_labels_and_a_single_picture_are_told_as_such(several, 
     data = gathered(run)
     assert parts(data, "verdict")[1]["verdict"] == "No picture of the validation part has a label: nothing can be said."
     assert [part["title"] for part in parts(data, "examples")] == ["", "red", "head"]
-    assert parts(data, "examples")[0]["notes"] == ["1 of 3 targets have no pictures here."]
-    assert [group["title"] for group in parts(data, "examples")[1]["groups"]] == ["The 1 worst"]
+    assert parts(data, "examples")[0]["notes"] == ["Without pictures here: 1 of 3 targets."]
+    assert [group["title"] for group in parts(data, "examples")[1]["groups"]] == ["The worst"]
     assert "<h2" in page(run)
 
 

@@ -113,7 +113,7 @@ def _read(home: Path, frames: dict) -> tuple[list[str], np.ndarray, list[str]]:
 
 
 def _part(person: str) -> str:
-    """Of people beyond Biwi's twenty, who are drawn, every tenth validates, every twentieth calibrates, another tests."""
+    """Of people beyond Biwi's twenty, who are drawn, each tenth validates, each twentieth calibrates, another tests."""
     beyond = {1: "valid", 11: "valid", 6: "calibrate", 16: "test"}.get(int(person) % 20) if person.isdigit() else None
     return beyond or PARTS.get(person, "train")
 
