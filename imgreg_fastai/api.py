@@ -15,7 +15,8 @@ def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **opt
     `fast` opens no picture; `plot`: a new file, else OUT/check-<task>-NNN.png; other options as for `train`, of which
     `strict` lets any finding stop.
     """
-    from . import doctor, overview, plots, runs, sheets
+    from . import doctor, plots, runs
+    from .plots import overview, sheets
 
     if plot is not None:
         sheets.ending(plot)

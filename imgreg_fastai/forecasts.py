@@ -3,8 +3,8 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
+from .plots.sheets import amount
 from .scoring import rounded
-from .sheets import amount
 
 STEEPEST = 2.0  # the power of n beyond which no error is thought to fall
 LITTLE = 0.05  # of the error: less than that is little for twice the pictures

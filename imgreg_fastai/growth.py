@@ -11,13 +11,13 @@ from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from . import jobs, runs, splits
 from .config import TrainConfig
 from .errors import ImgregError, some
-from .faults import LEAST
 from .forecasts import GUESSED, error_at, foretold, measured
+from .labels.faults import LEAST
 from .ledger import columns
 from .messages import say
+from .plots.sheets import CYCLE, INK, Sheet, save
 from .runs import Run
 from .scoring import quantity
-from .sheets import CYCLE, INK, Sheet, save
 from .tasks import Task
 
 

@@ -13,7 +13,7 @@ def answer(model, pictures, boxes, draw, images, by: str | None, how: str, **ask
     if asked.get("tta"):
         symmetries.moves(model.task)  # what cannot be done is known before the work
     if draw is not None:  # and what cannot be written
-        from . import copies
+        from .plots import copies
 
         copies.writable(draw)
     place = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
@@ -44,6 +44,6 @@ def _of_table(model, table, boxes, draw, images, by: str | None, asked: dict) ->
 
 def _draw(folder, model, result: pd.DataFrame) -> None:
     if folder is not None:
-        from . import copies
+        from .plots import copies
 
         copies.draw(folder, model.task, result)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from . import config, datasets, labels
 from .errors import ImgregError
-from .faults import uses_own_split
+from .labels.faults import uses_own_split
 from .messages import warn
 from .tasks import Task, complete
 

@@ -6,11 +6,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from . import exhibits, pages, runs
+from . import runs
 from .comparison import Comparison, headline
 from .plots import save
+from .plots.sheets import CYCLE, INK, Sheet, amount, log_scale
+from .reports import exhibits, pages
 from .scoring import quantity
-from .sheets import CYCLE, INK, Sheet, amount, log_scale
 
 NAME, LOSS = "compare", "valid_loss"
 STYLES = ("-", "--", ":", "-.")  # where there are more runs than colours

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imgreg_fastai import copies, messages
+from imgreg_fastai import messages
 from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.plots import copies
 from imgreg_fastai.targets import Number
 from imgreg_fastai.tasks import HEADPOSE, Task
 

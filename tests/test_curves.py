@@ -2,7 +2,7 @@
 import numpy as np
 from test_plots import history, said
 
-from imgreg_fastai import curves
+from imgreg_fastai.plots import curves
 
 
 def test_curves_mark_the_kept_epoch_and_use_a_log_scale_only_for_a_wide_range():

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from imgreg_fastai import api, cli, config, doctor, likeness, overview
+from imgreg_fastai import api, cli, config, doctor
+from imgreg_fastai.doctor import likeness
+from imgreg_fastai.plots import overview
 from imgreg_fastai.targets import Angle, Number, Point
 from imgreg_fastai.tasks import Task
 

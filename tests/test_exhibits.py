@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imgreg_fastai import exhibits, marks, plots, radii, sheets
+from imgreg_fastai import plots
+from imgreg_fastai.plots import marks, sheets
+from imgreg_fastai.reports import exhibits, radii
 from imgreg_fastai.targets import Angle, Number, Point
 from imgreg_fastai.tasks import ANGLE, HEADPOSE, Task
 

@@ -12,8 +12,8 @@ from fastai.learner import load_learner
 from PIL import Image
 
 from imgreg_fastai import api, export, load
+from imgreg_fastai.batches.items import Boxed
 from imgreg_fastai.errors import ImgregError
-from imgreg_fastai.items import Boxed
 from imgreg_fastai.views import pixels, place
 
 OPEN = """

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imgreg_fastai import labels, oddities
+from imgreg_fastai import labels
 from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.labels import oddities
 from imgreg_fastai.targets import Angle, Number, Point, Rotation
 from imgreg_fastai.tasks import Task
 

@@ -528,7 +528,7 @@ def test_the_thinnest_pictures_are_seen(policy, shape):
 # the training's own picture
 
 def test_fastais_picture_is_read_by_whoever_looks_and_no_larger_by_fit(tmp_path, decoded):
-    from imgreg_fastai.items import Boxed, Fit, Picture
+    from imgreg_fastai.batches.items import Boxed, Fit, Picture
 
     exif = Image.Exif()
     exif[274] = 6

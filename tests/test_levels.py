@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from imgreg_fastai.images import fitted, open_picture
-from imgreg_fastai.levels import tell_levels
+from imgreg_fastai.images.levels import tell_levels
 
 
 def chunk(name, data):

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import torch
 
-from imgreg_fastai import occlusion
 from imgreg_fastai.images import Fitted
 from imgreg_fastai.predictor import Predictor
+from imgreg_fastai.reports import occlusion
 from imgreg_fastai.targets import Angle, Number, Point
 from imgreg_fastai.tasks import Task
 

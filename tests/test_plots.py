@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imgreg_fastai import marks, plots, sheets
+from imgreg_fastai import plots
 from imgreg_fastai.datasets import angle as bars
 from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.plots import marks, sheets
 from imgreg_fastai.targets import Angle, Number, Point
 from imgreg_fastai.tasks import ANGLE, HEADPOSE, Task
 

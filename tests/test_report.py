@@ -11,8 +11,9 @@ import pytest
 from conftest import TINY, said
 from jinja2 import UndefinedError
 
-from imgreg_fastai import api, evidence, pages, reports, runs
+from imgreg_fastai import api, reports, runs
 from imgreg_fastai.errors import ImgregError
+from imgreg_fastai.reports import evidence, pages
 
 SECTIONS = ["verdict", "scores", "training", "answers", "errors", "examples", "intervals", "looked", "data", "settings"]
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>&{{ 7*7 }}\'.png'
@@ -167,7 +168,7 @@ def test_a_target_without_labels_and_a_single_picture_are_told_as_such(several, 
 
 
 def test_sizes_of_many_kinds_are_told_in_quarters():
-    from imgreg_fastai import gallery
+    from imgreg_fastai.reports import gallery
 
     rng = np.random.default_rng(0)
     sizes = rng.integers(100, 1000, (200, 2)).astype(float)

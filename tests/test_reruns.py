@@ -8,8 +8,9 @@ from conftest import BOX, SMALL
 from PIL import Image
 from test_datasets_biwi import tiny
 
-from imgreg_fastai import api, cli, reruns, runs
+from imgreg_fastai import api, cli, runs
 from imgreg_fastai.datasets import HOMES, headpose
+from imgreg_fastai.reports import reruns
 
 
 def made(tmp_path, task, **options):

@@ -2,7 +2,7 @@
 import pandas as pd
 import pytest
 
-from imgreg_fastai import verdicts
+from imgreg_fastai.reports import verdicts
 from imgreg_fastai.targets import Angle, Number, Point
 
 AGE = Number("age", ("age",), "years")

@@ -1,0 +1,4 @@
+"""python -m imgreg_fastai.cli"""
+from . import main
+
+main()
