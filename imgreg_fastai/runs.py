@@ -54,8 +54,9 @@ class Run:
         text = ("image", "group", "split")  # a picture or a group may be called NA
         try:
             columns = pd.read_csv(self.path / name, nrows=0).columns
-            return pd.read_csv(self.path / name, dtype=dict.fromkeys(text, str), keep_default_na=False,
-                               na_values={c: [""] if c in text else ["", "nan"] for c in columns})
+            frame = pd.read_csv(self.path / name, dtype=dict.fromkeys(text, str), keep_default_na=False,
+                                na_values={c: [""] if c in text else ["", "nan"] for c in columns})
+            return frame.copy()  # of one piece: what is read stands column by column, and pandas warns of many
         except (OSError, ValueError) as e:
             raise ImgregError(f"a run with its {name}", f"none to be read in '{self.path}'") from e
 
