@@ -18,12 +18,15 @@ from PIL import Image, ImageFilter
 import imgreg_fastai
 from imgreg_fastai import calibration, images, intervals, labels, scoring
 from imgreg_fastai.datasets import angle, headpose, heads
-from imgreg_fastai.tasks import ANGLE, DRAWN_HEADS
+from imgreg_fastai.targets import Number
+from imgreg_fastai.tasks import ANGLE, DRAWN_HEADS, Task
 
 from . import keypoints, pointing
 
 DIVISIONS = 20
 COVERAGE = 0.9
+POSE = Task("pose", (Number("pan", ("pan_deg",), "°"), Number("tilt", ("tilt_deg",), "°")), (96, 96), box=pointing.BOX,
+            margin=0.15, group="person", augment=("colour", "tint"), recipe=pointing.RECIPE)
 SMALL = {"arch": "test_resnet", "arch_args": {}, "weights": "none", "epochs": 1, "bs": 16}
 
 
@@ -74,13 +77,13 @@ def of_faces(folder: Path, quick: bool) -> list[dict]:
 
 
 def of_poses(folder: Path, quick: bool) -> list[dict]:
-    """Pointing'04: seven people train, two validate, six are held out."""
+    """Pointing'04, pan and tilt as plain numbers: seven people train, two validate, six are held out."""
     home = keypoints_here()
     frame = pointing.read(home / "data" / "pointing04" / "labels.csv", 4 if quick else None)
     frame = frame.assign(split=parts(frame["person"], (("train", 7), ("valid", 2), ("test", 6))))
     frame.to_csv(folder / "poses.csv", index=False)
     how = SMALL if quick else {"epochs": 4, "weights": str(home / "weights" / "mobilenetv2_100_imagenet.pth")}
-    run = imgreg_fastai.train(pointing.POSE, data=folder / "poses.csv", out=folder, calibrate=0.0, **how)
+    run = imgreg_fastai.train(POSE, data=folder / "poses.csv", out=folder, calibrate=0.0, **how)
     return judge("Pointing'04", run, run.labels[run.labels["split"] == "test"])
 
 
@@ -95,12 +98,15 @@ def parts(people: pd.Series, wanted: tuple) -> np.ndarray:
 def judge(name: str, run, held: pd.DataFrame) -> list[dict]:
     """A row a target for new pictures of the same groups, and for new groups; then what is called unlike."""
     model, known = imgreg_fastai.load(run.path), run.labels
-    trained = known[known["split"] == "train"].sample(frac=1, random_state=0)[: calibration.MOST]
-    space = calibration.space_of(scoring.seen(model, trained, features=True)[1].features)
-    inputs, _, distances, units = calibration.judged(model, space, known[known["split"] == "valid"])
-    found = calibration.difficulty(model.task, inputs, distances, units, COVERAGE)
-    inputs, far, distances, units = calibration.judged(model, space, held)
-    hard = intervals.hardness(inputs, *found[:3])
+    parts_of = {part: rows.sample(min(calibration.MOST, len(rows)), random_state=0)
+                for part, rows in known.groupby("split")}
+    trained, valid, other = (scoring.seen(model, rows, features=True)
+                             for rows in (parts_of["train"], parts_of["valid"], held))
+    space = calibration.space_of(trained[1].features)
+    trained, valid, other = (calibration.judged(model.task, space, *of) for of in (trained, valid, other))
+    found = calibration.difficulty(model.task, trained, valid, COVERAGE)
+    inputs, far, distances, extents, units = other
+    hard = extents * intervals.hardness(inputs, *found[:3])
     rows, end = [], 0
     for t in model.task.targets:
         start, end = end, end + len(t.within)
@@ -119,21 +125,26 @@ def divided(distances: np.ndarray, hard: np.ndarray, units: np.ndarray) -> dict:
     for _ in range(DIVISIONS):
         names = rng.permutation(np.unique(units))
         first = np.isin(units, names[: len(names) // 2])
-        made.append([*half(distances, hard, units, first), *half(distances, np.ones_like(hard), units, first)])
-    held, hardest, width, plain, plain_hardest, plain_width = np.mean(made, axis=0)
-    return {"coverage": held, "spread": np.std(made, axis=0)[0], "hardest quarter": hardest, "constant": plain,
-            "constant, hardest quarter": plain_hardest, "width": width, "width / constant": width / plain_width}
+        most = hardest(hard[~first].mean(axis=1))
+        made.append([*half(distances, hard, units, first, most),
+                     *half(distances, np.ones_like(hard), units, first, most)])
+    held, worst, width, plain, plain_worst, plain_width = np.mean(made, axis=0)
+    return {"coverage": held, "spread": np.std(made, axis=0)[0], "hardest quarter": worst, "constant": plain,
+            "constant, hardest quarter": plain_worst, "width": width, "width / constant": width / plain_width}
 
 
-def half(distances, hard, units, first) -> tuple[float, float, float]:
-    """Coverage, that of the quarter which looked hardest, and mean width, of one half calibrated by the other."""
+def hardest(difficulty: np.ndarray) -> np.ndarray:
+    """Which quarter of the pictures [n] looks hardest; all of them where none does."""
+    return difficulty >= np.quantile(difficulty, 0.75)
+
+
+def half(distances, hard, units, first, most) -> tuple[float, float, float]:
+    """Coverage, that of the pictures `most`, and mean width, of one half calibrated by the half `first`."""
     scores, n = distances[first] / hard[first], len(np.unique(units[first]))
     groups = units[first] if n >= COVERAGE / (1 - COVERAGE) else np.arange(first.sum())  # as calibration does
     factors = [intervals.quantile(s[np.isfinite(s)], groups[np.isfinite(s)], COVERAGE) for s in scores.T]
     radii, other = hard[~first] * factors, distances[~first]
     inside = np.where(np.isfinite(other), other <= radii, np.nan)
-    mean = hard[~first].mean(axis=1)
-    most = mean >= np.quantile(mean, 0.75)
     return np.nanmean(inside), np.nanmean(inside[most]), radii.mean()
 
 

@@ -1,5 +1,7 @@
 """Fitting the intervals of a trained network on labelled pictures that it has not learnt from."""
 from dataclasses import replace
+from typing import NamedTuple
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
@@ -8,13 +10,14 @@ from . import scoring, splits
 from .config import TrainConfig
 from .intervals import UNLIKE, Calibration, Space, hardness, inputs_of, quantile, weighed
 from .messages import warn
-from .predictor import Predictor
+from .predictor import Predictor, Seen
 
 MOST = 2000  # pictures of the training and of the validation part that are looked at
 AXES = 64  # directions in which the training pictures differ most
 FEWEST = 30  # validation pictures to learn difficulty from
-WORTH = 0.98  # of the constant radii's mean: difficulty is kept where it makes them smaller than this
-FLOOR = 0.1  # of the median error: a smaller one was good luck, and does not say that its picture is easy
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the logarithm of the expected error that are believed, to choose from
+WORTH = 0.99  # of the plain radii's mean: difficulty is kept where it makes them smaller than this
+FLOOR = 0.5  # of the median error: a smaller one was good luck, and does not say that its picture is easy
 STRENGTHS = np.logspace(-1, 5, 13)  # of the ridge, to choose from
 PARTS = 5  # of the validation part, to choose by
 
@@ -27,12 +30,15 @@ def fit(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predictor:
     """
     parts = dict(list(frame.groupby("split")))
     trained = parts["train"].sample(min(MOST, len(parts["train"])), random_state=cfg.seed)
-    space = space_of(scoring.seen(model, trained, features=True)[1].features)
-    inputs, _, distances, units = judged(model, space, parts["valid"][:MOST])
-    weights, low, high, gains = difficulty(model.task, inputs, distances, units, cfg.coverage)
-    inputs, far, distances, units = judged(model, space, parts["calibrate"])
+    trained = scoring.seen(model, trained, features=True)
+    space = space_of(trained[1].features)
+    valid = scoring.seen(model, parts["valid"][:MOST], features=True)
+    weights, low, high, gains = difficulty(model.task, judged(model.task, space, *trained),
+                                           judged(model.task, space, *valid), cfg.coverage)
+    kept = scoring.seen(model, parts["calibrate"], features=True)
+    inputs, far, distances, extents, units = judged(model.task, space, *kept)
     units = _exchangeable(units, cfg.coverage)
-    scores = distances / hardness(inputs, weights, low, high)
+    scores = distances / (extents * hardness(inputs, weights, low, high))
     if not all(np.isfinite(quantile(s[np.isfinite(s)], units[np.isfinite(s)], cfg.coverage)) for s in scores.T
                if np.isfinite(s).any()):
         warn(f"no intervals: too few of the {len(scores)} pictures kept to calibrate them have labels")
@@ -56,13 +62,25 @@ def space_of(features: np.ndarray) -> Space:
                  np.maximum([found.noise_variance_], least))
 
 
-def judged(model: Predictor, space: Space, rows: pd.DataFrame):
-    """Of labelled rows: what difficulty is judged by, [n, d], how far they lie [n], distances [n, m] and units [n]."""
-    rows, seen = scoring.seen(model, rows, features=True)
-    inputs, far = inputs_of(space, seen.features, seen.outputs)
-    decoded = model.task.decode(seen.outputs, seen.views)
-    distances = [t.distances(decoded[t.name], rows[list(t.columns)].to_numpy(float)) for t in model.task.targets]
-    return inputs, far, np.hstack(distances), pd.factorize(splits.units(rows))[0]
+class Judged(NamedTuple):
+    """Labelled pictures: what difficulty is judged by [n, d], how far they lie [n], their distances and extents [n, m].
+
+    `units` [n]: what they have in common, see splits.units.
+    """
+
+    inputs: np.ndarray
+    far: np.ndarray
+    distances: np.ndarray
+    extents: np.ndarray
+    units: np.ndarray
+
+
+def judged(task, space: Space, rows: pd.DataFrame, seen: Seen) -> Judged:
+    """What is known of labelled rows that a model has seen, features included: see scoring.seen."""
+    inputs, far = inputs_of(space, seen.features, seen.outputs, task.doubts(seen.outputs))
+    decoded = task.decode(seen.outputs, seen.views)
+    distances = [t.distances(decoded[t.name], rows[list(t.columns)].to_numpy(float)) for t in task.targets]
+    return Judged(inputs, far, np.hstack(distances), task.extents(seen.views), pd.factorize(splits.units(rows))[0])
 
 
 def _exchangeable(units: np.ndarray, coverage: float) -> np.ndarray:
@@ -75,40 +93,56 @@ def _exchangeable(units: np.ndarray, coverage: float) -> np.ndarray:
     return np.arange(len(units))
 
 
-def difficulty(task, inputs: np.ndarray, distances: np.ndarray, units: np.ndarray, coverage: float):
+def difficulty(task, trained: Judged, valid: Judged, coverage: float):
     """Weights [d + 1, m] and limits [m], [m] of the logarithm of the difficulty, see Calibration; and what it gains.
 
-    `inputs` [n, d], `distances` [n, m] and `units` [n] of validation pictures. A ridge on the logarithm of the errors,
-    its strength chosen on units apart. Where that makes radii no smaller, all pictures have the difficulty 1. Gains:
-    {target: the mean radius as a part of the constant one, on pictures apart} of the targets that keep it.
+    A ridge on the logarithm of the errors over their extent. Training pictures, which are many, tell too which ones are
+    hard, though not how hard: each part's mean is left out. On validation pictures of units apart it is measured how
+    much of what the ridge expects is to be believed: as much as makes the mean radius smallest. Where that gains
+    nothing, all pictures have their extent as difficulty. Gains: {target: that mean radius as a part of the constant
+    one} of the targets for which it is less than 1.
     """
-    m = distances.shape[1]
-    weights, low, high, gains, end = np.zeros((inputs.shape[1] + 1, m)), np.zeros(m), np.zeros(m), {}, 0
+    m = valid.distances.shape[1]
+    weights, low, high, gains, end = np.zeros((valid.inputs.shape[1] + 1, m)), np.zeros(m), np.zeros(m), {}, 0
     for t in task.targets:
         start, end = end, end + len(t.within)
-        known = np.isfinite(distances[:, start:end]).any(axis=1)
-        if known.sum() < FEWEST or len(np.unique(units[known])) < PARTS:
+        old, new = (_of(part, slice(start, end)) for part in (trained, valid))
+        if len(new.units) < FEWEST or len(np.unique(new.units)) < PARTS:
             continue
-        own, x = distances[known, start:end], inputs[known]
-        found, apart = _ridge(x, _logs(own), units[known])
-        gain = _narrower(own, apart, coverage)
-        if gain < WORTH:
-            weights[:, start:end], gains[t.name] = found, gain
-            low[start:end], high[start:end] = np.quantile(weighed(x, found), (0.01, 0.99), axis=0)
-    return weights, low, high, gains
+        x = np.vstack([old.inputs, new.inputs])
+        y = np.vstack([_logs(part.distances / part.extents) for part in (old, new)])
+        found, apart = _ridge(x, y, np.concatenate([old.units, -1 - new.units]))
+        apart = apart[len(old.units) :]
+        radii = {share: _narrower(new.distances, new.extents * np.exp(share * apart), coverage) for share in SHARES}
+        best, plain = min(radii, key=radii.get), _narrower(new.distances, new.extents, coverage)
+        gains[t.name] = radii[best] if radii[best] < WORTH * plain else plain
+        if radii[best] < WORTH * plain:
+            weights[:, start:end] = best * found
+            low[start:end], high[start:end] = np.quantile(weighed(x, best * found), (0.01, 0.99), axis=0)
+    return weights, low, high, {name: gain for name, gain in gains.items() if gain < 1}
+
+
+def _of(part: Judged, columns: slice) -> Judged:
+    """The pictures of a part that have a label of a target, and that target's columns."""
+    known = np.isfinite(part.distances[:, columns]).any(axis=1)
+    return Judged(part.inputs[known], part.far[known], part.distances[known, columns], part.extents[known, columns],
+                  part.units[known])
 
 
 def _logs(distances: np.ndarray) -> np.ndarray:
-    """The logarithms of errors [n, m], from FLOOR on; the mean in place of missing ones."""
-    least = np.maximum(FLOOR * np.nanmedian(distances, axis=0), 1e-9)
-    logs = np.log(np.maximum(distances, least))
-    return np.where(np.isfinite(logs), logs, np.nanmean(logs, axis=0))
+    """The logarithms of errors [n, m] less their mean, from FLOOR on; 0 in place of missing ones."""
+    with np.errstate(invalid="ignore"), catch_warnings():
+        simplefilter("ignore", RuntimeWarning)  # a point that is labelled nowhere has no mean
+        least = np.maximum(FLOOR * np.nanmedian(distances, axis=0), 1e-9)
+        logs = np.log(np.maximum(distances, least))
+        return np.nan_to_num(logs - np.nanmean(logs, axis=0))
 
 
 def _ridge(x: np.ndarray, y: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights [d + 1, m] of a ridge for `y` [n, m] by `x` [n, d], and its predictions [n, m] on units apart."""
+    """Weights [d + 1, m] of a ridge for `y` [n, m] by `x` [n, d]; its predictions on units apart, less their mean."""
+    from sklearn.base import clone
     from sklearn.linear_model import Ridge
-    from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
+    from sklearn.model_selection import GridSearchCV, GroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -117,12 +151,16 @@ def _ridge(x: np.ndarray, y: np.ndarray, units: np.ndarray) -> tuple[np.ndarray,
                           scoring="neg_mean_squared_error").fit(x, y)
     scaler, ridge = search.best_estimator_
     slopes = (ridge.coef_.reshape(y.shape[1], -1) / scaler.scale_).T
-    apart = cross_val_predict(search.best_estimator_, x, y, cv=folds).reshape(y.shape)
+    apart = np.empty_like(y)
+    for own, other in folds:  # without their means, or the chance of which units are in which fold looks like knowledge
+        made = clone(search.best_estimator_).fit(x[own], y[own]).predict(x[other])
+        apart[other] = made.reshape(-1, y.shape[1]) - y[own].mean(axis=0)
     return np.vstack([slopes, ridge.intercept_ - scaler.mean_ @ slopes]), apart
 
 
-def _narrower(distances: np.ndarray, logs: np.ndarray, coverage: float) -> float:
-    """The mean radius by the difficulties of `logs` [n, m] as a part of the constant one, at the same coverage."""
-    hard = np.exp(logs)
-    radii = np.nanquantile(distances / hard, coverage, axis=0) * hard.mean(axis=0)
-    return float(np.mean(radii / np.nanquantile(distances, coverage, axis=0)))
+def _narrower(distances: np.ndarray, hard: np.ndarray, coverage: float) -> float:
+    """The mean radius by difficulties `hard` [n, m] as a part of the constant one, at the same coverage."""
+    with catch_warnings():
+        simplefilter("ignore", RuntimeWarning)  # of a point that is labelled nowhere
+        radii = np.nanquantile(distances / hard, coverage, axis=0) * hard.mean(axis=0)
+        return float(np.nanmean(radii / np.nanquantile(distances, coverage, axis=0)))

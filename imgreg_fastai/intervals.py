@@ -42,8 +42,8 @@ class Space:
 class Calibration:
     """What turns features and outputs of the network into radii, for m distances a picture (Target.distances).
 
-    `space`: where the training pictures lie; `weights` [k + 1 + n_out + 1, m]: of `inputs_of` and a constant, for the
-    logarithm of the difficulty, which is kept within `low` and `high` [m]; `scores` [n, m]: the errors of the
+    `space`: where the training pictures lie; `weights` [d + 1, m]: of `inputs_of` and a constant, for the logarithm of
+    the difficulty over Target.extent, which is kept within `low` and `high` [m]; `scores` [n, m]: the errors of the
     calibration pictures over their difficulty, NaN without a label; `groups` [n]: numbers of what must be exchangeable,
     of pictures or of groups of them; `far` [1]: the distance beyond which a picture is unlike those trained on.
     """
@@ -56,10 +56,13 @@ class Calibration:
     groups: Array
     far: Array
 
-    def judge(self, features: Array, outputs: Array) -> tuple[Array, Array]:
-        """Features [n, F] and outputs [n, n_out] -> difficulty [n, m] in units, and whether it is unlike any [n]."""
-        inputs, distance = inputs_of(self.space, features, outputs)
-        return hardness(inputs, self.weights, self.low, self.high), distance > self.far
+    def judge(self, features: Array, outputs: Array, doubts: Array, extents: Array) -> tuple[Array, Array]:
+        """Difficulty [n, m] in units, and whether a picture is unlike any that was trained on, [n].
+
+        `features` [n, F] and `outputs` [n, n_out] of the network; `doubts` and `extents` [n, m]: see Task.
+        """
+        inputs, distance = inputs_of(self.space, features, outputs, doubts)
+        return extents * hardness(inputs, self.weights, self.low, self.high), distance > self.far
 
     def factors(self, coverage: float) -> Array:
         """What difficulties [n, m] are multiplied by to be radii that cover so large a part, [m]; NaN without a label.
@@ -84,10 +87,10 @@ class Calibration:
         return {name: np.ascontiguousarray(of) for name, of in parts.items() if name != "space"}
 
 
-def inputs_of(space: Space, features: Array, outputs: Array) -> tuple[Array, Array]:
-    """What difficulty is judged by, [n, k + 1 + n_out], and the distance [n]: see Space.places."""
+def inputs_of(space: Space, features: Array, outputs: Array, doubts: Array) -> tuple[Array, Array]:
+    """What difficulty is judged by, [n, d], and the distance [n]: see Space.places."""
     places, distance = space.places(features)
-    return np.hstack([places, np.log(distance + 1e-12)[:, None], outputs]), distance
+    return np.hstack([places, np.log(distance + 1e-12)[:, None], outputs, doubts]), distance
 
 
 def weighed(inputs: Array, weights: Array) -> Array:
@@ -96,7 +99,7 @@ def weighed(inputs: Array, weights: Array) -> Array:
 
 
 def hardness(inputs: Array, weights: Array, low: Array, high: Array) -> Array:
-    """The difficulty [n, m], in units, of what `inputs_of` gives."""
+    """The difficulty [n, m], over the extent, of what `inputs_of` gives."""
     return np.exp(np.clip(weighed(inputs, weights), low, high))
 
 
@@ -114,14 +117,17 @@ def quantile(scores: Array, groups: Array, coverage: float) -> float:
     return float(scores[order[enough[0]]]) if len(enough) else np.inf
 
 
-def from_state(state: dict[str, Array], features: int, n_out: int, m: int) -> Calibration:
-    """The calibration of a network with so many features, outputs and distances; raises ValueError if it is not."""
+def from_state(state: dict[str, Array], features: int, judged: int, m: int) -> Calibration:
+    """The calibration of a network with so many features and distances; raises ValueError if it is not.
+
+    `judged`: how many outputs and doubts there are.
+    """
     names = [f.name for f in fields(Space)]
     space = Space(*(state[name] for name in names))
     found = Calibration(space, **{name: of for name, of in state.items() if name not in names})
     k, n = len(space.axes), len(found.scores)
     shapes = {"mean": (features,), "axes": (k, features), "variance": (k,), "rest": (1,), "far": (1,), "low": (m,),
-              "high": (m,), "weights": (k + 2 + n_out, m), "scores": (n, m), "groups": (n,)}
+              "high": (m,), "weights": (k + 2 + judged, m), "scores": (n, m), "groups": (n,)}
     for name, shape in shapes.items():
         values = state[name]
         if values.shape != shape or not (np.isfinite(values).all() or name == "scores"):

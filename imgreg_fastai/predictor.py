@@ -145,9 +145,11 @@ class Predictor:
         pixels = np.stack([p.pixels for p in pictures])
         outputs, features = self.forward(pixels)
         others = [self.forward(move.there(pixels))[0] for move in moves[1:]]
-        judged = self.calibration.judge(features, outputs) if self.calibration else (None, None)
+        views, judged = np.stack([p.view for p in pictures]), (None, None)
+        if self.calibration:
+            judged = self.calibration.judge(features, outputs, self.task.doubts(outputs), self.task.extents(views))
         moved = np.stack([outputs, *others], axis=1) if others else None
-        return outputs, np.stack([p.view for p in pictures]), features if keep else None, *judged, moved
+        return outputs, views, features if keep else None, *judged, moved
 
     def _nothing(self, broken: dict) -> Seen:
         """What is seen where no picture opens."""
@@ -254,7 +256,7 @@ def _rebuild(file: Path, about: dict, state: dict, device: str):
         calibration = None
         if own:
             m = sum(len(t.within) for t in task.targets)
-            calibration = intervals.from_state(own, features(net[0]), task.n_out, m)
+            calibration = intervals.from_state(own, features(net[0]), task.n_out + task.n_doubts, m)
             calibration.factors(float(about["calibration"]["coverage"]))
     except Exception as e:
         raise ImgregError("a model file of imgreg", f"'{file}', whose parts do not agree: {e}"[:300]) from e

@@ -131,6 +131,20 @@ class Task:
         parts = zip(self.targets, self.split(encoded), strict=True)
         return {t.name: t.decode(part, views) for t, part in parts}
 
+    def extents(self, views) -> np.ndarray:
+        """Each distance's Target.extent for pictures seen by `views` [n, 4], [n, all Target.within]."""
+        return np.hstack([np.broadcast_to(t.extent(views), (len(views), len(t.within))) for t in self.targets])
+
+    @property
+    def n_doubts(self) -> int:
+        """How many numbers `doubts` gives."""
+        return self.doubts(np.ones((1, self.n_out))).shape[1]
+
+    def doubts(self, encoded) -> np.ndarray:
+        """Target.doubt of all targets for outputs [n, n_out], [n, any number]."""
+        parts = zip(self.targets, self.split(encoded), strict=True)
+        return np.hstack([t.doubt(part) for t, part in parts])
+
     def to_dict(self) -> dict:
         """The task as JSON can hold it."""
         return {

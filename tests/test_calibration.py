@@ -24,8 +24,9 @@ class Known(Predictor):
     def see(self, sources, boxes=None, bs=64, quiet=False, features=False, tta=False):
         rows = np.array(sources, int)
         outputs, seen = self.outputs_of[rows], self.features_of[rows]
-        judged = self.calibration.judge(seen, outputs) if self.calibration else (None, None)
-        views = np.tile([1 / 16, 1 / 16, -1, -1], (len(rows), 1))
+        views, judged = np.tile([1 / 16, 1 / 16, -1, -1], (len(rows), 1)), (None, None)
+        if self.calibration:
+            judged = self.calibration.judge(seen, outputs, self.task.doubts(outputs), self.task.extents(views))
         return Seen(outputs, views, {}, seen if features else None, *judged)
 
 

@@ -18,6 +18,12 @@ def plain(scores, groups=None, k=1, features=3, n_out=1):
     return Calibration(space, np.zeros((k + 2 + n_out, m)), np.zeros(m), np.zeros(m), scores, units, np.array([2.0]))
 
 
+def judge(of, features, extent=1.0):
+    """Its judgement of features alone."""
+    n = len(features)
+    return of.judge(features, np.zeros((n, 1)), np.empty((n, 0)), np.full((n, 1), extent))
+
+
 @pytest.mark.parametrize("n, coverage", [(9, 0.9), (10, 0.9), (99, 0.9), (100, 0.95), (7, 0.5)])
 def test_of_pictures_by_themselves_it_is_the_score_of_the_rank_of_split_conformal(n, coverage):
     scores = np.random.default_rng(n).permutation(np.arange(n, dtype=float))
@@ -65,7 +71,7 @@ def test_coverage_is_as_promised_and_hard_pictures_get_wider_intervals(normalise
         x = rng.normal(size=(300, 3)) * (1, 0.1, 0.1)
         errors = np.abs(rng.normal(size=300)) * np.exp(x[:, 0])
         of = replace(plain(np.ones(200)), weights=weights, low=np.full(1, -9.0), high=np.full(1, 9.0))
-        hard, _ = of.judge(x, np.zeros((300, 1)))
+        hard, _ = judge(of, x)
         of = replace(of, scores=errors[:200, None] / hard[:200])
         radii = hard[200:] * of.factors(0.9)
         reached.append(np.mean(errors[200:] <= radii[:, 0]))
@@ -85,8 +91,9 @@ def test_missing_labels_are_no_scores():
 def test_difficulty_stays_within_its_limits():
     of = replace(plain(np.ones(99)), weights=np.array([[1.0], [0], [0], [0]]), low=np.array([-1.0]),
                  high=np.array([2.0]))
-    hard, _ = of.judge(np.array([[50.0, 0, 0], [-50, 0, 0], [0.5, 0, 0]]), np.zeros((3, 1)))
+    hard, _ = judge(of, np.array([[50.0, 0, 0], [-50, 0, 0], [0.5, 0, 0]]))
     assert np.log(hard[:, 0]) == pytest.approx([2, -1, 0.5])
+    assert judge(of, np.zeros((1, 3)), extent=7.0)[0] == 7.0  # a picture twice as large is off by twice as many pixels
 
 
 def test_distance_is_mahalanobis_squared_over_the_number_of_features():
@@ -97,7 +104,7 @@ def test_distance_is_mahalanobis_squared_over_the_number_of_features():
 
 def test_what_is_far_from_the_training_pictures_is_flagged():
     of = plain(np.ones(99))
-    assert of.judge(np.array([[1.0, 1, 1], [3, 0, 0]]), np.zeros((2, 1)))[1].tolist() == [False, True]
+    assert judge(of, np.array([[1.0, 1, 1], [3, 0, 0]]))[1].tolist() == [False, True]
 
 
 def test_a_calibration_comes_back_from_its_arrays():

@@ -258,6 +258,7 @@ def test_without_the_model_file_only_what_needs_it_is_missing(copied):
     (lambda run: (run.path / "predictions.csv").write_text("image,split\na,valid\n"), "no column angle"),
 ])
 def test_a_run_that_is_not_whole_is_one_line(copied, harm, told):
+    (copied.path / "report.html").unlink()  # that of the training
     harm(copied)
     with pytest.raises(ImgregError, match=told) as e:
         api.report(copied.path, "cpu")

@@ -95,6 +95,14 @@ class Target:
         """One answer out of k for each picture: [k, n, columns] -> [n, columns]; of those known, NaN where none is."""
         return mean(values)
 
+    def extent(self, views: Array) -> Array:
+        """What errors are measured against before they are compared between pictures: views [n, 4] -> [n, 1]."""
+        return np.ones((len(views), 1))
+
+    def doubt(self, encoded: Array) -> Array:
+        """What the network's outputs [n, n_out] betray of their own error beside the value, [n, any number]."""
+        return np.empty((len(encoded), 0))
+
     def bias(self, predicted: Array, true: Array) -> float:
         """The systematic part of the error in units: the mean residual, signed where there is one column."""
         return float(np.nanmean(self.residual(predicted, true)))

@@ -79,6 +79,10 @@ class Point(Target):
         """How far each point is off: [n, columns] twice -> [n, points]; NaN for one without a label."""
         return np.linalg.norm((predicted - true).reshape(len(true), -1, 2), axis=2)
 
+    def extent(self, views: Array) -> Array:
+        """Pixels of the original picture to half a side of the view: a network is off by a part of what it sees."""
+        return 1 / np.sqrt(views[:, :1] * views[:, 1:2])
+
     def error(self, predicted: Array, true: Array) -> Array:
         """The mean distance of a picture's points that are labelled: [n, columns] twice -> [n]."""
         distance = self.distances(predicted, true)

@@ -77,6 +77,12 @@ class Rotation(Target):
         """Nine numbers [n, 9] -> angles [n, 3]: of the nearest rotation (Levinson et al., NeurIPS 2020)."""
         return self.angles(nearest_rotation(np.asarray(encoded, np.float64).reshape(-1, 3, 3)))
 
+    def doubt(self, encoded: Array) -> Array:
+        """The singular values of the nine numbers, and how far they are from a rotation's, which are 1."""
+        values = np.linalg.svd(np.asarray(encoded, np.float64).reshape(-1, 3, 3), compute_uv=False)
+        away = np.log(np.linalg.norm(values - 1, axis=1, keepdims=True) + 1e-6)
+        return np.hstack([values, away])
+
     def residual(self, predicted: Array, true: Array) -> Array:
         """Signed difference of each angle the short way round, in [-180, 180)."""
         return (predicted - true + 180) % 360 - 180

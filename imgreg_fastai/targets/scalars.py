@@ -191,6 +191,10 @@ class Angle(Target):
         degrees = (turns * self.period) % self.period
         return np.where(degrees >= self.period, 0.0, degrees)[:, None]  # -1e-18 % 180 is 180
 
+    def doubt(self, encoded: Array) -> Array:
+        """The logarithm of the length of (cos, sin): torn between two angles, a network puts out a short one."""
+        return np.log(np.maximum(np.linalg.norm(encoded, axis=1, keepdims=True), 1e-6))
+
     def residual(self, predicted: Array, true: Array) -> Array:
         """Signed difference the short way round, in [-period/2, period/2)."""
         half = self.period / 2
