@@ -51,6 +51,6 @@ def between(value: float, radius: float, unit: str) -> str:
     if not (math.isfinite(value) and math.isfinite(radius)):
         return f"{value:.4g} {unit}".strip()
     power = math.floor(math.log10(radius)) if radius > 0 else 0
-    places = -power + (0 < radius < 2 * 10.0**power)  # 0.8, 1.3 and 0.014
+    places = -power + (0 < radius < 2 * 10.0**power or power > 0)  # 0.8, 1.3, 0.014, 13 and 31000
     value, radius = (f"{round(v, places) + 0.0:.{max(0, places)}f}" for v in (value, radius))
     return f"{value}{unit} ± {radius}" if unit in TIGHT else f"{value} ± {radius} {unit}".strip()

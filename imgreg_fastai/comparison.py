@@ -83,6 +83,8 @@ def compare(paths: list, part: str = "valid") -> Comparison:
     chosen = _shared(entries)
     made = [_beside(entries, targets, part) for targets in chosen]
     notes = [note for _, note in made if note] + _notes(entries, [target for target, _ in made], part)
+    if any(target["n"] for target, _ in made):
+        notes.append("the intervals tell what other pictures would change, not what another seed of the training would")
     return Comparison(part, [e.name for e in entries], [target for target, _ in made], _differing(entries), notes,
                       [_history(e.run) for e in entries])
 
@@ -197,7 +199,7 @@ def _tested(more: np.ndarray, units: np.ndarray, name: str, first: str, target: 
         return {**made, "verdict": f"{name}: no difference to be seen from {first} ({ends}, 95 %)"}
     word, ends = ("better", (-high, -low)) if high < 0 else ("worse", (low, high))
     by = f"{quantity(abs(more.mean()), unit)} ({ends[0]:.3g} to {ends[1]:.3g}, 95 %)"
-    return {**made, "verdict": f"{name} is {word} by {by}: not luck"}
+    return {**made, "verdict": f"{name} is {word} by {by}: more than the luck of these {target['by']}s"}
 
 
 def _notes(entries: list[Entry], targets: list[dict], part: str) -> list[str]:

@@ -7,6 +7,8 @@ from .messages import warn
 from .scoring import quantity, rounded
 from .tasks import Task
 
+MANY = 30  # pictures that are worth a word of their own,
+FAR = 0.15  # where so much less than was asked is held
 SHORT = 0.02  # a coverage surely so much below what was asked is told
 
 
@@ -50,8 +52,12 @@ def _named(part: dict) -> dict:
 
 def sentence(of: dict, unit: str) -> str:
     """One target's coverage in a line: "90 % intervals hold 91 % (88 to 93 %), ± 1.3° on average"."""
-    between = f" ({of['low']:.0%} to {of['high']:.0%})" if "low" in of else ""
+    between = f" ({of['low']:.0%} to {of['high']:.0%})" if of.get("low", 1) < of.get("high", 1) else ""
     told = f"intervals for {of['asked']:.0%} hold {of['reached']:.1%}{between}".replace("%", " %")
+    worst = min((p for p in of.get("range", ()) if p["n"] >= MANY), key=lambda p: p["reached"], default=None)
+    if worst and worst["reached"] < of["asked"] - FAR:
+        ends = f"{worst['low']:.3g} to {worst['high']:.3g}"
+        return f"{told}, ± {quantity(of['width'], unit)} on average, but {worst['reached']:.0%} from {ends}"
     return f"{told}, ± {quantity(of['width'], unit)} on average"
 
 

@@ -10,6 +10,7 @@ from .errors import ImgregError
 from .images import open_picture
 from .predictor import Predictor
 from .runs import Run
+from .splits import SPLITS
 
 
 def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained: pd.DataFrame, history=None,
@@ -26,8 +27,9 @@ def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained
     if result.empty:
         raise ImgregError("pictures that can be opened", f"none among {len(frame)}, first '{frame['path'].iloc[0]}'",
                           "imgreg evaluate RUN TABLE, with the table where the pictures lie now")
+    parts = {part: result[result["split"] == part] for part in (*SPLITS, *result["split"].unique())}
     scored = {part: scoring.by_group(model.task, rows, by, how) if by else rows
-              for part, rows in result.groupby("split")}
+              for part, rows in parts.items() if len(rows)}
     scores = {part: scoring.score(model.task, rows, trained) for part, rows in scored.items()}
     if model.calibration and not by:
         _cover(scores, scored, model, coverage)

@@ -103,7 +103,7 @@ class Predictor:
         """
         if self.calibration is None and asked is not None:
             raise ImgregError("--coverage with a model that has intervals", "one that was not calibrated",
-                              "imgreg train with --calibrate 0.15")
+                              "imgreg train with --calibrate SHARE")
         if self.calibration is None:
             return None
         chosen = self.about["calibration"]["coverage"] if asked is None else asked

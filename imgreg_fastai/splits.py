@@ -65,8 +65,10 @@ def to_calibrate(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
     what = "groups" if "group" in frame and n < len(trained) else "pictures"
     k, least = round(CALIBRATE * n), FEWEST[what == "groups"]
     if k < least:
-        more = f"; --calibrate {math.ceil(100 * least / n) / 100:g} keeps as many" if n > 2 * least else ""
-        return 0, f"no intervals: {100 * CALIBRATE:g} % of {n} {what} to train on are fewer than {least}{more}"
+        keep = least if 2 * least <= n else max(k, 1) if what == "groups" else needed
+        more = f"{math.ceil(100 * keep / n) / 100:g} keeps {keep}{'' if keep == least else ' all the same'}"
+        return 0, (f"no intervals: {100 * CALIBRATE:g} % of {n} {what} to train on are fewer than the {least} that "
+                   f"they take (--calibrate {more})")
     return max(least, min(k, round(ENOUGH * n / len(trained)))), ""
 
 

@@ -36,7 +36,7 @@ def moves(task: Task) -> list[Move]:
     found = [Move(mirrored, quarters) for mirrored in flips for quarters in turns]
     if len(found) == 1:
         raise ImgregError("--tta with a task whose laws allow a flip or quarter turn",
-                          f"'{task.name}', which has none", "imgreg train with --augment flip")
+                          f"'{task.name}', which has none", "it for points and rotations, or numbers trained with flip")
     return found
 
 

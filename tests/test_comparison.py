@@ -56,7 +56,7 @@ def test_a_difference_beyond_luck_is_told_with_its_interval(tmp_path):
     low, high = second["ci"]
     assert low < more.mean() < high < 0 and high - low == pytest.approx(2 * 1.96 * more.std() / 40**0.5, rel=0.25)
     assert second["verdict"] == (f"{b.path} is better by {-more.mean():.3g} years "
-                                 f"({-high:.3g} to {-low:.3g}, 95 %): not luck")
+                                 f"({-high:.3g} to {-low:.3g}, 95 %): more than the luck of these pictures")
     assert second["verdict"] in found.told()
     back = comparison.compare(paths(b, a)).targets[0]["runs"][1]
     assert f"{a.path} is worse by {-more.mean():.3g} years" in back["verdict"]

@@ -87,7 +87,7 @@ def test_a_task_without_a_move_is_told_so_in_one_line_before_the_work(of, spotte
     one = model(of, follows)
     for asked in (lambda: one.predict(list(spotted["path"]), tta=True), lambda: one.see(["nosuch.png"], tta=True),
                   lambda: scoring.predictions(one, spotted, tta=True), lambda: api.predict(one, "nosuch", tta=True)):
-        with pytest.raises(ImgregError, match=r"--tta with a task whose laws allow.*'seen'.*--augment flip") as e:
+        with pytest.raises(ImgregError, match=r"--tta with a task whose laws.*'seen'.*trained with flip") as e:
             asked()
         assert "\n" not in str(e.value)
 

@@ -31,7 +31,7 @@ def print_scores(name: str, numbers: dict, where: str = "", judged: str = "pictu
     if "coverage" in numbers:
         print(f"  {coverage.sentence(numbers['coverage'], numbers['unit'])}")
     if groups := numbers.get("groups"):
-        worst = ", ".join(f"{g} {scoring.quantity(s['mean'], numbers['unit'])}" for g, s in list(groups.items())[:5])
+        worst = ", ".join(f"{g}: {scoring.quantity(s['mean'], numbers['unit'])}" for g, s in list(groups.items())[:5])
         print(f"  by group, worst first: {worst}" + (f" and {len(groups) - 5} more" if len(groups) > 5 else ""))
 
 

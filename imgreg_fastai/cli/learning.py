@@ -34,8 +34,15 @@ def train(
         for name, numbers in scores.items():
             print_scores(name, numbers, f" ({part})")
     print(f"run: {run.path}   report: {run.path / 'report.html'}")
-    shown = shlex.quote(run.about["data"]["table"]) if run.task.box else "photo.png"  # a box stands in a table
-    print(f"next: imgreg predict {run.path} {shown}")
+    print(f"next: imgreg predict {run.path} {_to_predict(run, given.get('images'))}")
+
+
+def _to_predict(run, images) -> str:
+    """Pictures to try a run on; its own table, where a box stands in it."""
+    if not run.task.box:
+        return "photo.png"
+    where = f" --images {shlex.quote(str(images))}" if images else ""
+    return f"{shlex.quote(run.about['data']['table'])}{where}"
 
 
 def _print_folds(folds) -> None:

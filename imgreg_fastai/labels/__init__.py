@@ -148,7 +148,7 @@ def _with_groups(frame: pd.DataFrame, task: Task, wanted: list[str], table: Path
     """The frame with the task's column of groups as `group`; raises ImgregError where a column is not to be had."""
     has = list(frame.columns)
     if task.group in frame:
-        frame = frame.assign(group=frame[task.group])
+        frame = frame.copy().assign(group=frame[task.group])  # of one piece: pandas warns of many columns
     for column in wanted:
         if column not in frame:
             close = nearest(column, map(str, has))

@@ -76,7 +76,8 @@ def found(sheet: Sheet, cfg: TrainConfig | None = None) -> list[Finding]:
     usable = int(sheet.frame["usable"].sum())
     if usable < LEAST:
         text = f"only {usable} usable rows, fewer than {LEAST}" if usable else "no usable row"
-        last += [Finding("few", "stop", (), len(sheet.frame), text, "label more pictures")]
+        then = "--images DIR, their folder" if bad["absent"].sum() > len(sheet.frame) / 2 else "label more pictures"
+        last += [Finding("few", "stop", (), len(sheet.frame), text, then)]
     targets = [finding for t in sheet.task.targets for finding in _labels(sheet, t)]
     split = _split(sheet) if uses_own_split(sheet.frame, cfg) else []
     return [*first, *targets, *last, *_odd(sheet), *_repeated(sheet), *split, *_constant(sheet)]
