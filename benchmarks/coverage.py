@@ -106,7 +106,7 @@ def judge(name: str, run, held: pd.DataFrame) -> list[dict]:
     trained, valid, other = (calibration.judged(model.task, space, *of) for of in (trained, valid, other))
     found = calibration.difficulty(model.task, trained, valid, COVERAGE)
     inputs, far, distances, extents, units = other
-    hard = extents * intervals.hardness(inputs, *found[:3])
+    hard = extents ** found[0] * intervals.hardness(inputs, *found[1:4])
     rows, end = [], 0
     for t in model.task.targets:
         start, end = end, end + len(t.within)
@@ -141,7 +141,7 @@ def hardest(difficulty: np.ndarray) -> np.ndarray:
 def half(distances, hard, units, first, most) -> tuple[float, float, float]:
     """Coverage, that of the pictures `most`, and mean width, of one half calibrated by the half `first`."""
     scores, n = distances[first] / hard[first], len(np.unique(units[first]))
-    groups = units[first] if n >= COVERAGE / (1 - COVERAGE) else np.arange(first.sum())  # as calibration does
+    groups = units[first] if n >= COVERAGE / (1 - COVERAGE) - 1e-9 else np.arange(first.sum())  # as calibration does
     factors = [intervals.quantile(s[np.isfinite(s)], groups[np.isfinite(s)], COVERAGE) for s in scores.T]
     radii, other = hard[~first] * factors, distances[~first]
     inside = np.where(np.isfinite(other), other <= radii, np.nan)

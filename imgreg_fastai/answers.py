@@ -3,7 +3,7 @@ import math
 
 import pandas as pd
 
-from .messages import TIGHT
+from .messages import TIGHT, with_unit
 from .tasks import Task
 
 FORMATS = ("table", "csv", "json", "jsonl")
@@ -47,10 +47,15 @@ def _for_people(frame: pd.DataFrame, task: Task) -> pd.DataFrame:
 
 
 def between(value: float, radius: float, unit: str) -> str:
-    """A number with its interval, as exactly as that is known: "73.2° ± 0.8", "210000 ± 14000 EUR"."""
-    if not (math.isfinite(value) and math.isfinite(radius)):
-        return f"{value:.4g} {unit}".strip()
-    power = math.floor(math.log10(radius)) if radius > 0 else 0
-    places = -power + (0 < radius < 2 * 10.0**power or power > 0)  # 0.8, 1.3, 0.014, 13 and 31000
-    value, radius = (f"{round(v, places) + 0.0:.{max(0, places)}f}" for v in (value, radius))
-    return f"{value}{unit} ± {radius}" if unit in TIGHT else f"{value} ± {radius} {unit}".strip()
+    """A number with its interval, as exactly as that is known: "73.2° ± 0.9", "212000 ± 32000 EUR".
+
+    What is written covers the interval: the radius is rounded up, and by what the number is rounded.
+    """
+    if not (math.isfinite(value) and math.isfinite(radius) and radius > 0):
+        return with_unit(f"{value:.{2 + _decimals(abs(value))}f}", unit)
+    power = math.floor(math.log10(radius))
+    places = -power + (radius < 4 * 10.0**power or power > 0)  # 0.9, 1.4, 0.015, 13 and 32000
+    near = round(value, places) + 0.0
+    radius = math.ceil((radius + abs(value - near)) * 10.0**places - 1e-6) / 10.0**places
+    number, radius = (f"{v:.{max(0, places)}f}" for v in (near, radius))
+    return f"{number}{unit} ± {radius}" if unit in TIGHT else f"{number} ± {radius} {unit}".strip()

@@ -87,7 +87,7 @@ def evaluate(run, table=None, device: str = "auto", images=None, by=None, how: s
     if baselines and (table is not None or by is not None):
         raise ImgregError("--baselines with the run's own validation part, picture by picture",
                           f"--by {by}" if by else f"'{table}'")
-    scoring.check_by(run.task, by, how)
+    scoring.check_by(run.task, by, how, coverage)
     model = predictor.load(run.path, jobs.device(device))
     if run.about.get("state") != "trained":
         warn(f"the training of {run.path} did not come to its end: {run.about.get('state')}")

@@ -1,4 +1,5 @@
 """Fitting the intervals of a trained network on labelled pictures that it has not learnt from."""
+import math
 from dataclasses import replace
 from typing import NamedTuple
 from warnings import catch_warnings, simplefilter
@@ -8,7 +9,8 @@ import pandas as pd
 
 from . import scoring, splits
 from .config import TrainConfig
-from .intervals import UNLIKE, Calibration, Space, hardness, inputs_of, quantile, weighed
+from .errors import some
+from .intervals import UNLIKE, Calibration, Space, hardness, inputs_of, weighed
 from .messages import warn
 from .predictor import Predictor, Seen
 
@@ -32,18 +34,17 @@ def fit(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predictor:
     trained = parts["train"].sample(min(MOST, len(parts["train"])), random_state=cfg.seed)
     trained = scoring.seen(model, trained, features=True)
     space = space_of(trained[1].features)
-    valid = scoring.seen(model, parts["valid"][:MOST], features=True)
-    weights, low, high, gains = difficulty(model.task, judged(model.task, space, *trained),
-                                           judged(model.task, space, *valid), cfg.coverage)
+    valid = parts["valid"].sample(min(MOST, len(parts["valid"])), random_state=cfg.seed)
+    valid = scoring.seen(model, valid, features=True)
+    sized, weights, low, high, gains = difficulty(model.task, judged(model.task, space, *trained),
+                                                  judged(model.task, space, *valid), cfg.coverage)
     kept = scoring.seen(model, parts["calibrate"], features=True)
     inputs, far, distances, extents, units = judged(model.task, space, *kept)
-    units = _exchangeable(units, cfg.coverage)
-    scores = distances / (extents * hardness(inputs, weights, low, high))
-    if not all(np.isfinite(quantile(s[np.isfinite(s)], units[np.isfinite(s)], cfg.coverage)) for s in scores.T
-               if np.isfinite(s).any()):
-        warn(f"no intervals: too few of the {len(scores)} pictures kept to calibrate them have labels")
+    scores = distances / (extents**sized * hardness(inputs, weights, low, high))
+    scores, units = _enough(scores, units, cfg.coverage, [w for t in model.task.targets for w in t.within])
+    if not np.isfinite(scores).any():
         return model
-    found = Calibration(space, weights, low, high, scores, units,
+    found = Calibration(space, sized, weights, low, high, scores, units,
                         np.quantile(far, [1 - UNLIKE], method="higher"))
     about = {"coverage": cfg.coverage, "pictures": len(scores), "units": len(np.unique(units)),
              "narrower": {name: round(float(gain), 4) for name, gain in gains.items()}}
@@ -83,43 +84,62 @@ def judged(task, space: Space, rows: pd.DataFrame, seen: Seen) -> Judged:
     return Judged(inputs, far, np.hstack(distances), task.extents(seen.views), pd.factorize(splits.units(rows))[0])
 
 
-def _exchangeable(units: np.ndarray, coverage: float) -> np.ndarray:
-    """The units that the promise is made for: groups, or said, each picture for itself where groups are too few."""
-    groups, needed = len(np.unique(units)), int(np.ceil(coverage / (1 - coverage) - 1e-9))
-    if groups == len(units) or groups >= needed:
-        return units
-    warn(f"intervals rest on {groups} groups, and at least {needed} would make them hold for new ones: "
-         "of pictures of new groups they may hold fewer than they say")
-    return np.arange(len(units))
+def _enough(scores: np.ndarray, units: np.ndarray, coverage: float, names: list[str]):
+    """The scores [n, m] without columns that too few labels have for that coverage, and the units [n] of its promise.
+
+    These are groups; where a column has too few of them, each picture stands for itself. Both are said.
+    """
+    known, needed = np.isfinite(scores), math.ceil(coverage / (1 - coverage) - 1e-9)
+    few = known.sum(axis=0) < needed
+    if few.any():
+        lacking = some(name for name, lacks in zip(names, few, strict=True) if lacks)
+        warn(f"no intervals for {lacking}: fewer than {needed} of the {len(scores)} pictures kept are labelled")
+    groups = min((len(np.unique(units[of])) for of in known.T[~few]), default=needed)
+    if groups < needed:
+        warn(f"intervals rest on {groups} group{'s' * (groups > 1)}, and at least {needed} would make them hold for "
+             "new ones: of pictures of new groups they may hold fewer than they say")
+        units = np.arange(len(units))
+    return np.where(few, np.nan, scores), units
 
 
 def difficulty(task, trained: Judged, valid: Judged, coverage: float):
-    """Weights [d + 1, m] and limits [m], [m] of the logarithm of the difficulty, see Calibration; and what it gains.
+    """`sized`, `weights`, `low` and `high` of a Calibration, and what they gain.
 
-    A ridge on the logarithm of the errors over their extent. Training pictures, which are many, tell too which ones are
-    hard, though not how hard: each part's mean is left out. On validation pictures of units apart it is measured how
-    much of what the ridge expects is to be believed: as much as makes the mean radius smallest. Where that gains
-    nothing, all pictures have their extent as difficulty. Gains: {target: that mean radius as a part of the constant
-    one} of the targets for which it is less than 1.
+    A ridge on the logarithm of the errors. Training pictures, which are many, tell too which ones are hard, though not
+    how hard: each part's mean is left out. On validation pictures of units apart it is measured whether errors grow
+    with the extent, and how much of what the ridge expects is to be believed: as much as makes the mean radius
+    smallest, and nothing where that gains too little. Gains: {target: that mean radius as a part of the constant one}.
     """
-    m = valid.distances.shape[1]
-    weights, low, high, gains, end = np.zeros((valid.inputs.shape[1] + 1, m)), np.zeros(m), np.zeros(m), {}, 0
+    m, gains, end = valid.distances.shape[1], {}, 0
+    sized, weights, low, high = np.zeros(m), np.zeros((valid.inputs.shape[1] + 1, m)), np.zeros(m), np.zeros(m)
     for t in task.targets:
         start, end = end, end + len(t.within)
         old, new = (_of(part, slice(start, end)) for part in (trained, valid))
         if len(new.units) < FEWEST or len(np.unique(new.units)) < PARTS:
             continue
-        x = np.vstack([old.inputs, new.inputs])
-        y = np.vstack([_logs(part.distances / part.extents) for part in (old, new)])
-        found, apart = _ridge(x, y, np.concatenate([old.units, -1 - new.units]))
-        apart = apart[len(old.units) :]
-        radii = {share: _narrower(new.distances, new.extents * np.exp(share * apart), coverage) for share in SHARES}
-        best, plain = min(radii, key=radii.get), _narrower(new.distances, new.extents, coverage)
-        gains[t.name] = radii[best] if radii[best] < WORTH * plain else plain
-        if radii[best] < WORTH * plain:
-            weights[:, start:end] = best * found
-            low[start:end], high[start:end] = np.quantile(weighed(x, best * found), (0.01, 0.99), axis=0)
-    return weights, low, high, {name: gain for name, gain in gains.items() if gain < 1}
+        size, share, found, gains[t.name] = _believed(old, new, coverage)
+        sized[start:end], weights[:, start:end] = size, share * found
+        limits = np.quantile(weighed(np.vstack([old.inputs, new.inputs]), share * found), (0.01, 0.99), axis=0)
+        low[start:end], high[start:end] = limits
+    return sized, weights, low, high, gains
+
+
+def _believed(old: Judged, new: Judged, coverage: float) -> tuple[float, float, np.ndarray, float]:
+    """Of one target: whether its errors grow with the extent, the share believed, the ridge's weights, and the gain."""
+    x, units = np.vstack([old.inputs, new.inputs]), np.concatenate([old.units, -1 - new.units])
+    best = (0.0, 0.0, np.zeros((x.shape[1] + 1, new.distances.shape[1])), 1.0)
+    for size in (0.0, 1.0) if np.ptp(new.extents) > 1e-6 * new.extents.max() else (0.0,):
+        plain = _narrower(new.distances, new.extents**size, coverage)
+        if plain < WORTH * best[-1]:
+            best = size, 0.0, best[2], plain
+    for size in {0.0, best[0]}:
+        y = np.vstack([_logs(part.distances / part.extents**size) for part in (old, new)])
+        found, apart = _ridge(x, y, units)
+        for share in SHARES:
+            gain = _narrower(new.distances, new.extents**size * np.exp(share * apart[len(old.units) :]), coverage)
+            if gain < (WORTH if best[1] == 0 else 1) * best[-1]:
+                best = size, share, found, gain
+    return best
 
 
 def _of(part: Judged, columns: slice) -> Judged:

@@ -1,4 +1,6 @@
 """Whether intervals keep what they promise: how many of the true values lie within them."""
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -12,30 +14,28 @@ FAR = 0.15  # where so much less than was asked is held
 SHORT = 0.02  # a coverage surely so much below what was asked is told
 
 
-def reached(task: Task, result: pd.DataFrame, asked: float) -> dict[str, dict]:
-    """{target: {asked, reached, low, high, width, groups, range}} of scoring.predictions with intervals for `asked`.
+def reached(task: Task, result: pd.DataFrame, asked: float, units: int) -> dict[str, dict]:
+    """{target: {asked, units, reached, low, high, width, groups, range}} of predictions with intervals for `asked`.
 
-    `reached`: the part of the true values within their intervals (of many points averaged), its 95 % interval from
-    `low` to `high` by bootstrap.interval; `width`: the mean radius in units. `groups` {group: {n, reached}}, the worst
-    first, and `range` [{low, high, n, reached}] as in scoring.score. Only targets that have labels and intervals.
+    `units`: the pictures or groups that calibrated them. `reached`: the part of the true values within their intervals,
+    of many points of all that are labelled; its 95 % interval from `low` to `high` by bootstrap.interval; `width`: the
+    mean radius in units. `groups` {group: {n, reached}} of n values, the worst first, and `range` [{low, high, n,
+    reached}] as in scoring.score. Only targets that have labels and intervals.
     """
     found = {t.name: _of_target(t, result, asked) for t in task.targets}
-    return {name: of for name, of in found.items() if of}
+    return {name: {**of, "units": units} for name, of in found.items() if of}
 
 
 def _of_target(t, result: pd.DataFrame, asked: float) -> dict | None:
     true, predicted = (result[[f"{c}{end}" for c in t.columns]].to_numpy(float) for end in ("", "_predicted"))
     radii, distances = result[list(t.within)].to_numpy(float), t.distances(predicted, true)
     known = np.isfinite(radii) & np.isfinite(distances)
-    here, n = known.any(axis=1), known.sum(axis=1)
-    if not here.any():
+    if not known.any():
         return None
-    held = ((distances <= radii) & known).sum(axis=1)[here] / n[here]
-    rows = result[here]
-    chance = bootstrap.interval(held, splits.units(rows))
-    numbers = {"asked": asked, "reached": np.average(held, weights=n[here]), "width": radii[known].mean()}
+    held, rows = (distances <= radii)[known].astype(float), result.iloc[np.nonzero(known)[0]]  # a row a value
+    chance = bootstrap.interval(held, splits.units(result).to_numpy()[np.nonzero(known)[0]])
     more = dict(zip(("low", "high"), chance, strict=True)) if chance is not None else {}
-    found = rounded({**numbers, **more})
+    found = rounded({"asked": asked, "reached": held.mean(), "width": radii[known].mean(), **more})
     if "group" in rows and rows["group"].nunique() > 1:
         of = scoring.groups(rows["group"], held)
         found["groups"] = {name: _named(of[name]) for name in reversed(of)}
@@ -61,10 +61,22 @@ def sentence(of: dict, unit: str) -> str:
     return f"{told}, ± {quantity(of['width'], unit)} on average"
 
 
+def broken(of: dict) -> bool:
+    """Whether intervals surely hold fewer than they promise.
+
+    By more than SHORT, than the chance of which pictures are judged (`high`, which few have not), and than that of
+    which ones calibrated: the coverage that they lead to has a beta distribution (Vovk 2012).
+    """
+    if "high" not in of:
+        return False
+    chance = 2 * math.sqrt(of["asked"] * (1 - of["asked"]) / (of.get("units", 100) + 2))
+    return of["reached"] + math.hypot(of["high"] - of["reached"], chance) < of["asked"] - SHORT
+
+
 def tell_broken(name: str, of: dict, unlike: float) -> None:
-    """Warn where intervals surely hold fewer than they promise; `unlike`: the part of the pictures flagged so."""
-    if of.get("high", of["reached"]) < of["asked"] - SHORT:
-        odd = f", {unlike:.0%} of which are unlike the training pictures" * (unlike > 2 * SHORT)
-        told = f"promise {of['asked']:.0%} and hold {of['reached']:.1%} of these pictures{odd}".replace("%", " %")
-        warn(f"the intervals of {name} {told}: these are not like the pictures that calibrated it, "
+    """Warn where intervals are `broken`; `unlike`: the part of the pictures flagged so."""
+    if broken(of):
+        odd = f", {unlike:.0%} of which are unlike the training pictures" if unlike > 2 * SHORT else ""
+        told = f"promise {of['asked']:.0%} and hold {of['reached']:.1%} of these{odd}".replace("%", " %")
+        warn(f"the intervals of {name} {told}: they are not like the pictures that calibrated it, "
              "and its intervals are too narrow for them")

@@ -9,7 +9,7 @@ from .errors import ImgregError
 
 def answer(model, pictures, boxes, draw, images, by: str | None, how: str, **asked) -> pd.DataFrame:
     """What a Predictor or an Ensemble says of pictures, or of a table's; see api.predict. `asked`: coverage and tta."""
-    scoring.check_by(model.task, by, how)
+    scoring.check_by(model.task, by, how, asked.get("coverage"))
     if asked.get("tta"):
         symmetries.moves(model.task)  # what cannot be done is known before the work
     if draw is not None:  # and what cannot be written

@@ -11,6 +11,7 @@ import numpy as np
 from .errors import ImgregError
 from .targets.base import Array
 
+LARGEST = 50.0  # logarithm of a difficulty
 UNLIKE = 0.01  # the part of the calibration's own pictures that is called unlike those trained on
 
 
@@ -42,13 +43,15 @@ class Space:
 class Calibration:
     """What turns features and outputs of the network into radii, for m distances a picture (Target.distances).
 
-    `space`: where the training pictures lie; `weights` [d + 1, m]: of `inputs_of` and a constant, for the logarithm of
-    the difficulty over Target.extent, which is kept within `low` and `high` [m]; `scores` [n, m]: the errors of the
+    `space`: where the training pictures lie; `sized` [m]: 1 where difficulty grows with Target.extent, else 0;
+    `weights` [d + 1, m]: of `inputs_of` and a constant, for the logarithm of what is left of it, which is kept within
+    `low` and `high` [m]; `scores` [n, m]: the errors of the
     calibration pictures over their difficulty, NaN without a label; `groups` [n]: numbers of what must be exchangeable,
     of pictures or of groups of them; `far` [1]: the distance beyond which a picture is unlike those trained on.
     """
 
     space: Space
+    sized: Array
     weights: Array
     low: Array
     high: Array
@@ -62,7 +65,7 @@ class Calibration:
         `features` [n, F] and `outputs` [n, n_out] of the network; `doubts` and `extents` [n, m]: see Task.
         """
         inputs, distance = inputs_of(self.space, features, outputs, doubts)
-        return extents * hardness(inputs, self.weights, self.low, self.high), distance > self.far
+        return extents**self.sized * hardness(inputs, self.weights, self.low, self.high), distance > self.far
 
     def factors(self, coverage: float) -> Array:
         """What difficulties [n, m] are multiplied by to be radii that cover so large a part, [m]; NaN without a label.
@@ -99,7 +102,7 @@ def weighed(inputs: Array, weights: Array) -> Array:
 
 
 def hardness(inputs: Array, weights: Array, low: Array, high: Array) -> Array:
-    """The difficulty [n, m], over the extent, of what `inputs_of` gives."""
+    """The difficulty [n, m], but for the extent, of what `inputs_of` gives."""
     return np.exp(np.clip(weighed(inputs, weights), low, high))
 
 
@@ -127,11 +130,14 @@ def from_state(state: dict[str, Array], features: int, judged: int, m: int) -> C
     found = Calibration(space, **{name: of for name, of in state.items() if name not in names})
     k, n = len(space.axes), len(found.scores)
     shapes = {"mean": (features,), "axes": (k, features), "variance": (k,), "rest": (1,), "far": (1,), "low": (m,),
-              "high": (m,), "weights": (k + 2 + judged, m), "scores": (n, m), "groups": (n,)}
+              "high": (m,), "sized": (m,), "weights": (k + 2 + judged, m), "scores": (n, m), "groups": (n,)}
     for name, shape in shapes.items():
         values = state[name]
-        if values.shape != shape or not (np.isfinite(values).all() or name == "scores"):
+        finite = name == "scores" or np.isfinite(values).all()
+        if values.shape != shape or values.dtype.kind not in "fi" or not finite:
             raise ValueError(f"calibration {name} {values.shape} for {shape}")
+    if (found.low > found.high).any() or max(*np.abs(found.high), *np.abs(found.low)) > LARGEST:
+        raise ValueError("calibration without limits of difficulty")
     if not n or np.isinf(found.scores).any() or (found.scores < 0).any() or min(*space.variance, *space.rest) <= 0:
         raise ValueError("calibration without scores, or with variances of 0")
     return found

@@ -63,7 +63,7 @@ def train(task: Task, cfg: TrainConfig, frame, table: Path, out, images=None):
     used = precision.choose(learn, cfg.precision)
     run = runs.new(out, task, cfg, frame, table, images, weights=found.to_dict(), state="training", precision=used,
                    device=str(dls.device))
-    kept = int((frame["split"] == "calibrate").sum())
+    kept = int((frame["split"] == "calibrate").sum()) if cfg.calibrate != 0 else 0
     say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}"
         f"{f', {kept} kept for intervals' if kept else ''}: {run.path}")
     if why := splits.to_calibrate(frame, cfg)[1]:
@@ -130,7 +130,7 @@ def _finish(run, frame) -> None:
     from . import calibration, evaluation, predictor, reports
 
     model = predictor.load(run.path, device(run.config.device))
-    if (frame["split"] == "calibrate").any():
+    if run.config.calibrate != 0 and (frame["split"] == "calibrate").any():
         model = calibration.fit(model, frame, run.config)
         predictor.save(run.path / predictor.MODEL, model.network, model.about, model.calibration)
     trained, held = frame[frame["split"] == "train"], frame[frame["split"].isin(("valid", "test"))]
@@ -140,10 +140,10 @@ def _finish(run, frame) -> None:
 
 def rehearse(task: Task, cfg: TrainConfig, frame, table: Path, images=None) -> None:
     """Send one batch of each part through all that `train` does, and keep nothing."""
-    few = frame.groupby("split").head(cfg.bs or 32)
+    few = frame[frame["split"] != "calibrate"].groupby("split").head(cfg.bs or 32)
     with TemporaryDirectory(prefix="imgreg-") as folder:
-        train(task, replace(cfg, epochs=1, freeze_epochs=0, patience=None, stop_at=None), few, table, folder,
-              images)
+        train(task, replace(cfg, epochs=1, freeze_epochs=0, patience=None, stop_at=None, calibrate=0), few, table,
+              folder, images)
     say("one batch went through everything; nothing was kept")
 
 

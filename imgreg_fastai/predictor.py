@@ -244,8 +244,8 @@ def _rebuild(file: Path, about: dict, state: dict, device: str):
 
     from .network import features, network
 
-    own = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
     try:
+        own = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
         task = tasks.from_dict(about["task"])
         net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.places)
         net.load_state_dict(state)
@@ -257,7 +257,8 @@ def _rebuild(file: Path, about: dict, state: dict, device: str):
         if own:
             m = sum(len(t.within) for t in task.targets)
             calibration = intervals.from_state(own, features(net[0]), task.n_out + task.n_doubts, m)
-            calibration.factors(float(about["calibration"]["coverage"]))
+            about["calibration"].update(coverage=float(about["calibration"]["coverage"]))
+            calibration.factors(about["calibration"]["coverage"])
     except Exception as e:
         raise ImgregError("a model file of imgreg", f"'{file}', whose parts do not agree: {e}"[:300]) from e
     return task, net.eval().to(device, memory_format=torch.channels_last), calibration

@@ -66,13 +66,17 @@ def by_group(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.
     return _with_errors(task, pd.DataFrame(rows)) if judged else pd.DataFrame(rows)
 
 
-def check_by(task: Task, by: str | None, how: str = "mean") -> None:
+def check_by(task: Task, by: str | None, how: str = "mean", coverage: float | None = None) -> None:
     """Raise ImgregError for what cannot be asked of `by_group`, whatever the pictures; a `by` of None asks nothing."""
     if how not in HOWS:
         raise ImgregError(f"--how {', '.join(HOWS)}", f"'{how}'")
+    if by and coverage is not None:
+        raise ImgregError("--coverage without --by: one answer for several pictures has no interval", f"--by {by}")
     if by is None and how != HOWS[0]:
         raise ImgregError(f"--by COLUMN for --how {how}", "no --by")
-    if by in (*task.columns, "image", "path", "split", "pictures"):
+    ours = [f"{name}{end}" for t in task.targets for name in (t.name, *t.columns)
+            for end in ("", "_predicted", "_true", "_error")]
+    if by in (*ours, *(w for t in task.targets for w in t.within), "image", "path", "split", "pictures", "unlike"):
         raise ImgregError("--by with a column that tells whose pictures they are", f"'{by}'")
     points = [t.name for t in task.targets if t.kind == "point"]
     if by and points:

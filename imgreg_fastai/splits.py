@@ -60,16 +60,18 @@ def to_calibrate(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
     if cfg.calibrate and round(cfg.calibrate * len(trained)) < needed:
         raise ImgregError(f"--calibrate that keeps at least {needed} pictures, for intervals of {cfg.coverage:.0%}",
                           f"{cfg.calibrate:g} of {len(trained)}", "--calibrate 0 for none")
+    if cfg.calibrate and n < 2:
+        raise ImgregError("--calibrate with two groups or more to train on", str(n), "--calibrate 0 for none")
     if cfg.calibrate:
-        return max(1, round(cfg.calibrate * n)), ""
+        return min(max(1, round(cfg.calibrate * n)), n - 1), ""
     what = "groups" if "group" in frame and n < len(trained) else "pictures"
-    k, least = round(CALIBRATE * n), FEWEST[what == "groups"]
-    if k < least:
+    k, least = round(CALIBRATE * n), max(FEWEST[what == "groups"], needed)
+    if n and k < least:
         keep = least if 2 * least <= n else max(k, 1) if what == "groups" else needed
         more = f"{math.ceil(100 * keep / n) / 100:g} keeps {keep}{'' if keep == least else ' all the same'}"
         return 0, (f"no intervals: {100 * CALIBRATE:g} % of {n} {what} to train on are fewer than the {least} that "
                    f"they take (--calibrate {more})")
-    return max(least, min(k, round(ENOUGH * n / len(trained)))), ""
+    return (max(least, min(k, round(ENOUGH * n / len(trained)))), "") if n else (0, "")
 
 
 def _calibrating(frame: pd.DataFrame, k: int, cfg: TrainConfig, task: Task | None) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import numpy as np
 
 from .errors import ImgregError
 from .targets import Motion, Point, Target
-from .tasks import Task, permitted
+from .tasks import Task
 
 
 class Move(NamedTuple):
@@ -28,10 +28,10 @@ class Move(NamedTuple):
 def moves(task: Task) -> list[Move]:
     """The moves whose effect on all of a task's targets is known, the first of which leaves a picture as it is.
 
-    Turns only of a task that trains with them: to another's network a picture on its side is like none it knows, while
-    a mirrored one looks as any other. What is not square turns by halves. Raises ImgregError if nothing moves.
+    Only such as the task trains with: to another's network a moved picture may be like none it knows. What is not
+    square turns by halves. Raises ImgregError if nothing moves.
     """
-    flips = (False, True) if "flip" in permitted(task.targets, task.fit) else (False,)
+    flips = (False, True) if "flip" in task.augment else (False,)
     turns = range(0, 4, 1 if task.size[0] == task.size[1] else 2) if "quarter" in task.augment else (0,)
     found = [Move(mirrored, quarters) for mirrored in flips for quarters in turns]
     if len(found) == 1:

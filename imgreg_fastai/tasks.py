@@ -69,7 +69,7 @@ class Task:
         ours = {f"{t.name}_error" for t in self.targets} | {f"{c}{end}" for c in self.columns
                                                              for end in ("_predicted", "_true")}
         intervals = [name for t in self.targets for name in t.within]
-        ours |= {*intervals, "unlike"}
+        ours |= {*intervals, "unlike", "warning"}
         twice += [n for n in dict.fromkeys(intervals) if intervals.count(n) > 1]
         if clash := ours & set(self.columns):
             raise ImgregError("columns that are not called as predictions and errors will be", some(sorted(clash)))

@@ -4,6 +4,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgreg_fastai import answers
 from imgreg_fastai.targets import Number, Point
@@ -14,10 +16,10 @@ ONE = pd.DataFrame({"image": ["a.png", "b.png"], "angle": [73.234, 5.0], "angle_
 
 
 @pytest.mark.parametrize("value, radius, unit, told", [
-    (73.234, 0.81, "°", "73.2° ± 0.8"), (73.234, 1.34, "°", "73.2° ± 1.3"), (34.4, 12.6, "years", "34 ± 13 years"),
-    (212345, 31234, "EUR", "212000 ± 31000 EUR"),
-    (-24.5, 80.2, "°", "-24° ± 80"), (0.01234, 0.00031, "", "0.0123 ± 0.0003"),
-    (5.0, 0.0, "px", "5 ± 0 px"), (5.0, np.nan, "px", "5 px"), (-0.04, 2.6, "°", "0° ± 3"),
+    (73.234, 0.81, "°", "73.2° ± 0.9"), (73.234, 1.34, "°", "73.2° ± 1.4"), (34.4, 12.6, "years", "34 ± 13 years"),
+    (212345, 31234, "EUR", "212000 ± 32000 EUR"),
+    (-24.5, 80.2, "°", "-24° ± 81"), (0.01234, 0.00031, "", "0.01234 ± 0.00031"),
+    (5.0, 0.0, "px", "5.00 px"), (214567.0, np.nan, "EUR", "214567.00 EUR"), (-0.04, 4.6, "°", "0° ± 5"),
     (99.96, 0.96, "%", "100.0% ± 1.0")])
 def test_a_number_is_told_as_exactly_as_it_is_known(value, radius, unit, told):
     assert answers.between(value, radius, unit) == told
@@ -26,8 +28,8 @@ def test_a_number_is_told_as_exactly_as_it_is_known(value, radius, unit, told):
 def test_people_see_intervals_beside_their_numbers_and_a_warning_in_words():
     lines = answers.written(ONE, "table", ANGLE).splitlines()
     assert lines[0].split() == ["image", "angle", "warning"]
-    assert "73.2° ± 0.8" in lines[1] and answers.UNLIKE not in lines[1]
-    assert "5° ± 12" in lines[2] and lines[2].endswith(answers.UNLIKE)
+    assert "73.2° ± 0.9" in lines[1] and answers.UNLIKE not in lines[1]
+    assert "5° ± 13" in lines[2] and lines[2].endswith(answers.UNLIKE)
 
 
 def test_without_anything_unlike_there_is_no_warning_column():
@@ -51,3 +53,11 @@ def test_without_a_calibration_nothing_changes():
     task = Task("t", (Number("age", ("age",), "years"),), (32, 32))
     frame = pd.DataFrame({"image": ["a"], "age": [31.456]})
     assert answers.written(frame, "table", task).split() == ["image", "age", "a", "31.46"]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-4, 1e6))
+def test_what_is_written_covers_the_interval(value, radius):
+    middle, written = (float(part) for part in answers.between(value, radius, "").split(" ± "))
+    slack = 1e-5 * (abs(value) + radius)
+    assert middle - written <= value - radius + slack and middle + written >= value + radius - slack
+    assert written < 1.6 * radius

@@ -24,7 +24,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def copied(run, tmp_path):
-    """The session's run where it may be written into."""
+    """The shared run where it may be written into."""
     return runs.load(shutil.copytree(run.path, tmp_path / "run"))
 
 

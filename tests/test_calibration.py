@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imgreg_fastai import calibration, config, coverage, scoring
+from imgreg_fastai import calibration, config, coverage, intervals, scoring
 from imgreg_fastai.predictor import Predictor, Seen
 from imgreg_fastai.targets import Number, Point
 from imgreg_fastai.tasks import Task
@@ -47,7 +47,7 @@ def ages(n=1200, hard=0.8, seed=0, people=0):
 def held(model, frame, asked=0.9):
     """The coverage on the part test, and its rows."""
     rows = scoring.predictions(model, frame[frame["split"] == "test"])
-    return coverage.reached(model.task, rows, asked)[model.task.targets[0].name], rows
+    return coverage.reached(model.task, rows, asked, 300)[model.task.targets[0].name], rows
 
 
 def test_fitted_intervals_hold_what_they_promise_and_are_narrower_for_easy_pictures():
@@ -69,7 +69,7 @@ def test_where_no_picture_is_harder_all_radii_are_alike():
     model, frame = ages(hard=0.0)
     model = calibration.fit(model, frame, config.TrainConfig())
     of, rows = held(model, frame)
-    assert rows["age_within"].nunique() == 1 and model.about["calibration"]["narrower"] == {}
+    assert rows["age_within"].nunique() == 1 and model.about["calibration"]["narrower"] == {"age": 1.0}
     assert of["reached"] == pytest.approx(0.9, abs=0.05) and of["width"] == pytest.approx(1.645, rel=0.15)
 
 
@@ -101,7 +101,7 @@ def test_too_few_labels_leave_a_model_without_intervals_and_say_so(caplog):
     model, frame = ages()
     frame.loc[frame["split"] == "calibrate", "age"] = np.where(np.arange(300) < 6, 40.0, np.nan)
     assert calibration.fit(model, frame, config.TrainConfig()).calibration is None
-    assert "no intervals" in caplog.text
+    assert "no intervals for age_within" in caplog.text
 
 
 def test_few_validation_pictures_teach_no_difficulty():
@@ -122,8 +122,44 @@ def test_each_point_has_its_own_radius_and_missing_ones_cost_nothing():
     model = Known(FACE, None, {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
     model = calibration.fit(model, frame, config.TrainConfig())
     of, rows = held(model, frame)
-    assert rows["b_within"].mean() == pytest.approx(10 * rows["a_within"].mean(), rel=0.25)
+    assert rows["face_b_within"].mean() == pytest.approx(10 * rows["face_a_within"].mean(), rel=0.25)
     assert of["reached"] == pytest.approx(0.9, abs=0.05)
+
+
+def test_a_column_that_hardly_any_picture_labels_costs_the_others_nothing(caplog):
+    rng, n = np.random.default_rng(3), 800
+    true = rng.uniform(8, 24, (n, 4))
+    outputs = (true + rng.normal(size=(n, 4))) / 16 - 1
+    true[np.arange(n) % 40 > 0, 2:] = np.nan
+    frame = pd.DataFrame(true, columns=FACE.columns)
+    frame["path"] = frame["image"] = np.arange(n).astype(str)
+    frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
+    model = Known(FACE, None, {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
+    _, rows = held(calibration.fit(model, frame, config.TrainConfig()), frame)
+    assert rows["face_a_within"].notna().all() and rows["face_b_within"].isna().all()
+    assert "no intervals for face_b_within: fewer than 9 of the 200 pictures" in caplog.text
+
+
+@pytest.mark.parametrize("grows", [0.0, 1.0])
+def test_radii_grow_with_what_a_picture_shows_where_errors_do(grows):
+    rng, n = np.random.default_rng(4), 1600
+    true, extents = rng.uniform(8, 24, (n, 4)), np.where(rng.random(n) < 0.5, 1.0, 16.0)
+    outputs = (true + rng.normal(size=(n, 4)) * (extents**grows)[:, None]) / 16 - 1
+    frame = pd.DataFrame(true, columns=FACE.columns)
+    frame["path"] = frame["image"] = np.arange(n).astype(str)
+    frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
+    features = rng.normal(size=(n, 6)).astype(np.float32)
+
+    def of(part):
+        rows = frame[frame["split"] == part]
+        i = rows.index.to_numpy()
+        space = calibration.space_of(features[:400])
+        inputs, far = intervals.inputs_of(space, features[i], outputs[i], np.empty((len(i), 0)))
+        off = FACE.targets[0].distances((outputs[i] + 1) * 16, true[i])
+        return calibration.Judged(inputs, far, off, np.repeat(extents[i][:, None], 2, axis=1), i)
+
+    sized, *_, gains = calibration.difficulty(FACE, of("train"), of("valid"), 0.9)
+    assert (sized == grows).all() and (gains["face"] < 0.9) == bool(grows)
 
 
 def test_features_that_are_all_alike_do_no_harm():

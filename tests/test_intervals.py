@@ -15,7 +15,8 @@ def plain(scores, groups=None, k=1, features=3, n_out=1):
     m = scores.shape[1]
     space = Space(np.zeros(features), np.eye(features)[:k], np.ones(k), np.ones(1))
     units = np.arange(len(scores)) if groups is None else np.asarray(groups)
-    return Calibration(space, np.zeros((k + 2 + n_out, m)), np.zeros(m), np.zeros(m), scores, units, np.array([2.0]))
+    zeros = np.zeros(m)
+    return Calibration(space, np.ones(m), np.zeros((k + 2 + n_out, m)), zeros, zeros, scores, units, np.array([2.0]))
 
 
 def judge(of, features, extent=1.0):
@@ -117,7 +118,8 @@ def test_a_calibration_comes_back_from_its_arrays():
 @pytest.mark.parametrize("name, value", [
     ("weights", np.zeros((3, 1))), ("scores", np.zeros((0, 1))), ("scores", np.full((20, 1), np.inf)),
     ("scores", np.full((20, 1), -1.0)), ("variance", np.zeros(1)), ("rest", np.array([np.nan])),
-    ("mean", np.zeros(4)), ("groups", np.zeros(3)), ("far", np.array([np.inf])), ("low", np.zeros(2))])
+    ("mean", np.zeros(4)), ("groups", np.zeros(3)), ("far", np.array([np.inf])), ("low", np.zeros(2)), ("low", np.ones(1)),
+    ("high", np.full(1, 1e6)), ("sized", np.zeros(2)), ("scores", np.ones((20, 1), bool))])
 def test_arrays_that_are_no_calibration_of_this_network_are_refused(name, value):
     with pytest.raises(ValueError):
         intervals.from_state({**plain(np.ones(20)).state(), name: value}, 3, 1, 1)

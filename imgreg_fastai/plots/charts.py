@@ -40,13 +40,26 @@ MOST = 4  # columns that have a chart each; more are points, which are pooled
 def _series(target, true, values) -> list:
     """What has a chart of its own, as (column, true [n], values [n]): each column, or of many points all x and all y.
 
-    Columns without a label are left out.
+    Columns without a label are left out, and those that never vary, if others do.
     """
     if len(target.columns) > MOST:
         return [(axis, true[:, i::2].ravel(), values[:, i::2].ravel()) for i, axis in enumerate("xy")]
-    found = np.isfinite(true + values)
+    found, alike = np.isfinite(true + values), still(target, true)
+    shown = {*target.columns} - {*alike} or target.columns
     return [(c, true[ok, i], values[ok, i]) for i, (c, ok) in enumerate(zip(target.columns, found.T, strict=True))
-            if ok.any()]
+            if ok.any() and c in shown]
+
+
+def still(target, true) -> list[str]:
+    """The columns whose true values are the same in all pictures; none of many points, which are pooled."""
+    few = len(target.columns) <= MOST
+    return [c for c, of in zip(target.columns, true.T, strict=True) if few and len(np.unique(of[np.isfinite(of)])) == 1]
+
+
+def without(target, true, series=()) -> str:
+    """What to say of the columns that never vary and have no chart; `series`: those that have one."""
+    lacking = [c for c in still(target, true) if c not in [column for column, *_ in series]]
+    return f" No chart over {', '.join(lacking)}: the same in all pictures." if lacking else ""
 
 
 def predicted_against_true(task, target, frame, baseline: dict[str, float] | None = None) -> Figure:
@@ -63,7 +76,8 @@ def predicted_against_true(task, target, frame, baseline: dict[str, float] | Non
     near = true + target.residual(predicted, true)  # an angle across the seam is drawn beside its truth
     series = _series(target, true, near)
     pooled = f" {target.n} points in each: all x, all y." if len(target.columns) > MOST else ""
-    note = f"{len(true)} pictures, task {task.name}.{pooled} {_crossing(target, true, near, predicted)}"
+    note = f"{len(true)} pictures, task {task.name}.{pooled}{without(target, true, series)}"
+    note += f" {_crossing(target, true, near, predicted)}"
     width, height = (5.9, 5.45) if len(series) == 1 else (4.6, 4.2)
     sheet = Sheet(width * len(series), height, f"{target.name}: mean error {means[0]}, guessing {means[1]}", note)
     for ax, (column, x, y) in zip(sheet.charts(len(series)), series, strict=True):
@@ -136,7 +150,7 @@ def residuals(task, target, frame) -> Figure:
     title = f"{target.name}: {'nine in ten' if many else 'all'} residuals from {low} to {high}{unit_word(target.unit)}"
     series = _series(target, true, rest)
     width = 8 if len(series) == 1 else 4.9
-    sheet = Sheet(width * len(series), 3.9, f"{title}, median {middle}", note)
+    sheet = Sheet(width * len(series), 3.9, f"{title}, median {middle}", note + without(target, true, series))
     for ax, (column, x, y) in zip(sheet.charts(len(series)), series, strict=True):
         residual_dots(ax, target, x, y)
         ax.axhline(0, color=INK, linewidth=1, zorder=1)

@@ -187,7 +187,10 @@ def beyond(ax, text: str) -> None:
 
 
 def running(x, y, around: float | None):
-    """Running quantiles of y over x, [4, places]: x, the 5th, 50th and 95th per cent; `around`: the circle's period."""
+    """Running quantiles of y over x, [4, places]: x, the 5th, 50th and 95th per cent; `around`: the circle's period.
+
+    Each x has one place: where many are the same, windows about it are pooled, or it stands for itself.
+    """
     order = np.argsort(x, kind="stable")
     x, y, n = x[order], y[order], len(x)
     window = int(np.clip(n // 12, 15, 400))
@@ -195,7 +198,13 @@ def running(x, y, around: float | None):
         x, y = np.concatenate([x - around, x, x + around]), np.tile(y, 3)
     first, last = (n - window // 2, 2 * n - window // 2) if around else (0, n - window)
     starts = np.unique(np.linspace(first, last, 80).astype(int))
-    return np.array([[np.median(x[s:s + window]), *np.quantile(y[s:s + window], (0.05, 0.5, 0.95))] for s in starts]).T
+    middles, places = x[starts + window // 2], []
+    for x_here in np.unique(middles):
+        own, (low, high) = starts[middles == x_here], (np.searchsorted(x, x_here, side) for side in ("left", "right"))
+        if high - low < min(window, BAND_FROM):  # too few alike to do without their neighbours
+            low, high = own[0], own[-1] + window
+        places.append([x_here, *np.quantile(y[low:high], (0.05, 0.5, 0.95))])
+    return np.array(places).T
 
 
 def log_scale(axis, values) -> None:

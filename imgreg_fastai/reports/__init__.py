@@ -4,16 +4,17 @@ from pathlib import Path
 
 from .. import doctor, runs
 from ..errors import some
+from ..messages import warn
 from ..plots.curves import curves
 from ..plots.sheets import amount, in_a_row, unit_word
 from . import evidence, gallery, pages, radii, reruns, verdicts
 from .evidence import WORDS, Evidence
 from .exhibits import chart, kept
-from .verdicts import Warned, share
+from .verdicts import Warned
 
-FILE = "report.html"
+FILE, POOR = "report.html", "report-without-pictures.html"
 MOST = 6  # targets that have pictures
-WORST, COLUMNS = 10, 12  # groups and columns in a table
+COLUMNS = 12  # in a table
 SCORES = {"mean": "mean", "ci": "95 % interval of the mean", "median": "median", "p90": "90 of 100 within",
           "p95": "95 of 100 within", "max": "largest", "rmse": "RMSE", "bias": "bias", "r2": "R²"}
 LEVELS = {"stop": "would stop a training", "leave out": "left out", "note": "worth knowing"}
@@ -22,10 +23,15 @@ LEVELS = {"stop": "would stop a training", "leave out": "left out", "note": "wor
 def write(run: runs.Run, model=None, device: str = "cpu") -> Path:
     """Write RUN/report.html anew; `model`: its Predictor, if that is open already.
 
+    Where all pictures are gone it is RUN/report-without-pictures.html, which takes no better page's place.
     Raises ImgregError for a run that has not come to its end, and for a place that cannot be written.
     """
-    page = pages.render("report.html", gather(evidence.read(run, model, device)))
-    return runs.write(run.path / FILE, page)
+    e = evidence.read(run, model, device)
+    lost, root = int((~e.rows["present"]).sum()), run.about["data"]["root"]
+    if lost:
+        warn(f"{lost:,} of {len(e.rows):,} pictures are not in '{root}' any more: the page "
+             + (f"lacks them, and {FILE} stays as it is" if not e.here else "lacks them"))
+    return runs.write(run.path / (FILE if e.here else POOR), pages.render("report.html", gather(e)))
 
 
 def gather(e: Evidence) -> dict:
@@ -40,7 +46,7 @@ def gather(e: Evidence) -> dict:
         pages.section("answers", "Predicted and true", _with(note, gallery.answers(e, which))),
         pages.section("errors", "Where it errs", _with(note, gallery.errors(e, which))),
         pages.section("examples", "Worst and typical pictures", _with(note, gallery.examples(e, which))),
-        pages.section("intervals", "Intervals", _intervals(e, which)),
+        pages.section("intervals", "Intervals", radii.section(e, which)),
         pages.section("looked", "What the network looked at", _with(LOOKED, gallery.looked(e, which))),
         pages.section("data", "The data's own faults", [_data(e)]),
         pages.section("settings", "Settings, and how to repeat this", _settings(e)),
@@ -141,7 +147,7 @@ def _cell(key: str, of: dict, unit: str, signed: bool) -> str:
     return f"{of[key]:.3f}" if key == "r2" else amount(of[key], unit, sign="+" if key == "bias" and signed else "")
 
 
-# ---- the training, intervals, the data
+# ---- the training, the data
 
 
 def _training(e: Evidence) -> dict:
@@ -149,47 +155,6 @@ def _training(e: Evidence) -> dict:
         return pages.part(charts=[chart(curves(e.history, {t.name: t.unit for t in e.task.targets}))])
     plot = kept(e.run.path / "plots" / "curves.png", "Losses and validation errors over the epochs.")
     return pages.part(charts=[plot] if plot else [], notes=[] if plot else ["No history of the training was kept."])
-
-
-def _intervals(e: Evidence, which) -> list[dict]:
-    """How many of the true values lie within their intervals, overall, by group and over the range."""
-    if not any("coverage" in of for scores in e.scores.values() for of in scores.values()):
-        return [pages.part(notes=["This model gives no intervals: no pictures were kept to calibrate them "
-                                  "(imgreg train with --calibrate 0.15 keeps some)."])]
-    return [*_unlike(e), *(_interval(e, t) for t in which)]
-
-
-def _unlike(e: Evidence) -> list[dict]:
-    if "unlike" not in e.rows:
-        return []
-    odd = e.rows["unlike"].astype(str) == "True"
-    if not odd.any():
-        return [pages.part(notes=[f"None of {len(odd):,} pictures is unlike those it was trained on."])]
-    return [pages.part(notes=[f"{int(odd.sum()):,} of {len(odd):,} pictures are unlike those it was trained on. There "
-                              "an interval promises little; predictions.csv names them."])]
-
-
-def _interval(e: Evidence, t) -> dict:
-    held = {part: of[t.name]["coverage"] for part, of in e.scores.items() if "coverage" in of[t.name]}
-    rows = [pages.row(f"{WORDS.get(part, part)} part", [
-        share(of["asked"]), share(of["reached"]), f"{share(of['low'])} to {share(of['high'])}" if "low" in of else "–",
-        amount(of["width"], t.unit)]) for part, of in held.items()]
-    heads = ["part", "asked", "reached", "95 % interval of that", "mean radius"]
-    tables = [pages.table(f"Intervals of {t.name}", heads, rows)]
-    groups, over = (held.get(e.part, {}).get(name, {}) for name in ("groups", "range"))
-    if groups:
-        of = [(name, g) for name, g in list(groups.items())[:WORST]]
-        tables.append(_held(f"By group, the worst of {len(groups)} first", "group", of))
-    if over:
-        ends = [(f"{amount(p['low'])} to {amount(p['high'], t.unit)}", p) for p in over]
-        tables.append(_held("Over the range of the truth", "from, to", ends))
-    drawn = [chart(radii.errors_within(e.task, t, e.rows))] if set(t.within) <= {*e.rows} else []
-    return pages.part(gallery.named(e, t), tables=tables, charts=drawn)
-
-
-def _held(caption: str, head: str, of: list[tuple[str, dict]]) -> dict:
-    return pages.table(caption, [head, "pictures", "reached"],
-                       [pages.row(name, [f"{p['n']:,}", share(p["reached"])]) for name, p in of])
 
 
 def _data(e: Evidence) -> dict:

@@ -13,7 +13,8 @@ from ..plots.marks import MARKS, reading
 from ..plots.sheets import BLUE, GREY, VERMILION, Sheet, amount
 from . import pages
 
-DPI, CSS = 110, 96  # of a chart, and of a browser
+DPI, CSS = 140, 96  # of a chart, and of a browser
+WIDE = 860  # pixels in a browser, from which on a narrow screen would make a chart too small to read
 COLOURS = 128  # of a chart, which has few
 QUALITY = 78  # of a photograph
 SIDE, SHARP = 2.6, 125  # a tile's width in inches, and its dots an inch
@@ -27,7 +28,7 @@ def chart(sheet: Sheet) -> dict:
     few = image.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     alt = ". ".join(" ".join(text.get_text().split()) for text in sheet.texts[:2] if text.get_text())
     size = tuple(round(side * CSS / DPI) for side in image.size)
-    return pages.picture(_src(few, "PNG", optimize=True), alt, size)
+    return pages.picture(_src(few, "PNG", optimize=True), alt, size, wide=size[0] > WIDE)
 
 
 def photograph(image: Image.Image, alt: str, caption: str = "", name: str = "") -> dict:
@@ -95,14 +96,20 @@ def caption(task, target, row) -> str:
     """Truth, prediction and interval in words: "true 73.2°, predicted 74.1° ± 0.8"."""
     true, predicted = (reading(target, by_target(task, row, end)[target.name]) for end in ("", "_predicted"))
     radii = np.array([row.get(name, np.nan) for name in target.within], float)
-    widest = np.nanmax(radii) if np.isfinite(radii).any() else None
+    known = np.isfinite(radii).any()
     off = amount(row[f"{target.name}_error"], target.unit)
     if not true:  # many points
         told = f"{target.n} points, off by {off} on average"
-        return told if widest is None else f"{told}, each expected within {amount(widest, target.unit)} or less"
+        return f"{told}, expected within {_from_to(radii, target.unit)}" if known else told
     told = f"true {true}, predicted {predicted}"
-    if widest is None:
+    if not known:
         return f"{told}, off by {off}"
     if len(target.columns) > 1:
-        return f"{told}, expected within {amount(widest, target.unit)}, off by {off}"
-    return f"{told} ± {amount(widest)}"
+        return f"{told}, expected within {_from_to(radii, target.unit)}, off by {off}"
+    return f"{told} ± {amount(radii[0])}"
+
+
+def _from_to(radii: np.ndarray, unit: str) -> str:
+    """The smallest and the largest radius: "40 to 180 px", "6.0 px"."""
+    least, most = np.nanmin(radii), np.nanmax(radii)
+    return amount(most, unit) if amount(least) == amount(most) else f"{amount(least)} to {amount(most, unit)}"

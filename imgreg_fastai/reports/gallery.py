@@ -42,11 +42,14 @@ def errors(e: Evidence, which) -> list[dict]:
     """The errors over the true values, by group, and by the size of the picture."""
     sizes, parts = _sizes(e), []
     for t in which:
-        over = t.columns if len(t.columns) <= charts.MOST else ()
+        true = known(t, e.rows)[1]
+        still, told = charts.still(t, true), charts.without(t, true).strip()
+        over = [c for c in t.columns if c not in still] if len(t.columns) <= charts.MOST else []
         drawn = [chart(charts.errors_over(e.task, t, e.rows, column)) for column in over]
         drawn += [chart(charts.groups(e.task, t, e.rows))] if e.grouped else []
         note, tables = _by_size(e, t, sizes)
-        parts += [pages.part(named(e, t), charts=drawn), pages.part(notes=[note] if note else [], tables=tables)]
+        parts += [pages.part(named(e, t), notes=[told] if told else [], charts=drawn),
+                  pages.part(notes=[note] if note else [], tables=tables)]
     return parts
 
 

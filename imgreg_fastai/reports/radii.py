@@ -1,15 +1,69 @@
-"""Charts of intervals: what a model said of its own errors, and how large these were.
+"""Intervals: what a model said of its own errors, and how large these were; the section of the report, and its chart.
 
-Every function returns a Figure, as those of charts.py do; a `frame` is what charts.py says, with the columns `within`
-of its targets.
+A chart is a Figure, as those of charts.py are; a `frame` is what charts.py says, with the columns `within` of its
+targets.
 """
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..plots.sheets import BLUE, INK, PALE, SKY, VERMILION, Sheet, amount, empty, known, log_scale
+from . import pages
+from .evidence import WORDS, Evidence
+from .exhibits import chart
+from .gallery import named
+from .verdicts import share
 
+WORST = 10  # groups in a table
 ALIKE = 1.01  # times the smallest radius, below which all are one
+
+
+def section(e: Evidence, which) -> list[dict]:
+    """How many of the true values lie within their intervals, overall, by group and over the range."""
+    if not any("coverage" in of for scores in e.scores.values() for of in scores.values()):
+        return [pages.part(notes=["This model gives no intervals: no pictures were kept to calibrate them "
+                                  "(imgreg train with --calibrate 0.15 keeps some)."])]
+    return [*_flattered(e), *_unlike(e), *(_interval(e, t) for t in which)]
+
+
+def _flattered(e: Evidence) -> list[dict]:
+    """What to hold against intervals that only the validation part could judge."""
+    return [] if e.judged != "valid" else [pages.part(notes=[
+        "The validation part tells whether they hold, and it also chose the epoch and taught which pictures are hard: "
+        "of other pictures they may hold somewhat fewer. --test 0.1 keeps a part that judges alone."])]
+
+
+def _unlike(e: Evidence) -> list[dict]:
+    if "unlike" not in e.rows:
+        return []
+    odd = e.rows["unlike"].astype(str) == "True"
+    if not odd.any():
+        return [pages.part(notes=[f"None of {len(odd):,} pictures is unlike those it was trained on."])]
+    return [pages.part(notes=[f"{int(odd.sum()):,} of {len(odd):,} pictures are unlike those it was trained on. There "
+                              "an interval promises little; predictions.csv names them."])]
+
+
+def _interval(e: Evidence, t) -> dict:
+    held = {part: of[t.name]["coverage"] for part, of in e.scores.items() if "coverage" in of[t.name]}
+    rows = [pages.row(f"{WORDS.get(part, part)} part", [
+        share(of["asked"]), share(of["reached"]), f"{share(of['low'])} to {share(of['high'])}" if "low" in of else "–",
+        amount(of["width"], t.unit)]) for part, of in held.items()]
+    heads = ["part", "asked", "reached", "95 % interval of that", "mean radius"]
+    tables = [pages.table(f"Intervals of {t.name}", heads, rows)]
+    groups, over = (held.get(e.part, {}).get(name, {}) for name in ("groups", "range"))
+    if groups:
+        of = [(name, g) for name, g in list(groups.items())[:WORST]]
+        tables.append(_held(f"By group, the worst of {len(groups)} first", "group", of))
+    if over:
+        ends = [(f"{amount(p['low'])} to {amount(p['high'], t.unit)}", p) for p in over]
+        tables.append(_held("Over the range of the truth", "from, to", ends))
+    drawn = [chart(errors_within(e.task, t, e.rows))] if set(t.within) <= {*e.rows} else []
+    return pages.part(named(e, t), tables=tables, charts=drawn)
+
+
+def _held(caption: str, head: str, of: list[tuple[str, dict]]) -> dict:
+    return pages.table(caption, [head, "pictures", "reached"],
+                       [pages.row(name, [f"{p['n']:,}", share(p["reached"])]) for name, p in of])
 
 
 def errors_within(task, target, frame) -> Figure:
@@ -26,13 +80,13 @@ def errors_within(task, target, frame) -> Figure:
         return _spread(target, error, radius[0], title, what)
     sheet = Sheet(6.2, 4.6, title, f"Above the line the error was larger than the interval. Task {task.name}.")
     (ax,) = sheet.charts()
-    least = max(np.quantile(error, 0.01), radius.min() / 100)
-    ends = (min(least, radius.min()), max(error.max(), radius.max()))
-    ax.plot(ends, ends, color=INK, linewidth=1)
+    least = np.clip(np.quantile(error, 0.01), radius.min() / 100, radius.min())  # no dot may cross the line by this
+    line = np.linspace(radius.min(), radius.max(), 200)  # bent where one scale is logarithmic
+    ax.plot(line, line, color=INK, linewidth=1)
     for mask, colour in ((held, BLUE), (~held, VERMILION)):
         ax.scatter(radius[mask], np.maximum(error[mask], least), s=14, linewidth=0, color=colour, alpha=0.6)
     log_scale(ax.xaxis, radius)
-    log_scale(ax.yaxis, np.array([*ends, least]))
+    log_scale(ax.yaxis, np.array([least, error.max(), radius.max()]))
     ax.set_xlabel(_named("radius of the interval", target), color=INK)
     ax.set_ylabel(_named("error", target), color=INK)
     return sheet

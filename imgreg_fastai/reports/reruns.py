@@ -158,12 +158,18 @@ def _given(cfg: TrainConfig, base: Task) -> dict:
     return given
 
 
+def _pair(key: str, value) -> str:
+    """`--arch-arg` as it is typed: a text without quotes, unless it would be read as something else."""
+    plain = f"{key}={value}"
+    return plain if options.read_pairs([plain]) == {key: value} else f"{key}={json.dumps(value)}"
+
+
 def _of_settings(cfg: TrainConfig, base: Task) -> dict:
     """The same as texts, as they are typed."""
     said, given = {}, _given(cfg, base)
     for name, value in given.items():
         if name == "arch_args":
-            said[name] = [f"{key}={json.dumps(of)}" for key, of in value.items()]
+            said[name] = [_pair(key, of) for key, of in value.items()]
         elif name == "stop_at":
             said[name] = f"{value[0]}={value[1]!r}"
         elif isinstance(value, tuple):

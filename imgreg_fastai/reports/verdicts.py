@@ -3,13 +3,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..coverage import SHORT
+from ..coverage import broken
 from ..errors import some
 from ..plots.sheets import amount
 
 HARDLY = 0.8  # of the error of guessing, from which on a model is hardly better
 FAR = 2.0  # times the mean error of all is far worse
 FEW, FEW_OF_PART = 30, 5  # pictures below which a mean says little: of all, of a group or a part of the range
+LESS = 0.15  # below the coverage asked, that a group or a part of the range may be
 LEANING = 0.5  # of the mean error that a bias may have
 OVER = 2.0  # times the training loss at the epoch that was kept
 FALLING = 0.99  # of the lowest loss before: one cycle's last epoch is nearly always the best, by a hair
@@ -39,7 +40,7 @@ def of_scores(target, numbers: dict) -> list[Warned]:
     if not numbers["n"]:
         return []
     found = [_against_guessing(numbers), _bias(target, numbers), _groups(numbers), _range(numbers),
-             _intervals(numbers), _few(numbers)]
+             _intervals(numbers), _parts_held(target, numbers), _few(numbers)]
     return [warned for warned in found if warned]
 
 
@@ -87,11 +88,24 @@ def _range(numbers: dict) -> Warned | None:
 
 def _intervals(numbers: dict) -> Warned | None:
     held = numbers.get("coverage")
-    if not held or held.get("high", held["reached"]) >= held["asked"] - SHORT:
+    if not held or not broken(held):
         return None
     return Warned("intervals", f"The intervals are too narrow here: they hold for {share(held['reached'])} of the "
                   f"pictures, and {share(held['asked'])} were asked.",
                   "Trust them only on pictures like those of the calibration; calibrate on pictures like these.")
+
+
+def _parts_held(target, numbers: dict) -> Warned | None:
+    """The parts of the range and the groups whose intervals hold far less than they promise, the worst first."""
+    held, unit = numbers.get("coverage", {}), numbers["unit"]
+    parts = [(f"{target.name} {amount(p['low'])} to {amount(p['high'], unit)}", p) for p in held.get("range", [])]
+    short = [(of["reached"], name) for name, of in [*parts, *held.get("groups", {}).items()]
+             if of["n"] >= FEW and of["reached"] < held["asked"] - LESS]
+    if not short:
+        return None
+    told = some((f"of {name} only {share(reached)}" for reached, name in sorted(short)), 3)
+    return Warned("uneven", f"The intervals promise {share(held['asked'])}, and {told} lie within theirs.",
+                  "Do not rely on them there; train and calibrate on more pictures like those.")
 
 
 def _few(numbers: dict) -> Warned | None:

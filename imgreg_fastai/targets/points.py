@@ -72,8 +72,9 @@ class Point(Target):
 
     @property
     def within(self) -> tuple[str, ...]:
-        """A radius for each point, under its own name where there are several."""
-        return tuple(f"{name}_within" for name in self.names) if self.n > 1 else super().within
+        """A radius for each point, under the target's name and its own where there are several."""
+        names = self.names if len(set(self.names)) == self.n else range(self.n)
+        return tuple(f"{self.name}_{name}_within" for name in names) if self.n > 1 else super().within
 
     def distances(self, predicted: Array, true: Array) -> Array:
         """How far each point is off: [n, columns] twice -> [n, points]; NaN for one without a label."""

@@ -79,7 +79,8 @@ class Rotation(Target):
 
     def doubt(self, encoded: Array) -> Array:
         """The singular values of the nine numbers, and how far they are from a rotation's, which are 1."""
-        values = np.linalg.svd(np.asarray(encoded, np.float64).reshape(-1, 3, 3), compute_uv=False)
+        nine = np.nan_to_num(np.asarray(encoded, np.float64)).reshape(-1, 3, 3)
+        values = np.linalg.svd(nine, compute_uv=False)
         away = np.log(np.linalg.norm(values - 1, axis=1, keepdims=True) + 1e-6)
         return np.hstack([values, away])
 
