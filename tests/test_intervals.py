@@ -118,8 +118,8 @@ def test_a_calibration_comes_back_from_its_arrays():
 @pytest.mark.parametrize("name, value", [
     ("weights", np.zeros((3, 1))), ("scores", np.zeros((0, 1))), ("scores", np.full((20, 1), np.inf)),
     ("scores", np.full((20, 1), -1.0)), ("variance", np.zeros(1)), ("rest", np.array([np.nan])),
-    ("mean", np.zeros(4)), ("groups", np.zeros(3)), ("far", np.array([np.inf])), ("low", np.zeros(2)), ("low", np.ones(1)),
-    ("high", np.full(1, 1e6)), ("sized", np.zeros(2)), ("scores", np.ones((20, 1), bool))])
+    ("mean", np.zeros(4)), ("groups", np.zeros(3)), ("far", np.array([np.inf])), ("low", np.zeros(2)),
+    ("low", np.ones(1)), ("high", np.full(1, 1e6)), ("sized", np.zeros(2)), ("scores", np.ones((20, 1), bool))])
 def test_arrays_that_are_no_calibration_of_this_network_are_refused(name, value):
     with pytest.raises(ValueError):
         intervals.from_state({**plain(np.ones(20)).state(), name: value}, 3, 1, 1)

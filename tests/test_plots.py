@@ -255,6 +255,34 @@ def test_the_running_median_goes_round_the_circle():
     assert ((low < median) & (median < high)).all()
 
 
+@pytest.mark.parametrize("around", [None, 180.0])
+def test_where_many_have_the_same_x_the_running_median_has_one_y_for_it(around):
+    rng, steps = np.random.default_rng(0), np.arange(0, 180, 15.0)
+    x = rng.permutation(np.repeat(steps, 40))
+    y = 10 * (x == 45) + rng.uniform(0, 1, len(x))
+    found, _, median, _ = sheets.running(x, y, around)
+    assert (np.diff(found) > 0).all() and set(found) <= {*steps, 180.0} and set(found) >= set(steps)
+    assert dict(zip(found, median, strict=True)) == pytest.approx(
+        {at: np.median(y[x == at % 180]) for at in found})
+
+
+def test_errors_are_told_at_values_that_there_are():
+    rng = np.random.default_rng(0)
+    true = np.repeat([10.0, 20.0, 30.0, 40.0], 50)
+    frame = table(true, true + np.where(true == 30, 9, 1) + rng.normal(0, 0.01, 200), "age")
+    title = plots.errors_over(AGE, AGE.targets[0], frame, "age").get_suptitle().replace("\n", " ")
+    assert title.endswith("to 9.0 years at age 30 years")
+
+
+def test_a_column_that_never_varies_has_no_chart_and_is_named():
+    frame = heads(50).assign(roll=0.0)
+    for draw in (plots.predicted_against_true, plots.residuals):
+        fig = draw(HEADPOSE, POSE, frame)
+        assert len(fig.axes) == 2 and "No chart over roll: the same in all pictures." in said(fig)
+    fig = plots.residuals(AGE, AGE.targets[0], table([5.0] * 3, [4.0, 5.0, 6.0], "age"))
+    assert len(fig.axes) == 1 and "No chart" not in said(fig)  # there is no other
+
+
 def test_each_angle_of_a_rotation_goes_the_short_way_round():
     frame = heads(50).assign(yaw=np.linspace(-175, 175, 50))
     frame["yaw_predicted"] = (frame["yaw"] + 10 + 180) % 360 - 180

@@ -189,7 +189,8 @@ def test_intervals_are_told_where_there_are_any(copied):
         "groups": {"ann": {"n": 5, "reached": 0.2}, "bob": {"n": 7, "reached": 0.8}}}
     copied.write("scores.json", scores)
     data = gathered(copied)
-    unlike, own = parts(data, "intervals")
+    flattered, unlike, own = parts(data, "intervals")
+    assert "also chose the epoch and taught which pictures are hard" in flattered["notes"][0]
     assert unlike["notes"][0].startswith("2 of 12 pictures are unlike")
     assert own["tables"][0]["rows"][0]["cells"] == ["90 %", "50 %", "40 % to 60 %", "30°"]
     assert own["tables"][1]["rows"][0] == {"name": "ann", "cells": ["5", "20 %"], "bad": False}
@@ -208,6 +209,7 @@ def test_with_a_test_part_it_is_the_verdict_and_the_valid_part_is_looked_into(co
     assert parts(data, "verdict")[0]["verdict"].startswith("Off by 1.2° on average on 4 pictures")
     shown = {t["name"] for group in parts(data, "examples")[0]["groups"] for t in group["tiles"]}
     assert shown == set(frame["image"][4:])
+    assert not any("chose the epoch" in text for text in strings(parts(data, "intervals")))
     assert not parts(data, "verdict")[-1]["notes"] or "--test" not in parts(data, "verdict")[-1]["notes"][-1]
 
 
@@ -236,12 +238,24 @@ def test_a_run_whose_pictures_moved_has_its_report_from_what_it_kept(copied):
     assert "<h2" in page(copied)
 
 
-def test_a_few_lost_pictures_cost_their_tiles_alone(copied, tmp_path, drawn):
+def test_without_pictures_a_page_takes_no_better_ones_place(copied, capsys, caplog):
+    (copied.path / "report.html").write_text("with pictures")
+    copied.note(data={**copied.about["data"], "root": str(copied.path / "nowhere")})
+    poor = copied.path / "report-without-pictures.html"
+    assert said(capsys, "report", copied.path, "--device", "cpu") == f"written: {poor}\n"
+    (warned,) = caplog.messages
+    assert warned.startswith("12 of 12 pictures are not in") and warned.endswith("does not replace report.html")
+    assert (copied.path / "report.html").read_text() == "with pictures" and "<h2" in poor.read_text(encoding="utf-8")
+
+
+def test_a_few_lost_pictures_cost_their_tiles_alone(copied, tmp_path, drawn, caplog):
     shutil.copytree(drawn, tmp_path / "some")
     name = pd.read_csv(copied.path / "predictions.csv")["image"][0]
     (tmp_path / "some" / name).unlink()
     copied.note(data={**copied.about["data"], "root": str(tmp_path / "some")})
     assert sum(len(group["tiles"]) for group in parts(gathered(copied), "examples")[0]["groups"]) == 12
+    assert api.report(copied.path, "cpu").name == "report.html"
+    assert "1 of 12 pictures are not in" in caplog.text
 
 
 def test_without_the_model_file_only_what_needs_it_is_missing(copied):
@@ -287,6 +301,22 @@ def test_the_page_is_one_file_that_all_can_read(several, tmp_path):
     assert found.all("th") and all(th.get("scope") in ("row", "col") for th in found.all("th"))
     assert "https://" not in text and "http://" not in text
     assert not re.search(r"\b(nan|NaN|None|undefined)\b", " ".join(found.text))
+
+
+def test_the_verdict_stands_before_the_contents_and_no_section_is_lost(run):
+    text = (run.path / "report.html").read_text(encoding="utf-8")
+    heads = re.findall(r'<h2 id="(\w+)"', text)
+    assert heads == ["verdict", "contents", *SECTIONS[1:]]
+
+
+def test_a_column_that_never_varies_is_told_in_place_of_its_chart(several, tmp_path):
+    run = runs.load(shutil.copytree(several.path, tmp_path / "several"))
+    frame = pd.read_csv(run.path / "predictions.csv")
+    frame.assign(roll_true=0.0).to_csv(run.path / "predictions.csv", index=False)
+    told = next(part for part in parts(gathered(run), "errors") if part["title"] == "head")
+    assert told["notes"] == ["No chart over roll: the same in all pictures."]
+    assert not [chart for chart in told["charts"] if "over roll" in chart["alt"]]
+    assert [chart for chart in told["charts"] if "over yaw" in chart["alt"]]
 
 
 def test_names_that_are_markup_stay_names(copied):

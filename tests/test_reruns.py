@@ -8,7 +8,7 @@ from conftest import BOX, SMALL
 from PIL import Image
 from test_datasets_biwi import tiny
 
-from imgreg_fastai import api, cli, runs
+from imgreg_fastai import api, cli, options, runs
 from imgreg_fastai.datasets import HOMES, headpose
 from imgreg_fastai.reports import reruns
 
@@ -55,6 +55,14 @@ def table(tmp_path):
         Image.new("RGB", (10, 10)).save(photos / name)
     frame.to_csv(tmp_path / "all labels.csv", index=False)
     return tmp_path / "all labels.csv"
+
+
+@pytest.mark.parametrize(("value", "typed"), [
+    ("same", "pad_type=same"), (16, "pad_type=16"), ("16", 'pad_type="16"'), (True, "pad_type=true"),
+    ("true", 'pad_type="true"'), ([1, 2], "pad_type=[1, 2]"), (None, "pad_type=null"), ("None", "pad_type=None"),
+])
+def test_a_text_is_typed_without_quotes_where_it_reads_back_as_itself(value, typed):
+    assert reruns._pair("pad_type", value) == typed and options.read_pairs([typed]) == {"pad_type": value}
 
 
 OWN = {"image_col": "file name", "device": "cpu"}

@@ -42,6 +42,10 @@ def test_a_good_model_has_no_warnings():
     ({"range": [{"low": 60, "high": 80, "n": 12, "mean": 6.0}]}, "range", "between 60 and 80 years: off by 6.0 years"),
     ({"coverage": {"asked": 0.9, "reached": 0.8, "low": 0.77, "high": 0.83, "width": 4.0}}, "intervals",
      "they hold for 80 % of the pictures, and 90 % were asked."),
+    ({"coverage": {"asked": 0.9, "reached": 0.9, "width": 4.0, "range": [
+        {"low": 0, "high": 54, "n": 90, "reached": 0.95}, {"low": 54, "high": 90, "n": 30, "reached": 0.57}],
+        "groups": {"ann": {"n": 40, "reached": 0.4}, "bob": {"n": 29, "reached": 0.1}}}}, "uneven",
+     "promise 90 %, and of ann only 40 %, of age 54 to 90 years only 57 % lie within theirs."),
     ({"n": 12}, "few", "Only 12 pictures were scored"),
 ])
 def test_each_weakness_is_told_with_its_number_and_with_what_to_do(numbers, kind, told):
@@ -52,10 +56,19 @@ def test_each_weakness_is_told_with_its_number_and_with_what_to_do(numbers, kind
 @pytest.mark.parametrize("numbers", [
     {"bias": 1.4, "rmse": 2.6, "n": 25},  # so few pictures have such a bias by chance
     {"coverage": {"asked": 0.9, "reached": 0.8, "low": 0.6, "high": 0.93, "width": 4.0}},
+    {"coverage": {"asked": 0.9, "reached": 0.9, "width": 4.0, "groups": {"ann": {"n": 90, "reached": 0.76}},
+                  "range": [{"low": 0, "high": 9, "n": 29, "reached": 0.2}]}},
     {"groups": {"ann": {"n": 4, "mean": 9.0}}}, {"range": [{"low": 60, "high": 80, "n": 4, "mean": 9.0}]},
 ])
 def test_what_luck_explains_is_no_weakness(numbers):
     assert [kind for kind in kinds(numbers) if kind != "few"] == []
+
+
+def test_of_points_a_group_counts_by_its_pictures():
+    points = Point("face", tuple(f"p{i}_{axis}" for i in range(4) for axis in "xy"))
+    held = {"asked": 0.9, "reached": 0.9, "width": 4.0}
+    for n, found in ((119, []), (120, ["uneven"])):
+        assert kinds({"coverage": {**held, "groups": {"ann": {"n": n, "reached": 0.4}}}}, points) == found
 
 
 def test_a_bias_of_points_has_no_sign_and_an_angle_is_too_large():

@@ -76,8 +76,8 @@ def predicted_against_true(task, target, frame, baseline: dict[str, float] | Non
     near = true + target.residual(predicted, true)  # an angle across the seam is drawn beside its truth
     series = _series(target, true, near)
     pooled = f" {target.n} points in each: all x, all y." if len(target.columns) > MOST else ""
-    note = f"{len(true)} pictures, task {task.name}.{pooled}{without(target, true, series)}"
-    note += f" {_crossing(target, true, near, predicted)}"
+    pooled += f"{without(target, true, series)} {_crossing(target, true, near, predicted)}"
+    note = f"{len(true)} pictures, task {task.name}.{pooled}"
     width, height = (5.9, 5.45) if len(series) == 1 else (4.6, 4.2)
     sheet = Sheet(width * len(series), height, f"{target.name}: mean error {means[0]}, guessing {means[1]}", note)
     for ax, (column, x, y) in zip(sheet.charts(len(series)), series, strict=True):
@@ -148,8 +148,7 @@ def residuals(task, target, frame) -> Figure:
     low, middle, high = in_a_row(np.nanquantile(rest, (0.05, 0.5, 0.95) if many else (0, 0.5, 1)), target.unit, "+")
     note += " Line: running median; band: 90 % of the residuals there." * many
     title = f"{target.name}: {'nine in ten' if many else 'all'} residuals from {low} to {high}{unit_word(target.unit)}"
-    series = _series(target, true, rest)
-    width = 8 if len(series) == 1 else 4.9
+    width = 8 if len(series := _series(target, true, rest)) == 1 else 4.9
     sheet = Sheet(width * len(series), 3.9, f"{title}, median {middle}", note + without(target, true, series))
     for ax, (column, x, y) in zip(sheet.charts(len(series)), series, strict=True):
         residual_dots(ax, target, x, y)

@@ -30,7 +30,7 @@ def write(run: runs.Run, model=None, device: str = "cpu") -> Path:
     lost, root = int((~e.rows["present"]).sum()), run.about["data"]["root"]
     if lost:
         warn(f"{lost:,} of {len(e.rows):,} pictures are not in '{root}' any more: the page "
-             + (f"lacks them, and {FILE} stays as it is" if not e.here else "lacks them"))
+             + ("lacks them" if e.here else f"has none, and does not replace {FILE}"))
     return runs.write(run.path / (FILE if e.here else POOR), pages.render("report.html", gather(e)))
 
 

@@ -46,24 +46,30 @@ def _unlike(e: Evidence) -> list[dict]:
 def _interval(e: Evidence, t) -> dict:
     held = {part: of[t.name]["coverage"] for part, of in e.scores.items() if "coverage" in of[t.name]}
     rows = [pages.row(f"{WORDS.get(part, part)} part", [
-        share(of["asked"]), share(of["reached"]), f"{share(of['low'])} to {share(of['high'])}" if "low" in of else "–",
+        share(of["asked"]), share(of["reached"]),
+        f"{share(of['low'])} to {share(of['high'])}" if of.get("low", 1) < of.get("high", 1) else "–",
         amount(of["width"], t.unit)]) for part, of in held.items()]
     heads = ["part", "asked", "reached", "95 % interval of that", "mean radius"]
     tables = [pages.table(f"Intervals of {t.name}", heads, rows)]
     groups, over = (held.get(e.part, {}).get(name, {}) for name in ("groups", "range"))
     if groups:
         of = [(name, g) for name, g in list(groups.items())[:WORST]]
-        tables.append(_held(f"By group, the worst of {len(groups)} first", "group", of))
+        tables.append(_held(f"By group, the worst of {len(groups)} first", "group", of, t))
     if over:
         ends = [(f"{amount(p['low'])} to {amount(p['high'], t.unit)}", p) for p in over]
-        tables.append(_held("Over the range of the truth", "from, to", ends))
+        tables.append(_held("Over the range of the truth", "from, to", ends, t))
     drawn = [chart(errors_within(e.task, t, e.rows))] if set(t.within) <= {*e.rows} else []
     return pages.part(named(e, t), tables=tables, charts=drawn)
 
 
-def _held(caption: str, head: str, of: list[tuple[str, dict]]) -> dict:
-    return pages.table(caption, [head, "pictures", "reached"],
+def _held(caption: str, head: str, of: list[tuple[str, dict]], t) -> dict:
+    return pages.table(caption, [head, _counted(t), "reached"],
                        [pages.row(name, [f"{p['n']:,}", share(p["reached"])]) for name, p in of])
+
+
+def _counted(t) -> str:
+    """What has an interval: each picture, or each point in it."""
+    return "points" if len(t.within) > 1 else "pictures"
 
 
 def errors_within(task, target, frame) -> Figure:
@@ -74,7 +80,7 @@ def errors_within(task, target, frame) -> Figure:
     error, radius = error[both], radius[both]
     if not len(error):
         return empty(target)
-    held, what = error <= radius, "points" if len(target.within) > 1 else "pictures"
+    held, what = error <= radius, _counted(target)
     title = f"{target.name}: {100 * held.mean():.3g} % of {len(error):,} {what} lie within their interval"
     if radius.max() <= ALIKE * radius.min():
         return _spread(target, error, radius[0], title, what)

@@ -3,14 +3,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..coverage import broken
+from ..coverage import FAR as LESS
+from ..coverage import MANY, broken
 from ..errors import some
 from ..plots.sheets import amount
 
 HARDLY = 0.8  # of the error of guessing, from which on a model is hardly better
 FAR = 2.0  # times the mean error of all is far worse
 FEW, FEW_OF_PART = 30, 5  # pictures below which a mean says little: of all, of a group or a part of the range
-LESS = 0.15  # below the coverage asked, that a group or a part of the range may be
 LEANING = 0.5  # of the mean error that a bias may have
 OVER = 2.0  # times the training loss at the epoch that was kept
 FALLING = 0.99  # of the lowest loss before: one cycle's last epoch is nearly always the best, by a hair
@@ -100,7 +100,7 @@ def _parts_held(target, numbers: dict) -> Warned | None:
     held, unit = numbers.get("coverage", {}), numbers["unit"]
     parts = [(f"{target.name} {amount(p['low'])} to {amount(p['high'], unit)}", p) for p in held.get("range", [])]
     short = [(of["reached"], name) for name, of in [*parts, *held.get("groups", {}).items()]
-             if of["n"] >= FEW and of["reached"] < held["asked"] - LESS]
+             if of["n"] >= MANY * len(target.within) and of["reached"] < held["asked"] - LESS]
     if not short:
         return None
     told = some((f"of {name} only {share(reached)}" for reached, name in sorted(short)), 3)

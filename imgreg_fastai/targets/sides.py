@@ -155,6 +155,6 @@ def _with_sides(point, given: Pairs, none: bool):
         return replace(point, follows=True, mirror=False, flip_pairs=()), f"{point.name}: {told}"
     swaps = some((f"{called[a]} and {called[b]}" for a, b in pairs), 8) if pairs else "no two points"
     alone = point.n - len(matched)
-    told = f", and {alone} of {point.n} points stay what they are" if pairs and alone else ""
+    told = f", and {alone} of {point.n} points stay what they are" if given and alone else ""
     told += "" if none or named == matched != set() else " (--flip-pairs changes it)"
     return replace(point, follows=True, mirror=True, flip_pairs=pairs), f"{point.name}: a mirror swaps {swaps}{told}"
