@@ -34,7 +34,7 @@ def _of_target(t, result: pd.DataFrame, asked: float) -> dict | None:
         return None
     held, rows = (distances <= radii)[known].astype(float), result.iloc[np.nonzero(known)[0]]  # a row a value
     chance = bootstrap.interval(held, splits.units(result).to_numpy()[np.nonzero(known)[0]])
-    more = dict(zip(("low", "high"), chance, strict=True)) if chance is not None else {}
+    more = dict(zip(("low", "high"), np.clip(chance, 0, 1), strict=True)) if chance is not None else {}
     found = rounded({"asked": asked, "reached": held.mean(), "width": radii[known].mean(), **more})
     if "group" in rows and rows["group"].nunique() > 1:
         of = scoring.groups(rows["group"], held)

@@ -3,6 +3,9 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait starve each other on few cores
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a thread for each of those that share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 SMALL = {"size": (48, 48), "epochs": 2, "bs": 16, "precision": "fp32", "device": "cpu"}

@@ -1,5 +1,6 @@
 """A room imports only rooms above it, imports inside functions included; and the doors stay light."""
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -16,6 +17,14 @@ ROOMS = [
     "inquiries", "orders", "runs", "ledger", "baselines", "comparison", "options", "reports", "sidebyside",
     "evaluation", "exports", "jobs", "forecasts", "growth", "api", "cli",
 ]
+
+
+def test_readme_lists_the_rooms_in_their_order():
+    readme = (HOUSE.parent / "README.md").read_text(encoding="utf-8")
+    listed = readme[readme.index("imgreg_fastai/\n") : readme.index("nbs/  ")].splitlines()[1:]
+    words = [word.removesuffix(".py").rstrip("/") for word in re.findall(r"\b\w+(?:\.py|/)(?!\w)", "\n".join(listed))]
+    rooms = [word for word in words if word in ROOMS]
+    assert list(dict.fromkeys(rooms)) == ROOMS
 
 
 def imported(path: Path) -> set[str]:
