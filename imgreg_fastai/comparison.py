@@ -212,6 +212,9 @@ def _notes(entries: list[Entry], targets: list[dict], part: str) -> list[str]:
         notes.append(f"{tests} intervals of 95 % each: about one in twenty misses the truth by chance")
     if len({(e.run.config.loss, e.run.config.balance, tuple(e.run.task.columns)) for e in entries}) > 1:
         notes.append("losses that are not of one kind are not to be compared")
+    places = {(e.run.about["data"]["root"], e.run.about["data"]["sha256"]) for e in entries}
+    if len({root for root, _ in places}) > 1 and len({data for _, data in places}) > 1:
+        notes.append("the runs' pictures lie in different folders: those of one name and label are taken for the same")
     return notes
 
 

@@ -4,11 +4,10 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 
 from .plots.sheets import amount
-from .scoring import rounded
+from .scoring import HARDLY, rounded
 
 STEEPEST = 2.0  # the power of n beyond which no error is thought to fall
 LITTLE = 0.05  # of the error: less than that is little for twice the pictures
-GUESSED = 0.8  # of the error of guessing: a part that brings no less taught nothing, and is not on the law
 OFF = 0.1  # of an error: further from its point a law does not describe it, unless chance may have done that
 
 
@@ -21,7 +20,7 @@ def foretold(name: str, unit: str, points: list[dict]) -> dict:
     Only unit and told where there is no law, or the most pictures are no better than guessing.
     """
     n, errors, ends, guess = measured(points, name)
-    learnt = errors < GUESSED * guess
+    learnt = errors < HARDLY * guess
     left = f", without {(~learnt).sum()} hardly better than guessing" * (not learnt.all())
     found = law(n[learnt], errors[learnt]) if learnt[-1:].all() else None
     if found is None:

@@ -11,13 +11,13 @@ from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from . import jobs, runs, splits
 from .config import TrainConfig
 from .errors import ImgregError, some
-from .forecasts import GUESSED, error_at, foretold, measured
+from .forecasts import error_at, foretold, measured
 from .labels.faults import LEAST
 from .ledger import columns
 from .messages import say
 from .plots.sheets import CYCLE, INK, Sheet, save
 from .runs import Run
-from .scoring import quantity
+from .scoring import HARDLY, quantity
 from .tasks import Task
 
 
@@ -154,7 +154,7 @@ def _course(ax, name: str, curve: Curve, colour: str) -> None:
     bars = np.clip([errors - ends[:, 0], ends[:, 1] - errors], 0, None)
     ax.errorbar(n, errors, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=name)
     if of := curve.targets[name].get("law"):
-        first = n[errors < GUESSED * guess][0]
+        first = n[errors < HARDLY * guess][0]
         for start, end, style in ((first, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
             x = np.geomspace(start, end, 50)
             ax.plot(x, error_at(x, of["a"], of["b"], of["c"]), color=colour, linewidth=1.6, linestyle=style)

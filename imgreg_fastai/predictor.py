@@ -62,7 +62,7 @@ class Predictor:
         `boxes`: [n, 4] or [4] in pixels (centre x, centre y, width, height), for a task that was trained on boxes.
         `listed`: they are a list of files by exactly these names, whatever stands in them, and the index of the result
         tells the place of each in it. `tta`: the average answer for a picture and its moved copies, see
-        symmetries.moves; its radii are those of one answer (calibrated without tta): if anything, too wide.
+        symmetries.moves; its radii were calibrated for one answer, and imgreg evaluate --tta tells whether they hold.
         Returns `image` (as given; its number where it is no path) and a column for each value, in units; of a
         calibrated model also what `intervals` gives, for that `coverage` or the one it was trained for. Pictures that
         cannot be opened are named in a warning and left out; raises PictureError if none can.

@@ -39,6 +39,7 @@ def _with_errors(task: Task, result: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([result, pd.DataFrame(errors, index=result.index)], axis=1)
 
 
+HARDLY = 0.8  # of the error of guessing, from which on a model is hardly better
 RANGES = 5  # parts of a number's range whose errors are told apart
 HOWS = ("mean", "median")  # how several answers become one
 

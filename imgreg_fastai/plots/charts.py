@@ -187,19 +187,12 @@ def _error_axis(target) -> str:
     return "error" + (f" ({target.unit})" if target.unit else "")
 
 
-def _point_name(x: str, y: str) -> str:
-    """The common beginning of a point's columns: "nose" of nose_x and nose_y."""
-    n = next((i for i, (a, b) in enumerate(zip(x, y, strict=False)) if a != b), 0)
-    return x[:n].rstrip("_-. ") or x
-
-
 def by_point(task, target, frame) -> Figure:
-    """The error of each point of a Point target, under the common beginning of its columns' names."""
+    """The error of each point of a Point target, under its name."""
     _, true, predicted, _ = known(target, frame)
     if not len(true):
         return empty(target)
-    pairs = zip(target.columns[::2], target.columns[1::2], strict=True)
-    names = np.array([_point_name(*pair) for pair in pairs])
+    names = np.array(target.names)
     distance = np.linalg.norm((predicted - true).reshape(len(true), -1, 2), axis=2)
     labelled = np.isfinite(distance).any(axis=0)
     names, distance = names[labelled], distance[:, labelled]

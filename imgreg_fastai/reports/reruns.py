@@ -89,7 +89,7 @@ def _of_own(run: Run, task: Task, table: Path) -> dict:
         "images": root if Path(root) != folder.resolve() else "",
         "label_from_name": task.name_pattern, "flip_pairs": _flip_pairs(task),
         "units": [f"{t.name}={t.unit}" for t in task.targets if t.unit != type(t)("x", t.columns).unit],
-        "target_weights": [f"{t.name}={t.weight:g}" for t in task.targets if t.weight != 1],
+        "target_weights": [f"{t.name}={t.weight!r}" for t in task.targets if t.weight != 1],
         "scale": _scale(run, task),
     }
     return {name: value for name, value in said.items() if value}
@@ -137,7 +137,7 @@ def _of_view(task: Task, base: Task, augment) -> dict:
         "box": ",".join(task.box) if task.box != base.box else "",
         "margin": f"{task.margin!r}" if task.margin != base.margin else "",
         "group": task.group if task.group != base.group else "",
-        "value_range": ",".join(f"{end:g}" for end in task.value_range or ()),
+        "value_range": ",".join(f"{end!r}" for end in task.value_range or ()),
         "augment": (",".join(task.augment) or "none") if task.augment != kept else "",
     }
     return {name: value for name, value in said.items() if value}

@@ -7,8 +7,8 @@ from ..coverage import FAR as LESS
 from ..coverage import MANY, broken
 from ..errors import some
 from ..plots.sheets import amount
+from ..scoring import HARDLY
 
-HARDLY = 0.8  # of the error of guessing, from which on a model is hardly better
 FAR = 2.0  # times the mean error of all is far worse
 FEW, FEW_OF_PART = 30, 5  # pictures below which a mean says little: of all, of a group or a part of the range
 LEANING = 0.5  # of the mean error that a bias may have
