@@ -32,7 +32,8 @@ PAIRS = ([(i, 16 - i) for i in range(8)] + [(17 + i, 26 - i) for i in range(5)] 
 OUTER_EYES = 36, 45
 COLUMNS = [f"p{i:02}_{axis}" for i in range(68) for axis in "xy"]
 OURS = {"targets": ["face=p*_x,p*_y:point"], "flip_pairs": ",".join(f"p{a:02}:p{b:02}" for a, b in PAIRS),
-        "arch": "mobilenetv2_100", "arch_args": {"pad_type": "same"}, "size": (SIZE, SIZE), "epochs": 60, "calibrate": 0}
+        "arch": "mobilenetv2_100", "arch_args": {"pad_type": "same"}, "size": (SIZE, SIZE), "epochs": 60,
+        "calibrate": 0}
 BOOK_EPOCHS = 30  # of fine_tune, unless the time is up before
 
 
