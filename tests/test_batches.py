@@ -13,6 +13,7 @@ from fastai.vision.data import PointBlock
 from PIL import Image
 
 from imgreg_fastai import backbones, batches, config, labels
+from imgreg_fastai.batches import memory
 from imgreg_fastai.errors import ImgregError
 from imgreg_fastai.targets import Angle, Number, Point, Rotation
 from imgreg_fastai.tasks import ANGLE, Task
@@ -121,6 +122,19 @@ def test_looking_at_a_batch_changes_nothing_of_what_follows(drawn):
         return everything(dl)[1]
 
     torch.testing.assert_close(labels_after(True), labels_after(False))
+
+
+def test_of_very_many_pictures_not_even_the_headers_are_read_first(spotted, tmp_path, caplog, monkeypatch):
+    (tmp_path / "x.png").write_bytes(b"no picture")
+    frame = spotted.assign(angle=spotted["n"])
+    frame.loc[0, "path"] = str(tmp_path / "x.png")
+    monkeypatch.setattr(memory, "MANY", 10)
+    monkeypatch.setattr(memory, "viewed", None)
+    with caplog.at_level(logging.INFO):
+        dls = batches.build(frame, PLAIN, config.make(PLAIN, bs=4, workers=0, cache="auto"), STATS, "cpu")
+        _, train = everything(dls.train.new(shuffle=False, drop_last=False))
+    assert "16 pictures are opened as they come" in caplog.text and "left out" in caplog.text
+    assert len(dls.train_ds) == 8 and len(train) == 7
 
 
 def test_one_broken_picture_among_few_still_leaves_a_batch(drawn, tmp_path):

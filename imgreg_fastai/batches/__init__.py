@@ -73,11 +73,12 @@ class PictureDL(TfmdDL):
 
     def do_item(self, index):
         """One item, or None for a picture that cannot be opened."""
-        try:
-            return super().do_item(index)
-        except PictureError as e:
-            warn(f"left out: {e}")
-            return None
+        for at in [index] if index is not None else [None, *range(1, self.n)]:  # None: any, to learn the types
+            try:
+                return super().do_item(at)
+            except PictureError as e:
+                warn(f"left out: {e}")
+        return None
 
 
 def label_types(task: Task, device=None) -> list[torch.dtype]:

@@ -9,8 +9,9 @@ import torch
 from ..errors import ImgregError
 from ..images import PictureError, fitted, tell_broken, viewed
 from ..images.levels import tell_levels
-from ..messages import log, track
+from ..messages import log, say, track
 from ..tasks import Task
+from ..views import place
 
 MANY = 50_000  # pictures: more are not kept in memory unasked, as reading them first would take minutes
 
@@ -30,8 +31,12 @@ def opened(frame: pd.DataFrame, task: Task, keep: bool,
            strict: bool = False) -> tuple[pd.DataFrame, torch.Tensor | None, np.ndarray]:
     """The rows whose pictures can be opened, their views [n, 4], and with `keep` their pixels as uint8 [n, 3, h, w].
 
-    The others are named. Without `keep` only the headers are read, and what is broken further on is left out later.
+    The others are named. Without `keep` only the headers are read, and what is broken further on is left out later. Of
+    more than MANY pictures, where no target lies in them, not even these: their views are those of any square.
     """
+    if not keep and len(frame) > MANY and not task.places and not strict:
+        say(f"{len(frame):,} pictures are opened as they come; what is broken is named and left out then")
+        return frame, None, np.tile(place(task.size[::-1], task.size, "squish").view, (len(frame), 1))
     try:
         pictures = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
     except RuntimeError as e:
