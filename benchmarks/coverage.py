@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image, ImageFilter
 
 import imgreg_fastai
-from imgreg_fastai import calibration, images, intervals, labels, scoring
+from imgreg_fastai import calibration, images, intervals, labels
 from imgreg_fastai.datasets import angle, headpose, heads
 from imgreg_fastai.targets import Number
 from imgreg_fastai.tasks import ANGLE, DRAWN_HEADS, Task
@@ -98,12 +98,7 @@ def parts(people: pd.Series, wanted: tuple) -> np.ndarray:
 def judge(name: str, run, held: pd.DataFrame) -> list[dict]:
     """A row a target for new pictures of the same groups, and for new groups; then what is called unlike."""
     model, known = imgreg_fastai.load(run.path), run.labels
-    parts_of = {part: rows.sample(min(calibration.MOST, len(rows)), random_state=0)
-                for part, rows in known.groupby("split")}
-    trained, valid, other = (scoring.seen(model, rows, features=True)
-                             for rows in (parts_of["train"], parts_of["valid"], held))
-    space = calibration.space_of(trained[1].features)
-    trained, valid, other = (calibration.judged(model.task, space, *of) for of in (trained, valid, other))
+    space, (trained, valid, other) = calibration.known(model, known, held, 0)
     found = calibration.difficulty(model.task, trained, valid, COVERAGE)
     inputs, far, distances, extents, units = other
     hard = extents ** found[0] * intervals.hardness(inputs, *found[1:4])
@@ -141,7 +136,7 @@ def hardest(difficulty: np.ndarray) -> np.ndarray:
 def half(distances, hard, units, first, most) -> tuple[float, float, float]:
     """Coverage, that of the pictures `most`, and mean width, of one half calibrated by the half `first`."""
     scores, n = distances[first] / hard[first], len(np.unique(units[first]))
-    groups = units[first] if n >= COVERAGE / (1 - COVERAGE) - 1e-9 else np.arange(first.sum())  # as calibration does
+    groups = units[first] if n >= intervals.needed(COVERAGE) else np.arange(first.sum())  # as calibration does
     factors = [intervals.quantile(s[np.isfinite(s)], groups[np.isfinite(s)], COVERAGE) for s in scores.T]
     radii, other = hard[~first] * factors, distances[~first]
     inside = np.where(np.isfinite(other), other <= radii, np.nan)

@@ -2,7 +2,6 @@
 
 Each is a Predictor with another network, so that its pictures, its decoding and its errors are the run's own.
 """
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -45,13 +44,9 @@ def of(run: Run, device: str = "cpu") -> dict:
 
     They are kept in RUN/baselines.json. Raises ImgregError for a file of that name that is none.
     """
-    file = run.path / FILE
-    if not file.is_file():
+    if not (run.path / FILE).is_file():
         run.write(FILE, measure(run, device))
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise ImgregError(f"a {FILE} to be read", f"'{file}': {e}", f"imgreg evaluate {run.path} without it") from e
+    return run.baselines
 
 
 def measure(run: Run, device: str = "cpu") -> dict:

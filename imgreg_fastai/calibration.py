@@ -1,5 +1,4 @@
 """Fitting the intervals of a trained network on labelled pictures that it has not learnt from."""
-import math
 from dataclasses import replace
 from typing import NamedTuple
 from warnings import catch_warnings, simplefilter
@@ -10,7 +9,7 @@ import pandas as pd
 from . import scoring, splits
 from .config import TrainConfig
 from .errors import some
-from .intervals import UNLIKE, Calibration, Space, hardness, inputs_of, weighed
+from .intervals import UNLIKE, Calibration, Space, hardness, inputs_of, needed, weighed
 from .messages import warn
 from .predictor import Predictor, Seen
 
@@ -30,16 +29,9 @@ def fit(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predictor:
     Training pictures tell what the model knows, those of the validation part which pictures are hard, and those of the
     part `calibrate`, which nothing else has seen, how large the radii must be.
     """
-    parts = dict(list(frame.groupby("split")))
-    trained = parts["train"].sample(min(MOST, len(parts["train"])), random_state=cfg.seed)
-    trained = scoring.seen(model, trained, features=True)
-    space = space_of(trained[1].features)
-    valid = parts["valid"].sample(min(MOST, len(parts["valid"])), random_state=cfg.seed)
-    valid = scoring.seen(model, valid, features=True)
-    sized, weights, low, high, gains = difficulty(model.task, judged(model.task, space, *trained),
-                                                  judged(model.task, space, *valid), cfg.coverage)
-    kept = scoring.seen(model, parts["calibrate"], features=True)
-    inputs, far, distances, extents, units = judged(model.task, space, *kept)
+    space, (trained, valid, kept) = known(model, frame, frame[frame["split"] == "calibrate"], cfg.seed)
+    sized, weights, low, high, gains = difficulty(model.task, trained, valid, cfg.coverage)
+    inputs, far, distances, extents, units = kept
     scores = distances / (extents**sized * hardness(inputs, weights, low, high))
     scores, units = _enough(scores, units, cfg.coverage, [w for t in model.task.targets for w in t.within])
     if not np.isfinite(scores).any():
@@ -84,19 +76,31 @@ def judged(task, space: Space, rows: pd.DataFrame, seen: Seen) -> Judged:
     return Judged(inputs, far, np.hstack(distances), task.extents(seen.views), pd.factorize(splits.units(rows))[0])
 
 
+def known(model: Predictor, frame: pd.DataFrame, kept: pd.DataFrame, seed: int) -> tuple[Space, list[Judged]]:
+    """The Space of the training pictures, and what is known of these, of those that validate, and of the rows `kept`.
+
+    Of the first two parts at most MOST are looked at, drawn by `seed`.
+    """
+    parts = [frame[frame["split"] == part] for part in ("train", "valid")]
+    rows = [*(of.sample(min(MOST, len(of)), random_state=seed) for of in parts), kept]
+    seen = [scoring.seen(model, of, features=True) for of in rows]
+    space = space_of(seen[0][1].features)
+    return space, [judged(model.task, space, *of) for of in seen]
+
+
 def _enough(scores: np.ndarray, units: np.ndarray, coverage: float, names: list[str]):
     """The scores [n, m] without columns that too few labels have for that coverage, and the units [n] of its promise.
 
     These are groups; where a column has too few of them, each picture stands for itself. Both are said.
     """
-    known, needed = np.isfinite(scores), math.ceil(coverage / (1 - coverage) - 1e-9)
-    few = known.sum(axis=0) < needed
+    labelled, least = np.isfinite(scores), needed(coverage)
+    few = labelled.sum(axis=0) < least
     if few.any():
         lacking = some(name for name, lacks in zip(names, few, strict=True) if lacks)
-        warn(f"no intervals for {lacking}: fewer than {needed} of the {len(scores)} pictures kept are labelled")
-    groups = min((len(np.unique(units[of])) for of in known.T[~few]), default=needed)
-    if groups < needed:
-        warn(f"intervals rest on {groups} group{'s' * (groups > 1)}, and at least {needed} would make them hold for "
+        warn(f"no intervals for {lacking}: fewer than {least} of the {len(scores)} pictures kept are labelled")
+    groups = min((len(np.unique(units[of])) for of in labelled.T[~few]), default=least)
+    if groups < least:
+        warn(f"intervals rest on {groups} group{'s' * (groups > 1)}, and at least {least} would make them hold for "
              "new ones: of pictures of new groups they may hold fewer than they say")
         units = np.arange(len(units))
     return np.where(few, np.nan, scores), units

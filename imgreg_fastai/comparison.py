@@ -97,8 +97,8 @@ def _opened(path: str | Path, part: str) -> Entry:
     state = run.about.get("state", "unknown")
     if state != "trained":
         raise ImgregError("runs that were trained to their end", f"'{path}', whose state is: {state}")
-    frame = _table(run, "predictions.csv", ["image", "split", *(f"{t.name}_error" for t in run.task.targets),
-                                            *(f"{c}_true" for c in run.task.columns)])
+    frame = run.table("predictions.csv", ["image", "split", *(f"{t.name}_error" for t in run.task.targets),
+                                          *(f"{c}_true" for c in run.task.columns)])
     rows = frame[frame["split"] == part].reset_index(drop=True)
     if rows.empty:
         raise ImgregError(f"--part {' or '.join(sorted(frame['split'].unique()))}, which '{path}' was scored on",
@@ -106,22 +106,8 @@ def _opened(path: str | Path, part: str) -> Entry:
     return Entry(run, str(path), rows)
 
 
-def _table(run: runs.Run, name: str, wanted: list[str]) -> pd.DataFrame:
-    """A CSV file of a run; raises ImgregError if it is not there, or lacks a column."""
-    text = ("image", "group", "split")  # a picture or a group may be called NA
-    try:
-        found = pd.read_csv(run.path / name, nrows=0).columns
-        frame = pd.read_csv(run.path / name, dtype=dict.fromkeys(text, str), keep_default_na=False,
-                            na_values={c: [""] if c in text else ["", "nan"] for c in found})
-    except (OSError, ValueError) as e:
-        raise ImgregError(f"a run with its {name}", f"none to be read in '{run.path}'") from e
-    if lacking := [c for c in wanted if c not in frame]:
-        raise ImgregError(f"a {name} as imgreg wrote it in '{run.path}'", f"no column {some(lacking)}")
-    return frame
-
-
 def _history(run: runs.Run) -> pd.DataFrame:
-    return _table(run, "history.csv", ["epoch", "valid_loss"])
+    return run.table("history.csv", ["epoch", "valid_loss"])
 
 
 # ---- targets

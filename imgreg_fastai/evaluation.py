@@ -47,8 +47,8 @@ def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained
 
 def _cover(scores: dict, scored: dict, model: Predictor, asked: float | None) -> None:
     """Add to each part's scores how many of the true values its intervals hold, and say where they are too few."""
+    asked, units = model.coverage(asked), model.about["calibration"]["units"]
     for part, rows in scored.items():
-        units = model.about["calibration"]["units"]
-        for name, of in reach.reached(model.task, rows, model.coverage(asked), units).items():
+        for name, of in reach.reached(model.task, rows, asked, units).items():
             scores[part][name]["coverage"] = of
             reach.tell_broken(f"{name} ({part})", of, rows["unlike"].mean())

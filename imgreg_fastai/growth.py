@@ -15,7 +15,7 @@ from .forecasts import error_at, foretold, measured
 from .labels.faults import LEAST
 from .ledger import columns
 from .messages import say
-from .plots.sheets import CYCLE, INK, Sheet, save
+from .plots.sheets import CYCLE, INK, Sheet, in_unit, save
 from .runs import Run
 from .scoring import HARDLY, quantity
 from .tasks import Task
@@ -142,7 +142,7 @@ def chart(curve: Curve) -> Figure:
         for name, colour in zip(names, cycle(CYCLE), strict=False):
             _course(ax, name, curve, colour)
         _axes(ax, curve)
-        ax.set_ylabel("mean validation error" + (f" ({unit})" if unit else ""), color=INK)
+        ax.set_ylabel(in_unit("mean validation error", unit), color=INK)
         if len(names) > 1:
             ax.legend(frameon=False, fontsize=9, labelcolor=INK)
     return sheet

@@ -4,6 +4,7 @@ Split conformal prediction (Vovk, Gammerman, Shafer 2005; Lei et al. 2018): on p
 the choice of the best epoch has seen, each error is divided by how hard the picture looks (Papadopoulos et al. 2008).
 The radius of a new prediction is its own difficulty times the quantile of these scores that covers as many as is asked.
 """
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -104,6 +105,11 @@ def weighed(inputs: Array, weights: Array) -> Array:
 def hardness(inputs: Array, weights: Array, low: Array, high: Array) -> Array:
     """The difficulty [n, m], but for the extent, of what `inputs_of` gives."""
     return np.exp(np.clip(weighed(inputs, weights), low, high))
+
+
+def needed(coverage: float) -> int:
+    """How many pictures, or groups of them, the promise of a coverage takes: fewer have no such `quantile`."""
+    return math.ceil(coverage / (1 - coverage) - 1e-9)
 
 
 def quantile(scores: Array, groups: Array, coverage: float) -> float:

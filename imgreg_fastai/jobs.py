@@ -63,7 +63,7 @@ def train(task: Task, cfg: TrainConfig, frame, table: Path, out, images=None):
     used = precision.choose(learn, cfg.precision)
     run = runs.new(out, task, cfg, frame, table, images, weights=found.to_dict(), state="training", precision=used,
                    device=str(dls.device))
-    kept = int((frame["split"] == "calibrate").sum()) if cfg.calibrate != 0 else 0
+    kept = len(_kept(frame, cfg))
     say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}"
         f"{f', {kept} kept for intervals' if kept else ''}: {run.path}")
     if why := splits.to_calibrate(frame, cfg)[1]:
@@ -80,6 +80,11 @@ def train(task: Task, cfg: TrainConfig, frame, table: Path, out, images=None):
             say(f"stopped early: {stopped}")
         _finish(run, frame)
     return run
+
+
+def _kept(frame, cfg: TrainConfig):
+    """The rows that calibrate intervals: none where none are wanted, whatever the table keeps."""
+    return frame[frame["split"] == "calibrate"] if cfg.calibrate != 0 else frame[:0]
 
 
 def _picture_of_batch(dls, task: Task, run) -> None:
@@ -130,7 +135,7 @@ def _finish(run, frame) -> None:
     from . import calibration, evaluation, predictor, reports
 
     model = predictor.load(run.path, device(run.config.device))
-    if run.config.calibrate != 0 and (frame["split"] == "calibrate").any():
+    if len(_kept(frame, run.config)):
         model = calibration.fit(model, frame, run.config)
         predictor.save(run.path / predictor.MODEL, model.network, model.about, model.calibration)
     trained, held = frame[frame["split"] == "train"], frame[frame["split"].isin(("valid", "test"))]

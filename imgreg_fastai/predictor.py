@@ -117,7 +117,8 @@ class Predictor:
         """
         if self.calibration is None:
             return {}
-        radii = seen.difficulty * self.calibration.factors(self.coverage(coverage))
+        chosen = self.about["calibration"]["coverage"] if coverage is None else coverage
+        radii = seen.difficulty * self.calibration.factors(chosen)
         names = [name for t in self.task.targets for name in t.within]
         return {**dict(zip(names, radii.T, strict=True)), "unlike": seen.unlike}
 

@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from glob import escape
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +14,7 @@ import pandas as pd
 
 from . import config, tables, tasks
 from .config import TrainConfig
-from .errors import ImgregError
+from .errors import ImgregError, some
 from .files import whole
 from .scoring import rounded
 from .tasks import Task
@@ -45,20 +46,31 @@ class Run:
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
     @property
+    def baselines(self) -> dict:
+        """baselines.json, see baselines.of; empty where none were measured. Raises ImgregError if it cannot be read."""
+        file = self.path / "baselines.json"
+        try:
+            return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        except (OSError, ValueError) as e:
+            raise ImgregError(f"a {file.name} to be read", f"'{file}': {e}", "removing that file") from e
+
+    @property
     def labels(self) -> pd.DataFrame:
         """The labels it was trained and validated on, as labels.read gives them, with their split."""
         return tables.located(self.table("labels.csv"), "image", self.about["data"]["root"]).drop(columns="present")
 
-    def table(self, name: str) -> pd.DataFrame:
-        """A CSV file of the run; raises ImgregError if it cannot be read."""
+    def table(self, name: str, wanted: Iterable[str] = ()) -> pd.DataFrame:
+        """A CSV file of the run; raises ImgregError if it cannot be read, or lacks a column that is `wanted`."""
         text = ("image", "group", "split")  # a picture or a group may be called NA
         try:
             columns = pd.read_csv(self.path / name, nrows=0).columns
             frame = pd.read_csv(self.path / name, dtype=dict.fromkeys(text, str), keep_default_na=False,
                                 na_values={c: [""] if c in text else ["", "nan"] for c in columns})
-            return frame.copy()  # of one piece: what is read stands column by column, and pandas warns of many
         except (OSError, ValueError) as e:
             raise ImgregError(f"a run with its {name}", f"none to be read in '{self.path}'") from e
+        if lacking := [column for column in wanted if column not in frame]:
+            raise ImgregError(f"a {name} as imgreg wrote it in '{self.path}'", f"no column {some(lacking)}")
+        return frame.copy()  # of one piece: what is read stands column by column, and pandas warns of many
 
     def write(self, name: str, data) -> Path:
         """Write a file of the run, as the function `write` does."""

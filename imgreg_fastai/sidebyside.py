@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from . import runs
 from .comparison import Comparison, headline
 from .plots import save
-from .plots.sheets import CYCLE, INK, Sheet, amount, log_scale
+from .plots.sheets import CYCLE, INK, Sheet, amount, in_unit, log_scale
 from .reports import exhibits, pages
 from .scoring import quantity
 
@@ -43,7 +43,7 @@ def curves(found: Comparison, chosen: list[str] | None = None) -> Figure:
         _lines(ax, found, column, best)
         unit = own[column]["unit"] if column in own else ""
         name = f"{own[column]['name']} error" if column in own else "validation loss"
-        ax.set_ylabel(name + (f" ({unit})" if unit else ""), color=INK)
+        ax.set_ylabel(in_unit(name, unit), color=INK)
     charts[0].legend(frameon=False, fontsize=8.5, labelcolor=INK)
     return sheet
 

@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from . import intervals
 from .config import TrainConfig
 from .errors import ImgregError, nearest, some
 from .messages import say, warn
@@ -56,7 +57,7 @@ def to_calibrate(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
     if (frame["split"] == "calibrate").any() or cfg.calibrate == 0:
         return 0, ""
     trained = frame[frame["split"] == "train"]
-    n, needed = units(trained).nunique(), math.ceil(cfg.coverage / (1 - cfg.coverage) - 1e-9)
+    n, needed = units(trained).nunique(), intervals.needed(cfg.coverage)
     if cfg.calibrate and round(cfg.calibrate * len(trained)) < needed:
         raise ImgregError(f"--calibrate that keeps at least {needed} pictures, for intervals of {cfg.coverage:.0%}",
                           f"{cfg.calibrate:g} of {len(trained)}", "--calibrate 0 for none")

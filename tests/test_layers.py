@@ -14,7 +14,7 @@ ROOMS = [
     "intervals", "symmetries", "tables", "splits", "labels", "doctor", "network", "predictor", "ensembles",
     "bootstrap", "scoring", "coverage", "calibration", "answers", "downloads", "archives", "datasets", "losses",
     "augment", "batches", "backbones", "sources", "weights", "learners", "precision", "training", "plots",
-    "inquiries", "orders", "runs", "ledger", "baselines", "comparison", "options", "reports", "sidebyside",
+    "inquiries", "orders", "runs", "ledger", "baselines", "comparison", "readers", "options", "reports", "sidebyside",
     "evaluation", "exports", "jobs", "forecasts", "growth", "api", "cli",
 ]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from .. import options as o
+from ..readers import read_parts
 from .app import app, print_scores, tell
 
 
@@ -108,7 +109,7 @@ def curve(task, given, parts: o.Parts = "10,25,50,100", epochs: o.Epochs = None,
     from .. import api
 
     given |= o.settings({"epochs": epochs})
-    found = api.curve(task, parts=o.read_parts(parts), out=out, **given)
+    found = api.curve(task, parts=read_parts(parts), out=out, **given)
     if found.points:
         print(f"{found.told()}\nruns: {found.path}   plot: {found.path / 'curve.png'}")
     if found.state == "interrupted":

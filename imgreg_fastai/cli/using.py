@@ -5,6 +5,7 @@ from pathlib import Path
 from .. import __version__
 from .. import options as o
 from ..errors import ImgregError
+from ..readers import read_size
 from .app import app, print_scores
 
 
@@ -115,7 +116,7 @@ def backbones(pattern: o.Pattern = "", size: o.Size = None):
     """List timm backbones: parameters in millions, input size, weights, and whether they are here and work."""
     from .. import backbones as rooms
 
-    table = rooms.table(pattern, o.read_size(size))
+    table = rooms.table(pattern, read_size(size))
     if table.empty:
         raise ImgregError("a pattern that a timm backbone matches", f"'{pattern}'", "imgreg backbones resnet")
     print(table.to_string(index=False, na_rep="", float_format="{:.1f}".format))

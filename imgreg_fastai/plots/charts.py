@@ -26,6 +26,7 @@ from .sheets import (
     empty,
     ends,
     in_a_row,
+    in_unit,
     known,
     period,
     residual_dots,
@@ -154,7 +155,7 @@ def residuals(task, target, frame) -> Figure:
         residual_dots(ax, target, x, y)
         ax.axhline(0, color=INK, linewidth=1, zorder=1)
         _over(ax, target, column, x, _course(target, x, y))
-        ax.set_ylabel("residual" + (f" ({target.unit})" if target.unit else ""), color=INK)
+        ax.set_ylabel(in_unit("residual", target.unit), color=INK)
     return sheet
 
 
@@ -177,14 +178,10 @@ def errors_over(task, target, frame, column: str) -> Figure:
     dots(ax, x, np.minimum(error, 1.04 * top))
     _over(ax, target, column, x, course)
     ax.set_ylim(0, 1.07 * top)
-    ax.set_ylabel(_error_axis(target), color=INK)
+    ax.set_ylabel(in_unit("error", target.unit), color=INK)
     if (far := (error > 1.04 * top).sum()):
         beyond(ax, f"▲ {far} beyond this chart, up to {amount(error.max(), target.unit)}")
     return sheet
-
-
-def _error_axis(target) -> str:
-    return "error" + (f" ({target.unit})" if target.unit else "")
 
 
 def by_point(task, target, frame) -> Figure:
@@ -207,7 +204,7 @@ def by_point(task, target, frame) -> Figure:
     ax.set_xticks(places[::step], names[::step], rotation=90 if len(names) > 12 else 0, fontsize=7.5)
     ax.grid(visible=False, axis="x")
     ax.set(xlim=(-0.8, len(names) - 0.2), ylim=(0, None))
-    ax.set_ylabel(_error_axis(target), color=INK)
+    ax.set_ylabel(in_unit("error", target.unit), color=INK)
     return sheet
 
 
@@ -229,7 +226,7 @@ def groups(task, target, frame, most: int = 30) -> Figure:
     _spread(ax, shown)
     ax.axvline(error.mean(), color=INK, linewidth=1, linestyle=(0, (2, 3)), zorder=4)
     ax.set_yticks(range(len(shown)), names)
-    ax.set_xlabel(_error_axis(target), color=INK)
+    ax.set_xlabel(in_unit("error", target.unit), color=INK)
     return sheet
 
 

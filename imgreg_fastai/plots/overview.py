@@ -23,6 +23,7 @@ from .sheets import (
     beyond,
     circle,
     ends,
+    in_unit,
     log_scale,
     unit_word,
 )
@@ -92,7 +93,7 @@ def _histogram(ax, t: Target, i: int, rows) -> None:
     if t.kind == Number.kind:
         odd, log = unlike(t, values)
         usual &= ~odd & ((values > 0) | (not log))
-    ax.set_xlabel(t.columns[i] + (f" ({t.unit})" if t.unit else ""), color=INK)
+    ax.set_xlabel(in_unit(t.columns[i], t.unit), color=INK)
     ax.set_ylabel("rows", color=INK)
     if not usual.any():
         return

@@ -128,7 +128,12 @@ def dots(ax, x, y, colour=BLUE) -> None:
 def axis_name(target, column: str, word: str) -> str:
     """What stands at an axis: "true yaw (°)"."""
     name = target.name if len(target.columns) == 1 else column
-    return f"{word} {name}" + (f" ({target.unit})" if target.unit else "")
+    return in_unit(f"{word} {name}", target.unit)
+
+
+def in_unit(name: str, unit: str) -> str:
+    """What an axis is called: "error (px)"."""
+    return f"{name} ({unit})" if unit else name
 
 
 def period(target) -> float | None:

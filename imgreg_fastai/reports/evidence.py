@@ -1,5 +1,4 @@
 """What a run kept, as a report wants it: its scores, its predictions as charts take them, its pictures."""
-import json
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from .. import predictor, tables
-from ..errors import ImgregError, some
+from ..errors import ImgregError
 from ..images import open_picture
 from ..predictor import Predictor
 from ..runs import Run
@@ -63,15 +62,7 @@ def read(run: Run, model: Predictor | None = None, device: str = "cpu") -> Evide
     if model is None and here and (run.path / predictor.MODEL).is_file():
         model = predictor.load(run.path, device)
     return Evidence(run, run.task, scores, "test" if "test" in scores else part, part, rows, history, here, model,
-                    _baselines(run))
-
-
-def _baselines(run: Run) -> dict:
-    file = run.path / "baselines.json"
-    try:
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    except (OSError, ValueError) as e:
-        raise ImgregError("a baselines.json to be read", f"'{file}': {e}") from e
+                    run.baselines)
 
 
 def predictions(run: Run) -> pd.DataFrame:
@@ -79,10 +70,8 @@ def predictions(run: Run) -> pd.DataFrame:
 
     Raises ImgregError if it cannot be read, or lacks a column.
     """
-    frame, task = run.table("predictions.csv"), run.task
-    wanted = ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns),
-              *(f"{t.name}_error" for t in task.targets)]
-    if lacking := [column for column in wanted if column not in frame]:
-        raise ImgregError(f"predictions.csv as imgreg wrote it in '{run.path}'", f"no column {some(lacking)}")
+    task = run.task
+    frame = run.table("predictions.csv", ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns),
+                                          *(f"{t.name}_error" for t in task.targets)])
     named = {c: f"{c}_predicted" for c in task.columns} | {f"{c}_true": c for c in task.columns}
     return tables.located(frame.rename(columns=named), "image", Path(run.about["data"]["root"]))

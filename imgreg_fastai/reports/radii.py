@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..plots.sheets import BLUE, INK, PALE, SKY, VERMILION, Sheet, amount, empty, known, log_scale
+from ..plots.sheets import BLUE, INK, PALE, SKY, VERMILION, Sheet, amount, empty, in_unit, known, log_scale
 from . import pages
 from .evidence import WORDS, Evidence
 from .exhibits import chart
@@ -93,8 +93,8 @@ def errors_within(task, target, frame) -> Figure:
         ax.scatter(radius[mask], np.maximum(error[mask], least), s=14, linewidth=0, color=colour, alpha=0.6)
     log_scale(ax.xaxis, radius)
     log_scale(ax.yaxis, np.array([least, error.max(), radius.max()]))
-    ax.set_xlabel(_named("radius of the interval", target), color=INK)
-    ax.set_ylabel(_named("error", target), color=INK)
+    ax.set_xlabel(in_unit("radius of the interval", target.unit), color=INK)
+    ax.set_ylabel(in_unit("error", target.unit), color=INK)
     return sheet
 
 
@@ -105,11 +105,8 @@ def _spread(target, error, radius: float, title: str, what: str) -> Figure:
     top = max(1.05 * radius, np.quantile(error, 0.99))
     ax.hist(np.minimum(error, top), 40, range=(0, top), color=SKY, edgecolor=PALE, linewidth=0.4)
     ax.axvline(radius, color=INK, linewidth=1.6)
-    ax.set_xlabel(_named("error", target) + (", the last bar: all beyond" if error.max() > top else ""), color=INK)
+    more = ", the last bar: all beyond" if error.max() > top else ""
+    ax.set_xlabel(in_unit("error", target.unit) + more, color=INK)
     ax.set_ylabel(what, color=INK)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     return sheet
-
-
-def _named(what: str, target) -> str:
-    return what + (f" ({target.unit})" if target.unit else "")

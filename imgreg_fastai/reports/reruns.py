@@ -4,7 +4,7 @@ import shlex
 from dataclasses import fields, replace
 from pathlib import Path
 
-from .. import config, datasets, options, tables
+from .. import config, datasets, options, readers, tables
 from ..config import TrainConfig
 from ..runs import Run
 from ..targets import Number, Point, Rotation, Target, following
@@ -161,7 +161,7 @@ def _given(cfg: TrainConfig, base: Task) -> dict:
 def _pair(key: str, value) -> str:
     """`--arch-arg` as it is typed: a text without quotes, unless it would be read as something else."""
     plain = f"{key}={value}"
-    return plain if options.read_pairs([plain]) == {key: value} else f"{key}={json.dumps(value)}"
+    return plain if readers.read_pairs([plain]) == {key: value} else f"{key}={json.dumps(value)}"
 
 
 def _of_settings(cfg: TrainConfig, base: Task) -> dict:
