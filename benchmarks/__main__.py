@@ -82,7 +82,7 @@ def machine() -> dict:
     """What the numbers depend on."""
     import torch
 
-    from imgreg_fastai.precision import has_bfloat16
+    from imgreg_fastai.training.precision import has_bfloat16
 
     model = platform.processor()
     if (info := Path("/proc/cpuinfo")).is_file():

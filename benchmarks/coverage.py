@@ -16,10 +16,12 @@ import pandas as pd
 from PIL import Image, ImageFilter
 
 import imgreg_fastai
-from imgreg_fastai import calibration, images, intervals, labels
+from imgreg_fastai.config import fewest_to_calibrate
+from imgreg_fastai.data import images, labels
 from imgreg_fastai.datasets import angle, headpose, heads
-from imgreg_fastai.targets import Number
-from imgreg_fastai.tasks import ANGLE, DRAWN_HEADS, Task
+from imgreg_fastai.evaluation import calibrate
+from imgreg_fastai.inference import conformal
+from imgreg_fastai.tasks import ANGLE, DRAWN_HEADS, Number, Task
 
 from . import keypoints, pointing
 
@@ -98,10 +100,10 @@ def parts(people: pd.Series, wanted: tuple) -> np.ndarray:
 def judge(name: str, run, held: pd.DataFrame) -> list[dict]:
     """A row a target for new pictures of the same groups, and for new groups; then what is called unlike."""
     model, known = imgreg_fastai.load(run.path), run.labels
-    space, (trained, valid, other) = calibration.known(model, known, held, 0)
-    found = calibration.difficulty(model.task, trained, valid, COVERAGE)
+    space, (trained, valid, other) = calibrate.known(model, known, held, 0)
+    found = calibrate.difficulty(model.task, trained, valid, COVERAGE)
     inputs, far, distances, extents, units = other
-    hard = extents ** found[0] * intervals.hardness(inputs, *found[1:4])
+    hard = extents ** found[0] * conformal.hardness(inputs, *found[1:4])
     rows, end = [], 0
     for t in model.task.targets:
         start, end = end, end + len(t.within)
@@ -136,8 +138,8 @@ def hardest(difficulty: np.ndarray) -> np.ndarray:
 def half(distances, hard, units, first, most) -> tuple[float, float, float]:
     """Coverage, that of the pictures `most`, and mean width, of one half calibrated by the half `first`."""
     scores, n = distances[first] / hard[first], len(np.unique(units[first]))
-    groups = units[first] if n >= intervals.needed(COVERAGE) else np.arange(first.sum())  # as calibration does
-    factors = [intervals.quantile(s[np.isfinite(s)], groups[np.isfinite(s)], COVERAGE) for s in scores.T]
+    groups = units[first] if n >= fewest_to_calibrate(COVERAGE) else np.arange(first.sum())  # as calibration does
+    factors = [conformal.quantile(s[np.isfinite(s)], groups[np.isfinite(s)], COVERAGE) for s in scores.T]
     radii, other = hard[~first] * factors, distances[~first]
     inside = np.where(np.isfinite(other), other <= radii, np.nan)
     return np.nanmean(inside), np.nanmean(inside[most]), radii.mean()
@@ -145,7 +147,7 @@ def half(distances, hard, units, first, most) -> tuple[float, float, float]:
 
 def caught(model, space, far: np.ndarray, held: pd.DataFrame) -> dict:
     """Which part of changed pictures is called unlike those trained on, where 1 % of the others is."""
-    limit = np.quantile(far, 1 - intervals.UNLIKE, method="higher")
+    limit = np.quantile(far, 1 - conformal.UNLIKE, method="higher")
     rows = held.sample(min(200, len(held)), random_state=0)
     boxes = rows[list(model.task.box)].to_numpy(float) if model.task.box else None
     pixels = np.stack([p.pixels for p in images.fitted(list(rows["path"]), model.task, boxes)])

@@ -22,7 +22,7 @@ from fastai.vision.data import ImageBlock, PointBlock
 from fastai.vision.learner import vision_learner
 
 import imgreg_fastai
-from imgreg_fastai import images
+from imgreg_fastai.data import images
 
 SIZE = 128
 # iBUG's 68 points: what a mirror makes of each (jaw, brows, nose, eyes, mouth).

@@ -16,9 +16,11 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import GridSearchCV, GroupKFold
 
 import imgreg_fastai
-from imgreg_fastai import backbones, config, images, scoring, weights
-from imgreg_fastai.targets import Point, Rotation
-from imgreg_fastai.tasks import Task
+from imgreg_fastai.api.preparation import make_config
+from imgreg_fastai.data import images
+from imgreg_fastai.evaluation import metrics
+from imgreg_fastai.models import backbones, weights
+from imgreg_fastai.tasks import Point, Rotation, Task
 
 FOLDS = 5
 BOX = ("head_cx_px", "head_cy_px", "head_w_px", "head_h_px")
@@ -109,14 +111,14 @@ def judged(run) -> pd.DataFrame:
     model = imgreg_fastai.load(run.path)
     model.network.load_state_dict(torch.load(run.path / "last.ckpt", weights_only=True)["model"])
     labels = run.labels
-    return scoring.table(run.task, scoring.predictions(model, labels[labels["split"] == "valid"]))
+    return metrics.table(run.task, metrics.predictions(model, labels[labels["split"] == "valid"]))
 
 
 def peers(task: Task, frame: pd.DataFrame, fold: np.ndarray, options: dict) -> dict:
     """{method: (errors a picture, seconds)} of guessing and of ridges on what the frozen weights see."""
     columns = [column for own in JUDGED[task.name].values() for column in own]
     true, people = frame[columns].astype(float), frame["person"].to_numpy()
-    maps, spent = timed(features, task, frame, config.make(task, **options))
+    maps, spent = timed(features, task, frame, make_config(task, **options))
     made = {"guessing the mean": (guess(true.to_numpy(), fold), 0.0)}
     for name, x in (("pooled features", maps.mean(axis=(2, 3))), ("feature map", maps.reshape(len(maps), -1))):
         found, seconds = timed(ridge, x, true.to_numpy(), people, fold)

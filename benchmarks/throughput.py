@@ -21,9 +21,10 @@ from fastai.vision.core import imagenet_stats
 from fastai.vision.data import ImageBlock
 from fastai.vision.learner import vision_learner
 
-from imgreg_fastai import api, precision, training
+from imgreg_fastai.api import functions
 from imgreg_fastai.datasets import angle
 from imgreg_fastai.tasks import ANGLE
+from imgreg_fastai.training import loop, precision
 
 VALID = 0.1  # the part left to validation by all; ANGLE's own
 WORKERS = 2  # processes that open pictures for plain fastai
@@ -53,14 +54,14 @@ class Ours:
 
     def __init__(self, data, **options):
         options = {"data": data, "weights": "none", "epochs": 1, "valid": VALID, **options}  # none: nothing to download
-        self.cfg = api.prepare("angle", **options)[1]
-        self.learn = api.learner("angle", **options)
+        self.cfg = functions.prepare("angle", **options)[1]
+        self.learn = functions.learner("angle", **options)
         self.precision = precision.choose(self.learn, self.cfg.precision)
         self.clock = Clock()
         self.learn.add_cb(self.clock)
 
     def __call__(self):
-        training.fit(self.learn, self.cfg, training.Watch(), False, self.precision)
+        loop.fit(self.learn, self.cfg, loop.Watch(), False, self.precision)
         return self.clock.rate
 
 
@@ -153,7 +154,7 @@ def measure(rounds: int = 5, n: int = 1200, bs: int = 64) -> list[dict]:
 
 
 def time_to(goal: float = 1.0, rounds: int = 3, n: int = 10_000, **options) -> list[dict]:
-    """Seconds until `api.train("angle")`, as it comes, has a validation error of `goal` degrees; a row a seed."""
+    """Seconds until `functions.train("angle")`, as it comes, has a validation error of `goal` degrees; a row a seed."""
     return [_time_to(goal, seed, n, options) for seed in range(rounds)]
 
 
@@ -162,7 +163,7 @@ def _time_to(goal: float, seed: int, n: int, options: dict) -> dict:
         start = time.time()
         angle.draw(Path(folder) / "data", n, seed=seed)
         drawn = time.time()
-        run = api.train("angle", data=Path(folder) / "data", out=folder, stop_at=("angle", goal), seed=seed, **options)
+        run = functions.train("angle", data=Path(folder) / "data", out=folder, stop_at=("angle", goal), seed=seed, **options)
         epochs = (run.path / "history.csv").stat()  # written at the end of each epoch, the last the one that reached it
         cfg, split = run.config, run.about["data"]["split"]
         seen = run.about["epochs_done"] * (split["train"] // cfg.bs) * cfg.bs

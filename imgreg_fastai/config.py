@@ -1,9 +1,8 @@
 """The settings of one training run."""
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 
-from .errors import ImgregError, nearest
-from .tasks import Task
+from .utils.errors import ImgregError
 
 LOSSES = ("auto", "mse", "l1", "huber")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -87,22 +86,9 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def make(task: Task, **given) -> TrainConfig:
-    """The settings for `task`: defaults, then its recipe, then what is `given`; raises ImgregError for others."""
-    names = [f.name for f in fields(TrainConfig)]
-    for name in given:
-        if name not in names:
-            raise ImgregError("a setting of TrainConfig", f"'{name}'", nearest(name, names))
-    given = {k: str(v) if k in ("weights", "device") else v for k, v in given.items()}
-    if given.get("balance") and not any(t.kind == "number" for t in task.targets):
-        raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
-    recipe = dict(task.recipe)
-    if "arch" in given:
-        for name in ("arch_args", "weights", "lr", "body_lr"):  # they belong to the recipe's own backbone
-            recipe.pop(name, None)
-    elif "arch_args" in given:
-        given["arch_args"] = {**recipe.get("arch_args", {}), **given["arch_args"]}
-    return TrainConfig(**{**recipe, **given})
+def fewest_to_calibrate(coverage: float) -> int:
+    """How many pictures, or groups of them, the promise of a coverage takes: fewer have no such `quantile`."""
+    return math.ceil(coverage / (1 - coverage) - 1e-9)
 
 
 def from_dict(fields_: dict) -> TrainConfig:

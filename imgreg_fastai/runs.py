@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import config, tables, tasks
+from . import config, tasks
 from .config import TrainConfig
-from .errors import ImgregError, some
-from .files import whole
-from .scoring import rounded
+from .data import tables
 from .tasks import Task
+from .utils.errors import ImgregError, some
+from .utils.files import whole
+from .utils.format import columns, quantity, rounded
 
 PACKAGES = ("imgreg-fastai", "fastai", "torch", "torchvision", "timm", "numpy", "pandas", "pillow", "safetensors")
 
@@ -205,3 +206,83 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+# ---- the runs of a folder, a line each
+
+COLUMNS = ("path", "task", "state", "arch", "epochs", "pictures")
+
+
+def list_runs(folder: str | Path = "runs") -> list[dict]:
+    """A dict for each run of the folder, the newest last: COLUMNS, and `scores` {target: {unit, mean, baseline}}.
+
+    Scores are of the validation part. A folder of folds is one line, its scores with their `spread`. What is no run, or
+    a broken one, has a `path`, a `state` and the reason, `why`. Raises ImgregError if there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ImgregError("a folder of runs", f"no folder '{folder}'", "imgreg train angle")
+    if (folder / "run.json").is_file():
+        return [_line(folder)]
+    return [_line(path) for path in sorted(filter(_shown, folder.iterdir()), key=_begun)]
+
+
+def _shown(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _begun(path: Path) -> tuple[float, str]:
+    """When a run, or the first of its folds, began: its labels are written then, and never again."""
+    times = [file.stat().st_mtime for file in (*path.glob("labels.csv"), *path.glob("*/labels.csv"))]
+    return min(times, default=path.stat().st_mtime), path.name
+
+
+def _line(path: Path) -> dict:
+    within = [] if (path / "run.json").exists() else sorted(path.glob("*/run.json"))
+    try:
+        inner = [load(file.parent) for file in within]
+        if inner and all(run.config.fold for run in inner):
+            return _folds(path, inner)
+        if inner:
+            return {"path": str(path), "state": "folder", "why": f"see imgreg runs {path}"}
+        return _one(load(path))
+    except ImgregError as e:
+        return {"path": str(path), "state": "broken", "why": e.found}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:  # a file that somebody has changed
+        return {"path": str(path), "state": "broken", "why": f"{type(e).__name__}: {e}"}
+
+
+def _one(run: Run) -> dict:
+    about = run.about
+    return {"path": str(run.path), "task": run.task.name, "state": about.get("state", "unknown"),
+            "arch": run.config.arch, "epochs": about.get("epochs_done"), "pictures": about["data"]["rows"],
+            "scores": _main_scores(run.scores.get("valid", {}))}
+
+
+def _folds(path: Path, folds: list[Run]) -> dict:
+    """Of a cross-validation; its epochs are those of all folds together."""
+    first, file = folds[0], path / "scores.json"
+    scores = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    done = sum(run.about.get("state") == "trained" for run in folds)
+    return {**_one(first), "path": str(path), "state": f"{done} of {first.config.folds} folds",
+            "epochs": sum(run.about.get("epochs_done") or 0 for run in folds), "scores": _main_scores(scores)}
+
+
+def _main_scores(scores: dict) -> dict:
+    keys = ("unit", "mean", "spread", "baseline")
+    return {name: {key: s[key] for key in keys if key in s} for name, s in scores.items() if "mean" in s}
+
+
+def list_as_text(lines: list[dict]) -> str:
+    """The lines of `list_runs` as a table to be read."""
+    rows = [(*COLUMNS, "error (valid)")]
+    for line in lines:
+        errors = ", ".join(_error(name, s) for name, s in line.get("scores", {}).items())
+        rows.append((*("" if line.get(c) is None else str(line[c]) for c in COLUMNS), line.get("why", errors)))
+    return columns(rows)
+
+
+def _error(name: str, scores: dict) -> str:
+    spread = f" ± {quantity(scores['spread'], scores['unit'])}" if "spread" in scores else ""
+    guess = f" (guessing: {quantity(scores['baseline'], scores['unit'])})" if "baseline" in scores else ""
+    return f"{name} {quantity(scores['mean'], scores['unit'])}{spread}{guess}"

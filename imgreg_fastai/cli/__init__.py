@@ -1,9 +1,10 @@
 """The verbs for the terminal: results go to stdout, everything else to stderr; exit 0, 1 (a mistake) or 2 (usage)."""
 import logging
+import shlex
 import sys
 import warnings
 
-from ..errors import ImgregError
+from ..utils.errors import ImgregError
 from . import learning, using  # noqa: F401  the verbs enter themselves
 from .app import app, tell
 
@@ -25,7 +26,7 @@ def main(args: list[str] | None = None) -> None:
         args = ["lr_find", *args[1:]]
     _quieten()
     try:
-        app(args)
+        app(args, obj=shlex.join(["imgreg", *args]))
     except ImgregError as e:
         tell(f"imgreg: {e}")
         sys.exit(1)

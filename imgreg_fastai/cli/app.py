@@ -4,7 +4,7 @@ import sys
 import typer
 
 from .. import __version__
-from .. import options as o
+from . import options as o
 
 app = typer.Typer(
     name="imgreg", no_args_is_help=True, add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -23,15 +23,15 @@ def version(show: o.Version = False):
 
 def print_scores(name: str, numbers: dict, where: str = "", judged: str = "pictures") -> None:
     """Print one target's scores: the mean beside guessing, each column, what its intervals hold, the worst groups."""
-    from .. import coverage, scoring
+    from ..evaluation import coverage, metrics
 
-    print(f"{scoring.sentence(name, numbers)} on {numbers['n']} {judged}{where}")
-    if columns := scoring.by_column(numbers):
+    print(f"{metrics.sentence(name, numbers)} on {numbers['n']} {judged}{where}")
+    if columns := metrics.by_column(numbers):
         print(f"  {columns}")
     if "coverage" in numbers:
         print(f"  {coverage.sentence(numbers['coverage'], numbers['unit'])}")
     if groups := numbers.get("groups"):
-        worst = ", ".join(f"{g}: {scoring.quantity(s['mean'], numbers['unit'])}" for g, s in list(groups.items())[:5])
+        worst = ", ".join(f"{g}: {metrics.quantity(s['mean'], numbers['unit'])}" for g, s in list(groups.items())[:5])
         print(f"  by group, worst first: {worst}" + (f" and {len(groups) - 5} more" if len(groups) > 5 else ""))
 
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import typer
 
-from .. import options as o
-from ..readers import read_parts
+from . import options as o
 from .app import app, print_scores, tell
+from .parsers import read_parts
 
 
 @app.command()
 @o.training
 def train(
-    task, given, out: o.Out = Path("runs"), epochs: o.Epochs = None, freeze_epochs: o.FreezeEpochs = None,
+    task, given, command, out: o.Out = Path("runs"), epochs: o.Epochs = None, freeze_epochs: o.FreezeEpochs = None,
     patience: o.Patience = None, stop_at: o.StopAt = None, folds: o.Folds = None, dry_run: o.DryRun = False,
 ):
     """Train a network, score it beside guessing, and leave a run folder.
@@ -23,7 +23,7 @@ def train(
 
     given |= o.settings({"epochs": epochs, "freeze_epochs": freeze_epochs, "patience": patience, "stop_at": stop_at,
                          "folds": folds})
-    run = api.train(task, out=out, dry_run=dry_run, **given)
+    run = api.train(task, out=out, dry_run=dry_run, command=command, **given)
     if run is None:
         return
     if hasattr(run, "runs"):
@@ -48,15 +48,15 @@ def _to_predict(run, images) -> str:
 
 def _print_folds(folds) -> None:
     """The scores of a cross-validation: mean and spread over its folds."""
-    from .. import scoring
+    from ..evaluation import metrics
 
     for name, s in folds.scores.items():
-        told = {k: scoring.quantity(s.get(k, float("nan")), s["unit"]) for k in ("mean", "spread", "baseline")}
+        told = {k: metrics.quantity(s.get(k, float("nan")), s["unit"]) for k in ("mean", "spread", "baseline")}
         each = ", ".join(f"{v:.3g}" for v in s["folds"])
         print(f"{name} error {told['mean']} ± {told['spread']} over {len(s['folds'])} folds ({each}; "
               f"guessing: {told['baseline']})")
         for column, c in s["columns"].items() if len(s["columns"]) <= 4 else ():
-            print(f"  {column} {scoring.quantity(c['mean'], s['unit'])} ± {scoring.quantity(c['spread'], s['unit'])}")
+            print(f"  {column} {metrics.quantity(c['mean'], s['unit'])} ± {metrics.quantity(c['spread'], s['unit'])}")
     print(f"runs: {folds.path}")
     if any(run.about["state"] == "interrupted" for run in folds.runs):
         raise typer.Exit(130)
@@ -104,12 +104,12 @@ def lr_find(task, given, out: o.Out = Path("runs")):
 
 @app.command()
 @o.training
-def curve(task, given, parts: o.Parts = "10,25,50,100", epochs: o.Epochs = None, out: o.Out = Path("runs")):
+def curve(task, given, command, parts: o.Parts = "10,25,50,100", epochs: o.Epochs = None, out: o.Out = Path("runs")):
     """Train on growing parts of the pictures, and tell what more of them would bring."""
     from .. import api
 
     given |= o.settings({"epochs": epochs})
-    found = api.curve(task, parts=read_parts(parts), out=out, **given)
+    found = api.curve(task, parts=read_parts(parts), out=out, command=command, **given)
     if found.points:
         print(f"{found.told()}\nruns: {found.path}   plot: {found.path / 'curve.png'}")
     if found.state == "interrupted":

@@ -3,10 +3,10 @@ import sys
 from pathlib import Path
 
 from .. import __version__
-from .. import options as o
-from ..errors import ImgregError
-from ..readers import read_size
+from ..utils.errors import ImgregError
+from . import options as o
 from .app import app, print_scores
+from .parsers import read_size
 
 
 @app.command()
@@ -16,15 +16,16 @@ def evaluate(
     device: o.Device = None,
 ):
     """Score a run on its validation part or on another labelled set."""
-    from .. import api, scoring
+    from .. import api
+    from ..evaluation import metrics
 
     scores = api.evaluate(run, table, device or "auto", images, by, how, coverage, baselines, tta)
     folder, small = scores.pop("folder"), scores.pop("baselines", {})
     for name, s in scores.items():
         print_scores(name, s, f" (by {by})" if by else "", "groups" if by else "pictures")
-        print(f"  {scoring.details(s)}")
+        print(f"  {metrics.details(s)}")
     if small:
-        from ..baselines import told
+        from ..evaluation.baselines import told
 
         print("\n".join(told(small)))
     print(f"written: {folder}")
@@ -37,22 +38,23 @@ def predict(
     coverage: o.Coverage = None, tta: o.Tta = False, device: o.Device = None,
 ):
     """Predict numbers for pictures, or for the pictures of a table; of several models the average."""
-    from .. import answers, api, ensembles
+    from .. import api
+    from ..inference import ensemble, output
 
     ending = out.suffix.lstrip(".") if out else ""
-    format = format or (ending if ending in answers.FORMATS else "table")
-    if format not in answers.FORMATS:
-        raise ImgregError(f"--format {', '.join(answers.FORMATS)}", f"'{format}'")
+    format = format or (ending if ending in output.FORMATS else "table")
+    if format not in output.FORMATS:
+        raise ImgregError(f"--format {', '.join(output.FORMATS)}", f"'{format}'")
     if out and out.exists():
         raise ImgregError("a new file for --out", f"'{out}' in place", "another name")
     places = [str(model), *pictures]
-    n = ensembles.leading(places)
+    n = ensemble.leading(places)
     if n == len(places):
         raise ImgregError("pictures after the models", f"{n} models alone")
     listed = [line for p in places[n:] for line in (sys.stdin.read().splitlines() if p == "-" else [p]) if line.strip()]
     opened = api.load(places[:n], device or "auto")
     frame = api.predict(opened, listed, draw=draw, images=images, by=by, how=how, coverage=coverage, tta=tta)
-    text = answers.written(frame, format, opened.task)
+    text = output.written(frame, format, opened.task)
     if out:
         from ..runs import write
 
@@ -78,7 +80,8 @@ def compare(runs: o.RunPaths, part: o.Part = "valid", out: o.Out = Path("runs"),
 @app.command()
 def runs(folder: o.Folder = Path("runs"), json: o.AsJson = False):
     """List the runs of a folder, the newest last, with their errors on the validation part."""
-    from .. import api, ledger
+    from .. import api
+    from ..runs import list_as_text
 
     found = api.list_runs(folder)
     if json:
@@ -86,7 +89,7 @@ def runs(folder: o.Folder = Path("runs"), json: o.AsJson = False):
 
         print(dumps({"runs": found}, ensure_ascii=False, allow_nan=False))
     else:
-        print(ledger.told(found) if found else f"no runs in '{folder}'")
+        print(list_as_text(found) if found else f"no runs in '{folder}'")
 
 
 @app.command()
@@ -114,7 +117,7 @@ def report(run: o.RunPath, device: o.Device = None):
 @app.command()
 def backbones(pattern: o.Pattern = "", size: o.Size = None):
     """List timm backbones: parameters in millions, input size, weights, and whether they are here and work."""
-    from .. import backbones as rooms
+    from ..models import backbones as rooms
 
     table = rooms.table(pattern, read_size(size))
     if table.empty:
@@ -128,7 +131,7 @@ def info():
     import torch
 
     from .. import runs
-    from ..precision import has_bfloat16
+    from ..training.precision import has_bfloat16
 
     for name, value in {**runs.versions(), "imgreg": __version__, "cores": torch.get_num_threads(),
                         "cuda": torch.version.cuda if torch.cuda.is_available() else "none",

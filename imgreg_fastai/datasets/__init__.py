@@ -2,16 +2,16 @@
 from inspect import signature
 from pathlib import Path
 
-from .. import tables
-from ..errors import ImgregError, nearest
-from ..files import filled
-from ..messages import say
+from ..data import tables
 from ..tasks import BUILT_IN, PRESETS, Task
-from . import angle, headpose, own
+from ..utils.console import say
+from ..utils.errors import ImgregError, nearest
+from ..utils.files import filled
+from . import angle, headpose, own_table
 
 # A module has HOME and DRAWN, the folders its data and its drawings go to; obtain(out), which gets the data; draw(out,
 # n, ...); and read(folder, labels), the labels table of a folder that has the data. Each returns where the labels are.
-__all__ = ["HOMES", "locate", "make", "own"]
+__all__ = ["HOMES", "locate", "make", "own_table"]
 HOMES = {"angle": angle, "headpose": headpose}
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ImgregError
-from ..files import filled
-from ..messages import say, track
+from ..utils.console import say, track
+from ..utils.errors import ImgregError
+from ..utils.files import filled
 from .drawings import drawing, pieces
 
 HOME = DRAWN = "data/angle"

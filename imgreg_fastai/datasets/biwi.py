@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ImgregError, some
-from ..files import whole
-from ..messages import track, warn
-from ..splits import FEWEST
-from ..targets import Rotation
+from ..data.splits import FEWEST
+from ..tasks import Rotation
+from ..utils.console import track, warn
+from ..utils.errors import ImgregError, some
+from ..utils.files import whole
 from .cameras import Camera, find_faults, parse_pose, read_calibration, read_pose, reason
 
 __all__ = ["PARTS", "PEOPLE", "ROTATION", "TABLES", "Camera", "read_calibration", "read_pose", "write_table"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ImgregError, some
+from ..utils.errors import ImgregError, some
 
 SLACK = 1e-2  # how far R times its transpose may be off the identity; Biwi's own are off by 1e-6
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import ImgregError
-from ..files import whole_folder
+from ..utils.errors import ImgregError
+from ..utils.files import whole_folder
 
 T = TypeVar("T")
 

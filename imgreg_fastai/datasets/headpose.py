@@ -8,10 +8,10 @@ import ast
 from importlib.util import find_spec
 from pathlib import Path
 
-from .. import archives, downloads
-from ..errors import ImgregError
-from ..files import filled
-from ..messages import say
+from ..data import download, unpack
+from ..utils.console import say
+from ..utils.errors import ImgregError
+from ..utils.files import filled
 from . import biwi
 
 HOME = "data/headpose"
@@ -44,8 +44,8 @@ def obtain(out: str | Path = HOME, labels: str = "exact", url: str | None = None
         _fetch(source, archive, size, md5)
         say(LICENCE)  # now, so that it is said once, whatever broke off before, and not where there is no network
         try:
-            archives.unpack(archive, out, LIMIT)
-        except archives.Corrupt as e:
+            unpack.unpack(archive, out, LIMIT)
+        except unpack.Corrupt as e:
             archive.unlink()
             raise ImgregError(e.expected, e.found, "the same again: it is fetched anew") from e
         archive.unlink()
@@ -54,8 +54,8 @@ def obtain(out: str | Path = HOME, labels: str = "exact", url: str | None = None
 
 def _fetch(source: str, archive: Path, size: int | None, md5: str | None) -> None:
     try:
-        downloads.fetch(source, archive, size, md5, span=CHECKED, spare=size or 0)  # unpacked, it is as large again
-    except downloads.Unreachable as e:
+        download.fetch(source, archive, size, md5, span=CHECKED, spare=size or 0)  # unpacked, it is as large again
+    except download.Unreachable as e:
         then = "--data DIR with a copy at hand, or --data drawn for drawn heads"
         raise ImgregError(e.expected, e.found, then) from e
 

@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import PchipInterpolator
 
-from ..errors import ImgregError
-from ..messages import track
+from ..utils.console import track
+from ..utils.errors import ImgregError
 from .biwi import PEOPLE, ROTATION
 from .cameras import Camera, write_calibration, write_pose
 from .drawings import drawing, pieces
 from .people import Person, landmarks, person
-from .rooms import room
+from .scenery import room
 from .solids import Light, render
 
 __all__ = ["Light", "Person", "draw", "landmarks", "person", "render", "room", "wander"]

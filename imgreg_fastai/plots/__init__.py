@@ -11,24 +11,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..messages import with_unit
+from ..utils.format import in_a_row, unit_word, with_unit
 from .charts import errors_over, groups, predicted_against_true, residuals
 from .curves import curves, lr_find
 from .marks import join, mark, off_by, origin, spans, within
-from .sheets import (
-    BLUE,
-    CYCLE,
-    GREY,
-    INK,
-    PALE,
-    VERMILION,
-    empty,
-    in_a_row,
-    known,
-    save,
-    tiles,
-    unit_word,
-)
+from .sheets import BLUE, CYCLE, GREY, INK, PALE, VERMILION, empty, known, save, tiles
 
 __all__ = ["batch", "by_target", "curves", "errors_over", "grid", "groups", "lr_find", "predicted_against_true",
            "residuals", "save", "tolerance", "worst", "write_all"]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..utils.format import amount, in_a_row, unit_word
 from .sheets import (
     BAND_FROM,
     BLUE,
@@ -18,21 +19,18 @@ from .sheets import (
     SKY,
     VERMILION,
     Sheet,
-    amount,
     axis_name,
     beyond,
     circle,
     dots,
     empty,
     ends,
-    in_a_row,
     in_unit,
     known,
     period,
     residual_dots,
     running,
     seam,
-    unit_word,
 )
 
 MOST = 4  # columns that have a chart each; more are points, which are pooled

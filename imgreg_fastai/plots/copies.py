@@ -2,9 +2,9 @@
 import os
 from pathlib import Path
 
-from ..files import whole
-from ..images import PictureError, open_picture, tell_broken
-from ..messages import track
+from ..data.images import PictureError, open_picture, tell_broken
+from ..utils.console import track
+from ..utils.files import whole
 from . import by_target
 from .marks import annotated
 

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .sheets import BLUE, CYCLE, GREY, INK, SKY, VERMILION, Sheet, amount, log_scale, smooth
+from ..utils.format import amount
+from .sheets import BLUE, CYCLE, GREY, INK, SKY, VERMILION, Sheet, log_scale, smooth
 
 
 def _lines(ax, history, columns: dict[str, str], colours, best) -> None:

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Wedge
 from matplotlib.patheffects import withStroke
 
-from .sheets import VERMILION, amount
+from ..utils.format import amount
+from .sheets import VERMILION
 
 MANY = 12  # points from which on each is but a dot
 WORDS = 7.5  # points, the height of words on a picture

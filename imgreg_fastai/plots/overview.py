@@ -5,11 +5,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from ..doctor import Health
-from ..findings import LEVELS
-from ..labels.oddities import unlike
-from ..splits import SPLITS
-from ..targets import Number, Point, Target
+from ..data.checks import Health
+from ..data.issues import LEVELS
+from ..data.labels.outliers import unlike
+from ..data.splits import SPLITS
+from ..tasks import Number, Point, Target
+from ..utils.format import unit_word
 from .sheets import (
     BLUE,
     CYCLE,
@@ -25,7 +26,6 @@ from .sheets import (
     ends,
     in_unit,
     log_scale,
-    unit_word,
 )
 
 ACROSS, WIDE, HIGH = 3, 4.1, 2.9  # charts in a row, and their sides in inches with what is written about them

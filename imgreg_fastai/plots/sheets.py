@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
 
-from ..errors import ImgregError
-from ..files import whole
-from ..messages import TIGHT, with_unit
+from ..utils.errors import ImgregError
+from ..utils.files import whole
+from ..utils.format import amount
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
@@ -95,27 +95,6 @@ def save(fig: Figure, path: str | Path) -> Path:
     with whole(path) as file:
         fig.savefig(file, format=ending(path))
     return Path(path)
-
-
-def amount(value: float, unit: str = "", decimals: int | None = None, sign: str = "") -> str:
-    """A number to be read, with its unit: "0.31°", "3.2 years"; two significant digits unless told `decimals`."""
-    if decimals is None:
-        decimals = 0 if not value else max(0, 1 - math.floor(math.log10(abs(value)) + 1e-9))
-    comma = "," if abs(value) >= 1e4 else ""
-    text = f"{round(value, decimals) + 0.0:{sign}{comma}.{decimals}f}".replace("-", "−")  # + 0.0: no "−0"
-    return with_unit(text, unit)
-
-
-def in_a_row(values, unit: str, sign: str = "") -> list[str]:
-    """Numbers of one precision, to be read in a row; a unit that is a word is left for the end of the row."""
-    most = max(map(abs, values)) or 1.0
-    decimals = max(int(most < 100), 1 - math.floor(math.log10(most) + 1e-9))
-    return [amount(v, unit if unit in TIGHT else "", decimals, sign) for v in values]
-
-
-def unit_word(unit: str) -> str:
-    """What stands for the unit at the end of a row: nothing for one that is no word."""
-    return "" if unit in ("", *TIGHT) else f" {unit}"
 
 
 def dots(ax, x, y, colour=BLUE) -> None:

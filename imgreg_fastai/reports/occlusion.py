@@ -4,8 +4,8 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from ..images import Fitted
-from ..predictor import Predictor
+from ..data.images import Fitted
+from ..inference.predictor import Predictor
 
 # Ours, though captum has it: captum pins numpy below 2, and this takes no gradients, so that any model file will do.
 PLACES = 8  # of the patch, across and down

@@ -1,4 +1,0 @@
-"""python -m imgreg_fastai.cli"""
-from . import main
-
-main()

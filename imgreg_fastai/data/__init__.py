@@ -1,0 +1,1 @@
+"""From files to a checked DataFrame: tables, labels, pictures, splits, and what is wrong with them."""

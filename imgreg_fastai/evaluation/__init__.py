@@ -1,0 +1,1 @@
+"""How good the predictions are: metrics, calibration, coverage, baselines, comparisons, learning curves."""

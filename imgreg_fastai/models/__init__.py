@@ -1,0 +1,1 @@
+"""timm backbones, their weights, and the network: a backbone and a head."""

@@ -1,0 +1,1 @@
+"""DataBlock, augmentation, losses, Learner and the training loop, on fastai."""

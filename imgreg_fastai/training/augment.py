@@ -1,0 +1,139 @@
+"""Changes to a training batch that keep the labels true.
+
+fastai's own flips and turns move the picture and leave a number as it was, without an error. Here one transform sees
+the whole batch, draws the moves, warps the pictures once, and asks each target's law where its label went.
+"""
+import math
+
+import numpy as np
+import torch
+from fastai.torch_core import TensorImage
+from fasttransform import ItemTransform, Transform
+
+from ..tasks import MOVES, Motion, Target, Task
+
+TURN = 15.0  # degrees, the largest small turn
+ZOOM = 1.2  # the largest zoom, in or out
+BRIGHT = 0.1  # the most that is added, of a range of 1
+CONTRAST = 0.22  # the largest factor of the distance from middle grey is e to this
+TINT = 0.3  # the largest factor of a channel is e to this
+SHIFT = 0.2  # the furthest shift, in half widths and half heights
+
+
+class Moves(ItemTransform):
+    """Mirror, turn, zoom and shift pictures and labels together; training batches only.
+
+    The batch is (pictures [n, 3, h, w], a tensor of labels for each target of the task: points in [-1, 1], others in
+    units).
+    """
+
+    split_idx, order = 0, 5  # before the pixels become floats: a byte moves faster
+
+    def __init__(self, task: Task):
+        super().__init__()
+        self.task = task
+
+    def encodes(self, batch):
+        pictures, *labels = batch
+        motion = draw(self.task.augment, len(pictures), pictures.shape[-1] / pictures.shape[-2])
+        moved = [_moved(t, y, motion) for t, y in zip(self.task.targets, labels, strict=True)]
+        return (warp(pictures, motion), *moved)
+
+
+def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
+    """Moves for n pictures of width / height `aspect`, of the kinds `allowed` out of targets.MOVES.
+
+    Half of the pictures get a small turn, zoom and shift: these resample, and the network is to see sharp ones as well.
+    """
+    some = torch.randint(0, 2, (n,)) if {"turn", "zoom", "shift"} & set(allowed) else torch.zeros(n)
+
+    def spread(name: str, *more: int) -> torch.Tensor:  # from -1 to 1
+        if name not in allowed:
+            return torch.zeros(n, *more)
+        return (torch.rand(n, *more) * 2 - 1) * some.view(n, *[1] * len(more))
+
+    mirrored = torch.randint(0, 2, (n,)) if "flip" in allowed else torch.zeros(n)
+    quarters = torch.randint(0, 4, (n,)) if "quarter" in allowed else torch.zeros(n)
+    turn, zoom = 90.0 * quarters + TURN * spread("turn"), torch.exp(math.log(ZOOM) * spread("zoom"))
+    parts = (part.double().numpy() for part in (mirrored, turn, zoom, SHIFT * spread("shift", 2)))
+    return Motion(*parts, aspect)
+
+
+def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
+    """Move pictures [n, c, h, w] as `motion` says.
+
+    A flip or a quarter turn of a square picture moves whole pixels of any type, a quarter of the work of sampling; what
+    remains interpolates, repeats the border, and gives floats of the same range.
+    """
+    square = pictures.shape[-2] == pictures.shape[-1]
+    step = 90 if square else 180
+    whole = step * np.round(motion.turn / step)
+    moved, rest = _swap(pictures.as_subclass(torch.Tensor), motion.mirrored, whole), motion.turn - whole
+    crooked = np.flatnonzero((rest != 0) | (motion.zoom != 1) | (motion.shift != 0).any(axis=1))
+    if len(crooked):
+        moved = moved.float()
+        moved[crooked] = _sample(moved[crooked], rest[crooked], motion.zoom[crooked], motion.shift[crooked])
+    return moved.as_subclass(type(pictures))
+
+
+def _swap(pictures: torch.Tensor, mirrored: np.ndarray, turn: np.ndarray) -> torch.Tensor:
+    """Mirror, then turn by whole quarters: pixels change places and nothing else. Of eight moves each at once."""
+    moved = torch.empty_like(pictures)
+    moves = 4 * mirrored.astype(int) + (turn / 90).astype(int) % 4
+    for move in np.unique(moves):
+        chosen = torch.from_numpy(np.flatnonzero(moves == move)).to(pictures.device)
+        part = pictures.index_select(0, chosen)
+        part = part.flip(-1) if move >= 4 else part
+        moved.index_copy_(0, chosen, part.rot90(int(move) % 4, (-2, -1)))
+    return moved
+
+
+def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: np.ndarray) -> torch.Tensor:
+    """Turn float pictures by any angle, zoom and shift them."""
+    height, width = pictures.shape[-2:]
+    cos, sin = np.cos(np.deg2rad(turn)) / zoom, np.sin(np.deg2rad(turn)) / zoom
+    # From a place in the new picture to its place in the old: with y downwards, turning back counterclockwise is the
+    # matrix of a turn forwards. Coordinates go from -1 to 1 along sides of unlike length.
+    back = np.stack([np.stack([cos, -sin * height / width], 1), np.stack([sin * width / height, cos], 1)], 1)
+    theta = np.concatenate([back, -back @ shift[:, :, None]], axis=2)
+    grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(pictures), pictures.shape, align_corners=False)
+    return torch.nn.functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+class Light(Transform):
+    """Change brightness and contrast (`colour`) and the colour of the light (`tint`) of training pictures.
+
+    All of it is one factor and one sum a channel, in place: fastai's Brightness and Contrast go through a logit and
+    back, each, which cost a fifth of a training step on two cores.
+    """
+
+    split_idx, order = 0, 40  # floats by then, not yet normalised
+
+    def __init__(self, colour: bool = True, tint: bool = False):
+        super().__init__()
+        self.colour, self.tint = colour, tint
+
+    def encodes(self, x: TensorImage):
+        contrast = torch.exp(CONTRAST * self.colour * _spread(len(x), 1))
+        bright = (1 - contrast) / 2 + BRIGHT * self.colour * _spread(len(x), 1)
+        tint = torch.exp(TINT * self.tint * _spread(len(x), x.shape[1]))
+        return x.mul_((contrast * tint).to(x.device)).add_((bright * tint).to(x.device)).clamp_(0, 1)
+
+
+def _spread(n: int, channels: int) -> torch.Tensor:
+    """Random numbers of -1 to 1, [n, channels, 1, 1]."""
+    return torch.rand(n, channels, 1, 1) * 2 - 1
+
+
+def _moved(target: Target, labels: torch.Tensor, motion: Motion) -> torch.Tensor:
+    """A batch's labels of one target after the motion, in the type they came in."""
+    values = labels.as_subclass(torch.Tensor).detach().cpu().double().reshape(len(labels), -1).numpy()
+    moved = torch.from_numpy(np.ascontiguousarray(target.moved(values, motion))).to(labels.device, labels.dtype)
+    return moved.reshape(labels.shape).as_subclass(type(labels))
+
+
+def transforms(task: Task) -> list:
+    """The batch transforms a task's augmentation stands for."""
+    moves = [Moves(task)] if set(task.augment) & set(MOVES) else []
+    colour, tint = ("colour" in task.augment), ("tint" in task.augment)
+    return moves + ([Light(colour, tint)] if colour or tint else [])

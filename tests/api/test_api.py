@@ -1,0 +1,276 @@
+"""The verbs as functions: what cuts across the rooms."""
+import json
+import logging
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from imgreg_fastai import evaluate, load, predict
+from imgreg_fastai.api import functions
+from imgreg_fastai.tasks import ANGLE
+from imgreg_fastai.utils.errors import ImgregError
+from tests.conftest import BOX, SMALL, TINY
+
+
+def test_evaluate_scores_the_validation_part_and_says_where(run, tmp_path):
+    copy = tmp_path / "angle-001"
+    shutil.copytree(run.path, copy)
+    scores = evaluate(copy)
+    assert scores["angle"]["mean"] == pytest.approx(run.scores["valid"]["angle"]["mean"], abs=1e-4)
+    written = json.loads((copy / "evaluations/valid/scores.json").read_text())
+    assert written == {"valid": {"angle": scores["angle"]}} and scores["folder"].endswith("evaluations/valid")
+    assert evaluate(copy)["folder"].endswith("evaluations/valid-002")
+    assert {p.name for p in (copy / "evaluations/valid/plots").iterdir()} >= {"predicted.png", "worst.png"}
+
+
+def test_evaluate_leaves_out_what_the_run_was_trained_on(run, drawn, tmp_path, caplog):
+    copy = tmp_path / "angle-001"
+    shutil.copytree(run.path, copy)
+    with caplog.at_level(logging.WARNING):
+        scores = evaluate(copy, drawn)
+    assert scores["angle"]["n"] == 12 and "left out 108 of 120" in caplog.text
+    table = pd.read_csv(drawn / "labels.csv")
+    trained = pd.read_csv(run.path / "labels.csv").query("split == 'train'")["image"]
+    table = table[table["image"].isin(trained)].assign(image=[str(drawn / name) for name in trained])
+    table.to_csv(tmp_path / "seen.csv", index=False)
+    with pytest.raises(ImgregError, match="not trained on"):
+        evaluate(copy, tmp_path / "seen.csv")
+
+
+def test_a_run_whose_pictures_are_gone_says_so(run, tmp_path):
+    copy = tmp_path / "angle-001"
+    shutil.copytree(run.path, copy)
+    about = json.loads((copy / "run.json").read_text())
+    about["data"]["root"] = str(tmp_path / "moved")
+    (copy / "run.json").write_text(json.dumps(about))
+    with pytest.raises(ImgregError, match="moved"):
+        evaluate(copy)
+    assert not list((copy / "evaluations").iterdir())
+
+
+def test_a_run_that_lacks_its_labels_says_so(run, tmp_path):
+    copy = tmp_path / "angle-001"
+    shutil.copytree(run.path, copy)
+    (copy / "labels.csv").unlink()
+    with pytest.raises(ImgregError, match=r"labels\.csv"):
+        evaluate(copy)
+
+
+def test_a_run_can_be_evaluated_from_another_folder(run, tmp_path, monkeypatch):
+    copy = tmp_path / "angle-001"
+    shutil.copytree(run.path, copy)
+    monkeypatch.chdir(tmp_path)
+    assert evaluate("angle-001")["angle"]["n"] == 12
+
+
+def test_predict_takes_a_run_a_path_or_an_opened_model(run, drawn):
+    picture = next((drawn / "images").glob("*.png"))
+    answers = [predict(m, picture)["angle"][0] for m in (run.path, str(run.path), load(run.path))]
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_dataloaders_and_learner_are_fastais(drawn):
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner
+
+    dls = functions.dataloaders("angle", data=drawn, **SMALL)
+    x, y = dls.one_batch()
+    assert isinstance(dls, DataLoaders) and x.shape == (16, 3, 48, 48) and 0 <= y.min() <= y.max() < 180
+    learn = functions.learner("angle", data=drawn, **SMALL)
+    assert isinstance(learn, Learner)
+    out = learn.model.eval()(torch.rand(2, 3, 48, 48) * 50)
+    assert out.shape == (2, 2) and out.abs().max() < 1.1
+
+
+def test_plain_degrees_train_without_flips_and_turns(drawn, tmp_path):
+    run = functions.train("angle", targets=["angle:number"], data=drawn, out=tmp_path, **SMALL)
+    target = run.task.targets[0]
+    assert (target.kind, target.low, target.high) == ("number", 0, 180) and run.task.augment == ()
+    assert run.scores["valid"]["angle"]["baseline"] > 20
+
+
+def test_a_squished_picture_is_not_turned(drawn):
+    """A turn of a squished picture is no turn of the original, whose angle the label tells."""
+    assert ANGLE.changed(fit="squish").augment == ("flip",)
+    with pytest.raises(ImgregError, match="keeps angles"):
+        ANGLE.changed(fit="squish", augment=("quarter",))
+    with pytest.raises(ImgregError, match="pad, squish, crop"):
+        ANGLE.changed(fit="bend")
+
+
+def test_weights_may_be_a_path(run, drawn, tmp_path):
+    again = functions.train("angle", data=drawn, out=tmp_path, weights=run.path, **{**SMALL, "epochs": 1})
+    assert again.about["weights"]["kind"] == "model"
+
+
+SCRIPT = """
+import multiprocessing
+multiprocessing.set_start_method("spawn")
+from imgreg_fastai import datasets
+print(datasets.make("angle", "drawn", n=250))
+"""
+
+
+def test_drawing_in_a_script_without_a_main_guard_works_where_processes_are_spawned(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    ran = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert ran.returncode == 0, ran.stderr
+    assert len(pd.read_csv(tmp_path / "drawn/labels.csv")) == 250 == len(list((tmp_path / "drawn/images").iterdir()))
+
+
+def test_drawing_into_the_current_folder(tmp_path, monkeypatch):
+    from imgreg_fastai import datasets
+
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    datasets.make("angle", ".", n=5)
+    assert len(pd.read_csv("labels.csv")) == 5 and [p.name for p in tmp_path.iterdir()] == ["here"]
+
+
+# points, rotations, boxes, folds
+
+POINTS = ["spots=rx,ry,bx,by:point", "n:number"]
+
+
+def table_of(spotted) -> Path:
+    return Path(spotted["path"][0]).parent / "labels.csv"
+
+
+def test_folds_train_once_for_each_and_gather_their_scores(spotted, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "imgreg")
+    folds = functions.train(table_of(spotted), targets=POINTS, folds=2, augment="zoom", out=tmp_path, **TINY)
+    name = table_of(spotted).parent.name
+    assert {p.name for p in folds.path.iterdir()} == {f"{name}-001", f"{name}-002", "scores.json"}
+    assert folds.path == tmp_path / f"{name}-001" and [r.config.fold for r in folds.runs] == [1, 2]
+    assert sum("so --augment declares" in told for told in caplog.messages) == 1
+    held = [set(r.labels.loc[r.labels["split"] == "valid", "group"]) for r in folds.runs]
+    assert not held[0] & held[1] and held[0] | held[1] == {"g0", "g1", "g2"}
+    for name in ("spots", "n"):
+        each = [r.scores["valid"][name]["mean"] for r in folds.runs]
+        s = folds.scores[name]
+        assert s["folds"] == each and s["mean"] == pytest.approx(np.mean(each), abs=1e-5)
+        assert s["spread"] == pytest.approx(np.std(each, ddof=1), abs=1e-5) and s["baseline"] > 0
+    assert set(folds.scores["spots"]["columns"]) == {"rx", "ry", "bx", "by"}
+    assert json.loads((folds.path / "scores.json").read_text()) == folds.scores
+    again = functions.evaluate(folds.runs[1])
+    assert again["spots"]["mean"] == pytest.approx(folds.scores["spots"]["folds"][1], abs=1e-3)
+
+
+@pytest.mark.parametrize(("size", "says"), [((32, 32), "test_resnet sees a picture as one place.*--size 64 or more"),
+                                            ((32, 48), "")])
+def test_a_size_at_which_places_cannot_be_told_is_said(spotted, caplog, size, says):
+    functions.learner(table_of(spotted), targets=POINTS, **{**TINY, "size": size})
+    told = [line for line in caplog.messages if "less exact" in line]
+    assert re.search(says, told[0]) and "another --arch" not in told[0] if says else not told
+
+
+def test_too_many_folds_leave_nothing_behind(spotted, tmp_path):
+    with pytest.raises(ImgregError, match="at least 4 groups of pictures for --folds 4; found 3"):
+        functions.train(table_of(spotted), targets=POINTS, folds=4, out=tmp_path, **TINY)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_person_held_out_is_scored_alone(spotted, tmp_path):
+    run = functions.train(table_of(spotted), targets=POINTS, hold_out=("g2",), out=tmp_path, **TINY)
+    assert set(run.labels.loc[run.labels["split"] == "valid", "group"]) == {"g2"}
+    assert run.scores["valid"]["n"]["n"] == 5 and "groups" not in run.scores["valid"]["n"]
+
+
+@pytest.fixture(scope="module")
+def headlike(spotted, tmp_path_factory):
+    """A run with a point, a rotation and a box, of one epoch; do not write into it."""
+    return functions.train(table_of(spotted), targets=["spot=rx,ry:point", "pose:rotation"], box=BOX, margin=0.5,
+                     fit="squish", out=tmp_path_factory.mktemp("headlike"), **TINY)
+
+
+def test_a_run_of_boxes_scores_evaluates_and_predicts(spotted, headlike, tmp_path):
+    assert headlike.task.box == BOX and headlike.task.margin == 0.5 and headlike.task.fit == "squish"
+    assert {"rx", "yaw", *BOX} <= set(headlike.labels)
+    scores = headlike.scores["valid"]
+    assert scores["spot"]["n"] == scores["pose"]["n"] == 8 and list(scores["pose"]["groups"])
+    copy = tmp_path / "copy"
+    shutil.copytree(headlike.path, copy)
+    assert functions.evaluate(copy)["pose"]["mean"] == pytest.approx(scores["pose"]["mean"], abs=1e-3)
+    other = tmp_path / "other.csv"
+    valid = spotted[spotted["split"] == "valid"]
+    valid.assign(image=valid["path"]).drop(columns=["path", "split"]).to_csv(other, index=False)
+    assert functions.evaluate(copy, other)["spot"]["mean"] == pytest.approx(scores["spot"]["mean"], abs=1e-3)
+    written = pd.read_csv(headlike.path / "predictions.csv").set_index("image")
+    frame = functions.predict(headlike.path, other)
+    assert list(frame.columns) == ["image", "rx", "ry", "yaw", "pitch", "roll"] and len(frame) == 8
+    for row in frame.itertuples():
+        assert row.rx == pytest.approx(written.loc[Path(row.image).name, "rx"], abs=1e-2)
+        assert row.yaw == pytest.approx(written.loc[Path(row.image).name, "yaw"], abs=1e-2)
+    with pytest.raises(ImgregError, match="a box for each of 1 pictures"):
+        functions.predict(headlike.path, spotted["path"][0])
+
+
+def test_the_history_has_an_error_for_each_target_in_its_unit(headlike):
+    history = pd.read_csv(headlike.path / "history.csv")
+    assert {"spot_error", "pose_error"} <= set(history.columns)
+    scores = headlike.scores["valid"]
+    assert history["pose_error"].iloc[-1] == pytest.approx(scores["pose"]["mean"], rel=1e-3)
+    assert history["spot_error"].iloc[-1] == pytest.approx(scores["spot"]["mean"], rel=0.7)  # by the middle view
+
+
+def test_an_untrained_learner_guesses_the_mean_of_the_training_part(spotted):
+    learn = functions.learner(table_of(spotted), targets=[*POINTS, "pose:rotation"], **TINY)
+    out = learn.model.eval()(torch.zeros(1, 3, 32, 48))[0]
+    labels = learn.dls.train.labels
+    expected = labels[0].as_subclass(torch.Tensor).flatten(1).nanmean(dim=0)
+    assert (out[:4] - expected).abs().max() < 0.1 and (expected.abs() > 0.01).any()
+    assert learn.loss_func.guessing != [1.0] * 3
+
+
+@pytest.mark.parametrize("lacks", ["rx", "yaw", "n"])
+def test_a_validation_part_without_a_targets_labels_still_ends_in_a_run(spotted, tmp_path, lacks):
+    frame = spotted.assign(image=spotted["path"]).drop(columns="path")
+    frame.loc[frame["split"] == "valid", lacks] = np.nan
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    targets = ["spot=rx,ry:point", "pose:rotation", "n"]
+    run = functions.train(tmp_path / "t.csv", targets=targets, out=tmp_path / "runs", **TINY)
+    name = {"rx": "spot", "yaw": "pose", "n": "n"}[lacks]
+    assert run.about["state"] == "trained"
+    assert {t: s["n"] for t, s in run.scores["valid"].items()} == {"spot": 8, "pose": 8, "n": 8} | {name: 0}
+    assert functions.evaluate(run)[name] == {"unit": run.task.targets[["spot", "pose", "n"].index(name)].unit, "n": 0}
+
+
+def test_missing_labels_here_and_there_train_to_finite_numbers(spotted, tmp_path):
+    frame = spotted.assign(image=spotted["path"]).drop(columns="path")
+    for i, column in enumerate(["rx", "pitch", "n", "bx", "roll"]):
+        frame.loc[frame.index % 5 == i, column] = np.nan
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    run = functions.train(tmp_path / "t.csv", targets=[*POINTS, "pose:rotation"], out=tmp_path / "runs", **TINY)
+    history = pd.read_csv(run.path / "history.csv")
+    assert np.isfinite(history[["train_loss", "valid_loss", "spots_error", "n_error", "pose_error"]]).all(axis=None)
+    assert all(np.isfinite(s["mean"]) and s["n"] > 0 for s in run.scores["valid"].values())
+    assert run.labels[["rx", "n", "pitch"]].isna().any().all()  # what was missing is missing in what is kept
+
+
+@pytest.mark.parametrize("lacks", [["rx", "ry"], ["yaw"], ["n"], ["way"]])
+def test_a_training_part_without_a_targets_labels_is_one_line(spotted, tmp_path, lacks):
+    """Nothing can be learnt of it, and there is no guess to compare with."""
+    frame = spotted.assign(image=spotted["path"]).drop(columns="path")
+    frame.loc[frame["split"] == "train", lacks] = np.nan
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    targets = ["spot=rx,ry:point", "pose:rotation", "n", "way:angle360"]
+    with pytest.raises(ImgregError) as e:
+        functions.train(tmp_path / "t.csv", targets=targets, out=tmp_path / "runs", **TINY)
+    name = {"rx": "spot", "yaw": "pose"}.get(lacks[0], lacks[0])
+    assert name in str(e.value) and "train" in str(e.value) and "\n" not in str(e.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_groups_called_007_are_called_so_in_scores_too(spotted, tmp_path):
+    frame = spotted.assign(image=spotted["path"], group=[f"{i % 3:03}" for i in range(16)])
+    frame.drop(columns=["path", "split"]).to_csv(tmp_path / "t.csv", index=False)
+    run = functions.train(tmp_path / "t.csv", targets=["n"], hold_out=("000", "001"), out=tmp_path / "runs", **TINY)
+    assert set(run.scores["valid"]["n"]["groups"]) == {"000", "001"}
+    assert set(functions.evaluate(run)["n"]["groups"]) == {"000", "001"}

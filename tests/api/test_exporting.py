@@ -1,0 +1,135 @@
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastai.learner import load_learner
+from PIL import Image
+
+from imgreg_fastai import export, load
+from imgreg_fastai.api import functions
+from imgreg_fastai.tasks.geometry import pixels, place
+from imgreg_fastai.training.transforms import Boxed
+from imgreg_fastai.utils.errors import ImgregError
+from tests.conftest import BOX, TINY
+
+OPEN = """
+import sys, warnings
+warnings.filterwarnings("ignore")
+from fastai.learner import load_learner
+learn = load_learner("export.pkl")
+print(float(learn.predict("photo.png")[0]), len(learn.dls.train_ds))
+"""
+
+
+def test_the_learner_opens_in_an_empty_folder_and_predicts_degrees(run, drawn, tmp_path):
+    path = export(run.path, out=tmp_path / "export.pkl")
+    picture = next((drawn / "images").glob("*.png"))
+    shutil.copy(picture, tmp_path / "photo.png")
+    ran = subprocess.run([sys.executable, "-c", OPEN], cwd=tmp_path, capture_output=True, text=True, check=True)
+    degrees, rows = ran.stdout.split()
+    assert float(degrees) == pytest.approx(load(run.path).predict(picture)["angle"][0], abs=1e-3)
+    assert rows == "0" and path == tmp_path / "export.pkl"
+
+
+def test_the_learner_holds_no_picture_table_or_absolute_path(run, drawn, tmp_path):
+    path = export(run, out=tmp_path / "export.pkl")
+    with zipfile.ZipFile(path) as archive:
+        pickled = next(archive.read(n) for n in archive.namelist() if n.endswith("data.pkl"))
+    for word in (b"/tmp", b"/home", b"/root", b"site-packages", b"imgreg_fastai/", b"sample0", b"blank", b"labels.csv"):
+        assert word not in pickled, word
+    assert path.stat().st_size < (run.path / "model.safetensors").stat().st_size + 60_000
+
+
+def test_the_bundle_holds_everything_and_no_pickle(run, drawn, tmp_path):
+    path = export(run, "bundle", tmp_path / "model.imgreg")
+    content = path.read_bytes()
+    assert not zipfile.is_zipfile(path) and b"pickle" not in content and str(drawn).encode() not in content
+    assert int.from_bytes(content[:8], "little") < len(content) and content[8:9] == b"{"  # safetensors' header
+    pictures = list((drawn / "images").glob("*.png"))[:5]
+    expected = load(run.path).predict(pictures)["angle"]
+    np.testing.assert_array_equal(load(path).predict(pictures)["angle"], expected)
+
+
+def test_defaults_lie_in_the_run_and_nothing_of_the_users_is_written_over(run, tmp_path):
+    copy = tmp_path / "angle-001"
+    shutil.copytree(run.path, copy)
+    assert export(copy) == copy / "export.pkl" and export(copy, "bundle") == copy / "model.imgreg"
+    mine = tmp_path / "mine.imgreg"
+    mine.write_text("precious")
+    with pytest.raises(ImgregError, match="new file"):
+        export(copy, "bundle", mine)
+    assert mine.read_text() == "precious"
+    with pytest.raises(ImgregError, match="learner or bundle"):
+        export(copy, "onnx")
+    with pytest.raises(ImgregError, match="mkdir"):
+        export(copy, "bundle", tmp_path / "no" / "m.imgreg")
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(ImgregError):
+        export(copy, "bundle", tmp_path / "other.imgreg")
+
+
+# points and rotations
+
+ALSO = """
+import sys, json, warnings
+warnings.filterwarnings("ignore")
+from fastai.learner import load_learner
+tell = lambda y: y.tolist() if hasattr(y, "tolist") else y if isinstance(y, float) else [tell(v) for v in y]
+for path in sys.argv[2:]:
+    decoded, raw, _ = load_learner(path).predict(sys.argv[1])
+    print(json.dumps([type(decoded).__name__, tell(decoded)]))
+"""
+
+
+def test_exported_learners_of_points_give_pixels_of_the_resized_picture_and_of_several_targets_all(spotted, tmp_path):
+    """fastai's points are pixels of the squished picture, ours of the original one."""
+    table, picture = Path(spotted["path"][0]).parent / "labels.csv", spotted["path"][3]
+    of = {"fit": "squish", "out": tmp_path / "runs", **TINY}
+    points = functions.train(table, targets=["spots=rx,ry,bx,by:point"], **of)
+    several = functions.train(table, targets=["spot=rx,ry:point", "pose:rotation", "n:number", "way:angle360"], **of)
+    for name, run in (("a.pkl", points), ("b.pkl", several)):
+        export(run, out=tmp_path / name)
+    command = [sys.executable, "-c", ALSO, picture, "a.pkl", "b.pkl"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    (kind, spots), (_, (spot, pose, n, way)) = map(json.loads, ran.stdout.splitlines()[-2:])
+    width, height = Image.open(picture).size
+    scale = width / 48, height / 32
+    expected = load(points.path).predict(picture)[["rx", "ry", "bx", "by"]].to_numpy().reshape(2, 2)
+    assert kind == "TensorPoint" and np.shape(spots) == (2, 2)
+    np.testing.assert_allclose(np.multiply(spots, scale), expected, atol=0.01)
+    expected = load(several.path).predict(picture).iloc[0]
+    np.testing.assert_allclose(np.ravel(spot) * scale, expected[["rx", "ry"]].astype(float), atol=0.01)
+    np.testing.assert_allclose(pose, expected[["yaw", "pitch", "roll"]].astype(float), atol=0.01)
+    assert float(np.ravel(n)[0]) == pytest.approx(expected["n"], abs=1e-3)
+    assert float(np.ravel(way)[0]) == pytest.approx(expected["way"], abs=0.01)
+
+
+def test_a_bundle_of_a_box_model_takes_its_boxes_along(spotted, tmp_path):
+    table = Path(spotted["path"][0]).parent / "labels.csv"
+    run = functions.train(table, targets=["spot=rx,ry:point"], box=BOX, out=tmp_path / "runs", **TINY)
+    model = load(export(run, "bundle", tmp_path / "m.imgreg"))
+    boxes = spotted[list(BOX)].to_numpy()
+    expected = load(run.path).predict(list(spotted["path"]), boxes)
+    assert model.task == run.task and model.predict(list(spotted["path"]), boxes).equals(expected)
+
+
+def test_a_learner_of_a_box_model_sees_the_box_and_refuses_a_picture_without_one(spotted, tmp_path):
+    """Else it would see the whole picture, and be wrong without a word."""
+    table = Path(spotted["path"][0]).parent / "labels.csv"
+    run = functions.train(table, targets=["spot=rx,ry:point"], box=BOX, fit="squish", margin=0.0, out=tmp_path / "runs",
+                    **TINY)
+    learn = load_learner(export(run, out=tmp_path / "export.pkl"))
+    path, box = spotted["path"][4], tuple(spotted.loc[4, list(BOX)].astype(float))
+    spot = place(Image.open(path).size, run.task.size, "squish", box)
+    found, _, _ = learn.predict(Boxed(path, box))
+    across = np.ravel(found) / (run.task.size[1], run.task.size[0]) * 2 - 1
+    expected = load(run.path).predict(path, box)[["rx", "ry"]].to_numpy()
+    np.testing.assert_allclose(pixels(across[None, None], spot.view[None])[0], expected, atol=0.01)
+    with pytest.raises(AssertionError, match="Boxed"):  # fastai's own, of the types it knows
+        learn.predict(path)

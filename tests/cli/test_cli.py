@@ -1,0 +1,212 @@
+"""The command line as a person meets it: in a process of its own, results on stdout, one line for a mistake."""
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from imgreg_fastai import cli
+from tests.conftest import said
+
+IMGREG = [sys.executable, "-m", "imgreg_fastai.cli"]
+TRAIN = ["--size", "48", "--bs", "16", "--precision", "fp32", "--device", "cpu"]
+
+
+def imgreg(*args, cwd=None, code=0, **of):
+    ran = subprocess.run([*IMGREG, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=120, **of)
+    assert ran.returncode == code, ran.stderr
+    return ran
+
+
+def mistake(capsys, *args) -> str:
+    """Run in this process what must end in one line on stderr and exit 1; returns the line."""
+    with pytest.raises(SystemExit) as e:
+        cli.main([str(a) for a in args])
+    out = capsys.readouterr()
+    lines = [line for line in out.err.splitlines() if line.startswith("imgreg: ")]
+    assert e.value.code == 1 and out.out == "" and len(lines) == 1, out
+    return lines[0]
+
+
+def test_a_walk_through_all_verbs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    drawn = said(capsys, "data", "angle", "--n", 60, "--size", 48)
+    assert "data/angle/labels.csv" in drawn and "next: imgreg train angle" in drawn
+    trained = imgreg("train", "angle", *TRAIN, "--epochs", 1, cwd=tmp_path)
+    assert "guessing" in trained.stdout and "next: imgreg predict runs/angle-001" in trained.stdout
+    assert "\x1b" not in trained.stdout + trained.stderr and "Warning" not in trained.stderr
+    assert "epoch 1" in trained.stderr
+    assert "angle error" in said(capsys, "evaluate", "runs/angle-001")
+    assert "angle error" in said(capsys, "evaluate", "runs/angle-001", "data/angle/images")
+    assert (tmp_path / "runs/angle-001/evaluations/images/scores.json").is_file()
+    assert "export.pkl" in said(capsys, "export", "runs/angle-001")
+    assert "model.imgreg" in said(capsys, "export", "runs/angle-001", "--format", "bundle")
+    table = said(capsys, "predict", "runs/angle-001/model.imgreg", "data/angle/images", "--format", "csv")
+    assert len(pd.read_csv(io.StringIO(table))) == 60
+    assert "plot: runs/lr_find-angle-001.png" in said(capsys, "lr-find", "angle", *TRAIN)
+    assert (tmp_path / "runs/lr_find-angle-001.png").stat().st_size > 5000
+
+
+def test_predict_in_every_format(run, drawn, capsys, monkeypatch, tmp_path):
+    pictures = sorted(str(p) for p in (drawn / "images").glob("*.png"))[:3]
+    outputs = {}
+    for form in ("table", "csv", "json", "jsonl"):
+        with pytest.raises(SystemExit) as e:
+            cli.main(["predict", str(run.path), *pictures, "--format", form])
+        assert e.value.code == 0
+        outputs[form] = capsys.readouterr().out
+    csv = pd.read_csv(io.StringIO(outputs["csv"]))
+    assert list(csv["image"]) == pictures and csv["angle"].between(0, 180).all()
+    assert [r["angle"] for r in json.loads(outputs["json"])] == list(csv["angle"])
+    assert [json.loads(line)["image"] for line in outputs["jsonl"].splitlines()] == pictures
+    assert len(outputs["table"].splitlines()) == 4
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(pictures[:2]) + "\n"))
+    with pytest.raises(SystemExit):
+        cli.main(["predict", str(run.path), "-", "--format", "jsonl", "--out", str(tmp_path / "o.jsonl")])
+    assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 2
+    assert "new file" in mistake(capsys, "predict", run.path, pictures[0], "--out", tmp_path / "o.jsonl")
+
+
+@pytest.mark.parametrize("args, says", [
+    (["train", "angel"], "try 'angle'"),
+    (["train", "angle", "--arch", "resnet19"], "'resnet18'"),
+    (["train", "angle", "--arch", "resnet50_clip", "--size", "100"], "a size that resnet50_clip works at"),
+    (["train", "angle", "--size", "big"], "--size N or HxW"),
+    (["train", "angle", "--lr", "fast"], "--lr"),
+    (["train", "angle", "--bs", "1"], "--bs of at least 2"),
+    (["train", "angle", "--augment", "spin"], "flip, quarter, turn, zoom, shift, colour"),
+    (["train", "angle", "--target", "angle:number", "--augment", "flip"], "declared"),
+    (["train", "angle", "--target", "edge"], "'angle'"),
+    (["train", "angle", "--stop-at", "angle"], "TARGET=VALUE"),
+    (["train", "angle", "--stop-at", "age=3"], "target of the task"),
+    (["train", "angle", "--stop-at", "angle=-3"], "above 0"),
+    (["train", "angle", "--arch", "qqqq"], "imgreg backbones"),
+    (["train", "angle", "--arch-arg", "stride"], "k=v"),
+    (["train", "angle", "--weights", "none.pth"], "none.pth"),
+    (["train", "angle", "--precision", "fp16"], "CUDA"),
+    (["train", "angle", "--loss", "l3"], "auto, mse, l1, huber"),
+    (["predict", "nowhere", "a.png"], "no 'nowhere'"),
+    (["evaluate", "nowhere"], "a run folder"),
+    (["export", "nowhere"], "a run folder"),
+    (["backbones", "nosuchnet"], "a pattern"),
+])
+def test_a_mistake_is_one_line(args, says, capsys, drawn, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    more = ["--data", str(drawn), "--device", "cpu"] if args[0] == "train" else []
+    assert says in mistake(capsys, *args, *more)
+    assert not list(tmp_path.iterdir())
+
+
+def test_places_that_cannot_be_written(capsys, drawn, run, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for args in (["train", "angle", "--data", drawn, "--out", tmp_path / "file", *TRAIN],
+                 ["data", "angle", "--n", 10, "--out", tmp_path / "file" / "x"],
+                 ["predict", run.path, next((drawn / "images").iterdir()), "--out", tmp_path / "file" / "y"]):
+        assert "file" in mistake(capsys, *args)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_drawn_pictures_are_never_drawn_over(capsys, tmp_path):
+    (tmp_path / "angle").mkdir()
+    (tmp_path / "angle" / "holiday.png").write_text("precious")
+    assert "new or empty" in mistake(capsys, "data", "angle", "--n", 10, "--out", tmp_path / "angle")
+    assert [p.name for p in tmp_path.rglob("*")] == ["angle", "holiday.png"]
+
+
+def test_the_ending_of_a_file_decides_its_format(run, drawn, capsys, tmp_path):
+    assert "imgreg predict" in said(capsys, "export", run.path, "--out", tmp_path / "m.imgreg")
+    picture = next((drawn / "images").glob("*.png"))
+    said(capsys, "predict", tmp_path / "m.imgreg", picture, "--out", tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text())[0]["image"] == str(picture)
+    line = mistake(capsys, "export", run.path, "--format", "learner", "--out", tmp_path / "n.imgreg")
+    assert ".pkl" in line and not (tmp_path / "n.imgreg").exists()
+    assert "a folder for --data" in mistake(capsys, "train", "angle", "--data", tmp_path / "nosuch.csv")
+
+
+def test_wrong_usage_exits_with_2():
+    imgreg("train", code=2)
+    imgreg("nonsense", code=2)
+    imgreg("train", "angle", "--epochs", "many", code=2)
+
+
+def test_help_and_info_and_backbones(capsys):
+    assert "train" in said(capsys, "--help") and "--weights" in said(capsys, "train", "--help")
+    assert "torch: " in said(capsys, "info") and said(capsys, "--version").startswith("imgreg 0.")
+    assert "test_resnet" in said(capsys, "backbones", "test_res*", "--size", 64)
+
+
+def test_ctrl_c_ends_cleanly(drawn, tmp_path):
+    """SIGINT in the midst of training: no traceback, the next command said, a run that can be evaluated."""
+    args = [*IMGREG, "train", "angle", "--data", str(drawn), "--epochs", "500", *TRAIN]
+    process = subprocess.Popen(args, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    history = tmp_path / "runs/angle-001/history.csv"
+    for _ in range(600):
+        if history.exists() or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err, err
+    assert "next: imgreg evaluate runs/angle-001" in err
+    assert "angle error" in imgreg("evaluate", "runs/angle-001", cwd=tmp_path).stdout
+
+
+def test_a_reader_that_goes_away_is_no_traceback(run, drawn):
+    pipe = subprocess.Popen([*IMGREG, "predict", str(run.path), str(drawn / "images"), "--format", "csv"],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe.stdout.close()
+    assert "Traceback" not in pipe.stderr.read()
+    pipe.wait(60)
+
+
+def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, monkeypatch):
+    """Train, evaluate, predict and export a task that stands in a table, folds and boxes included."""
+    monkeypatch.chdir(tmp_path)
+    table = Path(spotted["path"][0]).parent / "labels.csv"
+    name = table.parent.name
+    how = ["--target", "spots=rx,ry,bx,by:point", "--target", "n:number", "--size", "32x48", "--arch", "test_resnet",
+           "--weights", "none", "--bs", 4, "--epochs", 1, "--precision", "fp32", "--device", "cpu"]
+    trained = said(capsys, "train", table, *how, "--fit", "squish", "--augment", "colour", "--hold-out", "g1")
+    told = r"spots error [\d.]+ px \(guessing: [\d.]+ px\) on 5 pictures \(valid\)\n  rx [\d.]+ px, ry"
+    assert re.search(told, trained)
+    assert "n error" in trained and f"next: imgreg predict runs/{name}-001 photo.png" in trained
+    told = said(capsys, "evaluate", f"runs/{name}-001")
+    assert "spots error" in told and f"written: runs/{name}-001/evaluations/valid" in told
+    predicted = said(capsys, "predict", f"runs/{name}-001", *spotted["path"][:2], "--format", "csv")
+    frame = pd.read_csv(io.StringIO(predicted))
+    assert list(frame.columns) == ["image", "rx", "ry", "bx", "by", "n"] and len(frame) == 2
+    assert "export.pkl" in said(capsys, "export", f"runs/{name}-001")
+    boxed = said(capsys, "train", table, *how, "--box", "cx,cy,w,h", "--margin", 0.1, "--folds", 2, "--out", "folds")
+    assert re.search(r"spots error [\d.]+ px ± [\d.]+ px over 2 folds", boxed) and f"runs: folds/{name}-001" in boxed
+    by_table = said(capsys, "predict", f"folds/{name}-001/{name}-002", table, "--format", "csv")
+    assert len(pd.read_csv(io.StringIO(by_table))) == 16
+    line = mistake(capsys, "predict", f"folds/{name}-001/{name}-002", spotted["path"][0])
+    assert "a box for each of 1 pictures" in line and "a table with these columns" in line
+
+
+@pytest.mark.parametrize(("args", "says"), [
+    (["--target", "n", "--scale", "loud"], "linear, log"),
+    (["--target", "spots=rx,ry,bx:point"], "columns for x and y of each point"),
+    (["--target", "pose:rotation=XXX"], "a sequence of axes"), (["--target", "eye:point"], "a column 'eye_x'"),
+    (["--target", "n", "--box", "cx,cy,w"], "--box CX,CY,W,H"),
+    (["--target", "n", "--box", "cx,cy,w,hh"], "a column 'hh'"),
+    (["--target", "n", "--margin", -1], "--margin between 0 and 10"),
+    (["--target", "n", "--folds", 1], "--folds of at least 2"),
+    (["--target", "n", "--folds", 2, "--hold-out", "g1"], "--hold-out or --folds"),
+    (["--target", "n", "--hold-out", "g7"], "--hold-out with a group"),
+    (["--target", "n", "--group", "person"], "a column 'person'"),
+    (["--target", "n:angle180", "--augment", "flip"], "declared"),
+    (["--target", "n", "--folds", 4], "at least 4 groups"),
+])
+def test_a_mistake_about_a_table_is_one_line(args, says, spotted, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = Path(spotted["path"][0]).parent / "labels.csv"
+    assert says in mistake(capsys, "train", table, *args, "--arch", "test_resnet", "--weights", "none", "--size", 32,
+                           "--device", "cpu")
+    assert not list(tmp_path.iterdir())

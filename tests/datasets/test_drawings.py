@@ -1,0 +1,83 @@
+import pytest
+
+from imgreg_fastai.datasets import angle, drawings, heads
+from imgreg_fastai.utils.errors import ImgregError
+
+either = pytest.mark.parametrize("draw", [angle.draw, heads.draw])
+
+
+@either
+def test_a_folder_in_use_is_left_alone(tmp_path, draw):
+    (tmp_path / "mine.txt").write_text("years of work")
+    for out in (tmp_path, tmp_path / "mine.txt"):
+        with pytest.raises(ImgregError, match=rf"new or empty folder to draw into.*'{out}' in use; try --out with ano"):
+            draw(out, n=24)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+    assert (tmp_path / "mine.txt").read_text() == "years of work"
+
+
+@either
+def test_a_folder_that_cannot_be_made(tmp_path, draw):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ImgregError, match=r"a folder that can be written for 24 pictures; .*try --out with another f"):
+        draw(tmp_path / "file" / "deeper" / "drawn", n=24)
+
+
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("home", [angle, heads])
+def test_a_drawing_cut_short_leaves_nothing(tmp_path, monkeypatch, home, trouble):
+    def full(folder, *_):
+        (folder / "01").mkdir()
+        raise trouble
+
+    monkeypatch.setattr(home, "_fill", full)
+    expected = ImgregError if isinstance(trouble, OSError) else KeyboardInterrupt
+    with pytest.raises(expected) as raised:
+        home.draw(tmp_path / "drawn", n=24)
+    assert not list(tmp_path.iterdir())
+    assert expected is not ImgregError or f"'{tmp_path / 'drawn'}': No space left" in str(raised.value)
+
+
+class Inline:
+    """Stands in for the pool of processes."""
+
+    def __init__(self, _):
+        self.map = map
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+class Broken(Inline):
+    """Processes that break after the first piece of work."""
+
+    def map(self, function, *rest):
+        yield function(*(r[0] for r in rest))
+        raise drawings.BrokenProcessPool
+
+    def __init__(self, _):
+        pass
+
+
+def test_without_processes_the_work_is_done_here(monkeypatch):
+    monkeypatch.setattr(drawings, "ProcessPoolExecutor", Broken)
+    work = [(1, "a"), (2, "b"), (3, "c")]
+    assert list(drawings.pieces(lambda *piece: piece, work, 2)) == work
+
+
+def test_there_are_as_many_processes_as_work_and_no_more_than_a_system_takes(monkeypatch):
+    asked = []
+
+    class Pool(Inline):
+        def __init__(self, jobs):
+            super().__init__(jobs)
+            asked.append(jobs)
+
+    monkeypatch.setattr(drawings, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(drawings.os, "cpu_count", lambda: 2)
+    for jobs, n in ((1, 3), (8, 3), (100, 100), (None, 3)):
+        assert list(drawings.pieces(abs, [(i,) for i in range(n)], jobs)) == list(range(n))
+    assert asked == [1, 3, 61, 2]

@@ -1,0 +1,168 @@
+"""Small models beside a run: what they can learn they learn, and they are scored as the run is."""
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from imgreg_fastai import runs
+from imgreg_fastai.api import functions
+from imgreg_fastai.api.preparation import make_config
+from imgreg_fastai.evaluation import baselines, metrics
+from imgreg_fastai.models import network
+from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
+from imgreg_fastai.utils.errors import ImgregError
+from tests.conftest import BOX, said
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(baselines, "SHOWN", 300)
+    monkeypatch.setattr(baselines, "EPOCHS", (2, 4))
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    """The shared run where it may be written into."""
+    return runs.load(shutil.copytree(run.path, tmp_path / "run"))
+
+
+def test_they_are_measured_once_and_told(copied, quick, capsys, monkeypatch):
+    told = said(capsys, "evaluate", copied.path, "--baselines", "--device", "cpu").splitlines()
+    found = json.loads((copied.path / "baselines.json").read_text())
+    assert list(found) == ["ridge on pixels", "ridge on the features of resnet10t (random weights)", "small CNN"]
+    for name, of in found.items():
+        assert set(of) == {"angle"} and set(of["angle"]) == {"unit", "mean", "median", "rmse"}
+        assert of["angle"]["unit"] == "°" and 0 < of["angle"]["mean"] < 90
+        assert f"{name}: angle error {of['angle']['mean']:.3g}°" in told
+    monkeypatch.setattr(baselines, "measure", None)
+    assert functions.evaluate(copied, device="cpu", baselines=True)["baselines"] == found
+    (copied.path / "baselines.json").write_text("{")
+    with pytest.raises(ImgregError, match=r"baselines\.json"):
+        baselines.of(copied)
+
+
+def test_what_is_scored_is_the_runs_own_validation_part(run):
+    for asked in ({"table": "x.csv"}, {"by": "group"}):
+        with pytest.raises(ImgregError, match="--baselines with the run's own validation part"):
+            functions.evaluate(run, baselines=True, **asked)
+
+
+def greys(folder, n=60, seed=0):
+    """Grey pictures of 24 x 16 pixels and the labels that their greys tell; some labels are missing."""
+    rng = np.random.default_rng(seed)
+    grey = rng.integers(20, 235, n)
+    for i, value in enumerate(grey):
+        Image.new("RGB", (24, 16), (int(value),) * 3).save(folder / f"{i}.png")
+    turn = (grey - 20) * 170 / 215
+    frame = pd.DataFrame({"path": [str(folder / f"{i}.png") for i in range(n)], "n": grey * 2.0, "way": turn,
+                          "x": grey / 10, "y": 5.0, "far_x": np.nan, "far_y": np.nan, "yaw": turn / 3, "pitch": 0.0,
+                          "roll": 0.0})
+    frame.loc[::3, "n"], frame.loc[1::3, "x"] = np.nan, np.nan
+    return frame.assign(image=frame["path"])
+
+
+MANY = (Number("n", ("n",), low=0.0, high=600.0), Angle("way", ("way",)), Point("p", ("x", "y", "far_x", "far_y")),
+        Rotation("r", ("yaw", "pitch", "roll")))
+
+
+def test_a_ridge_on_pixels_finds_what_pixels_tell_with_labels_missing(tmp_path):
+    frame, task = greys(tmp_path), Task("t", MANY, (16, 24))
+    model = baselines.ridge(task, nn.Flatten(), baselines.PLAIN, frame[:40])
+    scores = metrics.score(task, metrics.predictions(model, frame[40:]), frame[:40])
+    assert scores["n"]["n"] < 20 and scores["n"]["mean"] < 2 < 50 < scores["n"]["baseline"]
+    assert scores["p"]["columns"]["x"]["mean"] < 0.2 and scores["p"]["columns"]["y"]["mean"] < 0.1
+    assert 4 * scores["way"]["mean"] < scores["way"]["baseline"] and 4 * scores["r"]["mean"] < scores["r"]["baseline"]
+    answers = model.predict(list(frame["path"][:3]), quiet=True)
+    assert np.isfinite(answers[task.columns].to_numpy(float)).all()  # a place never labelled is guessed somewhere
+
+
+def test_the_strength_of_a_ridge_is_chosen_by_groups_apart():
+    """Each group has a feature of its own that tells its labels: of no use for another one, and tempting."""
+    rng, units = np.random.default_rng(0), np.repeat(np.arange(12), 20)
+    level = rng.normal(size=12)[units]
+    x = np.eye(12)[units] * 3 + rng.normal(size=(240, 12)) * 0.01
+    task = Task("t", (Number("n", ("n",), low=-1.0, high=1.0),))
+    apart, alone = (baselines.solved(task, x, level[:, None], of)[0] for of in (units, np.arange(240)))
+    assert np.abs(apart).max() < 0.1 * np.abs(alone).max()
+
+
+def test_a_ridge_on_many_features_keeps_to_their_main_axes(monkeypatch):
+    monkeypatch.setattr(baselines, "AXES", 3)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 2)) @ rng.normal(size=(2, 50)) + 7
+    y = x[:, :1] * 0.01 + 0.2
+    y[5] = np.nan
+    task = Task("t", (Number("n", ("n",), low=-1.0, high=1.0),))
+    slopes, start = baselines.solved(task, x, y, np.arange(80))
+    assert slopes.shape == (50, 1) and np.abs((x @ slopes + start - y)[np.isfinite(y)]).max() < 1e-3
+
+
+def test_a_small_cnn_learns_and_is_the_same_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(baselines, "SHOWN", 4000)
+    frame, task = greys(tmp_path), Task("t", MANY[:1], (16, 24))
+    made = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        made.append(baselines.cnn(task, make_config(task), frame[:40]))
+    score = metrics.score(task, metrics.predictions(made[0], frame[40:]), frame[:40])["n"]
+    assert score["mean"] < 0.5 * score["baseline"]
+    first, second = (model.predict(list(frame["path"][:4]), quiet=True)["n"] for model in made)
+    assert first.tolist() == second.tolist()
+
+
+def test_boxes_places_and_missing_points_in_their_own_pixels(spotted, tmp_path, quick):
+    task = Task("t", (Point("p", ("rx", "ry", "bx", "by")),), (32, 48), box=BOX)
+    run = runs.new(tmp_path, task, make_config(task, arch="test_resnet"), spotted, tmp_path / "labels.csv",
+                   tmp_path, weights={"kind": "none"})
+    run.about["data"]["root"] = str(spotted["path"].iloc[0])[: -len("/0.png")]
+    found = baselines.measure(run)
+    assert len(found) == 3 and all(of["p"]["unit"] == "px" and 0 < of["p"]["mean"] < 60 for of in found.values())
+
+
+def test_places_are_kept_where_they_are_wanted():
+    torch.manual_seed(0)
+    body = network.body("test_resnet", (64, 96)).eval()
+    x = torch.rand(2, 3, 64, 96)
+    with torch.inference_mode():
+        seen, pooled = body.forward_features(x), baselines.Features(body, False)(x)
+        assert torch.equal(pooled, body(x))
+        assert baselines.Features(body, True)(x).shape == (2, 9 * seen.shape[1])
+        assert baselines.Features(body, True)(x[:0]).shape == (0, 9 * seen.shape[1])
+
+
+def began(copied, file, **more):
+    """The run as if it had begun with these weights."""
+    weights = baselines.weights.find("test_resnet", str(file)).to_dict()
+    copied.about["config"] |= {"arch": "test_resnet", "arch_args": {}, "weights": str(file)}
+    copied.about["weights"] = {**weights, **more}
+    return copied
+
+
+def test_the_features_are_those_of_the_weights_that_the_run_began_with(copied, tmp_path, caplog):
+    body = network.body("test_resnet", copied.task.size)
+    file = tmp_path / "mine.pth"
+    torch.save(body.state_dict(), file)
+    found, words = baselines._body(began(copied, file))
+    assert words == "the features of test_resnet (mine.pth)"
+    assert all(torch.equal(v, found.state_dict()[k]) for k, v in body.state_dict().items())
+    assert baselines._body(began(copied, file, sha256="0"))[1] == "the features of test_resnet (random weights)"
+    assert "are not to be had again" in caplog.text
+    gone = began(copied, file)
+    file.unlink()
+    assert baselines._body(gone)[1].endswith("(random weights)")
+
+
+def test_many_pictures_are_sampled_and_said(copied, quick, monkeypatch, caplog):
+    caplog.set_level("INFO", "imgreg")
+    monkeypatch.setattr(baselines, "MOST", 30)
+    seen = []
+    monkeypatch.setattr(baselines, "ridge", lambda task, trunk, stats, rows, device: seen.append(rows) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        baselines.measure(copied)
+    assert "the baselines learn from 30 of 108 training pictures" in caplog.text
+    assert len(seen[0]) == 30 and set(seen[0]["split"]) == {"train"}

@@ -1,0 +1,133 @@
+"""Radii that cover what they promise, by what was drawn to be known."""
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from imgreg_fastai.inference import conformal
+from imgreg_fastai.inference.conformal import Calibration, Space, quantile
+from imgreg_fastai.utils.errors import ImgregError
+
+
+def plain(scores, groups=None, k=1, features=3, n_out=1):
+    """A Calibration whose difficulty is 1 everywhere."""
+    scores = np.asarray(scores, float).reshape(len(scores), -1)
+    m = scores.shape[1]
+    space = Space(np.zeros(features), np.eye(features)[:k], np.ones(k), np.ones(1))
+    units = np.arange(len(scores)) if groups is None else np.asarray(groups)
+    zeros = np.zeros(m)
+    return Calibration(space, np.ones(m), np.zeros((k + 2 + n_out, m)), zeros, zeros, scores, units, np.array([2.0]))
+
+
+def judge(of, features, extent=1.0):
+    """Its judgement of features alone."""
+    n = len(features)
+    return of.judge(features, np.zeros((n, 1)), np.empty((n, 0)), np.full((n, 1), extent))
+
+
+@pytest.mark.parametrize("n, coverage", [(9, 0.9), (10, 0.9), (99, 0.9), (100, 0.95), (7, 0.5)])
+def test_of_pictures_by_themselves_it_is_the_score_of_the_rank_of_split_conformal(n, coverage):
+    scores = np.random.default_rng(n).permutation(np.arange(n, dtype=float))
+    assert quantile(scores, np.arange(n), coverage) == np.ceil((n + 1) * coverage - 1e-9) - 1
+
+
+def test_too_few_promise_nothing():
+    assert quantile(np.ones(8), np.arange(8), 0.9) == np.inf
+    with pytest.raises(ImgregError, match=r"at most 0\.888.*8 pictures"):
+        plain(np.ones(8)).factors(0.9)
+    with pytest.raises(ImgregError, match="9 groups"):
+        plain(np.ones(18), np.repeat(np.arange(9), 2)).factors(0.95)
+
+
+@pytest.mark.parametrize("coverage", [0, 1, -1, 1.5, float("nan")])
+def test_a_coverage_that_is_none_is_one_line(coverage):
+    with pytest.raises(ImgregError, match="between 0 and 1"):
+        plain(np.ones(99)).factors(coverage)
+
+
+def test_groups_weigh_the_same_however_many_pictures_they_have():
+    scores = np.r_[np.full(1000, 1.0), np.arange(2.0, 21.0)]  # a group of 1,000, and 19 of one each
+    groups = np.r_[np.zeros(1000, int), np.arange(1, 20)]
+    assert quantile(scores, groups, 0.9) == 19.0  # the 19th of 20 groups
+
+
+def test_new_groups_are_covered_where_pooled_pictures_would_fall_short():
+    rng, held, pooled = np.random.default_rng(0), [], []
+    for _ in range(400):
+        hard = rng.lognormal(0, 1, 21)  # a group's own difficulty; the last is new
+        scores = np.abs(rng.normal(size=(21, 30))) * hard[:, None]
+        seen, groups = scores[:20].ravel(), np.repeat(np.arange(20), 30)
+        held.append(np.mean(scores[20] <= quantile(seen, groups, 0.9)))
+        pooled.append(np.mean(scores[20] <= quantile(seen, np.arange(600), 0.9)))
+    assert 0.9 <= np.mean(held) < 0.97
+    assert np.mean(pooled) < np.mean(held) - 0.01
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_coverage_is_as_promised_and_hard_pictures_get_wider_intervals(normalised):
+    rng, reached, widths = np.random.default_rng(1), [], []
+    weights = np.zeros((3 + 1, 1))
+    weights[0] = normalised  # log difficulty is the first coordinate
+    for _ in range(200):
+        x = rng.normal(size=(300, 3)) * (1, 0.1, 0.1)
+        errors = np.abs(rng.normal(size=300)) * np.exp(x[:, 0])
+        of = replace(plain(np.ones(200)), weights=weights, low=np.full(1, -9.0), high=np.full(1, 9.0))
+        hard, _ = judge(of, x)
+        of = replace(of, scores=errors[:200, None] / hard[:200])
+        radii = hard[200:] * of.factors(0.9)
+        reached.append(np.mean(errors[200:] <= radii[:, 0]))
+        widths.append(np.quantile(radii, 0.95) / np.quantile(radii, 0.05))
+    assert np.mean(reached) == pytest.approx(0.9, abs=0.01)
+    assert (np.mean(widths) > 10) == normalised
+
+
+def test_missing_labels_are_no_scores():
+    scores = np.arange(40, dtype=float).reshape(20, 2)
+    scores[::2, 0] = np.nan
+    scores[:, 1] = np.nan
+    few, none = plain(scores).factors(0.9)
+    assert few == scores[1::2, 0].max() and np.isnan(none)
+
+
+def test_difficulty_stays_within_its_limits():
+    of = replace(plain(np.ones(99)), weights=np.array([[1.0], [0], [0], [0]]), low=np.array([-1.0]),
+                 high=np.array([2.0]))
+    hard, _ = judge(of, np.array([[50.0, 0, 0], [-50, 0, 0], [0.5, 0, 0]]))
+    assert np.log(hard[:, 0]) == pytest.approx([2, -1, 0.5])
+    assert judge(of, np.zeros((1, 3)), extent=7.0)[0] == 7.0  # a picture twice as large is off by twice as many pixels
+
+
+def test_distance_is_mahalanobis_squared_over_the_number_of_features():
+    space = Space(np.array([1.0, 2, 3]), np.array([[0, 1.0, 0]]), np.array([4.0]), np.array([0.25]))
+    places, distance = space.places(np.array([[1.0, 2, 3], [1, 4, 3], [1.5, 2, 3]]))
+    assert places[:, 0] == pytest.approx([0, 1, 0]) and distance == pytest.approx([0, 1 / 3, 1 / 3])
+
+
+def test_what_is_far_from_the_training_pictures_is_flagged():
+    of = plain(np.ones(99))
+    assert judge(of, np.array([[1.0, 1, 1], [3, 0, 0]]))[1].tolist() == [False, True]
+
+
+def test_a_calibration_comes_back_from_its_arrays():
+    of = plain(np.arange(20.0), np.repeat(np.arange(10), 2))
+    back = conformal.from_state(of.state(), 3, 1, 1)
+    assert back.factors(0.8) == of.factors(0.8)
+    assert all(np.array_equal(a, b) for a, b in zip(of.state().values(), back.state().values(), strict=True))
+
+
+@pytest.mark.parametrize("name, value", [
+    ("weights", np.zeros((3, 1))), ("scores", np.zeros((0, 1))), ("scores", np.full((20, 1), np.inf)),
+    ("scores", np.full((20, 1), -1.0)), ("variance", np.zeros(1)), ("rest", np.array([np.nan])),
+    ("mean", np.zeros(4)), ("groups", np.zeros(3)), ("far", np.array([np.inf])), ("low", np.zeros(2)),
+    ("low", np.ones(1)), ("high", np.full(1, 1e6)), ("sized", np.zeros(2)), ("scores", np.ones((20, 1), bool))])
+def test_arrays_that_are_no_calibration_of_this_network_are_refused(name, value):
+    with pytest.raises(ValueError):
+        conformal.from_state({**plain(np.ones(20)).state(), name: value}, 3, 1, 1)
+
+
+def test_a_missing_or_unknown_array_is_refused():
+    state = plain(np.ones(20)).state()
+    for wrong in ({k: v for k, v in state.items() if k != "axes"}, {**state, "more": np.ones(1)},
+                  {k: v for k, v in state.items() if k != "low"}):
+        with pytest.raises((ValueError, KeyError, TypeError)):
+            conformal.from_state(wrong, 3, 1, 1)

@@ -1,0 +1,185 @@
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from imgreg_fastai import load
+from imgreg_fastai.api import fitting, functions
+from imgreg_fastai.api.preparation import make_config
+from imgreg_fastai.models import network
+from imgreg_fastai.tasks import ANGLE
+from imgreg_fastai.training import loop, precision
+from imgreg_fastai.utils.errors import ImgregError
+from tests.conftest import SMALL
+
+
+def small(drawn, **more):
+    return {"data": drawn, **SMALL, **more}
+
+
+def test_training_learns_and_keeps_the_best_weights(run):
+    history = pd.read_csv(run.path / "history.csv")
+    assert history["train_loss"][1] < history["train_loss"][0]
+    assert list(history["epoch"]) == [1, 2] and np.isfinite(history[["train_loss", "valid_loss"]]).all(axis=None)
+    assert {"angle_error", "lr", "seconds"} <= set(history.columns)
+    state = torch.load(run.path / "last.ckpt", weights_only=True)
+    assert state["epochs"] == 2 and set(state) == {"model", "opt", "epochs", "random"}
+    best = load(run.path).network.state_dict()
+    last_is_best = bool(history["valid_loss"].idxmin() == 1)
+    assert all(torch.equal(best[k], v) for k, v in state["model"].items()) is last_is_best
+
+
+def test_the_learners_network_is_the_one_definition(drawn):
+    for arch in ("resnet10t", "test_vit", "test_mambaout"):
+        learn = functions.learner("angle", **small(drawn, arch=arch, size=(64, 64), weights="none"))
+        net = network.network(arch, (64, 64), 2)
+        net.load_state_dict(learn.model.state_dict())
+        x = torch.rand(2, 3, 64, 64)
+        torch.testing.assert_close(net.eval()(x), learn.model.eval()(x))
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(drawn, tmp_path):
+    runs = [functions.train("angle", out=tmp_path, **small(drawn, epochs=1, seed=s)) for s in (3, 3, 4)]
+    a, b, c = (load(r.path).network.state_dict()["1.0.weight"] for r in runs)
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_stop_at_and_patience_end_the_fit(drawn, tmp_path):
+    run = functions.train("angle", out=tmp_path, **small(drawn, epochs=5, stop_at=("angle", 90.0)))
+    assert run.about["epochs_done"] == 1 and "reached 90" in run.about["stopped"]
+    run = functions.train("angle", out=tmp_path, **small(drawn, epochs=30, patience=1, lr=1e-9))
+    assert run.about["epochs_done"] < 30 and "no better" in run.about["stopped"]
+
+
+def test_a_loss_that_is_no_number_is_one_line_and_leaves_a_trace(drawn, tmp_path):
+    with pytest.raises(ImgregError, match="smaller --lr"):
+        functions.train("angle", out=tmp_path, **small(drawn, epochs=3, lr=1e30))
+    about = json.loads((tmp_path / "angle-001" / "run.json").read_text())
+    assert about["state"] == "failed" and "finite" in about["stopped"]
+
+
+class Interrupted:
+    """Sends Ctrl-C after some batches."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def __call__(self, done, total, row):
+        if done == self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", [2, 9])  # within the first epoch of 6 batches, and in the second
+def test_ctrl_c_leaves_a_run_that_can_be_evaluated(drawn, tmp_path, monkeypatch, after):
+    real = loop.Watch
+    monkeypatch.setattr(loop, "Watch", lambda batch, epoch: real(batch=Interrupted(after), epoch=epoch))
+    run = functions.train("angle", out=tmp_path, **small(drawn))
+    assert run.about["state"] == "interrupted"
+    assert math.isfinite(functions.evaluate(run)["angle"]["mean"])
+
+
+def test_precision_touches_the_body_only_while_training(drawn):
+    learn = functions.learner("angle", **small(drawn))
+    seen = []
+    learn.model[0].register_forward_hook(lambda m, i, o: seen.append((m.training, o.dtype)))
+    dtypes = []
+    learn.model[0].conv1.register_forward_hook(lambda m, i, o: dtypes.append((m.training, o.dtype)))
+    cfg = make_config(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
+    loop.fit(learn, cfg, loop.Watch(), False, "bf16")
+    assert (True, torch.bfloat16) in dtypes and (False, torch.float32) in dtypes
+    assert (True, torch.float32) not in dtypes and (False, torch.bfloat16) not in dtypes
+    learn.model.train()(torch.rand(2, 3, 48, 48))
+    assert dtypes[-1] == (True, torch.float32)  # no hook is left behind
+
+
+def test_auto_precision_changes_neither_weights_nor_random_numbers(drawn):
+    learn = functions.learner("angle", **small(drawn))
+    before, state = {k: v.clone() for k, v in learn.model.state_dict().items()}, torch.random.get_rng_state()
+    assert precision.choose(learn, "auto") in ("fp32", "bf16")
+    assert all(torch.equal(before[k], v) for k, v in learn.model.state_dict().items())
+    assert torch.equal(state, torch.random.get_rng_state())
+    with pytest.raises(ImgregError, match="CUDA"):
+        precision.choose(learn, "fp16")
+
+
+def test_lr_find_suggests_a_rate_and_leaves_the_model_alone(drawn):
+    learn = functions.learner("angle", **small(drawn))
+    before = {k: v.clone() for k, v in learn.model.state_dict().items()}
+    sweep = loop.find_lr(learn, "fp32", steps=40)
+    assert 1e-7 <= sweep.suggestion < 10 and len(sweep.lrs) == len(sweep.losses) > 10
+    assert sweep.trusted == (not sweep.why)
+    assert all(torch.equal(before[k], v) for k, v in learn.model.state_dict().items())
+
+
+def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, drawn):
+    learn = functions.learner("angle", **small(drawn))
+    rates, falling, flat = list(np.geomspace(1e-7, 10, 50)), list(np.linspace(1, 0.2, 50)), [1.0] * 50
+    cases = (falling, (1e-3, 2e-3), True), (falling, (1e-6, 1e-2), False), (flat, (1e-3, 1e-3), False)
+    for losses, found, trusted in cases:
+        passes = iter([(rates, losses, s) for s in found])
+        monkeypatch.setattr(loop, "_sweep", lambda *_, passes=passes: next(passes))
+        sweep = loop.find_lr(learn, "fp32")
+        assert sweep.trusted is trusted and bool(sweep.why) is not trusted
+
+
+def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path, monkeypatch):
+    trained = []
+    real = fitting._finish
+    monkeypatch.setattr(fitting, "_finish", lambda run, frame: (real(run, frame), trained.append(run.scores)))
+    assert functions.train("angle", out=tmp_path / "runs", dry_run=True, **small(drawn)) is None
+    assert not (tmp_path / "runs").exists() and trained[0]["valid"]["angle"]["n"] == 12
+
+
+def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
+    """From our own run's weights, head and all; what is frozen does not learn, and the body learns at its own rate."""
+    from imgreg_fastai.models.weights import build_body, find
+
+    found = find("resnet10t", str(run.path))
+    cfg = make_config(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
+    body, found = build_body(cfg.arch, (48, 48), cfg.arch_args, found)
+    assert found.kind == "model" and torch.equal(body.conv1[0].weight, load(run.path).network[0].conv1[0].weight)
+    again = functions.train("angle", out=tmp_path, **small(drawn, weights=str(run.path), freeze_epochs=1, epochs=1))
+    assert again.about["weights"]["kind"] == "model" and again.about["epochs_done"] == 2
+    assert again.about["weights"]["sha256"] and again.about["weights"]["source"] == run.path.name
+    first = functions.learner("angle", **small(drawn, weights=str(run.path)))
+    assert torch.equal(first.model[1][0].weight, load(run.path).network[1][0].weight)
+    number = functions.learner("angle", targets=["angle:number"], **small(drawn, weights=str(run.path)))
+    assert number.model[1][0].weight.shape[0] == 1
+
+
+def test_frozen_epochs_train_the_head_alone_and_the_body_has_its_own_rate(drawn):
+    learn = functions.learner("angle", **small(drawn))
+    conv, head = (p.detach().clone() for p in (learn.model[0].conv1[0].weight, learn.model[1][0].weight))
+    rates = []
+
+    class Look(loop.Callback):
+        def after_step(self):
+            rates.append([h["lr"] for h in self.opt.hypers])
+            frozen = len(rates) <= 6
+            assert torch.equal(learn.model[0].conv1[0].weight, conv) is frozen
+            assert not torch.equal(learn.model[1][0].weight, head)
+
+    learn.add_cb(Look())
+    cfg = make_config(ANGLE, freeze_epochs=1, **{k: v for k, v in SMALL.items() if k != "size"})
+    loop.fit(learn, cfg, loop.Watch(), True, "fp32")
+    assert len(rates) == 18
+    body_rate, head_rate = rates[-4]
+    assert body_rate == pytest.approx(cfg.body_lr * head_rate, rel=0.01)
+
+
+def test_nothing_is_left_behind_by_an_interrupt_inside_the_body(drawn):
+    learn = functions.learner("angle", **small(drawn))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    handle = learn.model[0].layer1.register_forward_hook(stop)
+    cfg = make_config(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
+    watch = loop.Watch()
+    loop.fit(learn, cfg, watch, False, "bf16")
+    handle.remove()
+    assert watch.stopped == "interrupted" and not torch.is_autocast_enabled("cpu")
+    assert not learn.model[0]._forward_hooks and not learn.model[0]._forward_pre_hooks

@@ -1,0 +1,58 @@
+"""Errors: one line that tells what was expected, what was found and what to try, whatever they are made of."""
+import copy
+import pickle
+
+import pytest
+
+from imgreg_fastai.data.images import PictureError
+from imgreg_fastai.utils.errors import ImgregError, nearest, some
+
+
+def test_a_message_tells_what_was_expected_found_and_what_to_try():
+    error = ImgregError("a table", "nothing", "imgreg data angle")
+    assert str(error) == "expected a table; found nothing; try imgreg data angle"
+    assert (error.expected, error.found, error.then) == ("a table", "nothing", "imgreg data angle")
+
+
+@pytest.mark.parametrize(("parts", "text"), [
+    (("a",), "expected a"), (("a", "b"), "expected a; found b"), (("a", None, "c"), "expected a; try c"),
+    (("a", "", "c"), "expected a; try c"),
+])
+def test_parts_that_are_missing_leave_no_trace(parts, text):
+    assert str(ImgregError(*parts)) == text
+
+
+def test_a_message_of_many_lines_becomes_one():
+    assert str(ImgregError("a\n  b", "c\r\nd\te", " f \n")) == "expected a b; found c d e; try f"
+
+
+@pytest.mark.parametrize("cls", [ImgregError, PictureError])
+def test_errors_come_whole_out_of_a_worker_process(cls):
+    error = cls("a", "b", "c")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(again) is cls and str(again) == str(error)
+        assert (again.expected, again.found, again.then) == ("a", "b", "c")
+
+
+def test_nearest_gives_the_likely_names_best_first():
+    names = ["resnet18", "resnet10t", "vit_tiny", "convnext_atto", "mobilenet", "efficientnet", "swin"]
+    assert nearest("resnet81", names).startswith("'resnet18'") and "vit" not in nearest("resnet81", names)
+    assert nearest("zzz", names) == ""
+    assert nearest("resnet18", [f"resnet{i}" for i in range(10, 30)], most=2).count("'") == 4
+
+
+def test_nearest_gives_all_of_a_short_list_if_none_is_like_it():
+    assert nearest("zzz", ["pad", "squish", "crop", "a"]) == "'pad', 'squish', 'crop', 'a'"
+    assert nearest("zzz", iter(["pad", "crop"])) == "'pad', 'crop'"
+    assert nearest("zzz", []) == ""
+
+
+@pytest.mark.parametrize(("n", "text"), [
+    (0, ""), (1, "0"), (5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4 and 1 more"), (100, "0, 1, 2, 3, 4 and 95 more"),
+])
+def test_some(n, text):
+    assert some(range(n)) == some(iter(range(n))) == text
+
+
+def test_some_of_as_many_as_one_likes():
+    assert some("abc", 2) == "a, b and 1 more"
