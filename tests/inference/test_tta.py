@@ -78,7 +78,7 @@ def values(frame, target):
     (task(replace(FAR, laws=("flip",)), augment=("colour", "flip")), 2),
 ])
 def test_as_many_moves_as_the_laws_and_the_training_allow(of, n):
-    found = tta.moves(of)
+    found = tta.moves_for(of)
     assert len(found) == len(set(found)) == n and found[0] == Move(False, 0)
 
 
@@ -98,12 +98,12 @@ def test_a_task_without_a_move_is_told_so_in_one_line_before_the_work(of, spotte
 
 def test_one_target_without_a_law_bars_the_move_for_all():
     with pytest.raises(ImgregError, match="--tta"):
-        tta.moves(task(WAY, replace(FAR, laws=()), augment=()))
+        tta.moves_for(task(WAY, replace(FAR, laws=()), augment=()))
 
 
 # there and back
 
-@pytest.mark.parametrize("move", tta.moves(ANGLE))
+@pytest.mark.parametrize("move", tta.moves_for(ANGLE))
 @pytest.mark.parametrize("size", [(6, 6), (4, 6)])
 def test_pixels_move_as_in_training_and_every_kind_comes_back(move, size):
     if size[0] != size[1] and move.quarters % 2:
@@ -127,7 +127,7 @@ def test_what_moves_with_the_picture_is_not_changed_by_moving_it(spotted, size, 
     bent = fit == "squish"
     of = task(*ALL, size=size, augment=("flip",) if bent else MOVED, fit=fit, box=box, margin=1.0)
     one, boxes = model(of, follows), spotted[list(BOX)].to_numpy() if box else None
-    assert len(tta.moves(of)) == (2 if bent else 8 if size[0] == size[1] else 4)
+    assert len(tta.moves_for(of)) == (2 if bent else 8 if size[0] == size[1] else 4)
     alone, moved = (one.predict(list(spotted["path"]), boxes, bs=5, tta=tta) for tta in (False, True))
     assert list(alone.columns) == list(moved.columns) and len(moved) == 16
     for target in ALL:
