@@ -51,7 +51,7 @@ def of_angles(folder: Path, quick: bool) -> list[dict]:
     angle.draw(folder / "more", 60 if quick else 2000, seed=1)
     how = SMALL if quick else {"epochs": 6}
     run = imgreg_fastai.train("angle", data=folder / "angle", out=folder, calibrate=0.0, valid=0.25, **how)
-    return judge("drawn angles", run, labels.read(angle.read(folder / "more"), ANGLE, to_divide=False))
+    return judge("drawn angles", run, labels.read_labels(angle.read(folder / "more"), ANGLE, to_divide=False))
 
 
 def of_heads(folder: Path, quick: bool) -> list[dict]:
@@ -60,7 +60,7 @@ def of_heads(folder: Path, quick: bool) -> list[dict]:
     heads.draw(folder / "others", 48 if quick else 1500, seed=1)
     how = SMALL if quick else {"epochs": 12}
     run = imgreg_fastai.train(DRAWN_HEADS, data=headpose.read(folder / "heads"), out=folder, calibrate=0.0, **how)
-    held = labels.read(headpose.read(folder / "others"), DRAWN_HEADS, to_divide=False)
+    held = labels.read_labels(headpose.read(folder / "others"), DRAWN_HEADS, to_divide=False)
     return judge("drawn heads", run, held)
 
 
@@ -100,13 +100,13 @@ def parts(people: pd.Series, wanted: tuple) -> np.ndarray:
 def judge(name: str, run, held: pd.DataFrame) -> list[dict]:
     """A row a target for new pictures of the same groups, and for new groups; then what is called unlike."""
     model, known = imgreg_fastai.load(run.path), run.labels
-    space, (trained, valid, other) = calibrate.known(model, known, held, 0)
-    found = calibrate.difficulty(model.task, trained, valid, COVERAGE)
+    space, (trained, valid, other) = calibrate.score_parts(model, known, held, 0)
+    found = calibrate.fit_difficulty(model.task, trained, valid, COVERAGE)
     inputs, far, distances, extents, units = other
-    hard = extents ** found[0] * conformal.hardness(inputs, *found[1:4])
+    hard = extents ** found[0] * conformal.difficulty(inputs, *found[1:4])
     rows, end = [], 0
     for t in model.task.targets:
-        start, end = end, end + len(t.within)
+        start, end = end, end + len(t.interval_columns)
         groups = {"pictures": np.arange(len(units)), "people": units}
         for what, own in groups.items():
             if what == "pictures" or len(np.unique(units)) < len(units):
@@ -139,7 +139,7 @@ def half(distances, hard, units, first, most) -> tuple[float, float, float]:
     """Coverage, that of the pictures `most`, and mean width, of one half calibrated by the half `first`."""
     scores, n = distances[first] / hard[first], len(np.unique(units[first]))
     groups = units[first] if n >= fewest_to_calibrate(COVERAGE) else np.arange(first.sum())  # as calibration does
-    factors = [conformal.quantile(s[np.isfinite(s)], groups[np.isfinite(s)], COVERAGE) for s in scores.T]
+    factors = [conformal.conformal_quantile(s[np.isfinite(s)], groups[np.isfinite(s)], COVERAGE) for s in scores.T]
     radii, other = hard[~first] * factors, distances[~first]
     inside = np.where(np.isfinite(other), other <= radii, np.nan)
     return np.nanmean(inside), np.nanmean(inside[most]), radii.mean()
@@ -150,7 +150,7 @@ def caught(model, space, far: np.ndarray, held: pd.DataFrame) -> dict:
     limit = np.quantile(far, 1 - conformal.UNLIKE, method="higher")
     rows = held.sample(min(200, len(held)), random_state=0)
     boxes = rows[list(model.task.box)].to_numpy(float) if model.task.box else None
-    pixels = np.stack([p.pixels for p in images.fitted(list(rows["path"]), model.task, boxes)])
+    pixels = np.stack([p.pixels for p in images.fit_images(list(rows["path"]), model.task, boxes)])
     made = {**{name: np.stack(list(map(change, pixels))) for name, change in CHANGES.items()},
             "foreign": foreign(*model.task.size)}
     return {f"unlike: {name}": np.mean(space.places(features(model, of))[1] > limit) for name, of in made.items()}

@@ -121,5 +121,5 @@ def fastai_notebook(frame: pd.DataFrame, options: dict, seconds: float) -> tuple
 
 def sizes(frame: pd.DataFrame) -> np.ndarray:
     """Width and height of each picture, upright, [n, 1, 2]."""
-    found = [images.facts(path) for path in frame["image"]]
+    found = [images.read_header(path) for path in frame["image"]]
     return np.array([(one.width, one.height) for one in found])[:, None]

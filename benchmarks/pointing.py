@@ -111,7 +111,7 @@ def judged(run) -> pd.DataFrame:
     model = imgreg_fastai.load(run.path)
     model.network.load_state_dict(torch.load(run.path / "last.ckpt", weights_only=True)["model"])
     labels = run.labels
-    return metrics.table(run.task, metrics.predictions(model, labels[labels["split"] == "valid"]))
+    return metrics.predictions_table(run.task, metrics.predictions(model, labels[labels["split"] == "valid"]))
 
 
 def peers(task: Task, frame: pd.DataFrame, fold: np.ndarray, options: dict) -> dict:
@@ -134,9 +134,9 @@ def guess(y: np.ndarray, fold: np.ndarray) -> np.ndarray:
 
 def features(task: Task, frame: pd.DataFrame, cfg) -> np.ndarray:
     """The last features [n, channels, h, w] of the backbone, frozen, on the very pixels that training sees."""
-    body, _ = weights.build_body(cfg.arch, task.size, cfg.arch_args, weights.find(cfg.arch, cfg.weights))
+    body, _ = weights.build_body(cfg.arch, task.size, cfg.arch_args, weights.find_weights(cfg.arch, cfg.weights))
     boxes = frame[list(task.box)].to_numpy(float) if task.box else None
-    pictures = torch.from_numpy(np.stack([p.pixels for p in images.fitted(frame["image"], task, boxes)]))
+    pictures = torch.from_numpy(np.stack([p.pixels for p in images.fit_images(frame["image"], task, boxes)]))
     mean, std = (torch.tensor(v) for v in backbones.stats(cfg.arch))
     body.eval()
     with torch.inference_mode():

@@ -56,12 +56,12 @@ class Ours:
         options = {"data": data, "weights": "none", "epochs": 1, "valid": VALID, **options}  # none: nothing to download
         self.cfg = functions.prepare("angle", **options)[1]
         self.learn = functions.learner("angle", **options)
-        self.precision = precision.choose(self.learn, self.cfg.precision)
+        self.precision = precision.choose_precision(self.learn, self.cfg.precision)
         self.clock = Clock()
         self.learn.add_cb(self.clock)
 
     def __call__(self):
-        loop.fit(self.learn, self.cfg, loop.Watch(), False, self.precision)
+        loop.fit(self.learn, self.cfg, loop.TrainingWatch(), False, self.precision)
         return self.clock.rate
 
 

@@ -91,7 +91,7 @@ def fewest_to_calibrate(coverage: float) -> int:
     return math.ceil(coverage / (1 - coverage) - 1e-9)
 
 
-def from_dict(fields_: dict) -> TrainConfig:
+def config_from_dict(fields_: dict) -> TrainConfig:
     """The settings that `to_dict` wrote."""
     lists = {"stop_at": tuple(fields_["stop_at"]) if fields_.get("stop_at") else None,
              "hold_out": tuple(fields_.get("hold_out", ()))}

@@ -16,9 +16,9 @@ from . import config, tasks
 from .config import TrainConfig
 from .data import tables
 from .tasks import Task
-from .utils.errors import ImgregError, some
-from .utils.files import whole
-from .utils.format import columns, quantity, rounded
+from .utils.errors import ImgregError, first_few
+from .utils.files import atomic_file
+from .utils.format import align_columns, format_value, round_numbers
 
 PACKAGES = ("imgreg-fastai", "fastai", "torch", "torchvision", "timm", "numpy", "pandas", "pillow", "safetensors")
 
@@ -33,12 +33,12 @@ class Run:
     @property
     def task(self) -> Task:
         """The completed task."""
-        return tasks.from_dict(self.about["task"])
+        return tasks.task_from_dict(self.about["task"])
 
     @property
     def config(self) -> TrainConfig:
         """The settings it was trained with."""
-        return config.from_dict(self.about["config"])
+        return config.config_from_dict(self.about["config"])
 
     @property
     def scores(self) -> dict:
@@ -58,7 +58,7 @@ class Run:
     @property
     def labels(self) -> pd.DataFrame:
         """The labels it was trained and validated on, as labels.read gives them, with their split."""
-        return tables.located(self.table("labels.csv"), "image", self.about["data"]["root"]).drop(columns="present")
+        return tables.with_paths(self.table("labels.csv"), "image", self.about["data"]["root"]).drop(columns="present")
 
     def table(self, name: str, wanted: Iterable[str] = ()) -> pd.DataFrame:
         """A CSV file of the run; raises ImgregError if it cannot be read, or lacks a column that is `wanted`."""
@@ -70,12 +70,12 @@ class Run:
         except (OSError, ValueError) as e:
             raise ImgregError(f"a run with its {name}", f"none to be read in '{self.path}'") from e
         if lacking := [column for column in wanted if column not in frame]:
-            raise ImgregError(f"a {name} as imgreg wrote it in '{self.path}'", f"no column {some(lacking)}")
+            raise ImgregError(f"a {name} as imgreg wrote it in '{self.path}'", f"no column {first_few(lacking)}")
         return frame.copy()  # of one piece: what is read stands column by column, and pandas warns of many
 
     def write(self, name: str, data) -> Path:
         """Write a file of the run, as the function `write` does."""
-        return write(self.path / name, data)
+        return write_file(self.path / name, data)
 
     def note(self, **news) -> None:
         """Add to run.json."""
@@ -83,7 +83,7 @@ class Run:
         self.write("run.json", self.about)
 
 
-def write(path: Path, data) -> Path:
+def write_file(path: Path, data) -> Path:
     """Write a text file whole or not at all: a DataFrame as CSV, text as it is, else JSON.
 
     Raises ImgregError if the disk is full or the place cannot be written.
@@ -92,17 +92,17 @@ def write(path: Path, data) -> Path:
         data = data.to_csv(index=False)
     elif not isinstance(data, str):
         data = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
-    with whole(path) as file:
+    with atomic_file(path) as file:
         file.write_text(data, encoding="utf-8")
     return path
 
 
-def new(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, images=None, **more) -> Run:
+def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, images=None, **more) -> Run:
     """Make the folder OUT/<task>-NNN and put run.json and labels.csv into it, before anything can go wrong.
 
     `images`: the folder that the pictures' names are relative to, else that of the `table`.
     """
-    path = claim_for(Path(out), task.name)
+    path = new_run_folder(Path(out), task.name)
     root = Path(images or (table if table.is_dir() else table.parent)).resolve()
     run = Run(path, {})
     labels = frame.drop(columns="path")
@@ -122,15 +122,15 @@ class Folds:
     scores: dict
 
 
-def claim_for(out: Path, name: str) -> Path:
+def new_run_folder(out: Path, name: str) -> Path:
     """Make the folder OUT/<name>-NNN; raises ImgregError if it cannot be made."""
     try:
-        return claim(out, name, always=True)
+        return new_folder(out, name, always=True)
     except OSError as e:
         raise ImgregError("a folder for runs that can be written", f"'{out}': {e.strerror or e}", "--out DIR") from e
 
 
-def gather(folder: Path, done: list[Run]) -> Folds:
+def collect_folds(folder: Path, done: list[Run]) -> Folds:
     """The scores of the folds' runs side by side, written to FOLDER/scores.json: mean and spread over the folds.
 
     `spread` is the standard deviation between folds; `columns` has both for each column of a target.
@@ -143,7 +143,7 @@ def gather(folder: Path, done: list[Run]) -> Folds:
         columns = [c for c in each[0].get("columns", {}) if all(c in s["columns"] for s in each)]
         scores[name] = {"unit": each[0]["unit"], "folds": [s["mean"] for s in each], **_spread(each),
                         "columns": {c: _spread([s["columns"][c] for s in each]) for c in columns}}
-    write(folder / "scores.json", scores)
+    write_file(folder / "scores.json", scores)
     return Folds(folder, done, scores)
 
 
@@ -151,14 +151,14 @@ def _spread(each: list[dict]) -> dict:
     means, guesses = [s["mean"] for s in each], [s["baseline"] for s in each if "baseline" in s]
     numbers = {"mean": np.mean(means), "spread": np.std(means, ddof=int(len(means) > 1))}
     numbers |= {"baseline": np.mean(guesses)} if guesses else {}
-    return rounded(numbers)
+    return round_numbers(numbers)
 
 
-def claim(out: Path, name: str, always: bool = False) -> Path:
+def new_folder(out: Path, name: str, always: bool = False) -> Path:
     """Make and return a folder under `out` that nothing had yet, named by `fresh`."""
     out.mkdir(parents=True, exist_ok=True)
     while True:
-        path = out / fresh(out, name, always=always)
+        path = out / unused_name(out, name, always=always)
         try:
             path.mkdir()
             return path
@@ -166,7 +166,7 @@ def claim(out: Path, name: str, always: bool = False) -> Path:
             continue
 
 
-def fresh(folder: Path, name: str, suffix: str = "", always: bool = False) -> str:
+def unused_name(folder: Path, name: str, suffix: str = "", always: bool = False) -> str:
     """A name under `folder` that nothing has yet: NAME, else NAME-002 and on; `always` numbers from NAME-001."""
     paths = folder.glob(f"{escape(name)}-*{escape(suffix)}")
     taken = [p.name[len(name) + 1 : len(p.name) - len(suffix)] for p in paths]
@@ -176,7 +176,7 @@ def fresh(folder: Path, name: str, suffix: str = "", always: bool = False) -> st
     return f"{name}-{highest + 1 if always else max(highest + 1, 2):03}{suffix}"
 
 
-def load(path: str | Path) -> Run:
+def load_run(path: str | Path) -> Run:
     """Open a run folder; raises ImgregError if it is none."""
     path = Path(path)
     try:
@@ -240,12 +240,12 @@ def _begun(path: Path) -> tuple[float, str]:
 def _line(path: Path) -> dict:
     within = [] if (path / "run.json").exists() else sorted(path.glob("*/run.json"))
     try:
-        inner = [load(file.parent) for file in within]
+        inner = [load_run(file.parent) for file in within]
         if inner and all(run.config.fold for run in inner):
             return _folds(path, inner)
         if inner:
             return {"path": str(path), "state": "folder", "why": f"see imgreg runs {path}"}
-        return _one(load(path))
+        return _one(load_run(path))
     except ImgregError as e:
         return {"path": str(path), "state": "broken", "why": e.found}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:  # a file that somebody has changed
@@ -279,10 +279,10 @@ def list_as_text(lines: list[dict]) -> str:
     for line in lines:
         errors = ", ".join(_error(name, s) for name, s in line.get("scores", {}).items())
         rows.append((*("" if line.get(c) is None else str(line[c]) for c in COLUMNS), line.get("why", errors)))
-    return columns(rows)
+    return align_columns(rows)
 
 
 def _error(name: str, scores: dict) -> str:
-    spread = f" ± {quantity(scores['spread'], scores['unit'])}" if "spread" in scores else ""
-    guess = f" (guessing: {quantity(scores['baseline'], scores['unit'])})" if "baseline" in scores else ""
-    return f"{name} {quantity(scores['mean'], scores['unit'])}{spread}{guess}"
+    spread = f" ± {format_value(scores['spread'], scores['unit'])}" if "spread" in scores else ""
+    guess = f" (guessing: {format_value(scores['baseline'], scores['unit'])})" if "baseline" in scores else ""
+    return f"{name} {format_value(scores['mean'], scores['unit'])}{spread}{guess}"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..inference.predictor import MODEL, load
+from ..inference.predictor import MODEL, load_model
 from ..runs import Run
 from ..utils.console import say
 from ..utils.errors import ImgregError
-from ..utils.files import whole
+from ..utils.files import atomic_file
 
 FORMATS = {"learner": "export.pkl", "bundle": "model.imgreg"}  # format -> the file's name in the run folder
 
@@ -35,9 +35,9 @@ def export(run: Run, format: str | None = None, out: str | Path | None = None) -
         raise ImgregError("a folder to write into", f"no '{path.parent}'", f"mkdir -p {path.parent}")
     if path.exists():
         say(f"replacing {path}")
-    with whole(path) as file:
+    with atomic_file(path) as file:
         if format == "bundle":
-            load(run.path)  # what is handed on opens
+            load_model(run.path)  # what is handed on opens
             shutil.copyfile(run.path / MODEL, file)
         else:
             learner(run).export(file.resolve())
@@ -54,9 +54,9 @@ def learner(run: Run):
     from PIL import Image
 
     from ..training import datablock, loop
-    from ..training.learner import build
+    from ..training.learner import build_learner
 
-    predictor = load(run.path)
+    predictor = load_model(run.path)
     task, cfg = predictor.task, run.config
     with tempfile.TemporaryDirectory() as folder:
         blank = Path(folder) / "blank.png"
@@ -65,9 +65,9 @@ def learner(run: Run):
         box = zip(task.box, (width / 2, height / 2, width, height), strict=False)  # all of it, where there is one
         row = {"path": str(blank), **dict.fromkeys(task.columns, 0.0), **dict(box)}
         stats = predictor.about["mean"], predictor.about["std"]
-        dls = datablock.block(task, stats, []).dataloaders(
+        dls = datablock.build_datablock(task, stats, []).dataloaders(
             pd.DataFrame([row]), bs=1, dl_type=datablock.PictureDL, num_workers=0, device=torch.device("cpu"))
-        learn = build(dls, task, cfg, predictor.network[0])
+        learn = build_learner(dls, task, cfg, predictor.network[0])
         learn.model.load_state_dict(predictor.network.state_dict())
         learn.dls = dls.new_empty()
     loop.quiet(learn)  # fastai's bars would go to stdout, and fail when several threads predict

@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from ..config import TrainConfig
 from ..data import splits
 from ..tasks import Task
-from ..utils.console import Bar, say
+from ..utils.console import ProgressBar, say
 from ..utils.errors import ImgregError
-from ..utils.format import quantity
+from ..utils.format import format_value
 
 
 def device(name: str):
@@ -32,9 +32,9 @@ def loaders(task: Task, cfg: TrainConfig, frame):
     from ..models import backbones
     from ..training import datablock
 
-    backbones.check(cfg.arch, task.size, cfg.arch_args)
+    backbones.check_backbone(cfg.arch, task.size, cfg.arch_args)
     set_seed(cfg.seed)
-    return datablock.build(frame, task, cfg, backbones.stats(cfg.arch), device(cfg.device))
+    return datablock.build_dataloaders(frame, task, cfg, backbones.stats(cfg.arch), device(cfg.device))
 
 
 def learner(dls, task: Task, cfg: TrainConfig):
@@ -42,11 +42,11 @@ def learner(dls, task: Task, cfg: TrainConfig):
     from fastai.torch_core import set_seed
 
     from ..models import weights
-    from ..training.learner import build
+    from ..training.learner import build_learner
 
     set_seed(cfg.seed)
-    body, found = weights.build_body(cfg.arch, task.size, cfg.arch_args, weights.find(cfg.arch, cfg.weights))
-    learn = build(dls, task, cfg, body)
+    body, found = weights.build_body(cfg.arch, task.size, cfg.arch_args, weights.find_weights(cfg.arch, cfg.weights))
+    learn = build_learner(dls, task, cfg, body)
     if found.kind == "model":
         also = weights.load_head(learn.model, found, task)
         say(f"starting from {found.source}, {'its head too' if also else 'with a new head: its targets are others'}")
@@ -63,13 +63,13 @@ def train(task: Task, cfg: TrainConfig, frame, table: Path, out, images=None, co
 
     dls = loaders(task, cfg, frame)
     learn, found = learner(dls, task, cfg)
-    used = precision.choose(learn, cfg.precision)
-    run = runs.new(out, task, cfg, frame, table, images, command=command, weights=found.to_dict(), state="training", precision=used,
+    used = precision.choose_precision(learn, cfg.precision)
+    run = runs.start_run(out, task, cfg, frame, table, images, command=command, weights=found.to_dict(), state="training", precision=used,
                    device=str(dls.device))
     kept = len(_kept(frame, cfg))
     say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}"
         f"{f', {kept} kept for intervals' if kept else ''}: {run.path}")
-    if why := splits.to_calibrate(frame, cfg)[1]:
+    if why := splits.calibration_size(frame, cfg)[1]:
         say(why)
     try:
         _picture_of_batch(dls, task, run)
@@ -92,9 +92,9 @@ def _kept(frame, cfg: TrainConfig):
 
 def _picture_of_batch(dls, task: Task, run) -> None:
     from .. import plots
-    from ..training.datablock import shown
+    from ..training.datablock import first_batch
 
-    pictures, truths = shown(dls, task)
+    pictures, truths = first_batch(dls, task)
     plots.save(plots.batch(task, pictures, truths), run.path / "plots" / "batch.png")
 
 
@@ -106,12 +106,12 @@ def _fit(learn, task: Task, cfg: TrainConfig, run, found) -> str:
     from ..models import backbones
     from ..training import loop
 
-    about = predictor.describe(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), found.to_dict())
+    about = predictor.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), found.to_dict())
     best = run.path / predictor.MODEL
 
     def after_epoch(row, improved):
         if improved:
-            predictor.save(best, learn.model, about)
+            predictor.save_model(best, learn.model, about)
         loop.save_state(learn, run.path / "last.ckpt", len(watch.history))
         run.write("history.csv", pd.DataFrame(watch.history))
         bar.line(_told(task, row))
@@ -119,17 +119,17 @@ def _fit(learn, task: Task, cfg: TrainConfig, run, found) -> str:
     def after_batch(done, total, row):
         bar.update(done, total, _told(task, row) if row else "")
 
-    watch = loop.Watch(batch=after_batch, epoch=after_epoch)
-    with Bar("training") as bar:
+    watch = loop.TrainingWatch(batch=after_batch, epoch=after_epoch)
+    with ProgressBar("training") as bar:
         loop.fit(learn, cfg, watch, found.pretrained, run.about["precision"])
     run.note(epochs_done=len(watch.history))
     if not best.exists():  # stopped within the first epoch
-        predictor.save(best, learn.model, about)
+        predictor.save_model(best, learn.model, about)
     return watch.stopped
 
 
 def _told(task: Task, row: dict) -> str:
-    errors = ", ".join(f"{t.name} error {quantity(row[f'{t.name}_error'], t.unit)}" for t in task.targets)
+    errors = ", ".join(f"{t.name} error {format_value(row[f'{t.name}_error'], t.unit)}" for t in task.targets)
     return f"epoch {row['epoch']}: {errors}, validation loss {row['valid_loss']:.4f}"
 
 
@@ -141,16 +141,16 @@ def _finish(run, frame) -> None:
     from ..inference import predictor
     from ..reports import run_page
 
-    model = predictor.load(run.path, device(run.config.device))
+    model = predictor.load_model(run.path, device(run.config.device))
     if len(_kept(frame, run.config)):
-        model = calibrate.fit(model, frame, run.config)
-        predictor.save(run.path / predictor.MODEL, model.network, model.about, model.calibration)
+        model = calibrate.calibrate(model, frame, run.config)
+        predictor.save_model(run.path / predictor.MODEL, model.network, model.about, model.calibration)
     trained, held = frame[frame["split"] == "train"], frame[frame["split"].isin(("valid", "test"))]
-    evaluate.write(run, Path(), model, held, trained, pd.read_csv(run.path / "history.csv"))
+    evaluate.write_evaluation(run, Path(), model, held, trained, pd.read_csv(run.path / "history.csv"))
     run_page.write(run, model)
 
 
-def rehearse(task: Task, cfg: TrainConfig, frame, table: Path, images=None) -> None:
+def dry_run(task: Task, cfg: TrainConfig, frame, table: Path, images=None) -> None:
     """Send one batch of each part through all that `train` does, and keep nothing."""
     few = frame[frame["split"] != "calibrate"].groupby("split").head(cfg.bs or 32)
     with TemporaryDirectory(prefix="imgreg-") as folder:
@@ -166,7 +166,7 @@ def cross_validate(name: str, n: int, out: Path, train_fold: Callable):
     """
     from .. import runs
 
-    folder, done = runs.claim_for(out, name), []
+    folder, done = runs.new_run_folder(out, name), []
     try:
         for fold in range(1, n + 1):
             say(f"fold {fold} of {n}")
@@ -176,4 +176,4 @@ def cross_validate(name: str, n: int, out: Path, train_fold: Callable):
     finally:
         if not any(folder.iterdir()):
             folder.rmdir()
-    return runs.gather(folder, done)
+    return runs.collect_folds(folder, done)

@@ -9,7 +9,7 @@ from ..tasks import Task
 from ..utils.console import warn
 from ..utils.errors import ImgregError
 from . import fitting, prediction, preparation
-from .preparation import asked, prepare
+from .preparation import prepare, resolve_options
 
 
 def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **options):
@@ -23,14 +23,14 @@ def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **opt
     from ..plots import overview, sheets
 
     if plot is not None:
-        sheets.ending(plot)
+        sheets.plot_format(plot)
         if Path(plot).exists():
             raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
-    chosen, cfg, table = asked(task, images=images, **options)
+    chosen, cfg, table = resolve_options(task, images=images, **options)
     health = checks.check(table, chosen, images, fast, cfg)
-    preparation.tell_idle(options.get("valid"), health.frame, cfg, table)
-    path = Path(plot or Path(out) / runs.fresh(Path(out), f"check-{chosen.name}", ".png", always=True))
-    return health, plots.save(overview.draw(health), path)
+    preparation.warn_unused_valid(options.get("valid"), health.frame, cfg, table)
+    path = Path(plot or Path(out) / runs.unused_name(Path(out), f"check-{chosen.name}", ".png", always=True))
+    return health, plots.save(overview.draw_overview(health), path)
 
 
 def dataloaders(task="angle", **options):
@@ -55,18 +55,18 @@ def train(task="angle", *, out="runs", dry_run=False, command=None, **options):
     """
     command = command or preparation.python_call("train", task, out=out, **options)
     images = options.get("images")
-    chosen, cfg, table = asked(task, **options)
-    rows = preparation.read(table, chosen, cfg, images, options.get("valid"))
-    done, frame = preparation.divided(chosen, cfg, rows)
+    chosen, cfg, table = resolve_options(task, **options)
+    rows = preparation.read_labels(table, chosen, cfg, images, options.get("valid"))
+    done, frame = preparation.split_and_complete(chosen, cfg, rows)
     if dry_run:
-        return fitting.rehearse(done, cfg, frame, table, images)
+        return fitting.dry_run(done, cfg, frame, table, images)
     if not cfg.folds or cfg.fold:
         return fitting.train(done, cfg, frame, table, out, images, command)
     rows = rows.drop(columns="split", errors="ignore")  # it is not used, as was said once
 
     def train_fold(fold, folder):
         own = replace(cfg, fold=fold)
-        done, frame = preparation.divided(chosen, own, rows)
+        done, frame = preparation.split_and_complete(chosen, own, rows)
         return fitting.train(done, own, frame, table, folder, images, command)
 
     return fitting.cross_validate(done.name, cfg.folds, Path(out), train_fold)
@@ -89,24 +89,24 @@ def evaluate(run, table=None, device: str = "auto", images=None, by=None, how: s
     from ..inference import predictor
     from ..inference.tta import moves_for
 
-    run = run if isinstance(run, runs.Run) else runs.load(run)
+    run = run if isinstance(run, runs.Run) else runs.load_run(run)
     by = "group" if table is None and by == run.task.group else by
     if images is not None and (table is None or Path(table).is_dir()):
         raise ImgregError("--images with a table, to whose names it belongs", str(table or "the run's own pictures"))
     if baselines and (table is not None or by is not None):
         raise ImgregError("--baselines with the run's own validation part, picture by picture",
                           f"--by {by}" if by else f"'{table}'")
-    metrics.check_by(run.task, by, how, coverage)
-    model = predictor.load(run.path, fitting.device(device))
+    metrics.check_aggregation(run.task, by, how, coverage)
+    model = predictor.load_model(run.path, fitting.device(device))
     if run.about.get("state") != "trained":
         warn(f"the training of {run.path} did not come to its end: {run.about.get('state')}")
     model.coverage(coverage)  # what cannot be promised is known before the work
     if tta:
         moves_for(model.task)
     trained, frame, name = _judged(run, model.task, table, images, by)
-    folder = runs.claim(run.path / "evaluations", f"{name}-tta" if tta else name).relative_to(run.path)
+    folder = runs.new_folder(run.path / "evaluations", f"{name}-tta" if tta else name).relative_to(run.path)
     try:
-        scores = evaluate.write(run, folder, model, frame.assign(split=name), trained, by=by, how=how,
+        scores = evaluate.write_evaluation(run, folder, model, frame.assign(split=name), trained, by=by, how=how,
                                   coverage=coverage, tta=tta)
     except ImgregError:
         (run.path / folder).rmdir()
@@ -120,15 +120,15 @@ def _judged(run, task: Task, table, images, by) -> tuple:
     trained = known[known["split"] == "train"]
     if table is None:
         return trained, known[known["split"] == "valid"], "valid"
-    read = labels.read(table, task, to_divide=False, images=images, also=(by,) if by else ())
-    frame = labels.unseen(read, known[known["split"].isin(("train", "calibrate"))])
-    return trained, frame, datasets.own_table.called(table)
+    read = labels.read_labels(table, task, to_divide=False, images=images, also=(by,) if by else ())
+    frame = labels.exclude_trained(read, known[known["split"].isin(("train", "calibrate"))])
+    return trained, frame, datasets.own_table.table_name(table)
 
 
 def _baselines(run, device) -> dict:
     from ..evaluation import baselines
 
-    return {"baselines": baselines.of(run, device)}
+    return {"baselines": baselines.load_or_measure(run, device)}
 
 
 def predict(model, pictures, boxes=None, draw=None, images=None, by=None, how: str = "mean",
@@ -143,7 +143,7 @@ def predict(model, pictures, boxes=None, draw=None, images=None, by=None, how: s
     average answer for a picture and its moved copies, see Predictor.predict.
     """
     model = model if hasattr(model, "predict") else load(model)
-    return prediction.answer(model, pictures, boxes, draw, images, by, how, coverage=coverage, tta=tta)
+    return prediction.predict_pictures(model, pictures, boxes, draw, images, by, how, coverage=coverage, tta=tta)
 
 
 def load(path, device: str = "cpu"):
@@ -151,7 +151,7 @@ def load(path, device: str = "cpu"):
     from ..inference import ensemble, predictor
 
     if not isinstance(path, (list, tuple)):
-        return predictor.load(path, fitting.device(device))
+        return predictor.load_model(path, fitting.device(device))
     models = tuple(one if hasattr(one, "predict") else load(one, device) for one in path)
     return models[0] if len(models) == 1 else ensemble.Ensemble(models)
 
@@ -164,7 +164,7 @@ def export(run, format: str | None = None, out=None) -> Path:
     from .. import runs
     from . import exporting
 
-    return exporting.export(run if isinstance(run, runs.Run) else runs.load(run), format, out)
+    return exporting.export(run if isinstance(run, runs.Run) else runs.load_run(run), format, out)
 
 
 def report(run, device: str = "auto") -> Path:
@@ -172,7 +172,7 @@ def report(run, device: str = "auto") -> Path:
     from .. import runs
     from ..reports import run_page
 
-    return run_page.write(run if isinstance(run, runs.Run) else runs.load(run), device=fitting.device(device))
+    return run_page.write(run if isinstance(run, runs.Run) else runs.load_run(run), device=fitting.device(device))
 
 
 def compare(paths, *, part: str = "valid", out="runs"):
@@ -184,7 +184,7 @@ def compare(paths, *, part: str = "valid", out="runs"):
     from ..evaluation import comparison
     from ..reports import comparison_page
 
-    found = comparison.compare(list(paths), part)
+    found = comparison.compare_runs(list(paths), part)
     return found, *comparison_page.write(found, Path(out))
 
 
@@ -205,8 +205,8 @@ def lr_find(task="angle", *, out="runs", **options):
 
     task, cfg, frame, _ = prepare(task, **options)
     learn, _ = fitting.learner(fitting.loaders(task, cfg, frame), task, cfg)
-    sweep = loop.find_lr(learn, precision.choose(learn, cfg.precision))
-    path = Path(out) / runs.fresh(Path(out), f"lr_find-{task.name}", ".png", always=True)
+    sweep = loop.find_lr(learn, precision.choose_precision(learn, cfg.precision))
+    path = Path(out) / runs.unused_name(Path(out), f"lr_find-{task.name}", ".png", always=True)
     plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
     return sweep, path
 

@@ -13,18 +13,18 @@ from ..config import TrainConfig
 from ..data import splits
 from ..data.labels.issue_rules import LEAST
 from ..evaluation.metrics import HARDLY
-from ..evaluation.scaling_law import error_at, foretold, measured
-from ..plots.sheets import CYCLE, INK, Sheet, in_unit, save
+from ..evaluation.scaling_law import curve_arrays, error_at, forecast
+from ..plots.sheets import CYCLE, INK, TitledFigure, save, with_unit_label
 from ..runs import Run
 from ..tasks import Task
 from ..utils.console import say
-from ..utils.errors import ImgregError, some
-from ..utils.format import columns, quantity
+from ..utils.errors import ImgregError, first_few
+from ..utils.format import align_columns, format_value
 from . import fitting
 
 
 @dataclass(frozen=True)
-class Curve:
+class LearningCurve:
     """What was measured, in the folder `path`: of each part of the training pictures a run, and what they say together.
 
     `points`: a list of {part (per cent), pictures, run, errors {target: {mean, ci, baseline}}}, the fewest pictures
@@ -45,7 +45,7 @@ class Curve:
             errors = [_error(point["errors"].get(name), of["unit"]) for name, of in self.targets.items()]
             rows.append((f"{point['part']:g} %", str(point["pictures"]), *errors))
         same = f"all trained for {self.epochs} epochs, so that fewer pictures also had fewer steps"
-        return "\n".join([columns(rows), same, *(of["told"] for of in self.targets.values())])
+        return "\n".join([align_columns(rows), same, *(of["told"] for of in self.targets.values())])
 
     def to_dict(self) -> dict:
         """What was found, as JSON can hold it."""
@@ -56,19 +56,19 @@ def _error(scores: dict | None, unit: str) -> str:
     """A mean error and its 95 % interval, in words."""
     if scores is None:
         return "no labels"
-    between = " to ".join(quantity(end, unit) for end in scores.get("ci", ()))
-    return quantity(scores["mean"], unit) + (f" ({between})" if between else "")
+    between = " to ".join(format_value(end, unit) for end in scores.get("ci", ()))
+    return format_value(scores["mean"], unit) + (f" ({between})" if between else "")
 
 
 def measure(task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, parts, out: Path, images=None,
-            command: str = "") -> Curve:
+            command: str = "") -> LearningCurve:
     """Train on each of `parts` (per cent) of the training part, in a new folder OUT/curve-<task>-NNN.
 
     `frame`: the labels of `table`, divided. What was found is written there as curve.json and curve.png, interrupted or
     not. Raises ImgregError where there are not two parts to compare.
     """
     todo, done = subsets(frame, parts, cfg.seed), []
-    folder = runs.claim_for(out, f"curve-{task.name}")
+    folder = runs.new_run_folder(out, f"curve-{task.name}")
     try:
         for part, rows in todo:
             say(f"{part:g} % of the pictures to train on, for {cfg.epochs} epochs as all parts")
@@ -79,8 +79,8 @@ def measure(task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, part
     finally:
         if not any(folder.iterdir()):
             folder.rmdir()
-    curve = summed_up(task, folder, cfg.epochs, done, "trained" if len(done) == len(todo) else "interrupted")
-    runs.write(folder / "curve.json", curve.to_dict())
+    curve = summarize(task, folder, cfg.epochs, done, "trained" if len(done) == len(todo) else "interrupted")
+    runs.write_file(folder / "curve.json", curve.to_dict())
     if done:
         save(chart(curve), folder / "curve.png")
     return curve
@@ -93,7 +93,7 @@ def subsets(frame: pd.DataFrame, parts, seed: int) -> list[tuple[float, pd.DataF
     pictures, or that comes to the same as a smaller one, is left out, and said. Raises ImgregError if one part is left.
     """
     trained = frame[frame["split"] == "train"]
-    own, found = splits.units(trained), {}
+    own, found = splits.split_units(trained), {}
     order = np.random.default_rng([seed, 2]).permutation(np.sort(own.unique()))
     reached = own.value_counts()[order].to_numpy().cumsum()
     for part in _checked(parts):
@@ -115,11 +115,11 @@ def subsets(frame: pd.DataFrame, parts, seed: int) -> list[tuple[float, pd.DataF
 def _checked(parts) -> list[float]:
     """The parts in order, each once."""
     if not all(isinstance(part, (int, float)) and 0 < part <= 100 for part in parts):
-        raise ImgregError("--parts above 0 and up to 100, in per cent", some(parts), "--parts 10,25,50,100")
+        raise ImgregError("--parts above 0 and up to 100, in per cent", first_few(parts), "--parts 10,25,50,100")
     return sorted(set(parts))
 
 
-def summed_up(task: Task, folder: Path, epochs: int, done: list[tuple[float, Run]], state: str = "trained") -> Curve:
+def summarize(task: Task, folder: Path, epochs: int, done: list[tuple[float, Run]], state: str = "trained") -> LearningCurve:
     """The Curve of runs and the parts they were trained on."""
     points = []
     for part, run in done:
@@ -127,33 +127,33 @@ def summed_up(task: Task, folder: Path, epochs: int, done: list[tuple[float, Run
         errors = {name: {k: s[k] for k in ("mean", "ci", "baseline") if k in s} for name, s in scores.items()}
         pictures = run.about["data"]["split"]["train"]
         points.append({"part": part, "pictures": pictures, "run": run.path.name, "errors": errors})
-    targets = {t.name: foretold(t.name, t.unit, points) for t in task.targets}
-    return Curve(folder, epochs, points, targets, state, [run for _, run in done])
+    targets = {t.name: forecast(t.name, t.unit, points) for t in task.targets}
+    return LearningCurve(folder, epochs, points, targets, state, [run for _, run in done])
 
 
-def chart(curve: Curve) -> Figure:
+def chart(curve: LearningCurve) -> Figure:
     """The errors over the number of training pictures on logarithmic axes, and the laws, dashed beyond the data."""
-    shown = {name: of for name, of in curve.targets.items() if len(measured(curve.points, name)[0])}
+    shown = {name: of for name, of in curve.targets.items() if len(curve_arrays(curve.points, name)[0])}
     told = [of["told"] for of in curve.targets.values()]
     title = "; ".join(told[:2]) + (f" (and {len(told) - 2} more targets)" if len(told) > 2 else "")
     units = list(dict.fromkeys(of["unit"] for of in shown.values()))
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
             f"nothing was measured; ring: with twice the pictures. All trained for {curve.epochs} epochs.")
-    sheet = Sheet(max(7.2, 4.8 * len(units)), 3.8, title[0].upper() + title[1:], note)
+    sheet = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title[0].upper() + title[1:], note)
     for ax, unit in zip(sheet.charts(len(units)) if units else (), units, strict=True):
         names = [name for name, of in shown.items() if of["unit"] == unit]
         for name, colour in zip(names, cycle(CYCLE), strict=False):
             _course(ax, name, curve, colour)
         _axes(ax, curve)
-        ax.set_ylabel(in_unit("mean validation error", unit), color=INK)
+        ax.set_ylabel(with_unit_label("mean validation error", unit), color=INK)
         if len(names) > 1:
             ax.legend(frameon=False, fontsize=9, labelcolor=INK)
     return sheet
 
 
-def _course(ax, name: str, curve: Curve, colour: str) -> None:
+def _course(ax, name: str, curve: LearningCurve, colour: str) -> None:
     """One target's points and its law."""
-    n, errors, ends, guess = measured(curve.points, name)
+    n, errors, ends, guess = curve_arrays(curve.points, name)
     bars = np.clip([errors - ends[:, 0], ends[:, 1] - errors], 0, None)
     ax.errorbar(n, errors, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=name)
     if of := curve.targets[name].get("law"):
@@ -164,7 +164,7 @@ def _course(ax, name: str, curve: Curve, colour: str) -> None:
         ax.plot(2 * n[-1], curve.targets[name]["twice"], "o", color=colour, markersize=7, markerfacecolor="white")
 
 
-def _axes(ax, curve: Curve) -> None:
+def _axes(ax, curve: LearningCurve) -> None:
     """Logarithmic axes with ticks a person can read: the numbers of pictures that were used, and twice the most."""
     pictures = [point["pictures"] for point in curve.points]
     ticks = [2 * pictures[-1]]

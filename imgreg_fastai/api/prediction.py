@@ -9,9 +9,9 @@ from ..inference.tta import moves_for
 from ..utils.errors import ImgregError
 
 
-def answer(model, pictures, boxes, draw, images, by: str | None, how: str, **asked) -> pd.DataFrame:
+def predict_pictures(model, pictures, boxes, draw, images, by: str | None, how: str, **asked) -> pd.DataFrame:
     """What a Predictor or an Ensemble says of pictures, or of a table's; see api.predict. `asked`: coverage and tta."""
-    metrics.check_by(model.task, by, how, asked.get("coverage"))
+    metrics.check_aggregation(model.task, by, how, asked.get("coverage"))
     if asked.get("tta"):
         moves_for(model.task)  # what cannot be done is known before the work
     if draw is not None:  # and what cannot be written
@@ -28,12 +28,12 @@ def answer(model, pictures, boxes, draw, images, by: str | None, how: str, **ask
         _draw(draw, model, result)
         if by == "folder":
             result = result.assign(folder=[str(Path(str(name)).parent) for name in result["image"]])
-    return metrics.by_group(model.task, result, by, how) if by else result
+    return metrics.aggregate_by(model.task, result, by, how) if by else result
 
 
 def _of_table(model, table, boxes, draw, images, by: str | None, asked: dict) -> pd.DataFrame:
     """As `answer`, the pictures and their boxes being those of a table; `image` is what the table says."""
-    frame = labels.to_predict(table, model.task, images, (by,) if by else ())
+    frame = labels.read_pictures(table, model.task, images, (by,) if by else ())
     if boxes is not None:
         raise ImgregError("the boxes in the table, or pictures with boxes=", f"both a table '{table}' and boxes")
     boxes = frame[list(model.task.box)].to_numpy() if model.task.box else None

@@ -6,9 +6,9 @@ from .. import datasets
 from ..config import TrainConfig
 from ..data import labels
 from ..data.labels.issue_rules import uses_own_split
-from ..tasks import Task, complete
+from ..tasks import Task, complete_task
 from ..utils.console import warn
-from ..utils.errors import ImgregError, nearest
+from ..utils.errors import ImgregError, close_matches
 
 
 def prepare(task="angle", *, images=None, **options):
@@ -16,8 +16,8 @@ def prepare(task="angle", *, images=None, **options):
 
     Options as for `asked`; `strict` stops at any fault of the labels and pictures.
     """
-    chosen, cfg, table = asked(task, images=images, **options)
-    done, frame = divided(chosen, cfg, read(table, chosen, cfg, images, options.get("valid")))
+    chosen, cfg, table = resolve_options(task, images=images, **options)
+    done, frame = split_and_complete(chosen, cfg, read_labels(table, chosen, cfg, images, options.get("valid")))
     return done, cfg, frame, table
 
 
@@ -28,13 +28,13 @@ def python_call(function: str, task, **options) -> str:
     return f"imgreg_fastai.{function}({', '.join(arguments + [f'{k}={v!r}' for k, v in options.items()])})"
 
 
-def divided(chosen: Task, cfg, rows) -> tuple:
+def split_and_complete(chosen: Task, cfg, rows) -> tuple:
     """(the completed Task, the rows with their split)."""
-    frame = labels.divide(rows, cfg, chosen)
-    return complete(chosen, frame[frame["split"] == "train"]), frame
+    frame = labels.assign_splits(rows, cfg, chosen)
+    return complete_task(chosen, frame[frame["split"] == "train"]), frame
 
 
-def asked(task="angle", *, targets=(), data=None, preset=None, labels=None, images=None, image_col="",
+def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=None, images=None, image_col="",
           label_from_name="", flip_pairs=None, units=(), target_weights=(), scale=None, augment=None, size=None,
           fit=None, box=None, margin=None, group=None, value_range=None, **settings):
     """What was asked for: (Task, TrainConfig, path of the labels table), before the labels are read.
@@ -51,7 +51,7 @@ def asked(task="angle", *, targets=(), data=None, preset=None, labels=None, imag
     targets, augment, box = (one if one is None else _listed(one) for one in (targets, augment, box))
     used = (*(box or ()), *([group] if group else ()))
     chosen, table, specs = _chosen(task, list(targets), data, preset, labels, own, used)
-    chosen = chosen.changed(specs, augment, size=size, fit=fit, box=box, margin=margin, group=group,
+    chosen = chosen.with_options(specs, augment, size=size, fit=fit, box=box, margin=margin, group=group,
                             value_range=value_range)
     if margin is not None and not chosen.box:
         raise ImgregError("--margin with a --box to be widened", "no box")
@@ -69,7 +69,7 @@ def _listed(words) -> tuple:
 
 def _chosen(task, specs, data, preset, labels, own, used) -> tuple[Task, Path, list]:
     """The Task, its labels table, and what `--target` says that is not yet in it."""
-    if isinstance(task, Task) or not datasets.own_table.is_own(task):
+    if isinstance(task, Task) or not datasets.own_table.is_table(task):
         given = [name for name, value in own.items() if value and not (name == "images" and isinstance(task, Task))]
         if given:
             option = given[0].replace("_", "-").replace("units", "unit").replace("weights", "weight")
@@ -82,7 +82,7 @@ def _chosen(task, specs, data, preset, labels, own, used) -> tuple[Task, Path, l
     table = Path(task)
     if own["images"] and table.is_dir():
         raise ImgregError("--images with a table, to whose names it belongs", f"the folder '{task}'")
-    made = datasets.own_table.task(table, specs, own["image_col"], own["label_from_name"], own["flip_pairs"], own["units"],
+    made = datasets.own_table.table_task(table, specs, own["image_col"], own["label_from_name"], own["flip_pairs"], own["units"],
                              own["target_weights"], own["scale"], used)
     return made, table, []
 
@@ -95,12 +95,12 @@ def _check_goal(task: Task, cfg) -> None:
         raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {known}", f"'{cfg.stop_at[0]}'")
 
 
-def read(table: Path, task: Task, cfg, images, valid):
+def read_labels(table: Path, task: Task, cfg, images, valid):
     """The usable rows of a labels table; what would ruin the run raises ImgregError, what is left out is said."""
-    frame, found = labels.survey(table, task, images, cfg)
-    tell_idle(valid, frame, cfg, table)
+    frame, found = labels.check_rows(table, task, images, cfg)
+    warn_unused_valid(valid, frame, cfg, table)
     stops = [f for f in found if f.level == "stop" or cfg.strict]
-    kept = labels.keep(frame, task, table) if not cfg.strict or not stops else None
+    kept = labels.usable_rows(frame, task, table) if not cfg.strict or not stops else None
     if stops:
         more = f" (and {len(stops) - 1} more)" if len(stops) > 1 else ""
         raise ImgregError(f"labels to learn from in '{table}'", stops[0].told() + more, f"imgreg check {table}")
@@ -110,7 +110,7 @@ def read(table: Path, task: Task, cfg, images, valid):
     return kept
 
 
-def tell_idle(valid, frame, cfg, table: Path) -> None:
+def warn_unused_valid(valid, frame, cfg, table: Path) -> None:
     """Warn where a part to validate with was asked for, and is not drawn."""
     own = f"the column 'split' of {table}" if uses_own_split(frame, cfg) else ""
     why = "--hold-out" if cfg.hold_out else "--folds" if cfg.folds else own
@@ -123,7 +123,7 @@ def make_config(task: Task, **given) -> TrainConfig:
     names = [f.name for f in fields(TrainConfig)]
     for name in given:
         if name not in names:
-            raise ImgregError("a setting of TrainConfig", f"'{name}'", nearest(name, names))
+            raise ImgregError("a setting of TrainConfig", f"'{name}'", close_matches(name, names))
     given = {k: str(v) if k in ("weights", "device") else v for k, v in given.items()}
     if given.get("balance") and not any(t.kind == "number" for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))

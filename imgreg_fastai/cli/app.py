@@ -26,12 +26,12 @@ def print_scores(name: str, numbers: dict, where: str = "", judged: str = "pictu
     from ..evaluation import coverage, metrics
 
     print(f"{metrics.sentence(name, numbers)} on {numbers['n']} {judged}{where}")
-    if columns := metrics.by_column(numbers):
+    if columns := metrics.columns_sentence(numbers):
         print(f"  {columns}")
     if "coverage" in numbers:
         print(f"  {coverage.sentence(numbers['coverage'], numbers['unit'])}")
     if groups := numbers.get("groups"):
-        worst = ", ".join(f"{g}: {metrics.quantity(s['mean'], numbers['unit'])}" for g, s in list(groups.items())[:5])
+        worst = ", ".join(f"{g}: {metrics.format_value(s['mean'], numbers['unit'])}" for g, s in list(groups.items())[:5])
         print(f"  by group, worst first: {worst}" + (f" and {len(groups) - 5} more" if len(groups) > 5 else ""))
 
 

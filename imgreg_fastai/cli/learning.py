@@ -51,12 +51,12 @@ def _print_folds(folds) -> None:
     from ..evaluation import metrics
 
     for name, s in folds.scores.items():
-        told = {k: metrics.quantity(s.get(k, float("nan")), s["unit"]) for k in ("mean", "spread", "baseline")}
+        told = {k: metrics.format_value(s.get(k, float("nan")), s["unit"]) for k in ("mean", "spread", "baseline")}
         each = ", ".join(f"{v:.3g}" for v in s["folds"])
         print(f"{name} error {told['mean']} ± {told['spread']} over {len(s['folds'])} folds ({each}; "
               f"guessing: {told['baseline']})")
         for column, c in s["columns"].items() if len(s["columns"]) <= 4 else ():
-            print(f"  {column} {metrics.quantity(c['mean'], s['unit'])} ± {metrics.quantity(c['spread'], s['unit'])}")
+            print(f"  {column} {metrics.format_value(c['mean'], s['unit'])} ± {metrics.format_value(c['spread'], s['unit'])}")
     print(f"runs: {folds.path}")
     if any(run.about["state"] == "interrupted" for run in folds.runs):
         raise typer.Exit(130)

@@ -25,9 +25,9 @@ def evaluate(
         print_scores(name, s, f" (by {by})" if by else "", "groups" if by else "pictures")
         print(f"  {metrics.details(s)}")
     if small:
-        from ..evaluation.baselines import told
+        from ..evaluation.baselines import as_lines
 
-        print("\n".join(told(small)))
+        print("\n".join(as_lines(small)))
     print(f"written: {folder}")
 
 
@@ -48,17 +48,17 @@ def predict(
     if out and out.exists():
         raise ImgregError("a new file for --out", f"'{out}' in place", "another name")
     places = [str(model), *pictures]
-    n = ensemble.leading(places)
+    n = ensemble.count_models(places)
     if n == len(places):
         raise ImgregError("pictures after the models", f"{n} models alone")
     listed = [line for p in places[n:] for line in (sys.stdin.read().splitlines() if p == "-" else [p]) if line.strip()]
     opened = api.load(places[:n], device or "auto")
     frame = api.predict(opened, listed, draw=draw, images=images, by=by, how=how, coverage=coverage, tta=tta)
-    text = output.written(frame, format, opened.task)
+    text = output.format_predictions(frame, format, opened.task)
     if out:
-        from ..runs import write
+        from ..runs import write_file
 
-        write(out, text + "\n")
+        write_file(out, text + "\n")
     else:
         print(text)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ..utils.console import Bar
+from ..utils.console import ProgressBar
 from ..utils.errors import ImgregError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -88,7 +88,7 @@ def _save(url, part: Path, tag: Path, pieces: Iterable[bytes], done: int, total:
 
     again = AGAIN if version else "the same again"
     try:
-        with part.open("ab" if done else "wb") as f, Bar("fetching") as bar:
+        with part.open("ab" if done else "wb") as f, ProgressBar("fetching") as bar:
             tag.write_text(f"{url}\n{version}", encoding="utf-8")  # not before an older version is gone
             for piece in pieces:
                 f.write(piece)

@@ -6,10 +6,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from ..tasks import TAKEN, paired
-from ..tasks.flip_pairs import NAMELESS, PARTS, names
+from ..tasks import RESERVED_COLUMNS, pairs_by_name
+from ..tasks.flip_pairs import NAMELESS, PARTS, point_names
 from ..utils.console import say
-from ..utils.errors import ImgregError, some
+from ..utils.errors import ImgregError, first_few
 
 FEW = 10  # different whole numbers or fewer may be classes
 TURN = 2 * np.pi
@@ -24,34 +24,34 @@ Columns = dict[str, np.ndarray]  # the values of each column of numbers, NaN whe
 
 
 @dataclass(frozen=True)
-class Inferred:
+class InferredTargets:
     """Targets as `--target` takes them, and what is to be told: a line for each thing found or left out."""
 
     specs: tuple[str, ...]
     told: tuple[str, ...]
 
 
-def infer(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -> Inferred:
+def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -> InferredTargets:
     """The targets of a table for which none were named; `image`: its column of pictures; `used`: others with a use.
 
     Pairs of x and y are points, yaw, pitch and roll a rotation, what is called an angle and stays below 180 or 360 is
     one; boxes, ids, classes and words are left out, and what remains is a number each. Raises ImgregError if that is
     nothing.
     """
-    numbers, told = _numbers(frame, [image, *TAKEN, *used])
+    numbers, told = _numbers(frame, [image, *RESERVED_COLUMNS, *used])
     left, specs = dict(numbers), []
     for look in (_boxes, _points, _rotations, _angles, _ids_and_classes, _plain):
         found, lines, used = look(left)
         specs, told = specs + found, told + lines
         left = {column: values for column, values in left.items() if column not in used}
     if specs:
-        return Inferred(tuple(specs), tuple(told))
+        return InferredTargets(tuple(specs), tuple(told))
     if not numbers:
-        raise ImgregError("a column of numbers to predict", "; ".join([f"none among {some(frame.columns, 8)}", *told]))
+        raise ImgregError("a column of numbers to predict", "; ".join([f"none among {first_few(frame.columns, 8)}", *told]))
     for line in told:  # why nothing is left
         say(line)
     raise ImgregError("--target NAME, since no column of numbers looks like one to predict",
-                      f"{some(numbers, 8)}", f"--target {next(iter(numbers))}, if that is what to predict")
+                      f"{first_few(numbers, 8)}", f"--target {next(iter(numbers))}, if that is what to predict")
 
 
 def _numbers(frame: pd.DataFrame, taken: list[str]) -> tuple[Columns, list[str]]:
@@ -94,7 +94,7 @@ def _words(column: str, known: pd.Series) -> str:
     kinds = known.unique()
     if len(kinds) == len(known) > FEW:
         return f"left out {column}: words, each row's its own, such as {kinds[0]}"
-    such = some((word if len(word) < 30 else f"{word[:27]}..." for word in sorted(kinds)), 3)
+    such = first_few((word if len(word) < 30 else f"{word[:27]}..." for word in sorted(kinds)), 3)
     return (f"left out {column}: it looks like a class ({such}), and imgreg predicts numbers "
             f"(--group {column}, if it tells whose picture it is)")
 
@@ -118,7 +118,7 @@ def _boxes(left: Columns) -> tuple[list, list, set]:
         size = {c for c in left if squeezed[c] in (before + width, before + height)}
         used |= size if len(size) == 2 else set()
     listed = [c for c in left if c in used]
-    told = f"left out {some(listed, 8)}: a box or the size of the picture (--box CX,CY,W,H looks at a box alone; " \
+    told = f"left out {first_few(listed, 8)}: a box or the size of the picture (--box CX,CY,W,H looks at a box alone; " \
            f"--target {listed[0]} predicts it)" if listed else ""
     return [], [told] if told else [], used
 
@@ -127,13 +127,13 @@ def _points(left: Columns) -> tuple[list, list, set]:
     """Pairs of x and y: up to three with names of their own are a target each, others one target."""
     pairs = [(x, y) for x in left if (y := _with("y", x, left)) and not _with("z", x, left)]
     parts = [p for p in pairs if all(len(left[c]) and left[c].min() >= 0 and left[c].max() <= 1 for c in p)]
-    told = [f"left out {some(c for p in parts for c in p)}: parts of the picture's width and height from 0 to 1, as it "
+    told = [f"left out {first_few(c for p in parts for c in p)}: parts of the picture's width and height from 0 to 1, as it "
             "seems, and points are in pixels"] if parts else []
     columns = [c for p in pairs if p not in parts for c in p]
     used = {c for p in pairs for c in p}
     if not columns:
         return [], told, used
-    called, (sides, lacking) = names(columns, "point"), paired(columns)
+    called, (sides, lacking) = point_names(columns, "point"), pairs_by_name(columns)
     called = ("point",) if len(called) == len(called[0]) == 1 else called  # of cx and cy
     own = not (sides or lacking) and not any(map(NAMELESS.fullmatch, called))
     if (len(called) == 1 or (len(called) <= 3 and own)) and not set(called) & set(left):
@@ -142,7 +142,7 @@ def _points(left: Columns) -> tuple[list, list, set]:
                  for name, x, y in zip(called, columns[::2], columns[1::2], strict=True)]
         return specs, told + lines, used
     name = next(n for n in ("points", "places", "all_points") if n not in left)
-    told.append(f"predicting {name}, {len(called)} points: {some(called, 4)} "
+    told.append(f"predicting {name}, {len(called)} points: {first_few(called, 4)} "
                 "(--target 'NAME=X,Y,X,Y:point' takes others)")
     return [f"{name}={','.join(columns)}:point"], told, used
 
@@ -233,4 +233,4 @@ def _plain(left: Columns) -> tuple[list, list, set]:
     if not columns:
         return [], [], set()
     kind = "a plain number" if len(columns) == 1 else "plain numbers"
-    return columns, [f"predicting {some(columns, 12)}: {kind} (--target NAME chooses)"], set(columns)
+    return columns, [f"predicting {first_few(columns, 12)}: {kind} (--target NAME chooses)"], set(columns)

@@ -1,18 +1,18 @@
 """What is found wrong, or worth knowing, about labelled pictures: one value a fault, told in one line."""
 from dataclasses import dataclass
 
-from ..utils.errors import some
+from ..utils.errors import first_few
 
 LEVELS = ("stop", "leave out", "note")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Issue:
     """One fault of a table, and the rows that have it.
 
     `kind`: a word to count it by; `level`: "stop" would ruin a run, "leave out" costs these rows, "note" is worth
     knowing; `rows`: their numbers as an editor counts them, the header being row 1, all of them, out of `total`;
-    `text`: what it is; `then`: what to do about it; `names`: what the rows are called where that tells more than a
+    `text`: what it is; `hint`: what to do about it; `names`: what the rows are called where that tells more than a
     number, one a row.
     """
 
@@ -21,7 +21,7 @@ class Finding:
     rows: tuple[int, ...]
     total: int
     text: str
-    then: str = ""
+    hint: str = ""
     names: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -34,12 +34,12 @@ class Finding:
         """One line: what, how many, the first few rows and how many more, and what to do."""
         line = self.text
         if self.rows:
-            shown = some(self.names or (f"row {row}" for row in self.rows), most)
+            shown = first_few(self.names or (f"row {row}" for row in self.rows), most)
             line += f": {len(self.rows)} of {self.total} rows ({shown})"
-        return " ".join(f"{line}; {self.then}".split() if self.then else line.split())
+        return " ".join(f"{line}; {self.hint}".split() if self.hint else line.split())
 
     def to_dict(self) -> dict:
         """The finding as JSON can hold it; `rows` are all of them, `names` are left out where there are none."""
         of = {"kind": self.kind, "level": self.level, "text": self.text, "count": len(self.rows), "total": self.total,
               "rows": list(self.rows)}
-        return of | ({"names": list(self.names)} if self.names else {}) | ({"then": self.then} if self.then else {})
+        return of | ({"names": list(self.names)} if self.names else {}) | ({"then": self.hint} if self.hint else {})

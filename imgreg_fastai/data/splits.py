@@ -7,8 +7,8 @@ import pandas as pd
 from ..config import TrainConfig, fewest_to_calibrate
 from ..tasks import Number, Task
 from ..utils.console import say, warn
-from ..utils.errors import ImgregError, nearest, some
-from .tables import present, resolved
+from ..utils.errors import ImgregError, close_matches, first_few
+from .tables import files_exist, real_paths
 
 SPLITS = ("train", "valid", "calibrate", "test")
 CALIBRATE = 0.15  # the part of the training part that is kept for intervals unasked,
@@ -17,7 +17,7 @@ FEWEST = {True: 9, False: 50}  # groups, or pictures without groups, that are wo
 STRATA = 10  # parts of a number's range, equally full, of which a share is drawn from each
 
 
-def divide(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None) -> pd.DataFrame:
+def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None) -> pd.DataFrame:
     """The frame with a `split` column: as `cfg` holds out, else its own where it has one, else drawn.
 
     No group, and no picture with several rows, is on two sides of what is held out or drawn. With `cfg.test` a part is
@@ -33,10 +33,10 @@ def divide(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None) -> p
     if cfg.hold_out or cfg.folds or not own:
         frame = frame.assign(split=_parts(frame, cfg, test, task))
     elif unknown := sorted({str(part) for part in frame["split"].unique()} - set(SPLITS)):
-        raise ImgregError(f"a split column with {', '.join(SPLITS)}", some(unknown))
+        raise ImgregError(f"a split column with {', '.join(SPLITS)}", first_few(unknown))
     elif cfg.calibrate and (frame["split"] == "calibrate").any():
         raise ImgregError("--calibrate for a table that keeps no rows for it", "one that does", "no --calibrate")
-    k, _ = to_calibrate(frame, cfg)
+    k, _ = calibration_size(frame, cfg)
     frame = _calibrating(frame, k, cfg, task) if k else frame
     counts = frame["split"].value_counts()
     if counts.get("train", 0) < 2 or counts.get("valid", 0) < 1:
@@ -46,7 +46,7 @@ def divide(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None) -> p
     return frame
 
 
-def to_calibrate(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
+def calibration_size(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
     """How many groups (pictures, where there are no groups) of the training part to keep for intervals; if none, why.
 
     `frame`: with its split. None where the table keeps some of its own, where none is asked for, or where they would be
@@ -55,7 +55,7 @@ def to_calibrate(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
     if (frame["split"] == "calibrate").any() or cfg.calibrate == 0:
         return 0, ""
     trained = frame[frame["split"] == "train"]
-    n, needed = units(trained).nunique(), fewest_to_calibrate(cfg.coverage)
+    n, needed = split_units(trained).nunique(), fewest_to_calibrate(cfg.coverage)
     if cfg.calibrate and round(cfg.calibrate * len(trained)) < needed:
         raise ImgregError(f"--calibrate that keeps at least {needed} pictures, for intervals of {cfg.coverage:.0%}",
                           f"{cfg.calibrate:g} of {len(trained)}", "--calibrate 0 for none")
@@ -75,7 +75,7 @@ def to_calibrate(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
 
 def _calibrating(frame: pd.DataFrame, k: int, cfg: TrainConfig, task: Task | None) -> pd.DataFrame:
     """The frame with `k` units of its training part in the part calibrate."""
-    own = units(frame)
+    own = split_units(frame)
     free, rng = own[frame["split"] == "train"], np.random.default_rng([cfg.seed, 1])
     drawn = _drawn(free, k, _values(frame, own, task), rng)
     taken = (frame["split"] == "train") & own.isin(drawn)
@@ -84,7 +84,7 @@ def _calibrating(frame: pd.DataFrame, k: int, cfg: TrainConfig, task: Task | Non
 
 def _parts(frame: pd.DataFrame, cfg: TrainConfig, test: float, task: Task | None) -> np.ndarray:
     """The part of each row, drawn or held out: the test part first, though never of what is held out by name."""
-    own, rng = units(frame), np.random.default_rng(cfg.seed)
+    own, rng = split_units(frame), np.random.default_rng(cfg.seed)
     free = ~_held_out(frame, own, cfg.hold_out) if cfg.hold_out else pd.Series(True, frame.index)
     parts = pd.Series(np.where(free, "train", "valid"), frame.index, dtype=object)
     strata, n = _values(frame, own, task), own.nunique()
@@ -128,11 +128,11 @@ def _held_out(frame: pd.DataFrame, units: pd.Series, names: tuple[str, ...]) -> 
         here |= (groups == name) if groups is not None else False
         if not here.any():
             known = sorted(groups.dropna().unique()) if groups is not None else []
-            raise ImgregError("--hold-out with a group, or a folder of pictures", f"'{name}'", nearest(name, known))
+            raise ImgregError("--hold-out with a group, or a folder of pictures", f"'{name}'", close_matches(name, known))
         held |= here
     beside = units.isin(units[held].unique()) & ~held
     if beside.any():
-        say(f"held out as well: {int(beside.sum())} other pictures of {some(sorted(units[beside].unique()))}")
+        say(f"held out as well: {int(beside.sum())} other pictures of {first_few(sorted(units[beside].unique()))}")
     return held | beside
 
 
@@ -149,7 +149,7 @@ def _fold(own: pd.Series, cfg: TrainConfig) -> pd.Series:
     return own.map(fold)
 
 
-def units(frame: pd.DataFrame) -> pd.Series:
+def split_units(frame: pd.DataFrame) -> pd.Series:
     """What must not be on two sides of a split: the row's group, or its picture where it has none; [n] names."""
     units = frame.index.to_series()
     if "group" in frame:
@@ -170,13 +170,13 @@ def _together(units: pd.Series, pictures: pd.Series) -> pd.Series:
         joined = first
 
 
-def unseen(frame: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
+def exclude_trained(frame: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     """The rows whose picture is not among those `trained` on, by file; says how many were. Raises if none is left.
 
     Where a file that was trained on is no longer there, a picture of its name counts as the same: it may have moved.
     """
-    known = resolved(frame["path"]).isin(set(resolved(trained["path"])))
-    moved = trained.loc[~present(trained["path"]), "image"]
+    known = real_paths(frame["path"]).isin(set(real_paths(trained["path"])))
+    moved = trained.loc[~files_exist(trained["path"]), "image"]
     known |= frame["image"].isin(set(moved))
     if known.all():
         raise ImgregError("pictures that the run was not trained on", f"{len(frame)} that it was", "other pictures")

@@ -5,9 +5,9 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from ..utils.console import Bar, warn
+from ..utils.console import ProgressBar, warn
 from ..utils.errors import ImgregError
-from ..utils.files import whole_folder
+from ..utils.files import atomic_folder
 
 PIECE = 1 << 18  # bytes read at once
 
@@ -27,7 +27,7 @@ def unpack(archive: str | Path, to: str | Path, limit: int | None = None) -> Pat
         raise ImgregError("a Python that unpacks safely (3.10.12, 3.11.4 or newer)", "an older one",
                           f"unpacking '{archive}' by hand")
     try:
-        with whole_folder(to, "unpack into") as folder, tempfile.TemporaryDirectory(dir=folder) as work:
+        with atomic_folder(to, "unpack into") as folder, tempfile.TemporaryDirectory(dir=folder) as work:
             _extract(archive, Path(work), limit)
             _settle(Path(work), folder)
     except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as e:
@@ -39,7 +39,7 @@ def unpack(archive: str | Path, to: str | Path, limit: int | None = None) -> Pat
 
 def _extract(archive: Path, folder: Path, limit: int | None) -> None:
     size, links, unpacked = archive.stat().st_size, 0, 0
-    with archive.open("rb") as raw, gzip.open(raw) as plain, Bar(f"unpacking {archive.name}") as bar:
+    with archive.open("rb") as raw, gzip.open(raw) as plain, ProgressBar(f"unpacking {archive.name}") as bar:
         with tarfile.open(fileobj=plain, mode="r:") as tar:
             for member in tar:
                 unpacked += member.size

@@ -5,8 +5,8 @@ from pathlib import Path
 from ..data import tables
 from ..tasks import BUILT_IN, PRESETS, Task
 from ..utils.console import say
-from ..utils.errors import ImgregError, nearest
-from ..utils.files import filled
+from ..utils.errors import ImgregError, close_matches
+from ..utils.files import has_content
 from . import angle, headpose, own_table
 
 # A module has HOME and DRAWN, the folders its data and its drawings go to; obtain(out), which gets the data; draw(out,
@@ -27,11 +27,11 @@ def locate(name: str | Task, data: str | Path | None = None, preset: str | None 
         return name, Path(data or "")
     drawn = str(data) == "drawn"
     task = name if isinstance(name, Task) else _chosen(name, preset, drawn)
-    task = task.changed(labelling=labelling)
+    task = task.with_options(labelling=labelling)
     home = HOMES[task.name]
     if data is None or drawn:
         place, get = (home.HOME, home.obtain) if data is None else (home.DRAWN, home.draw)
-        if not filled(place):
+        if not has_content(place):
             say(f"no pictures in {place} yet: {'getting' if data is None else 'drawing'} them")
             get(place)
         data = place
@@ -73,5 +73,5 @@ def _known(name: str) -> str:
         raise ImgregError("a labels table (CSV, TSV or Parquet), or a folder of pictures", f"'{name}'",
                           "saving it as CSV" if excel else None)
     if name not in BUILT_IN:
-        raise ImgregError(f"a task: {', '.join(BUILT_IN)}, or a labels table", f"'{name}'", nearest(name, BUILT_IN))
+        raise ImgregError(f"a task: {', '.join(BUILT_IN)}, or a labels table", f"'{name}'", close_matches(name, BUILT_IN))
     return name

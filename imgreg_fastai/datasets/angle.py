@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.console import say, track
+from ..utils.console import progress_bar, say
 from ..utils.errors import ImgregError
-from ..utils.files import filled
-from .drawings import drawing, pieces
+from ..utils.files import has_content
+from .drawings import atomic_drawing, draw_in_pieces
 
 HOME = DRAWN = "data/angle"
 DOTS = 50
@@ -194,7 +194,7 @@ def draw(out: str | Path = HOME, n: int = 10_000, size: int = 100, seed: int = 0
     """
     if n < 1 or size < 16 or seed < 0:
         raise ImgregError("--n of at least 1, --size of at least 16 and --seed of at least 0", f"{n}, {size}, {seed}")
-    with drawing(out, n) as folder:
+    with atomic_drawing(out, n) as folder:
         _fill(folder, n, size, seed, jobs)
     return Path(out) / "labels.csv"
 
@@ -203,7 +203,7 @@ def _fill(folder: Path, n: int, size: int, seed: int, jobs: int | None) -> None:
     images, digits = folder / "images", max(4, len(str(n - 1)))
     images.mkdir()
     work = [(images, first, min(CHUNK, n - first), digits, size, seed) for first in range(0, n, CHUNK)]
-    chunks = track(pieces(_write, work, jobs), len(work), f"drawing {n} pictures, {CHUNK} at a time")
+    chunks = progress_bar(draw_in_pieces(_write, work, jobs), len(work), f"drawing {n} pictures, {CHUNK} at a time")
     rows = [row for chunk in chunks for row in chunk]
     lines = ["image,angle", *(f"{name},{angle:.2f}" for name, angle in rows)]
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -221,7 +221,7 @@ def read(folder: Path, labels: str = "") -> Path:
         raise ImgregError("one way to read the angles", f"--labels {labels}")
     if table.is_file():
         return table
-    if filled(folder):
+    if has_content(folder):
         return folder
     if folder.suffix:  # no name for a new folder of pictures, but for a file that is not there
         raise ImgregError("a folder for --data", f"'{folder}'")

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..data.splits import FEWEST
 from ..tasks import Rotation
-from ..utils.console import track, warn
-from ..utils.errors import ImgregError, some
-from ..utils.files import whole
+from ..utils.console import progress_bar, warn
+from ..utils.errors import ImgregError, first_few
+from ..utils.files import atomic_file
 from .cameras import Camera, find_faults, parse_pose, read_calibration, read_pose, reason
 
 __all__ = ["PARTS", "PEOPLE", "ROTATION", "TABLES", "Camera", "read_calibration", "read_pose", "write_table"]
@@ -45,13 +45,13 @@ def write_table(folder: str | Path, labels: str = "exact") -> Path:
     found = _find(folder)
     book = read_calibration(next(iter(found)).parent / "01" / "rgb.cal") if labels == "fastbook" else None
     rows, turns, left_out = [], [], []
-    for home in track(found, len(found), f"reading the poses of {len(found)} sequences"):
+    for home in progress_bar(found, len(found), f"reading the poses of {len(found)} sequences"):
         for into, more in zip((rows, turns, left_out), _labels(home, found[home], book), strict=True):
             into.extend(more)
     if not rows:
-        raise ImgregError(f"frames in '{folder}' that can be used", f"none among {len(left_out)}: {some(left_out, 3)}")
+        raise ImgregError(f"frames in '{folder}' that can be used", f"none among {len(left_out)}: {first_few(left_out, 3)}")
     if left_out:
-        warn(f"left out {len(left_out)} of {len(rows) + len(left_out)} frames of {folder}: {some(left_out)}")
+        warn(f"left out {len(left_out)} of {len(rows) + len(left_out)} frames of {folder}: {first_few(left_out)}")
     _write(folder, labels, rows, np.array(turns))
     return folder / TABLES[labels]
 
@@ -67,7 +67,7 @@ def _find(folder: Path) -> dict[Path, dict[str, dict[str, int]]]:
         inside = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else None
     except OSError as e:
         raise ImgregError("a folder that can be read", f"'{e.filename}': {e.strerror}") from e
-    there = "no such folder" if inside is None else some(inside) or "an empty folder"
+    there = "no such folder" if inside is None else first_few(inside) or "an empty folder"
     raise ImgregError(f"Biwi's frames, 01/frame_00003_rgb.jpg or .png, under '{folder}' or '{places[1]}'", there,
                       "the folder that holds 01 to 24")
 
@@ -132,7 +132,7 @@ def _write(folder: Path, labels: str, rows: list[tuple], turns: np.ndarray) -> N
         lines.append(f"{image},{x:.3f},{y:.3f},{yaw:.4f},{pitch:.4f},{roll:.4f},{person}" + f",{part}" * divided)
     table = folder / TABLES[labels]
     try:
-        with whole(table) as beside:
+        with atomic_file(table) as beside:
             beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except ImgregError as e:
         links = f"a folder of links: cp -rs '{folder.resolve()}' data/headpose"

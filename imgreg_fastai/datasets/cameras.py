@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.errors import ImgregError, some
+from ..utils.errors import ImgregError, first_few
 
 SLACK = 1e-2  # how far R times its transpose may be off the identity; Biwi's own are off by 1e-6
 
@@ -61,7 +61,7 @@ def read_calibration(path: str | Path) -> Camera:
     except (OSError, ValueError) as e:
         raise ImgregError(wanted, f"'{path}': {reason(e)}") from e
     if [len(row) for row in rows[:3] + rows[4:]] != [3] * 7 + [2]:
-        raise ImgregError(wanted, f"'{path}' with rows of {some(map(len, rows), 12)} numbers")
+        raise ImgregError(wanted, f"'{path}' with rows of {first_few(map(len, rows), 12)} numbers")
     k, turn, shift, size = (np.array(rows[at]) for at in (slice(0, 3), slice(4, 7), 7, 8))
     if fault := _misfit(k, rows[3], turn, shift, size):
         raise ImgregError(wanted, f"'{path}': {fault}")

@@ -8,27 +8,27 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..utils.errors import ImgregError
-from ..utils.files import whole_folder
+from ..utils.files import atomic_folder
 
 T = TypeVar("T")
 
 
 @contextmanager
-def drawing(out: str | Path, n: int) -> Iterator[Path]:
+def atomic_drawing(out: str | Path, n: int) -> Iterator[Path]:
     """A folder for `n` pictures; when the block ends well, it becomes `out`, which appears whole or not at all.
 
     Raises ImgregError if `out` holds anything, or cannot be written.
     """
     out = Path(out).resolve()
     try:
-        with whole_folder(out, "draw into", "--out with another name") as folder:
+        with atomic_folder(out, "draw into", "--out with another name") as folder:
             yield folder
     except OSError as e:
         raise ImgregError(f"a folder that can be written for {n} pictures", f"'{out}': {e.strerror or e}",
                           "--out with another folder") from e
 
 
-def pieces(write: Callable[..., T], work: list[tuple], jobs: int | None = None) -> Iterator[T]:
+def draw_in_pieces(write: Callable[..., T], work: list[tuple], jobs: int | None = None) -> Iterator[T]:
     """`write` of each piece of work, in order, in `jobs` processes, else one a core; in this one where none can start.
 
     They cannot in a script without `if __name__ == "__main__"`, where processes are spawned and run the script anew.

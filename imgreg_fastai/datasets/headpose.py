@@ -11,7 +11,7 @@ from pathlib import Path
 from ..data import download, unpack
 from ..utils.console import say
 from ..utils.errors import ImgregError
-from ..utils.files import filled
+from ..utils.files import has_content
 from . import biwi
 
 HOME = "data/headpose"
@@ -38,7 +38,7 @@ def obtain(out: str | Path = HOME, labels: str = "exact", url: str | None = None
     seconds, or if a fetch breaks off, in which case the next one goes on from there.
     """
     out = Path(out)
-    if not filled(out):
+    if not has_content(out):
         source, size, md5 = (url, None, None) if url else _fastai()
         archive = out.resolve().with_name(f".{out.resolve().name}-{ARCHIVE}")
         _fetch(source, archive, size, md5)

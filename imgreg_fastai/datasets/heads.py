@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import PchipInterpolator
 
-from ..utils.console import track
+from ..utils.console import progress_bar
 from ..utils.errors import ImgregError
 from .biwi import PEOPLE, ROTATION
 from .cameras import Camera, write_calibration, write_pose
-from .drawings import drawing, pieces
+from .drawings import atomic_drawing, draw_in_pieces
 from .people import Person, landmarks, person
 from .scenery import room
 from .solids import Light, render
@@ -120,7 +120,7 @@ def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None,
     many = min(MOST, max(len(PEOPLE), n // LEAST)) if sequences is None else sequences
     if not 24 <= many <= min(n, 990):
         raise ImgregError(f"24 to {min(n, 990)} sequences of {n} frames", str(many))
-    with drawing(out, n) as folder:
+    with atomic_drawing(out, n) as folder:
         _fill(folder, n, many, seed, jobs)
     return Path(out)
 
@@ -131,4 +131,4 @@ def _fill(folder: Path, n: int, many: int, seed: int, jobs: int | None) -> None:
         name, frames = f"{i + 1:02}", n * (i + 1) // many - n * i // many
         (folder / name).mkdir()
         work += [(folder, name, frames, first, min(first + CHUNK, frames), seed) for first in range(0, frames, CHUNK)]
-    list(track(pieces(_write, work, jobs), len(work), f"drawing {n} pictures of people"))
+    list(progress_bar(draw_in_pieces(_write, work, jobs), len(work), f"drawing {n} pictures of people"))

@@ -3,8 +3,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data import tables
-from ..data.infer_targets import infer
-from ..tasks import BUILT_IN, TAKEN, Task, described, expanded, following, usual
+from ..data.infer_targets import infer_targets
+from ..tasks import (
+    BUILT_IN,
+    RESERVED_COLUMNS,
+    Task,
+    default_augmentations,
+    parse_for_table,
+    with_flip_pairs,
+    with_options,
+)
 from ..utils.console import say
 from ..utils.errors import ImgregError
 
@@ -12,12 +20,12 @@ BEGINNING = 10_000  # rows that tell what a table is about
 NAMELESS = ("labels", "table", "data", "index", "metadata", "annotations", "train")  # tables go by their folders' names
 
 
-def is_own(name) -> bool:
+def is_table(name) -> bool:
     """Whether a TASK is the path of a table or of a folder, and not a name: a folder `angle` is no table."""
     return name not in BUILT_IN and (Path(name).suffix.lower() in tables.SUFFIXES or Path(name).is_dir())
 
 
-def called(place: str | Path) -> str:
+def table_name(place: str | Path) -> str:
     """What a table or folder, its task and its runs are called."""
     place = Path(place).resolve()
     if place.is_dir():
@@ -25,7 +33,7 @@ def called(place: str | Path) -> str:
     return place.parent.name if place.stem.lower() in NAMELESS and place.parent.name else place.stem
 
 
-def task(place: str | Path, specs: list[str] = (), image: str = "", pattern: str = "", flip_pairs=None, units=(),
+def table_task(place: str | Path, specs: list[str] = (), image: str = "", pattern: str = "", flip_pairs=None, units=(),
          weights=(), scale: str | None = None, used: tuple[str, ...] = ()) -> Task:
     """The Task of a table, or of a folder in place of one.
 
@@ -41,18 +49,18 @@ def task(place: str | Path, specs: list[str] = (), image: str = "", pattern: str
         columns, found = _from_names(pattern, specs, used)
     else:
         image, columns, found = _from_table(place, image, used)
-    made = from_columns(called(place), specs or found(), columns, flip_pairs, units, weights, scale)
+    made = task_from_columns(table_name(place), specs or found(), columns, flip_pairs, units, weights, scale)
     return replace(made, image=image, name_pattern=pattern)
 
 
-def from_columns(name: str, specs: list[str], columns: list[str], flip_pairs=None, units=(), weights=(),
+def task_from_columns(name: str, specs: list[str], columns: list[str], flip_pairs=None, units=(), weights=(),
                  scale: str | None = None) -> Task:
     """The Task of a table's `columns`; the rest as for `task`. What becomes of left and right points is said."""
-    chosen = tuple(expanded(spec, list(columns)) for spec in specs)
-    chosen, told = following(described(chosen, units, weights, scale), flip_pairs)
+    chosen = tuple(parse_for_table(spec, list(columns)) for spec in specs)
+    chosen, told = with_flip_pairs(with_options(chosen, units, weights, scale), flip_pairs)
     for line in told:
         say(line)
-    return Task(name, chosen, augment=usual(chosen))
+    return Task(name, chosen, augment=default_augmentations(chosen))
 
 
 def _is_bare(place: Path, pattern: str) -> bool:
@@ -63,13 +71,13 @@ def _is_bare(place: Path, pattern: str) -> bool:
 def _from_table(place: Path, image: str, used: tuple[str, ...]):
     """A table's column of pictures, its columns, and what infers targets from its beginning."""
     table = place / "labels.csv" if place.is_dir() else place
-    frame = tables.read(table, most=BEGINNING)
+    frame = tables.read_table(table, most=BEGINNING)
     if frame.empty:
         raise ImgregError("a labels table with rows", f"none in '{table}'")
     image = tables.image_column(frame, image, table)
 
     def inferred() -> list[str]:
-        found = infer(frame, image, used)
+        found = infer_targets(frame, image, used)
         for line in found.told:
             say(line)
         return list(found.specs)
@@ -79,6 +87,6 @@ def _from_table(place: Path, image: str, used: tuple[str, ...]):
 
 def _from_names(pattern: str, specs: list[str], used: tuple[str, ...]):
     """The columns that a folder's names hold: the pattern's groups, or what sub folders are called."""
-    groups = tables.held_by_names(pattern) if pattern else []
+    groups = tables.columns_in_pattern(pattern) if pattern else []
     columns = groups or [spec.partition("=")[0].partition(":")[0] for spec in specs] or ["label"]
-    return columns, lambda: [c for c in columns if c not in (*TAKEN, *used)]
+    return columns, lambda: [c for c in columns if c not in (*RESERVED_COLUMNS, *used)]

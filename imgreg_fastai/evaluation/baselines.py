@@ -14,13 +14,13 @@ from torch import nn
 
 from ..config import TrainConfig
 from ..data import splits
-from ..data.images import PictureError, fitted
+from ..data.images import PictureError, fit_images
 from ..inference.predictor import Predictor
 from ..models import backbones, network, weights
 from ..runs import Run
 from ..tasks import Task
-from ..training.losses import TaskLoss, aims, label_type, middle
-from ..utils.console import say, track, warn
+from ..training.losses import TaskLoss, encode_labels, label_type, mean_encoded
+from ..utils.console import progress_bar, say, warn
 from ..utils.errors import ImgregError
 from . import metrics
 
@@ -41,7 +41,7 @@ EPOCHS = (8, 40)  # in no fewer and no more epochs than these
 RATE, BATCH = 5e-3, 32
 
 
-def of(run: Run, device: str = "cpu") -> dict:
+def load_or_measure(run: Run, device: str = "cpu") -> dict:
     """{name: {target: {unit, mean, median, rmse}}} on the run's validation part; measured once, see `measure`.
 
     They are kept in RUN/baselines.json. Raises ImgregError for a file of that name that is none.
@@ -82,10 +82,10 @@ def _scored(model: Predictor, judged: pd.DataFrame, trained: pd.DataFrame) -> di
     return {name: {key: s[key] for key in KEPT if key in s} for name, s in scores.items() if s["n"]}
 
 
-def told(found: dict) -> list[str]:
+def as_lines(found: dict) -> list[str]:
     """A line for each: "ridge on pixels: angle error 41.2°"."""
-    return [f"{name}: " + ", ".join(f"{t} error {metrics.quantity(s.get('mean', np.nan), s['unit'])}"
-                                    for t, s in of.items()) for name, of in found.items()]
+    return [f"{name}: " + ", ".join(f"{t} error {metrics.format_value(s.get('mean', np.nan), s['unit'])}"
+                                    for t, s in load_or_measure.items()) for name, load_or_measure in found.items()]
 
 
 def _smaller(task: Task, side: int) -> Task:
@@ -102,7 +102,7 @@ def _body(run: Run) -> tuple[nn.Module, str]:
     cfg, began, given = run.config, run.about.get("weights") or {}, weights.Weights("none")
     if began.get("kind", "none") != "none":
         try:
-            given = weights.find(cfg.arch, "hub" if began["kind"] in ("hub", "cache") else cfg.weights)
+            given = weights.find_weights(cfg.arch, "hub" if began["kind"] in ("hub", "cache") else cfg.weights)
             if given.sha256 != began.get("sha256"):
                 raise ImgregError("the same weights", f"others in {given.source}")
         except ImgregError as e:
@@ -150,18 +150,18 @@ def ridge(task: Task, trunk: nn.Module, stats: tuple, rows: pd.DataFrame, device
     """
     about = {"mean": list(stats[0]), "std": list(stats[1])}
     model = Predictor(task, nn.Sequential(trunk, nn.Identity()).eval().to(device), about, device)
-    rows, made = metrics.seen(model, rows, features=True)
+    rows, made = metrics.network_outputs(model, rows, features=True)
     if rows.empty:
         raise ImgregError("pictures of the training part", "none that can be opened")
-    wanted = [aims(t, y) for t, y in zip(task.targets, _labels(task, rows, made.views), strict=True)]
-    slopes, start = solved(task, made.features, torch.cat(wanted, dim=1).numpy(), pd.factorize(splits.units(rows))[0])
+    wanted = [encode_labels(t, y) for t, y in zip(task.targets, _labels(task, rows, made.views), strict=True)]
+    slopes, start = fit_ridge(task, made.features, torch.cat(wanted, dim=1).numpy(), pd.factorize(splits.split_units(rows))[0])
     linear = nn.Linear(*slopes.shape)
     linear.weight.data, linear.bias.data = (torch.from_numpy(v).float() for v in (slopes.T.copy(), start))
     head = nn.Sequential(linear, nn.Hardtanh(*network.Y_RANGE))  # no further off than the network can be
     return replace(model, network=nn.Sequential(trunk, head).eval().to(device))
 
 
-def solved(task: Task, x: np.ndarray, y: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit_ridge(task: Task, x: np.ndarray, y: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Slopes [F, n_out] and intercepts [n_out] from features [n, F] to encoded labels [n, n_out], NaN where missing.
 
     One ridge for each target, or for those outputs of it that are labelled in the same rows; on the features' AXES
@@ -204,7 +204,7 @@ def cnn(task: Task, cfg: TrainConfig, rows: pd.DataFrame, device: str = "cpu") -
     labels = _labels(task, rows, views)
     blocks = [layer for of in zip((3, *WIDTHS), WIDTHS, strict=False) for layer in _block(*of)]
     trunk = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    net = nn.Sequential(trunk, network.head(WIDTHS[-1], task.n_out, middle(task, labels))).to(device)
+    net = nn.Sequential(trunk, network.head(WIDTHS[-1], task.n_out, mean_encoded(task, labels))).to(device)
     _train(net, pixels, labels, TaskLoss(task, cfg.loss, labels, balance=cfg.balance), device)
     return Predictor(task, net.eval(), {"mean": list(PLAIN[0]), "std": list(PLAIN[1])}, device)
 
@@ -217,7 +217,7 @@ def _block(before: int, after: int) -> tuple[nn.Module, ...]:
 def _opened(task: Task, rows: pd.DataFrame) -> tuple[pd.DataFrame, torch.Tensor, np.ndarray]:
     """The rows whose pictures open, their pixels, uint8 [n, 3, h, w], and their views [n, 4]."""
     boxes = rows[list(task.box)].to_numpy(float) if task.box else None
-    opened = list(track(fitted(list(rows["path"]), task, boxes), len(rows), f"reading {len(rows)} pictures"))
+    opened = list(progress_bar(fit_images(list(rows["path"]), task, boxes), len(rows), f"reading {len(rows)} pictures"))
     whole = [not isinstance(one, PictureError) for one in opened]
     if not any(whole):
         raise ImgregError("pictures of the training part", "none that can be opened")
@@ -233,7 +233,7 @@ def _train(net: nn.Module, pixels: torch.Tensor, labels: tuple, loss: nn.Module,
     optimiser = torch.optim.AdamW(net.parameters(), lr=RATE)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=epochs * (n // size))
     net.train()
-    for _ in track(range(epochs), epochs, "training a small CNN"):
+    for _ in progress_bar(range(epochs), epochs, "training a small CNN"):
         for chosen in torch.randperm(n)[: n // size * size].split(size):
             optimiser.zero_grad()
             outputs = net(pixels[chosen].to(device).float() / 255)

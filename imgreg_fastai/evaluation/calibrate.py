@@ -8,10 +8,10 @@ import pandas as pd
 
 from ..config import TrainConfig, fewest_to_calibrate
 from ..data import splits
-from ..inference.conformal import UNLIKE, Calibration, Space, hardness, inputs_of, weighed
-from ..inference.predictor import Predictor, Seen
+from ..inference.conformal import UNLIKE, Calibration, FeatureSpace, difficulty, difficulty_inputs, linear
+from ..inference.predictor import NetworkOutput, Predictor
 from ..utils.console import warn
-from ..utils.errors import some
+from ..utils.errors import first_few
 from . import metrics
 
 MOST = 2000  # pictures of the training and of the validation part that are looked at
@@ -24,17 +24,17 @@ STRENGTHS = np.logspace(-1, 5, 13)  # of the ridge, to choose from
 PARTS = 5  # of the validation part, to choose by
 
 
-def fit(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predictor:
+def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predictor:
     """The model with the Calibration that the rows of `frame` give it; as it is, and said, where they are too few.
 
     Training pictures tell what the model knows, those of the validation part which pictures are hard, and those of the
     part `calibrate`, which nothing else has seen, how large the radii must be.
     """
-    space, (trained, valid, kept) = known(model, frame, frame[frame["split"] == "calibrate"], cfg.seed)
-    sized, weights, low, high, gains = difficulty(model.task, trained, valid, cfg.coverage)
+    space, (trained, valid, kept) = score_parts(model, frame, frame[frame["split"] == "calibrate"], cfg.seed)
+    sized, weights, low, high, gains = fit_difficulty(model.task, trained, valid, cfg.coverage)
     inputs, far, distances, extents, units = kept
-    scores = distances / (extents**sized * hardness(inputs, weights, low, high))
-    scores, units = _enough(scores, units, cfg.coverage, [w for t in model.task.targets for w in t.within])
+    scores = distances / (extents**sized * difficulty(inputs, weights, low, high))
+    scores, units = _enough(scores, units, cfg.coverage, [w for t in model.task.targets for w in t.interval_columns])
     if not np.isfinite(scores).any():
         return model
     found = Calibration(space, sized, weights, low, high, scores, units,
@@ -44,7 +44,7 @@ def fit(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predictor:
     return replace(model, calibration=found, about={**model.about, "calibration": about})
 
 
-def space_of(features: np.ndarray) -> Space:
+def fit_feature_space(features: np.ndarray) -> FeatureSpace:
     """The Space of the training pictures' features [n, F]."""
     from sklearn.decomposition import PCA
 
@@ -52,11 +52,11 @@ def space_of(features: np.ndarray) -> Space:
     n, width = features.shape
     found = PCA(max(1, min(AXES, n // 10, width - 1)), random_state=0).fit(features)
     least = 1e-6 * features.var(axis=0).mean() + 1e-12  # features that are 0 in every picture tell nothing
-    return Space(found.mean_, found.components_.astype(np.float32), np.maximum(found.explained_variance_, least),
+    return FeatureSpace(found.mean_, found.components_.astype(np.float32), np.maximum(found.explained_variance_, least),
                  np.maximum([found.noise_variance_], least))
 
 
-class Judged(NamedTuple):
+class ScoredPart(NamedTuple):
     """Labelled pictures: what difficulty is judged by [n, d], how far they lie [n], their distances and extents [n, m].
 
     `units` [n]: what they have in common, see splits.units.
@@ -69,24 +69,24 @@ class Judged(NamedTuple):
     units: np.ndarray
 
 
-def judged(task, space: Space, rows: pd.DataFrame, seen: Seen) -> Judged:
+def score_part(task, space: FeatureSpace, rows: pd.DataFrame, seen: NetworkOutput) -> ScoredPart:
     """What is known of labelled rows that a model has seen, features included: see metrics.seen."""
-    inputs, far = inputs_of(space, seen.features, seen.outputs, task.doubts(seen.outputs))
+    inputs, far = difficulty_inputs(space, seen.features, seen.outputs, task.uncertainty_features(seen.outputs))
     decoded = task.decode(seen.outputs, seen.views)
-    distances = [t.distances(decoded[t.name], rows[list(t.columns)].to_numpy(float)) for t in task.targets]
-    return Judged(inputs, far, np.hstack(distances), task.extents(seen.views), pd.factorize(splits.units(rows))[0])
+    distances = [t.interval_errors(decoded[t.name], rows[list(t.columns)].to_numpy(float)) for t in task.targets]
+    return ScoredPart(inputs, far, np.hstack(distances), task.error_scales(seen.views), pd.factorize(splits.split_units(rows))[0])
 
 
-def known(model: Predictor, frame: pd.DataFrame, kept: pd.DataFrame, seed: int) -> tuple[Space, list[Judged]]:
+def score_parts(model: Predictor, frame: pd.DataFrame, kept: pd.DataFrame, seed: int) -> tuple[FeatureSpace, list[ScoredPart]]:
     """The Space of the training pictures, and what is known of these, of those that validate, and of the rows `kept`.
 
     Of the first two parts at most MOST are looked at, drawn by `seed`.
     """
     parts = [frame[frame["split"] == part] for part in ("train", "valid")]
     rows = [*(of.sample(min(MOST, len(of)), random_state=seed) for of in parts), kept]
-    seen = [metrics.seen(model, of, features=True) for of in rows]
-    space = space_of(seen[0][1].features)
-    return space, [judged(model.task, space, *of) for of in seen]
+    seen = [metrics.network_outputs(model, of, features=True) for of in rows]
+    space = fit_feature_space(seen[0][1].features)
+    return space, [score_part(model.task, space, *of) for of in seen]
 
 
 def _enough(scores: np.ndarray, units: np.ndarray, coverage: float, names: list[str]):
@@ -97,7 +97,7 @@ def _enough(scores: np.ndarray, units: np.ndarray, coverage: float, names: list[
     labelled, least = np.isfinite(scores), fewest_to_calibrate(coverage)
     few = labelled.sum(axis=0) < least
     if few.any():
-        lacking = some(name for name, lacks in zip(names, few, strict=True) if lacks)
+        lacking = first_few(name for name, lacks in zip(names, few, strict=True) if lacks)
         warn(f"no intervals for {lacking}: fewer than {least} of the {len(scores)} pictures kept are labelled")
     groups = min((len(np.unique(units[of])) for of in labelled.T[~few]), default=least)
     if groups < least:
@@ -107,7 +107,7 @@ def _enough(scores: np.ndarray, units: np.ndarray, coverage: float, names: list[
     return np.where(few, np.nan, scores), units
 
 
-def difficulty(task, trained: Judged, valid: Judged, coverage: float):
+def fit_difficulty(task, trained: ScoredPart, valid: ScoredPart, coverage: float):
     """`sized`, `weights`, `low` and `high` of a Calibration, and what they gain.
 
     A ridge on the logarithm of the errors. Training pictures, which are many, tell too which ones are hard, though not
@@ -118,18 +118,18 @@ def difficulty(task, trained: Judged, valid: Judged, coverage: float):
     m, gains, end = valid.distances.shape[1], {}, 0
     sized, weights, low, high = np.zeros(m), np.zeros((valid.inputs.shape[1] + 1, m)), np.zeros(m), np.zeros(m)
     for t in task.targets:
-        start, end = end, end + len(t.within)
+        start, end = end, end + len(t.interval_columns)
         old, new = (_of(part, slice(start, end)) for part in (trained, valid))
         if len(new.units) < FEWEST or len(np.unique(new.units)) < PARTS:
             continue
         size, share, found, gains[t.name] = _believed(old, new, coverage)
         sized[start:end], weights[:, start:end] = size, share * found
-        limits = np.quantile(weighed(np.vstack([old.inputs, new.inputs]), share * found), (0.01, 0.99), axis=0)
+        limits = np.quantile(linear(np.vstack([old.inputs, new.inputs]), share * found), (0.01, 0.99), axis=0)
         low[start:end], high[start:end] = limits
     return sized, weights, low, high, gains
 
 
-def _believed(old: Judged, new: Judged, coverage: float) -> tuple[float, float, np.ndarray, float]:
+def _believed(old: ScoredPart, new: ScoredPart, coverage: float) -> tuple[float, float, np.ndarray, float]:
     """Of one target: whether its errors grow with the extent, the share believed, the ridge's weights, and the gain."""
     x, units = np.vstack([old.inputs, new.inputs]), np.concatenate([old.units, -1 - new.units])
     best = (0.0, 0.0, np.zeros((x.shape[1] + 1, new.distances.shape[1])), 1.0)
@@ -147,10 +147,10 @@ def _believed(old: Judged, new: Judged, coverage: float) -> tuple[float, float, 
     return best
 
 
-def _of(part: Judged, columns: slice) -> Judged:
+def _of(part: ScoredPart, columns: slice) -> ScoredPart:
     """The pictures of a part that have a label of a target, and that target's columns."""
     known = np.isfinite(part.distances[:, columns]).any(axis=1)
-    return Judged(part.inputs[known], part.far[known], part.distances[known, columns], part.extents[known, columns],
+    return ScoredPart(part.inputs[known], part.far[known], part.distances[known, columns], part.extents[known, columns],
                   part.units[known])
 
 

@@ -13,14 +13,14 @@ import pandas as pd
 from .. import runs
 from ..data import splits
 from ..tasks import Target
-from ..utils.errors import ImgregError, some
-from ..utils.format import columns, quantity, rounded
+from ..utils.errors import ImgregError, first_few
+from ..utils.format import align_columns, format_value, round_numbers
 from . import bootstrap
 
 NONE = "–"  # what is not set
 
 
-class Entry(NamedTuple):
+class ComparedRun(NamedTuple):
     """A run to be compared: its `name` here, and its predictions of the part asked for, a row a picture."""
 
     run: runs.Run
@@ -49,7 +49,7 @@ class Comparison:
         lines = [line for t in self.targets for line in (f"{t['name']}: {headline(t, self.part)}", *_means(t))]
         if self.settings:
             rows = [("settings that differ", *self.names), *((name, *of) for name, of in self.settings.items())]
-            lines += ["", columns(rows)]
+            lines += ["", align_columns(rows)]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def to_dict(self) -> dict:
@@ -67,19 +67,19 @@ def headline(target: dict, part: str) -> str:
 
 
 def _means(target: dict) -> list[str]:
-    rows = [(f"  {of['run']}", quantity(of["mean"], target["unit"]) if "mean" in of else "no labels")
+    rows = [(f"  {of['run']}", format_value(of["mean"], target["unit"]) if "mean" in of else "no labels")
             for of in target["runs"]]
-    return [*columns(rows).splitlines(), *(f"  {of['verdict']}" for of in target["runs"] if "verdict" in of)]
+    return [*align_columns(rows).splitlines(), *(f"  {of['verdict']}" for of in target["runs"] if "verdict" in of)]
 
 
-def compare(paths: list, part: str = "valid") -> Comparison:
+def compare_runs(paths: list, part: str = "valid") -> Comparison:
     """Compare two runs or more on their predictions of a part; differences are those to the first.
 
     Raises ImgregError for fewer runs, for one that is none, has not come to its end or was not scored on the part, and
     for runs that have no target in common.
     """
     if len({Path(path).resolve() for path in paths}) < max(2, len(paths)):
-        raise ImgregError("two different runs or more to compare", some(f"'{p}'" for p in paths) or "none")
+        raise ImgregError("two different runs or more to compare", first_few(f"'{p}'" for p in paths) or "none")
     entries = [_opened(path, part) for path in paths]
     chosen = _shared(entries)
     made = [_beside(entries, targets, part) for targets in chosen]
@@ -93,8 +93,8 @@ def compare(paths: list, part: str = "valid") -> Comparison:
 # ---- reading
 
 
-def _opened(path: str | Path, part: str) -> Entry:
-    run = runs.load(path)
+def _opened(path: str | Path, part: str) -> ComparedRun:
+    run = runs.load_run(path)
     state = run.about.get("state", "unknown")
     if state != "trained":
         raise ImgregError("runs that were trained to their end", f"'{path}', whose state is: {state}")
@@ -104,7 +104,7 @@ def _opened(path: str | Path, part: str) -> Entry:
     if rows.empty:
         raise ImgregError(f"--part {' or '.join(sorted(frame['split'].unique()))}, which '{path}' was scored on",
                           f"'{part}'")
-    return Entry(run, str(path), rows)
+    return ComparedRun(run, str(path), rows)
 
 
 def _history(run: runs.Run) -> pd.DataFrame:
@@ -114,41 +114,41 @@ def _history(run: runs.Run) -> pd.DataFrame:
 # ---- targets
 
 
-def _shared(entries: list[Entry]) -> list[list[Target]]:
+def _shared(entries: list[ComparedRun]) -> list[list[Target]]:
     """For each target that all runs have, by name, kind, unit and period, that target of each run."""
     own = [{(t.name, t.kind, t.unit, getattr(t, "period", None)): t for t in e.run.task.targets} for e in entries]
     shared = [[of[key] for of in own] for key in own[0] if all(key in of for of in own)]
     if not shared:
-        found = (f"{e.name}: {some(f'{t.name} ({t.kind}, {t.unit or NONE})' for t in e.run.task.targets)}"
+        found = (f"{e.name}: {first_few(f'{t.name} ({t.kind}, {t.unit or NONE})' for t in e.run.task.targets)}"
                  for e in entries)
         raise ImgregError("runs with a target in common: one name, kind and unit", "; ".join(found))
     return shared
 
 
-def _beside(entries: list[Entry], targets: list[Target], part: str) -> tuple[dict, str]:
+def _beside(entries: list[ComparedRun], targets: list[Target], part: str) -> tuple[dict, str]:
     """One target's errors in all runs, see Comparison.targets, and a note, if any."""
     rows, errors, others = _matched(entries, targets)
     target = {"name": targets[0].name, "unit": targets[0].unit, "n": len(errors), "by": "picture", "units": 0}
     note = f"{target['name']}: {others} pictures are left out, as their labels are not the same in all runs"
     if not len(errors):
         return {**target, "runs": [_alone(e, target["name"], part) for e in entries]}, note * bool(others)
-    units = splits.units(rows).to_numpy()
+    units = splits.split_units(rows).to_numpy()
     target["units"] = len(pd.unique(units))
     if "group" in rows and rows["group"].notna().any():
         target["by"] = "group"
-    each = [{"run": e.name, "n": len(errors), **rounded({"mean": errors[:, i].mean()})} for i, e in enumerate(entries)]
+    each = [{"run": e.name, "n": len(errors), **round_numbers({"mean": errors[:, i].mean()})} for i, e in enumerate(entries)]
     for i, of in enumerate(each[1:], 1):
         of |= _tested(errors[:, i] - errors[:, 0], units, of["run"], entries[0].name, target)
     return {**target, "runs": each}, note * bool(others)
 
 
-def _alone(entry: Entry, name: str, part: str) -> dict:
+def _alone(entry: ComparedRun, name: str, part: str) -> dict:
     """A run's own score, on whatever pictures it was scored on."""
     scores = entry.run.scores.get(part, {}).get(name, {})
     return {"run": entry.name, "n": scores.get("n", 0), **({"mean": scores["mean"]} if "mean" in scores else {})}
 
 
-def _matched(entries: list[Entry], targets: list[Target]) -> tuple[pd.DataFrame, np.ndarray, int]:
+def _matched(entries: list[ComparedRun], targets: list[Target]) -> tuple[pd.DataFrame, np.ndarray, int]:
     """The pictures that all runs predicted: rows of the first, errors [n, runs]; and how many have other labels.
 
     Rows are the same by `image` and, where a picture has several, by their order.
@@ -176,20 +176,20 @@ def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _tested(more: np.ndarray, units: np.ndarray, name: str, first: str, target: dict) -> dict:
     """The mean difference `more` [n] to the first run, its interval, and the verdict in words."""
-    found, unit, made = bootstrap.interval(more, units), target["unit"], rounded({"difference": more.mean()})
+    found, unit, made = bootstrap.interval(more, units), target["unit"], round_numbers({"difference": more.mean()})
     if found is None:
         return {**made, "verdict": f"{name}: too few {target['by']}s to tell more from luck ({target['units']})"}
     low, high = found
-    made["ci"] = list(rounded({"low": low, "high": high}).values())
+    made["ci"] = list(round_numbers({"low": low, "high": high}).values())
     if low <= 0 <= high:
-        ends = f"{quantity(0 - low, unit)} better to {quantity(high, unit)} worse"
+        ends = f"{format_value(0 - low, unit)} better to {format_value(high, unit)} worse"
         return {**made, "verdict": f"{name}: no difference to be seen from {first} ({ends}, 95 %)"}
     word, ends = ("better", (-high, -low)) if high < 0 else ("worse", (low, high))
-    by = f"{quantity(abs(more.mean()), unit)} ({ends[0]:.3g} to {ends[1]:.3g}, 95 %)"
+    by = f"{format_value(abs(more.mean()), unit)} ({ends[0]:.3g} to {ends[1]:.3g}, 95 %)"
     return {**made, "verdict": f"{name} is {word} by {by}: more than the luck of these {target['by']}s"}
 
 
-def _notes(entries: list[Entry], targets: list[dict], part: str) -> list[str]:
+def _notes(entries: list[ComparedRun], targets: list[dict], part: str) -> list[str]:
     """What a reader of the numbers should know."""
     notes = []
     if part == "valid":
@@ -208,7 +208,7 @@ def _notes(entries: list[Entry], targets: list[dict], part: str) -> list[str]:
 # ---- settings
 
 
-def _differing(entries: list[Entry]) -> dict[str, list[str]]:
+def _differing(entries: list[ComparedRun]) -> dict[str, list[str]]:
     """The settings that are not the same in all runs, as texts."""
     each = [_settings(e.run) for e in entries]
     names = dict.fromkeys(name for of in each for name in of)

@@ -14,7 +14,7 @@ from . import coverage as reach
 from . import metrics
 
 
-def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained: pd.DataFrame, history=None,
+def write_evaluation(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained: pd.DataFrame, history=None,
           by: str | None = None, how: str = "mean", coverage: float | None = None, tta: bool = False) -> dict:
     """Predict for `frame`, and write scores.json, predictions.csv and plots/ into the run's `folder`.
 
@@ -29,15 +29,15 @@ def write(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained
         raise ImgregError("pictures that can be opened", f"none among {len(frame)}, first '{frame['path'].iloc[0]}'",
                           "imgreg evaluate RUN TABLE, with the table where the pictures lie now")
     parts = {part: result[result["split"] == part] for part in (*SPLITS, *result["split"].unique())}
-    scored = {part: metrics.by_group(model.task, rows, by, how) if by else rows
+    scored = {part: metrics.aggregate_by(model.task, rows, by, how) if by else rows
               for part, rows in parts.items() if len(rows)}
     scores = {part: metrics.score(model.task, rows, trained) for part, rows in scored.items()}
     if model.calibration and not by:
         _cover(scores, scored, model, coverage)
     if by:
-        run.write(folder / "groups.csv", metrics.table(model.task, pd.concat(scored.values())))
+        run.write(folder / "groups.csv", metrics.predictions_table(model.task, pd.concat(scored.values())))
     run.write(folder / "scores.json", scores)
-    run.write(folder / "predictions.csv", metrics.table(model.task, result))
+    run.write(folder / "predictions.csv", metrics.predictions_table(model.task, result))
     part = "valid" if "valid" in scores else next(iter(scores))
     baseline = {name: numbers["baseline"] for name, numbers in scores[part].items() if "baseline" in numbers}
     shown = result[result["split"] == part]
@@ -50,6 +50,6 @@ def _cover(scores: dict, scored: dict, model: Predictor, asked: float | None) ->
     """Add to each part's scores how many of the true values its intervals hold, and say where they are too few."""
     asked, units = model.coverage(asked), model.about["calibration"]["units"]
     for part, rows in scored.items():
-        for name, of in reach.reached(model.task, rows, asked, units).items():
+        for name, of in reach.measure_coverage(model.task, rows, asked, units).items():
             scores[part][name]["coverage"] = of
-            reach.tell_broken(f"{name} ({part})", of, rows["unlike"].mean())
+            reach.warn_too_low(f"{name} ({part})", of, rows["unlike"].mean())

@@ -3,10 +3,10 @@ import numpy as np
 import pandas as pd
 
 from ..data import splits
-from ..inference.predictor import Predictor, Seen
+from ..inference.predictor import NetworkOutput, Predictor
 from ..tasks import Task
-from ..utils.errors import ImgregError, some
-from ..utils.format import quantity, rounded
+from ..utils.errors import ImgregError, first_few
+from ..utils.format import format_value, round_numbers
 from . import bootstrap
 
 
@@ -17,14 +17,14 @@ def predictions(predictor: Predictor, frame: pd.DataFrame, coverage: float | Non
     Of a calibrated model also what Predictor.intervals gives for that coverage. Pictures that cannot be opened are left
     out, and `tta` is understood, as by Predictor.predict; the error of a missing label is NaN.
     """
-    whole, made = seen(predictor, frame, tta=tta)
+    whole, made = network_outputs(predictor, frame, tta=tta)
     predicted = {f"{c}_predicted": v for c, v in predictor.answers(made).items()}
     found = pd.DataFrame({**predicted, **predictor.intervals(made, coverage)})
     return _with_errors(predictor.task, pd.concat([whole, found], axis=1))
 
 
-def seen(predictor: Predictor, frame: pd.DataFrame, features: bool = False,
-         tta: bool = False) -> tuple[pd.DataFrame, Seen]:
+def network_outputs(predictor: Predictor, frame: pd.DataFrame, features: bool = False,
+         tta: bool = False) -> tuple[pd.DataFrame, NetworkOutput]:
     """The rows of a labels frame whose pictures open, numbered anew, and what the network made of them."""
     frame, box = frame.reset_index(drop=True), list(predictor.task.box)
     boxes = frame[box].to_numpy(float) if box else None
@@ -45,7 +45,7 @@ RANGES = 5  # parts of a number's range whose errors are told apart
 HOWS = ("mean", "median")  # how several answers become one
 
 
-def by_group(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.DataFrame:
+def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.DataFrame:
     """One row for all pictures of one value of the column `by`: that column, `pictures` (how many), one answer.
 
     `frame`: of Predictor.predict, or of `predictions`, whose labels become one likewise and are compared anew. The
@@ -53,9 +53,9 @@ def by_group(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.
     median. A picture without a value stands for itself. Raises ImgregError for a column that is not there, and for
     points, which lie in one picture.
     """
-    check_by(task, by, how)
+    check_aggregation(task, by, how)
     if by not in frame:
-        raise ImgregError(f"--by with a column of the table: {some(frame.columns, 8)}", f"'{by}'")
+        raise ImgregError(f"--by with a column of the table: {first_few(frame.columns, 8)}", f"'{by}'")
     judged = f"{task.columns[0]}_predicted" in frame
     wanted = [(t, [f"{c}{end}" for c in t.columns]) for t in task.targets for end in ("", "_predicted")[: 1 + judged]]
     names = frame[by].astype(object).where(frame[by].notna(), [f"picture {i}" for i in range(len(frame))])
@@ -68,7 +68,7 @@ def by_group(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.
     return _with_errors(task, pd.DataFrame(rows)) if judged else pd.DataFrame(rows)
 
 
-def check_by(task: Task, by: str | None, how: str = "mean", coverage: float | None = None) -> None:
+def check_aggregation(task: Task, by: str | None, how: str = "mean", coverage: float | None = None) -> None:
     """Raise ImgregError for what cannot be asked of `by_group`, whatever the pictures; a `by` of None asks nothing."""
     if how not in HOWS:
         raise ImgregError(f"--how {', '.join(HOWS)}", f"'{how}'")
@@ -78,17 +78,17 @@ def check_by(task: Task, by: str | None, how: str = "mean", coverage: float | No
         raise ImgregError(f"--by COLUMN for --how {how}", "no --by")
     ours = [f"{name}{end}" for t in task.targets for name in (t.name, *t.columns)
             for end in ("", "_predicted", "_true", "_error")]
-    if by in (*ours, *(w for t in task.targets for w in t.within), "image", "path", "split", "pictures", "unlike"):
+    if by in (*ours, *(w for t in task.targets for w in t.interval_columns), "image", "path", "split", "pictures", "unlike"):
         raise ImgregError("--by with a column that tells whose pictures they are", f"'{by}'")
     points = [t.name for t in task.targets if t.kind == "point"]
     if by and points:
-        raise ImgregError("--by with targets that are the same in several pictures", f"points: {some(points)}")
+        raise ImgregError("--by with targets that are the same in several pictures", f"points: {first_few(points)}")
 
 
 def _one(target, values: np.ndarray, how: str) -> np.ndarray:
     if not np.isfinite(values).any():
         return np.full(values.shape[1], np.nan)
-    return np.nanmedian(values, axis=0) if how == "median" and target.kind == "number" else target.centre(values)
+    return np.nanmedian(values, axis=0) if how == "median" and target.kind == "number" else target.constant_guess(values)
 
 
 def score(task: Task, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
@@ -116,7 +116,7 @@ def _score_one(t, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
         return {"unit": t.unit, "n": 0}
     true = result[columns].to_numpy(float)
     predicted = result[[f"{c}_predicted" for c in columns]].to_numpy(float)
-    guess = np.broadcast_to(t.centre(trained[columns].to_numpy(float)), true.shape)
+    guess = np.broadcast_to(t.constant_guess(trained[columns].to_numpy(float)), true.shape)
     numbers = {
         "mean": error.mean(), "median": np.median(error), "p90": np.quantile(error, 0.9),
         "p95": np.quantile(error, 0.95), "max": error.max(), "rmse": np.sqrt(np.square(error).mean()),
@@ -126,15 +126,15 @@ def _score_one(t, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
     more = _chance(result, error)
     more |= {"columns": _columns(t, predicted, true, guess)} if len(columns) > 1 else {}
     if t.kind == "number":
-        more["range"] = over_range(true[:, 0], error, t.scale == "log")
+        more["range"] = error_over_range(true[:, 0], error, t.scale == "log")
     if "group" in result and result["group"].nunique() > 1:
-        more["groups"] = groups(result["group"], error)
-    return {"unit": t.unit, "n": len(error), **rounded(numbers), **more}
+        more["groups"] = error_by_group(result["group"], error)
+    return {"unit": t.unit, "n": len(error), **round_numbers(numbers), **more}
 
 
 def _columns(t, predicted, true, guess) -> dict:
     rest, least = t.residual(predicted, true), t.residual(guess, true)
-    return {c: rounded({
+    return {c: round_numbers({
         "mean": np.nanmean(np.abs(rest[:, i])), "median": np.nanmedian(np.abs(rest[:, i])),
         "rmse": np.sqrt(np.nanmean(np.square(rest[:, i]))), "bias": np.nanmean(rest[:, i]),
         "baseline": np.nanmean(np.abs(least[:, i])) if np.isfinite(least[:, i]).any() else np.nan,
@@ -145,7 +145,7 @@ def _columns(t, predicted, true, guess) -> dict:
 def _chance(result: pd.DataFrame, error: np.ndarray) -> dict:
     """`ci` of the mean error, or nothing; of rows that name no picture each stands for itself."""
     named = result if {"path", "image"} & set(result) else result.assign(image=np.arange(len(result)))
-    found = bootstrap.interval(error, splits.units(named))
+    found = bootstrap.interval(error, splits.split_units(named))
     return {} if found is None else {"ci": [float(f"{end:.7g}") for end in found]}
 
 
@@ -156,48 +156,48 @@ def _r2(rest: np.ndarray, true: np.ndarray) -> float:
     return 1 - np.nansum(np.square(rest)) / np.nansum(np.square(true - np.nanmean(true)))
 
 
-def over_range(true: np.ndarray, error: np.ndarray, log: bool) -> list[dict]:
+def error_over_range(true: np.ndarray, error: np.ndarray, log: bool) -> list[dict]:
     """The mean error over RANGES equal parts of what the labels [n] span; parts without a label are left out."""
     values = np.log(true) if log and true.min() > 0 else true
     ends = np.linspace(values.min(), values.max(), RANGES + 1)
     part = np.clip(np.searchsorted(ends, values, side="right") - 1, 0, RANGES - 1)
     shown = np.exp(ends) if log and true.min() > 0 else ends
-    return [{**rounded({"low": shown[k], "high": shown[k + 1]}), "n": int((part == k).sum()),
-             **rounded({"mean": error[part == k].mean()})} for k in range(RANGES) if (part == k).any()]
+    return [{**round_numbers({"low": shown[k], "high": shown[k + 1]}), "n": int((part == k).sum()),
+             **round_numbers({"mean": error[part == k].mean()})} for k in range(RANGES) if (part == k).any()]
 
 
-def groups(names: pd.Series, error: np.ndarray) -> dict:
+def error_by_group(names: pd.Series, error: np.ndarray) -> dict:
     """{group: {n, mean}} of errors [n], the worst first."""
     known = names.notna().to_numpy()
     table = pd.Series(error[known], names[known].astype(str).to_numpy()).groupby(level=0).agg(["size", "mean"])
     worst = table.sort_values("mean", ascending=False, kind="stable")
-    return {name: {"n": int(row["size"]), **rounded({"mean": row["mean"]})} for name, row in worst.iterrows()}
+    return {name: {"n": int(row["size"]), **round_numbers({"mean": row["mean"]})} for name, row in worst.iterrows()}
 
 
 def sentence(name: str, scores: dict) -> str:
     """One target's scores in a line: "angle error 0.31° (guessing: 45°)"."""
     if not scores["n"]:
         return f"{name}: no labels"
-    error, guessing = (quantity(scores.get(k, np.nan), scores["unit"]) for k in ("mean", "baseline"))
+    error, guessing = (format_value(scores.get(k, np.nan), scores["unit"]) for k in ("mean", "baseline"))
     return f"{name} error {error} (guessing: {guessing})"
 
 
 def details(scores: dict) -> str:
     """The other scores of a target in a line: "mean 95 % between 0.16° and 0.18°  R² 0.99  median 0.14°"."""
-    ends = [quantity(end, scores["unit"]) for end in scores.get("ci", ())]
+    ends = [format_value(end, scores["unit"]) for end in scores.get("ci", ())]
     told = [f"mean 95 % between {ends[0]} and {ends[1]}"] if ends else []
     told += [f"R² {scores['r2']:.3g}"] if "r2" in scores else []
     more = ("median", "p90", "p95", "max", "rmse", "bias")
-    return "  ".join(told + [f"{k} {quantity(scores[k], scores['unit'])}" for k in more if k in scores])
+    return "  ".join(told + [f"{k} {format_value(scores[k], scores['unit'])}" for k in more if k in scores])
 
 
-def by_column(scores: dict, most: int = 4) -> str:
+def columns_sentence(scores: dict, most: int = 4) -> str:
     """The mean error of each column, in a line; nothing for one column, or for so many that nobody would read them."""
     columns = scores.get("columns", {})
-    return ", ".join(f"{c} {quantity(s['mean'], scores['unit'])}" for c, s in columns.items() if len(columns) <= most)
+    return ", ".join(f"{c} {format_value(s['mean'], scores['unit'])}" for c, s in columns.items() if len(columns) <= most)
 
 
-def table(task: Task, result: pd.DataFrame) -> pd.DataFrame:
+def predictions_table(task: Task, result: pd.DataFrame) -> pd.DataFrame:
     """`predictions` as people read them: predict's columns, then `<column>_true`, the errors and the rest."""
     named = {c: f"{c}_true" for c in task.columns} | {f"{c}_predicted": c for c in task.columns}
     result = result.drop(columns="path", errors="ignore").rename(columns=named)

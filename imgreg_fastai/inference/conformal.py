@@ -16,7 +16,7 @@ UNLIKE = 0.01  # the part of the calibration's own pictures that is called unlik
 
 
 @dataclass(frozen=True)
-class Space:
+class FeatureSpace:
     """Where the training pictures lie among features [F], as probabilistic principal components (Tipping, Bishop 1999).
 
     `mean` [F]; `axes` [k, F], of length 1; `variance` [k] along them; `rest` [1]: along any other direction.
@@ -50,7 +50,7 @@ class Calibration:
     of pictures or of groups of them; `far` [1]: the distance beyond which a picture is unlike those trained on.
     """
 
-    space: Space
+    space: FeatureSpace
     sized: Array
     weights: Array
     low: Array
@@ -64,8 +64,8 @@ class Calibration:
 
         `features` [n, F] and `outputs` [n, n_out] of the network; `doubts` and `extents` [n, m]: see Task.
         """
-        inputs, distance = inputs_of(self.space, features, outputs, doubts)
-        return extents**self.sized * hardness(inputs, self.weights, self.low, self.high), distance > self.far
+        inputs, distance = difficulty_inputs(self.space, features, outputs, doubts)
+        return extents**self.sized * difficulty(inputs, self.weights, self.low, self.high), distance > self.far
 
     def factors(self, coverage: float) -> Array:
         """What difficulties [n, m] are multiplied by to be radii that cover so large a part, [m]; NaN without a label.
@@ -75,7 +75,7 @@ class Calibration:
         if not 0 < coverage < 1:
             raise ImgregError("--coverage between 0 and 1", f"{coverage:g}", "--coverage 0.9")
         labelled = np.isfinite(self.scores)
-        found = [quantile(self.scores[ok, i], self.groups[ok], coverage) if ok.any() else np.nan
+        found = [conformal_quantile(self.scores[ok, i], self.groups[ok], coverage) if ok.any() else np.nan
                  for i, ok in enumerate(labelled.T)]
         if np.isinf(found).any():
             few = min(len(np.unique(self.groups[ok])) for ok in labelled.T if ok.any())
@@ -90,23 +90,23 @@ class Calibration:
         return {name: np.ascontiguousarray(of) for name, of in parts.items() if name != "space"}
 
 
-def inputs_of(space: Space, features: Array, outputs: Array, doubts: Array) -> tuple[Array, Array]:
+def difficulty_inputs(space: FeatureSpace, features: Array, outputs: Array, doubts: Array) -> tuple[Array, Array]:
     """What difficulty is judged by, [n, d], and the distance [n]: see Space.places."""
     places, distance = space.places(features)
     return np.hstack([places, np.log(distance + 1e-12)[:, None], outputs, doubts]), distance
 
 
-def weighed(inputs: Array, weights: Array) -> Array:
+def linear(inputs: Array, weights: Array) -> Array:
     """[n, d] and [d + 1, m], the last a constant -> [n, m]."""
     return inputs @ weights[:-1] + weights[-1]
 
 
-def hardness(inputs: Array, weights: Array, low: Array, high: Array) -> Array:
+def difficulty(inputs: Array, weights: Array, low: Array, high: Array) -> Array:
     """The difficulty [n, m], but for the extent, of what `inputs_of` gives."""
-    return np.exp(np.clip(weighed(inputs, weights), low, high))
+    return np.exp(np.clip(linear(inputs, weights), low, high))
 
 
-def quantile(scores: Array, groups: Array, coverage: float) -> float:
+def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
     """The least score that covers a new picture of a new group with a chance of at least `coverage`; inf if none does.
 
     Groups weigh the same, and one more stands for the new one, beyond all (Lee, Barber, Willett, "Distribution-free
@@ -120,13 +120,13 @@ def quantile(scores: Array, groups: Array, coverage: float) -> float:
     return float(scores[order[enough[0]]]) if len(enough) else np.inf
 
 
-def from_state(state: dict[str, Array], features: int, judged: int, m: int) -> Calibration:
+def calibration_from_arrays(state: dict[str, Array], features: int, judged: int, m: int) -> Calibration:
     """The calibration of a network with so many features and distances; raises ValueError if it is not.
 
     `judged`: how many outputs and doubts there are.
     """
-    names = [f.name for f in fields(Space)]
-    space = Space(*(state[name] for name in names))
+    names = [f.name for f in fields(FeatureSpace)]
+    space = FeatureSpace(*(state[name] for name in names))
     found = Calibration(space, **{name: of for name, of in state.items() if name not in names})
     k, n = len(space.axes), len(found.scores)
     shapes = {"mean": (features,), "axes": (k, features), "variance": (k,), "rest": (1,), "far": (1,), "low": (m,),

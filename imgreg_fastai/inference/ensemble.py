@@ -10,8 +10,8 @@ import pandas as pd
 from ..data.images import SUFFIXES
 from ..tasks import Target, Task
 from ..utils.console import say
-from ..utils.errors import ImgregError, some
-from .predictor import Predictor, as_list
+from ..utils.errors import ImgregError, first_few
+from .predictor import Predictor, list_pictures
 from .tta import moves_for
 
 MODELS = (".imgreg", ".safetensors", ".pkl")  # endings of what is opened as a model, or refused as one
@@ -33,10 +33,10 @@ class Ensemble:
         known = set(map(_question, self.task.targets))
         for other in self.models[1:]:
             if differing := known ^ set(map(_question, other.task.targets)):
-                told = some(sorted(map(_told, differing)), 8)
+                told = first_few(sorted(map(_told, differing)), 8)
                 raise ImgregError("models of the same targets", f"some that are not in all: {told}")
             if other.task.box != self.task.box:
-                boxes = (some(box) or "none" for box in (self.task.box, other.task.box))
+                boxes = (first_few(box) or "none" for box in (self.task.box, other.task.box))
                 raise ImgregError("models that were trained on the same --box", " and ".join(boxes))
 
     @property
@@ -57,7 +57,7 @@ class Ensemble:
             moves_for(model.task)  # what cannot be done is known before the work
         if any(model.calibration for model in self.models):
             say(TOLD)
-        sources = pictures if listed else as_list(pictures)
+        sources = pictures if listed else list_pictures(pictures)
         boxes, left, frames = self.models[0].boxed(boxes, len(sources)), np.arange(len(sources)), []
         for model in self.models:
             found = model.predict([sources[i] for i in left], None if boxes is None else boxes[left], bs, quiet,
@@ -92,10 +92,10 @@ def _told(question: tuple) -> str:
     """angle 'heading' of column heading in ° (period 360)."""
     name, columns, kind, unit, period, sequence = question
     more = f" (period {period:g})" if period else f" (sequence {sequence})" if sequence else ""
-    return f"{kind} '{name}' of {some(columns)}" + (f" in {unit}" if unit else "") + more
+    return f"{kind} '{name}' of {first_few(columns)}" + (f" in {unit}" if unit else "") + more
 
 
-def leading(places: Sequence[str]) -> int:
+def count_models(places: Sequence[str]) -> int:
     """How many of a command's arguments are models: the first, and the run folders and model files that follow it.
 
     A folder with a picture in it is a folder of pictures, whatever else lies there.

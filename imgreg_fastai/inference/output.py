@@ -10,7 +10,7 @@ FORMATS = ("table", "csv", "json", "jsonl")
 UNLIKE = "unlike the training pictures"
 
 
-def written(frame: pd.DataFrame, format: str, task: Task) -> str:
+def format_predictions(frame: pd.DataFrame, format: str, task: Task) -> str:
     """What Predictor.predict gave as text of one of FORMATS; small numbers are told finely enough to be seen."""
     if format == "table":
         frame = _for_people(frame, task)
@@ -34,10 +34,10 @@ def _for_people(frame: pd.DataFrame, task: Task) -> pd.DataFrame:
     """A number and its interval as one, the radius of several columns under a sign, and a word for what is unlike."""
     frame = frame.copy()
     for t in task.targets:
-        if len(t.within) == 1 and t.within[0] in frame:
-            radii = frame.pop(t.within[0])
+        if len(t.interval_columns) == 1 and t.interval_columns[0] in frame:
+            radii = frame.pop(t.interval_columns[0])
             if len(t.columns) == 1:
-                frame[t.columns[0]] = list(map(between, frame[t.columns[0]], radii, [t.unit] * len(frame)))
+                frame[t.columns[0]] = list(map(format_interval, frame[t.columns[0]], radii, [t.unit] * len(frame)))
             else:
                 frame.insert(frame.columns.get_loc(t.columns[-1]) + 1, f"{t.name} ±", radii)
     if "unlike" in frame:
@@ -46,7 +46,7 @@ def _for_people(frame: pd.DataFrame, task: Task) -> pd.DataFrame:
     return frame
 
 
-def between(value: float, radius: float, unit: str) -> str:
+def format_interval(value: float, radius: float, unit: str) -> str:
     """A number with its interval, as exactly as that is known: "73.2° ± 0.9", "212000 ± 32000 EUR".
 
     What is written covers the interval: the radius is rounded up, and by what the number is rounded.

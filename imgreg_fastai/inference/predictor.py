@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from .. import tasks
-from ..data.images import PictureError, find, fitted, tell_broken
+from ..data.images import PictureError, find_images, fit_images, warn_broken
 from ..tasks import Task
-from ..utils.console import track
-from ..utils.errors import ImgregError, some
-from ..utils.files import whole
+from ..utils.console import progress_bar
+from ..utils.errors import ImgregError, first_few
+from ..utils.files import atomic_file
 from . import conformal
 from .conformal import Calibration
 from .tta import average_moves, moves_for
@@ -30,7 +30,7 @@ MODEL = "model.safetensors"
 CALIBRATION = "calibration."
 
 
-class Seen(NamedTuple):
+class NetworkOutput(NamedTuple):
     """What the network made of n pictures that opened, and {place: PictureError} of the others.
 
     `outputs` [n, n_out], `views` [n, 4]; `features` [n, F], only if asked; `difficulty` [n, m] and `unlike` [n], only
@@ -69,13 +69,13 @@ class Predictor:
         calibrated model also what `intervals` gives, for that `coverage` or the one it was trained for. Pictures that
         cannot be opened are named in a warning and left out; raises PictureError if none can.
         """
-        sources = pictures if listed else as_list(pictures)
+        sources = pictures if listed else list_pictures(pictures)
         coverage = self.coverage(coverage)  # known before the work, not after it
         seen = self.see(sources, self.boxed(boxes, len(sources)), bs, quiet, tta=tta)
         broken = seen.broken
         if len(broken) == len(sources):
             raise next(iter(broken.values())) if len(broken) == 1 else PictureError(
-                "pictures that can be opened", f"none among {len(broken)}: {some(e.found for e in broken.values())}")
+                "pictures that can be opened", f"none among {len(broken)}: {first_few(e.found for e in broken.values())}")
         opened = [i for i in range(len(sources)) if i not in broken]
         names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in opened]
         found = {"image": names, **self.answers(seen), **self.intervals(seen, coverage)}
@@ -92,7 +92,7 @@ class Predictor:
                               "a table with these columns and image in place of the pictures, or boxes= in Python")
         return found
 
-    def answers(self, seen: Seen) -> dict[str, np.ndarray]:
+    def answers(self, seen: NetworkOutput) -> dict[str, np.ndarray]:
         """What was seen as {column: values in units [n]}; of moved pictures the average answer."""
         decoded = (self.task.decode(seen.outputs, seen.views) if seen.moved is None
                    else average_moves(self.task, seen.moved, seen.views))
@@ -112,7 +112,7 @@ class Predictor:
         self.calibration.factors(chosen)
         return chosen
 
-    def intervals(self, seen: Seen, coverage: float | None = None) -> dict[str, np.ndarray]:
+    def intervals(self, seen: NetworkOutput, coverage: float | None = None) -> dict[str, np.ndarray]:
         """{`<name>_within`: half-widths or radii in units, [n]}, and `unlike` [n]: far from all that was trained on.
 
         Nothing without a calibration, which is of one answer, that for the picture as it is.
@@ -121,27 +121,27 @@ class Predictor:
             return {}
         chosen = self.about["calibration"]["coverage"] if coverage is None else coverage
         radii = seen.difficulty * self.calibration.factors(chosen)
-        names = [name for t in self.task.targets for name in t.within]
+        names = [name for t in self.task.targets for name in t.interval_columns]
         return {**dict(zip(names, radii.T, strict=True)), "unlike": seen.unlike}
 
     def see(self, sources: list, boxes: np.ndarray | None = None, bs: int = 64, quiet: bool = False,
-            features: bool = False, tta: bool = False) -> Seen:
+            features: bool = False, tta: bool = False) -> NetworkOutput:
         """Send the pictures that open through the network; the others are named in a warning, unless none opens."""
         moves = moves_for(self.task) if tta else []
-        opened = fitted(sources, self.task, boxes)
+        opened = fit_images(sources, self.task, boxes)
         if not quiet:
-            opened = track(opened, len(sources), f"predicting {len(sources)} pictures")
+            opened = progress_bar(opened, len(sources), f"predicting {len(sources)} pictures")
         broken, made, numbered = {}, [], enumerate(opened)
         while batch := list(islice(numbered, bs)):
             broken.update((i, p) for i, p in batch if isinstance(p, PictureError))
             if pictures := [p for _, p in batch if not isinstance(p, PictureError)]:
                 made.append(self._made(pictures, features, moves))
         if len(broken) < len(sources):
-            tell_broken(list(broken.values()), len(sources))
+            warn_broken(list(broken.values()), len(sources))
         if not made:
             return self._nothing(broken)
         outputs, views, *more = (None if of[0] is None else np.concatenate(of) for of in zip(*made, strict=True))
-        return Seen(outputs, views, broken, *more)
+        return NetworkOutput(outputs, views, broken, *more)
 
     def _made(self, pictures: list, keep: bool, moves: list) -> tuple:
         """The fields of Seen but for `broken`, of a batch of fitted pictures."""
@@ -150,15 +150,15 @@ class Predictor:
         others = [self.forward(move.there(pixels))[0] for move in moves[1:]]
         views, judged = np.stack([p.view for p in pictures]), (None, None)
         if self.calibration:
-            judged = self.calibration.judge(features, outputs, self.task.doubts(outputs), self.task.extents(views))
+            judged = self.calibration.judge(features, outputs, self.task.uncertainty_features(outputs), self.task.error_scales(views))
         moved = np.stack([outputs, *others], axis=1) if others else None
         return outputs, views, features if keep else None, *judged, moved
 
-    def _nothing(self, broken: dict) -> Seen:
+    def _nothing(self, broken: dict) -> NetworkOutput:
         """What is seen where no picture opens."""
         of = self.calibration
         judged = (np.empty((0, of.scores.shape[1])), np.empty(0, bool)) if of else (None, None)
-        return Seen(np.empty((0, self.task.n_out), np.float32), np.empty((0, 4)), broken, None, *judged)
+        return NetworkOutput(np.empty((0, self.task.n_out), np.float32), np.empty((0, 4)), broken, None, *judged)
 
     def forward(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fitted pictures, uint8 [n, h, w, 3] -> outputs [n, n_out] and the features [n, F] before them, float32."""
@@ -172,18 +172,18 @@ class Predictor:
             return head(features).cpu().numpy(), features.float().cpu().numpy()
 
 
-def as_list(pictures) -> list:
+def list_pictures(pictures) -> list:
     """One picture or many, as a list in which every path is a file."""
     single = isinstance(pictures, (str, bytes, os.PathLike, np.ndarray)) or not isinstance(pictures, Iterable)
     listed: list = []
     for p in [pictures] if single or hasattr(pictures, "getexif") else pictures:
-        listed += find([p]) if isinstance(p, (str, os.PathLike)) else [p]
+        listed += find_images([p]) if isinstance(p, (str, os.PathLike)) else [p]
     if not listed:
         raise ImgregError("pictures", "none")
     return listed
 
 
-def describe(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict) -> dict:
+def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict) -> dict:
     """What a model file says of itself beside its weights; see Predictor.about."""
     from .. import __version__
 
@@ -191,7 +191,7 @@ def describe(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict
             "mean": list(stats[0]), "std": list(stats[1]), "weights": weights}
 
 
-def save(path: str | Path, network, about: dict, calibration: Calibration | None = None) -> Path:
+def save_model(path: str | Path, network, about: dict, calibration: Calibration | None = None) -> Path:
     """Write a model file, whole or not at all; raises ImgregError if the place cannot be written."""
     import torch
     from safetensors.torch import save as to_bytes
@@ -199,12 +199,12 @@ def save(path: str | Path, network, about: dict, calibration: Calibration | None
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     if calibration is not None:
         state |= {f"{CALIBRATION}{k}": torch.from_numpy(v) for k, v in calibration.state().items()}
-    with whole(path) as file:
+    with atomic_file(path) as file:
         file.write_bytes(to_bytes(state, metadata={"imgreg": json.dumps(about)}))
     return Path(path)
 
 
-def load(path: str | Path, device: str = "cpu") -> Predictor:
+def load_model(path: str | Path, device: str = "cpu") -> Predictor:
     """Open a run, or a model file of ours, for predicting.
 
     Raises ImgregError if it is neither; a pickle is not opened, since opening one runs whatever it says.
@@ -245,11 +245,11 @@ def _read(file: Path) -> tuple[dict, dict]:
 def _rebuild(file: Path, about: dict, state: dict, device: str):
     import torch
 
-    from ..models.network import features, network
+    from ..models.network import n_features, network
 
     try:
         own = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
-        task = tasks.from_dict(about["task"])
+        task = tasks.task_from_dict(about["task"])
         net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.places)
         net.load_state_dict(state)
         mean, std = np.array([[float(v) for v in about[k]] for k in ("mean", "std")]).reshape(2, 3)
@@ -258,8 +258,8 @@ def _rebuild(file: Path, about: dict, state: dict, device: str):
         about.update(mean=mean.tolist(), std=std.tolist())
         calibration = None
         if own:
-            m = sum(len(t.within) for t in task.targets)
-            calibration = conformal.from_state(own, features(net[0]), task.n_out + task.n_doubts, m)
+            m = sum(len(t.interval_columns) for t in task.targets)
+            calibration = conformal.calibration_from_arrays(own, n_features(net[0]), task.n_out + task.n_uncertainty_features, m)
             about["calibration"].update(coverage=float(about["calibration"]["coverage"]))
             calibration.factors(about["calibration"]["coverage"])
     except Exception as e:

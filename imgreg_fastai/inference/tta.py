@@ -54,5 +54,5 @@ def average_moves(task: Task, outputs: np.ndarray, views: np.ndarray) -> dict[st
 def _back(target: Target, outputs: np.ndarray, views: np.ndarray, motion: Motion) -> np.ndarray:
     """Outputs for moved pictures as answers in units for those that were not; points move within the view."""
     if isinstance(target, Point):
-        return target.decode(target.moved(outputs, motion), views)
-    return target.moved(target.decode(outputs, views), motion)
+        return target.decode(target.transform_labels(outputs, motion), views)
+    return target.transform_labels(target.decode(outputs, views), motion)

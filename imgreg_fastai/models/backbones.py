@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils import console
-from ..utils.errors import ImgregError, nearest, some
+from ..utils.errors import ImgregError, close_matches, first_few
 
 MANY = 60  # more backbones than this are listed without being built
 # What timm's models and checkpoint filters raise when something does not suit them.
@@ -17,9 +17,9 @@ REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, As
 # ---- names and sizes
 
 
-def check(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> None:
+def check_backbone(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> None:
     """Raise ImgregError unless `arch` is a timm backbone that makes [1, F] of a picture of `size` (height, width)."""
-    known(arch)
+    pretrained_cfg(arch)
     why = _problem(arch, size, arch_args)
     if not why:
         return
@@ -28,18 +28,18 @@ def check(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> No
     if works:
         raise ImgregError(f"a size that {arch} works at", f"{_text(size)} ({why})", f"--size {_text(works)}")
     if arch_args and any(not _problem(arch, s, None) for s in sizes):
-        given = some(f"{k}={v}" for k, v in arch_args.items())
+        given = first_few(f"{k}={v}" for k, v in arch_args.items())
         raise ImgregError(f"--arch-arg that {arch} takes", f"{given} ({why})")
     raise ImgregError("a backbone that turns a picture into one row of numbers", f"'{arch}' ({why})", "another --arch")
 
 
 def stats(arch: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(mean, std) of the red, green and blue in [0, 1] that the backbone's weights were trained with."""
-    cfg = known(arch)
+    cfg = pretrained_cfg(arch)
     return tuple(float(v) for v in cfg.mean), tuple(float(v) for v in cfg.std)
 
 
-def known(arch: str) -> Any:
+def pretrained_cfg(arch: str) -> Any:
     """timm's PretrainedCfg of a name, with or without .tag; raises ImgregError with the nearest names."""
     import timm
     from timm.models import get_pretrained_cfg
@@ -47,9 +47,9 @@ def known(arch: str) -> Any:
     base, dot, _ = arch.partition(".")
     if not timm.is_model(base):
         raise ImgregError("the name of a timm backbone", f"'{arch}'",
-                          nearest(base, timm.list_models()) or "imgreg backbones PART-OF-A-NAME")
+                          close_matches(base, timm.list_models()) or "imgreg backbones PART-OF-A-NAME")
     if dot and arch not in (tagged := timm.list_pretrained(f"{base}.*")):
-        raise ImgregError(f"weights that timm has for {base}", f"'{arch}'", nearest(arch, [base, *tagged]))
+        raise ImgregError(f"weights that timm has for {base}", f"'{arch}'", close_matches(arch, [base, *tagged]))
     return get_pretrained_cfg(arch)
 
 
@@ -59,11 +59,11 @@ def _problem(arch: str, size: tuple[int, int], arch_args: dict | None) -> str:
         return _trial(arch, size, arch_args, "meta")
     except REFUSALS as e:
         if not isinstance(e, NotImplementedError) and "meta" not in str(e):
-            return reason(e)
+            return error_reason(e)
     try:  # not the backbone's fault perhaps, but that of torch's meta device
         return _trial(arch, size, arch_args, "cpu")
     except REFUSALS as e:
-        return reason(e)
+        return error_reason(e)
 
 
 def _trial(arch: str, size: tuple[int, int], arch_args: dict | None, device: str) -> str:
@@ -77,7 +77,7 @@ def _trial(arch: str, size: tuple[int, int], arch_args: dict | None, device: str
         y = body(torch.zeros(1, 3, *size))
     if not isinstance(y, torch.Tensor):
         return f"its output is a {type(y).__name__}"
-    wanted = (1, network.features(body))
+    wanted = (1, network.n_features(body))
     return "" if tuple(y.shape) == wanted else f"its output is {list(y.shape)}, not {list(wanted)}"
 
 
@@ -87,7 +87,7 @@ def _sizes(arch: str, size: tuple[int, int]) -> Iterator[tuple[int, int]]:
         height, width = (-(-n // step) * step for n in size)
         yield height, width
         yield (max(height, width),) * 2
-    yield tuple(known(arch).input_size[1:])
+    yield tuple(pretrained_cfg(arch).input_size[1:])
 
 
 def _text(size: tuple[int, int]) -> str:
@@ -95,7 +95,7 @@ def _text(size: tuple[int, int]) -> str:
     return str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
 
 
-def reason(e: BaseException) -> str:
+def error_reason(e: BaseException) -> str:
     """The first line of an error, or its name where it says nothing."""
     if isinstance(e, OSError) and e.strerror:
         return e.strerror  # its text would name a path of this machine, and travel into model files
@@ -189,14 +189,14 @@ def table(pattern: str = "", size: tuple[int, int] | None = None) -> Any:
         console.say(f"{len(names)} match: parameters{' and what works' if size else ''} are shown for up to {MANY}")
         rows = [_row(name, size, build=False) for name in names]
     else:
-        rows = [_row(name, size, True) for name in console.track(names, total=len(names), doing="backbones")]
+        rows = [_row(name, size, True) for name in console.progress_bar(names, total=len(names), doing="backbones")]
     columns = ["name", "params", "input", "weights", "cached", *(["works"] if size else [])]
     return pd.DataFrame(rows, columns=columns, dtype=object)  # or None would become NaN
 
 
 def _row(name: str, size: tuple[int, int] | None, build: bool) -> dict:
     """One backbone of the table."""
-    cfg = known(name)
+    cfg = pretrained_cfg(name)
     row = {
         "name": name,
         "params": _millions(name) if build else None,
@@ -216,5 +216,5 @@ def _millions(arch: str) -> float:
     from . import network
 
     with torch.device("meta"):
-        body = network.body(arch, tuple(known(arch).input_size[1:]))
+        body = network.body(arch, tuple(pretrained_cfg(arch).input_size[1:]))
     return round(sum(p.numel() for p in body.parameters()) / 1e6, 2)

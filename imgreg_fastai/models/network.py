@@ -4,14 +4,14 @@ from math import prod
 import torch
 from torch import nn
 
-from ..utils.errors import ImgregError, some
+from ..utils.errors import ImgregError, first_few
 
 BARRED = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 MAPS = 32  # whose mean places are told to the head, where a task has points
 Y_RANGE = (-1.1, 1.1)  # the targets lie in [-1, 1], and a sigmoid cannot reach its ends
 
 
-class Range(nn.Module):
+class SigmoidRange(nn.Module):
     """Squeeze any number into (low, high) by a sigmoid, in float32; the bounds are scalars, not part of the weights."""
 
     def __init__(self, low: float, high: float):
@@ -27,7 +27,7 @@ class Range(nn.Module):
         return f"{self.low}, {self.high}"
 
 
-class Exact(nn.Sequential):
+class Float32(nn.Sequential):
     """Layers that compute in float32 even under autocast: bfloat16 at the end costs 0.07 degrees on average."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -39,7 +39,7 @@ class Exact(nn.Sequential):
             return super().forward(x.float())
 
 
-class Centres(nn.Module):
+class SpatialSoftmax(nn.Module):
     """Maps [B, n, places] over a grid -> the mean place of each one's softmax, [B, 2 n], x and y in [-1, 1]."""
 
     def __init__(self, grid: tuple[int, int]):
@@ -54,7 +54,7 @@ class Centres(nn.Module):
         return (maps.softmax(dim=2) @ self.grid).flatten(1)
 
 
-class Placing(nn.Module):
+class BodyWithPlaces(nn.Module):
     """A timm body that also tells where things are: pictures -> [B, F + 2 MAPS].
 
     Pooling over the picture forgets places. One linear layer makes maps of the last features, and each map's mean place
@@ -64,17 +64,17 @@ class Placing(nn.Module):
     def __init__(self, body: nn.Module, grid: tuple[int, int], channels: int):
         super().__init__()
         self.timm_body = body
-        self.places = Exact(nn.Linear(channels, MAPS), Turned(), Centres(grid))
-        self.head_hidden_size = features(body) + 2 * MAPS
+        self.places = Float32(nn.Linear(channels, MAPS), Transpose(), SpatialSoftmax(grid))
+        self.head_hidden_size = n_features(body) + 2 * MAPS
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, 3, h, w] -> [B, F + 2 MAPS] in float32."""
         seen = self.timm_body.forward_features(x)
         pooled = self.timm_body.forward_head(seen)
-        return torch.cat([pooled.float(), self.places(listed(self.timm_body, seen))], dim=1)
+        return torch.cat([pooled.float(), self.places(feature_list(self.timm_body, seen))], dim=1)
 
 
-class Turned(nn.Module):
+class Transpose(nn.Module):
     """[B, places, n] -> [B, n, places]."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -82,7 +82,7 @@ class Turned(nn.Module):
         return x.transpose(1, 2)
 
 
-def listed(body: nn.Module, seen: torch.Tensor) -> torch.Tensor:
+def feature_list(body: nn.Module, seen: torch.Tensor) -> torch.Tensor:
     """A timm body's last features of any form as [B, places, C], row by row."""
     return channels_last(body, seen).flatten(1, -2)
 
@@ -94,15 +94,15 @@ def channels_last(body: nn.Module, seen: torch.Tensor) -> torch.Tensor:
     return seen if getattr(body, "output_fmt", None) == "NHWC" else seen.permute(0, 2, 3, 1)
 
 
-def placing(body: nn.Module, size: tuple[int, int]) -> nn.Module:
+def add_places(body: nn.Module, size: tuple[int, int]) -> nn.Module:
     """`body` with places beside its pooled features; as it is where its `lattice` tells none."""
-    if isinstance(body, Placing):
+    if isinstance(body, BodyWithPlaces):
         return body
-    found = lattice(body, size)
-    return Placing(body, *found) if found and prod(found[0]) > 1 else body  # one place tells nothing
+    found = feature_grid(body, size)
+    return BodyWithPlaces(body, *found) if found and prod(found[0]) > 1 else body  # one place tells nothing
 
 
-def lattice(body: nn.Module, size: tuple[int, int]) -> tuple[tuple[int, int], int] | None:
+def feature_grid(body: nn.Module, size: tuple[int, int]) -> tuple[tuple[int, int], int] | None:
     """The grid (height, width) of a body's last features over a picture of `size`, and how many features there are.
 
     None where they lie on no grid of the picture.
@@ -145,7 +145,7 @@ def create_args(arch: str, size: tuple[int, int], arch_args: dict | None = None)
 
     barred = [name for name in arch_args or {} if name in BARRED]
     if barred:
-        raise ImgregError("--arch-arg about the architecture", some(barred), "--weights for where weights come from")
+        raise ImgregError("--arch-arg about the architecture", first_few(barred), "--weights for where weights come from")
     if not is_model(arch.partition(".")[0]):
         raise ImgregError("the name of a timm backbone", f"'{arch}'")
     cfg = get_pretrained_cfg(arch)
@@ -153,7 +153,7 @@ def create_args(arch: str, size: tuple[int, int], arch_args: dict | None = None)
     return {**fixed, **(arch_args or {})}
 
 
-def features(body: nn.Module) -> int:
+def n_features(body: nn.Module) -> int:
     """How many numbers F the body gives for a picture; a few nets (MobileNetV3) widen `num_features` after pooling."""
     return int(getattr(body, "head_hidden_size", None) or body.num_features)
 
@@ -168,12 +168,12 @@ def head(features: int, n_out: int, start: torch.Tensor | None = None) -> nn.Seq
     low, high = Y_RANGE
     share = ((torch.zeros(n_out) if start is None else start.float().cpu()) - low) / (high - low)
     linear.bias.data = torch.logit(share, eps=0.01)  # a mean beyond the range is not to be had
-    return Exact(linear, Range(*Y_RANGE))
+    return Float32(linear, SigmoidRange(*Y_RANGE))
 
 
 def network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None = None,
             places: bool = False) -> nn.Sequential:
     """The whole net with random weights, [B, 3, *size] -> [B, n_out]; body and head are its items 0 and 1."""
     trunk = body(arch, size, arch_args)
-    trunk = placing(trunk, size) if places else trunk
-    return nn.Sequential(trunk, head(features(trunk), n_out))
+    trunk = add_places(trunk, size) if places else trunk
+    return nn.Sequential(trunk, head(n_features(trunk), n_out))

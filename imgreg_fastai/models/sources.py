@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils import console
-from ..utils.errors import ImgregError, some
+from ..utils.errors import ImgregError, first_few
 from . import backbones
 
 SAFE = (".safetensors", ".imgreg")
@@ -40,7 +40,7 @@ class Weights:
         return {name: getattr(self, name) for name in ("kind", "tag", "source", "sha256", "note")}
 
 
-def find(arch: str, spec: str, timeout: float = 3.0) -> Weights:
+def find_weights(arch: str, spec: str, timeout: float = 3.0) -> Weights:
     """The weights that `spec` asks for: auto, hub, none, or the path of a file, run or model.
 
     auto takes the local cache, else the hub if it answers within `timeout` seconds, else none, with a warning. Raises
@@ -50,16 +50,16 @@ def find(arch: str, spec: str, timeout: float = 3.0) -> Weights:
         return Weights("none", note=BY_WISH)
     if spec not in ("auto", "hub"):
         return _from_path(Path(spec).expanduser())
-    cfg = backbones.known(arch)
+    cfg = backbones.pretrained_cfg(arch)
     kind, path, why = _from_hub(cfg, timeout)
     if kind:
         return Weights(kind, cfg.tag, cfg.hf_hub_id, _sha256(path), path=path, auto=spec == "auto")
     if spec == "hub":
         raise ImgregError(f"the weights of {arch} on the hub", why, "--weights FILE, or --weights none")
-    return scratch(arch, why)
+    return no_weights(arch, why)
 
 
-def scratch(arch: str, why: str) -> Weights:
+def no_weights(arch: str, why: str) -> Weights:
     """No weights, said in one line."""
     console.warn(f"{arch} trains from scratch: {why}; say --weights FILE to give weights, --weights none if meant so")
     return Weights("none", note=why)
@@ -79,7 +79,7 @@ def _from_hub(cfg: Any, timeout: float) -> tuple[str, str, str]:
         return "cache" if cached else "hub", path, ""
     except Exception as e:  # noqa: BLE001  huggingface_hub, its HTTP client and its download engine share no base class
         where = "usable in the cache" if cached else f"from {constants.ENDPOINT}"
-        return "", "", f"no {cfg.hf_hub_id} {where} ({backbones.reason(e)})"
+        return "", "", f"no {cfg.hf_hub_id} {where} ({backbones.error_reason(e)})"
 
 
 def _from_path(path: Path) -> Weights:
@@ -106,7 +106,7 @@ def _keys(path: str) -> list[str]:
         with safe_open(path, framework="pt") as f:
             keys, metadata = list(f.keys()), f.metadata() or {}
     except (SafetensorError, OSError) as e:
-        raise ImgregError("a safetensors file", f"'{name}' ({backbones.reason(e)})") from e
+        raise ImgregError("a safetensors file", f"'{name}' ({backbones.error_reason(e)})") from e
     if path.endswith(".imgreg") and "imgreg" not in metadata:
         raise ImgregError("a bundle that imgreg export wrote", f"'{name}', which only has its name")
     if not keys:
@@ -128,9 +128,9 @@ def tensors(path: str) -> dict:
     try:
         state = load_state_dict(path, weights_only=True)
     except (*backbones.REFUSALS, OSError, EOFError, UnpicklingError) as e:
-        raise ImgregError(wanted, f"'{name}' ({backbones.reason(e)})") from e
+        raise ImgregError(wanted, f"'{name}' ({backbones.error_reason(e)})") from e
     if not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ImgregError(wanted, f"'{name}' with {some(state) or 'nothing'}")
+        raise ImgregError(wanted, f"'{name}' with {first_few(state) or 'nothing'}")
     return state
 
 

@@ -13,9 +13,9 @@ from ..tasks import Task
 from ..utils import console
 from ..utils.errors import ImgregError
 from . import backbones
-from .sources import Weights, find, scratch, tensors
+from .sources import Weights, find_weights, no_weights, tensors
 
-__all__ = ["Weights", "build_body", "find", "load_head"]
+__all__ = ["Weights", "build_body", "find_weights", "load_head"]
 
 AS_FOUND = 0.1  # up to so many tensors (a renamed last norm) may start anew, with a warning
 DECODED_BY = ("low", "high", "scale", "period", "sequence")  # what a head's outputs mean, beside kind and columns
@@ -43,7 +43,7 @@ def build_body(arch: str, size: tuple[int, int], arch_args: dict | None, weights
         console.warn(f"{found}; they start from scratch")
         return body, replace(weights, note=found)
     if weights.auto:
-        return make(), scratch(arch, found)
+        return make(), no_weights(arch, found)
     raise ImgregError(f"weights that fit {arch}", found, "--weights none, or the weights' own --arch and --arch-arg")
 
 
@@ -56,7 +56,7 @@ def load_head(model: Any, weights: Weights, task: Task) -> bool:
 
     with safe_open(weights.path, framework="pt") as f:
         try:
-            made_for = tasks.from_dict(json.loads((f.metadata() or {})["imgreg"])["task"])
+            made_for = tasks.task_from_dict(json.loads((f.metadata() or {})["imgreg"])["task"])
         except (ImgregError, ValueError, KeyError, TypeError):
             return False
         if not _same(made_for, task):

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..utils.format import in_a_row, unit_word, with_unit
+from ..utils.format import format_values, trailing_unit, with_unit
 from .charts import errors_over, groups, predicted_against_true, residuals
 from .curves import curves, lr_find
-from .marks import join, mark, off_by, origin, spans, within
-from .sheets import BLUE, CYCLE, GREY, INK, PALE, VERMILION, empty, known, save, tiles
+from .marks import axes_origin, draw_interval, draw_label, error_text, has_interval_mark, join_points
+from .sheets import BLUE, CYCLE, GREY, INK, PALE, VERMILION, empty_figure, labelled_rows, save, tiled_figure
 
 __all__ = ["batch", "by_target", "curves", "errors_over", "grid", "groups", "lr_find", "predicted_against_true",
            "residuals", "save", "tolerance", "worst", "write_all"]
@@ -28,7 +28,7 @@ NOTES = {  # what the sheets of worst pictures say of their marks
 }
 
 
-def opened(paths, open_picture) -> list[tuple]:
+def open_tiles(paths, open_picture) -> list[tuple]:
     """(pixels, (height, width)) of each picture; the pixels are None where it cannot be opened."""
     found = []
     for path in paths:
@@ -59,7 +59,7 @@ def batch(task, pictures, labels) -> Figure:
     """
     n, several = min(16, len(pictures)), len(task.targets) > 1
     title = f"{n} training pictures as the network sees them"
-    sheet, axes = tiles([p.shape for p in pictures[:n]], 4, _side(task.targets), 0.0, title,
+    sheet, axes = tiled_figure([p.shape for p in pictures[:n]], 4, _side(task.targets), 0.0, title,
                          "Changed at random, and each label with its picture: do they still agree?")
     for i, ax in enumerate(axes):
         _picture(ax, pictures[i], pictures[i].shape)
@@ -78,7 +78,7 @@ def _side(targets) -> float:
 def _mark(ax, task, target, values: dict, colour: str, label: str | None, shape, **how) -> None:
     """Draw a target's label out of `values` {target name: [columns]}; a place needs no words, it is seen."""
     label = None if target.kind == "point" else label
-    mark(ax, target, values[target.name], colour, label, shape, origin=origin(task, values), **how)
+    draw_label(ax, target, values[target.name], colour, label, shape, origin=axes_origin(task, values), **how)
 
 
 def _pick(task, name: str | None):
@@ -101,24 +101,24 @@ def worst(task, frame, open_picture, n: int = 12, target: str | None = None) -> 
     `open_picture`: path -> an upright RGB PIL image. A picture that cannot be opened is a grey tile.
     """
     target = _pick(task, target)
-    rows, true, _, error = known(target, frame)
+    rows, true, _, error = labelled_rows(target, frame)
     if not len(true):
-        return empty(target)
+        return empty_figure(target)
     order = np.argsort(-error, kind="stable")[:n]
-    least, most = in_a_row(error[order[[-1, 0]]], target.unit)
-    title = f"The {len(order)} worst of {len(error)}: {target.name} off by {least} to {most}{unit_word(target.unit)}"
-    pictures, drawn = opened(rows["path"].iloc[order], open_picture), company(task, target, rows)
+    least, most = format_values(error[order[[-1, 0]]], target.unit)
+    title = f"The {len(order)} worst of {len(error)}: {target.name} off by {least} to {most}{trailing_unit(target.unit)}"
+    pictures, drawn = open_tiles(rows["path"].iloc[order], open_picture), drawn_together(task, target, rows)
     note = NOTES[target.kind] + " Lines with a dot: the front." * any(t.kind == "rotation" for t in drawn[1:])
-    note += " Shaded: the interval." * (target.within[0] in rows and spans(target))
+    note += " Shaded: the interval." * (target.interval_columns[0] in rows and has_interval_mark(target))
     across, side = (3, 2.6) if _side(drawn) > 2 else (4, 1.95)
-    sheet, axes = tiles([shape for _, shape in pictures], across, side, 0.42, title, note)
+    sheet, axes = tiled_figure([shape for _, shape in pictures], across, side, 0.42, title, note)
     for ax, i, picture in zip(axes, order, pictures, strict=True):
         compare(ax, task, drawn, rows.iloc[i], *picture)
-        _caption(ax, off_by(target, error[i]), rows["image"].iloc[i])
+        _caption(ax, error_text(target, error[i]), rows["image"].iloc[i])
     return sheet
 
 
-def company(task, target, rows) -> list:
+def drawn_together(task, target, rows) -> list:
     """A target and what is drawn beside it, of those in `rows`: other places, and axes beside a place."""
     if target.kind not in ("point", "rotation"):
         return [target]
@@ -142,17 +142,17 @@ def compare(ax, task, drawn, row, pixels, shape, words: bool = True) -> None:
     if pixels is None:
         return
     true, predicted = by_target(task, row), by_target(task, row, "_predicted")
-    within(ax, drawn[0], predicted[drawn[0].name], [row.get(name, np.nan) for name in drawn[0].within], shape)
+    draw_interval(ax, drawn[0], predicted[drawn[0].name], [row.get(name, np.nan) for name in drawn[0].interval_columns], shape)
     for i, target in enumerate(drawn):
         texts = ("true", "predicted") if words and not i else (None, None)
         _mark(ax, task, target, true, BLUE, texts[0], shape, slight=i > 0)
         _mark(ax, task, target, predicted, VERMILION, texts[1], shape, dashed=True, slight=i > 0)
-        join(ax, target, true[target.name], predicted[target.name])
+        join_points(ax, target, true[target.name], predicted[target.name])
 
 
 def tolerance(task_target, frame) -> float:
     """A round error that nine in ten predictions keep within, and few more."""
-    error = known(task_target, frame)[-1]
+    error = labelled_rows(task_target, frame)[-1]
     most = float(np.quantile(error, 0.9)) if len(error) else 0.0
     if most <= 0:
         return 1.0
@@ -163,14 +163,14 @@ def tolerance(task_target, frame) -> float:
 def grid(task, frame, open_picture, tolerance: float, n: int = 36, target: str | None = None) -> Figure:
     """`n` predictions picked at random (the same ones each time), framed by whether they lie within `tolerance`."""
     target = _pick(task, target)
-    rows, true, _, error = known(target, frame)
+    rows, true, _, error = labelled_rows(target, frame)
     if not len(true):
-        return empty(target)
+        return empty_figure(target)
     chosen = np.random.default_rng(0).permutation(len(true))[:n]
     share = math.floor(1000 * np.mean(error <= tolerance)) / 10  # down, so that 100 % means all
     title = f"{share:g} % of {len(true)} predictions of {target.name} within {with_unit(f'{tolerance:g}', target.unit)}"
-    pictures = opened(rows["path"].iloc[chosen], open_picture)
-    sheet, axes = tiles([shape for _, shape in pictures], 6, 1.5, 0.24, title,
+    pictures = open_tiles(rows["path"].iloc[chosen], open_picture)
+    sheet, axes = tiled_figure([shape for _, shape in pictures], 6, 1.5, 0.24, title,
                          f"{len(chosen)} picked at random. Blue frame: within; thick vermilion frame: beyond.")
     for ax, i, (pixels, shape) in zip(axes, chosen, pictures, strict=True):
         colour, thick = (BLUE, 1.6) if error[i] <= tolerance else (VERMILION, 4.0)
@@ -178,7 +178,7 @@ def grid(task, frame, open_picture, tolerance: float, n: int = 36, target: str |
         if pixels is not None:
             label = None if target.kind == "rotation" else ""  # three angles are too long for a small tile
             _mark(ax, task, target, by_target(task, rows.iloc[i], "_predicted"), colour, label, shape)
-        _caption(ax, off_by(target, error[i]), colour=colour)
+        _caption(ax, error_text(target, error[i]), colour=colour)
     return sheet
 
 

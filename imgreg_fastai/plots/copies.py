@@ -2,9 +2,9 @@
 import os
 from pathlib import Path
 
-from ..data.images import PictureError, open_picture, tell_broken
-from ..utils.console import track
-from ..utils.files import whole
+from ..data.images import PictureError, open_picture, warn_broken
+from ..utils.console import progress_bar
+from ..utils.files import atomic_file
 from . import by_target
 from .marks import annotated
 
@@ -12,7 +12,7 @@ from .marks import annotated
 def writable(folder: str | Path) -> None:
     """Make the folder if there is none; raises ImgregError if no file can be written there."""
     trial = Path(folder) / ".imgreg"
-    with whole(trial) as file:
+    with atomic_file(trial) as file:
         file.touch()
     trial.unlink()
 
@@ -25,7 +25,7 @@ def draw(folder: str | Path, task, frame) -> list[Path]:
     """
     folder, paths, broken, last = Path(folder), [], [], {}
     rows = zip(frame["image"], (row for _, row in frame.iterrows()), strict=True)
-    for name, row in track(rows, len(frame), f"drawing {len(frame)} pictures"):
+    for name, row in progress_bar(rows, len(frame), f"drawing {len(frame)} pictures"):
         try:
             picture = _to_draw_on(name, task.value_range)
         except PictureError as e:
@@ -34,7 +34,7 @@ def draw(folder: str | Path, task, frame) -> list[Path]:
         path = _free(folder, Path(name), last)
         _write(path, annotated(picture, task, by_target(task, row)), picture.info.get("icc_profile"))
         paths.append(path)
-    tell_broken(broken, len(frame))
+    warn_broken(broken, len(frame))
     return paths
 
 
@@ -62,5 +62,5 @@ def _free(folder: Path, source: Path, last: dict[str, int]) -> Path:
 def _write(path: Path, picture, profile: bytes | None) -> None:
     """Write an RGB copy, with the colour profile of its source if that is one of RGB."""
     how = {"format": "JPEG", "quality": 92, "subsampling": 0} if path.suffix == ".jpg" else {"format": "PNG"}
-    with whole(path) as file:
+    with atomic_file(path) as file:
         picture.convert("RGB").save(file, **how, icc_profile=profile if profile and profile[16:20] == b"RGB " else None)

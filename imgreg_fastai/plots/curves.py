@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..utils.format import amount
-from .sheets import BLUE, CYCLE, GREY, INK, SKY, VERMILION, Sheet, log_scale, smooth
+from ..utils.format import format_amount
+from .sheets import BLUE, CYCLE, GREY, INK, SKY, VERMILION, TitledFigure, log_scale, smooth
 
 
 def _lines(ax, history, columns: dict[str, str], colours, best) -> None:
@@ -38,9 +38,9 @@ def curves(history, unit: str | dict[str, str]) -> Figure:
     best = int(np.nanargmin(history["valid_loss"].to_numpy(float))) if history["valid_loss"].notna().any() else None
     title = f"{len(history)} epochs" if best is None else f"Best at epoch {history['epoch'].iloc[best]:g}"
     row = history.iloc[-1 if best is None else best] if len(history) else {}
-    told = [f"{n} error {amount(row[c], units[c])}" for c, n in names.items() if np.isfinite(row.get(c, np.nan))]
+    told = [f"{n} error {format_amount(row[c], units[c])}" for c, n in names.items() if np.isfinite(row.get(c, np.nan))]
     kinds = list(dict.fromkeys(units.values()))
-    sheet = Sheet(4.6 * (1 + len(kinds)), 3.5, ": ".join([title, ", ".join(told)]) if told else title,
+    sheet = TitledFigure(4.6 * (1 + len(kinds)), 3.5, ": ".join([title, ", ".join(told)]) if told else title,
                   "The ring is the epoch with the lowest validation loss: its weights are kept." * (best is not None))
     left, *others = sheet.charts(1 + len(kinds))
     _lines(left, history, {"train_loss": "training", "valid_loss": "validation"}, (SKY, BLUE), best)
@@ -60,7 +60,7 @@ def lr_find(lrs, losses, suggestion: float | None, trusted: bool) -> Figure:
     title = f"Suggested learning rate: {suggestion:.2g}" if good else "No learning rate to suggest"
     note = ("Dots: the loss at each rate; line: its course, smoothed; dashed: the suggestion." if good else
             "This sweep means nothing: the loss did not fall clearly anywhere. Take the default rate.")
-    sheet = Sheet(7.2, 3.7, title, note)
+    sheet = TitledFigure(7.2, 3.7, title, note)
     (ax,) = sheet.charts()
     ax.plot(lrs, losses, ".", color=SKY, markersize=4, alpha=0.8)
     if len(lrs):

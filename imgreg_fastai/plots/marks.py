@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Wedge
 from matplotlib.patheffects import withStroke
 
-from ..utils.format import amount
+from ..utils.format import format_amount
 from .sheets import VERMILION
 
 MANY = 12  # points from which on each is but a dot
@@ -27,20 +27,20 @@ def _decimals(target, values) -> int:
     return max(0, 3 - math.floor(math.log10(span)))
 
 
-def reading(target, values) -> str:
+def label_text(target, values) -> str:
     """A label in words: "43.2 years", "213.9, 263.1 px", "yaw 12°, pitch −3°, roll 5°"; nothing for many points."""
     if target.kind == "rotation":
-        return ", ".join(f"{c} {amount(float(v), target.unit, 0)}" for c, v in zip(target.columns, values, strict=True))
+        return ", ".join(f"{c} {format_amount(float(v), target.unit, 0)}" for c, v in zip(target.columns, values, strict=True))
     if target.kind == "point" and target.n > 1:
         return ""
     units = [""] * (len(values) - 1) + [target.unit]
-    return ", ".join(amount(float(v), u, _decimals(target, values)) for v, u in zip(values, units, strict=True))
+    return ", ".join(format_amount(float(v), u, _decimals(target, values)) for v, u in zip(values, units, strict=True))
 
 
-def off_by(target, error: float) -> str:
+def error_text(target, error: float) -> str:
     """How far a prediction is off: "off by 3.1°"."""
     decimals = {"point": None, "rotation": 1}.get(target.kind, _decimals(target, error) + (error < 1))
-    return "off by " + amount(error, target.unit, decimals)
+    return "off by " + format_amount(error, target.unit, decimals)
 
 
 def _line(ax, ends, colour, width: float = 1.5, dashed: bool = False, **how) -> None:
@@ -106,7 +106,7 @@ def _unit(step) -> np.ndarray:
 MARKS = {"angle": _angle, "point": _points, "rotation": _axes}  # how a kind is drawn; the others are told in words
 
 
-def mark(ax, target, values, colour: str, label: str | None, shape: tuple[int, ...], dashed: bool = False,
+def draw_label(ax, target, values, colour: str, label: str | None, shape: tuple[int, ...], dashed: bool = False,
          origin=None, slight: bool = False) -> None:
     """Draw a label on the picture in `ax`: `values` [columns] in units, `shape` the picture's (height, width).
 
@@ -120,12 +120,12 @@ def mark(ax, target, values, colour: str, label: str | None, shape: tuple[int, .
         return
     if target.kind in MARKS:
         MARKS[target.kind](ax, target, values, colour, shape, dashed, origin, slight)
-    text = "" if label is None else reading(target, values)
+    text = "" if label is None else label_text(target, values)
     if text:
-        tell(ax, f"{label} {text}".strip(), colour)
+        write_in_corner(ax, f"{label} {text}".strip(), colour)
 
 
-def tell(ax, text: str, colour: str):
+def write_in_corner(ax, text: str, colour: str):
     """Write `text` into the next corner of the picture in `ax`; too wide, it is smaller, or broken at its commas."""
     x, y = CORNERS[len(ax.texts) % 4]
     inward = (5 - 10 * x, (5 + 12.5 * (len(ax.texts) // 4)) * (1 - 2 * y))
@@ -142,15 +142,15 @@ def tell(ax, text: str, colour: str):
     return words
 
 
-def spans(target) -> bool:
+def has_interval_mark(target) -> bool:
     """Whether its interval can be drawn on a picture."""
     return target.n <= MANY if target.kind == "point" else target.kind == "angle" and target.in_plane
 
 
-def within(ax, target, predicted, radii, shape) -> None:
+def draw_interval(ax, target, predicted, radii, shape) -> None:
     """Shade where the truth is expected: about predicted points [columns], or beside an angle; radii [len(within)]."""
     how = {"facecolor": VERMILION, "alpha": 0.25, "linewidth": 0, "zorder": 4.5, "gid": "within"}
-    known = spans(target) and np.isfinite(radii).all() and np.isfinite(predicted).all()
+    known = has_interval_mark(target) and np.isfinite(radii).all() and np.isfinite(predicted).all()
     if known and target.kind == "point":
         for place, radius in zip(np.reshape(predicted, (-1, 2)) - 0.5, radii, strict=True):
             ax.add_patch(Circle(place, radius, **how))
@@ -161,7 +161,7 @@ def within(ax, target, predicted, radii, shape) -> None:
             ax.add_patch(Wedge(_middle(shape), reach, phi + turn - wide, phi + turn + wide, **how))
 
 
-def join(ax, target, true, predicted) -> None:
+def join_points(ax, target, true, predicted) -> None:
     """Thin lines from true points to those predicted for them, [columns] each; nothing for other kinds."""
     if target.kind == "point":
         ends = np.stack([np.reshape(true, (-1, 2)), np.reshape(predicted, (-1, 2))]) - 0.5
@@ -169,7 +169,7 @@ def join(ax, target, true, predicted) -> None:
         ax.plot(ends[..., 0], ends[..., 1], color=VERMILION, linewidth=0.8, zorder=4.9, gid="join", path_effects=halo)
 
 
-def origin(task, values: dict):
+def axes_origin(task, values: dict):
     """Where axes begin: at the only single point that the task has, if it is known, else None; `values`: by target."""
     points = [t for t in task.targets if t.kind == "point" and t.n == 1]
     place = np.asarray(values.get(points[0].name, ()) if len(points) == 1 else (), float).reshape(-1)
@@ -191,9 +191,9 @@ def annotated(picture, task, values: dict):
     ax = fig.add_axes((0, 0, 1, 1))
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), autoscale_on=False)
     ax.axis("off")
-    lines, begin = [], origin(task, values)
+    lines, begin = [], axes_origin(task, values)
     for target in task.targets:
-        mark(ax, target, values[target.name], VERMILION, None, (height, width), origin=begin)
+        draw_label(ax, target, values[target.name], VERMILION, None, (height, width), origin=begin)
         lines += _words(target, values[target.name], len(task.targets) > 1, width / dpi)
     if lines:
         _block(ax, lines)
@@ -203,7 +203,7 @@ def annotated(picture, task, values: dict):
 
 def _words(target, values, several: bool, inches: float) -> list[str]:
     """A target's line of words on a copy; a place that is marked needs none where there is little room."""
-    text = reading(target, values) if np.isfinite(values).all() else ""
+    text = label_text(target, values) if np.isfinite(values).all() else ""
     if not text or (target.kind == "point" and inches < 3):
         return []
     return [f"{target.name} {text}" if several and target.kind != "rotation" else text]
@@ -212,7 +212,7 @@ def _words(target, values, several: bool, inches: float) -> list[str]:
 def _block(ax, lines: list[str]) -> None:
     """Write lines into the corner where they hide least of the marks, smaller if they would cover half the picture."""
     marked = _marked(ax)
-    words = [tell(ax, "\n".join(lines), VERMILION) for _ in CORNERS]
+    words = [write_in_corner(ax, "\n".join(lines), VERMILION) for _ in CORNERS]
     boxes = [w.get_window_extent().padded(ax.figure.dpi * 3 / 72) for w in words]
     hidden = [((marked > box.min) & (marked < box.max)).all(axis=1).sum() for box in boxes]
     best = int(np.argmin(hidden))

@@ -5,12 +5,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from ..data.checks import Health
+from ..data.checks import DataCheck
 from ..data.issues import LEVELS
-from ..data.labels.outliers import unlike
+from ..data.labels.outliers import far_numbers
 from ..data.splits import SPLITS
 from ..tasks import Number, Point, Target
-from ..utils.format import unit_word
+from ..utils.format import trailing_unit
 from .sheets import (
     BLUE,
     CYCLE,
@@ -20,12 +20,12 @@ from .sheets import (
     ORANGE,
     SKY,
     VERMILION,
-    Sheet,
-    beyond,
-    circle,
-    ends,
-    in_unit,
+    TitledFigure,
+    axis_limits,
+    circular_ticks,
     log_scale,
+    note_beyond,
+    with_unit_label,
 )
 
 ACROSS, WIDE, HIGH = 3, 4.1, 2.9  # charts in a row, and their sides in inches with what is written about them
@@ -36,7 +36,7 @@ NAMED = 6  # points that have a colour and a name each
 COLOURS = dict(zip(SPLITS, (BLUE, ORANGE, GREEN, VERMILION), strict=True))
 
 
-def draw(health: Health) -> Figure:
+def draw_overview(health: DataCheck) -> Figure:
     """Histograms of all columns, a chart of all points of a target, and one of the pictures' sizes if they were opened.
 
     Only rows that can be used are counted.
@@ -49,17 +49,17 @@ def draw(health: Health) -> Figure:
     note = f"{len(columns) - MOST} more columns are not drawn." if len(columns) > MOST else ""
     note = " ".join(text for text in (_told(health), columns and _parts_told(rows), note) if text)
     if not len(rows):
-        return Sheet(6, 0.3, f"{health.task.name}: {health.summary}", "No row can be used.")
+        return TitledFigure(6, 0.3, f"{health.task.name}: {health.summary}", "No row can be used.")
     across = min(ACROSS, len(charts))
     high = HIGH + 0.7 * (len(charts) == 1)
-    sheet = Sheet(max(6.5, WIDE * across), high * math.ceil(len(charts) / across),
+    sheet = TitledFigure(max(6.5, WIDE * across), high * math.ceil(len(charts) / across),
                   f"{health.task.name}: {health.summary}", note)
     for i, chart in enumerate(charts):
         chart(_axes(sheet, i, across, high))
     return sheet
 
 
-def _told(health: Health) -> str:
+def _told(health: DataCheck) -> str:
     """What was found, without the rows."""
     found = [f.text + (f" ({len(f.rows):,} row{'s' * (len(f.rows) > 1)})" if f.rows else "")
              for level in LEVELS for f in health.at(level)]
@@ -76,7 +76,7 @@ def _parts_told(rows) -> str:
     return f"Bars: {told}."
 
 
-def _axes(sheet: Sheet, i: int, across: int, high: float):
+def _axes(sheet: TitledFigure, i: int, across: int, high: float):
     """The axes of the `i`-th chart, counted from the top left."""
     (ax,) = sheet.charts()
     width, height = sheet.get_size_inches()
@@ -91,9 +91,9 @@ def _histogram(ax, t: Target, i: int, rows) -> None:
     values = rows[t.columns[i]].to_numpy(float)
     usual, log = np.isfinite(values), False
     if t.kind == Number.kind:
-        odd, log = unlike(t, values)
+        odd, log = far_numbers(t, values)
         usual &= ~odd & ((values > 0) | (not log))
-    ax.set_xlabel(in_unit(t.columns[i], t.unit), color=INK)
+    ax.set_xlabel(with_unit_label(t.columns[i], t.unit), color=INK)
     ax.set_ylabel("rows", color=INK)
     if not usual.any():
         return
@@ -103,11 +103,11 @@ def _histogram(ax, t: Target, i: int, rows) -> None:
     ax.hist([values[mask] for mask in of], edges, stacked=True, linewidth=0.4, edgecolor="white",
             color=[COLOURS[part] for part in chosen] or BLUE)
     _readable(ax, values[usual], log)
-    if t.kind != Number.kind and ends(t, values[usual])[2]:
-        circle(ax.xaxis, t)
+    if t.kind != Number.kind and axis_limits(t, values[usual])[2]:
+        circular_ticks(ax.xaxis, t)
     if (n := int((np.isfinite(values) & ~usual).sum())):
         most = max(values[np.isfinite(values) & ~usual], key=abs)
-        beyond(ax, f"▲ {n} far beyond, up to {most:.4g}{unit_word(t.unit)}")
+        note_beyond(ax, f"▲ {n} far beyond, up to {most:.4g}{trailing_unit(t.unit)}")
 
 
 def _readable(ax, values: np.ndarray, log: bool) -> None:

@@ -14,8 +14,8 @@ from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter
 
 from ..utils.errors import ImgregError
-from ..utils.files import whole
-from ..utils.format import amount
+from ..utils.files import atomic_file
+from ..utils.format import format_amount
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
@@ -26,7 +26,7 @@ BAND_FROM = 30  # rows needed before a running median says anything
 LEFT = 0.75  # inches from the sheet's edge to the axes, and to the title above a chart
 
 
-class Sheet(Figure):
+class TitledFigure(Figure):
     """A Figure of `width` by `height` inches under a title and a note; a notebook shows it by itself."""
 
     def __init__(self, width: float, height: float, title: str, note: str = "", left: float = LEFT):
@@ -65,7 +65,7 @@ class Sheet(Figure):
         return out.getvalue()
 
 
-def tiles(shapes, across: int, side: float, caption: float, title: str, note: str):
+def tiled_figure(shapes, across: int, side: float, caption: float, title: str, note: str):
     """A Sheet and its axes, one for each of the pictures' `shapes` (height, width), in rows of `across`.
 
     `side`: a tile's width in inches; `caption`: inches free below each.
@@ -73,7 +73,7 @@ def tiles(shapes, across: int, side: float, caption: float, title: str, note: st
     n, edge, gap = len(shapes), 0.3, 0.1
     across = max(3, min(across, n))  # three at least, so that the title has room
     tall = side * float(np.clip(np.median([shape[0] / shape[1] for shape in shapes]), 0.5, 1.5))
-    sheet = Sheet(across * side + 2 * edge, math.ceil(n / across) * (tall + caption) + gap, title, note, edge + gap / 2)
+    sheet = TitledFigure(across * side + 2 * edge, math.ceil(n / across) * (tall + caption) + gap, title, note, edge + gap / 2)
     width, high = sheet.get_size_inches()
     axes = []
     for i in range(n):
@@ -82,7 +82,7 @@ def tiles(shapes, across: int, side: float, caption: float, title: str, note: st
     return sheet, axes
 
 
-def ending(path: str | Path) -> str:
+def plot_format(path: str | Path) -> str:
     """The format that a figure is written in by a file's ending; raises ImgregError for one that none can have."""
     found = Path(path).suffix.lower().lstrip(".")
     if found not in ENDINGS:
@@ -92,8 +92,8 @@ def ending(path: str | Path) -> str:
 
 def save(fig: Figure, path: str | Path) -> Path:
     """Write `fig` whole or not at all, in the format of its `ending`; raises ImgregError if it cannot be written."""
-    with whole(path) as file:
-        fig.savefig(file, format=ending(path))
+    with atomic_file(path) as file:
+        fig.savefig(file, format=plot_format(path))
     return Path(path)
 
 
@@ -104,13 +104,13 @@ def dots(ax, x, y, colour=BLUE) -> None:
                alpha=float(np.clip(900 / max(1, n), 0.35 if n <= 5000 else 0.12, 0.75)))
 
 
-def axis_name(target, column: str, word: str) -> str:
+def axis_label(target, column: str, word: str) -> str:
     """What stands at an axis: "true yaw (°)"."""
     name = target.name if len(target.columns) == 1 else column
-    return in_unit(f"{word} {name}", target.unit)
+    return with_unit_label(f"{word} {name}", target.unit)
 
 
-def in_unit(name: str, unit: str) -> str:
+def with_unit_label(name: str, unit: str) -> str:
     """What an axis is called: "error (px)"."""
     return f"{name} ({unit})" if unit else name
 
@@ -120,7 +120,7 @@ def period(target) -> float | None:
     return 360.0 if target.kind == "rotation" else getattr(target, "period", None)
 
 
-def ends(target, values) -> tuple[float, float, bool]:
+def axis_limits(target, values) -> tuple[float, float, bool]:
     """Where an axis of true values begins and ends, and whether it is a full circle."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     around = period(target)
@@ -132,7 +132,7 @@ def ends(target, values) -> tuple[float, float, bool]:
     return low - pad, high + pad, False
 
 
-def circle(axis, target) -> None:
+def circular_ticks(axis, target) -> None:
     """Put the ticks of a circle."""
     axis.set_major_locator(MultipleLocator(period(target) / 4 if period(target) > 180 else 30))
 
@@ -145,7 +145,7 @@ def seam(ax, target, low, high, near) -> None:
     ax.axhspan(bottom, low, color=SHADE, zorder=0)
     ax.axhspan(high, top, color=SHADE, zorder=0)
     for axis in (ax.xaxis, ax.yaxis):
-        circle(axis, target)
+        circular_ticks(axis, target)
     ax.yaxis.set_major_formatter(lambda v, _: f"{v if low <= v <= high else (v - low) % (high - low) + low:g}")
 
 
@@ -162,15 +162,15 @@ def residual_dots(ax, target, x, y) -> None:
         out = far & (np.sign(y) == sign)
         ax.plot(x[out], np.full(out.sum(), 0.96 * sign * limit), shape, color=PURPLE, markersize=6, linewidth=0)
     if far.any():
-        beyond(ax, f"▲▼ {far.sum()} beyond this chart, up to ±{amount(size.max(), target.unit)}")
+        note_beyond(ax, f"▲▼ {far.sum()} beyond this chart, up to ±{format_amount(size.max(), target.unit)}")
 
 
-def beyond(ax, text: str) -> None:
+def note_beyond(ax, text: str) -> None:
     """Say above a chart what lies beyond it."""
     ax.text(1, 1.01, text, transform=ax.transAxes, ha="right", va="bottom", size=8.5, color=PURPLE)
 
 
-def running(x, y, around: float | None):
+def running_quantiles(x, y, around: float | None):
     """Running quantiles of y over x, [4, places]: x, the 5th, 50th and 95th per cent; `around`: the circle's period.
 
     Each x has one place: where many are the same, windows about it are pooled, or it stands for itself.
@@ -208,7 +208,7 @@ def smooth(values, width: float = 2.0):
                      for i in range(len(values))])
 
 
-def known(target, frame):
+def labelled_rows(target, frame):
     """The rows with label and prediction, and what they hold: (frame, true [n, columns], predicted, error [n]).
 
     Of points some may be missing (NaN) in a row, as long as there is one.
@@ -220,6 +220,6 @@ def known(target, frame):
     return frame[whole], true[whole], predicted[whole], error[whole]
 
 
-def empty(target) -> Figure:
+def empty_figure(target) -> Figure:
     """The figure for a frame without a row to show."""
-    return Sheet(6, 0.3, f"{target.name}: nothing to show", "No row has both a label and a prediction.")
+    return TitledFigure(6, 0.3, f"{target.name}: nothing to show", "No row has both a label and a prediction.")

@@ -9,8 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from .. import runs
 from ..evaluation.comparison import Comparison, headline
 from ..plots import save
-from ..plots.sheets import CYCLE, INK, Sheet, in_unit, log_scale
-from ..utils.format import amount, quantity
+from ..plots.sheets import CYCLE, INK, TitledFigure, log_scale, with_unit_label
+from ..utils.format import format_amount, format_value
 from . import html, images
 
 NAME, LOSS = "compare", "valid_loss"
@@ -21,9 +21,9 @@ HOW = ("Each difference is that to the first run, on the pictures that all of th
 
 def write(found: Comparison, out: Path) -> tuple[Path, Path]:
     """Write OUT/compare-NNN.png and OUT/compare-NNN.html, a number that neither had yet; returns both paths."""
-    stem = max(Path(runs.fresh(out, NAME, ending, always=True)).stem for ending in (".png", ".html"))
+    stem = max(Path(runs.unused_name(out, NAME, ending, always=True)).stem for ending in (".png", ".html"))
     plot = save(curves(found), out / f"{stem}.png")
-    return plot, runs.write(out / f"{stem}.html", html.render("report.html", contents(found)))
+    return plot, runs.write_file(out / f"{stem}.html", html.render("report.html", contents(found)))
 
 
 def curves(found: Comparison, chosen: list[str] | None = None) -> Figure:
@@ -35,7 +35,7 @@ def curves(found: Comparison, chosen: list[str] | None = None) -> Figure:
     best, own = [_best(history) for history in found.histories], _own(found)
     chosen = chosen or [LOSS, *own]
     titles = [_lowest(found, own[column], best) for column in chosen if column in own]
-    sheet = Sheet(4.5 * len(chosen), 3.5,
+    sheet = TitledFigure(4.5 * len(chosen), 3.5,
                   "; ".join(filter(None, titles)) or f"Validation loss of {len(best)} runs",
                   "Validation, epoch by epoch. Rings: the epochs of the lowest validation loss.")
     charts = sheet.charts(len(chosen))
@@ -43,7 +43,7 @@ def curves(found: Comparison, chosen: list[str] | None = None) -> Figure:
         _lines(ax, found, column, best)
         unit = own[column]["unit"] if column in own else ""
         name = f"{own[column]['name']} error" if column in own else "validation loss"
-        ax.set_ylabel(in_unit(name, unit), color=INK)
+        ax.set_ylabel(with_unit_label(name, unit), color=INK)
     charts[0].legend(frameon=False, fontsize=8.5, labelcolor=INK)
     return sheet
 
@@ -67,7 +67,7 @@ def _lowest(found: Comparison, target: dict, best: list) -> str:
     if not errors:
         return ""
     name = min(errors, key=errors.get)
-    return f"Lowest {target['name']} error: {name}, {amount(errors[name], target['unit'])}"
+    return f"Lowest {target['name']} error: {name}, {format_amount(errors[name], target['unit'])}"
 
 
 def _lines(ax, found: Comparison, column: str, best: list) -> None:
@@ -109,9 +109,9 @@ def _target(target: dict, part: str) -> list[dict]:
     """A target's verdicts, and its table below them."""
     unit, tested = target["unit"], [of for of in target["runs"] if "verdict" in of]
     rows = [html.row(of["run"], [
-        quantity(of["mean"], unit) if "mean" in of else "no labels", f"{of['n']:,}",
-        quantity(of["difference"], unit) if "difference" in of else "",
-        f"{quantity(of['ci'][0], unit)} to {quantity(of['ci'][1], unit)}" if "ci" in of else "",
+        format_value(of["mean"], unit) if "mean" in of else "no labels", f"{of['n']:,}",
+        format_value(of["difference"], unit) if "difference" in of else "",
+        f"{format_value(of['ci'][0], unit)} to {format_value(of['ci'][1], unit)}" if "ci" in of else "",
     ]) for of in target["runs"]]
     heads = ["run", "mean error", "pictures", "more than the first", "95 % interval"]
     verdicts = [html.part(target["name"] if i == 0 else "", verdict=of["verdict"], bad=min(of.get("ci", [0])) > 0)

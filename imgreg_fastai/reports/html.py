@@ -34,7 +34,7 @@ def row(name: str, cells: list[str], bad: bool = False) -> dict:
     return {"name": name, "cells": cells, "bad": bad}
 
 
-def picture(src: str, alt: str, size: tuple[int, int], caption: str = "", name: str = "", wide: bool = False) -> dict:
+def image_item(src: str, alt: str, size: tuple[int, int], caption: str = "", name: str = "", wide: bool = False) -> dict:
     """A picture of (width, height), embedded as `src`; `name` stands below a tile's caption.
 
     One that is `wide` is not made smaller on a narrow screen, but moved sideways.

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..plots import by_target, compare
-from ..plots.marks import MARKS, reading
-from ..plots.sheets import BLUE, GREY, VERMILION, Sheet
-from ..utils.format import amount
+from ..plots.marks import MARKS, label_text
+from ..plots.sheets import BLUE, GREY, VERMILION, TitledFigure
+from ..utils.format import format_amount
 from . import html
 
 DPI, CSS = 140, 96  # of a chart, and of a browser
@@ -22,22 +22,22 @@ SIDE, SHARP = 2.6, 125  # a tile's width in inches, and its dots an inch
 STRIP = 0.3  # inches below a picture
 
 
-def chart(sheet: Sheet) -> dict:
+def chart(sheet: TitledFigure) -> dict:
     """A chart as a PNG; its title and its note are what is told to those who do not see it."""
     sheet.set_dpi(DPI)
     image = _drawn(sheet)
     few = image.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     alt = ". ".join(" ".join(text.get_text().split()) for text in sheet.texts[:2] if text.get_text())
     size = tuple(round(side * CSS / DPI) for side in image.size)
-    return html.picture(_src(few, "PNG", optimize=True), alt, size, wide=size[0] > WIDE)
+    return html.image_item(_src(few, "PNG", optimize=True), alt, size, wide=size[0] > WIDE)
 
 
 def photograph(image: Image.Image, alt: str, caption: str = "", name: str = "") -> dict:
     """A picture as WebP."""
-    return html.picture(_src(image.convert("RGB"), "WEBP", quality=QUALITY), alt, image.size, caption, name)
+    return html.image_item(_src(image.convert("RGB"), "WEBP", quality=QUALITY), alt, image.size, caption, name)
 
 
-def kept(file: Path, alt: str) -> dict | None:
+def saved_chart(file: Path, alt: str) -> dict | None:
     """A plot that a run kept, or None."""
     if not file.is_file():
         return None
@@ -56,7 +56,7 @@ def example(task, drawn, row, pixels, shape, span) -> dict:
     What cannot be drawn on a picture stands on a strip below it, which reaches over `span` (low, high).
     """
     target, aspect = drawn[0], float(np.clip(shape[0] / shape[1], 0.5, 1.5))
-    strip = STRIP * on_strip(target)
+    strip = STRIP * needs_caption_strip(target)
     high = SIDE * aspect + strip
     fig = Figure(figsize=(SIDE, high), dpi=SHARP, facecolor="white")
     FigureCanvasAgg(fig)
@@ -73,7 +73,7 @@ def _drawn(fig: Figure) -> Image.Image:
     return Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert("RGB")
 
 
-def on_strip(target) -> bool:
+def needs_caption_strip(target) -> bool:
     """Whether it cannot be drawn on a picture."""
     return target.kind not in MARKS or (target.kind == "angle" and not target.in_plane)
 
@@ -81,7 +81,7 @@ def on_strip(target) -> bool:
 def _strip(ax, task, target, row, span) -> None:
     """Truth and prediction as strokes on a line, the interval as a band behind them."""
     (true,), (predicted,) = (by_target(task, row, end)[target.name] for end in ("", "_predicted"))
-    radius = row.get(target.within[0], np.nan)
+    radius = row.get(target.interval_columns[0], np.nan)
     ax.axhline(0.5, color=GREY, linewidth=0.8)
     if np.isfinite(radius):
         ax.axvspan(predicted - radius, predicted + radius, color=VERMILION, alpha=0.25, linewidth=0)
@@ -95,10 +95,10 @@ def _strip(ax, task, target, row, span) -> None:
 
 def caption(task, target, row) -> str:
     """Truth, prediction and interval in words: "true 73.2°, predicted 74.1° ± 0.8"."""
-    true, predicted = (reading(target, by_target(task, row, end)[target.name]) for end in ("", "_predicted"))
-    radii = np.array([row.get(name, np.nan) for name in target.within], float)
+    true, predicted = (label_text(target, by_target(task, row, end)[target.name]) for end in ("", "_predicted"))
+    radii = np.array([row.get(name, np.nan) for name in target.interval_columns], float)
     known = np.isfinite(radii).any()
-    off = amount(row[f"{target.name}_error"], target.unit)
+    off = format_amount(row[f"{target.name}_error"], target.unit)
     if not true:  # many points
         told = f"{target.n} points, off by {off} on average"
         return f"{told}, expected within {_from_to(radii, target.unit)}" if known else told
@@ -107,10 +107,10 @@ def caption(task, target, row) -> str:
         return f"{told}, off by {off}"
     if len(target.columns) > 1:
         return f"{told}, expected within {_from_to(radii, target.unit)}, off by {off}"
-    return f"{told} ± {amount(radii[0])}"
+    return f"{told} ± {format_amount(radii[0])}"
 
 
 def _from_to(radii: np.ndarray, unit: str) -> str:
     """The smallest and the largest radius: "40 to 180 px", "6.0 px"."""
     least, most = np.nanmin(radii), np.nanmax(radii)
-    return amount(most, unit) if amount(least) == amount(most) else f"{amount(least)} to {amount(most, unit)}"
+    return format_amount(most, unit) if format_amount(least) == format_amount(most) else f"{format_amount(least)} to {format_amount(most, unit)}"

@@ -16,7 +16,7 @@ from ..utils.errors import ImgregError
 WORDS = {"valid": "validation", "calibrate": "calibration"}  # what a part of the split is called in a sentence
 
 
-class Evidence(NamedTuple):
+class ReportInputs(NamedTuple):
     """A scored run, read.
 
     `judged`: the part whose scores are the verdict, test where there is one; `part`: the one that is looked into, valid
@@ -47,7 +47,7 @@ class Evidence(NamedTuple):
         return "group" in self.rows and self.rows["group"].nunique() > 1
 
 
-def read(run: Run, model: Predictor | None = None, device: str = "cpu") -> Evidence:
+def read_inputs(run: Run, model: Predictor | None = None, device: str = "cpu") -> ReportInputs:
     """What `run` kept; its `model` is opened unless it is given.
 
     Raises ImgregError for a run that has not come to its end, or whose predictions cannot be read.
@@ -61,8 +61,8 @@ def read(run: Run, model: Predictor | None = None, device: str = "cpu") -> Evide
     history = run.table("history.csv") if (run.path / "history.csv").is_file() else None
     here = bool(rows["present"].any())
     if model is None and here and (run.path / predictor.MODEL).is_file():
-        model = predictor.load(run.path, device)
-    return Evidence(run, run.task, scores, "test" if "test" in scores else part, part, rows, history, here, model,
+        model = predictor.load_model(run.path, device)
+    return ReportInputs(run, run.task, scores, "test" if "test" in scores else part, part, rows, history, here, model,
                     run.baselines)
 
 
@@ -75,4 +75,4 @@ def predictions(run: Run) -> pd.DataFrame:
     frame = run.table("predictions.csv", ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns),
                                           *(f"{t.name}_error" for t in task.targets)])
     named = {c: f"{c}_predicted" for c in task.columns} | {f"{c}_true": c for c in task.columns}
-    return tables.located(frame.rename(columns=named), "image", Path(run.about["data"]["root"]))
+    return tables.with_paths(frame.rename(columns=named), "image", Path(run.about["data"]["root"]))

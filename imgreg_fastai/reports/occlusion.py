@@ -4,7 +4,7 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from ..data.images import Fitted
+from ..data.images import FittedImage
 from ..inference.predictor import Predictor
 
 # Ours, though captum has it: captum pins numpy below 2, and this takes no gradients, so that any model file will do.
@@ -16,7 +16,7 @@ NAMES = (("upper left", "upper middle", "upper right"), ("middle left", "middle"
          ("lower left", "lower middle", "lower right"))
 
 
-def changes(model: Predictor, picture: Fitted, places: int = PLACES, bs: int = 16) -> dict[str, np.ndarray]:
+def changes(model: Predictor, picture: FittedImage, places: int = PLACES, bs: int = 16) -> dict[str, np.ndarray]:
     """How far each answer moves when a grey patch hides a place of a fitted picture.
 
     {target name: [places, places] in the units of its error, down and across}. The grey is the normalisation's mean,

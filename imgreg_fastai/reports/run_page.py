@@ -7,14 +7,14 @@ from .. import runs
 from ..config import TrainConfig
 from ..data import checks
 from ..plots.curves import curves
-from ..tasks import Task, usual
+from ..tasks import Task, default_augmentations
 from ..utils.console import warn
-from ..utils.errors import some
-from ..utils.format import amount, in_a_row, unit_word
+from ..utils.errors import first_few
+from ..utils.format import format_amount, format_values, trailing_unit
 from . import html, inputs, intervals, sections, verdict
-from .images import chart, kept
-from .inputs import WORDS, Evidence
-from .verdict import Warned
+from .images import chart, saved_chart
+from .inputs import WORDS, ReportInputs
+from .verdict import Weakness
 
 FILE, POOR = "report.html", "report-without-pictures.html"
 MOST = 6  # targets that have pictures
@@ -32,15 +32,15 @@ def write(run: runs.Run, model=None, device: str = "cpu") -> Path:
     Where all pictures are gone it is RUN/report-without-pictures.html, which takes no better page's place.
     Raises ImgregError for a run that has not come to its end, and for a place that cannot be written.
     """
-    e = inputs.read(run, model, device)
+    e = inputs.read_inputs(run, model, device)
     lost, root = int((~e.rows["present"]).sum()), run.about["data"]["root"]
     if lost:
         warn(f"{lost:,} of {len(e.rows):,} pictures are not in '{root}' any more: the page "
              + ("lacks them" if e.here else f"has none, and does not replace {FILE}"))
-    return runs.write(run.path / (FILE if e.here else POOR), html.render("report.html", gather(e)))
+    return runs.write_file(run.path / (FILE if e.here else POOR), html.render("report.html", gather(e)))
 
 
-def gather(e: Evidence) -> dict:
+def gather(e: ReportInputs) -> dict:
     """All that the page says, as plain data: `title`, `lead`, `contents` and `sections`, see html.section."""
     which = [t for t in e.task.targets if e.scores[e.part][t.name]["n"]][:MOST]
     more = len(e.task.targets) - len(which)
@@ -49,11 +49,11 @@ def gather(e: Evidence) -> dict:
         html.section("verdict", "Verdict", _verdict(e)),
         html.section("scores", "Scores beside guessing", [_scores(e, t) for t in e.task.targets]),
         html.section("training", "How the training went", [_training(e)]),
-        html.section("answers", "Predicted and true", _with(note, sections.answers(e, which))),
+        html.section("answers", "Predicted and true", _with(note, sections.predictions_section(e, which))),
         html.section("errors", "Where it errs", _with(note, sections.errors(e, which))),
         html.section("examples", "Worst and typical pictures", _with(note, sections.examples(e, which))),
         html.section("intervals", "Intervals", intervals.section(e, which)),
-        html.section("looked", "What the network looked at", _with(LOOKED, sections.looked(e, which))),
+        html.section("looked", "What the network looked at", _with(LOOKED, sections.occlusion_section(e, which))),
         html.section("data", "The data's own faults", [_data(e)]),
         html.section("settings", "Settings, and how to repeat this", _settings(e)),
     ]
@@ -71,7 +71,7 @@ def _with(note: str, parts: list[dict]) -> list[dict]:
     return [html.part(notes=[note]), *parts] if note else parts
 
 
-def _lead(e: Evidence) -> str:
+def _lead(e: ReportInputs) -> str:
     split, (height, width) = e.run.about["data"]["split"], e.task.size
     apart = ", ".join(f"{n:,} for {WORDS.get(name, name)}" for name, n in split.items() if name != "train")
     return (f"{e.run.config.arch} on pictures of {width} × {height} pixels, trained on {split.get('train', 0):,} "
@@ -81,14 +81,14 @@ def _lead(e: Evidence) -> str:
 # ---- the verdict and the scores
 
 
-def _verdict(e: Evidence) -> list[dict]:
+def _verdict(e: ReportInputs) -> list[dict]:
     """A sentence for each target, and what to do about what is weak."""
     parts, judged = [], e.scores[e.judged]
     warned = [[*verdict.of_scores(t, judged[t.name]), *_small(e, t)] for t in e.task.targets]
     shared = [w for w in warned[0] if len(warned) > 1 and all(w in own for own in warned)]  # told once
     for t, own in zip(e.task.targets, warned, strict=True):
         bad = not judged[t.name]["n"] or any(w.kind in ("guessing", "small") for w in own)
-        parts.append(html.part(sections.named(e, t), bad=bad, warnings=_told(w for w in own if w not in shared),
+        parts.append(html.part(sections.target_heading(e, t), bad=bad, warnings=_told(w for w in own if w not in shared),
                                 verdict=verdict.sentence(judged[t.name], WORDS.get(e.judged, e.judged))))
     if whole := shared + _training_warned(e):
         parts.append(html.part("The run as a whole" if len(warned) > 1 else "", warnings=_told(whole)))
@@ -104,22 +104,22 @@ def _told(warned) -> list[dict]:
     return [w._asdict() for w in warned]
 
 
-def _training_warned(e: Evidence) -> list[Warned]:
+def _training_warned(e: ReportInputs) -> list[Weakness]:
     return [] if e.history is None else verdict.of_training(e.history, e.run.about.get("stopped") or "")
 
 
-def _small(e: Evidence, t) -> list[Warned]:
+def _small(e: ReportInputs, t) -> list[Weakness]:
     """What a small model does better, if any was measured."""
     own = e.scores["valid"][t.name].get("mean") if "valid" in e.scores else None
     found = {name: of[t.name]["mean"] for name, of in e.baselines.items() if "mean" in of.get(t.name, {})}
     if own is None or not found or min(found.values()) >= own:
         return []
     best = min(found, key=found.get)
-    return [Warned("small", f"A small model does better: {best} is off by {amount(found[best], t.unit)}, this one by "
-                   f"{amount(own, t.unit)}.", "Take that, or train for longer, or from other weights.")]
+    return [Weakness("small", f"A small model does better: {best} is off by {format_amount(found[best], t.unit)}, this one by "
+                   f"{format_amount(own, t.unit)}.", "Take that, or train for longer, or from other weights.")]
 
 
-def _scores(e: Evidence, t) -> dict:
+def _scores(e: ReportInputs, t) -> dict:
     """The scores of each part, of guessing and of small models, in a table; and of each column."""
     rows = []
     for name, scores in e.scores.items():
@@ -133,7 +133,7 @@ def _scores(e: Evidence, t) -> dict:
     if 0 < len(columns) <= COLUMNS:
         tables.append(_table(t, f"Each column of {t.name}, {WORDS.get(e.judged, e.judged)} part", "column",
                              list(columns.items()), {"baseline": "guessing"}))
-    return html.part(sections.named(e, t), tables=tables, notes=[
+    return html.part(sections.target_heading(e, t), tables=tables, notes=[
         "The smaller the better. Guessing answers the mean of the training labels, whatever the picture."])
 
 
@@ -149,27 +149,27 @@ def _cell(key: str, of: dict, unit: str, signed: bool) -> str:
     if key not in of:
         return "–"
     if key == "ci":
-        return " to ".join(in_a_row(of[key], unit)) + unit_word(unit)
-    return f"{of[key]:.3f}" if key == "r2" else amount(of[key], unit, sign="+" if key == "bias" and signed else "")
+        return " to ".join(format_values(of[key], unit)) + trailing_unit(unit)
+    return f"{of[key]:.3f}" if key == "r2" else format_amount(of[key], unit, sign="+" if key == "bias" and signed else "")
 
 
 # ---- the training, the data
 
 
-def _training(e: Evidence) -> dict:
+def _training(e: ReportInputs) -> dict:
     if e.history is not None:
         return html.part(charts=[chart(curves(e.history, {t.name: t.unit for t in e.task.targets}))])
-    plot = kept(e.run.path / "plots" / "curves.png", "Losses and validation errors over the epochs.")
+    plot = saved_chart(e.run.path / "plots" / "curves.png", "Losses and validation errors over the epochs.")
     return html.part(charts=[plot] if plot else [], notes=[] if plot else ["No history of the training was kept."])
 
 
-def _data(e: Evidence) -> dict:
+def _data(e: ReportInputs) -> dict:
     """What a check finds in the labels that the run kept, its pictures unopened."""
     if not e.here:
         return html.part(notes=[f"{sections.MOVED}, so that the labels were not checked against them."])
     task = replace(e.task, image="", group="group", name_pattern="")  # as the run wrote its labels
     health = checks.check(e.run.path / "labels.csv", task, e.run.about["data"]["root"], fast=True)
-    rows = [html.row(f.text, [LEVELS[f.level], f"{len(f.rows):,}" if f.rows else "–", _named(f), f.then or "–"])
+    rows = [html.row(f.text, [LEVELS[f.level], f"{len(f.rows):,}" if f.rows else "–", _named(f), f.hint or "–"])
             for f in health.findings]
     heads = ["what", "how grave", "rows", "such as", "what to do"]
     table = [html.table("Found in labels.csv of the run", heads, rows, words=True)] if rows else []
@@ -177,13 +177,13 @@ def _data(e: Evidence) -> dict:
 
 
 def _named(finding) -> str:
-    return some(finding.names or (f"row {row}" for row in finding.rows), 3) or "–"
+    return first_few(finding.names or (f"row {row}" for row in finding.rows), 3) or "–"
 
 
 # ---- settings
 
 
-def _settings(e: Evidence) -> list[dict]:
+def _settings(e: ReportInputs) -> list[dict]:
     about, began = e.run.about, e.run.about.get("weights") or {}
     weights = " ".join(filter(None, (began.get("kind"), began.get("tag"), began.get("source"))))
     weights += f" ({began['note']})" if began.get("note") else ""
@@ -208,7 +208,7 @@ def _words(caption: str, heads: list[str], rows) -> dict:
 
 def _changed_settings(run: runs.Run) -> list[tuple[str, str, str]]:
     """(setting, its value, the default) of all that differ from the defaults of TrainConfig and Task."""
-    default_task = Task("none", run.task.targets, augment=usual(run.task.targets, run.task.fit)).to_dict()
+    default_task = Task("none", run.task.targets, augment=default_augmentations(run.task.targets, run.task.fit)).to_dict()
     values = {**run.task.to_dict(), **run.config.to_dict()}
     defaults = {name: default_task[name] for name in TASK_SETTINGS} | TrainConfig().to_dict()
     rows = [(name, _as_words(values[name]), _as_words(default)) for name, default in defaults.items()]

@@ -48,7 +48,7 @@ class Angle(Target):
         degrees = (turns * self.period) % self.period
         return np.where(degrees >= self.period, 0.0, degrees)[:, None]  # -1e-18 % 180 is 180
 
-    def doubt(self, encoded: Array) -> Array:
+    def uncertainty_features(self, encoded: Array) -> Array:
         """The logarithm of the length of (cos, sin): torn between two angles, a network puts out a short one."""
         return np.log(np.maximum(np.linalg.norm(encoded, axis=1, keepdims=True), 1e-6))
 
@@ -57,7 +57,7 @@ class Angle(Target):
         half = self.period / 2
         return (predicted - true + half) % self.period - half
 
-    def centre(self, values: Array) -> Array:
+    def constant_guess(self, values: Array) -> Array:
         """The constant to guess: the circular mean (Mardia and Jupp, Directional Statistics, 2000), [1]."""
         return self.average(values)
 
@@ -67,7 +67,7 @@ class Angle(Target):
         degrees = np.arctan2(mean(np.sin(theta)), mean(np.cos(theta))) * self.period / (2 * np.pi) % self.period
         return np.where(degrees >= self.period, 0.0, degrees)  # -1e-18 % 180 is 180
 
-    def moved(self, values: Array, motion: Motion) -> Array:
+    def transform_labels(self, values: Array, motion: Motion) -> Array:
         """The labels [n, 1] after the motion of their pictures.
 
         A direction at phi degrees counterclockwise from the picture's right goes to 180 - phi by the mirror and to

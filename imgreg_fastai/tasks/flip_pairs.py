@@ -6,7 +6,7 @@ from itertools import takewhile
 from os.path import isfile
 from pathlib import Path
 
-from ..utils.errors import ImgregError, nearest, some
+from ..utils.errors import ImgregError, close_matches, first_few
 
 Pairs = tuple[tuple[int, int], ...]
 OTHER = {"left": "right", "right": "left", "l": "r", "r": "l"}
@@ -17,7 +17,7 @@ SEPARATORS = "_-. "
 NAMELESS = re.compile(r"(p|pt|pts|point|kp|keypoint|lm|landmark)?[_ -]?\d+", re.I)  # such a name tells no side
 
 
-def names(columns: Sequence[str], name: str = "") -> tuple[str, ...]:
+def point_names(columns: Sequence[str], name: str = "") -> tuple[str, ...]:
     """What each point is called, by what its columns for x and y share; `columns`: x and y of each in turn.
 
     nose for nose_x and nose_y, 1 for x1 and y1. A single one that shares nothing is called `name`, others by number.
@@ -41,13 +41,13 @@ def _shared(a: str, b: str) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
 
 
-def paired(columns: Sequence[str]) -> tuple[Pairs, tuple[str, ...]]:
+def pairs_by_name(columns: Sequence[str]) -> tuple[Pairs, tuple[str, ...]]:
     """Left and right points by their names: (pairs of places, names of a side that lack their other).
 
     `columns`: x and y of each point in turn. left_eye and right_eye, LeftEye and RightEye, lefteye and righteye, eye_l
     and eye_r, L1 and R1 are pairs; l and r are not where points go by other letters too.
     """
-    called = names(columns)
+    called = point_names(columns)
     place = {name: i for i, name in enumerate(called)}
     letters = {part for name in called for part in PARTS.findall(name) if len(part) == 1 and part.isalpha()}
     sides = OTHER if len(letters - {*"lrLRmMcC"}) < 2 else {k: v for k, v in OTHER.items() if len(k) > 1}
@@ -87,8 +87,8 @@ def read_pairs(given: str | Path | Iterable[tuple[str, str]], points: Sequence) 
     for pair in _listed(given):
         for name in pair:
             if name not in known and name not in columns:
-                close = nearest(name, known)
-                raise ImgregError(f"--flip-pairs with names of points: {some(known, 8)}", f"'{name}'", close or None)
+                close = close_matches(name, known)
+                raise ImgregError(f"--flip-pairs with names of points: {first_few(known, 8)}", f"'{name}'", close or None)
         (target, a), (other, b) = ends = [known.get(name) or columns[name] for name in pair]
         if target != other:
             raise ImgregError("--flip-pairs of points of one target, --target NAME=X,Y,X,Y:point",
@@ -126,14 +126,14 @@ def _lines(file: Path) -> list[str]:
         raise ImgregError("--flip-pairs with a text file", f"'{file}': {e}") from e
 
 
-def following(chosen: Sequence, given=None) -> tuple[tuple, tuple[str, ...]]:
+def with_flip_pairs(chosen: Sequence, given=None) -> tuple[tuple, tuple[str, ...]]:
     """(the targets, whose points follow the picture and know left from right, a line for what was found of each).
 
     `given`: see `read_pairs`; points it does not speak of, or all without it, are paired by their names.
     """
     points = [t for t in chosen if t.kind == "point"]
     if given is not None and not points:
-        raise ImgregError("--flip-pairs with a target of points", some(f"{t.kind} '{t.name}'" for t in chosen))
+        raise ImgregError("--flip-pairs with a target of points", first_few(f"{t.kind} '{t.name}'" for t in chosen))
     pairs = {} if given is None else read_pairs(given, points)
     none = given is not None and not any(pairs.values())
     done = [_with_sides(t, pairs.get(t.name, ()), none) if t in points else (t, None) for t in chosen]
@@ -142,7 +142,7 @@ def following(chosen: Sequence, given=None) -> tuple[tuple, tuple[str, ...]]:
 
 def _with_sides(point, given: Pairs, none: bool):
     """The Point with the pairs `given` and those its names tell, unless there are to be none, and a line on them."""
-    called, (found, lacking) = point.names, ((), ()) if none else paired(point.columns)
+    called, (found, lacking) = point.names, ((), ()) if none else pairs_by_name(point.columns)
     named = {i for pair in given for i in pair}
     pairs = given + tuple(pair for pair in found if not named & set(pair))
     matched = {i for pair in pairs for i in pair}
@@ -150,10 +150,10 @@ def _with_sides(point, given: Pairs, none: bool):
     nameless = [name for i, name in enumerate(called) if i not in matched and NAMELESS.fullmatch(name)]
     unsure = not none and not given and point.n > 1 and (nameless or not pairs)
     if lacking or unsure:
-        why = f"{some(lacking)} without the other side" if lacking else "its names do not tell left from right"
+        why = f"{first_few(lacking)} without the other side" if lacking else "its names do not tell left from right"
         told = f"pictures are not mirrored, {why} (--flip-pairs LEFT:RIGHT,.., or none where no two change places)"
         return replace(point, follows=True, mirror=False, flip_pairs=()), f"{point.name}: {told}"
-    swaps = some((f"{called[a]} and {called[b]}" for a, b in pairs), 8) if pairs else "no two points"
+    swaps = first_few((f"{called[a]} and {called[b]}" for a, b in pairs), 8) if pairs else "no two points"
     alone = point.n - len(matched)
     told = f", and {alone} of {point.n} points stay what they are" if given and alone else ""
     told += "" if none or named == matched != set() else " (--flip-pairs changes it)"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Place(NamedTuple):
+class Placement(NamedTuple):
     """`source` (left, top, right, bottom) of a picture, in its pixels, is shown at `target`, in whole pixels of a view.
 
     `size`: the view's height and width; what is not covered is padding.
@@ -31,7 +31,7 @@ class Place(NamedTuple):
         x0, y0, x1, y1 = self.target
         return min((right - left) / (x1 - x0), (bottom - top) / (y1 - y0)) / 2
 
-    def within(self, picture: tuple[int, int], region: tuple[float, float, float, float]) -> "Place":
+    def within(self, picture: tuple[int, int], region: tuple[float, float, float, float]) -> "Placement":
         """The same place in a smaller copy of the picture (width, height), which lies at `region` of its pixels."""
         left, top, right, bottom = region
         x, y = (right - left) / picture[0], (bottom - top) / picture[1]
@@ -39,7 +39,7 @@ class Place(NamedTuple):
         return self._replace(source=tuple(edge for sx, sy in source for edge in (left + x * sx, top + y * sy)))
 
 
-def turned(size: tuple, orientation: int) -> tuple:
+def upright_size(size: tuple, orientation: int) -> tuple:
     """The width and height of a picture once it is upright; `orientation`: EXIF's, 1 to 8."""
     return tuple(size[::-1]) if orientation >= 5 else tuple(size)
 
@@ -50,13 +50,13 @@ def region(exact: tuple[float, float], upright: tuple[int, int], orientation: in
     The copy is `exact` (width, height) before it is turned, and rounded up to whole pixels at its right and bottom,
     which `orientation` may have made its left and top.
     """
-    wide, high = turned(exact, orientation)
+    wide, high = upright_size(exact, orientation)
     left = upright[0] - wide if orientation in (2, 3, 6, 7) else 0.0
     top = upright[1] - high if orientation in (3, 4, 7, 8) else 0.0
     return left, top, left + wide, top + high
 
 
-def place(picture: tuple[int, int], size: tuple[int, int], policy: str, box=None, margin: float = 0.0) -> Place:
+def place_picture(picture: tuple[int, int], size: tuple[int, int], policy: str, box=None, margin: float = 0.0) -> Placement:
     """How a picture of (width, height) is brought to `size` (height, width), whole or the `box` of it.
 
     `box`: centre x, centre y, width, height in pixels, widened by `margin` of its sides on each side. `pad` shows all
@@ -69,7 +69,7 @@ def place(picture: tuple[int, int], size: tuple[int, int], policy: str, box=None
         raise ValueError(f"a box that lies outside: {tuple(float(b) for b in box)} in {picture[0]} x {picture[1]}")
     x0, x1 = _span(source[0], source[2], region[0], region[2], size[1])
     y0, y1 = _span(source[1], source[3], region[1], region[3], size[0])
-    return Place(source, (x0, y0, x1, y1), tuple(size))
+    return Placement(source, (x0, y0, x1, y1), tuple(size))
 
 
 def _region(picture, size, policy: str, box, margin: float) -> tuple[float, float, float, float]:
@@ -98,11 +98,11 @@ def _span(low: float, high: float, start: float, end: float, n: int) -> tuple[in
     return at, at + count
 
 
-def seen(points: np.ndarray, views: np.ndarray) -> np.ndarray:
+def to_view(points: np.ndarray, views: np.ndarray) -> np.ndarray:
     """Points [n, points, 2] in pixels -> across the views [n, 4] or [1, 4], the view's edges at -1 and 1."""
     return points * views[:, None, :2] + views[:, None, 2:]
 
 
-def pixels(points: np.ndarray, views: np.ndarray) -> np.ndarray:
+def to_pixels(points: np.ndarray, views: np.ndarray) -> np.ndarray:
     """The way back: points across the views -> pixels of the original pictures."""
     return (points - views[:, None, 2:]) / views[:, None, :2]

@@ -1,7 +1,7 @@
 """What the user declares of flips and turns by asking for them, and why some cannot be had."""
 from dataclasses import replace
 
-from ..utils.errors import ImgregError, some
+from ..utils.errors import ImgregError, first_few
 from .angle import Angle
 from .number import Number
 from .point import Point
@@ -11,7 +11,7 @@ from .target import MOVES, Target
 MOVED = {"flip": "mirrored", "quarter": "turned", "turn": "turned", "zoom": "zoomed", "shift": "shifted"}
 
 
-def declared(chosen: tuple[Target, ...], moves: tuple[str, ...],
+def declare_invariance(chosen: tuple[Target, ...], moves: tuple[str, ...],
              known: tuple[Target, ...] = ()) -> tuple[tuple[Target, ...], tuple[str, ...]]:
     """(targets with the laws that asking for `moves` declares, a line for each law that was not known before).
 
@@ -51,8 +51,8 @@ def refusal(chosen: tuple[Target, ...], barred: list[str]) -> ImgregError | None
     elif isinstance(first, Point) and first.follows and not first.mirror:
         why = f": which points of {first.name} change places in a mirror is not known"
         then = "--flip-pairs LEFT:RIGHT,.., or --flip-pairs none if no two do"
-    return ImgregError(f"augmentation whose effect on '{some(t.name for t in guilty)}' is declared",
-                       f"{some(barred)}{why}", then)
+    return ImgregError(f"augmentation whose effect on '{first_few(t.name for t in guilty)}' is declared",
+                       f"{first_few(barred)}{why}", then)
 
 
 def _either(words: list[str], link: str) -> str:

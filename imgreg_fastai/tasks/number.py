@@ -71,7 +71,7 @@ class Number(Target):
             raise ImgregError(f"a column '{self.columns[0]}' whose values differ", f"{low:g} in every row")
         log = low > 0 and wants_log(values) if self.scale == "auto" else self.scale == "log"
         done = replace(self, low=float(low), high=float(high), scale="log" if log else "linear")
-        ends = (new if end is None else end for new, end in zip(widened(done.low, done.high, log), given, strict=True))
+        ends = (new if end is None else end for new, end in zip(widen(done.low, done.high, log), given, strict=True))
         return replace(done, **dict(zip(("low", "high"), ends, strict=True)))
 
     def _span(self) -> tuple[float, float]:
@@ -100,7 +100,7 @@ class Number(Target):
         values = values.clip(-LARGEST_LOG, LARGEST_LOG)
         return values.exp() if hasattr(values, "exp") else np.exp(values)
 
-    def centre(self, values: Array) -> Array:
+    def constant_guess(self, values: Array) -> Array:
         """The constant to guess: the mean, [columns]."""
         return np.nanmean(values, axis=0)
 
@@ -110,7 +110,7 @@ class Number(Target):
             return mean(values)
         return np.exp(mean(np.log(np.where(values > 0, values, np.nan))))
 
-    def moved(self, values: Array, motion: Motion) -> Array:
+    def transform_labels(self, values: Array, motion: Motion) -> Array:
         """The labels [n, 1] after a motion of their pictures that was declared to leave them."""
         return values
 
@@ -137,7 +137,7 @@ def _skewness(values: np.ndarray) -> float:
     return float((((values - values.mean()) / spread) ** 3).mean()) if spread else 0.0
 
 
-def widened(low: float, high: float, log: bool = False) -> tuple[float, float]:
+def widen(low: float, high: float, log: bool = False) -> tuple[float, float]:
     """[low, high] with MARGIN of its length added at each end, as factors where `log`.
 
     What is never below 0, or never above it, stays so.

@@ -3,7 +3,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..utils.errors import ImgregError, nearest, some
+from ..utils.errors import ImgregError, close_matches, first_few
 from .angle import Angle
 from .number import Number
 from .point import Point
@@ -19,7 +19,7 @@ KINDS = {
 }
 
 
-def parse(text: str, known: tuple[Target, ...] = ()) -> Target:
+def parse_target(text: str, known: tuple[Target, ...] = ()) -> Target:
     """Read `NAME[=COL,COL...][:KIND]`; `known` are the Task's own targets, of which NAME must be one if there are any.
 
     A known name without a KIND is the Task's target itself, read from other columns if they are given; with `:number`
@@ -28,7 +28,7 @@ def parse(text: str, known: tuple[Target, ...] = ()) -> Target:
     name, columns, kind, sequence = _read(text)
     own = {t.name: t for t in known}
     if known and name not in own:
-        raise ImgregError(f"one of the task's targets: {', '.join(own)}", f"'{name}'", nearest(name, own))
+        raise ImgregError(f"one of the task's targets: {', '.join(own)}", f"'{name}'", close_matches(name, own))
     if name in own and (not kind or (kind == own[name].kind and not sequence)):
         return replace(own[name], columns=columns) if columns else own[name]
     of: dict = {"name": name, "columns": columns or (own[name].columns if name in own else _usual(name, kind))}
@@ -39,7 +39,7 @@ def parse(text: str, known: tuple[Target, ...] = ()) -> Target:
     return KINDS[kind or "number"](**of, **({"sequence": sequence} if sequence else {}))
 
 
-def expanded(text: str, columns: Sequence[str]) -> Target:
+def parse_for_table(text: str, columns: Sequence[str]) -> Target:
     """Read a target as `parse` does, all of whose columns must be among those of a table.
 
     A point's x and y may be patterns, `face=p*_x,p*_y:point`: all columns that match, in natural order, x and y that
@@ -53,15 +53,15 @@ def expanded(text: str, columns: Sequence[str]) -> Target:
         pairs = zip(given[::2], given[1::2], strict=True)
         target = Point(name, tuple(dict.fromkeys(c for x, y in pairs for c in _matching(x, y, columns))))
     else:
-        target = parse(text)
+        target = parse_target(text)
     for column in target.columns:
         if column not in columns:
-            raise ImgregError(f"a column '{column}' for the target '{name}'", f"columns {some(columns, 8)}",
+            raise ImgregError(f"a column '{column}' for the target '{name}'", f"columns {first_few(columns, 8)}",
                               _instead(name, column, columns))
     return target
 
 
-def described(chosen: Sequence[Target], units=(), weights=(), scale: str | None = None) -> tuple[Target, ...]:
+def with_options(chosen: Sequence[Target], units=(), weights=(), scale: str | None = None) -> tuple[Target, ...]:
     """The targets with `units` and `weights`, (name, value) each, and all numbers on `scale`.
 
     Raises ImgregError for a name that is no target's, and for a scale where nothing is a number.
@@ -71,9 +71,9 @@ def described(chosen: Sequence[Target], units=(), weights=(), scale: str | None 
     for option, given in (("--unit NAME=UNIT", units), ("--target-weight NAME=NUMBER", weights)):
         for name in given:
             if name not in names:
-                raise ImgregError(f"{option} for a target: {some(names, 8)}", f"'{name}'", nearest(name, names) or None)
+                raise ImgregError(f"{option} for a target: {first_few(names, 8)}", f"'{name}'", close_matches(name, names) or None)
     if scale is not None and not any(isinstance(t, Number) for t in chosen):
-        raise ImgregError("--scale with a target that is a plain number", some(f"{t.kind} '{t.name}'" for t in chosen))
+        raise ImgregError("--scale with a target that is a plain number", first_few(f"{t.kind} '{t.name}'" for t in chosen))
     done = []
     for t in chosen:
         of = {"unit": units.get(t.name, t.unit), "weight": weights.get(t.name, t.weight)}
@@ -100,7 +100,7 @@ def _instead(name: str, column: str, columns: Sequence[str]) -> str | None:
     """What may have been meant by a column that is not there."""
     if column == name and {f"{name}_x", f"{name}_y"} <= set(columns):
         return f"--target {name}:point"
-    close = nearest(column, columns)
+    close = close_matches(column, columns)
     return f"one of {close}" if close else None
 
 
@@ -111,12 +111,12 @@ def _matching(x: str, y: str, columns: Sequence[str]) -> list[str]:
     stars = [_stars(pattern, columns) for pattern in (x, y)]
     for pattern, found in zip((x, y), stars, strict=True):
         if not found:
-            close = nearest(pattern.replace("*", ""), columns)
+            close = close_matches(pattern.replace("*", ""), columns)
             raise ImgregError(f"columns like '{pattern}'", "none", close and f"a pattern of such as {close}")
     for (one, other), (of, lacking) in (((x, y), stars), ((y, x), stars[::-1])):
         alone = [column for star, column in of.items() if star not in lacking]
         if alone:
-            raise ImgregError(f"a column '{other}' for each '{one}'", f"{some(alone)} without it")
+            raise ImgregError(f"a column '{other}' for each '{one}'", f"{first_few(alone)} without it")
     order = sorted(stars[0], key=lambda found: [natural(part) for part in found])
     return [of[star] for star in order for of in stars]
 

@@ -49,7 +49,7 @@ class Point(Target):
     @property
     def names(self) -> tuple[str, ...]:
         """What each point is called, by what its two columns share: nose for nose_x and nose_y."""
-        return naming.names(self.columns, self.name)
+        return naming.point_names(self.columns, self.name)
 
     @property
     def n_out(self) -> int:
@@ -63,30 +63,30 @@ class Point(Target):
 
     def encode(self, values: Array, views: np.ndarray) -> Array:
         """Pixels [n, columns] -> [n, columns] across the views [n, 4]; see views.py."""
-        return v.seen(values.reshape(len(values), -1, 2), views).reshape(values.shape)
+        return v.to_view(values.reshape(len(values), -1, 2), views).reshape(values.shape)
 
     def decode(self, encoded: Array, views: np.ndarray) -> Array:
         """[n, columns] across the views [n, 4] or [1, 4] -> pixels of the original pictures."""
         encoded = np.asarray(encoded, np.float64)
-        return v.pixels(encoded.reshape(len(encoded), -1, 2), views).reshape(encoded.shape)
+        return v.to_pixels(encoded.reshape(len(encoded), -1, 2), views).reshape(encoded.shape)
 
     @property
-    def within(self) -> tuple[str, ...]:
+    def interval_columns(self) -> tuple[str, ...]:
         """A radius for each point, under the target's name and its own where there are several."""
         names = self.names if len(set(self.names)) == self.n else range(self.n)
-        return tuple(f"{self.name}_{name}_within" for name in names) if self.n > 1 else super().within
+        return tuple(f"{self.name}_{name}_within" for name in names) if self.n > 1 else super().interval_columns
 
-    def distances(self, predicted: Array, true: Array) -> Array:
+    def interval_errors(self, predicted: Array, true: Array) -> Array:
         """How far each point is off: [n, columns] twice -> [n, points]; NaN for one without a label."""
         return np.linalg.norm((predicted - true).reshape(len(true), -1, 2), axis=2)
 
-    def extent(self, views: Array) -> Array:
+    def error_scale(self, views: Array) -> Array:
         """Pixels of the original picture to half a side of the view: a network is off by a part of what it sees."""
         return 1 / np.sqrt(views[:, :1] * views[:, 1:2])
 
     def error(self, predicted: Array, true: Array) -> Array:
         """The mean distance of a picture's points that are labelled: [n, columns] twice -> [n]."""
-        distance = self.distances(predicted, true)
+        distance = self.interval_errors(predicted, true)
         labelled = np.isfinite(distance)
         n = labelled.sum(axis=1)
         return np.where(n > 0, np.where(labelled, distance, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
@@ -100,11 +100,11 @@ class Point(Target):
         lengths = np.linalg.norm(mean.reshape(-1, 2), axis=1)[known]
         return float(lengths.mean()) if len(lengths) else float("nan")
 
-    def centre(self, values: Array) -> Array:
+    def constant_guess(self, values: Array) -> Array:
         """The constant to guess: each point's mean place in pixels, [columns]; NaN for one that is labelled nowhere."""
         return mean(values)
 
-    def moved(self, values: Array, motion: Motion) -> Array:
+    def transform_labels(self, values: Array, motion: Motion) -> Array:
         """The labels [n, columns], in [-1, 1], after the motion of their pictures."""
         points = values.reshape(len(values), -1, 2) * (motion.aspect, 1)
         order = np.arange(self.n)

@@ -77,7 +77,7 @@ class Rotation(Target):
         """Nine numbers [n, 9] -> angles [n, 3]: of the nearest rotation (Levinson et al., NeurIPS 2020)."""
         return self.angles(nearest_rotation(np.asarray(encoded, np.float64).reshape(-1, 3, 3)))
 
-    def doubt(self, encoded: Array) -> Array:
+    def uncertainty_features(self, encoded: Array) -> Array:
         """The singular values of the nine numbers, and how far they are from a rotation's, which are 1."""
         nine = np.nan_to_num(np.asarray(encoded, np.float64)).reshape(-1, 3, 3)
         values = np.linalg.svd(nine, compute_uv=False)
@@ -105,7 +105,7 @@ class Rotation(Target):
             vectors[whole] = R.from_matrix(step[whole]).as_rotvec()
         return vectors
 
-    def centre(self, values: Array) -> Array:
+    def constant_guess(self, values: Array) -> Array:
         """The constant to guess: the rotation nearest to all by the sum of squared chords, as angles [3]."""
         return self.average(values[:, None])[0]
 
@@ -114,7 +114,7 @@ class Rotation(Target):
         matrices = self.matrix(values.reshape(-1, 3)).reshape(*values.shape[:2], 3, 3)
         return self.angles(nearest_rotation(mean(matrices)))
 
-    def moved(self, values: Array, motion: Motion) -> Array:
+    def transform_labels(self, values: Array, motion: Motion) -> Array:
         """The labels [n, 3] after the motion of their pictures."""
         matrices = self.matrix(values)
         mirrored = motion.mirrored[:, None, None] > 0

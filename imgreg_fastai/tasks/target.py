@@ -83,11 +83,11 @@ class Target:
         return np.abs(self.residual(predicted, true)).mean(axis=1)
 
     @property
-    def within(self) -> tuple[str, ...]:
+    def interval_columns(self) -> tuple[str, ...]:
         """The columns that tell how far off a prediction may be, one for each of `distances`."""
         return (f"{self.name}_within",)
 
-    def distances(self, predicted: Array, true: Array) -> Array:
+    def interval_errors(self, predicted: Array, true: Array) -> Array:
         """The errors that have an interval each, in units: [n, columns] twice -> [n, len(within)]."""
         return self.error(predicted, true)[:, None]
 
@@ -95,11 +95,11 @@ class Target:
         """One answer out of k for each picture: [k, n, columns] -> [n, columns]; of those known, NaN where none is."""
         return mean(values)
 
-    def extent(self, views: Array) -> Array:
+    def error_scale(self, views: Array) -> Array:
         """What errors are measured against before they are compared between pictures: views [n, 4] -> [n, 1]."""
         return np.ones((len(views), 1))
 
-    def doubt(self, encoded: Array) -> Array:
+    def uncertainty_features(self, encoded: Array) -> Array:
         """What the network's outputs [n, n_out] betray of their own error beside the value, [n, any number]."""
         return np.empty((len(encoded), 0))
 

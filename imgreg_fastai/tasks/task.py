@@ -5,18 +5,18 @@ from itertools import accumulate
 import numpy as np
 
 from ..utils.console import say
-from ..utils.errors import ImgregError, some
+from ..utils.errors import ImgregError, first_few
 from . import invariance
 from .kinds import target_from_dict
 from .number import Number
-from .parsing import parse
+from .parsing import parse_target
 from .point import Point
 from .target import MOVES, Target, is_finite
 
 FITS = ("pad", "squish", "crop")
 COLOURS = ("colour", "tint")  # brightness and contrast; the light's own colour
 AUGMENTATIONS = (*MOVES, *COLOURS)
-TAKEN = ("image", "path", "split", "group")  # columns of a labels table that are no labels
+RESERVED_COLUMNS = ("image", "path", "split", "group")  # columns of a labels table that are no labels
 
 
 @dataclass(frozen=True)
@@ -59,31 +59,31 @@ class Task:
             raise ImgregError(f"--fit {', '.join(FITS)}", f"'{self.fit}'")
         unknown = [a for a in self.augment if a not in AUGMENTATIONS]
         if unknown:
-            raise ImgregError(f"--augment with some of {', '.join(AUGMENTATIONS)}", some(unknown))
-        barred = [a for a in self.augment if a not in permitted(self.targets, self.fit)]
+            raise ImgregError(f"--augment with some of {', '.join(AUGMENTATIONS)}", first_few(unknown))
+        barred = [a for a in self.augment if a not in allowed_augmentations(self.targets, self.fit)]
         if barred:
             raise invariance.refusal(self.targets, barred) or ImgregError(
                 "a fit that keeps angles, for pictures that are turned", "--fit squish", "--fit pad")
 
     def _check_targets(self) -> None:
-        taken = dict.fromkeys((*TAKEN, self.image) if self.image else TAKEN)
+        taken = dict.fromkeys((*RESERVED_COLUMNS, self.image) if self.image else RESERVED_COLUMNS)
         names, columns = [t.name for t in self.targets], [*taken, *self.columns]
         twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
         twice += [c for c in dict.fromkeys(columns) if columns.count(c) > 1 and c not in twice]
         ours = {f"{t.name}_error" for t in self.targets} | {f"{c}{end}" for c in self.columns
                                                              for end in ("_predicted", "_true")}
-        intervals = [name for t in self.targets for name in t.within]
+        intervals = [name for t in self.targets for name in t.interval_columns]
         ours |= {*intervals, "unlike", "warning"}
         twice += [n for n in dict.fromkeys(intervals) if intervals.count(n) > 1]
         if clash := ours & set(self.columns):
-            raise ImgregError("columns that are not called as predictions and errors will be", some(sorted(clash)))
+            raise ImgregError("columns that are not called as predictions and errors will be", first_few(sorted(clash)))
         if twice or not names:
             expected = f"targets, each with a name and a column of its own (not {', '.join(taken)})"
-            raise ImgregError(expected, some(twice) or "none")
+            raise ImgregError(expected, first_few(twice) or "none")
 
     def _check_box(self) -> None:
         if self.box and (len(set(self.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in self.box)):
-            raise ImgregError("--box CX,CY,W,H: four columns", some(map(repr, self.box)))
+            raise ImgregError("--box CX,CY,W,H: four columns", first_few(map(repr, self.box)))
         if isinstance(self.margin, bool) or not isinstance(self.margin, (int, float)) or not 0 <= self.margin <= 10:
             raise ImgregError("--margin between 0 and 10, as a part of the box", repr(self.margin))
 
@@ -108,19 +108,19 @@ class Task:
         """Whether the network must tell where things are, and not only what they look like."""
         return any(t.kind == Point.kind for t in self.targets)
 
-    def changed(self, specs: list[str] = (), augment=None, **given) -> "Task":
+    def with_options(self, specs: list[str] = (), augment=None, **given) -> "Task":
         """The task for other targets (`NAME[=COL,...][:KIND]` each), another view of the picture, other fields.
 
         Its own augmentations that would make a label false are dropped; `augment` replaces them, and is refused then.
         To name moves there is to declare the law of plain numbers (they stay) and of rotations, and is said.
         """
-        chosen = tuple(parse(s, self.targets) for s in specs) or self.targets
+        chosen = tuple(parse_target(s, self.targets) for s in specs) or self.targets
         given = {name: value for name, value in given.items() if value is not None}
         fit = given.get("fit", self.fit)
         if augment is None and fit in FITS:
-            augment = tuple(a for a in self.augment if a in permitted(chosen, fit))
+            augment = tuple(a for a in self.augment if a in allowed_augmentations(chosen, fit))
         elif augment:
-            chosen, told = invariance.declared(chosen, tuple(m for m in augment if m in MOVES), self.targets)
+            chosen, told = invariance.declare_invariance(chosen, tuple(m for m in augment if m in MOVES), self.targets)
             for line in told:
                 say(line)
         return replace(self, targets=chosen, augment=tuple(augment or ()), **given)
@@ -135,19 +135,19 @@ class Task:
         parts = zip(self.targets, self.split(encoded), strict=True)
         return {t.name: t.decode(part, views) for t, part in parts}
 
-    def extents(self, views) -> np.ndarray:
-        """Each distance's Target.extent for pictures seen by `views` [n, 4], [n, all Target.within]."""
-        return np.hstack([np.broadcast_to(t.extent(views), (len(views), len(t.within))) for t in self.targets])
+    def error_scales(self, views) -> np.ndarray:
+        """Each distance's Target.extent for pictures seen by `views` [n, 4], [n, all Target.interval_columns]."""
+        return np.hstack([np.broadcast_to(t.error_scale(views), (len(views), len(t.interval_columns))) for t in self.targets])
 
     @property
-    def n_doubts(self) -> int:
+    def n_uncertainty_features(self) -> int:
         """How many numbers `doubts` gives."""
-        return self.doubts(np.ones((1, self.n_out))).shape[1]
+        return self.uncertainty_features(np.ones((1, self.n_out))).shape[1]
 
-    def doubts(self, encoded) -> np.ndarray:
+    def uncertainty_features(self, encoded) -> np.ndarray:
         """Target.doubt of all targets for outputs [n, n_out], [n, any number]."""
         parts = zip(self.targets, self.split(encoded), strict=True)
-        return np.hstack([t.doubt(part) for t, part in parts])
+        return np.hstack([t.uncertainty_features(part) for t, part in parts])
 
     def to_dict(self) -> dict:
         """The task as JSON can hold it."""
@@ -160,7 +160,7 @@ class Task:
         }
 
 
-def permitted(chosen: tuple[Target, ...], fit: str) -> tuple[str, ...]:
+def allowed_augmentations(chosen: tuple[Target, ...], fit: str) -> tuple[str, ...]:
     """The augmentations that keep the labels of these targets true.
 
     A squished picture may be mirrored, but a turn of it is no turn of the original, whose angles the labels tell.
@@ -169,13 +169,13 @@ def permitted(chosen: tuple[Target, ...], fit: str) -> tuple[str, ...]:
     return tuple(a for a in AUGMENTATIONS if a in COLOURS or (a not in bent and all(a in t.moves for t in chosen)))
 
 
-def usual(chosen: tuple[Target, ...], fit: str = "pad") -> tuple[str, ...]:
+def default_augmentations(chosen: tuple[Target, ...], fit: str = "pad") -> tuple[str, ...]:
     """What is done to the pictures of a user's table: all that points can bear, colour where there is anything else."""
     wanted = ("flip", "turn", "zoom", "shift", *COLOURS) if all(t.kind == Point.kind for t in chosen) else ("colour",)
-    return tuple(a for a in wanted if a in permitted(chosen, fit))
+    return tuple(a for a in wanted if a in allowed_augmentations(chosen, fit))
 
 
-def from_dict(fields: dict) -> Task:
+def task_from_dict(fields: dict) -> Task:
     """The task that `to_dict` wrote; raises ImgregError if it is none."""
     try:
         of = dict(fields)
@@ -194,7 +194,7 @@ def from_dict(fields: dict) -> Task:
         raise ImgregError("the description of a task", f"{type(e).__name__}: {e}") from e
 
 
-def complete(task: Task, training_part) -> Task:
+def complete_task(task: Task, training_part) -> Task:
     """The task with what must come from data; `training_part`: the DataFrame of the training pictures.
 
     Raises ImgregError for a target without a label there.

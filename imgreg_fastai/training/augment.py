@@ -20,7 +20,7 @@ TINT = 0.3  # the largest factor of a channel is e to this
 SHIFT = 0.2  # the furthest shift, in half widths and half heights
 
 
-class Moves(ItemTransform):
+class GeometricTransform(ItemTransform):
     """Mirror, turn, zoom and shift pictures and labels together; training batches only.
 
     The batch is (pictures [n, 3, h, w], a tensor of labels for each target of the task: points in [-1, 1], others in
@@ -100,7 +100,7 @@ def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: n
     return torch.nn.functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
-class Light(Transform):
+class ColourTransform(Transform):
     """Change brightness and contrast (`colour`) and the colour of the light (`tint`) of training pictures.
 
     All of it is one factor and one sum a channel, in place: fastai's Brightness and Contrast go through a logit and
@@ -128,12 +128,12 @@ def _spread(n: int, channels: int) -> torch.Tensor:
 def _moved(target: Target, labels: torch.Tensor, motion: Motion) -> torch.Tensor:
     """A batch's labels of one target after the motion, in the type they came in."""
     values = labels.as_subclass(torch.Tensor).detach().cpu().double().reshape(len(labels), -1).numpy()
-    moved = torch.from_numpy(np.ascontiguousarray(target.moved(values, motion))).to(labels.device, labels.dtype)
+    moved = torch.from_numpy(np.ascontiguousarray(target.transform_labels(values, motion))).to(labels.device, labels.dtype)
     return moved.reshape(labels.shape).as_subclass(type(labels))
 
 
 def transforms(task: Task) -> list:
     """The batch transforms a task's augmentation stands for."""
-    moves = [Moves(task)] if set(task.augment) & set(MOVES) else []
+    moves = [GeometricTransform(task)] if set(task.augment) & set(MOVES) else []
     colour, tint = ("colour" in task.augment), ("tint" in task.augment)
-    return moves + ([Light(colour, tint)] if colour or tint else [])
+    return moves + ([ColourTransform(colour, tint)] if colour or tint else [])

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..data.images import PictureError, fitted, tell_broken, viewed
-from ..data.images.levels import tell_levels
+from ..data.images import PictureError, fit_images, image_views, warn_broken
+from ..data.images.levels import warn_levels
 from ..tasks import Task
-from ..tasks.geometry import place
-from ..utils.console import log, say, track
+from ..tasks.geometry import place_picture
+from ..utils.console import log, progress_bar, say
 from ..utils.errors import ImgregError
 
 MANY = 50_000  # pictures: more are not kept in memory unasked, as reading them first would take minutes
@@ -27,7 +27,7 @@ def fits(n: int, task: Task) -> bool:
     return n <= MANY and n * task.size[0] * task.size[1] * 3 <= min(limits) / 4
 
 
-def opened(frame: pd.DataFrame, task: Task, keep: bool,
+def cache_pictures(frame: pd.DataFrame, task: Task, keep: bool,
            strict: bool = False) -> tuple[pd.DataFrame, torch.Tensor | None, np.ndarray]:
     """The rows whose pictures can be opened, their views [n, 4], and with `keep` their pixels as uint8 [n, 3, h, w].
 
@@ -36,15 +36,15 @@ def opened(frame: pd.DataFrame, task: Task, keep: bool,
     """
     if not keep and len(frame) > MANY and not task.places and not strict:
         say(f"{len(frame):,} pictures are opened as they come; what is broken is named and left out then")
-        return frame, None, np.tile(place(task.size[::-1], task.size, "squish").view, (len(frame), 1))
+        return frame, None, np.tile(place_picture(task.size[::-1], task.size, "squish").view, (len(frame), 1))
     try:
         pictures = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
     except RuntimeError as e:
         raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
     broken, views, levels = {}, [], set()
     boxes = frame[list(task.box)].to_numpy() if task.box else None
-    found_all = (fitted if keep else viewed)(frame["path"], task, boxes)
-    for i, found in enumerate(track(found_all, len(frame), f"reading {len(frame)} pictures")):
+    found_all = (fit_images if keep else image_views)(frame["path"], task, boxes)
+    for i, found in enumerate(progress_bar(found_all, len(frame), f"reading {len(frame)} pictures")):
         if isinstance(found, PictureError):
             broken[i] = found
             continue
@@ -54,7 +54,7 @@ def opened(frame: pd.DataFrame, task: Task, keep: bool,
             pictures[i - len(broken)] = torch.from_numpy(found.pixels.copy()).permute(2, 0, 1)
     if broken and (strict or len(broken) == len(frame)):
         raise next(iter(broken.values()))
-    tell_broken(list(broken.values()), len(frame))
-    tell_levels(levels)
+    warn_broken(list(broken.values()), len(frame))
+    warn_levels(levels)
     whole = frame.drop(index=list(broken)).reset_index(drop=True)
     return whole, pictures[: len(whole)] if keep else None, np.stack(views)

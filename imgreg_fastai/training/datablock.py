@@ -18,11 +18,11 @@ from ..data.images import PictureError
 from ..data.labels.issue_rules import LEAST
 from ..models.network import Y_RANGE
 from ..tasks import Point, Task
-from ..tasks.geometry import place
+from ..tasks.geometry import place_picture
 from ..utils.console import say, warn
-from ..utils.errors import ImgregError, some
+from ..utils.errors import ImgregError, first_few
 from . import augment, cache
-from .losses import label_type, plain
+from .losses import label_type, to_plain_tensor
 from .transforms import Fit, Picture, Source
 
 
@@ -83,13 +83,13 @@ def label_types(task: Task, device=None) -> list[torch.dtype]:
     """The type of each target's labels in a batch on `device`; what is rounded there is said."""
     types = [label_type(t) for t in task.targets]
     if torch.float64 in types and torch.device(device or default_device()).type == "mps":  # which has no float64
-        named = some(t.name for t, of in zip(task.targets, types, strict=True) if of == torch.float64)
+        named = first_few(t.name for t, of in zip(task.targets, types, strict=True) if of == torch.float64)
         warn(f"labels of {named} are rounded to 7 digits, all that an mps device has (--device cpu keeps more)")
         return [torch.float32] * len(types)
     return types
 
 
-def block(task: Task, stats: tuple, held_out, types: list[torch.dtype] | None = None) -> DataBlock:
+def build_datablock(task: Task, stats: tuple, held_out, types: list[torch.dtype] | None = None) -> DataBlock:
     """The DataBlock of a task: a picture, and a PointBlock or a RegressionBlock for each target.
 
     `stats`: the backbone's mean and standard deviation; `held_out`: the row numbers of the validation part; `types`:
@@ -110,7 +110,7 @@ def block(task: Task, stats: tuple, held_out, types: list[torch.dtype] | None = 
     )
 
 
-def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, device=None) -> DataLoaders:
+def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, device=None) -> DataLoaders:
     """DataLoaders over the train and valid rows of `frame` (labels.read, labels.divide).
 
     A batch larger than the training part is made smaller, and said. Raises ImgregError if too few pictures can be
@@ -118,11 +118,11 @@ def build(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, devic
     """
     whole, n = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True), len(frame)
     keep = cache.fits(len(whole), task) if cfg.cache == "auto" else cfg.cache == "on"
-    frame, pictures, views = cache.opened(whole, task, keep, cfg.strict)
+    frame, pictures, views = cache.cache_pictures(whole, task, keep, cfg.strict)
     trained, held_out = (np.flatnonzero(frame["split"] == part) for part in ("train", "valid"))
     _check_enough(n, len(whole) - len(frame), len(trained), len(held_out))
     workers, types = 0 if keep else min(os.cpu_count() or 1, 8), label_types(task, device)
-    dls = block(task, stats, held_out, types).dataloaders(
+    dls = build_datablock(task, stats, held_out, types).dataloaders(
         frame, bs=batch_size(cfg.bs, len(trained)), dl_type=PictureDL, device=device,
         num_workers=workers if cfg.workers is None else cfg.workers,
     )
@@ -171,7 +171,7 @@ def peek(dl: TfmdDL):
     return batch
 
 
-def shown(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict]:
+def first_batch(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict]:
     """Augmented training pictures as a person sees them: uint8 [n, h, w, 3], and {target: labels [n, columns]}.
 
     Points are in these pictures' pixels. Looking changes no random number.
@@ -179,8 +179,8 @@ def shown(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict]:
     pictures, *labels = peek(dls.train)
     normalise = next(t for t in dls.train.after_batch.fs if isinstance(t, Normalize))
     pixels = (normalise.decode(pictures[:n]).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
-    whole = place(task.size[::-1], task.size, "squish").view[None]  # the view of a picture that has the size already
-    truths = {t.name: plain(y[:n]).cpu().numpy() for t, y in zip(task.targets, labels, strict=True)}
+    whole = place_picture(task.size[::-1], task.size, "squish").view[None]  # the view of a picture that has the size already
+    truths = {t.name: to_plain_tensor(y[:n]).cpu().numpy() for t, y in zip(task.targets, labels, strict=True)}
     truths |= {t.name: t.decode(truths[t.name], whole) for t in task.targets if isinstance(t, Point)}
     return pixels.as_subclass(torch.Tensor).cpu().numpy().astype(np.uint8), truths
 

@@ -13,10 +13,10 @@ from ..config import TrainConfig
 from ..models import network
 from ..tasks import Task
 from ..utils.console import say, warn
-from .losses import TargetError, TaskLoss, middle
+from .losses import TargetError, TaskLoss, mean_encoded
 
 
-def build(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learner:
+def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learner:
     """`vision_learner` on the timm backbone `cfg.arch`, with the `body` of it that weights.build_body made.
 
     fastai wraps a timm model so that it ends in a map of features, which it pools itself, along the wrong axes for
@@ -25,16 +25,16 @@ def build(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learner:
     starts at the mean of the training part's labels, where `dls` knows them.
     """
     if task.places:
-        body = network.placing(body, task.size)
+        body = network.add_places(body, task.size)
         if not hasattr(body, "places"):
             warn(_why_no_places(body, task, cfg))
     labels, view = getattr(dls.train, "labels", None), getattr(dls.train, "view", None)
-    start = None if labels is None else middle(task, labels)
+    start = None if labels is None else mean_encoded(task, labels)
     if cfg.weights == "none" and labels is not None:  # without labels it is built to be exported
         say(f"training {cfg.arch} from scratch: {_who_wished(task, cfg)}")
     learn = vision_learner(
         dls, cfg.arch, pretrained=False, normalize=False, n_out=task.n_out, init=None, splitter=_split,
-        custom_head=network.head(network.features(body), task.n_out, start),
+        custom_head=network.head(network.n_features(body), task.n_out, start),
         loss_func=TaskLoss(task, cfg.loss, labels, start, cfg.balance), wd=cfg.wd,
         metrics=[TargetError(task, i, *(() if view is None else (view,))) for i in range(len(task.targets))],
         # fused: one call for all weights, where fastai's own Adam makes several for each
@@ -56,7 +56,7 @@ def _who_wished(task: Task, cfg: TrainConfig) -> str:
 
 def _why_no_places(body, task: Task, cfg: TrainConfig) -> str:
     """Why the network will not tell where things are, and what to do."""
-    found, (height, width) = network.lattice(body, task.size), task.size
+    found, (height, width) = network.feature_grid(body, task.size), task.size
     if found and prod(found[0]) == 1:
         return (f"at {height}x{width} pixels {cfg.arch} sees a picture as one place: points will be less exact than "
                 f"with --size {max(64, 2 * height, 2 * width)} or more")

@@ -15,14 +15,14 @@ from fastai.learner import Learner, Recorder
 from ..config import TrainConfig
 from ..utils.console import say, warn
 from ..utils.errors import ImgregError
-from ..utils.files import whole
+from ..utils.files import atomic_file
 from . import precision
 
 WARMUP = 0.25  # the part of the cycle in which the rate rises
 
 
 @dataclass
-class Watch:
+class TrainingWatch:
     """What `fit` tells as it goes: each hook may be replaced. `row` is a line of the history."""
 
     batch: callable = lambda done, total, row: None  # after each batch: how far, and the newest row
@@ -31,12 +31,12 @@ class Watch:
     stopped: str = ""  # why it ended early
 
 
-class Keeper(Callback):
+class TrainingCallback(Callback):
     """Writes the history, tells the Watch, and stops the fit when patience ends or the goal is reached."""
 
     order = 60  # after fastai's Recorder, whose values it reads
 
-    def __init__(self, cfg: TrainConfig, watch: Watch, total: int):
+    def __init__(self, cfg: TrainConfig, watch: TrainingWatch, total: int):
         self.cfg, self.watch, self.total = cfg, watch, total
         self.patient = True  # not yet in the frozen epochs: they only prepare the others
         self.best, self.since, self.done, self.row = math.inf, 0, 0, {}
@@ -81,7 +81,7 @@ class Keeper(Callback):
         return f"{target} error {error:.3g} reached {goal:g}" if target and error <= goal else ""
 
 
-def fit(learn: Learner, cfg: TrainConfig, watch: Watch, pretrained: bool, chosen: str) -> None:
+def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool, chosen: str) -> None:
     """Train by one cycle, after frozen epochs where asked, in the precision `chosen`.
 
     A pretrained body learns at `body_lr` times the head's rate from the start. KeyboardInterrupt ends the fit quietly,
@@ -91,7 +91,7 @@ def fit(learn: Learner, cfg: TrainConfig, watch: Watch, pretrained: bool, chosen
     if cfg.freeze_epochs and not pretrained:
         warn("no frozen epochs: the backbone starts from random weights, which must learn")
     quiet(learn)
-    keeper = Keeper(cfg, watch, (frozen + cfg.epochs) * len(learn.dls.train))
+    keeper = TrainingCallback(cfg, watch, (frozen + cfg.epochs) * len(learn.dls.train))
     cbs = [*precision.speed(chosen), keeper]
     try:
         lr = _found_lr(learn, chosen) if cfg.lr is None else cfg.lr
@@ -107,7 +107,7 @@ def fit(learn: Learner, cfg: TrainConfig, watch: Watch, pretrained: bool, chosen
     except KeyboardInterrupt:
         watch.stopped = "interrupted"
     finally:
-        precision.off(cbs)
+        precision.without_precision(cbs)
 
 
 def save_state(learn: Learner, path: Path, epochs: int) -> None:
@@ -115,7 +115,7 @@ def save_state(learn: Learner, path: Path, epochs: int) -> None:
     opt = learn.opt.state_dict()
     opt["param_groups"] = [{k: _unboxed(v) for k, v in group.items()} for group in opt["param_groups"]]
     state = {"model": learn.model.state_dict(), "opt": opt, "epochs": epochs, "random": torch.random.get_rng_state()}
-    with whole(path) as file:
+    with atomic_file(path) as file:
         torch.save(state, file)
 
 
@@ -185,7 +185,7 @@ def _sweep(learn: Learner, chosen: str, steps: int) -> tuple[list, list, float]:
                 found = learn.lr_find(num_it=steps, show_plot=False, suggest_funcs=(valley,))
         finally:
             learn.path = path
-            precision.off(cbs)
+            precision.without_precision(cbs)
     recorder: Recorder = learn.recorder
     return list(map(float, recorder.lrs)), list(map(float, recorder.losses)), float(found.valley)
 

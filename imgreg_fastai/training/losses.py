@@ -47,7 +47,7 @@ def label_type(target: Target) -> torch.dtype:
     return torch.float32 if rounding <= ROUNDED * (target.high - target.low) else torch.float64
 
 
-def plain(y: torch.Tensor) -> torch.Tensor:
+def to_plain_tensor(y: torch.Tensor) -> torch.Tensor:
     """A label of any fastai type as a plain tensor of floats [n, columns], of double precision where it had that.
 
     One column arrives as [n]: against an output of [n, 1] it would silently broadcast to [n, n].
@@ -56,13 +56,13 @@ def plain(y: torch.Tensor) -> torch.Tensor:
     return y if y.dtype == torch.float64 else y.float()
 
 
-def aims(target: Target, y: torch.Tensor) -> torch.Tensor:
+def encode_labels(target: Target, y: torch.Tensor) -> torch.Tensor:
     """A batch's labels of one target, of any fastai type, encoded in their own precision: float32 [n, n_out]."""
-    return encode(target, plain(y)).float()
+    return encode(target, to_plain_tensor(y)).float()
 
 
 def penalty(target: Target, predicted: torch.Tensor, aim: torch.Tensor, kind: str = "auto",
-            rarity: "Rarity | None" = None) -> torch.Tensor:
+            rarity: "RarityWeights | None" = None) -> torch.Tensor:
     """The mean penalty of `kind` over what is labelled: outputs [n, n_out] against encoded labels [n, n_out].
 
     A rotation's is that of its geodesic distance in radians; the nine outputs are made a rotation by their singular
@@ -83,7 +83,7 @@ def penalty(target: Target, predicted: torch.Tensor, aim: torch.Tensor, kind: st
     return torch.where(labelled, costs, 0).sum() / labelled.sum().clamp(min=1)
 
 
-class Rarity:
+class RarityWeights:
     """How much a Number's label counts: more where labels are rare, 1 on the mean over the training part.
 
     The weight is one over the root of the labels' density, smoothed by a Gaussian (label distribution smoothing; Yang
@@ -109,16 +109,16 @@ class Rarity:
         return self.weights.to(aims.device)[self._bin(aims)].unsqueeze(1)
 
 
-def sampled(target: Target, y: torch.Tensor) -> torch.Tensor:
+def sample_encoded(target: Target, y: torch.Tensor) -> torch.Tensor:
     """About FEW encoded labels of one target [n, n_out], spread over all of its labelled rows, however sorted."""
-    y = plain(y)
+    y = to_plain_tensor(y)
     y = y[y.isfinite().any(dim=1)]
     return encode(target, y[:: max(1, len(y) // FEW)]).float()
 
 
-def middle(task: Task, labels: tuple[torch.Tensor, ...]) -> torch.Tensor:
+def mean_encoded(task: Task, labels: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """The mean of the encoded labels, [n_out]: what to put out before anything has been learnt."""
-    return torch.cat([sampled(t, y).nanmean(dim=0) for t, y in zip(task.targets, labels, strict=True)]).nan_to_num()
+    return torch.cat([sample_encoded(t, y).nanmean(dim=0) for t, y in zip(task.targets, labels, strict=True)]).nan_to_num()
 
 
 class TaskLoss(nn.Module):
@@ -126,7 +126,7 @@ class TaskLoss(nn.Module):
 
     Among several targets each one's is divided by what `guess` costs, over the training part's `labels`: so each
     begins at 1 whatever its unit and kind, and falls to the part of guessing that is left; a target's own `weight`
-    then says how much it counts. `guess` [n_out]: `middle` of these labels, for whoever has it already. `balance`:
+    then says how much it counts. `guess` [n_out]: `mean_encoded` of these labels, for whoever has it already. `balance`:
     rare labels of plain numbers count more.
     """
 
@@ -135,9 +135,9 @@ class TaskLoss(nn.Module):
         super().__init__()
         self.task, self.kind, self.guessing = task, kind, [1.0] * len(task.targets)
         if labels is not None and len(task.targets) > 1:
-            guesses = task.split(middle(task, labels) if guess is None else guess)
+            guesses = task.split(mean_encoded(task, labels) if guess is None else guess)
             self.guessing = [_guess_cost(*of, kind) for of in zip(task.targets, guesses, labels, strict=True)]
-        self.rarities = [Rarity(sampled(t, y)) if balance and isinstance(t, Number) else None
+        self.rarities = [RarityWeights(sample_encoded(t, y)) if balance and isinstance(t, Number) else None
                          for t, y in zip(task.targets, labels or [None] * len(task.targets), strict=True)]
         total = sum(t.weight for t in task.targets)
         self.shares = [t.weight / total / g for t, g in zip(task.targets, self.guessing, strict=True)]
@@ -145,7 +145,7 @@ class TaskLoss(nn.Module):
     def forward(self, predicted: torch.Tensor, *labels: torch.Tensor) -> torch.Tensor:
         """`predicted`: [n, n_out]; `labels`: a tensor for each target, as a batch holds them."""
         outputs = self.task.split(predicted.as_subclass(torch.Tensor).float())
-        costs = [penalty(t, out, aims(t, y), self.kind, rarity)
+        costs = [penalty(t, out, encode_labels(t, y), self.kind, rarity)
                  for t, out, y, rarity in zip(self.task.targets, outputs, labels, self.rarities, strict=True)]
         return sum(cost * share for cost, share in zip(costs, self.shares, strict=True))
 
@@ -158,7 +158,7 @@ class TaskLoss(nn.Module):
 
 def _guess_cost(target: Target, guess: torch.Tensor, y: torch.Tensor, kind: str) -> float:
     """What guessing costs; 1 where that is nothing, as for labels that are all alike."""
-    wanted = sampled(target, y)
+    wanted = sample_encoded(target, y)
     cost = float(penalty(target, guess.expand(len(wanted), -1), wanted, kind))
     return cost if cost > NOTHING else 1.0
 
@@ -204,6 +204,6 @@ class TargetError(Metric):
         """`predicted` and `labels` as the loss gets them; the error of each picture in units [n]."""
         target = self.task.targets[self.index]
         own = self.task.split(predicted.detach().float().cpu().numpy())[self.index]
-        true = plain(labels[self.index]).cpu().numpy().astype(np.float64)
+        true = to_plain_tensor(labels[self.index]).cpu().numpy().astype(np.float64)
         true = target.decode(true, self.view) if isinstance(target, Point) else true
         return target.error(target.decode(own, self.view), true)

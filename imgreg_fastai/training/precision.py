@@ -59,7 +59,7 @@ class Precision(Callback):
         self._exit()
 
 
-def off(cbs: list[Callback]) -> None:
+def without_precision(cbs: list[Callback]) -> None:
     """Leave nothing of these callbacks behind, however the fit ended: no hook on the body, no autocast."""
     for cb in cbs:
         if isinstance(cb, Precision):
@@ -73,7 +73,7 @@ def has_bfloat16() -> bool:
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def choose(learn: Learner, asked: str) -> str:
+def choose_precision(learn: Learner, asked: str) -> str:
     """The precision of the body's training: as asked, or what is faster on this machine.
 
     Raises ImgregError for fp16 without a GPU: it needs loss scaling, which only helps there.

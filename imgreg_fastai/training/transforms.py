@@ -6,9 +6,9 @@ from fastai.vision.core import PILImage, TensorPoint
 from fasttransform import ItemTransform, Transform
 from PIL import Image
 
-from ..data.images import look, open_picture
+from ..data.images import load_image, open_picture
 from ..tasks import Task
-from ..tasks.geometry import seen
+from ..tasks.geometry import to_view
 from ..utils.errors import ImgregError
 
 
@@ -74,8 +74,8 @@ class Fit(ItemTransform):
             return item
         if self.task.box and picture.box is None:  # or it would see all of the picture, and be wrong without a word
             raise ImgregError("a picture with its box: items.Boxed(path, (cx, cy, w, h))", "no box")
-        view, spot, _ = look(picture if picture.source is None else picture.source, self.task, picture.box)
+        view, spot, _ = load_image(picture if picture.source is None else picture.source, self.task, picture.box)
         edge = torch.tensor(self.task.size[::-1])
-        moved = [TensorPoint((seen(y[None], spot.view[None])[0] + 1) / 2 * edge) if isinstance(y, TensorPoint) else y
+        moved = [TensorPoint((to_view(y[None], spot.view[None])[0] + 1) / 2 * edge) if isinstance(y, TensorPoint) else y
                  for y in labels]
         return (Picture(view), *moved)

@@ -17,7 +17,7 @@ def warn(text: str) -> None:
     log.warning(text)
 
 
-def track(items: Iterable[T], total: int, doing: str) -> Iterator[T]:
+def progress_bar(items: Iterable[T], total: int, doing: str) -> Iterator[T]:
     """Yield `items` under a progress bar on stderr; no bar when stderr is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -28,7 +28,7 @@ def track(items: Iterable[T], total: int, doing: str) -> Iterator[T]:
         yield from progress.track(items, total=total, description=doing)
 
 
-class Bar:
+class ProgressBar:
     """A progress bar with a line of text, for work whose total shows itself only as it goes on.
 
     On a terminal the bar is redrawn in place; elsewhere only `line` says anything.

@@ -10,15 +10,15 @@ class ImgregError(Exception):
     """
 
     def __init__(self, expected: str, found: str | None = None, then: str | None = None):
-        self.expected, self.found, self.then = expected, found, then
+        self.expected, self.found, self.hint = expected, found, then
         parts = [f"expected {expected}", found and f"found {found}", then and f"try {then}"]
         super().__init__("; ".join(" ".join(part.split()) for part in parts if part))
 
     def __reduce__(self):  # worker processes send their errors home; Exception's own would wrap the message twice
-        return type(self), (self.expected, self.found, self.then)
+        return type(self), (self.expected, self.found, self.hint)
 
 
-def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
+def close_matches(name: str, names: Iterable[str], most: int = 3) -> str:
     """The names most like `name`, ready to be read: "'resnet18', 'resnet10t'".
 
     If none is like it: all of a short list, nothing of a long one.
@@ -28,7 +28,7 @@ def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
     return ", ".join(f"'{n}'" for n in close)
 
 
-def some(names: Iterable[object], most: int = 5) -> str:
+def first_few(names: Iterable[object], most: int = 5) -> str:
     """The first few of `names` and how many more there are: "a, b and 3 more"."""
     names = [str(n) for n in names]
     more = len(names) - most

@@ -9,7 +9,7 @@ from .errors import ImgregError
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def atomic_file(path: str | Path) -> Iterator[Path]:
     """A place beside `path` to write to; when the block ends well, it takes the place of `path`, whose folder is made.
 
     However the block ends, `path` is the whole new file or what it was before, and nothing else is left. Raises
@@ -31,14 +31,14 @@ def whole(path: str | Path) -> Iterator[Path]:
         raise ImgregError("a place that can be written", f"'{path}': {why}", "another --out") from e
 
 
-def filled(folder: str | Path) -> bool:
+def has_content(folder: str | Path) -> bool:
     """Whether it is a folder that holds anything."""
     folder = Path(folder)
     return folder.is_dir() and any(folder.iterdir())
 
 
 @contextmanager
-def whole_folder(path: str | Path, use: str, then: str | None = None) -> Iterator[Path]:
+def atomic_folder(path: str | Path, use: str, then: str | None = None) -> Iterator[Path]:
     """A folder beside `path` to fill; when the block ends well, it becomes `path`, or fills it where that is empty.
 
     If the block fails, `path` is what it was before; however it ends, nothing else is left. `use`: what it is for, as
@@ -46,7 +46,7 @@ def whole_folder(path: str | Path, use: str, then: str | None = None) -> Iterato
     knows what there was no room for.
     """
     home = Path(path).resolve()
-    if filled(home) or (home.exists() and not home.is_dir()):
+    if has_content(home) or (home.exists() and not home.is_dir()):
         raise ImgregError(f"a new or empty folder to {use}, so that nothing is lost", f"'{path}' in use", then)
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{home.name}-", dir=home.parent, ignore_cleanup_errors=True) as work:

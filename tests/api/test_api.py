@@ -98,11 +98,11 @@ def test_plain_degrees_train_without_flips_and_turns(drawn, tmp_path):
 
 def test_a_squished_picture_is_not_turned(drawn):
     """A turn of a squished picture is no turn of the original, whose angle the label tells."""
-    assert ANGLE.changed(fit="squish").augment == ("flip",)
+    assert ANGLE.with_options(fit="squish").augment == ("flip",)
     with pytest.raises(ImgregError, match="keeps angles"):
-        ANGLE.changed(fit="squish", augment=("quarter",))
+        ANGLE.with_options(fit="squish", augment=("quarter",))
     with pytest.raises(ImgregError, match="pad, squish, crop"):
-        ANGLE.changed(fit="bend")
+        ANGLE.with_options(fit="bend")
 
 
 def test_weights_may_be_a_path(run, drawn, tmp_path):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgreg_fastai import export, load
 from imgreg_fastai.api import functions
-from imgreg_fastai.tasks.geometry import pixels, place
+from imgreg_fastai.tasks.geometry import place_picture, to_pixels
 from imgreg_fastai.training.transforms import Boxed
 from imgreg_fastai.utils.errors import ImgregError
 from tests.conftest import BOX, TINY
@@ -126,10 +126,10 @@ def test_a_learner_of_a_box_model_sees_the_box_and_refuses_a_picture_without_one
                     **TINY)
     learn = load_learner(export(run, out=tmp_path / "export.pkl"))
     path, box = spotted["path"][4], tuple(spotted.loc[4, list(BOX)].astype(float))
-    spot = place(Image.open(path).size, run.task.size, "squish", box)
+    spot = place_picture(Image.open(path).size, run.task.size, "squish", box)
     found, _, _ = learn.predict(Boxed(path, box))
     across = np.ravel(found) / (run.task.size[1], run.task.size[0]) * 2 - 1
     expected = load(run.path).predict(path, box)[["rx", "ry"]].to_numpy()
-    np.testing.assert_allclose(pixels(across[None, None], spot.view[None])[0], expected, atol=0.01)
+    np.testing.assert_allclose(to_pixels(across[None, None], spot.view[None])[0], expected, atol=0.01)
     with pytest.raises(AssertionError, match="Boxed"):  # fastai's own, of the types it knows
         learn.predict(path)

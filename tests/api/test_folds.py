@@ -17,7 +17,7 @@ TASK = Task("t", (Number("n", ("n",)),))
 
 
 def divided(frame, **of):
-    return labels.divide(frame, make_config(TASK, **of))
+    return labels.assign_splits(frame, make_config(TASK, **of))
 
 
 def people():
@@ -150,5 +150,5 @@ def test_a_group_keeps_its_name_though_another_has_none(tmp_path):
     for i in range(5):
         (tmp_path / f"{i}.png").touch()
     (tmp_path / "t.csv").write_text("image,n,group\n0.png,1,007\n1.png,2,8\n2.png,3,8\n3.png,4,\n4.png,5,9\n")
-    frame = labels.read(tmp_path / "t.csv", TASK)
+    frame = labels.read_labels(tmp_path / "t.csv", TASK)
     assert divided(frame, hold_out=("8",))["split"].tolist() == ["train", "valid", "valid", "train", "train"]

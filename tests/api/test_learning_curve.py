@@ -83,7 +83,7 @@ def test_parts_of_no_use_are_one_line(n, parts, told):
 
 def fake_run(folder, name, rows, mean, state="trained"):
     """A run as fitting.train would leave it."""
-    path = runs.claim(folder, name, always=True)
+    path = runs.new_folder(folder, name, always=True)
     run = runs.Run(path, {"state": state, "data": {"split": rows["split"].value_counts().to_dict()}})
     if state == "trained":
         of = {"unit": "°", "n": 20, "mean": mean, "ci": [0.9 * mean, 1.1 * mean], "baseline": 45.0, "p90": 2 * mean}
@@ -98,7 +98,7 @@ def measured(tmp_path, monkeypatch):
     def measure(stops=None, error=None):
         seen = []
 
-        def train(task, cfg, rows, table, out, images):
+        def train(task, cfg, rows, table, out, images, command):
             seen.append(cfg)
             if error:
                 raise error
@@ -163,11 +163,11 @@ def test_the_chart_has_plain_numbers_on_logarithmic_axes_and_is_dashed_beyond_th
 
 
 def test_a_narrow_range_has_ticks_and_many_targets_fit_a_title():
-    targets = {f"t{i}": scaling_law.foretold(f"t{i}", "", points([5.0, 4.9, 4.8, 4.75], name=f"t{i}")) for i in range(4)}
+    targets = {f"t{i}": scaling_law.forecast(f"t{i}", "", points([5.0, 4.9, 4.8, 4.75], name=f"t{i}")) for i in range(4)}
     all_points = points([5.0, 4.9, 4.8, 4.75], name="t0")
     for point in all_points:
         point["errors"] = dict.fromkeys(targets, point["errors"]["t0"])
-    fig = learning_curve.chart(learning_curve.Curve(None, 3, all_points, targets))
+    fig = learning_curve.chart(learning_curve.LearningCurve(None, 3, all_points, targets))
     fig.canvas.draw()
     low, high = fig.axes[0].get_ylim()
     assert sum(low <= v <= high for v in fig.axes[0].get_yticks()) >= 3
@@ -181,7 +181,7 @@ def test_a_curve_from_the_terminal(drawn, tmp_path, capsys):
     folder = tmp_path / "curve-angle-001"
     assert f"runs: {folder}   plot: {folder / 'curve.png'}" in told and (folder / "curve.png").exists()
     assert [line.split()[:3] for line in told.splitlines()[1:3]] == [["50", "%", "54"], ["100", "%", "108"]]
-    first, second = (runs.load(folder / f"angle-00{i}") for i in (1, 2))
+    first, second = (runs.load_run(folder / f"angle-00{i}") for i in (1, 2))
     assert first.about["data"]["split"] == {"train": 54, "valid": 12}
     assert second.about["data"]["split"] == {"train": 108, "valid": 12}
     assert first.config == second.config and (first.config.epochs, first.config.calibrate) == (1, 0)

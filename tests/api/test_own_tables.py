@@ -220,9 +220,9 @@ def test_a_column_that_has_a_use_is_neither_a_target_nor_advised(houses, caplog)
     lines = (houses / "preise.csv").read_text(encoding="utf-8-sig").splitlines()
     rows = [f"{line};{5 * i + 1.5};9;8;8;7" for i, line in enumerate(lines[1:])]
     (houses / "preise.csv").write_text("\n".join([lines[0] + ";number;cx;cy;w;h", *rows]), encoding="utf-8")
-    chosen, _, _ = functions.asked(houses / "preise.csv", group="Haus", box=("cx", "cy", "w", "h"))
+    chosen, _, _ = functions.resolve_options(houses / "preise.csv", group="Haus", box=("cx", "cy", "w", "h"))
     assert [t.name for t in chosen.targets] == ["Preis", "number"] and "left out" not in caplog.text
-    chosen, _, _ = functions.asked(houses / "preise.csv", group="number")
+    chosen, _, _ = functions.resolve_options(houses / "preise.csv", group="number")
     assert [t.name for t in chosen.targets] == ["Preis"] and "left out Haus: it looks like a class" in caplog.text
 
 

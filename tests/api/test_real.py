@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.real, pytest.mark.skipif(not FILE.is_file(), reason="I
 
 
 def test_every_tensor_of_a_weights_file_is_loaded():
-    found = weights.find("mobilenetv2_100", str(FILE))
+    found = weights.find_weights("mobilenetv2_100", str(FILE))
     body, found = weights.build_body("mobilenetv2_100", (96, 96), {"pad_type": "same"}, found)
     state = torch.load(FILE, weights_only=True)
     own = body.state_dict()

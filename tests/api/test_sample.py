@@ -88,7 +88,7 @@ def test_the_program_beside_it_draws_it(drawing):
 
 @pytest.mark.parametrize("specs", [(), ("pressure",), ("needle=tip_x,tip_y,hub_x,hub_y:point",)])
 def test_the_doctor_has_nothing_above_a_note(specs):
-    task = own_table.task(SAMPLE / "labels.csv", list(specs)).changed(group="gauge")
+    task = own_table.table_task(SAMPLE / "labels.csv", list(specs)).with_options(group="gauge")
     health = checks.check(SAMPLE / "labels.csv", task)
     assert {f.level for f in health.findings} <= {"note"} and health.fine
     assert {f.kind for f in health.findings} <= {"missing", "turned"}
@@ -124,7 +124,7 @@ def test_the_kinds_of_the_grammar_are_read_as_the_page_says(tmp_path):
     for name, args in commands:
         (tmp_path / name).write_text(shown[name], encoding="utf-8")
         given = app.commands["train"].make_context("train", args[1:]).params
-        task = own_table.task(tmp_path / name, given["targets"], flip_pairs=given["flip_pairs"])
+        task = own_table.table_task(tmp_path / name, given["targets"], flip_pairs=given["flip_pairs"])
         found.setdefault(name, []).append([described(t) for t in task.targets])
     assert found == KINDS
 
@@ -135,7 +135,7 @@ def test_the_sides_of_the_pages_faces(tmp_path):
                                   ("face=p*_x,p*_y:point", None, ((), False)),
                                   ("face=p*_x,p*_y:point", "p00:p01", (((0, 1),), True)),
                                   ("face=p*_x,p*_y:point", "none", ((), True))):
-        target = own_table.task(tmp_path / "faces.csv", [spec], flip_pairs=pairs).targets[0]
+        target = own_table.table_task(tmp_path / "faces.csv", [spec], flip_pairs=pairs).targets[0]
         assert (target.flip_pairs, target.mirror) == expected
 
 
@@ -147,7 +147,7 @@ def test_what_a_spreadsheet_makes_of_the_sample_is_read(table, tmp_path, how, en
     place = tmp_path / f"table.{ending}"
     other = table.assign(image=table["image"].str.replace("/", "\\"), gauge=table["gauge"].str.replace("p", "ü"))
     other.to_csv(place, index=False, **how)
-    task = own_table.task(place, ["pressure", "tip:point"])
-    frame, found = labels.survey(place, task, images=SAMPLE)
+    task = own_table.table_task(place, ["pressure", "tip:point"])
+    frame, found = labels.check_rows(place, task, images=SAMPLE)
     assert frame["usable"].all() and [f.kind for f in found] == ["missing"]
     np.testing.assert_allclose(frame[task.columns], table[task.columns])

@@ -14,7 +14,7 @@ import pytest
 from imgreg_fastai import cli
 from tests.conftest import said
 
-IMGREG = [sys.executable, "-m", "imgreg_fastai.cli"]
+IMGREG = [sys.executable, "-m", "imgreg_fastai"]
 TRAIN = ["--size", "48", "--bs", "16", "--precision", "fp32", "--device", "cpu"]
 
 

@@ -230,7 +230,7 @@ def test_too_few_pictures_that_can_be_opened_stop(heads):
     health = checked(folder, few.drop(columns="split"))
     assert [f.kind for f in health.findings] == ["broken", "few"] and not health.fine
     none = checked(folder, few.iloc[9:].assign(image="no1.png"))
-    assert not none.fine and "few" in by_kind(none.findings) and overview.draw(none)
+    assert not none.fine and "few" in by_kind(none.findings) and overview.draw_overview(none)
 
 
 def test_a_folder_is_told_by_the_names_of_its_pictures(tmp_path):
@@ -253,11 +253,11 @@ def test_pairs_are_found_whatever_bits_differ_and_no_others():
         bits = rng.permutation(64)[: k % 9]
         hashes[j] = hashes[i] ^ np.bitwise_or.reduce(np.uint64(1) << bits.astype(np.uint64), initial=np.uint64(0))
         tiny[j] = tiny[i] if k % 2 else np.clip(tiny[i].astype(int) + rng.integers(-2, 3, 432), 0, 255)
-    found, whole = likeness.near(hashes, tiny)
+    found, whole = likeness.near_pairs(hashes, tiny)
     wanted = {tuple(sorted(pair)) for k, pair in enumerate(pairs.tolist()) if k % 9 <= likeness.APART}
     assert whole and len(found) == len(wanted) and {tuple(sorted(pair)) for pair in found.tolist()} == wanted
     assert len(np.unique(likeness.groups(found, 4000))) == 4000 - len(wanted)
-    assert likeness.near(hashes[:1], tiny[:1])[0].shape == likeness.near(hashes[:0], tiny[:0])[0].shape == (0, 2)
+    assert likeness.near_pairs(hashes[:1], tiny[:1])[0].shape == likeness.near_pairs(hashes[:0], tiny[:0])[0].shape == (0, 2)
 
 
 def test_dark_pictures_of_16_bits_are_not_taken_for_each_other(tmp_path):
@@ -274,10 +274,10 @@ def test_a_large_picture_is_compared_by_a_smaller_copy(tmp_path):
     seen = []
     for name, how in (("a.png", {}), ("b.bmp", {}), ("c.jpg", {"quality": 70})):
         large.save(tmp_path / name, **how)
-        seen.append(likeness.see(tmp_path / name))
+        seen.append(likeness.fingerprint(tmp_path / name))
     a, b, c = seen
     assert a.content == b.content != c.content and a.facts[:2] == c.facts[:2] == (1600, 1200)
-    pairs, _ = likeness.near(np.array([s.hash for s in seen], np.uint64), np.stack([s.tiny.ravel() for s in seen]))
+    pairs, _ = likeness.near_pairs(np.array([s.hash for s in seen], np.uint64), np.stack([s.tiny.ravel() for s in seen]))
     assert {tuple(pair) for pair in pairs.tolist()} == {(0, 1), (0, 2), (1, 2)}
 
 
@@ -353,11 +353,11 @@ def test_a_built_in_task_is_checked_by_its_name(drawn, tmp_path):
 def test_the_plot_has_a_chart_for_each_column_for_points_and_for_sizes(heads):
     folder, frame = heads
     health = checked(folder, frame)
-    sheet = overview.draw(health)
+    sheet = overview.draw_overview(health)
     assert [ax.get_xlabel().split(" ")[0].rstrip(":") for ax in sheet.axes] == ["age", "heading", "spot", "width"]
     assert sum(bar.get_height() for bar in sheet.axes[0].patches) == 120
     assert "nothing found" in sheet.get_suptitle() and "blue train (96)" in sheet.texts[-1].get_text()
     odd = checked(folder, frame.assign(age=frame["age"].mask(frame.index == 5, 10**6)), fast=True)
-    ages, *_, spots = overview.draw(odd).axes
+    ages, *_, spots = overview.draw_overview(odd).axes
     assert sum(bar.get_height() for bar in ages.patches) == 119 and "1 far beyond" in ages.texts[0].get_text()
     assert spots.yaxis_inverted() and "px" in spots.get_xlabel()

@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from imgreg_fastai.data.images import GREY, PictureError, facts, find, fit, fitted, look, open_picture
+from imgreg_fastai.data.images import (
+    GREY,
+    PictureError,
+    find_images,
+    fit,
+    fit_images,
+    load_image,
+    open_picture,
+    read_header,
+)
 from imgreg_fastai.tasks import Number, Task
-from imgreg_fastai.tasks.geometry import pixels as in_pixels
-from imgreg_fastai.tasks.geometry import place
-from imgreg_fastai.tasks.geometry import seen as in_view
+from imgreg_fastai.tasks.geometry import place_picture
+from imgreg_fastai.tasks.geometry import to_pixels as in_pixels
+from imgreg_fastai.tasks.geometry import to_view as in_view
 from imgreg_fastai.utils.errors import ImgregError
 from tests.data.test_levels import COLOURS, RAMP, chunk, png, tiff
 
@@ -25,7 +34,7 @@ def task(size, policy="pad", **of):
 
 
 def fit_to(picture, size, policy, box=None, margin=0.0):
-    return fit(picture, place(picture.size, size, policy, box, margin))
+    return fit(picture, place_picture(picture.size, size, policy, box, margin))
 
 
 def four_corners(width=40, height=24):
@@ -165,7 +174,7 @@ def test_kinds_of_files(name, rgb, tmp_path):
     (tmp_path / name).write_bytes(stored(name, rgb))
     off = 12 if name.endswith((".jpg", ".avif", ".webp")) or name[0] == "p" else 2
     assert pixel(tmp_path / name, (3, 2)) == pytest.approx(rgb, abs=off)
-    assert look(tmp_path / name, task((4, 6))).picture.getpixel((3, 2)) == pixel(tmp_path / name, (3, 2))
+    assert load_image(tmp_path / name, task((4, 6))).picture.getpixel((3, 2)) == pixel(tmp_path / name, (3, 2))
 
 
 def test_lab_is_turned_into_rgb_by_its_own_law():
@@ -178,10 +187,10 @@ def test_exif_that_is_broken_does_not_cost_the_picture():
         for data in (written(four_corners(), format, exif=exif) for format in ("JPEG", "PNG", "WEBP")):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                assert open_picture(data).size == (40, 24) and facts(data)[:4] == (40, 24, "RGB", 1)
+                assert open_picture(data).size == (40, 24) and read_header(data)[:4] == (40, 24, "RGB", 1)
     exif = Image.Exif()
     exif[274] = 99
-    assert open_picture(written(four_corners(), "JPEG", exif=exif)).size == facts(
+    assert open_picture(written(four_corners(), "JPEG", exif=exif)).size == read_header(
         written(four_corners(), "JPEG", exif=exif))[:2] == (40, 24)
 
 
@@ -262,7 +271,7 @@ def test_a_broken_file_is_one_error_with_its_name(tmp_path, name):
     assert "\n" not in str(told.value) and isinstance(told.value, ImgregError)
     with pytest.raises(PictureError, match=r"'bytes': ."):
         open_picture(BROKEN[name], (0, 4095))
-    good, told = fitted([png(RAMP), tmp_path / name], task((4, 4)))
+    good, told = fit_images([png(RAMP), tmp_path / name], task((4, 4)))
     assert good.pixels.shape == (4, 4, 3) and isinstance(told, PictureError) and name in str(told)
 
 
@@ -291,7 +300,7 @@ def test_a_decompression_bomb_is_refused_before_it_goes_off(monkeypatch, side, r
         if not refused:
             assert open_picture(data).size == (side, side)
             return
-        with pytest.raises(PictureError, match="pixels"):
+        with pytest.raises(PictureError, match="to_pixels"):
             open_picture(data)
 
 
@@ -302,16 +311,16 @@ def test_a_large_jpeg_is_no_bomb_if_it_is_decoded_small(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         baseline = written(photo, "JPEG")
-        assert look(baseline, spot).picture.getpixel((20, 15)) == pytest.approx((255, 0, 0), abs=3)
-        assert facts(baseline)[:2] == (400, 300)
+        assert load_image(baseline, spot).picture.getpixel((20, 15)) == pytest.approx((255, 0, 0), abs=3)
+        assert read_header(baseline)[:2] == (400, 300)
         for data, view in ((baseline, task((300, 400))), (written(photo, "JPEG", progressive=True), spot),
                            (written(photo), spot), (written(Image.new("RGB", (500, 500)), "JPEG"), spot)):
-            with pytest.raises(PictureError, match="pixels"):
-                look(data, view)
+            with pytest.raises(PictureError, match="to_pixels"):
+                load_image(data, view)
         for data in (written(photo), written(Image.new("RGB", (500, 500)), "JPEG")):
-            with pytest.raises(PictureError, match="pixels"):
-                facts(data)
-        with pytest.raises(PictureError, match="400 x 300 pixels, more than 100000"):
+            with pytest.raises(PictureError, match="to_pixels"):
+                read_header(data)
+        with pytest.raises(PictureError, match="400 x 300 to_pixels, more than 100000"):
             open_picture(baseline)
 
 
@@ -322,7 +331,7 @@ def test_the_limit_can_be_lifted(monkeypatch):
 
 def test_opening_on_threads_leaves_pythons_warnings_alone():
     data, before = noise("PNG"), list(warnings.filters)
-    assert len(list(fitted([data] * 200, task((8, 8)), jobs=8))) == 200
+    assert len(list(fit_images([data] * 200, task((8, 8)), jobs=8))) == 200
     assert list(warnings.filters) == before
 
 
@@ -379,42 +388,42 @@ def test_squish_keeps_all_and_bends_the_shape():
 
 def test_fitted_keeps_the_order_and_puts_errors_in_their_places():
     sources = [np.full((9, 9), i, np.uint8) if i % 7 else b"broken" for i in range(150)]
-    done = list(fitted(sources, task((4, 6)), jobs=4))
+    done = list(fit_images(sources, task((4, 6)), jobs=4))
     assert len(done) == 150
     for i, picture in enumerate(done):
         if i % 7:
-            pixels, view, _ = picture
-            assert pixels.shape == (4, 6, 3) and pixels.dtype == np.uint8 and (pixels[2, 3] == i).all()
+            to_pixels, view, _ = picture
+            assert to_pixels.shape == (4, 6, 3) and to_pixels.dtype == np.uint8 and (to_pixels[2, 3] == i).all()
             assert view.shape == (4,)
         else:
             assert isinstance(picture, PictureError)
-    assert list(fitted([], task((4, 6)))) == []
+    assert list(fit_images([], task((4, 6)))) == []
 
 
 def test_fitted_does_what_open_and_fit_do():
     picture = four_corners(50, 30)
     for policy in ("pad", "crop", "squish"):
-        (done,) = fitted([picture], task((20, 20), policy))
+        (done,) = fit_images([picture], task((20, 20), policy))
         assert np.array_equal(done.pixels, fit_to(picture, (20, 20), policy))
-        assert np.array_equal(done.view, place(picture.size, (20, 20), policy).view)
+        assert np.array_equal(done.view, place_picture(picture.size, (20, 20), policy).view)
     assert not np.array_equal(fit_to(picture, (20, 20), "pad"), ImageOps.fit(picture, (20, 20)))
 
 
 def test_fitted_gives_each_picture_its_own_box_and_names_a_box_that_is_none():
     picture, boxes = four_corners(40, 24), [[10, 6, 8, 8], [30, 18, 8, 8], [90, 6, 8, 8], [10, 6, 0, 8], [np.nan] * 4]
     boxed = task((16, 16), box=("x", "y", "w", "h"), margin=0.0)
-    done = list(fitted([picture] * 5, boxed, np.array(boxes), jobs=2))
-    for (pixels, view, _), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
-        assert (pixels == CORNERS[colour]).all() and np.array_equal(view, place((40, 24), (16, 16), "pad", box).view)
+    done = list(fit_images([picture] * 5, boxed, np.array(boxes), jobs=2))
+    for (to_pixels, view, _), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
+        assert (to_pixels == CORNERS[colour]).all() and np.array_equal(view, place_picture((40, 24), (16, 16), "pad", box).view)
     for wrong, told in zip(done[2:], ("outside", "no box", "no box"), strict=True):
         assert isinstance(wrong, PictureError) and told in str(wrong) and "box within the picture" in str(wrong)
 
 
 def test_the_margin_of_the_task_widens_the_box():
-    """A box of 8 pixels with a quarter of it on each side shows 12 pixels, of which the middle 8 are the blue ones."""
+    """A box of 8 to_pixels with a quarter of it on each side shows 12 to_pixels, of which the middle 8 are the blue ones."""
     picture = Image.new("RGB", (40, 40), "red")
     picture.paste("blue", (16, 16, 24, 24))
-    (done,) = fitted([picture], task((60, 60), box=("x", "y", "w", "h"), margin=0.25), np.array([[20, 20, 8, 8]]))
+    (done,) = fit_images([picture], task((60, 60), box=("x", "y", "w", "h"), margin=0.25), np.array([[20, 20, 8, 8]]))
     blue = (done.pixels == CORNERS["blue"]).all(axis=2)
     assert blue[13:47, 13:47].all() and not blue[:7].any() and not blue[:, 53:].any()
 
@@ -427,7 +436,7 @@ def test_fitted_opens_only_a_few_ahead_and_ends_when_its_reader_does():
             taken.append(i)
             yield np.zeros((2, 2), np.uint8)
 
-    running = fitted(sources(), task((2, 2)), jobs=2)
+    running = fit_images(sources(), task((2, 2)), jobs=2)
     next(running)
     assert len(taken) < 100
     running.close()
@@ -456,7 +465,7 @@ def decoded(monkeypatch):
 ])
 def test_of_a_large_jpeg_at_least_twice_what_is_seen_is_decoded(decoded, shape, size, policy, box, seen):
     data = written(Image.new("RGB", shape, "white"), "JPEG")
-    look(data, task(size, policy, margin=0.0), box)
+    load_image(data, task(size, policy, margin=0.0), box)
     assert decoded == [seen]
 
 
@@ -467,7 +476,7 @@ SIZES = ((403, 277), (301, 402), (1201, 70))
 @pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
 @pytest.mark.parametrize("boxed", [False, True])
 def test_a_jpeg_decoded_small_is_seen_as_the_whole_one_is(orientation, policy, boxed, decoded):
-    """The view is the whole picture's own, points come back to 1e-9 pixels, and what is seen differs by a grey."""
+    """The view is the whole picture's own, points come back to 1e-9 to_pixels, and what is seen differs by a grey."""
     rng, exif = np.random.default_rng(orientation), Image.Exif()
     exif[274] = orientation
     for shape in SIZES:
@@ -476,8 +485,8 @@ def test_a_jpeg_decoded_small_is_seen_as_the_whole_one_is(orientation, policy, b
         data = written(turned, ["JPEG", "MPO"][orientation % 2], exif=exif, quality=92)
         box = (shape[0] * 0.45, shape[1] * 0.55, shape[0] * 0.7, shape[1] * 0.8) if boxed else None
         of = task((20, 27), policy, margin=0.1)
-        seen = look(data, of, box)
-        whole = place(shape, of.size, policy, box, of.margin)
+        seen = load_image(data, of, box)
+        whole = place_picture(shape, of.size, policy, box, of.margin)
         assert seen.place == whole
         points, views = rng.uniform(-50, 2000, (1, 9, 2)), (whole.view[None], seen.place.view[None])
         np.testing.assert_allclose(in_pixels(in_view(points, views[0]), views[1]), points, atol=1e-9)
@@ -496,29 +505,29 @@ def test_a_spot_in_a_jpeg_decoded_small_is_where_the_view_says(orientation):
         bell = 255 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * 15**2))
         upright = Image.fromarray(bell.astype(np.uint8))
         turned = upright if orientation == 1 else upright.transpose(TURNED[orientation])
-        seen = look(written(turned, "JPEG", exif=exif, quality=95), task((56, 56), "squish"))
+        seen = load_image(written(turned, "JPEG", exif=exif, quality=95), task((56, 56), "squish"))
         bright = np.asarray(seen.picture, float)[..., 0]
         row, column = np.mgrid[:56, :56] + 0.5
         found = np.array([(bright * column).sum(), (bright * row).sum()]) / bright.sum()
         told = in_pixels((found / 28 - 1)[None, None], seen.place.view[None])[0, 0]
-        np.testing.assert_allclose(told, at, atol=1.5)  # of the original's pixels, of which 14 make one of the view's
+        np.testing.assert_allclose(told, at, atol=1.5)  # of the original's to_pixels, of which 14 make one of the view's
 
 
 def test_the_callers_own_jpeg_stays_whole():
     mine = Image.open(io.BytesIO(written(Image.new("RGB", (800, 600)), "JPEG")))
-    assert look(mine, task((8, 8))).picture.size == (8, 8) and mine.size == (800, 600)
+    assert load_image(mine, task((8, 8))).picture.size == (8, 8) and mine.size == (800, 600)
 
 
 @pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 70_000), (70_000, 1), (2, 60_000)])
 def test_the_thinnest_pictures_are_seen(policy, shape):
-    """With points that come back, in JPEG (which ends at 65,500 pixels), PNG and TIFF of 16 bits."""
+    """With points that come back, in JPEG (which ends at 65,500 to_pixels), PNG and TIFF of 16 bits."""
     small = min(shape[0], 60_000), min(shape[1], 60_000)
     for size, data in ((small, written(Image.new("RGB", small, "white"), "JPEG")),
                        (shape, written(Image.new("L", shape, "white"))),
                        (shape, tiff(np.full(shape[::-1], 65535, np.uint16)))):
-        seen = look(data, task((20, 30), policy))
-        assert np.asarray(seen.picture).max() >= 254 and seen.place == place(size, (20, 30), policy)
+        seen = load_image(data, task((20, 30), policy))
+        assert np.asarray(seen.picture).max() >= 254 and seen.place == place_picture(size, (20, 30), policy)
         points = np.array([[[0.3, 0.6], [size[0] / 2, size[1] / 2]]])
         view = seen.place.view[None]
         np.testing.assert_allclose(in_pixels(in_view(points, view), view), points, atol=1e-9)
@@ -536,7 +545,7 @@ def test_fastais_picture_is_read_by_whoever_looks_and_no_larger_by_fit(tmp_path,
     of = task((40, 50))
     (fitted_to,) = Fit(of)((Picture.create(path),))
     assert decoded == [(125, 100)] and isinstance(fitted_to, Picture) and fitted_to.size == (50, 40)
-    assert np.array_equal(fitted_to, next(fitted([path], of)).pixels)
+    assert np.array_equal(fitted_to, next(fit_images([path], of)).pixels)
     whole = Picture.create(path)
     assert whole.size == (800, 1000) and np.array_equal(whole, open_picture(path)) and "800x1000" in repr(whole)
     assert np.array_equal(Fit(of)((whole,))[0], fitted_to)
@@ -565,12 +574,12 @@ def names(root, found):
 
 
 def test_find_searches_folders_sorted_and_below(photos):
-    assert names(photos, find([photos])) == ["a.JPG", "a1.png", "a[1].png", "b.png", "sub/d.webp", "sub/deep/e.Tiff"]
+    assert names(photos, find_images([photos])) == ["a.JPG", "a1.png", "a[1].png", "b.png", "sub/d.webp", "sub/deep/e.Tiff"]
 
 
 def test_find_takes_places_in_the_order_given_and_files_by_any_name(photos):
     given = [photos / "c.txt", photos / "sub", str(photos / "b.png"), photos / "b.png"]
-    assert names(photos, find(given)) == ["c.txt", "sub/d.webp", "sub/deep/e.Tiff", "b.png", "b.png"]
+    assert names(photos, find_images(given)) == ["c.txt", "sub/d.webp", "sub/deep/e.Tiff", "b.png", "b.png"]
 
 
 @pytest.mark.parametrize(("glob", "found"), [
@@ -580,26 +589,26 @@ def test_find_takes_places_in_the_order_given_and_files_by_any_name(photos):
     ("a[[]1].png", ["a[1].png"]),
 ])
 def test_find_knows_globs(photos, glob, found):
-    assert names(photos, find([photos / glob])) == found
+    assert names(photos, find_images([photos / glob])) == found
 
 
 def test_a_real_file_with_brackets_in_its_name_is_that_file(photos):
-    assert names(photos, find([photos / "a[1].png"])) == ["a[1].png"]
+    assert names(photos, find_images([photos / "a[1].png"])) == ["a[1].png"]
     (photos / "a[1].png").unlink()
-    assert names(photos, find([photos / "a[1].png"])) == ["a1.png"]
+    assert names(photos, find_images([photos / "a[1].png"])) == ["a1.png"]
 
 
 def test_a_missing_file_is_left_to_be_told_with_the_broken_ones(photos):
-    assert find([photos / "gone.png"]) == [str(photos / "gone.png")]
-    assert find(["x" * 300, "a\0b"]) == ["x" * 300, "a\0b"]
+    assert find_images([photos / "gone.png"]) == [str(photos / "gone.png")]
+    assert find_images(["x" * 300, "a\0b"]) == ["x" * 300, "a\0b"]
 
 
 @pytest.mark.parametrize("place", ["empty", "*.gone", "gone[1].png", "folder.png", "*.csv"])
 def test_a_place_without_pictures_is_refused(photos, place):
     (photos / "empty").mkdir()
     with pytest.raises(ImgregError, match=r"expected pictures; found none in '.*'; try a file, a folder or a glob"):
-        find([photos / "b.png", photos / place])
+        find_images([photos / "b.png", photos / place])
 
 
 def test_nothing_asked_for_is_nothing_found():
-    assert find([]) == []
+    assert find_images([]) == []

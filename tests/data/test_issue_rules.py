@@ -37,7 +37,7 @@ def clean(seed=0) -> pd.DataFrame:
 
 def surveyed(folder, frame, task=AGE):
     frame.to_csv(folder / "t.csv", index=False)
-    return labels.survey(folder / "t.csv", task)
+    return labels.check_rows(folder / "t.csv", task)
 
 
 @pytest.mark.parametrize("task", [AGE, MANY])
@@ -45,7 +45,7 @@ def surveyed(folder, frame, task=AGE):
 def test_no_false_alarm_on_a_clean_table(folder, task, without):
     frame, found = surveyed(folder, clean().drop(columns=without), task)
     assert not found and frame["usable"].all() and (frame["row"] == np.arange(2, N + 2)).all()
-    assert len(labels.keep(frame, task, folder / "t.csv")) == N
+    assert len(labels.usable_rows(frame, task, folder / "t.csv")) == N
 
 
 # For each kind: the column, what is put there (of row i), and the level of its finding.
@@ -70,7 +70,7 @@ def test_faults_planted_by_a_seed_are_all_found_and_nothing_else_is(folder, seed
     lost = np.concatenate([at for kind, at in places.items() if PLANTED[kind][2] == "leave out"])
     assert set(np.flatnonzero(~seen["usable"])) == set(lost) and all(f.total == N for f in found)
     assert all("\n" not in f.told() and "12 of 300 rows (row " in f.told() and "and 7 more" in f.told() for f in found)
-    kept = labels.keep(seen, AGE, folder / "t.csv")
+    kept = labels.usable_rows(seen, AGE, folder / "t.csv")
     assert len(kept) == N - len(lost) and np.isfinite(kept["age"]).all()
 
 
@@ -94,7 +94,7 @@ def test_a_row_with_two_faults_is_told_by_both_and_left_out_once(folder, caplog)
     seen, found = surveyed(folder, frame)
     assert [(f.kind, f.rows) for f in found] == [("word", (5,)), ("absent", (5,))]
     assert "row 5 'gone.png'" in found[1].told()
-    assert len(labels.keep(seen, AGE, folder / "t.csv")) == N - 1 and len(caplog.records) == 1
+    assert len(labels.usable_rows(seen, AGE, folder / "t.csv")) == N - 1 and len(caplog.records) == 1
 
 
 @pytest.mark.filterwarnings("error")
@@ -120,7 +120,7 @@ def test_a_picture_in_several_rows_whatever_way_it_is_named(folder, other, kind)
     again = frame.iloc[[4, 5, 5]].assign(image=["./004.png", str(folder / "005.png"), f"../{folder.name}/005.png"])
     again = again if other is None else again.assign(age=other)
     _, found = surveyed(folder, pd.concat([frame, again]))
-    assert [(f.kind, f.level, f.rows) for f in found] == [(kind, "note", (6, 7, 302, 303, 304))] and found[0].then
+    assert [(f.kind, f.level, f.rows) for f in found] == [(kind, "note", (6, 7, 302, 303, 304))] and found[0].hint
 
 
 def test_rows_of_one_picture_that_tell_of_its_parts_or_fill_each_other_are_no_contradiction(folder):
@@ -138,7 +138,7 @@ def test_pictures_and_groups_in_several_parts_of_the_split(folder):
     _, found = surveyed(folder, pd.concat([frame, again]))
     assert [(f.kind, f.level) for f in found] == [("repeated", "note"), ("leak", "note"), ("group", "stop")]
     assert found[1].rows == (6, 302) and "'004.png'" in found[1].told()
-    assert len(found[2].rows) == 11 and "'p4'" in found[2].told() and all(f.then for f in found)
+    assert len(found[2].rows) == 11 and "'p4'" in found[2].told() and all(f.hint for f in found)
     frame["who"] = ""  # nobody's pictures are not one body's
     assert not surveyed(folder, frame)[1]
 
@@ -180,7 +180,7 @@ def test_what_is_no_table_or_lacks_a_column_is_refused_before_any_finding(folder
 def test_reasons_of_others_to_leave_a_row_out_are_obeyed(folder, caplog):
     seen, _ = surveyed(folder, clean())
     seen.loc[[2, 9], "why"] = "a broken picture"
-    assert len(labels.keep(seen, AGE, folder / "t.csv")) == N - 2
+    assert len(labels.usable_rows(seen, AGE, folder / "t.csv")) == N - 2
     assert caplog.messages == [f"left out 2 of 300 rows of {folder / 't.csv'}, a broken picture: row 4, row 11"]
 
 
@@ -189,7 +189,7 @@ def test_findings_of_a_folder_name_its_pictures(tmp_path):
         (tmp_path / f"age_{i}.png").write_bytes(b"x")
     for name in ("none.png", "age_old.png"):
         (tmp_path / name).write_bytes(b"x")
-    _, found = labels.survey(tmp_path, Task("t", AGE.targets, name_pattern=r"age_(?P<age>\w+)"))
+    _, found = labels.check_rows(tmp_path, Task("t", AGE.targets, name_pattern=r"age_(?P<age>\w+)"))
     assert [(f.kind, f.names) for f in found] == [("unlabelled", ("none.png",)), ("word", ("age_old.png",))]
 
 
@@ -197,7 +197,7 @@ def odd(target, values) -> list:
     """(kind, level, rows) of what is odd about a target's values [n, columns]."""
     rows = pd.DataFrame(values, columns=list(target.columns))
     return [(o.kind, o.level, None if o.mask is None else np.flatnonzero(o.mask).tolist())
-            for o in outliers.found(rows, Task("t", (target,)))]
+            for o in outliers.outlier_issues(rows, Task("t", (target,)))]
 
 
 SPREADS = {

@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from imgreg_fastai.data.images import fitted, open_picture
-from imgreg_fastai.data.images.levels import tell_levels
+from imgreg_fastai.data.images import fit_images, open_picture
+from imgreg_fastai.data.images.levels import warn_levels
 
 
 def chunk(name, data):
@@ -131,9 +131,9 @@ def test_the_range_of_a_task_holds_for_what_its_network_sees():
     of = SimpleNamespace(size=(64, 64), fit="pad", margin=0.0, value_range=(0.0, 4095.0))
     for name in ("png", "png rgb", "array"):
         source, _ = TWELVE[name]
-        (done,) = fitted([source], of)
+        (done,) = fit_images([source], of)
         assert np.array_equal(done.pixels, open_picture(source, (0, 4095))) and done.levels == (0, 4095, 0, 4095)
-    assert next(fitted([np.zeros((2, 2), np.uint8)], of)).levels is None
+    assert next(fit_images([np.zeros((2, 2), np.uint8)], of)).levels is None
 
 
 @pytest.mark.parametrize(("array", "ends", "told"), [
@@ -143,10 +143,10 @@ def test_the_range_of_a_task_holds_for_what_its_network_sees():
     (RAMP, (1000, 5000), "1000 to 5000"), (RAMP * np.nan, None, None), (RAMP.astype(np.uint8), None, None),
 ])
 def test_a_range_that_does_not_suit_is_told_once(array, ends, told, caplog):
-    levels = [next(fitted([source], SimpleNamespace(size=(8, 8), fit="pad", margin=0, value_range=ends))).levels
+    levels = [next(fit_images([source], SimpleNamespace(size=(8, 8), fit="pad", margin=0, value_range=ends))).levels
               for source in (array, array if array.dtype == np.uint8 else file_of(array))]
     with caplog.at_level(logging.WARNING):
-        tell_levels([*levels, None])
+        warn_levels([*levels, None])
     assert len(caplog.records) == (told is not None) and (told or "") in caplog.text
 
 

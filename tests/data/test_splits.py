@@ -18,7 +18,7 @@ PRICE = Task("t", (Number("price", ("price",)),))
 
 def divided(frame, task=None, **of):
     cfg = SimpleNamespace(**{**vars(TrainConfig()), "calibrate": 0.0, **of})  # what TrainConfig would refuse, too
-    return labels.divide(frame, cfg, task)["split"]
+    return labels.assign_splits(frame, cfg, task)["split"]
 
 
 def frame_of(n=200, **columns):
@@ -177,9 +177,9 @@ def people(n):
     (people(15), "of 12 groups to train on are fewer than the 9 that they take (--calibrate 0.17 keeps 2 all the")])
 def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
     cfg = TrainConfig()
-    done = labels.divide(frame, cfg)
+    done = labels.assign_splits(frame, cfg)
     assert not (done["split"] == "calibrate").any()
-    assert told in splits.to_calibrate(done, cfg)[1]
+    assert told in splits.calibration_size(done, cfg)[1]
 
 
 def test_a_tables_own_part_for_intervals_is_taken_and_no_other_beside_it():

@@ -39,48 +39,48 @@ PLAIN = "image,age,who\n0.png,30.5,ann\n1.png,41,bob\n"
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_any_encoding_separator_and_line_end(tmp_path, encoding, separator, end):
     text = PLAIN.replace(",", separator).replace("\n", end)
-    frame = tables.read(write(tmp_path, text, encoding=encoding), ("image",))
+    frame = tables.read_table(write(tmp_path, text, encoding=encoding), ("image",))
     assert frame.to_dict("list") == {"image": ["0.png", "1.png"], "age": [30.5, 41], "who": ["ann", "bob"]}
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt", "no_ending"])
 @pytest.mark.parametrize("separator", [",", "\t"])
 def test_the_beginning_tells_the_separator_and_not_the_name(tmp_path, name, separator):
-    assert tables.read(write(tmp_path, PLAIN.replace(",", separator), name))["age"].tolist() == [30.5, 41]
+    assert tables.read_table(write(tmp_path, PLAIN.replace(",", separator), name))["age"].tolist() == [30.5, 41]
 
 
 def test_a_separator_within_quotes_or_values_is_none(tmp_path):
     text = 'image,notes,age\n0.png,"a; b; c, d",30\n1.png,e|f;g;h;i,31\n'
-    assert tables.read(write(tmp_path, text))["age"].tolist() == [30, 31]
-    assert tables.read(write(tmp_path, "image\na;b.png\nc.png\n"))["image"].tolist() == ["a;b.png", "c.png"]
+    assert tables.read_table(write(tmp_path, text))["age"].tolist() == [30, 31]
+    assert tables.read_table(write(tmp_path, "image\na;b.png\nc.png\n"))["image"].tolist() == ["a;b.png", "c.png"]
 
 
 def test_decimal_commas_beside_semicolons(tmp_path):
     text = "image;age;price;who\n0.png;30,5;1,5;1,2\n1.png;41;old;1,3\n2.png;7.25;2,5;x\n"
-    frame = tables.read(write(tmp_path, text), ("who",))
+    frame = tables.read_table(write(tmp_path, text), ("who",))
     assert frame["age"].tolist() == [30.5, 41, 7.25] and frame["price"].tolist() == [1.5, "old", 2.5]
     assert frame["who"].tolist() == ["1,2", "1,3", "x"]
 
 
 def test_windows_1252_is_said_however_late_it_shows(tmp_path, said):
-    frame = tables.read(write(tmp_path, "image,age\né.png,1\n", encoding="cp1252"))
+    frame = tables.read_table(write(tmp_path, "image,age\né.png,1\n", encoding="cp1252"))
     assert frame["image"].tolist() == ["é.png"] and len(said()) == 1 and "Windows-1252" in said()[0]
-    frame = tables.read(write(tmp_path, "größe,fotö\n,007\n1,NA\n", encoding="cp1252"), ("fotö",))
+    frame = tables.read_table(write(tmp_path, "größe,fotö\n,007\n1,NA\n", encoding="cp1252"), ("fotö",))
     assert frame["fotö"].tolist() == ["007", "NA"] and frame["größe"].isna().tolist() == [True, False]
     late = "image,age\n" + "a.png,1\n" * 20000 + "é.png,1\n"
-    assert tables.read(write(tmp_path, late, encoding="cp1252"))["image"].iloc[-1] == "é.png"
-    assert tables.read(write(tmp_path, late))["image"].iloc[-1] == "é.png" and len(said()) == 3
+    assert tables.read_table(write(tmp_path, late, encoding="cp1252"))["image"].iloc[-1] == "é.png"
+    assert tables.read_table(write(tmp_path, late))["image"].iloc[-1] == "é.png" and len(said()) == 3
 
 
 def test_headers_are_stripped_and_excels_first_line_is_heeded(tmp_path):
-    assert list(tables.read(write(tmp_path, " image , age\n0.png,1\n")).columns) == ["image", "age"]
-    frame = tables.read(write(tmp_path, "sep=;\nimage;age\n0.png;1,5\n"))
+    assert list(tables.read_table(write(tmp_path, " image , age\n0.png,1\n")).columns) == ["image", "age"]
+    frame = tables.read_table(write(tmp_path, "sep=;\nimage;age\n0.png;1,5\n"))
     assert frame["age"].tolist() == [1.5] and (frame.index + 2).tolist() == [3]
 
 
 def test_text_stays_text_and_only_there_nothing_but_emptiness_is_missing(tmp_path):
     text = "image,group,age\n007,NA,NA\n008,,1\n1e5,None,nan\n"
-    frame = tables.read(write(tmp_path, text), ("image", "group", "not there"))
+    frame = tables.read_table(write(tmp_path, text), ("image", "group", "not there"))
     assert frame["image"].tolist() == ["007", "008", "1e5"]
     assert frame["group"].fillna("-").tolist() == ["NA", "-", "None"]
     np.testing.assert_equal(frame["age"].to_numpy(), [np.nan, 1, np.nan])
@@ -88,30 +88,30 @@ def test_text_stays_text_and_only_there_nothing_but_emptiness_is_missing(tmp_pat
 
 def test_row_numbers_are_those_of_an_editor_whatever_is_blank(tmp_path):
     lines = ["", "image,age", "0.png,1", "", "1.png,2", ",", "2.png,3", "", ""]
-    frame = tables.read(write(tmp_path, "\n".join(lines)))
+    frame = tables.read_table(write(tmp_path, "\n".join(lines)))
     assert [lines[i + 1] for i in frame.index] == ["0.png,1", "1.png,2", "2.png,3"]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_row_numbers_are_those_of_an_editor_though_a_note_has_several_lines(tmp_path, end):
     lines = ["image,note,age", '0.png,"a', "b", 'c",1', "1.png,x,2", "", '2.png,"d', '",3', ""]
-    frame = tables.read(write(tmp_path, end.join(lines)))
+    frame = tables.read_table(write(tmp_path, end.join(lines)))
     assert (frame.index + 2).tolist() == [2, 5, 7] and frame["age"].tolist() == [1, 2, 3]
     assert frame["note"].tolist()[0] == f"a{end}b{end}c"
 
 
 def test_only_so_many_rows(tmp_path):
-    assert len(tables.read(write(tmp_path, "image,age\n" + "0.png,1\n" * 50), most=7)) == 7
+    assert len(tables.read_table(write(tmp_path, "image,age\n" + "0.png,1\n" * 50), most=7)) == 7
 
 
 def test_parquet_with_its_index_and_its_gaps(tmp_path):
     pytest.importorskip("pyarrow")
     frame = pd.DataFrame({"image": ["a", "b", "c"], "group": [1.0, None, 7.0], " age": [1, 2, 3], "who": [3, 4, 5]})
     frame.set_index("image").to_parquet(tmp_path / "t.parquet")
-    found = tables.read(tmp_path / "t.parquet", ("image", "group", "who"))
+    found = tables.read_table(tmp_path / "t.parquet", ("image", "group", "who"))
     assert found["image"].tolist() == ["a", "b", "c"] and found["age"].tolist() == [1, 2, 3]
     assert found["group"].fillna("-").tolist() == ["1", "-", "7"] and found["who"].tolist() == ["3", "4", "5"]
-    assert len(tables.read(tmp_path / "t.parquet", most=2)) == 2
+    assert len(tables.read_table(tmp_path / "t.parquet", most=2)) == 2
 
 
 def test_parquet_without_pyarrow_is_one_line(tmp_path, monkeypatch):
@@ -120,7 +120,7 @@ def test_parquet_without_pyarrow_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pd, "read_parquet", missing)
     with pytest.raises(ImgregError, match=r"found '.*t\.parquet': reading Parquet needs pyarrow; try pip") as e:
-        tables.read(write(tmp_path, b"PAR1", "t.parquet"))
+        tables.read_table(write(tmp_path, b"PAR1", "t.parquet"))
     assert "\n" not in str(e.value)
 
 
@@ -136,15 +136,15 @@ def test_parquet_without_pyarrow_is_one_line(tmp_path, monkeypatch):
 ])
 def test_what_is_no_table_is_one_line(tmp_path, name, data, told):
     with pytest.raises(ImgregError, match=told) as e:
-        tables.read(write(tmp_path, data, name))
+        tables.read_table(write(tmp_path, data, name))
     assert "\n" not in str(e.value) and name in str(e.value)
 
 
 def test_a_folder_and_nothing_at_all_are_no_tables(tmp_path):
     with pytest.raises(ImgregError, match="found the folder"):
-        tables.read(tmp_path)
+        tables.read_table(tmp_path)
     with pytest.raises(ImgregError, match=r"gone\.csv': No such file"):
-        tables.read(tmp_path / "gone.csv")
+        tables.read_table(tmp_path / "gone.csv")
 
 
 # which column names the pictures
@@ -177,7 +177,7 @@ def test_pictures_in_two_columns_or_in_none_are_one_line():
 # where they lie
 
 def paths_of(folder, *names):
-    frame = tables.located(pd.DataFrame({"pic": names}), "pic", folder)
+    frame = tables.with_paths(pd.DataFrame({"pic": names}), "pic", folder)
     assert frame["present"].tolist() == [os.path.isfile(path) for path in frame["path"]]
     assert [n if isinstance(n, str) else None for n in frame["image"]] == list(names)  # as the table names them
     return [os.path.relpath(path, folder) if there else None
@@ -226,7 +226,7 @@ def test_another_case_or_unicode_form_is_found_where_one_alone_is_like_it(tmp_pa
 
 def test_rows_without_a_name_lie_nowhere(tmp_path):
     touch(tmp_path, "1.png")
-    frame = tables.located(pd.DataFrame({"pic": ["1.png", None, np.nan, ""]}, index=[5, 5, 7, 8]), "pic", tmp_path)
+    frame = tables.with_paths(pd.DataFrame({"pic": ["1.png", None, np.nan, ""]}, index=[5, 5, 7, 8]), "pic", tmp_path)
     assert frame["path"].tolist() == [str(tmp_path / "1.png"), "", "", ""]
     assert frame["present"].tolist() == [True, False, False, False] and frame["image"].isna().tolist()[1:] == [True] * 3
 
@@ -239,9 +239,9 @@ def test_presence_is_told_of_few_files_and_of_many_alike(tmp_path):
     os.symlink(tmp_path / "gone.png", tmp_path / "many/5.png")
     paths = [str(tmp_path / f"many/{i}.png") for i in range(300)] + [str(tmp_path / "none/1.png")] * 100 + ["", "x\0"]
     expected = [i % 2 == 0 or i == 3 for i in range(300)] + [False] * 102
-    assert tables.present(paths).tolist() == expected
-    assert [bool(tables.present([path])[0]) for path in paths[:10]] == expected[:10]
-    assert tables.present([]).tolist() == []
+    assert tables.files_exist(paths).tolist() == expected
+    assert [bool(tables.files_exist([path])[0]) for path in paths[:10]] == expected[:10]
+    assert tables.files_exist([]).tolist() == []
 
 
 @pytest.mark.parametrize("n", [3, 300])
@@ -251,7 +251,7 @@ def test_links_and_dots_lead_to_one_true_path(tmp_path, n):
     os.symlink(tmp_path / "real/0.png", tmp_path / "real/1b.png")
     paths = pd.Series([str(tmp_path / f"link/../link/{i}.png") for i in range(n)] + [str(tmp_path / "link/1b.png")])
     true = [str((tmp_path / f"real/{i}.png").resolve()) for i in range(n)]
-    assert tables.resolved(paths).tolist() == [*true, true[0]]
+    assert tables.real_paths(paths).tolist() == [*true, true[0]]
 
 
 def test_a_large_folder_is_listed_and_no_file_of_it_is_looked_at(tmp_path, monkeypatch):
@@ -259,7 +259,7 @@ def test_a_large_folder_is_listed_and_no_file_of_it_is_looked_at(tmp_path, monke
     asked = []
     monkeypatch.setattr(os.path, "isfile", lambda path: asked.append(path))
     monkeypatch.setattr(os, "stat", lambda *a, **k: asked.append(a))
-    frame = tables.located(pd.DataFrame({"image": [f"{i}.png" for i in range(500)]}), "image", tmp_path)
+    frame = tables.with_paths(pd.DataFrame({"image": [f"{i}.png" for i in range(500)]}), "image", tmp_path)
     assert frame["present"].all() and not asked
 
 
@@ -267,7 +267,7 @@ def test_a_large_folder_is_listed_and_no_file_of_it_is_looked_at(tmp_path, monke
 
 def test_labels_in_file_names_or_else_in_the_names_of_folders(tmp_path):
     touch(tmp_path, "age_7_x.png", "age_9/b.PNG", "none.jpg", "age_3/age_4.png", "age_5.txt")
-    frame = tables.from_folder(tmp_path, r"age_(?P<age>\d+)", ["age"])
+    frame = tables.table_of_folder(tmp_path, r"age_(?P<age>\d+)", ["age"])
     assert dict(zip(frame["image"], frame["age"], strict=True)) == {
         "age_3/age_4.png": "4", "age_7_x.png": "7", "age_9/b.PNG": "9", "none.jpg": None}
     assert frame["path"].tolist() == [str(tmp_path / image) for image in frame["image"]]
@@ -275,14 +275,14 @@ def test_labels_in_file_names_or_else_in_the_names_of_folders(tmp_path):
 
 def test_a_pattern_may_hold_a_group_and_a_part_and_span_folders(tmp_path):
     touch(tmp_path, "train/ann/31_x.png", "valid/bob/42_y.png")
-    frame = tables.from_folder(tmp_path, r"(?P<split>\w+)/(?P<group>\w+)/(?P<age>\d+)_", ["age"])
+    frame = tables.table_of_folder(tmp_path, r"(?P<split>\w+)/(?P<group>\w+)/(?P<age>\d+)_", ["age"])
     assert frame[["split", "group", "age"]].to_numpy().tolist() == [["train", "ann", "31"], ["valid", "bob", "42"]]
 
 
 def test_sub_folders_called_by_numbers_are_labels(tmp_path):
     touch(tmp_path, "31/a.png", "-4.5/b/c.png", "31/d.jpg", "loose.png")
     (tmp_path / "empty").mkdir()
-    frame = tables.from_folder(tmp_path, "", ["age"])
+    frame = tables.table_of_folder(tmp_path, "", ["age"])
     assert dict(zip(frame["image"], frame["age"], strict=True)) == {
         "31/a.png": "31", "-4.5/b/c.png": "-4.5", "31/d.jpg": "31", "loose.png": None}
 
@@ -298,7 +298,7 @@ def test_sub_folders_called_by_numbers_are_labels(tmp_path):
 def test_a_folder_of_no_use_is_one_line(tmp_path, files, pattern, names, told):
     touch(tmp_path, *files)
     with pytest.raises(ImgregError, match=told):
-        tables.from_folder(tmp_path, pattern, names)
+        tables.table_of_folder(tmp_path, pattern, names)
 
 
 @pytest.mark.parametrize(("rows", "separator", "numbers"), [
@@ -312,17 +312,17 @@ def test_a_folder_of_no_use_is_one_line(tmp_path, files, pattern, names, told):
 def test_thousands_are_told_from_decimals(tmp_path, rows, separator, numbers):
     lines = [f"a.png{separator}{row}" for row in rows]
     (tmp_path / "t.csv").write_text("\n".join([f"image{separator}price", *lines]), encoding="utf-8")
-    found = tables.read(tmp_path / "t.csv")["price"].astype(float)
+    found = tables.read_table(tmp_path / "t.csv")["price"].astype(float)
     np.testing.assert_array_equal(found.to_numpy(), np.array(numbers, float))
 
 
 def test_separators_at_the_ends_of_rows_shift_nothing_and_more_cells_are_told(tmp_path):
     (tmp_path / "t.csv").write_text("image,age\na.png,3,\nb.png,4,\n", encoding="utf-8")
-    frame = tables.read(tmp_path / "t.csv")
+    frame = tables.read_table(tmp_path / "t.csv")
     assert list(frame["image"]) == ["a.png", "b.png"] and list(frame["age"]) == [3, 4]
     (tmp_path / "t.csv").write_text("image,age\na.png,3,x\nb.png,4\n", encoding="utf-8")
     with pytest.raises(ImgregError, match="1 rows with more than its 2 columns: line 2"):
-        tables.read(tmp_path / "t.csv")
+        tables.read_table(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize(("pattern", "says"), [
@@ -331,6 +331,6 @@ def test_separators_at_the_ends_of_rows_shift_nothing_and_more_cells_are_told(tm
 def test_a_pattern_of_no_use_is_told_alike_wherever_it_is_read(tmp_path, pattern, says):
     touch(tmp_path, "age_3.png")
     with pytest.raises(ImgregError, match=says):
-        tables.from_folder(tmp_path, pattern, ["age"])
+        tables.table_of_folder(tmp_path, pattern, ["age"])
     with pytest.raises(ImgregError, match=says):
-        own_table.task(tmp_path, pattern=pattern)
+        own_table.table_task(tmp_path, pattern=pattern)

@@ -65,7 +65,7 @@ class Broken(Inline):
 def test_without_processes_the_work_is_done_here(monkeypatch):
     monkeypatch.setattr(drawings, "ProcessPoolExecutor", Broken)
     work = [(1, "a"), (2, "b"), (3, "c")]
-    assert list(drawings.pieces(lambda *piece: piece, work, 2)) == work
+    assert list(drawings.draw_in_pieces(lambda *piece: piece, work, 2)) == work
 
 
 def test_there_are_as_many_processes_as_work_and_no_more_than_a_system_takes(monkeypatch):
@@ -79,5 +79,5 @@ def test_there_are_as_many_processes_as_work_and_no_more_than_a_system_takes(mon
     monkeypatch.setattr(drawings, "ProcessPoolExecutor", Pool)
     monkeypatch.setattr(drawings.os, "cpu_count", lambda: 2)
     for jobs, n in ((1, 3), (8, 3), (100, 100), (None, 3)):
-        assert list(drawings.pieces(abs, [(i,) for i in range(n)], jobs)) == list(range(n))
+        assert list(drawings.draw_in_pieces(abs, [(i,) for i in range(n)], jobs)) == list(range(n))
     assert asked == [1, 3, 61, 2]

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from imgreg_fastai.datasets.own_table import called, from_columns
+from imgreg_fastai.datasets.own_table import table_name, task_from_columns
 from imgreg_fastai.tasks import Angle, Number, Rotation
 from imgreg_fastai.utils.errors import ImgregError
 
@@ -13,47 +13,47 @@ POINTS = ("flip", "turn", "zoom", "shift", "colour", "tint")
 
 
 def test_a_number_is_coloured_and_nothing_else():
-    task = from_columns("my faces", ["age"], COLUMNS)
+    task = task_from_columns("my faces", ["age"], COLUMNS)
     assert task.name == "my faces" and task.targets == (Number("age", ("age",)),) and task.augment == ("colour",)
     for spec, target in (("way:angle360", Angle("way", ("way",))),
                          ("pose:rotation", Rotation("pose", ("yaw", "pitch", "roll")))):
-        task = from_columns("t", [spec], COLUMNS)
+        task = task_from_columns("t", [spec], COLUMNS)
         assert task.targets == (target,) and task.augment == ("colour",)
 
 
 def test_68_points_are_moved_but_not_mirrored_until_their_pairs_are_known(caplog):
     caplog.set_level(logging.INFO, "imgreg")
-    task = from_columns("t", ["face=p*_x,p*_y:point"], COLUMNS)
+    task = task_from_columns("t", ["face=p*_x,p*_y:point"], COLUMNS)
     assert task.n_out == 136 and task.targets[0].follows and task.augment == POINTS[1:]
     assert "--flip-pairs" in caplog.messages[-1] and len(caplog.messages) == 1
     with pytest.raises(ImgregError, match="try --flip-pairs LEFT:RIGHT"):
-        task.changed(augment=("flip",))
-    task = from_columns("t", ["face=p*_x,p*_y:point"], COLUMNS, flip_pairs="p00:p16,p01:p15")
+        task.with_options(augment=("flip",))
+    task = task_from_columns("t", ["face=p*_x,p*_y:point"], COLUMNS, flip_pairs="p00:p16,p01:p15")
     assert task.targets[0].flip_pairs == ((0, 16), (1, 15)) and task.augment == POINTS
-    assert task.changed(augment=("flip",)).augment == ("flip",)
-    assert from_columns("t", ["face=p*_x,p*_y:point"], COLUMNS, "none").augment == POINTS
+    assert task.with_options(augment=("flip",)).augment == ("flip",)
+    assert task_from_columns("t", ["face=p*_x,p*_y:point"], COLUMNS, "none").augment == POINTS
 
 
 def test_sides_are_found_by_name_and_said(caplog):
     caplog.set_level(logging.INFO, "imgreg")
     spec = "eyes=left_eye_x,left_eye_y,right_eye_x,right_eye_y:point"
-    task = from_columns("t", [spec, "nose:point"], COLUMNS)
+    task = task_from_columns("t", [spec, "nose:point"], COLUMNS)
     assert task.augment == POINTS and task.targets[0].flip_pairs == ((0, 1),)
     assert caplog.messages[0].startswith("eyes: a mirror swaps left_eye and right_eye")
     assert caplog.messages[1].startswith("nose: a mirror swaps no two points")
-    assert from_columns("t", ["left_eye:point", "right_eye:point"], COLUMNS).augment == POINTS[1:]
+    assert task_from_columns("t", ["left_eye:point", "right_eye:point"], COLUMNS).augment == POINTS[1:]
 
 
 def test_a_mixed_task_does_what_all_its_targets_allow():
     for spec in ("age", "way:angle360", "pose:rotation"):
-        task = from_columns("t", ["nose:point", spec], COLUMNS)
+        task = task_from_columns("t", ["nose:point", spec], COLUMNS)
         assert task.augment == ("colour",) and task.targets[0].follows
-    task = from_columns("t", ["nose:point", "age"], COLUMNS).changed(augment=("flip", "shift"))
+    task = task_from_columns("t", ["nose:point", "age"], COLUMNS).with_options(augment=("flip", "shift"))
     assert task.augment == ("flip", "shift") and task.targets[1].laws == ("flip", "shift")
 
 
 def test_units_weights_and_scale():
-    task = from_columns("t", ["age", "price"], COLUMNS, units=[("price", "€")], weights=[("age", 2.0)], scale="log")
+    task = task_from_columns("t", ["age", "price"], COLUMNS, units=[("price", "€")], weights=[("age", 2.0)], scale="log")
     age, price = task.targets
     assert age == Number("age", ("age",), weight=2.0, scale="log")
     assert price == Number("price", ("price",), "€", scale="log")
@@ -70,7 +70,7 @@ def test_units_weights_and_scale():
 ])
 def test_what_cannot_be_is_one_line(specs, of, told):
     with pytest.raises(ImgregError, match=told) as e:
-        from_columns("t", specs, COLUMNS, **of)
+        task_from_columns("t", specs, COLUMNS, **of)
     assert "\n" not in str(e.value)
 
 
@@ -81,4 +81,4 @@ def test_what_cannot_be_is_one_line(specs, of, told):
 def test_a_table_that_is_called_as_any_goes_by_its_folder(tmp_path, path, name):
     for folder in ("gauges", "labels/photos.1"):
         (tmp_path / folder).mkdir(parents=True)
-    assert called(tmp_path / path) == name
+    assert table_name(tmp_path / path) == name

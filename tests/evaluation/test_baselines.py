@@ -28,7 +28,7 @@ def quick(monkeypatch):
 @pytest.fixture
 def copied(run, tmp_path):
     """The shared run where it may be written into."""
-    return runs.load(shutil.copytree(run.path, tmp_path / "run"))
+    return runs.load_run(shutil.copytree(run.path, tmp_path / "run"))
 
 
 def test_they_are_measured_once_and_told(copied, quick, capsys, monkeypatch):
@@ -43,7 +43,7 @@ def test_they_are_measured_once_and_told(copied, quick, capsys, monkeypatch):
     assert functions.evaluate(copied, device="cpu", baselines=True)["baselines"] == found
     (copied.path / "baselines.json").write_text("{")
     with pytest.raises(ImgregError, match=r"baselines\.json"):
-        baselines.of(copied)
+        baselines.load_or_measure(copied)
 
 
 def test_what_is_scored_is_the_runs_own_validation_part(run):
@@ -87,7 +87,7 @@ def test_the_strength_of_a_ridge_is_chosen_by_groups_apart():
     level = rng.normal(size=12)[units]
     x = np.eye(12)[units] * 3 + rng.normal(size=(240, 12)) * 0.01
     task = Task("t", (Number("n", ("n",), low=-1.0, high=1.0),))
-    apart, alone = (baselines.solved(task, x, level[:, None], of)[0] for of in (units, np.arange(240)))
+    apart, alone = (baselines.fit_ridge(task, x, level[:, None], of)[0] for of in (units, np.arange(240)))
     assert np.abs(apart).max() < 0.1 * np.abs(alone).max()
 
 
@@ -98,7 +98,7 @@ def test_a_ridge_on_many_features_keeps_to_their_main_axes(monkeypatch):
     y = x[:, :1] * 0.01 + 0.2
     y[5] = np.nan
     task = Task("t", (Number("n", ("n",), low=-1.0, high=1.0),))
-    slopes, start = baselines.solved(task, x, y, np.arange(80))
+    slopes, start = baselines.fit_ridge(task, x, y, np.arange(80))
     assert slopes.shape == (50, 1) and np.abs((x @ slopes + start - y)[np.isfinite(y)]).max() < 1e-3
 
 
@@ -117,7 +117,7 @@ def test_a_small_cnn_learns_and_is_the_same_again(tmp_path, monkeypatch):
 
 def test_boxes_places_and_missing_points_in_their_own_pixels(spotted, tmp_path, quick):
     task = Task("t", (Point("p", ("rx", "ry", "bx", "by")),), (32, 48), box=BOX)
-    run = runs.new(tmp_path, task, make_config(task, arch="test_resnet"), spotted, tmp_path / "labels.csv",
+    run = runs.start_run(tmp_path, task, make_config(task, arch="test_resnet"), spotted, tmp_path / "labels.csv",
                    tmp_path, weights={"kind": "none"})
     run.about["data"]["root"] = str(spotted["path"].iloc[0])[: -len("/0.png")]
     found = baselines.measure(run)
@@ -137,7 +137,7 @@ def test_places_are_kept_where_they_are_wanted():
 
 def began(copied, file, **more):
     """The run as if it had begun with these weights."""
-    weights = baselines.weights.find("test_resnet", str(file)).to_dict()
+    weights = baselines.weights.find_weights("test_resnet", str(file)).to_dict()
     copied.about["config"] |= {"arch": "test_resnet", "arch_args": {}, "weights": str(file)}
     copied.about["weights"] = {**weights, **more}
     return copied

@@ -8,7 +8,7 @@ import pytest
 from imgreg_fastai import config
 from imgreg_fastai.evaluation import calibrate, coverage, metrics
 from imgreg_fastai.inference import conformal
-from imgreg_fastai.inference.predictor import Predictor, Seen
+from imgreg_fastai.inference.predictor import NetworkOutput, Predictor
 from imgreg_fastai.tasks import Number, Point, Task
 
 AGE = Task("age", (Number("age", ("age",), "years", low=0.0, high=100.0),), (32, 32))
@@ -27,8 +27,8 @@ class Known(Predictor):
         outputs, seen = self.outputs_of[rows], self.features_of[rows]
         views, judged = np.tile([1 / 16, 1 / 16, -1, -1], (len(rows), 1)), (None, None)
         if self.calibration:
-            judged = self.calibration.judge(seen, outputs, self.task.doubts(outputs), self.task.extents(views))
-        return Seen(outputs, views, {}, seen if features else None, *judged)
+            judged = self.calibration.judge(seen, outputs, self.task.uncertainty_features(outputs), self.task.error_scales(views))
+        return NetworkOutput(outputs, views, {}, seen if features else None, *judged)
 
 
 def ages(n=1200, hard=0.8, seed=0, people=0):
@@ -48,14 +48,14 @@ def ages(n=1200, hard=0.8, seed=0, people=0):
 def held(model, frame, asked=0.9):
     """The coverage on the part test, and its rows."""
     rows = metrics.predictions(model, frame[frame["split"] == "test"])
-    return coverage.reached(model.task, rows, asked, 300)[model.task.targets[0].name], rows
+    return coverage.measure_coverage(model.task, rows, asked, 300)[model.task.targets[0].name], rows
 
 
 def test_fitted_intervals_hold_what_they_promise_and_are_narrower_for_easy_pictures():
     covered, wide, gains = [], [], []
     for seed in range(8):
         model, frame = ages(3200, seed=seed)
-        model = calibrate.fit(model, frame, config.TrainConfig())
+        model = calibrate.calibrate(model, frame, config.TrainConfig())
         of, rows = held(model, frame)
         covered.append(of["reached"])
         easy = rows["age_within"] < rows["age_within"].median()
@@ -68,7 +68,7 @@ def test_fitted_intervals_hold_what_they_promise_and_are_narrower_for_easy_pictu
 
 def test_where_no_picture_is_harder_all_radii_are_alike():
     model, frame = ages(hard=0.0)
-    model = calibrate.fit(model, frame, config.TrainConfig())
+    model = calibrate.calibrate(model, frame, config.TrainConfig())
     of, rows = held(model, frame)
     assert rows["age_within"].nunique() == 1 and model.about["calibration"]["narrower"] == {"age": 1.0}
     assert of["reached"] == pytest.approx(0.9, abs=0.05) and of["width"] == pytest.approx(1.645, rel=0.15)
@@ -76,7 +76,7 @@ def test_where_no_picture_is_harder_all_radii_are_alike():
 
 def test_one_in_a_hundred_pictures_like_those_trained_on_is_flagged_and_far_ones_all_are():
     model, frame = ages(4000)
-    model = calibrate.fit(model, frame, config.TrainConfig())
+    model = calibrate.calibrate(model, frame, config.TrainConfig())
     assert held(model, frame)[1]["unlike"].mean() < 0.03
     model.features_of = model.features_of + 10
     assert held(model, frame)[1]["unlike"].all()
@@ -84,31 +84,31 @@ def test_one_in_a_hundred_pictures_like_those_trained_on_is_flagged_and_far_ones
 
 def test_another_coverage_is_had_without_fitting_anew():
     model, frame = ages()
-    model = calibrate.fit(model, frame, config.TrainConfig())
+    model = calibrate.calibrate(model, frame, config.TrainConfig())
     widths = [model.intervals(model.see(["1100"]), c)["age_within"][0] for c in (0.5, None, 0.95)]
     assert widths == sorted(widths) and len(set(widths)) == 3
 
 
 def test_few_groups_are_pooled_and_said(caplog):
     model, frame = ages(people=5)
-    model = calibrate.fit(model, frame, config.TrainConfig())
+    model = calibrate.calibrate(model, frame, config.TrainConfig())
     assert "5 groups, and at least 9" in caplog.text
     assert model.about["calibration"]["units"] == 300
     model, frame = ages(people=10)
-    assert calibrate.fit(model, frame, config.TrainConfig()).about["calibration"]["units"] == 10
+    assert calibrate.calibrate(model, frame, config.TrainConfig()).about["calibration"]["units"] == 10
 
 
 def test_too_few_labels_leave_a_model_without_intervals_and_say_so(caplog):
     model, frame = ages()
     frame.loc[frame["split"] == "calibrate", "age"] = np.where(np.arange(300) < 6, 40.0, np.nan)
-    assert calibrate.fit(model, frame, config.TrainConfig()).calibration is None
+    assert calibrate.calibrate(model, frame, config.TrainConfig()).calibration is None
     assert "no intervals for age_within" in caplog.text
 
 
 def test_few_validation_pictures_teach_no_difficulty():
     model, frame = ages()
     frame = pd.concat([frame[frame["split"] != "valid"], frame[frame["split"] == "valid"][:20]])
-    assert calibrate.fit(model, frame, config.TrainConfig()).about["calibration"]["narrower"] == {}
+    assert calibrate.calibrate(model, frame, config.TrainConfig()).about["calibration"]["narrower"] == {}
 
 
 def test_each_point_has_its_own_radius_and_missing_ones_cost_nothing():
@@ -121,7 +121,7 @@ def test_each_point_has_its_own_radius_and_missing_ones_cost_nothing():
     frame["path"] = frame["image"] = np.arange(n).astype(str)
     frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
     model = Known(FACE, None, {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
-    model = calibrate.fit(model, frame, config.TrainConfig())
+    model = calibrate.calibrate(model, frame, config.TrainConfig())
     of, rows = held(model, frame)
     assert rows["face_b_within"].mean() == pytest.approx(10 * rows["face_a_within"].mean(), rel=0.25)
     assert of["reached"] == pytest.approx(0.9, abs=0.05)
@@ -136,7 +136,7 @@ def test_a_column_that_hardly_any_picture_labels_costs_the_others_nothing(caplog
     frame["path"] = frame["image"] = np.arange(n).astype(str)
     frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
     model = Known(FACE, None, {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
-    _, rows = held(calibrate.fit(model, frame, config.TrainConfig()), frame)
+    _, rows = held(calibrate.calibrate(model, frame, config.TrainConfig()), frame)
     assert rows["face_a_within"].notna().all() and rows["face_b_within"].isna().all()
     assert "no intervals for face_b_within: fewer than 9 of the 200 pictures" in caplog.text
 
@@ -154,17 +154,17 @@ def test_radii_grow_with_what_a_picture_shows_where_errors_do(grows):
     def of(part):
         rows = frame[frame["split"] == part]
         i = rows.index.to_numpy()
-        space = calibrate.space_of(features[:400])
-        inputs, far = conformal.inputs_of(space, features[i], outputs[i], np.empty((len(i), 0)))
-        off = FACE.targets[0].distances((outputs[i] + 1) * 16, true[i])
-        return calibrate.Judged(inputs, far, off, np.repeat(extents[i][:, None], 2, axis=1), i)
+        space = calibrate.fit_feature_space(features[:400])
+        inputs, far = conformal.difficulty_inputs(space, features[i], outputs[i], np.empty((len(i), 0)))
+        off = FACE.targets[0].interval_errors((outputs[i] + 1) * 16, true[i])
+        return calibrate.ScoredPart(inputs, far, off, np.repeat(extents[i][:, None], 2, axis=1), i)
 
-    sized, *_, gains = calibrate.difficulty(FACE, of("train"), of("valid"), 0.9)
+    sized, *_, gains = calibrate.fit_difficulty(FACE, of("train"), of("valid"), 0.9)
     assert (sized == grows).all() and (gains["face"] < 0.9) == bool(grows)
 
 
 def test_features_that_are_all_alike_do_no_harm():
     model, frame = ages()
     model.features_of = np.zeros_like(model.features_of)
-    model = calibrate.fit(model, frame, config.TrainConfig())
+    model = calibrate.calibrate(model, frame, config.TrainConfig())
     assert np.isfinite(held(model, frame)[1]["age_within"]).all()

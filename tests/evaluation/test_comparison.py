@@ -26,7 +26,7 @@ def fake(out, off=1.0, *, name="t", targets=(AGE,), n=40, first=0, split="valid"
     rows = {"image": [f"p{i}.png" for i in range(first, first + n)], "split": split,
             **({} if group is None else {"group": group})}
     labels = {c: np.arange(n) % 7.0 if true is None else true for c in task.columns}
-    run = runs.new(out, task, make_config(task, **settings),
+    run = runs.start_run(out, task, make_config(task, **settings),
                    pd.DataFrame({**rows, **labels, "path": str(out / "x.png")}), out / "labels.csv")
     (out / "x.png").unlink()
     predicted = {c: of + off for c, of in labels.items()} | {f"{c}_true": of for c, of in labels.items()}
@@ -50,7 +50,7 @@ def offs(n=40, mean=1.0, seed=0):
 
 def test_a_difference_beyond_luck_is_told_with_its_interval(tmp_path):
     a, b = fake(tmp_path, offs()), fake(tmp_path, offs(seed=1) - 0.5)
-    found = comparison.compare(paths(a, b))
+    found = comparison.compare_runs(paths(a, b))
     (target,) = found.targets
     first, second = target["runs"]
     more = offs(seed=1) - 0.5 - offs()
@@ -61,12 +61,12 @@ def test_a_difference_beyond_luck_is_told_with_its_interval(tmp_path):
     assert second["verdict"] == (f"{b.path} is better by {-more.mean():.3g} years "
                                  f"({-high:.3g} to {-low:.3g}, 95 %): more than the luck of these pictures")
     assert second["verdict"] in found.told()
-    back = comparison.compare(paths(b, a)).targets[0]["runs"][1]
+    back = comparison.compare_runs(paths(b, a)).targets[0]["runs"][1]
     assert f"{a.path} is worse by {-more.mean():.3g} years" in back["verdict"]
 
 
 def test_luck_is_called_luck(tmp_path):
-    found = comparison.compare(paths(fake(tmp_path, offs()), fake(tmp_path, offs(seed=1)), fake(tmp_path, offs())))
+    found = comparison.compare_runs(paths(fake(tmp_path, offs()), fake(tmp_path, offs(seed=1)), fake(tmp_path, offs())))
     for of in found.targets[0]["runs"][1:]:
         assert "no difference to be seen" in of["verdict"] and of["ci"][0] <= 0 <= of["ci"][1]
     assert "0 years better to 0 years worse" in found.targets[0]["runs"][2]["verdict"]
@@ -77,7 +77,7 @@ def test_only_pictures_that_all_runs_predicted_count(tmp_path):
     a = fake(tmp_path, off)
     b = fake(tmp_path, 0.1, first=10, true=np.r_[labels[10:], labels[:10]])
     c = fake(tmp_path, 3.0, first=20, n=15, true=labels[20:35])
-    found = comparison.compare(paths(a, b, c))
+    found = comparison.compare_runs(paths(a, b, c))
     assert found.targets[0]["n"] == 15 and not any("left out" in note for note in found.notes)
     assert found.targets[0]["runs"][0]["mean"] == pytest.approx(off[20:35].mean(), abs=1e-6)
     assert [of["mean"] for of in found.targets[0]["runs"][1:]] == [0.1, 3.0]
@@ -87,7 +87,7 @@ def test_pictures_whose_labels_differ_are_left_out_and_told(tmp_path):
     true = np.arange(40) % 7.0
     other = true.copy()
     other[:6] += 1
-    found = comparison.compare(paths(fake(tmp_path, true=true), fake(tmp_path, 2.0, true=other)))
+    found = comparison.compare_runs(paths(fake(tmp_path, true=true), fake(tmp_path, 2.0, true=other)))
     assert found.targets[0]["n"] == 34 and any("6 pictures are left out" in note for note in found.notes)
 
 
@@ -97,7 +97,7 @@ def test_several_rows_of_a_picture_are_told_apart_by_their_order(tmp_path):
         frame = pd.read_csv(run.path / "predictions.csv").assign(image=[f"p{i // 2}.png" for i in range(40)])
         run.write("predictions.csv", frame.iloc[::-1] if run is b else frame)
     b.write("predictions.csv", pd.read_csv(b.path / "predictions.csv").iloc[::-1])
-    (target,) = comparison.compare(paths(a, b)).targets
+    (target,) = comparison.compare_runs(paths(a, b)).targets
     assert target["n"] == 40 and target["units"] == 20  # two rows of one picture are drawn together
     assert target["runs"][1]["difference"] == pytest.approx((offs(seed=3) - offs()).mean(), abs=1e-6)
 
@@ -105,18 +105,18 @@ def test_several_rows_of_a_picture_are_told_apart_by_their_order(tmp_path):
 def test_groups_are_drawn_whole(tmp_path):
     group = np.repeat(list("abcdefgh"), 5)
     off = 1 + np.repeat(np.linspace(-0.3, 0.5, 8), 5)
-    found = comparison.compare(paths(fake(tmp_path, group=group), fake(tmp_path, off, group=group)))
-    alone = comparison.compare(paths(fake(tmp_path / "x"), fake(tmp_path / "x", off)))
+    found = comparison.compare_runs(paths(fake(tmp_path, group=group), fake(tmp_path, off, group=group)))
+    alone = comparison.compare_runs(paths(fake(tmp_path / "x"), fake(tmp_path / "x", off)))
     (target,), (by_picture,) = found.targets, alone.targets
     assert (target["by"], target["units"]) == ("group", 8) and "drawn by group (8)" in found.told()
     assert np.ptp(target["runs"][1]["ci"]) > 1.5 * np.ptp(by_picture["runs"][1]["ci"])
     few = np.repeat(list("abcd"), 10)
-    found = comparison.compare(paths(fake(tmp_path, group=few), fake(tmp_path, off, group=few)))
+    found = comparison.compare_runs(paths(fake(tmp_path, group=few), fake(tmp_path, off, group=few)))
     assert "too few groups to tell more from luck (4)" in found.told() and "ci" not in found.targets[0]["runs"][1]
 
 
 def test_runs_that_share_no_picture_are_scored_side_by_side(tmp_path):
-    found = comparison.compare(paths(fake(tmp_path), fake(tmp_path, 2.0, first=100)))
+    found = comparison.compare_runs(paths(fake(tmp_path), fake(tmp_path, 2.0, first=100)))
     (target,) = found.targets
     assert target["n"] == 0 and [of["mean"] for of in target["runs"]] == [1.0, 2.0]
     assert "without a test" in found.told() and "luck" not in found.told()
@@ -126,15 +126,15 @@ def test_targets_are_shared_by_name_kind_and_unit(tmp_path):
     more = (AGE, Point("p", ("x", "y")), Angle("a", ("a",)))
     a = fake(tmp_path, targets=more)
     b = fake(tmp_path, 2.0, targets=(Number("p", ("p",), "px"), AGE, Angle("a", ("a",), period=180.0)))
-    assert [t["name"] for t in comparison.compare(paths(a, b)).targets] == ["n"]
+    assert [t["name"] for t in comparison.compare_runs(paths(a, b)).targets] == ["n"]
     years = fake(tmp_path, targets=(Number("n", ("n",), "months"),))
     with pytest.raises(ImgregError, match=r"a target in common.*n \(number, years\).*n \(number, months\)"):
-        comparison.compare(paths(a, years))
+        comparison.compare_runs(paths(a, years))
 
 
 def test_points_of_one_name_that_are_not_as_many_have_no_labels_in_common(tmp_path):
     one, two = (Point("p", tuple(f"{c}{i}" for i in range(n) for c in "xy")) for n in (1, 2))
-    found = comparison.compare(paths(fake(tmp_path, targets=(one,)), fake(tmp_path, targets=(two,))))
+    found = comparison.compare_runs(paths(fake(tmp_path, targets=(one,)), fake(tmp_path, targets=(two,))))
     assert found.targets[0]["n"] == 0 and any("40 pictures are left out" in note for note in found.notes)
 
 
@@ -142,7 +142,7 @@ def test_settings_that_differ_and_only_those(tmp_path):
     a, b = fake(tmp_path), fake(tmp_path, lr=1e-3, arch="resnet34", arch_args={"output_stride": 16})
     b.note(weights={"kind": "cache", "tag": "a1_in1k", "sha256": "ab" * 32}, versions={**a.about["versions"],
                                                                                        "timm": "0.1"})
-    assert comparison.compare(paths(a, b)).settings == {
+    assert comparison.compare_runs(paths(a, b)).settings == {
         "arch": ["resnet18", "resnet34"], "arch_args": ["–", '{"output_stride": 16}'], "lr": ["0.002", "0.001"],
         "weights used": ["none", "cache a1_in1k"], "weights' hash": ["–", "abababababab"],
         "version of timm": [a.about["versions"]["timm"], "0.1"]}
@@ -162,21 +162,21 @@ def test_mistakes_are_one_line_each(tmp_path):
         ([a.path, b.path], "test", "--part valid"),
     ):
         with pytest.raises(ImgregError, match=says) as e:
-            comparison.compare(given, part)
+            comparison.compare_runs(given, part)
         assert "\n" not in str(e.value)
 
 
 def test_the_test_part_has_chosen_nothing(tmp_path):
     a, b = (fake(tmp_path, off, split="test") for off in (1.0, offs()))
-    assert not any("--part test" in note for note in comparison.compare(paths(a, b), "test").notes)
+    assert not any("--part test" in note for note in comparison.compare_runs(paths(a, b), "test").notes)
     a, b = fake(tmp_path), fake(tmp_path, offs())
-    assert "--part test" in comparison.compare(paths(a, b)).notes[0]
+    assert "--part test" in comparison.compare_runs(paths(a, b)).notes[0]
 
 
 def test_curves_over_one_another(tmp_path):
     a, b = fake(tmp_path, targets=(AGE, Angle("a", ("a",)))), fake(tmp_path, targets=(Angle("a", ("a",)), AGE), seed=1)
     pd.read_csv(b.path / "history.csv").assign(n_error=[8.0, 2.0, 1.0]).to_csv(b.path / "history.csv", index=False)
-    fig = comparison_page.curves(comparison.compare(paths(a, b)))
+    fig = comparison_page.curves(comparison.compare_runs(paths(a, b)))
     assert [ax.get_ylabel() for ax in fig.axes] == ["validation loss", "n error (years)", "a error (°)"]
     assert f"Lowest n error: {b.path}, 2.0 years" in fig.get_suptitle().replace("\n", " ")
     courses = [line for line in fig.axes[1].lines if len(line.get_xdata()) == 3]

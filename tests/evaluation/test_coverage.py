@@ -18,7 +18,7 @@ def rows(n=200, off=1.0, within=1.5, **more):
 
 
 def test_the_part_within_its_width_and_its_range():
-    of = coverage.reached(AGE, rows(), 0.9, 100)["age"]
+    of = coverage.measure_coverage(AGE, rows(), 0.9, 100)["age"]
     assert (of["asked"], of["reached"], of["width"]) == (0.9, 0.9, 1.5)
     assert of["low"] < 0.9 < of["high"]
     assert sum(part["n"] for part in of["range"]) == 200 and {p["reached"] for p in of["range"]} == {0.9}
@@ -27,7 +27,7 @@ def test_the_part_within_its_width_and_its_range():
 def test_groups_stand_worst_first():
     frame = rows(group=np.where(np.arange(200) < 100, "anna", "ben"))
     frame.loc[:40, "age_within"] = 0.5
-    of = coverage.reached(AGE, frame, 0.9, 100)["age"]
+    of = coverage.measure_coverage(AGE, frame, 0.9, 100)["age"]
     assert list(of["groups"]) == ["anna", "ben"] and of["groups"]["ben"] == {"n": 100, "reached": 0.9}
 
 
@@ -35,7 +35,7 @@ def test_the_short_way_round_counts():
     task = Task("a", (Angle("angle", ("angle",), period=180.0),), (32, 32))
     frame = pd.DataFrame({"image": ["a", "b"], "path": ["a", "b"], "angle": [179.0, 90], "angle_predicted": [1.0, 99],
                           "angle_within": [3.0, 3], "unlike": False})
-    assert coverage.reached(task, frame, 0.9, 100)["angle"]["reached"] == 0.5
+    assert coverage.measure_coverage(task, frame, 0.9, 100)["angle"]["reached"] == 0.5
 
 
 def test_points_are_averaged_over_those_with_a_label():
@@ -44,23 +44,23 @@ def test_points_are_averaged_over_those_with_a_label():
     predicted = {"a_x_predicted": [1.0, 9, 9], "a_y_predicted": 0.0, "b_x_predicted": 1.0, "b_y_predicted": 0.0}
     frame = pd.DataFrame({"image": list("abc"), "path": list("abc"), **values, **predicted, "face_a_within": 2.0,
                           "face_b_within": 2.0, "unlike": False})
-    of = coverage.reached(task, frame, 0.9, 100)["face"]
+    of = coverage.measure_coverage(task, frame, 0.9, 100)["face"]
     assert of["reached"] == pytest.approx(4 / 5) and of["width"] == 2.0
 
 
 def test_without_labels_nothing_is_told():
-    assert coverage.reached(AGE, rows().assign(age=np.nan), 0.9, 100) == {}
+    assert coverage.measure_coverage(AGE, rows().assign(age=np.nan), 0.9, 100) == {}
 
 
 def test_a_shifted_set_that_breaks_the_promise_is_told_plainly_and_a_good_one_is_not(caplog):
-    coverage.tell_broken("age", coverage.reached(AGE, rows(), 0.9, 100)["age"], 0.0)
+    coverage.warn_too_low("age", coverage.measure_coverage(AGE, rows(), 0.9, 100)["age"], 0.0)
     assert not caplog.text
-    coverage.tell_broken("age", coverage.reached(AGE, rows(within=0.5), 0.9, 100)["age"], pd.Series([0.4]).mean())
+    coverage.warn_too_low("age", coverage.measure_coverage(AGE, rows(within=0.5), 0.9, 100)["age"], pd.Series([0.4]).mean())
     assert "promise 90 % and hold 0.0 %" in caplog.text and "40 % of which are unlike" in caplog.text
 
 
 def test_the_line_for_people():
-    of = coverage.reached(AGE, rows(), 0.9, 100)["age"]
+    of = coverage.measure_coverage(AGE, rows(), 0.9, 100)["age"]
     told = coverage.sentence(of, "years")
     assert told.startswith("intervals for 90 % hold 90.0 % (") and told.endswith("± 1.5 years on average")
 
@@ -72,6 +72,6 @@ def test_sound_intervals_are_not_called_broken_for_few_pictures_or_few_that_cali
         for _ in range(60):
             held = rng.beta(np.ceil(0.9 * (units + 1)), units + 1 - np.ceil(0.9 * (units + 1)))
             frame = rows(n).assign(age_within=np.where(rng.random(n) < held, 9.0, 0.1))
-            made.append(coverage.broken(coverage.reached(AGE, frame, 0.9, units)["age"]))
+            made.append(coverage.is_too_low(coverage.measure_coverage(AGE, frame, 0.9, units)["age"]))
         alarms[n, units] = np.mean(made)
     assert max(alarms.values()) < 0.07, alarms

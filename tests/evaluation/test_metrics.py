@@ -67,8 +67,8 @@ def test_a_target_of_several_columns_tells_each_of_them_too():
     assert s["p"]["columns"]["x"] == {"mean": 3, "median": 3, "rmse": 3, "bias": 1.5, "baseline": 15}
     assert s["p"]["columns"]["y"] == {"mean": 4, "median": 4, "rmse": 4, "bias": 4, "baseline": 0}
     assert "columns" not in s["n"] and s["p"]["bias"] == pytest.approx(np.hypot(1.5, 4))
-    assert metrics.by_column(s["p"]) == "x 3 px, y 4 px" and metrics.by_column(s["n"]) == ""
-    assert metrics.by_column(s["p"], most=1) == ""
+    assert metrics.columns_sentence(s["p"]) == "x 3 px, y 4 px" and metrics.columns_sentence(s["n"]) == ""
+    assert metrics.columns_sentence(s["p"], most=1) == ""
 
 
 def test_the_angles_of_a_rotation_wrap_round_one_by_one():
@@ -122,7 +122,7 @@ def test_the_guess_skips_what_is_missing_in_the_training_part():
 def test_the_table_for_people_has_predictions_first_and_keeps_groups():
     errors = {"p_error": [5.0], "n_error": [1.0]}
     frame = pd.DataFrame({**rows(1), "image": ["a"], "path": ["/x/a"], "group": ["g"], **errors})
-    told = metrics.table(POINT, frame)
+    told = metrics.predictions_table(POINT, frame)
     assert list(told.columns) == ["image", "x", "y", "n", "x_true", "y_true", "n_true", "p_error", "n_error", "group"]
     assert told.loc[0, ["x", "x_true"]].tolist() == [3, 0]
 
@@ -161,15 +161,15 @@ def test_the_error_over_the_range_of_a_number():
 def test_one_answer_for_the_pictures_of_a_group():
     task = Task("t", (Number("n", ("n",), low=0.0, high=9.0), *ANGLE.targets))
     frame = pd.DataFrame({"house": ["a", "b", "a", None], "n": [1.0, 5.0, 3.0, 7.0], "angle": [1.0, 9.0, 179.0, 3.0]})
-    one = metrics.by_group(task, frame, "house")
+    one = metrics.aggregate_by(task, frame, "house")
     assert list(one["house"]) == ["a", "b", "picture 3"] and list(one["pictures"]) == [2, 1, 1]
     assert list(one["n"]) == [2.0, 5.0, 7.0] and min(one["angle"][0], 180 - one["angle"][0]) < 1e-6
     judged = frame.assign(n_predicted=frame["n"] + [1, 0, 3, 0], angle_predicted=frame["angle"], n_error=99.0)
-    errors = metrics.by_group(task, judged, "house", "median")
+    errors = metrics.aggregate_by(task, judged, "house", "median")
     assert list(errors["n_error"]) == [2.0, 0.0, 0.0] and errors["angle_error"].max() < 1e-6
     points = Task("p", (Point("p", ("n", "angle")),))
     with pytest.raises(ImgregError, match="--by with targets that are the same in several pictures"):
-        metrics.by_group(points, frame, "house")
+        metrics.aggregate_by(points, frame, "house")
 
 
 # how sure, and how much of the spread is explained

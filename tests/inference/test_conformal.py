@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from imgreg_fastai.inference import conformal
-from imgreg_fastai.inference.conformal import Calibration, Space, quantile
+from imgreg_fastai.inference.conformal import Calibration, FeatureSpace, conformal_quantile
 from imgreg_fastai.utils.errors import ImgregError
 
 
@@ -13,7 +13,7 @@ def plain(scores, groups=None, k=1, features=3, n_out=1):
     """A Calibration whose difficulty is 1 everywhere."""
     scores = np.asarray(scores, float).reshape(len(scores), -1)
     m = scores.shape[1]
-    space = Space(np.zeros(features), np.eye(features)[:k], np.ones(k), np.ones(1))
+    space = FeatureSpace(np.zeros(features), np.eye(features)[:k], np.ones(k), np.ones(1))
     units = np.arange(len(scores)) if groups is None else np.asarray(groups)
     zeros = np.zeros(m)
     return Calibration(space, np.ones(m), np.zeros((k + 2 + n_out, m)), zeros, zeros, scores, units, np.array([2.0]))
@@ -28,11 +28,11 @@ def judge(of, features, extent=1.0):
 @pytest.mark.parametrize("n, coverage", [(9, 0.9), (10, 0.9), (99, 0.9), (100, 0.95), (7, 0.5)])
 def test_of_pictures_by_themselves_it_is_the_score_of_the_rank_of_split_conformal(n, coverage):
     scores = np.random.default_rng(n).permutation(np.arange(n, dtype=float))
-    assert quantile(scores, np.arange(n), coverage) == np.ceil((n + 1) * coverage - 1e-9) - 1
+    assert conformal_quantile(scores, np.arange(n), coverage) == np.ceil((n + 1) * coverage - 1e-9) - 1
 
 
 def test_too_few_promise_nothing():
-    assert quantile(np.ones(8), np.arange(8), 0.9) == np.inf
+    assert conformal_quantile(np.ones(8), np.arange(8), 0.9) == np.inf
     with pytest.raises(ImgregError, match=r"at most 0\.888.*8 pictures"):
         plain(np.ones(8)).factors(0.9)
     with pytest.raises(ImgregError, match="9 groups"):
@@ -48,7 +48,7 @@ def test_a_coverage_that_is_none_is_one_line(coverage):
 def test_groups_weigh_the_same_however_many_pictures_they_have():
     scores = np.r_[np.full(1000, 1.0), np.arange(2.0, 21.0)]  # a group of 1,000, and 19 of one each
     groups = np.r_[np.zeros(1000, int), np.arange(1, 20)]
-    assert quantile(scores, groups, 0.9) == 19.0  # the 19th of 20 groups
+    assert conformal_quantile(scores, groups, 0.9) == 19.0  # the 19th of 20 groups
 
 
 def test_new_groups_are_covered_where_pooled_pictures_would_fall_short():
@@ -57,8 +57,8 @@ def test_new_groups_are_covered_where_pooled_pictures_would_fall_short():
         hard = rng.lognormal(0, 1, 21)  # a group's own difficulty; the last is new
         scores = np.abs(rng.normal(size=(21, 30))) * hard[:, None]
         seen, groups = scores[:20].ravel(), np.repeat(np.arange(20), 30)
-        held.append(np.mean(scores[20] <= quantile(seen, groups, 0.9)))
-        pooled.append(np.mean(scores[20] <= quantile(seen, np.arange(600), 0.9)))
+        held.append(np.mean(scores[20] <= conformal_quantile(seen, groups, 0.9)))
+        pooled.append(np.mean(scores[20] <= conformal_quantile(seen, np.arange(600), 0.9)))
     assert 0.9 <= np.mean(held) < 0.97
     assert np.mean(pooled) < np.mean(held) - 0.01
 
@@ -98,7 +98,7 @@ def test_difficulty_stays_within_its_limits():
 
 
 def test_distance_is_mahalanobis_squared_over_the_number_of_features():
-    space = Space(np.array([1.0, 2, 3]), np.array([[0, 1.0, 0]]), np.array([4.0]), np.array([0.25]))
+    space = FeatureSpace(np.array([1.0, 2, 3]), np.array([[0, 1.0, 0]]), np.array([4.0]), np.array([0.25]))
     places, distance = space.places(np.array([[1.0, 2, 3], [1, 4, 3], [1.5, 2, 3]]))
     assert places[:, 0] == pytest.approx([0, 1, 0]) and distance == pytest.approx([0, 1 / 3, 1 / 3])
 
@@ -110,7 +110,7 @@ def test_what_is_far_from_the_training_pictures_is_flagged():
 
 def test_a_calibration_comes_back_from_its_arrays():
     of = plain(np.arange(20.0), np.repeat(np.arange(10), 2))
-    back = conformal.from_state(of.state(), 3, 1, 1)
+    back = conformal.calibration_from_arrays(of.state(), 3, 1, 1)
     assert back.factors(0.8) == of.factors(0.8)
     assert all(np.array_equal(a, b) for a, b in zip(of.state().values(), back.state().values(), strict=True))
 
@@ -122,7 +122,7 @@ def test_a_calibration_comes_back_from_its_arrays():
     ("low", np.ones(1)), ("high", np.full(1, 1e6)), ("sized", np.zeros(2)), ("scores", np.ones((20, 1), bool))])
 def test_arrays_that_are_no_calibration_of_this_network_are_refused(name, value):
     with pytest.raises(ValueError):
-        conformal.from_state({**plain(np.ones(20)).state(), name: value}, 3, 1, 1)
+        conformal.calibration_from_arrays({**plain(np.ones(20)).state(), name: value}, 3, 1, 1)
 
 
 def test_a_missing_or_unknown_array_is_refused():
@@ -130,4 +130,4 @@ def test_a_missing_or_unknown_array_is_refused():
     for wrong in ({k: v for k, v in state.items() if k != "axes"}, {**state, "more": np.ones(1)},
                   {k: v for k, v in state.items() if k != "low"}):
         with pytest.raises((ValueError, KeyError, TypeError)):
-            conformal.from_state(wrong, 3, 1, 1)
+            conformal.calibration_from_arrays(wrong, 3, 1, 1)

@@ -33,7 +33,7 @@ def always(targets, outputs, size=(32, 32), odd=None, **of):
     outputs = torch.tensor(np.array([outputs], float), dtype=torch.float32)
     network = lambda x: x[:, :, 0, 0] + 10.0 * bool(odd), lambda x: outputs.expand(len(x), -1)
     task = Task("t", tuple(targets), size=size, augment=(), **of)
-    m = sum(len(t.within) for t in task.targets)
+    m = sum(len(t.interval_columns) for t in task.targets)
     calibration = None if odd is None else plain(np.ones((40, m)), n_out=task.n_out)
     about = {"mean": (0.0,) * 3, "std": (1.0,) * 3, "calibration": {"coverage": 0.9}}
     return Predictor(task, network, about, calibration=calibration)
@@ -179,7 +179,7 @@ def test_leading_arguments_are_models_and_a_folder_of_pictures_never_is(run, dra
     for places, n in (([a, a, b, photo], 3), ([a, pictures], 1), ([a, b, pictures, a], 2), ([a, drawn / "images"], 1),
                       ([a, "-"], 1), ([a, tmp_path / "gone"], 1), ([a, tmp_path / "deep"], 1), ([a, a], 2),
                       (["gone", photo], 1), ([a, pictures / predictor.MODEL, photo], 2), ([a, "x" * 5000], 1)):
-        assert ensemble.leading([str(place) for place in places]) == n
+        assert ensemble.count_models([str(place) for place in places]) == n
 
 
 def test_several_runs_predict_together_in_the_terminal(run, drawn, tmp_path, capsys, monkeypatch):

@@ -116,7 +116,7 @@ def test_pixels_move_as_in_training_and_every_kind_comes_back(move, size):
     for target, labels in ((SPOTS, [[-0.5, 0.2, 0.9, -0.3]]), (WAY, [[33.0]]), (POSE, [[20.0, -35.0, 70.0]]),
                            (FAR, [[7.0]]), (replace(SPOTS, flip_pairs=((0, 1),)), [[-0.5, 0.2, 0.9, -0.3]])):
         start = np.tile(labels, (3, 1))
-        again = target.moved(target.moved(start, there), move.back(3, aspect))
+        again = target.transform_labels(target.transform_labels(start, there), move.back(3, aspect))
         assert target.error(again, start) == pytest.approx(0, abs=1e-6)
 
 
@@ -213,8 +213,8 @@ def test_a_run_is_evaluated_and_predicts_by_averages(run, drawn, tmp_path, capsy
     assert moved["folder"].endswith("evaluations/valid-tta") and moved["angle"]["n"] == alone["angle"]["n"]
     assert moved["angle"]["mean"] != alone["angle"]["mean"]
     told = said(capsys, "evaluate", copy, "--tta")
-    assert f"angle error {metrics.quantity(moved['angle']['mean'], '°')}" in told and "valid-tta-002" in told
-    held = runs.load(copy).labels.query("split == 'valid'")
+    assert f"angle error {metrics.format_value(moved['angle']['mean'], '°')}" in told and "valid-tta-002" in told
+    held = runs.load_run(copy).labels.query("split == 'valid'")
     by_hand = metrics.predictions(functions.load(copy), held, tta=True)["angle_error"].mean()
     assert by_hand == pytest.approx(moved["angle"]["mean"], rel=1e-5)
     rows = json.loads(said(capsys, "predict", copy, *held["path"], "--tta", "--format", "json"))

@@ -20,19 +20,19 @@ def test_every_family_gives_one_row_a_picture(arch, size, args):
     x = torch.randn(2, 3, *size)
     with torch.no_grad():
         pooled, y = net[0](x), net(x)
-    assert pooled.shape == (2, network.features(net[0]))
+    assert pooled.shape == (2, network.n_features(net[0]))
     assert y.shape == (2, 3)
     assert network.Y_RANGE[0] < y.min() <= y.max() < network.Y_RANGE[1]
 
 
 def test_features_where_pooling_widens_and_where_timm_says_little():
     body = network.body("mobilenetv3_small_050", (64, 64))
-    assert network.features(body) == 1024 != body.num_features
+    assert network.n_features(body) == 1024 != body.num_features
 
     class Bare:
         num_features = 7
 
-    assert network.features(Bare()) == 7
+    assert network.n_features(Bare()) == 7
 
 
 def test_a_fixed_size_can_still_be_given_by_hand():
@@ -100,19 +100,19 @@ GRIDS = [("test_resnet", (64, 96)), ("test_vit", (96, 128)), ("test_mambaout", (
 def test_a_body_that_places_adds_two_numbers_a_map_and_keeps_the_pooled_features(arch, size):
     torch.manual_seed(0)
     body = network.body(arch, size).eval()
-    placed = network.placing(body, size)
+    placed = network.add_places(body, size)
     x = torch.randn(2, 3, *size)
     with torch.no_grad():
         plain, more = body(x), placed(x)
-    assert isinstance(placed, network.Placing) and network.features(placed) == more.shape[1]
+    assert isinstance(placed, network.BodyWithPlaces) and network.n_features(placed) == more.shape[1]
     torch.testing.assert_close(more[:, : plain.shape[1]], plain)
     places = more[:, plain.shape[1] :]
     assert places.shape == (2, 2 * network.MAPS) and places.abs().max() < 1
-    assert network.placing(placed, size) is placed
+    assert network.add_places(placed, size) is placed
 
 
 def test_the_centre_of_a_map_is_where_it_is_high_across_then_down():
-    centres = network.Centres((3, 4))
+    centres = network.SpatialSoftmax((3, 4))
     maps = torch.full((1, 3, 12), -100.0)
     maps[0, 0, 0], maps[0, 1, 1 * 4 + 3] = 100, 100  # row 0 column 0; row 1 column 3
     maps[0, 2] = 0  # alike everywhere
@@ -125,28 +125,28 @@ def test_features_are_listed_row_by_row_so_that_a_map_lies_as_the_picture_does(a
     """What changes in one corner of the picture changes most the feature at that corner."""
     torch.manual_seed(0)
     body = network.body(arch, size).eval()
-    placed = network.placing(body, size)
+    placed = network.add_places(body, size)
     grid = placed.places[2].grid
     x, (height, width) = torch.zeros(1, 3, *size), size
     with torch.no_grad():
-        before = network.listed(body, body.forward_features(x))
+        before = network.feature_list(body, body.forward_features(x))
         for down in (False, True):
             for right in (False, True):
                 spotted = x.clone()
                 spotted[..., height * 3 // 4 * down : height // 4 + height * 3 // 4 * down,
                         width * 3 // 4 * right : width // 4 + width * 3 // 4 * right] = 3.0
-                change = (network.listed(body, body.forward_features(spotted)) - before).norm(dim=2)[0]
+                change = (network.feature_list(body, body.forward_features(spotted)) - before).norm(dim=2)[0]
                 at = grid[change.argmax()]
                 assert (at[0] > 0, at[1] > 0) == (right, down), (arch, right, down)
 
 
 def test_a_body_without_a_grid_stays_as_it_is():
     body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
-    assert network.placing(body, (8, 8)) is body
+    assert network.add_places(body, (8, 8)) is body
 
 
 def test_a_body_without_places_tells_whether_it_has_no_grid_or_one_of_one_place():
     body = network.body("test_resnet", (32, 32))
-    assert network.lattice(body, (32, 32))[0] == (1, 1) and network.placing(body, (32, 32)) is body
-    assert network.lattice(body, (64, 32))[0] == (2, 1)
-    assert network.lattice(torch.nn.Flatten(), (8, 8)) is None
+    assert network.feature_grid(body, (32, 32))[0] == (1, 1) and network.add_places(body, (32, 32)) is body
+    assert network.feature_grid(body, (64, 32))[0] == (2, 1)
+    assert network.feature_grid(torch.nn.Flatten(), (8, 8)) is None

@@ -120,7 +120,7 @@ def warnings_of(caplog):
 def test_the_cache_needs_no_hub(tmp_path, full, caplog, spec):
     content = as_bytes(full, tmp_path)
     put_in_cache(tmp_path, content)
-    found = weights.find(ARCH, spec)
+    found = weights.find_weights(ARCH, spec)
     assert found.to_dict() == {
         "kind": "cache", "tag": "r160_in1k", "source": REPO, "note": "", "sha256": hashlib.sha256(content).hexdigest()
     }
@@ -136,26 +136,26 @@ def test_the_cache_needs_no_hub(tmp_path, full, caplog, spec):
 def test_a_pickle_in_the_cache_serves_where_there_is_no_safetensors(tmp_path, full):
     torch.save(full, tmp_path / "p.bin")
     put_in_cache(tmp_path, (tmp_path / "p.bin").read_bytes(), "pytorch_model.bin")
-    found = weights.find(ARCH, "auto")
+    found = weights.find_weights(ARCH, "auto")
     assert found.kind == "cache"
     assert_holds(weights.build_body(ARCH, SIZE, None, found)[0], full)
 
 
 def test_a_broken_file_in_the_cache_is_said_to_be_broken(tmp_path, full, caplog):
     put_in_cache(tmp_path, as_bytes(full, tmp_path)[:1000])
-    assert weights.find(ARCH, "auto").kind == "none"
+    assert weights.find_weights(ARCH, "auto").kind == "none"
     assert "cache" in warnings_of(caplog)[0]
     with pytest.raises(ImgregError, match="cache"):
-        weights.find(ARCH, "hub")
+        weights.find_weights(ARCH, "hub")
 
 
 def test_download_from_the_hub_and_then_from_the_cache(tmp_path, full, own_hub):
     with hub({"model.safetensors": as_bytes(full, tmp_path)}, own_hub) as asked:
-        found = weights.find(ARCH, "hub")
+        found = weights.find_weights(ARCH, "hub")
         assert found.kind == "hub" and found.tag == "r160_in1k" and found.source == REPO
         assert ("GET", f"/{REPO}/resolve/main/model.safetensors") in asked
         asked.clear()
-        assert weights.find(ARCH, "auto").kind == "cache"
+        assert weights.find_weights(ARCH, "auto").kind == "cache"
         assert asked == []
     assert_holds(weights.build_body(ARCH, SIZE, None, found)[0], full)
 
@@ -163,7 +163,7 @@ def test_download_from_the_hub_and_then_from_the_cache(tmp_path, full, own_hub):
 def test_the_hub_may_have_a_pickle_only(tmp_path, full, own_hub):
     torch.save(full, tmp_path / "p.bin")
     with hub({"pytorch_model.bin": (tmp_path / "p.bin").read_bytes()}, own_hub):
-        found = weights.find(ARCH, "auto")
+        found = weights.find_weights(ARCH, "auto")
     assert found.kind == "hub"
     assert_holds(weights.build_body(ARCH, SIZE, None, found)[0], full)
 
@@ -171,19 +171,19 @@ def test_the_hub_may_have_a_pickle_only(tmp_path, full, own_hub):
 def test_a_hub_without_the_file(own_hub, caplog):
     with hub({}, own_hub):
         with pytest.raises(ImgregError, match=r"it has no model\.safetensors"):
-            weights.find(ARCH, "hub")
-        assert weights.find(ARCH, "auto").kind == "none"
+            weights.find_weights(ARCH, "hub")
+        assert weights.find_weights(ARCH, "auto").kind == "none"
     assert len(warnings_of(caplog)) == 1
 
 
 def test_a_hub_that_refuses_connections(caplog):
     start = time.monotonic()
     with caplog.at_level(logging.INFO, "imgreg"):
-        found = weights.find(ARCH, "auto")
+        found = weights.find_weights(ARCH, "auto")
         weights.build_body(ARCH, SIZE, None, found)
     assert len([r for r in caplog.records if r.name == "imgreg"]) == 1
     with pytest.raises(ImgregError, match="--weights FILE, or --weights none"):
-        weights.find(ARCH, "hub")
+        weights.find_weights(ARCH, "hub")
     assert time.monotonic() - start < 4
     assert (found.kind, found.pretrained, found.sha256) == ("none", False, None)
     assert REPO in found.note
@@ -195,7 +195,7 @@ def test_a_hub_that_never_answers(own_hub, caplog):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         own_hub(f"http://127.0.0.1:{silent.getsockname()[1]}")
         start = time.monotonic()
-        found = weights.find(ARCH, "auto", timeout=1.0)
+        found = weights.find_weights(ARCH, "auto", timeout=1.0)
         assert 0.5 < time.monotonic() - start < 3
     assert found.kind == "none" and len(warnings_of(caplog)) == 1
 
@@ -203,7 +203,7 @@ def test_a_hub_that_never_answers(own_hub, caplog):
 def test_a_name_that_is_never_looked_up_is_given_up_in_time(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: time.sleep(5))
     start = time.monotonic()
-    assert "no answer within 0.5 s" in weights.find(ARCH, "auto", timeout=0.5).note
+    assert "no answer within 0.5 s" in weights.find_weights(ARCH, "auto", timeout=0.5).note
     assert time.monotonic() - start < 3
 
 
@@ -212,17 +212,17 @@ def test_offline_by_wish_asks_nobody(tmp_path, full, own_hub, monkeypatch):
 
     with hub({"model.safetensors": as_bytes(full, tmp_path)}, own_hub) as asked:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-        found = weights.find(ARCH, "auto")
+        found = weights.find_weights(ARCH, "auto")
     assert found.kind == "none" and "HF_HUB_OFFLINE" in found.note
     assert asked == []
 
 
 def test_none_by_wish_are_none(caplog):
     with caplog.at_level(logging.INFO):
-        found = weights.find(ARCH, "none")
+        found = weights.find_weights(ARCH, "none")
         body, same = weights.build_body(ARCH, SIZE, None, found)
     assert found.kind == "none" and found.note and not caplog.records
-    assert same is found and body(torch.zeros(2, 3, *SIZE)).shape == (2, network.features(body))
+    assert same is found and body(torch.zeros(2, 3, *SIZE)).shape == (2, network.n_features(body))
 
 
 @pytest.mark.parametrize(("how", "who"), [
@@ -239,9 +239,9 @@ def test_who_wished_for_none_is_said_in_one_line(drawn, caplog, how, who):
 @pytest.mark.parametrize(("arch", "says"), [("test_mambaout", "timm has no weights"), ("legacy_seresnet18", "http")])
 def test_backbones_that_have_none_on_the_hub(arch, says, own_hub, caplog):
     with hub({}, own_hub) as asked:
-        found = weights.find(arch, "auto")
+        found = weights.find_weights(arch, "auto")
         with pytest.raises(ImgregError, match=says):
-            weights.find(arch, "hub")
+            weights.find_weights(arch, "hub")
     assert found.kind == "none" and says in found.note and asked == []
     assert len(warnings_of(caplog)) == 1
 
@@ -253,7 +253,7 @@ def test_backbones_that_have_none_on_the_hub(arch, says, own_hub, caplog):
 def test_a_weights_file(tmp_path, full, name):
     path = tmp_path / name
     (save_file if name.endswith("safetensors") else torch.save)(full, path)
-    found = weights.find(ARCH, str(path))
+    found = weights.find_weights(ARCH, str(path))
     assert (found.kind, found.source, found.tag) == ("file", name, None)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     body, _ = weights.build_body(ARCH, SIZE, None, found)
@@ -263,14 +263,14 @@ def test_a_weights_file(tmp_path, full, name):
 
 def test_a_checkpoint_with_the_state_dict_inside(tmp_path, full):
     torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in full.items()}}, tmp_path / "c.pth")
-    found = weights.find(ARCH, str(tmp_path / "c.pth"))
+    found = weights.find_weights(ARCH, str(tmp_path / "c.pth"))
     assert_holds(weights.build_body(ARCH, SIZE, None, found)[0], full)
 
 
 def test_position_embeddings_are_resized(tmp_path):
     state = timm.create_model("test_vit").state_dict()
     save_file(state, tmp_path / "vit.safetensors")
-    found = weights.find("test_vit", str(tmp_path / "vit.safetensors"))
+    found = weights.find_weights("test_vit", str(tmp_path / "vit.safetensors"))
     body, found = weights.build_body("test_vit", (96, 64), None, found)
     assert found.note == ""
     assert body.pos_embed.shape[1] == 6 * 4 + state["pos_embed"].shape[1] - 100
@@ -292,7 +292,7 @@ def test_a_run_a_model_file_and_a_bundle_of_ours(tmp_path):
     save_file(net.state_dict(), run / "model.safetensors")
     save_file(net.state_dict(), tmp_path / "m.imgreg", metadata={"imgreg": "{}"})
     for path in (run, run / "model.safetensors", tmp_path / "m.imgreg"):
-        found = weights.find(ARCH, str(path))
+        found = weights.find_weights(ARCH, str(path))
         assert (found.kind, found.source) == ("model", path.name)
         assert_holds(weights.build_body(ARCH, SIZE, None, found)[0], body_of(net))
 
@@ -307,7 +307,7 @@ def test_a_headless_swin_is_not_renamed_by_timm(tmp_path, monkeypatch, kind):
     args = {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4)}
     net = ours(arch, size, args)
     save_file((net if kind == "model" else net[0]).state_dict(), tmp_path / "s.safetensors")
-    found = weights.find(arch, str(tmp_path / "s.safetensors"))
+    found = weights.find_weights(arch, str(tmp_path / "s.safetensors"))
     body, found = weights.build_body(arch, size, args, found)
     assert found.kind == kind and found.note == ""
     assert_holds(body, body_of(net))
@@ -316,7 +316,7 @@ def test_a_headless_swin_is_not_renamed_by_timm(tmp_path, monkeypatch, kind):
 def test_a_vit_of_ours_at_another_size(tmp_path):
     net = ours("test_vit", (64, 64))
     save_file(net.state_dict(), tmp_path / "v.safetensors")
-    found = weights.find("test_vit", str(tmp_path / "v.safetensors"))
+    found = weights.find_weights("test_vit", str(tmp_path / "v.safetensors"))
     body, found = weights.build_body("test_vit", (96, 96), None, found)
     assert found.note == "" and body.pos_embed.shape[1] - net[0].pos_embed.shape[1] == 36 - 16
     assert torch.equal(body.blocks[0].attn.qkv.weight, net[0].blocks[0].attn.qkv.weight)
@@ -328,14 +328,14 @@ def test_a_vit_of_ours_at_another_size(tmp_path):
 
 def test_weights_of_another_backbone_are_refused(tmp_path, full):
     save_file(full, tmp_path / "w.safetensors")
-    found = weights.find("test_vit", str(tmp_path / "w.safetensors"))
+    found = weights.find_weights("test_vit", str(tmp_path / "w.safetensors"))
     with pytest.raises(ImgregError, match=r"\d+ of \d+ tensors of test_vit .*, first 'cls_token'"):
         weights.build_body("test_vit", (64, 64), None, found)
 
 
 def test_tensors_with_foreign_names_are_refused_though_timm_would_keep_random_ones(tmp_path, full, caplog):
     torch.save({f"encoder.{k}": v for k, v in full.items()}, tmp_path / "w.pth")
-    found = weights.find(ARCH, str(tmp_path / "w.pth"))
+    found = weights.find_weights(ARCH, str(tmp_path / "w.pth"))
     with pytest.raises(ImgregError, match=r"tensors of test_resnet have no match in w\.pth"):
         weights.build_body(ARCH, SIZE, None, found)
     assert not caplog.records  # timm would list them all
@@ -343,7 +343,7 @@ def test_tensors_with_foreign_names_are_refused_though_timm_would_keep_random_on
 
 def test_a_model_of_another_backbone_is_refused(tmp_path):
     save_file(ours("test_vit").state_dict(), tmp_path / "m.safetensors")
-    found = weights.find(ARCH, str(tmp_path / "m.safetensors"))
+    found = weights.find_weights(ARCH, str(tmp_path / "m.safetensors"))
     with pytest.raises(ImgregError, match="weights that fit test_resnet"):
         weights.build_body(ARCH, SIZE, None, found)
 
@@ -355,7 +355,7 @@ def test_a_file_that_makes_timm_fail_is_refused_by_what_is_lacking(tmp_path, mon
     monkeypatch.setattr("timm.models.swin_transformer.checkpoint_filter_fn", fail)
     arch, args = "swin_tiny_patch4_window7_224", {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4)}
     save_file({"w": torch.zeros(1)}, tmp_path / "w.safetensors")
-    found = weights.find(arch, str(tmp_path / "w.safetensors"))
+    found = weights.find_weights(arch, str(tmp_path / "w.safetensors"))
     with pytest.raises(ImgregError, match=r"(\d+) of \1 tensors .*, first 'patch_embed\.proj\.weight'"):
         weights.build_body(arch, (64, 64), args, found)
 
@@ -363,18 +363,18 @@ def test_a_file_that_makes_timm_fail_is_refused_by_what_is_lacking(tmp_path, mon
 def test_an_altered_architecture_lets_auto_start_from_scratch_and_hub_fail(tmp_path, full, caplog):
     put_in_cache(tmp_path, as_bytes(full, tmp_path))
     args = {"channels": (16, 32, 48, 64)}
-    body, found = weights.build_body(ARCH, SIZE, args, weights.find(ARCH, "auto"))
+    body, found = weights.build_body(ARCH, SIZE, args, weights.find_weights(ARCH, "auto"))
     assert found.kind == "none" and "tensors of test_resnet have no match in" in found.note
     assert len(warnings_of(caplog)) == 1
-    assert body(torch.zeros(2, 3, *SIZE)).shape == (2, network.features(body))
+    assert body(torch.zeros(2, 3, *SIZE)).shape == (2, network.n_features(body))
     with pytest.raises(ImgregError, match="tensors of test_resnet have no match in"):
-        weights.build_body(ARCH, SIZE, args, weights.find(ARCH, "hub"))
+        weights.build_body(ARCH, SIZE, args, weights.find_weights(ARCH, "hub"))
 
 
 def test_a_few_missing_tensors_are_named_and_the_rest_is_loaded(tmp_path, full, caplog):
     del full["bn1.weight"]
     save_file(full, tmp_path / "w.safetensors")
-    body, found = weights.build_body(ARCH, SIZE, None, weights.find(ARCH, str(tmp_path / "w.safetensors")))
+    body, found = weights.build_body(ARCH, SIZE, None, weights.find_weights(ARCH, str(tmp_path / "w.safetensors")))
     assert found.kind == "file" and "1 of" in found.note and "'bn1.weight'" in found.note
     assert len(warnings_of(caplog)) == 1
     assert all(torch.equal(v, full[k]) for k, v in body.state_dict().items() if k != "bn1.weight")
@@ -383,7 +383,7 @@ def test_a_few_missing_tensors_are_named_and_the_rest_is_loaded(tmp_path, full, 
 def test_loading_leaves_torch_as_it_was(tmp_path, full):
     before = torch.nn.Module.load_state_dict
     save_file(full, tmp_path / "w.safetensors")
-    found = weights.find("test_vit", str(tmp_path / "w.safetensors"))
+    found = weights.find_weights("test_vit", str(tmp_path / "w.safetensors"))
     with pytest.raises(ImgregError):
         weights.build_body("test_vit", (64, 64), None, found)
     assert torch.nn.Module.load_state_dict is before
@@ -406,7 +406,7 @@ def test_a_malicious_pickle_runs_nothing(tmp_path, protocol):
     else:
         path.write_bytes(pickle.dumps({"conv1.weight": evil}, protocol=2))
     with pytest.raises(ImgregError, match="state dict of tensors"):
-        weights.find(ARCH, str(path))
+        weights.find_weights(ARCH, str(path))
     assert not (tmp_path / "pwned").exists()
     torch.load(path, weights_only=False) if protocol == "torch" else pickle.loads(path.read_bytes())
     assert (tmp_path / "pwned").exists()  # it would have
@@ -426,7 +426,7 @@ def test_a_malicious_pickle_runs_nothing(tmp_path, protocol):
 def test_files_that_are_no_weights(tmp_path, name, content, says):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ImgregError) as e:
-        weights.find(ARCH, str(tmp_path / name))
+        weights.find_weights(ARCH, str(tmp_path / name))
     assert says in str(e.value) and name in str(e.value) and "\n" not in str(e.value)
 
 
@@ -439,14 +439,14 @@ def test_pickles_and_bundles_that_hold_something_else(tmp_path, full):
     (tmp_path / "folder").mkdir()
     for name in ("e.pth", "l.pth", "nil.pth", "empty.safetensors", "b.imgreg", "folder", "absent.pth", "imagenet"):
         with pytest.raises(ImgregError, match=name):
-            weights.find(ARCH, str(tmp_path / name))
+            weights.find_weights(ARCH, str(tmp_path / name))
 
 
 @pytest.mark.parametrize("about", ["[]", "{", '{"task": null}', '{"task": {"targets": 3}}', '{"task": {"name": 3}}'])
 def test_a_head_of_who_knows_what_is_not_loaded(tmp_path, about):
     net = network.network("test_resnet", SIZE, 2)
     save_file(net.state_dict(), tmp_path / "odd.safetensors", metadata={"imgreg": about})
-    found = weights.find("test_resnet", str(tmp_path / "odd.safetensors"))
+    found = weights.find_weights("test_resnet", str(tmp_path / "odd.safetensors"))
     assert found.kind == "model" and weights.load_head(net, found, ANGLE) is False
 
 
@@ -455,17 +455,17 @@ def test_places_are_loaded_with_the_head_or_neither_is(tmp_path):
     torch.manual_seed(1)
     for name, places in (("placed", True), ("unplaced", False)):
         net = network.network("test_resnet", SIZE, 2, places=places)
-        about = predictor.describe(task, "test_resnet", {}, ((0,) * 3, (1,) * 3), {})
-        predictor.save(tmp_path / f"{name}.imgreg", net, about)
+        about = predictor.model_metadata(task, "test_resnet", {}, ((0,) * 3, (1,) * 3), {})
+        predictor.save_model(tmp_path / f"{name}.imgreg", net, about)
     new = network.network("test_resnet", SIZE, 2, places=True)
-    found = weights.find("test_resnet", str(tmp_path / "placed.imgreg"))
+    found = weights.find_weights("test_resnet", str(tmp_path / "placed.imgreg"))
     body, _ = weights.build_body("test_resnet", SIZE, None, found)
-    source = predictor.load(tmp_path / "placed.imgreg").network
+    source = predictor.load_model(tmp_path / "placed.imgreg").network
     assert all(torch.equal(v, source[0].timm_body.state_dict()[k]) for k, v in body.state_dict().items())
     assert weights.load_head(new, found, task)
     assert torch.equal(new[0].places[0].weight, source[0].places[0].weight)
     assert torch.equal(new[1][0].weight, source[1][0].weight)
-    assert not weights.load_head(new, weights.find("test_resnet", str(tmp_path / "unplaced.imgreg")), task)
+    assert not weights.load_head(new, weights.find_weights("test_resnet", str(tmp_path / "unplaced.imgreg")), task)
 
 
 def test_a_head_whose_outputs_stand_for_other_numbers_is_not_loaded_and_that_is_said(tmp_path, caplog):
@@ -473,8 +473,8 @@ def test_a_head_whose_outputs_stand_for_other_numbers_is_not_loaded_and_that_is_
         return Task("t", (Number("age", ("age",), **{"low": 1.0, "high": 10.0, "scale": "linear", **of}),), SIZE)
 
     net = network.network(ARCH, SIZE, 1)
-    predictor.save(tmp_path / "m.imgreg", net, predictor.describe(task(), ARCH, {}, ((0,) * 3, (1,) * 3), {}))
-    found = weights.find(ARCH, str(tmp_path / "m.imgreg"))
+    predictor.save_model(tmp_path / "m.imgreg", net, predictor.model_metadata(task(), ARCH, {}, ((0,) * 3, (1,) * 3), {}))
+    found = weights.find_weights(ARCH, str(tmp_path / "m.imgreg"))
     caplog.set_level(logging.INFO, "imgreg")
     assert weights.load_head(net, found, task(unit="years", weight=2.0)) and not caplog.records
     assert not weights.load_head(net, found, task(scale="log"))

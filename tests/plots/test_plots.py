@@ -21,7 +21,7 @@ AGE = Task("faces", (Number("age", ("age",), "years", low=0, high=100),))
 
 
 def axes():
-    return sheets.Sheet(3, 3, "test").charts()[0]
+    return sheets.TitledFigure(3, 3, "test").charts()[0]
 
 
 def lines(ax):
@@ -83,7 +83,7 @@ def test_a_bar_is_marked_along_itself(angle):
     picture = bars.canvas(100).draw([angle], np.zeros((1, 0, 2)), [False])[0]
     ax = axes()
     plots._picture(ax, np.repeat(picture[..., None], 3, -1), picture.shape)
-    marks.mark(ax, BAR, [angle], sheets.BLUE, "true", picture.shape)
+    marks.draw_label(ax, BAR, [angle], sheets.BLUE, "true", picture.shape)
     (x, y), = [line.get_data() for line in lines(ax)]
     along = [(x[0] + t * (x[1] - x[0]), y[0] + t * (y[1] - y[0])) for t in np.linspace(0.05, 0.95, 19)]
     assert math.hypot(x[1] - x[0], y[1] - y[0]) > 60
@@ -99,7 +99,7 @@ def test_a_bar_is_marked_along_itself(angle):
 def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
     target = Angle("hand", ("hand",), period=360.0, in_plane=True, zero=zero, clockwise=clockwise)
     ax = axes()
-    marks.mark(ax, target, [value], sheets.BLUE, "", (80, 120))
+    marks.draw_label(ax, target, [value], sheets.BLUE, "", (80, 120))
     (line,), head = lines(ax), next(li for li in ax.lines if li.get_gid() == "arrowhead")
     start, tip = line.get_xydata()
     assert start == pytest.approx([59.5, 39.5])
@@ -114,14 +114,14 @@ def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
 ])
 def test_what_is_not_in_the_plane_is_told_in_words(target, text):
     ax = axes()
-    marks.mark(ax, target, [43.21], sheets.BLUE, "true", (100, 100))
+    marks.draw_label(ax, target, [43.21], sheets.BLUE, "true", (100, 100))
     assert not ax.lines and [t.get_text() for t in ax.texts] == [text]
 
 
 def test_marks_take_different_corners_and_an_unknown_label_is_not_drawn():
     ax = axes()
     for value in (10, 20, math.nan, 30, 40, 50):
-        marks.mark(ax, BAR, [value], sheets.BLUE, "", (100, 100))
+        marks.draw_label(ax, BAR, [value], sheets.BLUE, "", (100, 100))
     assert len({(t.xy, t.get_position()) for t in ax.texts}) == len(ax.texts) == 5
 
 
@@ -130,12 +130,12 @@ def test_marks_take_different_corners_and_an_unknown_label_is_not_drawn():
     (-0.0123, "px", "−0.012 px"), (10, "", "10"), (0.001, "", "0.0010"),
 ])
 def test_amount(value, unit, text):
-    assert sheets.amount(value, unit) == text
+    assert sheets.format_amount(value, unit) == text
 
 
 def test_a_point_is_marked_at_its_pixel_and_told_in_no_words():
     ax = axes()
-    marks.mark(ax, CENTRE, [20.5, 10.5], sheets.BLUE, None, (40, 60))
+    marks.draw_label(ax, CENTRE, [20.5, 10.5], sheets.BLUE, None, (40, 60))
     (cross,) = lines(ax)
     assert cross.get_xydata().tolist() == [[20, 10]] and not ax.texts
 
@@ -144,17 +144,17 @@ def test_many_points_are_dots_and_a_missing_one_is_left_out():
     task, frame = landmarks(1)
     ax, values = axes(), frame[list(task.columns)].to_numpy(float, copy=True)[0]
     values[4:6] = np.nan
-    marks.mark(ax, task.targets[0], values, sheets.BLUE, "true", (60, 60))
+    marks.draw_label(ax, task.targets[0], values, sheets.BLUE, "true", (60, 60))
     (dots,) = lines(ax)
     assert dots.get_marker() == "o" and np.isfinite(dots.get_xydata()).all(axis=1).sum() == 19 and not ax.texts
-    marks.mark(ax, task.targets[0], values * np.nan, sheets.BLUE, "true", (60, 60))
+    marks.draw_label(ax, task.targets[0], values * np.nan, sheets.BLUE, "true", (60, 60))
     assert len(lines(ax)) == 1
 
 
 def axes_of(values, **how):
     """The ends of x, y and the front, from their beginning, as they are drawn."""
     ax = axes()
-    marks.mark(ax, POSE, values, sheets.BLUE, None, (100, 100), **how)
+    marks.draw_label(ax, POSE, values, sheets.BLUE, None, (100, 100), **how)
     drawn = [line.get_xydata() for line in ax.lines if len(line.get_xydata()) == 2]
     return drawn[0][0], [(d[1] - d[0]) / 30 for d in drawn]
 
@@ -172,31 +172,31 @@ def test_axes_follow_yaw_to_the_left_pitch_up_and_roll_clockwise(values, x, y, f
 def test_axes_begin_at_the_point_if_there_is_one_in_the_picture():
     assert axes_of([0, 0, 0], origin=(20.5, 30.5))[0] == pytest.approx([20, 30])
     assert axes_of([0, 0, 0], origin=(-400, 30))[0] == pytest.approx([49.5, 49.5])
-    assert marks.origin(HEADPOSE, {"centre": [20, 30]}) == pytest.approx([20, 30])
-    assert marks.origin(HEADPOSE, {"centre": [np.nan, 30]}) is None and marks.origin(HEADPOSE, {}) is None
+    assert marks.axes_origin(HEADPOSE, {"centre": [20, 30]}) == pytest.approx([20, 30])
+    assert marks.axes_origin(HEADPOSE, {"centre": [np.nan, 30]}) is None and marks.axes_origin(HEADPOSE, {}) is None
     both = Task("two", (*HEADPOSE.targets, Point("hand", ("hand_x", "hand_y"))))
-    assert marks.origin(both, {"centre": [20, 30], "hand": [1, 2]}) is None
-    assert marks.origin(landmarks(1)[0], {"landmarks": np.ones(40)}) is None
+    assert marks.axes_origin(both, {"centre": [20, 30], "hand": [1, 2]}) is None
+    assert marks.axes_origin(landmarks(1)[0], {"landmarks": np.ones(40)}) is None
 
 
 def test_a_front_that_is_turned_away_has_a_hollow_dot():
     for yaw, colour in ((30, sheets.BLUE), (150, "white")):
         ax = axes()
-        marks.mark(ax, POSE, [yaw, 0, 0], sheets.BLUE, None, (100, 100))
+        marks.draw_label(ax, POSE, [yaw, 0, 0], sheets.BLUE, None, (100, 100))
         assert ax.lines[-1].get_markerfacecolor() == colour
 
 
 def test_readings():
-    assert marks.reading(POSE, [12.3, -3.4, 0.0]) == "yaw 12°, pitch −3°, roll 0°"
-    assert marks.reading(CENTRE, [213.94, 63.06]) == "213.9, 63.1 px"
+    assert marks.label_text(POSE, [12.3, -3.4, 0.0]) == "yaw 12°, pitch −3°, roll 0°"
+    assert marks.label_text(CENTRE, [213.94, 63.06]) == "213.9, 63.1 px"
     task, frame = landmarks(1)
-    assert marks.reading(task.targets[0], frame[list(task.columns)].to_numpy(float)[0]) == ""
-    assert marks.off_by(POSE, 12.34) == "off by 12.3°" and marks.off_by(CENTRE, 3.14) == "off by 3.1 px"
+    assert marks.label_text(task.targets[0], frame[list(task.columns)].to_numpy(float)[0]) == ""
+    assert marks.error_text(POSE, 12.34) == "off by 12.3°" and marks.error_text(CENTRE, 3.14) == "off by 3.1 px"
 
 
 def test_words_that_are_too_wide_are_broken_at_their_commas():
-    ax = sheets.Sheet(1.8, 3, "test").charts()[0]
-    marks.mark(ax, POSE, [-120, -30, -20], sheets.BLUE, "predicted", (100, 100))
+    ax = sheets.TitledFigure(1.8, 3, "test").charts()[0]
+    marks.draw_label(ax, POSE, [-120, -30, -20], sheets.BLUE, "predicted", (100, 100))
     assert ax.texts[0].get_text() == "predicted yaw −120°\npitch −30°\nroll −20°"
 
 
@@ -247,7 +247,7 @@ def test_the_running_median_goes_round_the_circle():
     rng = np.random.default_rng(3)
     true = rng.uniform(0, 180, 3000)
     bias = 4 * np.cos(np.deg2rad(2 * true - 40))  # steep at the seam, where a median that ends there would be off
-    x, low, median, high = sheets.running(true, bias + rng.normal(0, 0.5, 3000), 180.0)
+    x, low, median, high = sheets.running_quantiles(true, bias + rng.normal(0, 0.5, 3000), 180.0)
     assert x.min() < 2 and x.max() > 178
     assert median[[0, -1]] == pytest.approx(4 * np.cos(np.deg2rad([40, 40])), abs=0.35)
     assert median[np.abs(x - 110).argmin()] == pytest.approx(-4, abs=0.35)
@@ -259,7 +259,7 @@ def test_where_many_have_the_same_x_the_running_median_has_one_y_for_it(around):
     rng, steps = np.random.default_rng(0), np.arange(0, 180, 15.0)
     x = rng.permutation(np.repeat(steps, 40))
     y = 10 * (x == 45) + rng.uniform(0, 1, len(x))
-    found, _, median, _ = sheets.running(x, y, around)
+    found, _, median, _ = sheets.running_quantiles(x, y, around)
     assert (np.diff(found) > 0).all() and set(found) <= {*steps, 180.0} and set(found) >= set(steps)
     assert dict(zip(found, median, strict=True)) == pytest.approx(
         {at: np.median(y[x == at % 180]) for at in found})
@@ -307,7 +307,7 @@ def test_a_picture_with_some_points_missing_still_counts():
     task, frame = landmarks(5)
     frame.loc[0, task.columns[:6]] = np.nan
     frame.loc[1, task.columns] = np.nan
-    rows, true, _, error = sheets.known(task.targets[0], frame)
+    rows, true, _, error = sheets.labelled_rows(task.targets[0], frame)
     assert list(rows.index) == [0, 2, 3, 4] and np.isnan(true).sum() == 6 and np.isfinite(error).all()
 
 
@@ -502,14 +502,14 @@ def test_save_replaces_the_file_or_leaves_it_alone(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
 
-    class Broken(sheets.Sheet):
+    class Broken(sheets.TitledFigure):
         def savefig(self, *args, **kwargs):
             raise RuntimeError("half way")
 
     with pytest.raises(RuntimeError):
         plots.save(Broken(3, 2, "test"), path)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
-    plots.save(sheets.Sheet(3, 2, "test"), path)
+    plots.save(sheets.TitledFigure(3, 2, "test"), path)
     assert Image.open(io.BytesIO(path.read_bytes())).size[0] == 3 * sheets.DPI
     assert path.stat().st_mode & 0o044 == 0o044
 
@@ -517,7 +517,7 @@ def test_save_replaces_the_file_or_leaves_it_alone(tmp_path):
 def test_save_tells_where_it_cannot_write(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ImgregError, match="place that can be written"):
-        plots.save(sheets.Sheet(3, 2, "test"), tmp_path / "file" / "a.png")
+        plots.save(sheets.TitledFigure(3, 2, "test"), tmp_path / "file" / "a.png")
 
 
 def test_pyplot_is_not_needed():

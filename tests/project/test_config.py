@@ -26,9 +26,9 @@ def test_settings_travel_through_json():
     import json
 
     cfg = make_config(ANGLE, stop_at=("angle", 0.5), lr=None, hold_out=("13", "ann"))
-    assert config.from_dict(json.loads(json.dumps(cfg.to_dict()))) == cfg
+    assert config.config_from_dict(json.loads(json.dumps(cfg.to_dict()))) == cfg
     older = {k: v for k, v in cfg.to_dict().items() if k not in ("hold_out", "folds", "fold")}
-    assert config.from_dict(older).hold_out == () and config.from_dict(older).folds is None
+    assert config.config_from_dict(older).hold_out == () and config.config_from_dict(older).folds is None
 
 
 def test_a_name_alone_is_not_taken_apart():

@@ -26,9 +26,9 @@ def test_the_newest_run_is_last_and_tells_what_it_was(tmp_path):
 
 
 def test_folds_are_one_line_with_their_spread(tmp_path):
-    home = runs.claim_for(tmp_path, "t")
+    home = runs.new_run_folder(tmp_path, "t")
     done = [fake(home, off=off, fold=i + 1, folds=3) for i, off in enumerate((1.0, 3.0))]
-    runs.gather(home, done)
+    runs.collect_folds(home, done)
     (line,) = list_runs(tmp_path)
     assert line["state"] == "2 of 3 folds" and line["epochs"] == 6 and line["pictures"] == 40
     assert line["scores"]["n"] == {"unit": "years", "mean": 2.0, "spread": pytest.approx(2**0.5), "baseline": 8.0}

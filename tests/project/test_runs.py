@@ -23,7 +23,7 @@ def test_a_run_folder_holds_what_the_readme_says(run):
 
 
 def test_an_opened_run_is_the_run(run):
-    again = runs.load(run.path)
+    again = runs.load_run(run.path)
     assert again.task == run.task and again.config == run.config and again.scores == run.scores
     assert again.labels.equals(run.labels)
     written = pd.read_csv(run.path / "predictions.csv")
@@ -33,24 +33,24 @@ def test_an_opened_run_is_the_run(run):
 
 
 def test_folders_are_numbered_and_never_written_over(tmp_path):
-    assert runs.fresh(tmp_path, "x") == "x"
+    assert runs.unused_name(tmp_path, "x") == "x"
     (tmp_path / "x").mkdir()
-    assert runs.fresh(tmp_path, "x") == "x-002"
-    assert runs.claim(tmp_path, "set[1]").name == "set[1]" and runs.claim(tmp_path, "set[1]").name == "set[1]-002"
-    assert runs.claim(tmp_path, "set[1]").name == "set[1]-003"
+    assert runs.unused_name(tmp_path, "x") == "x-002"
+    assert runs.new_folder(tmp_path, "set[1]").name == "set[1]" and runs.new_folder(tmp_path, "set[1]").name == "set[1]-002"
+    assert runs.new_folder(tmp_path, "set[1]").name == "set[1]-003"
     (tmp_path / "x-007").mkdir()
-    assert runs.fresh(tmp_path, "x") == "x-008"
-    assert runs.fresh(tmp_path, "y", ".png", always=True) == "y-001.png"
+    assert runs.unused_name(tmp_path, "x") == "x-008"
+    assert runs.unused_name(tmp_path, "y", ".png", always=True) == "y-001.png"
     (tmp_path / "y-001.png").touch()
-    assert runs.fresh(tmp_path, "y", ".png", always=True) == "y-002.png"
+    assert runs.unused_name(tmp_path, "y", ".png", always=True) == "y-002.png"
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path):
     path = tmp_path / "a.json"
-    runs.write(path, "one")
+    runs.write_file(path, "one")
     (tmp_path / "file").touch()
     with pytest.raises(ImgregError, match="written"):
-        runs.write(tmp_path / "file" / "b.json", "two")
+        runs.write_file(tmp_path / "file" / "b.json", "two")
     assert path.read_text() == "one" and {p.name for p in tmp_path.iterdir()} == {"a.json", "file"}
 
 
@@ -59,7 +59,7 @@ def test_what_is_no_run_is_one_line(tmp_path, content):
     if content is not None:
         (tmp_path / "run.json").write_text(content)
     with pytest.raises(ImgregError) as e:
-        runs.load(tmp_path)
+        runs.load_run(tmp_path)
     assert "\n" not in str(e.value)
 
 
@@ -87,7 +87,7 @@ def of(mean, baseline=10.0, unit="px", **columns):
 
 def test_gathered_folds_tell_mean_and_spread(tmp_path):
     done = Done(p=of(1.0, x=1.0, y=2.0), n=of(5.0)), Done(p=of(3.0, 20.0, x=3.0, y=2.0), n=of(5.0))
-    folds = runs.gather(tmp_path, list(done))
+    folds = runs.collect_folds(tmp_path, list(done))
     p = folds.scores["p"]
     assert p["folds"] == [1, 3] and p["mean"] == 2 and p["baseline"] == 15
     assert p["spread"] == pytest.approx(np.std([1, 3], ddof=1)) and folds.scores["n"]["spread"] == 0
@@ -96,11 +96,11 @@ def test_gathered_folds_tell_mean_and_spread(tmp_path):
 
 
 def test_folds_that_did_not_finish_are_left_out_and_one_has_no_spread(tmp_path):
-    folds = runs.gather(tmp_path, [Done(p=of(2.0)), Done()])
+    folds = runs.collect_folds(tmp_path, [Done(p=of(2.0)), Done()])
     assert len(folds.runs) == 2 and folds.scores["p"]["folds"] == [2] and folds.scores["p"]["spread"] == 0
-    assert runs.gather(tmp_path, [Done()]).scores == {}
+    assert runs.collect_folds(tmp_path, [Done()]).scores == {}
 
 
 def test_a_fold_whose_validation_part_lacks_a_targets_labels_is_left_out_of_its_mean(tmp_path):
-    folds = runs.gather(tmp_path, [Done(p=of(2.0, x=2.0), n=of(1.0)), Done(p={"unit": "px", "n": 0}, n=of(3.0))])
+    folds = runs.collect_folds(tmp_path, [Done(p=of(2.0, x=2.0), n=of(1.0)), Done(p={"unit": "px", "n": 0}, n=of(3.0))])
     assert folds.scores["p"]["mean"] == 2 and folds.scores["n"]["mean"] == 2

@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 import torch
 
-from imgreg_fastai.data.images import Fitted
+from imgreg_fastai.data.images import FittedImage
 from imgreg_fastai.inference.predictor import Predictor
 from imgreg_fastai.reports import occlusion
 from imgreg_fastai.tasks import Angle, Number, Point, Task
 
-WHITE = Fitted(np.full((48, 60, 3), 255, np.uint8), np.array([2 / 60, 2 / 48, -1.0, -1.0]))
+WHITE = FittedImage(np.full((48, 60, 3), 255, np.uint8), np.array([2 / 60, 2 / 48, -1.0, -1.0]))
 
 
 def model(target, look, scale=1.0):

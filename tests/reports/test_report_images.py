@@ -51,7 +51,7 @@ def test_a_caption_tells_truth_prediction_and_interval(task, values, told):
 def test_many_points_are_told_by_their_mean():
     points = Point("face", tuple(f"p{i}_{a}" for i in range(3) for a in "xy"))
     values = dict.fromkeys(points.columns, 1.0) | {f"{c}_predicted": 2.0 for c in points.columns}
-    shown = row(**values, face_error=1.41, **dict(zip(points.within, (1.0, 3.0, np.nan), strict=True)))
+    shown = row(**values, face_error=1.41, **dict(zip(points.interval_columns, (1.0, 3.0, np.nan), strict=True)))
     assert images.caption(Task("t", (points,)), points, shown) == (
         "3 points, off by 1.4 px on average, expected within 1.0 to 3.0 px")
 
@@ -69,13 +69,13 @@ def test_a_tile_without_a_place_has_a_strip_with_truth_prediction_and_band():
 
 def test_a_place_needs_no_strip_and_a_missing_picture_is_a_tile_all_the_same():
     values = row(angle=10.0, angle_predicted=20.0, angle_error=10.0)
-    assert not images.on_strip(BAR) and images.on_strip(replace(BAR, in_plane=False))
+    assert not images.needs_caption_strip(BAR) and images.needs_caption_strip(replace(BAR, in_plane=False))
     there, gone = (images.example(ANGLE, [BAR], values, pixels, (40, 60), (0, 180)) for pixels in (PIXELS, None))
     assert opened(there).shape == opened(gone).shape and (opened(gone)[20:60, 20:60] < 250).all()
 
 
 def test_a_chart_has_its_finding_for_those_who_do_not_see_it():
-    sheet = sheets.Sheet(4, 2, "angle: <b>best</b> $1", "The note\nof it")
+    sheet = sheets.TitledFigure(4, 2, "angle: <b>best</b> $1", "The note\nof it")
     sheet.charts()
     shown = images.chart(sheet)
     assert shown["alt"] == "angle: <b>best</b> $1. The note of it" and shown["src"].startswith("data:image/png;base64,")
@@ -91,16 +91,16 @@ def test_a_chart_of_several_panels_is_wide():
 
 def test_a_kept_plot_is_shown_and_a_lost_one_is_not(tmp_path):
     Image.new("RGB", (30, 20), "red").save(tmp_path / "worst.png")
-    assert opened(images.kept(tmp_path / "worst.png", "worst")).shape == (20, 30, 3)
-    assert images.kept(tmp_path / "other.png", "worst") is None
+    assert opened(images.saved_chart(tmp_path / "worst.png", "worst")).shape == (20, 30, 3)
+    assert images.saved_chart(tmp_path / "other.png", "worst") is None
 
 
 # intervals on pictures
 
 
 def patches(target, predicted, radii_, shape=(40, 60)):
-    ax = sheets.Sheet(3, 3, "test").charts()[0]
-    marks.within(ax, target, np.asarray(predicted, float), radii_, shape)
+    ax = sheets.TitledFigure(3, 3, "test").charts()[0]
+    marks.draw_interval(ax, target, np.asarray(predicted, float), radii_, shape)
     return ax.patches
 
 
@@ -113,8 +113,8 @@ def test_the_interval_of_a_point_is_a_disc_about_it():
 def test_the_interval_of_a_direction_lies_about_its_arrow(zero, clockwise, value):
     target = Angle("hand", ("hand",), in_plane=True, zero=zero, clockwise=clockwise)
     (wedge,) = patches(target, [value], [10.0])
-    ax = sheets.Sheet(3, 3, "test").charts()[0]
-    marks.mark(ax, target, [value], sheets.BLUE, None, (40, 60))
+    ax = sheets.TitledFigure(3, 3, "test").charts()[0]
+    marks.draw_label(ax, target, [value], sheets.BLUE, None, (40, 60))
     start, tip = next(line for line in ax.lines if line.get_gid() is None).get_xydata()
     middle = np.radians((wedge.theta1 + wedge.theta2) / 2)
     assert wedge.theta2 - wedge.theta1 == pytest.approx(20) and wedge.center == pytest.approx(start)

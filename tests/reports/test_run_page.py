@@ -64,11 +64,11 @@ def told_of_several(several):
 
 @pytest.fixture
 def copied(run, tmp_path):
-    return runs.load(shutil.copytree(run.path, tmp_path / "angle-001"))
+    return runs.load_run(shutil.copytree(run.path, tmp_path / "angle-001"))
 
 
 def gathered(run):
-    return run_page.gather(inputs.read(run))
+    return run_page.gather(inputs.read_inputs(run))
 
 
 def parts(data, name):
@@ -155,7 +155,7 @@ def test_what_is_weak_in_all_targets_is_told_once_and_a_bias_of_several_columns_
 
 
 def test_a_target_without_labels_and_a_single_picture_are_told_as_such(several, tmp_path):
-    run = runs.load(shutil.copytree(several.path, tmp_path / "several"))
+    run = runs.load_run(shutil.copytree(several.path, tmp_path / "several"))
     frame = pd.read_csv(run.path / "predictions.csv")[:1]
     frame.assign(n_true=np.nan, n_error=np.nan).to_csv(run.path / "predictions.csv", index=False)
     valid = {name: {**of, "n": 1} for name, of in run.scores["valid"].items()}
@@ -290,7 +290,7 @@ def test_the_command_writes_the_page_and_writes_it_anew(copied, capsys):
 
 
 def test_the_page_is_one_file_that_all_can_read(several, tmp_path):
-    text = page(runs.load(shutil.copytree(several.path, tmp_path / "several")))
+    text = page(runs.load_run(shutil.copytree(several.path, tmp_path / "several")))
     found = Page(text)
     assert len(text) < 8e6 and found.all("html")[0]["lang"] == "en-GB"
     assert not [tag for tag, _ in found.tags if tag in ("script", "link", "iframe", "object")]
@@ -311,7 +311,7 @@ def test_the_verdict_stands_before_the_contents_and_no_section_is_lost(run):
 
 
 def test_a_column_that_never_varies_is_told_in_place_of_its_chart(several, tmp_path):
-    run = runs.load(shutil.copytree(several.path, tmp_path / "several"))
+    run = runs.load_run(shutil.copytree(several.path, tmp_path / "several"))
     frame = pd.read_csv(run.path / "predictions.csv")
     frame.assign(roll_true=0.0).to_csv(run.path / "predictions.csv", index=False)
     told = next(part for part in parts(gathered(run), "errors") if part["title"] == "head")

@@ -50,7 +50,7 @@ def test_a_good_model_has_no_warnings():
 ])
 def test_each_weakness_is_told_with_its_number_and_with_what_to_do(numbers, kind, told):
     (warned,) = verdict.of_scores(AGE, {**GOOD, **numbers})
-    assert warned.kind == kind and told in warned.text and warned.then
+    assert warned.kind == kind and told in warned.text and warned.hint
 
 
 @pytest.mark.parametrize("numbers", [
@@ -92,4 +92,4 @@ def history(train, valid):
 def test_the_training_was_too_long_or_too_short(train, valid, stopped, found):
     warned = verdict.of_training(history(train, valid), stopped)
     assert [w.kind for w in warned] == found
-    assert "short" not in found or "--epochs 6" in warned[0].then
+    assert "short" not in found or "--epochs 6" in warned[0].hint

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imgreg_fastai import tasks
-from imgreg_fastai.tasks import MOVES, Number, Point, following, paired, read_pairs
+from imgreg_fastai.tasks import MOVES, Number, Point, pairs_by_name, read_pairs, with_flip_pairs
 from imgreg_fastai.utils.errors import ImgregError
 
 
@@ -42,7 +42,7 @@ def test_points_are_called_by_what_their_columns_share(of, called):
     (tuple("jklmnopqr"), ()),  # letters, and no sides
 ])
 def test_pairs_are_found_by_name(names, pairs):
-    assert paired(columns(*names)) == (pairs, ())
+    assert pairs_by_name(columns(*names)) == (pairs, ())
 
 
 @pytest.mark.parametrize(("names", "alone"), [
@@ -50,7 +50,7 @@ def test_pairs_are_found_by_name(names, pairs):
     (("eye_L", "nose"), ("eye_L",)), (("left_1", "right_2"), ("left_1", "right_2")),
 ])
 def test_a_side_without_the_other_is_told(names, alone):
-    assert paired(columns(*names))[1] == alone
+    assert pairs_by_name(columns(*names))[1] == alone
 
 
 # --flip-pairs
@@ -90,7 +90,7 @@ def test_a_file_without_pairs_or_of_no_text_is_one_line(tmp_path):
 # what becomes of a target
 
 def test_named_sides_let_pictures_be_mirrored_and_it_is_told():
-    (face, age), told = following((FACE, Number("age", ("age",))))
+    (face, age), told = with_flip_pairs((FACE, Number("age", ("age",))))
     assert face == replace(FACE, follows=True, flip_pairs=((0, 1),)) and face.moves == MOVES
     assert age == Number("age", ("age",))
     assert told == ("face: a mirror swaps left_eye and right_eye (--flip-pairs changes it)",)
@@ -102,34 +102,34 @@ def test_named_sides_let_pictures_be_mirrored_and_it_is_told():
     (point("left_eye", "right_eye", "left_ear"), "left_ear without"), (Point("p", ("a", "b", "c", "d")), "do not tell"),
 ])
 def test_where_left_and_right_are_not_known_nothing_is_mirrored(of, why):
-    (done,), (told,) = following([of])
+    (done,), (told,) = with_flip_pairs([of])
     assert done.moves == tuple(m for m in MOVES if m != "flip") and done.flip_pairs == ()
     assert why in told and "--flip-pairs" in told and "\n" not in told
 
 
 def test_a_single_point_without_a_side_stays_itself():
-    (done,), (told,) = following([Point("centre", ("x", "y"))])
+    (done,), (told,) = with_flip_pairs([Point("centre", ("x", "y"))])
     assert done.moves == MOVES and done.flip_pairs == () and "swaps no two points" in told
 
 
 def test_what_is_given_goes_before_what_is_found():
-    (done,), _ = following([DOTS], "p00:p16,p01:p15")
+    (done,), _ = with_flip_pairs([DOTS], "p00:p16,p01:p15")
     assert done.flip_pairs == ((0, 16), (1, 15)) and done.moves == MOVES
-    (done,), (told,) = following([DOTS], "none")
+    (done,), (told,) = with_flip_pairs([DOTS], "none")
     assert done.flip_pairs == () and done.moves == MOVES and "swaps no two points" in told
     body = point("left_eye", "right_eye", "left_1", "right_1", "right_2", "left_2")
-    (done,), _ = following([body], "left_1:right_2,right_1:left_2")
+    (done,), _ = with_flip_pairs([body], "left_1:right_2,right_1:left_2")
     assert done.flip_pairs == ((2, 4), (3, 5), (0, 1))  # those not spoken of are found by name
-    (done, hand), _ = following([FACE, point("a", "b", name="hand")], "a:b")
+    (done, hand), _ = with_flip_pairs([FACE, point("a", "b", name="hand")], "a:b")
     assert done.flip_pairs == hand.flip_pairs == ((0, 1),)
-    (done,), _ = following([point("left_eye", "right_eye", "left_ear")], "left_eye:right_eye")
+    (done,), _ = with_flip_pairs([point("left_eye", "right_eye", "left_ear")], "left_eye:right_eye")
     assert "flip" not in done.moves
     with pytest.raises(ImgregError, match="--flip-pairs with a target of points; found number 'age'"):
-        following([Number("age", ("age",))], "a:b")
+        with_flip_pairs([Number("age", ("age",))], "a:b")
 
 
 def test_mirror_goes_to_json_and_back():
-    (done,), _ = following([DOTS])
+    (done,), _ = with_flip_pairs([DOTS])
     again = tasks.target_from_dict(json.loads(json.dumps(done.to_dict())))
     assert again == done and not again.mirror
     old = {k: v for k, v in FACE.to_dict().items() if k not in ("mirror", "weight")}

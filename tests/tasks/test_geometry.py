@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgreg_fastai.data.images import GREY, fit
-from imgreg_fastai.tasks.geometry import pixels, place, region, seen, turned
+from imgreg_fastai.tasks.geometry import place_picture, region, to_pixels, to_view, upright_size
 
 POLICIES = ("pad", "crop", "squish")
 SIDES = st.integers(5, 300)
@@ -31,7 +31,7 @@ def cases(draw):
 
 def view_pixels(points, spot):
     """Where points [n, 2] of the picture lie in the view, in its pixels from its upper left corner."""
-    across = seen(np.asarray(points, float)[None], spot.view[None])[0]
+    across = to_view(np.asarray(points, float)[None], spot.view[None])[0]
     return (across + 1) / 2 * spot.size[::-1]
 
 
@@ -40,35 +40,35 @@ def view_pixels(points, spot):
 @many
 @given(cases(), st.lists(st.tuples(st.floats(-500, 500), st.floats(-500, 500)), min_size=1, max_size=5))
 def test_pixels_undoes_seen(case, points):
-    view = place(*case).view[None]
+    view = place_picture(*case).view[None]
     points = np.array(points)[None]
-    np.testing.assert_allclose(pixels(seen(points, view), view), points, atol=1e-6)
+    np.testing.assert_allclose(to_pixels(to_view(points, view), view), points, atol=1e-6)
 
 
 def test_every_picture_has_its_own_view_and_one_may_serve_all():
-    views = np.stack([place((w, 50), (32, 32), "squish").view for w in (50, 100, 200)])
+    views = np.stack([place_picture((w, 50), (32, 32), "squish").view for w in (50, 100, 200)])
     points = np.tile([[[25.0, 25.0], [50.0, 50.0]]], (3, 1, 1))
     expected = [[[0, 0], [1, 1]], [[-0.5, 0], [0, 1]], [[-0.75, 0], [-0.5, 1]]]
-    np.testing.assert_allclose(seen(points, views), expected, atol=1e-12)
-    np.testing.assert_allclose(pixels(np.array(expected), views), points, atol=1e-9)
-    np.testing.assert_allclose(seen(points, views[:1])[2], expected[0], atol=1e-12)
+    np.testing.assert_allclose(to_view(points, views), expected, atol=1e-12)
+    np.testing.assert_allclose(to_pixels(np.array(expected), views), points, atol=1e-9)
+    np.testing.assert_allclose(to_view(points, views[:1])[2], expected[0], atol=1e-12)
 
 
 @many
 @given(cases())
 def test_what_is_drawn_is_a_part_of_the_picture_in_whole_pixels_of_the_view(case):
     (width, height), size, *_ = case
-    source, (x0, y0, x1, y1), kept = place(*case)
+    source, (x0, y0, x1, y1), kept = place_picture(*case)
     assert 0 <= source[0] < source[2] <= width and 0 <= source[1] < source[3] <= height
     assert 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0] and kept == size
-    corners = view_pixels([source[:2], source[2:]], place(*case))
+    corners = view_pixels([source[:2], source[2:]], place_picture(*case))
     np.testing.assert_allclose(corners, [(x0, y0), (x1, y1)], atol=1e-6)
 
 
 @many
 @given(st.tuples(SIDES, SIDES), SIZES)
 def test_a_picture_that_is_padded_lies_in_the_middle(picture, size):
-    _, (x0, y0, x1, y1), _ = place(picture, size, "pad")
+    _, (x0, y0, x1, y1), _ = place_picture(picture, size, "pad")
     assert abs(x0 - (size[1] - x1)) <= 1 and abs(y0 - (size[0] - y1)) <= 1
 
 
@@ -90,7 +90,7 @@ def test_a_picture_that_is_padded_lies_in_the_middle(picture, size):
     (((80, 40), (60, 60), "squish", (40, 20, 160, 80)), (0, 0, 80, 40), (15, 15, 45, 45)),
 ])
 def test_places_worked_out_by_hand(case, source, target):
-    found = place(*case)
+    found = place_picture(*case)
     assert found.source == pytest.approx(source) and found.target == target
 
 
@@ -98,7 +98,7 @@ def test_places_worked_out_by_hand(case, source, target):
 @given(cases())
 def test_pad_and_crop_keep_shapes_and_squish_shows_just_the_box(case):
     (width, height), size, policy, box, margin = case
-    spot = place(*case)
+    spot = place_picture(*case)
     across, down = spot.view[:2] * (size[1], size[0])  # view pixels for a pixel, twice
     whole = min(spot.target[2] - spot.target[0], spot.target[3] - spot.target[1])
     assume(whole >= 8)  # the sides of what is drawn are rounded to whole pixels
@@ -120,7 +120,7 @@ def test_pad_shows_the_whole_box_and_crop_nothing_else(case):
     assume(policy != "squish")
     x, y, w, h = box or (width / 2, height / 2, width, height)
     w, h = (w * (1 + 2 * margin), h * (1 + 2 * margin)) if box else (w, h)
-    left, top, right, bottom = place(*case).source
+    left, top, right, bottom = place_picture(*case).source
     inside = max(x - w / 2, 0), max(y - h / 2, 0), min(x + w / 2, width), min(y + h / 2, height)
     if policy == "pad":
         assert left <= inside[0] + 1e-6 and top <= inside[1] + 1e-6
@@ -135,7 +135,7 @@ def test_pad_shows_the_whole_box_and_crop_nothing_else(case):
 @many
 @given(cases())
 def test_what_is_spare_leaves_two_pixels_for_each_that_is_seen_and_not_more(case):
-    spot = place(*case)
+    spot = place_picture(*case)
     left, top, right, bottom = spot.source
     each = (right - left) / (spot.target[2] - spot.target[0]), (bottom - top) / (spot.target[3] - spot.target[1])
     assert min(each) / spot.spare == pytest.approx(2) and max(each) / spot.spare >= 2 - 1e-9
@@ -145,16 +145,16 @@ def test_what_is_spare_leaves_two_pixels_for_each_that_is_seen_and_not_more(case
 @given(cases(), st.sampled_from([2, 4, 8]), st.integers(1, 8), st.tuples(st.floats(0, 1), st.floats(0, 1)))
 def test_a_smaller_copy_shows_each_point_at_the_same_place(case, times, orientation, part):
     """Whichever way up the copy was stored, the point of it that was the picture's is seen where the picture's is."""
-    (width, height), spot = case[0], place(*case)
-    stored = np.array(turned((width, height), orientation))
+    (width, height), spot = case[0], place_picture(*case)
+    stored = np.array(upright_size((width, height), orientation))
     exact, whole = stored / times, np.ceil(stored / times).astype(int)
-    upright = turned(tuple(whole), orientation)
+    upright = upright_size(tuple(whole), orientation)
     lies = region(tuple(exact), upright, orientation)
     inner = spot.within((width, height), lies)
     assert inner.target == spot.target and inner.size == spot.size
     at = np.array(part) * (width, height)
     there = turn(turn_back(at, (width, height), orientation) / times, whole, orientation)
-    one, other = (seen(point[None, None], s.view[None])[0, 0] for point, s in ((at, spot), (there, inner)))
+    one, other = (to_view(point[None, None], s.view[None])[0, 0] for point, s in ((at, spot), (there, inner)))
     np.testing.assert_allclose(one, other, atol=1e-9)
     edges = np.array(inner.source).reshape(2, 2)
     assert (edges >= 0).all() and (edges <= upright).all()  # or Pillow could not cut it out
@@ -178,8 +178,8 @@ def turn_back(point, upright, orientation):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turned_sizes_and_regions_without_rounding(orientation):
-    assert turned((40, 24), orientation) == ((24, 40) if orientation >= 5 else (40, 24))
-    size = turned((40, 24), orientation)
+    assert upright_size((40, 24), orientation) == ((24, 40) if orientation >= 5 else (40, 24))
+    size = upright_size((40, 24), orientation)
     assert region((40, 24), size, orientation) == (0, 0, *size)
 
 
@@ -207,7 +207,7 @@ def blobs(draw):
     """A case, and a place for a blob that lies wholly within what is shown, large enough to be seen there."""
     picture = draw(st.integers(40, 200)), draw(st.integers(40, 200))
     case = picture, draw(SIZES), draw(st.sampled_from(POLICIES)), draw(st.none() | boxes(*picture)), draw(MARGINS)
-    left, top, right, bottom = (float(edge) for edge in place(*case).source)
+    left, top, right, bottom = (float(edge) for edge in place_picture(*case).source)
     radius = min(right - left, bottom - top) / 12
     assume(radius >= 1.5)
     at = tuple(draw(st.floats(a + 4 * radius, b - 4 * radius)) for a, b in ((left, right), (top, bottom)))
@@ -218,7 +218,7 @@ def blobs(draw):
 @given(blobs())
 def test_a_blob_is_seen_where_the_view_says(given_blob):
     case, at, radius = given_blob
-    spot = place(*case)
+    spot = place_picture(*case)
     view = np.asarray(fit(blob(case[0], at, radius), spot))
     assert view.shape == (*case[1], 3)
     np.testing.assert_allclose(centroid(view, spot), view_pixels([at], spot)[0], atol=0.5)
@@ -227,7 +227,7 @@ def test_a_blob_is_seen_where_the_view_says(given_blob):
 @many
 @given(cases())
 def test_what_lies_beyond_the_picture_is_grey_and_nothing_else(case):
-    spot = place(*case)
+    spot = place_picture(*case)
     view = np.asarray(fit(Image.new("RGB", case[0], "white"), spot))
     x0, y0, x1, y1 = spot.target
     shown = np.zeros(case[1], bool)
@@ -241,19 +241,19 @@ def test_what_lies_beyond_the_picture_is_grey_and_nothing_else(case):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_box_outside_the_picture_is_refused(box, policy):
     with pytest.raises(ValueError, match=r"a box that lies outside: .* in 80 x 40"):
-        place((80, 40), (32, 32), policy, box)
+        place_picture((80, 40), (32, 32), policy, box)
 
 
 @pytest.mark.parametrize("box", [(40, 20, 0, 9), (40, 20, 9, -1), (np.nan, 20, 9, 9), (40, 20, np.inf, 9)])
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_box_that_is_none_is_refused(box, policy):
     with pytest.raises(ValueError, match="no box"):
-        place((80, 40), (32, 32), policy, box)
+        place_picture((80, 40), (32, 32), policy, box)
 
 
 def test_a_very_thin_picture_is_still_seen():
     for policy in POLICIES:
         for picture in ((1000, 1), (1, 1000)):
-            spot = place(picture, (20, 30), policy)
+            spot = place_picture(picture, (20, 30), policy)
             assert np.isfinite(spot.view).all() and (spot.view[:2] > 0).all()
             assert np.asarray(fit(Image.new("RGB", picture, "white"), spot)).max() == 255

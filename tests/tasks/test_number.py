@@ -160,7 +160,7 @@ def test_laws_are_moves_under_which_it_stays():
     number = replace(PRICE, laws=("flip", "zoom"))
     assert number.moves == ("flip", "zoom") and PRICE.moves == ()
     how = Motion(np.ones(2), np.zeros(2), np.ones(2), np.zeros((2, 2)))
-    assert number.moved(np.array([[3.0], [np.nan]]), how) == pytest.approx(np.array([[3.0], [np.nan]]), nan_ok=True)
+    assert number.transform_labels(np.array([[3.0], [np.nan]]), how) == pytest.approx(np.array([[3.0], [np.nan]]), nan_ok=True)
     for laws in (("flp",), ["flip"], "flip", ("colour",)):
         with pytest.raises(ImgregError, match=f"laws of 'price' out of {', '.join(MOVES)}"):
             replace(PRICE, laws=laws)

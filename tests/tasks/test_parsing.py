@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from imgreg_fastai.tasks import Angle, Number, Point, Rotation, described, expanded
+from imgreg_fastai.tasks import Angle, Number, Point, Rotation, parse_for_table, with_options
 from imgreg_fastai.utils.errors import ImgregError
 
 FACE = [f"p{i}_{axis}" for i in range(68) for axis in "xy"]
@@ -13,7 +13,7 @@ FACE = [f"p{i}_{axis}" for i in range(68) for axis in "xy"]
 def test_a_pattern_takes_all_points_in_natural_order_however_the_columns_lie():
     mixed = [*FACE, "image", "person", "p_z", "q1_x"]
     random.Random(0).shuffle(mixed)
-    assert expanded("face=p*_x,p*_y:point", mixed) == Point("face", tuple(FACE))
+    assert parse_for_table("face=p*_x,p*_y:point", mixed) == Point("face", tuple(FACE))
 
 
 @pytest.mark.parametrize(("spec", "columns", "taken"), [
@@ -27,7 +27,7 @@ def test_a_pattern_takes_all_points_in_natural_order_however_the_columns_lie():
     ("e=*.x,*.y:point", ["a.x", "a.y", "bxx", "byy"], ("a.x", "a.y")),
 ])
 def test_what_stands_for_the_star_puts_x_beside_y(spec, columns, taken):
-    found = expanded(spec, columns)
+    found = parse_for_table(spec, columns)
     assert isinstance(found, Point) and sorted(found.columns) == sorted(taken)
     assert spec.startswith("e=鼻") or found.columns == taken
 
@@ -47,24 +47,24 @@ def test_what_stands_for_the_star_puts_x_beside_y(spec, columns, taken):
 def test_what_is_not_there_is_one_line_with_what_may_have_been_meant(spec, told):
     columns = ["age", "p1_x", "p1_y", "p2_x", "p2_y", "p_x", "p_y", "o3_y", "o3_x", "nose_x", "nose_y"]
     with pytest.raises(ImgregError, match=told) as e:
-        expanded(spec, columns)
+        parse_for_table(spec, columns)
     assert "\n" not in str(e.value)
 
 
 def test_without_a_star_it_is_what_parse_reads():
     columns = ["age", "years old", "a_x", "a_y", "yaw", "pitch", "roll", "way"]
-    assert expanded(" age ", columns) == Number("age", ("age",))
-    assert expanded("age=years old", columns) == Number("age", ("years old",))
-    assert expanded("a:point", columns) == Point("a", ("a_x", "a_y"))
-    assert expanded("way:angle360", columns) == Angle("way", ("way",))
-    assert expanded("head:rotation=XYZ", columns) == Rotation("head", ("yaw", "pitch", "roll"), sequence="XYZ")
+    assert parse_for_table(" age ", columns) == Number("age", ("age",))
+    assert parse_for_table("age=years old", columns) == Number("age", ("years old",))
+    assert parse_for_table("a:point", columns) == Point("a", ("a_x", "a_y"))
+    assert parse_for_table("way:angle360", columns) == Angle("way", ("way",))
+    assert parse_for_table("head:rotation=XYZ", columns) == Rotation("head", ("yaw", "pitch", "roll"), sequence="XYZ")
 
 
 def test_units_weights_and_the_scale_of_numbers():
     age, way, tip = Number("age", ("age",)), Angle("way", ("way",)), Point("tip", ("x", "y"))
-    done = described((age, way, tip), [("age", "years")], [("tip", 3.0)], "log")
+    done = with_options((age, way, tip), [("age", "years")], [("tip", 3.0)], "log")
     assert done == (replace(age, unit="years", scale="log"), way, replace(tip, weight=3.0))
-    assert described((age,)) == (age,)
+    assert with_options((age,)) == (age,)
 
 
 @pytest.mark.parametrize(("given", "told"), [
@@ -75,6 +75,6 @@ def test_units_weights_and_the_scale_of_numbers():
 ])
 def test_other_names_and_values_are_one_line(given, told):
     with pytest.raises(ImgregError, match=told):
-        described((Number("age", ("age",)), Angle("way", ("way",))), **given)
+        with_options((Number("age", ("age",)), Angle("way", ("way",))), **given)
     with pytest.raises(ImgregError, match="--scale with a target that is a plain number; found angle 'way'"):
-        described((Angle("way", ("way",)),), scale="log")
+        with_options((Angle("way", ("way",)),), scale="log")

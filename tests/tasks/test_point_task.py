@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imgreg_fastai import tasks
 from imgreg_fastai.tasks import MOVES, Motion, Point, Task
-from imgreg_fastai.tasks.geometry import place
+from imgreg_fastai.tasks.geometry import place_picture
 from imgreg_fastai.training import augment
 from imgreg_fastai.utils.errors import ImgregError
 
@@ -60,7 +60,7 @@ def test_flip_pairs_that_are_no_pairs_are_refused_and_never_a_traceback(pairs):
 @given(st.lists(st.tuples(st.integers(8, 3000), st.integers(8, 3000)), min_size=1, max_size=4),
        st.sampled_from(["pad", "crop", "squish"]), st.integers(0, 1000))
 def test_decode_undoes_encode_for_pictures_of_any_size(sizes, policy, seed):
-    views = np.stack([place(size, (48, 64), policy).view for size in sizes])
+    views = np.stack([place_picture(size, (48, 64), policy).view for size in sizes])
     values = np.random.default_rng(seed).uniform(-100, 3000, (len(sizes), 6))
     encoded = EYES.encode(values, views)
     assert encoded.shape == values.shape
@@ -69,7 +69,7 @@ def test_decode_undoes_encode_for_pictures_of_any_size(sizes, policy, seed):
 
 
 def test_the_views_edges_are_at_1_and_missing_points_stay_missing():
-    views = place((100, 50), (40, 40), "squish").view[None]
+    views = place_picture((100, 50), (40, 40), "squish").view[None]
     encoded = EYES.encode(np.array([[0, 0, 100, 50, 50, NAN]]), views)
     np.testing.assert_allclose(encoded, [[-1, -1, 1, 1, 0, NAN]], atol=1e-12)
     np.testing.assert_allclose(EYES.decode(encoded, views), [[0, 0, 100, 50, 50, NAN]], atol=1e-9)
@@ -98,33 +98,33 @@ def test_bias_is_over_the_points_that_are_labelled_anywhere():
 
 
 def test_the_guess_is_the_mean_place_of_what_is_labelled():
-    assert EYES.centre(np.array([[0, 1, 2, 3, NAN, 5], [4, 5, 6, 7, 8, 9.0]])).tolist() == [2, 3, 4, 5, 8, 7]
+    assert EYES.constant_guess(np.array([[0, 1, 2, 3, NAN, 5], [4, 5, 6, 7, 8, 9.0]])).tolist() == [2, 3, 4, 5, 8, 7]
 
 
 # moved
 
 def test_flips_turns_zooms_and_shifts_by_hand():
     one, place_ = Point("p", ("x", "y"), follows=True), np.array([[0.5, -0.2]])
-    assert one.moved(place_, motion()).ravel() == pytest.approx([0.5, -0.2])
-    assert one.moved(place_, motion(mirrored=1)).ravel() == pytest.approx([-0.5, -0.2])
+    assert one.transform_labels(place_, motion()).ravel() == pytest.approx([0.5, -0.2])
+    assert one.transform_labels(place_, motion(mirrored=1)).ravel() == pytest.approx([-0.5, -0.2])
     # counterclockwise as seen: what is at the right goes up, and y grows downwards
-    assert one.moved(np.array([[0.5, 0.0]]), motion(turn=90)).ravel() == pytest.approx([0, -0.5])
-    assert one.moved(np.array([[0.5, 0.0]]), motion(turn=90, aspect=4 / 3)).ravel() == pytest.approx([0, -2 / 3])
-    assert one.moved(place_, motion(zoom=2.0, shift=(0.1, 0.3))).ravel() == pytest.approx([1.1, -0.1])
-    assert one.moved(place_, motion(mirrored=1, turn=180, zoom=0.5)).ravel() == pytest.approx([0.25, 0.1])
+    assert one.transform_labels(np.array([[0.5, 0.0]]), motion(turn=90)).ravel() == pytest.approx([0, -0.5])
+    assert one.transform_labels(np.array([[0.5, 0.0]]), motion(turn=90, aspect=4 / 3)).ravel() == pytest.approx([0, -2 / 3])
+    assert one.transform_labels(place_, motion(zoom=2.0, shift=(0.1, 0.3))).ravel() == pytest.approx([1.1, -0.1])
+    assert one.transform_labels(place_, motion(mirrored=1, turn=180, zoom=0.5)).ravel() == pytest.approx([0.25, 0.1])
 
 
 def test_a_mirror_makes_the_left_eye_the_right_one_and_only_where_it_mirrors():
     values = np.array([[-0.5, 0.1, 0.4, 0.2, 0.0, 0.3]] * 2)
     how = Motion(np.array([1.0, 0.0]), np.zeros(2), np.ones(2), np.zeros((2, 2)))
-    moved = EYES.moved(values, how)
+    moved = EYES.transform_labels(values, how)
     assert moved[0] == pytest.approx([-0.4, 0.2, 0.5, 0.1, 0.0, 0.3]) and moved[1] == pytest.approx(values[1])
-    assert replace(EYES, flip_pairs=()).moved(values, how)[0] == pytest.approx([0.5, 0.1, -0.4, 0.2, 0.0, 0.3])
-    assert EYES.moved(EYES.moved(values, motion(2, 1)), motion(2, 1)) == pytest.approx(values)
+    assert replace(EYES, flip_pairs=()).transform_labels(values, how)[0] == pytest.approx([0.5, 0.1, -0.4, 0.2, 0.0, 0.3])
+    assert EYES.transform_labels(EYES.transform_labels(values, motion(2, 1)), motion(2, 1)) == pytest.approx(values)
 
 
 def test_missing_points_stay_missing_and_change_sides_too():
-    moved = EYES.moved(np.array([[NAN, NAN, 0.4, 0.2, 0.0, 0.3]]), motion(1, 1, turn=10.0))
+    moved = EYES.transform_labels(np.array([[NAN, NAN, 0.4, 0.2, 0.0, 0.3]]), motion(1, 1, turn=10.0))
     assert np.isfinite(moved[0, [0, 1, 4, 5]]).all() and np.isnan(moved[0, 2:4]).all()
 
 
@@ -160,7 +160,7 @@ def test_points_move_as_what_is_seen_does(how, size, seed):
     places = np.random.default_rng(seed).uniform(-0.3, 0.3, (3, 2))
     warped = augment.warp(spots(places, height, width), how)
     assert warped.shape == (1, 3, height, width)
-    off = (found(warped) - replace(EYES, flip_pairs=()).moved(places.reshape(1, 6), how).reshape(3, 2))
+    off = (found(warped) - replace(EYES, flip_pairs=()).transform_labels(places.reshape(1, 6), how).reshape(3, 2))
     assert np.abs(off * (width / 2, height / 2)).max() < 0.1
 
 
@@ -172,7 +172,7 @@ def test_a_batch_is_moved_with_its_points(size):
     places = np.random.default_rng(0).uniform(-0.3, 0.3, (24, 3, 2))
     pictures = TensorImage(torch.cat([spots(p, *size) for p in places]))
     points = TensorPoint(torch.tensor(places, dtype=torch.float32))
-    moved, labels = augment.Moves(task)((pictures, points), split_idx=0)
+    moved, labels = augment.GeometricTransform(task)((pictures, points), split_idx=0)
     assert isinstance(labels, TensorPoint) and labels.shape == points.shape and labels.dtype == torch.float32
     seen = np.stack([found(p[None]) for p in moved])
     assert np.abs((labels.numpy() - seen) * (size[1] / 2, size[0] / 2)).max() < 0.1

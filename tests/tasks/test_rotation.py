@@ -27,7 +27,7 @@ def motion(n=1, mirrored=0, turn=0.0):
 
 
 def moved(pose, **how):
-    return POSE.moved(np.array([pose], float), motion(**how))[0]
+    return POSE.transform_labels(np.array([pose], float), motion(**how))[0]
 
 
 def apart(a, b):
@@ -115,8 +115,8 @@ def test_a_mirror_negates_yaw_and_roll(pose):
 @given(POSES, st.floats(-180, 180))
 def test_twice_mirrored_or_turned_and_turned_back_is_as_it_was(pose, turn):
     values = np.array([pose])
-    twice = POSE.moved(POSE.moved(values, motion(mirrored=1)), motion(mirrored=1))
-    back = POSE.moved(POSE.moved(values, motion(turn=turn)), motion(turn=-turn))
+    twice = POSE.transform_labels(POSE.transform_labels(values, motion(mirrored=1)), motion(mirrored=1))
+    back = POSE.transform_labels(POSE.transform_labels(values, motion(turn=turn)), motion(turn=-turn))
     for again in (twice, back):
         assert again[0] == pytest.approx(pose, abs=1e-5)
 
@@ -131,7 +131,7 @@ def test_directions_move_as_the_picture_does(sequence, pose, mirrored, turn):
     """
     target = Rotation("r", ("a", "b", "c"), sequence=sequence, camera_frame=True)
     before = target.matrix([pose])[0]
-    after = target.matrix(target.moved(np.array([pose]), motion(mirrored=int(mirrored), turn=turn)))[0]
+    after = target.matrix(target.transform_labels(np.array([pose]), motion(mirrored=int(mirrored), turn=turn)))[0]
     c, s = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
     for own, seen in (((0, 0, -1), before @ (0, 0, -1)), ((0, -1, 0), before @ (0, -1, 0)),
                       ((-1 if mirrored else 1, 0, 0), before @ (1, 0, 0))):
@@ -200,7 +200,7 @@ def test_a_mirror_image_becomes_a_rotation_too_and_nan_stays_nan():
 def test_the_guess_is_the_chordal_mean():
     rng = np.random.default_rng(0)
     values = rng.uniform(-40, 40, (50, 3))
-    guess = POSE.matrix(POSE.centre(values)[None])[0]
+    guess = POSE.matrix(POSE.constant_guess(values)[None])[0]
     matrices = POSE.matrix(values)
     cost = np.square(matrices - guess).sum()
     for axis in np.eye(3):  # no rotation beside it is nearer to all
@@ -209,7 +209,7 @@ def test_the_guess_is_the_chordal_mean():
             assert np.square(matrices - beside).sum() > cost
     spread = np.array([[170.0, 0, 0], [-170, 0, 0], [NAN, 0, 0]])  # across the seam, one unknown
     roll = Rotation("r", ("a", "b", "c"), sequence="ZYX")
-    assert abs(roll.centre(spread)[0]) == pytest.approx(180)
+    assert abs(roll.constant_guess(spread)[0]) == pytest.approx(180)
 
 
 # encoding
@@ -235,7 +235,7 @@ def test_a_row_that_lacks_an_angle_is_missing_everywhere_and_costs_the_others_no
     checks = {
         "matrix": POSE.matrix(values), "angles": POSE.angles(POSE.matrix(values)),
         "error": POSE.error(values, np.zeros((3, 3))), "the other way": POSE.error(np.zeros((3, 3)), values),
-        "moved": POSE.moved(values, motion(3, 1, 10.0)),
+        "moved": POSE.transform_labels(values, motion(3, 1, 10.0)),
         "encoded": encode(POSE, torch.tensor(values)).numpy(),
         "decoded": POSE.decode(encode(POSE, torch.tensor(values)).numpy()),
     }
@@ -243,4 +243,4 @@ def test_a_row_that_lacks_an_angle_is_missing_everywhere_and_costs_the_others_no
         flat = found.reshape(3, -1)
         assert np.array_equal(np.isnan(flat).all(axis=1), lacking), name
         assert np.isfinite(flat[1]).all(), name
-    assert np.isfinite(POSE.centre(values)).all() and np.isfinite(POSE.bias(values, np.zeros((3, 3))))
+    assert np.isfinite(POSE.constant_guess(values)).all() and np.isfinite(POSE.bias(values, np.zeros((3, 3))))

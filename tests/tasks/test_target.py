@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgreg_fastai import tasks
-from imgreg_fastai.tasks import ANGLE, MOVES, Angle, Motion, Number, Point, Rotation, parse
+from imgreg_fastai.tasks import ANGLE, MOVES, Angle, Motion, Number, Point, Rotation, parse_target
 from imgreg_fastai.utils.errors import ImgregError
 
 BAR = ANGLE.targets[0]
@@ -51,7 +51,7 @@ def apart(a, b, period):
     ("head=a,b,c:rotation=ZYX", Rotation("head", ("a", "b", "c"), sequence="ZYX")),
 ])
 def test_parse(text, target):
-    assert parse(text) == target
+    assert parse_target(text) == target
 
 
 @pytest.mark.parametrize(("text", "told"), [
@@ -64,22 +64,22 @@ def test_parse(text, target):
 ])
 def test_parse_refuses(text, told):
     with pytest.raises(ImgregError, match=told):
-        parse(text)
+        parse_target(text)
 
 
 def test_a_known_name_is_the_tasks_own_target_unless_a_kind_is_given():
-    assert parse("angle", ANGLE.targets) is BAR
-    assert parse("angle=tilt", ANGLE.targets) == replace(BAR, columns=("tilt",))
-    assert parse("angle:number", ANGLE.targets) == Number("angle", ("angle",), "°", low=0.0, high=180.0)
-    assert parse("angle:angle360", ANGLE.targets) == Angle("angle", ("angle",), period=360.0)
+    assert parse_target("angle", ANGLE.targets) is BAR
+    assert parse_target("angle=tilt", ANGLE.targets) == replace(BAR, columns=("tilt",))
+    assert parse_target("angle:number", ANGLE.targets) == Number("angle", ("angle",), "°", low=0.0, high=180.0)
+    assert parse_target("angle:angle360", ANGLE.targets) == Angle("angle", ("angle",), period=360.0)
     known = (Number("weight", ("mass",), "kg", 0, 9),)
-    assert parse("weight:number", known) == known[0]  # the kind it has anyway
-    assert parse("eyes=a,b,c,d", (EYES,)) == replace(EYES, columns=("a", "b", "c", "d"))
-    assert parse("head=a,b,c", (HEAD,)) == replace(HEAD, columns=("a", "b", "c"))
+    assert parse_target("weight:number", known) == known[0]  # the kind it has anyway
+    assert parse_target("eyes=a,b,c,d", (EYES,)) == replace(EYES, columns=("a", "b", "c", "d"))
+    assert parse_target("head=a,b,c", (HEAD,)) == replace(HEAD, columns=("a", "b", "c"))
     with pytest.raises(ImgregError, match="flip_pairs"):  # a point less than the pairs speak of
-        parse("eyes=a,b", (EYES,))
+        parse_target("eyes=a,b", (EYES,))
     with pytest.raises(ImgregError, match=r"targets: angle; found 'angel'; try 'angle'"):
-        parse("angel", ANGLE.targets)
+        parse_target("angel", ANGLE.targets)
 
 
 # Number
@@ -117,7 +117,7 @@ def test_a_numbers_errors():
     predicted, true = np.array([[3.0], [1.0]]), np.array([[1.0], [4.0]])
     assert AGE.residual(predicted, true).ravel().tolist() == [2, -3]
     assert AGE.error(predicted, true).tolist() == [2, 3]
-    assert AGE.centre(np.array([[1.0], [np.nan], [4.0]])).tolist() == [2.5]
+    assert AGE.constant_guess(np.array([[1.0], [np.nan], [4.0]])).tolist() == [2.5]
     assert AGE.moves == ()
 
 
@@ -172,12 +172,12 @@ def test_residuals_lead_from_truth_to_prediction_by_at_most_half_a_period(predic
 @given(st.floats(0, 360), PERIODS, st.floats(0, 40), st.integers(1, 6))
 def test_the_circular_mean_lies_in_the_middle_wherever_the_seam_is(middle, period, spread, n):
     around = spread * np.linspace(-1, 1, 2 * n + 1)
-    centre = angle(period).centre((middle + around)[:, None] % period)
+    centre = angle(period).constant_guess((middle + around)[:, None] % period)
     assert centre.shape == (1,) and apart(centre, middle, period)[0] < 1e-5
 
 
 def test_the_circular_mean_skips_what_is_unknown():
-    assert apart(angle(180.0).centre([[170.0], [np.nan], [20.0]]), 5, 180.0)[0] < 1e-6
+    assert apart(angle(180.0).constant_guess([[170.0], [np.nan], [20.0]]), 5, 180.0)[0] < 1e-6
 
 
 def seen(target, value):
@@ -194,7 +194,7 @@ def test_a_label_moves_as_a_unit_vector_does(period, clockwise, zero, value, mir
     c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
     expected = np.array([[c, -s], [s, c]]) @ vector  # counterclockwise as seen
     how = Motion(np.array([float(mirrored)]), np.array([turn]), np.array([1.3]), np.array([[0.1, -0.2]]), 1.5)
-    moved = target.moved(np.array([[value]]), how)[0, 0]
+    moved = target.transform_labels(np.array([[value]]), how)[0, 0]
     assert 0 <= moved <= period
     got = seen(target, moved)
     if period == 180:  # an orientation has no head: both ends are as good
@@ -204,7 +204,7 @@ def test_a_label_moves_as_a_unit_vector_does(period, clockwise, zero, value, mir
 
 def test_each_picture_has_its_own_motion_and_a_missing_angle_stays_missing():
     how = Motion(np.array([0.0, 1.0, 1.0]), np.array([90.0, 0.0, 5.0]), np.ones(3), np.zeros((3, 2)))
-    moved = BAR.moved(np.array([[10.0], [100.0], [np.nan]]), how)
+    moved = BAR.transform_labels(np.array([[10.0], [100.0], [np.nan]]), how)
     assert moved.shape == (3, 1) and moved[:2].ravel().tolist() == [100, 80] and np.isnan(moved[2, 0])
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from imgreg_fastai import tasks
-from imgreg_fastai.tasks import ANGLE, FASTBOOK, HEADPOSE, MOVES, Number, Task, complete
+from imgreg_fastai.tasks import ANGLE, FASTBOOK, HEADPOSE, MOVES, Number, Task, complete_task
 from imgreg_fastai.utils.errors import ImgregError
 from tests.tasks.test_target import AGE, BAR, EYES, HEAD, JSON, angle, some_rubbish
 
@@ -28,7 +28,7 @@ def three():
 @pytest.mark.parametrize("task", [ANGLE, HEADPOSE, FASTBOOK, two(), three(),
                                   Task("t", (angle(zero=90.0, clockwise=True, in_plane=True),))])
 def test_a_task_goes_to_json_and_back(task):
-    assert tasks.from_dict(json.loads(json.dumps(task.to_dict()))) == task
+    assert tasks.task_from_dict(json.loads(json.dumps(task.to_dict()))) == task
 
 
 def test_columns_outputs_and_decoding_follow_the_order_of_the_targets():
@@ -56,7 +56,7 @@ def test_outputs_are_divided_by_target_arrays_and_tensors_alike():
 
 def test_complete_takes_the_range_from_the_training_part():
     task = Task("t", (BAR, AGE))
-    done = complete(task, pd.DataFrame({"age": [3, 9], "other": ["x", "y"], "angle": [1.0, 2.0]}))
+    done = complete_task(task, pd.DataFrame({"age": [3, 9], "other": ["x", "y"], "angle": [1.0, 2.0]}))
     assert done.targets == (BAR, replace(AGE, low=1.5, high=10.5, scale="linear")) and task.targets[1].low is None
 
 
@@ -83,8 +83,8 @@ def test_a_squished_picture_is_turned_with_its_points_but_not_with_angles():
         assert Task("t", (EYES, target), fit="squish", augment=("flip",)).augment == ("flip",)
         with pytest.raises(ImgregError, match="a fit that keeps angles"):
             Task("t", (EYES, target), fit="squish", augment=("turn",))
-    assert HEADPOSE.changed(fit="squish").augment == tuple(a for a in HEADPOSE.augment if a != "turn")
-    assert HEADPOSE.changed(["centre"]).targets == HEADPOSE.targets[:1]
+    assert HEADPOSE.with_options(fit="squish").augment == tuple(a for a in HEADPOSE.augment if a != "turn")
+    assert HEADPOSE.with_options(["centre"]).targets == HEADPOSE.targets[:1]
 
 
 # what asking for a move declares
@@ -92,32 +92,32 @@ def test_a_squished_picture_is_turned_with_its_points_but_not_with_angles():
 @pytest.fixture
 def said(monkeypatch):
     lines = []
-    monkeypatch.setattr(tasks, "say", lines.append)
+    monkeypatch.setattr("imgreg_fastai.tasks.task.say", lines.append)
     return lines
 
 
 def test_asking_for_a_move_declares_that_a_number_stays_and_says_so_once(said):
     task = Task("t", (AGE, Number("height", ("height",))))
-    done = task.changed(augment=("flip", "turn", "colour"))
+    done = task.with_options(augment=("flip", "turn", "colour"))
     assert [t.laws for t in done.targets] == [("flip", "turn")] * 2 and done.augment == ("flip", "turn", "colour")
     assert len(said) == 1 and said[0].startswith("a mirrored or turned picture has the same age and height: ")
     assert "\n" not in said[0] and "leave flip, turn out" in said[0]
-    assert done.changed(augment=("turn",)).targets == done.targets and len(said) == 1  # declared already
-    more = done.changed(augment=("shift",))
+    assert done.with_options(augment=("turn",)).targets == done.targets and len(said) == 1  # declared already
+    more = done.with_options(augment=("shift",))
     assert more.targets[0].laws == ("flip", "turn", "shift") and said[1].startswith("a shifted picture has the same")
-    assert done.changed(size=(10, 10)).augment == done.augment  # and it stays declared
-    assert task.changed(augment=("colour",)).targets == task.targets == task.changed(augment=()).targets
-    assert task.changed().augment == ("colour",) and len(said) == 2
+    assert done.with_options(size=(10, 10)).augment == done.augment  # and it stays declared
+    assert task.with_options(augment=("colour",)).targets == task.targets == task.with_options(augment=()).targets
+    assert task.with_options().augment == ("colour",) and len(said) == 2
 
 
 def test_asking_for_a_move_declares_a_rotation_to_be_of_what_is_seen(said):
     head = replace(HEAD, camera_frame=False)
-    done = Task("t", (head,)).changed(augment=("flip",))
+    done = Task("t", (head,)).with_options(augment=("flip",))
     assert done.targets == (HEAD,) and len(said) == 1
     assert said[0].startswith("head is taken for the rotation of what is seen, in the camera's frame")
-    assert done.changed(augment=("turn",)).targets == (HEAD,) and len(said) == 1
+    assert done.with_options(augment=("turn",)).targets == (HEAD,) and len(said) == 1
     with pytest.raises(ImgregError, match="found zoom: they change the angle of view, which head does not know of"):
-        done.changed(augment=("zoom",))
+        done.with_options(augment=("zoom",))
 
 
 @pytest.mark.parametrize(("target", "augment", "told"), [
@@ -128,14 +128,14 @@ def test_asking_for_a_move_declares_a_rotation_to_be_of_what_is_seen(said):
 ])
 def test_what_asking_cannot_declare_is_refused_in_one_line_that_says_why(target, augment, told):
     with pytest.raises(ImgregError, match=told) as e:
-        Task("t", (target,)).changed(augment=augment)
+        Task("t", (target,)).with_options(augment=augment)
     assert "\n" not in str(e.value)
 
 
 def test_points_without_sides_may_be_turned_and_an_angle_written_as_a_number_is_no_plain_one(said):
-    assert Task("t", (replace(EYES, mirror=False),)).changed(augment=("turn", "zoom")).augment == ("turn", "zoom")
+    assert Task("t", (replace(EYES, mirror=False),)).with_options(augment=("turn", "zoom")).augment == ("turn", "zoom")
     with pytest.raises(ImgregError, match="effect on 'angle' is declared; found flip"):
-        ANGLE.changed(["angle:number"], augment=("flip",))
+        ANGLE.with_options(["angle:number"], augment=("flip",))
     assert not said
 
 
@@ -144,36 +144,36 @@ def test_points_without_sides_may_be_turned_and_an_angle_written_as_a_number_is_
     ((replace(EYES, mirror=False),), ("turn", "zoom", "shift", "colour", "tint")), ((HEAD,), ("colour",)),
 ])
 def test_what_is_usually_done_to_pictures_of_a_table(of, usual):
-    assert tasks.usual(of) == usual and Task("t", of, augment=usual).augment == usual
+    assert tasks.default_augmentations(of) == usual and Task("t", of, augment=usual).augment == usual
 
 
 def test_a_logarithm_is_said_and_kept_in_the_task(said):
     prices = pd.DataFrame({"price": np.geomspace(5e3, 5e6, 50), "age": np.linspace(1, 90, 50)})
-    done = complete(Task("t", (Number("price", ("price",)), AGE)), prices)
+    done = complete_task(Task("t", (Number("price", ("price",)), AGE)), prices)
     assert [t.scale for t in done.targets] == ["log", "linear"]
     assert said == ["price is learnt by its logarithm, since its labels run from 5000 to 5e+06 "
                     "(--scale linear changes it)"]
-    complete(done, prices)
-    complete(Task("t", (Number("price", ("price",), scale="log"),)), prices)
+    complete_task(done, prices)
+    complete_task(Task("t", (Number("price", ("price",), scale="log"),)), prices)
     assert len(said) == 1  # asked for, or known already
-    assert tasks.from_dict(json.loads(json.dumps(done.to_dict()))) == done
+    assert tasks.task_from_dict(json.loads(json.dumps(done.to_dict()))) == done
 
 
 def test_older_descriptions_are_read():
     fields = ANGLE.to_dict()
     targets = [{k: v for k, v in target.items() if k != "weight"} for target in fields["targets"]]
     older = {k: v for k, v in fields.items() if k not in ("image", "value_range")}
-    assert tasks.from_dict({**older, "targets": targets}) == ANGLE
+    assert tasks.task_from_dict({**older, "targets": targets}) == ANGLE
 
 
 def test_forgetting_the_period_forgets_the_flips():
-    task = ANGLE.changed(["angle:number"])
+    task = ANGLE.with_options(["angle:number"])
     assert task.targets == (Number("angle", ("angle",), "°", low=0.0, high=180.0),)
     assert "flip" in ANGLE.augment and not set(task.augment) & set(MOVES)
     coloured = replace(ANGLE, augment=("flip", "colour"))
-    assert coloured.changed(["angle:number"]).augment == ("colour",)
-    assert coloured.changed(["angle"]).augment == ("flip", "colour")
-    assert ANGLE.changed([]) == ANGLE
+    assert coloured.with_options(["angle:number"]).augment == ("colour",)
+    assert coloured.with_options(["angle"]).augment == ("flip", "colour")
+    assert ANGLE.with_options([]) == ANGLE
 
 
 @pytest.mark.parametrize(("change", "told"), [
@@ -202,7 +202,7 @@ def test_a_task_of_no_use_is_refused(change, told):
     lambda target: {**ANGLE.to_dict(), "targets": [target]}))
 def test_a_task_out_of_rubbish_is_a_task_or_one_error(fields):
     try:
-        task = tasks.from_dict(fields)
+        task = tasks.task_from_dict(fields)
     except ImgregError as e:
         assert "\n" not in str(e)
     else:
@@ -219,4 +219,4 @@ def test_a_task_out_of_rubbish_is_a_task_or_one_error(fields):
 ])
 def test_what_is_wrong_with_a_description_is_told(change, told):
     with pytest.raises(ImgregError, match=told):
-        tasks.from_dict({**ANGLE.to_dict(), **change})
+        tasks.task_from_dict({**ANGLE.to_dict(), **change})

@@ -25,7 +25,7 @@ def motion(n, mirrored=0, turn=0.0, zoom=1.0, shift=(0.0, 0.0), aspect=1.0):
 def moved(bars, mirrored, turn):
     how = motion(len(ANGLES), mirrored, turn)
     pictures = augment.warp(as_batch(bars(ANGLES)), how)
-    labels = ANGLE.targets[0].moved(ANGLES[:, None], how)
+    labels = ANGLE.targets[0].transform_labels(ANGLES[:, None], how)
     return pictures[:, 0].numpy() * 255, labels[:, 0]
 
 
@@ -51,7 +51,7 @@ def test_a_small_turn_is_nearest_to_the_bar_at_the_new_label(bars, mirrored, tur
 
 def test_batches_are_moved_only_while_training_and_labels_stay_true(bars):
     torch.manual_seed(0)
-    moves = augment.Moves(ANGLE)
+    moves = augment.GeometricTransform(ANGLE)
     angles = np.linspace(0, 179, 64)
     batch = (as_batch(bars(angles)), torch.tensor(angles, dtype=torch.float32))
     pictures, labels = moves(batch, split_idx=0)
@@ -131,14 +131,14 @@ def test_a_zoom_makes_things_larger_and_a_shift_takes_them_along(zoom):
 
 def test_colour_is_added_and_moves_left_out_as_the_task_says():
     names = [type(t).__name__ for t in augment.transforms(replace(ANGLE, augment=("colour",)))]
-    assert names == ["Light"]
+    assert names == ["ColourTransform"]
     assert [type(t).__name__ for t in augment.transforms(ANGLE)] == ["Moves"]
     assert augment.transforms(replace(ANGLE, augment=())) == []
 
 
 def relit(pictures, **how):
     """What Light makes of training pictures; those given stay as they are."""
-    return augment.Light(**how)(TensorImage(pictures.clone()), split_idx=0).as_subclass(torch.Tensor)
+    return augment.ColourTransform(**how)(TensorImage(pictures.clone()), split_idx=0).as_subclass(torch.Tensor)
 
 
 def test_a_tint_is_one_factor_a_channel_of_each_training_picture():
@@ -149,7 +149,7 @@ def test_a_tint_is_one_factor_a_channel_of_each_training_picture():
     spread = gain[:, :, 0, 0].log() / augment.TINT
     assert -1 <= spread.min() < -0.95 and 0.95 < spread.max() <= 1 + 1e-5 and spread.std(dim=1).min() > 0.001
     assert relit(torch.ones(50, 3, 2, 2), colour=False, tint=True).max() <= 1
-    assert [type(t).__name__ for t in augment.transforms(replace(ANGLE, augment=("tint",)))] == ["Light"]
+    assert [type(t).__name__ for t in augment.transforms(replace(ANGLE, augment=("tint",)))] == ["ColourTransform"]
 
 
 def test_brightness_and_contrast_are_one_line_for_all_channels_of_a_picture():
@@ -165,4 +165,4 @@ def test_brightness_and_contrast_are_one_line_for_all_channels_of_a_picture():
 
 def test_the_light_of_pictures_that_validate_stays():
     pictures = TensorImage(torch.rand(4, 3, 5, 5))
-    assert torch.equal(augment.Light(True, True)(pictures.clone(), split_idx=1), pictures)
+    assert torch.equal(augment.ColourTransform(True, True)(pictures.clone(), split_idx=1), pictures)

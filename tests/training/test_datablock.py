@@ -15,7 +15,7 @@ from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.data import labels
 from imgreg_fastai.models import backbones
 from imgreg_fastai.tasks import ANGLE, Angle, Number, Point, Rotation, Task
-from imgreg_fastai.tasks.geometry import pixels, place
+from imgreg_fastai.tasks.geometry import place_picture, to_pixels
 from imgreg_fastai.training import cache as memory
 from imgreg_fastai.training import datablock
 from imgreg_fastai.utils.errors import ImgregError
@@ -27,7 +27,7 @@ PLAIN = Task("angle", ANGLE.targets, size=(48, 48), augment=())
 
 def table(drawn, task=PLAIN, **of):
     cfg = make_config(task, bs=16, workers=0, **of)
-    return labels.divide(labels.read(drawn / "labels.csv", task), cfg), cfg
+    return labels.assign_splits(labels.read_labels(drawn / "labels.csv", task), cfg), cfg
 
 
 def everything(dl):
@@ -36,8 +36,8 @@ def everything(dl):
 
 def test_from_memory_and_from_files_give_the_same_batches(drawn):
     frame, cfg = table(drawn, cache="on")
-    kept = datablock.build(frame, PLAIN, cfg, STATS, "cpu")
-    read = datablock.build(frame, PLAIN, table(drawn, cache="off")[1], STATS, "cpu")
+    kept = datablock.build_dataloaders(frame, PLAIN, cfg, STATS, "cpu")
+    read = datablock.build_dataloaders(frame, PLAIN, table(drawn, cache="off")[1], STATS, "cpu")
     assert kept.train.kept is not None and read.train.kept is None
     for a, b in zip(everything(kept.valid), everything(read.valid), strict=True):
         torch.testing.assert_close(a, b)
@@ -46,7 +46,7 @@ def test_from_memory_and_from_files_give_the_same_batches(drawn):
 
 def test_pictures_are_normalised_by_the_backbone_and_labels_stay_in_units(drawn):
     frame, cfg = table(drawn)
-    x, y = everything(datablock.build(frame, PLAIN, cfg, STATS, "cpu").valid)
+    x, y = everything(datablock.build_dataloaders(frame, PLAIN, cfg, STATS, "cpu").valid)
     white = (1 - torch.tensor(STATS[0])) / torch.tensor(STATS[1])
     torch.testing.assert_close(x.amax(dim=(0, 2, 3)), white)
     np.testing.assert_allclose(np.sort(y), np.sort(frame.loc[frame["split"] == "valid", "angle"]), atol=1e-4)
@@ -63,7 +63,7 @@ def test_a_broken_picture_is_named_counted_and_left_out(tmp_path, caplog, cache)
         (tmp_path / f"{i}.png").write_bytes(b"no picture")
     cfg = make_config(PLAIN, bs=4, workers=0, cache=cache)
     with caplog.at_level(logging.WARNING):
-        dls = datablock.build(pd.DataFrame(rows), PLAIN, cfg, STATS, "cpu")
+        dls = datablock.build_dataloaders(pd.DataFrame(rows), PLAIN, cfg, STATS, "cpu")
         _, valid = everything(dls.valid)
         train = [y for _, y in (dls.train.one_batch() for _ in range(8))]
     assert sorted(valid.tolist()) == [15, 17, 18, 19]
@@ -84,12 +84,12 @@ def test_no_whole_picture_is_one_line(tmp_path):
     rows = [{"image": "a.png", "path": str(tmp_path / "a.png"), "angle": 1.0, "split": s} for s in ("train", "valid")]
     for cache in ("on", "off"):
         with pytest.raises(ImgregError, match=r"a\.png|none among"):
-            datablock.build(pd.DataFrame(rows), PLAIN, make_config(PLAIN, cache=cache, workers=0), STATS, "cpu")
+            datablock.build_dataloaders(pd.DataFrame(rows), PLAIN, make_config(PLAIN, cache=cache, workers=0), STATS, "cpu")
 
 
 def test_nothing_kept_travels_with_an_empty_copy(drawn):
     frame, cfg = table(drawn)
-    dls = datablock.build(frame, PLAIN, cfg, STATS, "cpu")
+    dls = datablock.build_dataloaders(frame, PLAIN, cfg, STATS, "cpu")
     empty = pickle.dumps(dls.new_empty())
     assert len(empty) < 40_000 and b".png" not in empty and str(drawn).encode() not in empty
 
@@ -98,15 +98,15 @@ def test_two_targets_are_two_blocks_in_the_tasks_order(drawn):
     task = Task("two", (*PLAIN.targets, Number("twice", ("twice",), low=0.0, high=360.0)), size=(48, 48), augment=())
     frame, cfg = table(drawn)
     frame = frame.assign(twice=2 * frame["angle"])
-    _, angle, twice = everything(datablock.build(frame, task, cfg, STATS, "cpu").valid)
+    _, angle, twice = everything(datablock.build_dataloaders(frame, task, cfg, STATS, "cpu").valid)
     torch.testing.assert_close(twice, 2 * angle)
 
 
 def test_shown_pictures_are_uint8_and_looking_changes_no_random_number(drawn):
     frame, cfg = table(drawn, ANGLE)
-    dls = datablock.build(frame, ANGLE, cfg, STATS, "cpu")
+    dls = datablock.build_dataloaders(frame, ANGLE, cfg, STATS, "cpu")
     state = torch.random.get_rng_state()
-    pictures, truths = datablock.shown(dls, ANGLE, n=9)
+    pictures, truths = datablock.first_batch(dls, ANGLE, n=9)
     assert torch.equal(state, torch.random.get_rng_state())
     assert pictures.shape == (9, 100, 100, 3) and pictures.dtype == np.uint8 and pictures.max() == 255
     assert truths["angle"].shape == (9, 1)
@@ -118,7 +118,7 @@ def test_looking_at_a_batch_changes_nothing_of_what_follows(drawn):
     def labels_after(look):
         torch.manual_seed(0)
         random.seed(0)
-        dl = datablock.build(frame, ANGLE, cfg, STATS, "cpu").train
+        dl = datablock.build_dataloaders(frame, ANGLE, cfg, STATS, "cpu").train
         if look:
             datablock.peek(dl)
         return everything(dl)[1]
@@ -131,9 +131,9 @@ def test_of_very_many_pictures_not_even_the_headers_are_read_first(spotted, tmp_
     frame = spotted.assign(angle=spotted["n"])
     frame.loc[0, "path"] = str(tmp_path / "x.png")
     monkeypatch.setattr(memory, "MANY", 10)
-    monkeypatch.setattr(memory, "viewed", None)
+    monkeypatch.setattr(memory, "image_views", None)
     with caplog.at_level(logging.INFO):
-        dls = datablock.build(frame, PLAIN, make_config(PLAIN, bs=4, workers=0, cache="auto"), STATS, "cpu")
+        dls = datablock.build_dataloaders(frame, PLAIN, make_config(PLAIN, bs=4, workers=0, cache="auto"), STATS, "cpu")
         _, train = everything(dls.train.new(shuffle=False, drop_last=False))
     assert "16 pictures are opened as they come" in caplog.text and "left out" in caplog.text
     assert len(dls.train_ds) == 8 and len(train) == 7
@@ -144,7 +144,7 @@ def test_one_broken_picture_among_few_still_leaves_a_batch(drawn, tmp_path):
     few = frame.groupby("split").head(6).reset_index(drop=True)
     (tmp_path / "x.png").write_bytes(b"")
     few.loc[few.index[few["split"] == "train"][0], "path"] = str(tmp_path / "x.png")
-    dls = datablock.build(few, PLAIN, cfg, STATS, "cpu")
+    dls = datablock.build_dataloaders(few, PLAIN, cfg, STATS, "cpu")
     assert [len(y) for _, y in dls.train] == [5]
 
 
@@ -186,7 +186,7 @@ VIEWS = [("pad", ()), ("crop", ()), ("squish", ()), ("pad", BOX), ("crop", BOX),
 
 def built(frame, task, **of):
     cfg = make_config(task, **{"bs": 4, "workers": 0, "cache": "on", **of})
-    return datablock.build(frame, task, cfg, STATS, "cpu")
+    return datablock.build_dataloaders(frame, task, cfg, STATS, "cpu")
 
 
 @pytest.mark.parametrize(("fit", "box"), VIEWS)
@@ -239,10 +239,10 @@ def test_a_points_box_does_not_show_in_what_is_decoded(spotted):
         task = spots(fit, box)
         valid = spotted[spotted["split"] == "valid"].reset_index(drop=True)
         views = np.stack([
-            place(Image.open(row["path"]).size, task.size, fit, row[list(box)] if box else None, task.margin).view
+            place_picture(Image.open(row["path"]).size, task.size, fit, row[list(box)] if box else None, task.margin).view
             for _, row in valid.iterrows()])
         _, y = everything(built(spotted, task).valid)
-        found = pixels(y.numpy().astype(float), views).reshape(8, 4)
+        found = to_pixels(y.numpy().astype(float), views).reshape(8, 4)
         np.testing.assert_allclose(found, valid[["rx", "ry", "bx", "by"]], atol=1e-3)
 
 
@@ -283,7 +283,7 @@ def test_shown_points_are_in_the_shown_pictures_pixels(spotted):
     for augment in ((), ("flip", "turn", "zoom", "shift")):
         torch.manual_seed(0)
         task = spots(augment=augment, size=(48, 64))
-        pictures, truths = datablock.shown(built(spotted, task, bs=8), task, n=8)
+        pictures, truths = datablock.first_batch(built(spotted, task, bs=8), task, n=8)
         assert pictures.shape == (8, 48, 64, 3) and truths["spots"].shape == (8, 4)
         for picture, (x, y, *_) in zip(pictures, truths["spots"], strict=True):
             assert 0 <= x <= 64 and 0 <= y <= 48
@@ -296,7 +296,7 @@ def test_the_loaders_know_their_labels_and_their_middle_view(spotted):
     _, y = everything(dls.valid)
     torch.testing.assert_close(dls.valid.labels[0].as_subclass(torch.Tensor), y, equal_nan=True)
     shapes = [SHAPES[i % 4] for i in range(0, 16, 2)]
-    expected = np.median([place(shape, (32, 48), "pad").view for shape in shapes], axis=0)
+    expected = np.median([place_picture(shape, (32, 48), "pad").view for shape in shapes], axis=0)
     np.testing.assert_allclose(dls.train.view, expected)
 
 

@@ -74,8 +74,8 @@ class Interrupted:
 
 @pytest.mark.parametrize("after", [2, 9])  # within the first epoch of 6 batches, and in the second
 def test_ctrl_c_leaves_a_run_that_can_be_evaluated(drawn, tmp_path, monkeypatch, after):
-    real = loop.Watch
-    monkeypatch.setattr(loop, "Watch", lambda batch, epoch: real(batch=Interrupted(after), epoch=epoch))
+    real = loop.TrainingWatch
+    monkeypatch.setattr(loop, "TrainingWatch", lambda batch, epoch: real(batch=Interrupted(after), epoch=epoch))
     run = functions.train("angle", out=tmp_path, **small(drawn))
     assert run.about["state"] == "interrupted"
     assert math.isfinite(functions.evaluate(run)["angle"]["mean"])
@@ -88,7 +88,7 @@ def test_precision_touches_the_body_only_while_training(drawn):
     dtypes = []
     learn.model[0].conv1.register_forward_hook(lambda m, i, o: dtypes.append((m.training, o.dtype)))
     cfg = make_config(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
-    loop.fit(learn, cfg, loop.Watch(), False, "bf16")
+    loop.fit(learn, cfg, loop.TrainingWatch(), False, "bf16")
     assert (True, torch.bfloat16) in dtypes and (False, torch.float32) in dtypes
     assert (True, torch.float32) not in dtypes and (False, torch.bfloat16) not in dtypes
     learn.model.train()(torch.rand(2, 3, 48, 48))
@@ -98,11 +98,11 @@ def test_precision_touches_the_body_only_while_training(drawn):
 def test_auto_precision_changes_neither_weights_nor_random_numbers(drawn):
     learn = functions.learner("angle", **small(drawn))
     before, state = {k: v.clone() for k, v in learn.model.state_dict().items()}, torch.random.get_rng_state()
-    assert precision.choose(learn, "auto") in ("fp32", "bf16")
+    assert precision.choose_precision(learn, "auto") in ("fp32", "bf16")
     assert all(torch.equal(before[k], v) for k, v in learn.model.state_dict().items())
     assert torch.equal(state, torch.random.get_rng_state())
     with pytest.raises(ImgregError, match="CUDA"):
-        precision.choose(learn, "fp16")
+        precision.choose_precision(learn, "fp16")
 
 
 def test_lr_find_suggests_a_rate_and_leaves_the_model_alone(drawn):
@@ -135,9 +135,9 @@ def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tm
 
 def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
     """From our own run's weights, head and all; what is frozen does not learn, and the body learns at its own rate."""
-    from imgreg_fastai.models.weights import build_body, find
+    from imgreg_fastai.models.weights import build_body, find_weights
 
-    found = find("resnet10t", str(run.path))
+    found = find_weights("resnet10t", str(run.path))
     cfg = make_config(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
     body, found = build_body(cfg.arch, (48, 48), cfg.arch_args, found)
     assert found.kind == "model" and torch.equal(body.conv1[0].weight, load(run.path).network[0].conv1[0].weight)
@@ -164,7 +164,7 @@ def test_frozen_epochs_train_the_head_alone_and_the_body_has_its_own_rate(drawn)
 
     learn.add_cb(Look())
     cfg = make_config(ANGLE, freeze_epochs=1, **{k: v for k, v in SMALL.items() if k != "size"})
-    loop.fit(learn, cfg, loop.Watch(), True, "fp32")
+    loop.fit(learn, cfg, loop.TrainingWatch(), True, "fp32")
     assert len(rates) == 18
     body_rate, head_rate = rates[-4]
     assert body_rate == pytest.approx(cfg.body_lr * head_rate, rel=0.01)
@@ -178,7 +178,7 @@ def test_nothing_is_left_behind_by_an_interrupt_inside_the_body(drawn):
 
     handle = learn.model[0].layer1.register_forward_hook(stop)
     cfg = make_config(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
-    watch = loop.Watch()
+    watch = loop.TrainingWatch()
     loop.fit(learn, cfg, watch, False, "bf16")
     handle.remove()
     assert watch.stopped == "interrupted" and not torch.is_autocast_enabled("cpu")

@@ -8,9 +8,18 @@ from fastai.vision.core import TensorPoint
 from scipy.spatial.transform import Rotation as R
 
 from imgreg_fastai.tasks import ANGLE, Angle, Number, Point, Rotation, Task
-from imgreg_fastai.tasks.geometry import place
+from imgreg_fastai.tasks.geometry import place_picture
 from imgreg_fastai.training import losses
-from imgreg_fastai.training.losses import Rarity, TargetError, TaskLoss, encode, label_type, middle, penalty, plain
+from imgreg_fastai.training.losses import (
+    RarityWeights,
+    TargetError,
+    TaskLoss,
+    encode,
+    label_type,
+    mean_encoded,
+    penalty,
+    to_plain_tensor,
+)
 
 POSE = Rotation("pose", ("yaw", "pitch", "roll"))
 EYES = Point("eyes", ("lx", "ly", "rx", "ry"))
@@ -29,7 +38,7 @@ def test_decode_undoes_encode(target):
 
 def test_a_column_of_labels_does_not_broadcast():
     labels = torch.tensor([10.0, 50.0, 170.0])
-    perfect = encode(ANGLE.targets[0], plain(labels))
+    perfect = encode(ANGLE.targets[0], to_plain_tensor(labels))
     assert TaskLoss(ANGLE)(perfect, labels).item() == pytest.approx(0, abs=1e-6)
     wrong = TaskLoss(ANGLE)(perfect, labels.flip(0)).item()
     assert wrong == pytest.approx(np.abs(perfect.numpy() - perfect.flip(0).numpy()).mean(), rel=1e-5)
@@ -37,7 +46,7 @@ def test_a_column_of_labels_does_not_broadcast():
 
 def test_each_target_weighs_the_same_and_penalties_differ():
     labels = torch.tensor([20.0, 80.0]), torch.tensor([10.0, 350.0])
-    perfect = torch.cat([encode(t, plain(y)) for t, y in zip(MIXED.targets, labels, strict=True)], dim=1)
+    perfect = torch.cat([encode(t, to_plain_tensor(y)) for t, y in zip(MIXED.targets, labels, strict=True)], dim=1)
     off_age = perfect + torch.tensor([0.5, 0, 0])
     off_way = perfect + torch.tensor([0, 0.5, 0.5])
     assert TaskLoss(MIXED)(off_age, *labels).item() == pytest.approx(0.25)
@@ -91,7 +100,7 @@ def test_the_metric_of_points_is_in_pixels_of_the_view_it_was_given():
     task = Task("eyes", (EYES,))
     predicted = torch.tensor([[0.0, 0, 0, 0], [0, 0, 0, 0]])
     labels = TensorPoint(torch.tensor([[[1.0, 0], [0, 1]], [[NAN, NAN], [0, -1]]]))
-    view = place((100, 50), (32, 32), "squish").view
+    view = place_picture((100, 50), (32, 32), "squish").view
     np.testing.assert_allclose(TargetError(task, 0, view).errors(predicted, labels), [(50 + 25) / 2, 25])
     np.testing.assert_allclose(TargetError(task, 0).errors(predicted, labels), [1, 1])
 
@@ -233,23 +242,23 @@ def labelled(n=200, seed=0):
 @pytest.mark.parametrize("kind", ["auto", "l1", "mse", "huber"])
 def test_among_several_targets_guessing_each_costs_1(kind):
     task, labels = labelled()
-    guess = middle(task, labels).expand(200, -1)
+    guess = mean_encoded(task, labels).expand(200, -1)
     balanced = TaskLoss(task, kind, labels)
-    assert TaskLoss(task, kind, labels, middle(task, labels)).guessing == balanced.guessing
+    assert TaskLoss(task, kind, labels, mean_encoded(task, labels)).guessing == balanced.guessing
     assert balanced(guess, *labels).item() == pytest.approx(1, rel=1e-4)
     outputs = guess.split([t.n_out for t in task.targets], dim=1)
     parts = zip(task.targets, outputs, labels, strict=True)
-    costs = [penalty(t, out, encode(t, plain(y)), kind) for t, out, y in parts]
+    costs = [penalty(t, out, encode(t, to_plain_tensor(y)), kind) for t, out, y in parts]
     assert [float(c) / g for c, g in zip(costs, balanced.guessing, strict=True)] == pytest.approx([1] * 4, rel=1e-4)
-    perfect = torch.cat([encode(t, plain(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1).nan_to_num()
+    perfect = torch.cat([encode(t, to_plain_tensor(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1).nan_to_num()
     assert balanced(perfect, *labels).item() < 0.01
 
 
 def test_half_of_the_guess_is_left_when_one_of_two_targets_is_known():
     task, labels = labelled()
     two, both = Task("two", task.targets[1:3]), labels[1:3]
-    out = middle(two, both).repeat(200, 1)
-    out[:, :2] = encode(two.targets[0], plain(both[0]))
+    out = mean_encoded(two, both).repeat(200, 1)
+    out[:, :2] = encode(two.targets[0], to_plain_tensor(both[0]))
     assert TaskLoss(two, "auto", both)(out, *both).item() == pytest.approx(0.5, rel=1e-3)
 
 
@@ -269,19 +278,19 @@ def test_a_target_that_never_varies_is_not_divided_by_0():
 
 def test_the_middle_is_the_mean_of_the_encoded_labels():
     task, labels = labelled()
-    start = middle(task, labels)
+    start = mean_encoded(task, labels)
     assert start.shape == (task.n_out,) and start.isfinite().all()
     assert start[3:7].tolist() == pytest.approx(labels[2].as_subclass(torch.Tensor).flatten(1).nanmean(dim=0).tolist())
     theta = np.deg2rad(2 * labels[1].numpy())
     assert start[1:3].tolist() == pytest.approx([np.cos(theta).mean(), np.sin(theta).mean()], abs=1e-5)
-    assert middle(Task("t", (EYES,)), (torch.full((3, 2, 2), NAN),)).tolist() == [0] * 4
+    assert mean_encoded(Task("t", (EYES,)), (torch.full((3, 2, 2), NAN),)).tolist() == [0] * 4
 
 
 # decoding for fastai
 
 def test_decodes_gives_points_as_fastai_has_them_and_angles_of_a_rotation():
     task, labels = labelled()
-    out = torch.cat([encode(t, plain(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1)
+    out = torch.cat([encode(t, to_plain_tensor(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1)
     age, angle, eyes, pose = TaskLoss(task).decodes(out)
     assert isinstance(eyes, TensorPoint) and eyes.shape == (200, 2, 2) and pose.shape == (200, 3)
     assert type(age) is torch.Tensor and age.shape == (200,)
@@ -302,7 +311,7 @@ def test_the_balance_knows_all_labels_however_the_table_is_sorted(monkeypatch, f
     points = TensorPoint(torch.zeros(200, 1, 2))
     loss = TaskLoss(task, "l1", (a, a.flip(0), points))
     assert loss.guessing == pytest.approx([0.5, 0.5, 1.0], rel=0.15)
-    assert middle(task, (a, a.flip(0), points)).numpy() == pytest.approx([0, 0, 0, 0], abs=0.12)
+    assert mean_encoded(task, (a, a.flip(0), points)).numpy() == pytest.approx([0, 0, 0, 0], abs=0.12)
 
 
 def test_a_target_of_three_times_the_weight_counts_three_times():
@@ -320,7 +329,7 @@ def test_a_target_of_three_times_the_weight_counts_three_times():
 def test_rare_labels_count_more_and_on_the_mean_as_much():
     torch.manual_seed(0)
     labels = torch.cat([torch.rand(900) * 0.2, torch.rand(100) * 0.8 + 0.2])
-    rarity = Rarity(encode(RANGE, labels[:, None]))
+    rarity = RarityWeights(encode(RANGE, labels[:, None]))
     weights = rarity(encode(RANGE, labels[:, None]))
     assert weights.shape == (1000, 1) and weights.mean() == pytest.approx(1.0, abs=1e-4)
     assert weights[900:].mean() / weights[:900].mean() == pytest.approx(6.0, rel=0.25)  # the root of 36 times denser

@@ -5,13 +5,13 @@ import pickle
 import pytest
 
 from imgreg_fastai.data.images import PictureError
-from imgreg_fastai.utils.errors import ImgregError, nearest, some
+from imgreg_fastai.utils.errors import ImgregError, close_matches, first_few
 
 
 def test_a_message_tells_what_was_expected_found_and_what_to_try():
     error = ImgregError("a table", "nothing", "imgreg data angle")
     assert str(error) == "expected a table; found nothing; try imgreg data angle"
-    assert (error.expected, error.found, error.then) == ("a table", "nothing", "imgreg data angle")
+    assert (error.expected, error.found, error.hint) == ("a table", "nothing", "imgreg data angle")
 
 
 @pytest.mark.parametrize(("parts", "text"), [
@@ -31,28 +31,28 @@ def test_errors_come_whole_out_of_a_worker_process(cls):
     error = cls("a", "b", "c")
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(again) is cls and str(again) == str(error)
-        assert (again.expected, again.found, again.then) == ("a", "b", "c")
+        assert (again.expected, again.found, again.hint) == ("a", "b", "c")
 
 
 def test_nearest_gives_the_likely_names_best_first():
     names = ["resnet18", "resnet10t", "vit_tiny", "convnext_atto", "mobilenet", "efficientnet", "swin"]
-    assert nearest("resnet81", names).startswith("'resnet18'") and "vit" not in nearest("resnet81", names)
-    assert nearest("zzz", names) == ""
-    assert nearest("resnet18", [f"resnet{i}" for i in range(10, 30)], most=2).count("'") == 4
+    assert close_matches("resnet81", names).startswith("'resnet18'") and "vit" not in close_matches("resnet81", names)
+    assert close_matches("zzz", names) == ""
+    assert close_matches("resnet18", [f"resnet{i}" for i in range(10, 30)], most=2).count("'") == 4
 
 
 def test_nearest_gives_all_of_a_short_list_if_none_is_like_it():
-    assert nearest("zzz", ["pad", "squish", "crop", "a"]) == "'pad', 'squish', 'crop', 'a'"
-    assert nearest("zzz", iter(["pad", "crop"])) == "'pad', 'crop'"
-    assert nearest("zzz", []) == ""
+    assert close_matches("zzz", ["pad", "squish", "crop", "a"]) == "'pad', 'squish', 'crop', 'a'"
+    assert close_matches("zzz", iter(["pad", "crop"])) == "'pad', 'crop'"
+    assert close_matches("zzz", []) == ""
 
 
 @pytest.mark.parametrize(("n", "text"), [
     (0, ""), (1, "0"), (5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4 and 1 more"), (100, "0, 1, 2, 3, 4 and 95 more"),
 ])
 def test_some(n, text):
-    assert some(range(n)) == some(iter(range(n))) == text
+    assert first_few(range(n)) == first_few(iter(range(n))) == text
 
 
 def test_some_of_as_many_as_one_likes():
-    assert some("abc", 2) == "a, b and 1 more"
+    assert first_few("abc", 2) == "a, b and 1 more"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from imgreg_fastai.utils.errors import ImgregError
-from imgreg_fastai.utils.files import filled, whole, whole_folder
+from imgreg_fastai.utils.files import atomic_file, atomic_folder, has_content
 
 
 def names(folder):
@@ -11,7 +11,7 @@ def names(folder):
 
 
 def test_a_file_appears_when_the_block_ends_well(tmp_path):
-    with whole(tmp_path / "new" / "a.txt") as file:
+    with atomic_file(tmp_path / "new" / "a.txt") as file:
         file.write_text("one")
         assert not (tmp_path / "new" / "a.txt").exists()
     assert (tmp_path / "new" / "a.txt").read_text() == "one" and names(tmp_path / "new") == ["a.txt"]
@@ -20,7 +20,7 @@ def test_a_file_appears_when_the_block_ends_well(tmp_path):
 @pytest.mark.parametrize("error", [ValueError("ours"), KeyboardInterrupt(), RuntimeError("ours")])
 def test_a_block_that_fails_leaves_what_was_there(tmp_path, error):
     (tmp_path / "a.txt").write_text("before")
-    with pytest.raises(type(error)), whole(tmp_path / "a.txt") as file:
+    with pytest.raises(type(error)), atomic_file(tmp_path / "a.txt") as file:
         file.write_text("half")
         raise error
     assert (tmp_path / "a.txt").read_text() == "before" and names(tmp_path) == ["a.txt"]
@@ -29,7 +29,7 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path, error):
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"),
                                    RuntimeError("[enforce fail at inline_container.cc:671]")])
 def test_a_full_disk_is_one_line(tmp_path, error):
-    with pytest.raises(ImgregError, match=r"No space left|disk full") as e, whole(tmp_path / "a.txt") as file:
+    with pytest.raises(ImgregError, match=r"No space left|disk full") as e, atomic_file(tmp_path / "a.txt") as file:
         file.write_text("half")
         raise error
     assert "\n" not in str(e.value) and names(tmp_path) == []
@@ -38,7 +38,7 @@ def test_a_full_disk_is_one_line(tmp_path, error):
 def test_what_is_filled(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
-    assert [filled(p) for p in (tmp_path, tmp_path / "folder", tmp_path / "file", str(tmp_path / "none"))] == [
+    assert [has_content(p) for p in (tmp_path, tmp_path / "folder", tmp_path / "file", str(tmp_path / "none"))] == [
         True, False, False, False]
 
 
@@ -55,9 +55,9 @@ def test_a_folder_appears_when_the_block_ends_well(tmp_path, monkeypatch, before
         home.mkdir(parents=True)
     if before == "current":
         monkeypatch.chdir(home)
-    with whole_folder("." if before == "current" else home, "draw into") as folder:
+    with atomic_folder("." if before == "current" else home, "draw into") as folder:
         fill(folder)
-        assert not filled(home)
+        assert not has_content(home)
     assert names(home) == ["images", "labels.csv"] and names(home.parent) == ["home"]
     assert (home / "images" / "a.png").read_text() == "a"
     (tmp_path / "plain").mkdir()
@@ -67,7 +67,7 @@ def test_a_folder_appears_when_the_block_ends_well(tmp_path, monkeypatch, before
 def test_an_empty_folder_gets_its_table_last(tmp_path, monkeypatch):
     real, moved = Path.rename, []
     monkeypatch.setattr(Path, "rename", lambda p, to: moved.append(p.name) or real(p, to))
-    with whole_folder(tmp_path, "draw into") as folder:
+    with atomic_folder(tmp_path, "draw into") as folder:
         fill(folder)
         (folder / "more").mkdir()
     assert sorted(moved[:2]) == ["images", "more"] and moved[2:] == ["labels.csv"]
@@ -76,7 +76,7 @@ def test_an_empty_folder_gets_its_table_last(tmp_path, monkeypatch):
 def test_a_folder_in_use_is_left_alone(tmp_path):
     (tmp_path / "mine").write_text("years of work")
     for path in (tmp_path, tmp_path / "mine"):
-        with pytest.raises(ImgregError) as e, whole_folder(path, "draw into", "another name"):
+        with pytest.raises(ImgregError) as e, atomic_folder(path, "draw into", "another name"):
             pytest.fail("nothing is to be drawn")
         assert str(e.value) == ("expected a new or empty folder to draw into, so that nothing is lost; "
                                 f"found '{path}' in use; try another name")
@@ -88,7 +88,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
 def test_a_folder_cut_short_leaves_what_was_there(tmp_path, error, there):
     if there:
         (tmp_path / "home").mkdir()
-    with pytest.raises(type(error)) as e, whole_folder(tmp_path / "home", "draw into") as folder:
+    with pytest.raises(type(error)) as e, atomic_folder(tmp_path / "home", "draw into") as folder:
         fill(folder)
         raise error
-    assert e.value is error and names(tmp_path) == ["home"] * there and not filled(tmp_path / "home")
+    assert e.value is error and names(tmp_path) == ["home"] * there and not has_content(tmp_path / "home")

@@ -7,16 +7,16 @@ import pandas as pd
 
 from ...config import TrainConfig
 from ...tasks import Point, Task
-from ...utils.errors import ImgregError, some
+from ...utils.errors import ImgregError, first_few
 from ...utils.format import with_unit
 from .. import labels, splits
 from ..images import levels
-from ..issues import LEVELS, Finding
+from ..issues import LEVELS, Issue
 from ..labels.filtering import OURS
 from ..labels.issue_rules import LEAST, uses_own_split
-from ..tables import resolved
+from ..tables import real_paths
 from . import duplicates, image_stats, pictures
-from .image_stats import Album, Shown
+from .image_stats import CheckedTable, ImageStats
 
 WORDS = {"stop": "would stop a training", "leave out": "rows that are left out", "note": "worth knowing"}
 COUNTED = {"stop": "to be mended first", "leave out": "that cost rows", "note": "worth knowing"}
@@ -24,7 +24,7 @@ MOST = 20  # of the sizes of pictures, the most frequent first, that are counted
 
 
 @dataclass(frozen=True)
-class Health:
+class DataCheck:
     """What a check found.
 
     `facts`: plain data about rows, labels and pictures; `frame`: all rows, see labels.survey, with the `width` and
@@ -33,7 +33,7 @@ class Health:
 
     table: str
     task: Task
-    findings: list[Finding]
+    findings: list[Issue]
     facts: dict
     frame: pd.DataFrame = field(repr=False)
     strict: bool = False
@@ -43,7 +43,7 @@ class Health:
         """Whether nothing would stop a training."""
         return not self.findings if self.strict else all(f.level != "stop" for f in self.findings)
 
-    def at(self, level: str) -> list[Finding]:
+    def at(self, level: str) -> list[Issue]:
         """The findings of one level."""
         return [f for f in self.findings if f.level == level]
 
@@ -73,45 +73,45 @@ class Health:
 
 
 def check(table: str | Path, task: Task, images: str | Path | None = None, fast: bool = False,
-          cfg: TrainConfig | None = None) -> Health:
+          cfg: TrainConfig | None = None) -> DataCheck:
     """Look for all faults of a labels table, or of a folder whose names hold the labels, and of its pictures.
 
     `fast` opens no picture; `images`: the folder that names are relative to; `cfg`: the settings that the split is
     drawn with, and whether any finding would stop. Raises ImgregError for what is no table, and for a missing column.
     """
     cfg = cfg or TrainConfig()
-    frame, found = labels.survey(table, task, images, cfg)
+    frame, found = labels.check_rows(table, task, images, cfg)
     drawn = not uses_own_split(frame, cfg)
     parts, more = _parts(frame, task, cfg, drawn)
     found, seen = [*found, *more], {}
     if not fast:
         frame, more, seen = _opened(frame, task, parts, drawn, labels.source(table, task).is_dir())
         found += more
-    return Health(str(table), task, found, _facts(frame, parts, task) | {"drawn": drawn} | seen, frame, cfg.strict)
+    return DataCheck(str(table), task, found, _facts(frame, parts, task) | {"drawn": drawn} | seen, frame, cfg.strict)
 
 
 def _opened(frame: pd.DataFrame, task: Task, parts: np.ndarray, drawn: bool, folder: bool):
     """(the frame with its pictures' sizes, findings, facts), of pictures that are opened once each."""
     usable = frame["usable"].to_numpy()
     of = np.full(len(frame), -1)
-    of[usable], paths = pd.factorize(resolved(frame["path"][usable]))
-    album = image_stats.opened(paths, task.value_range)
-    frame, found = pictures.broken(frame, album, of, folder)
+    of[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
+    album = image_stats.collect_stats(paths, task.value_range)
+    frame, found = pictures.broken_picture_issues(frame, album, of, folder)
     of[~frame["usable"].to_numpy()] = -1
-    shown = Shown(task, frame, album, of, parts, drawn, folder)
-    same, groups = duplicates.found(shown)
+    shown = CheckedTable(task, frame, album, of, parts, drawn, folder)
+    same, groups = duplicates.duplicate_issues(shown)
     sizes = {name: np.where(of >= 0, shown.fact(name), np.nan) for name in ("width", "height")}
-    found += [*same, *pictures.found(shown)]
-    found += [Finding("levels", "note", (), len(frame), text, f"try {then}") for text, then in levels.odd(album.levels)]
+    found += [*same, *pictures.picture_issues(shown)]
+    found += [Issue("levels", "note", (), len(frame), text, f"try {then}") for text, then in levels.unusual_levels(album.levels)]
     lost = frame["row"].isin([row for f in found if f.level == "leave out" for row in f.rows])
     left = frame["usable"] & ~lost
     if left.sum() < LEAST <= usable.sum():
         text = f"only {left.sum()} rows whose picture can be used, fewer than {LEAST}"
-        found.append(Finding("few", "stop", (), len(frame), text, "mend the pictures"))
+        found.append(Issue("few", "stop", (), len(frame), text, "mend the pictures"))
     return frame.assign(usable=left, **sizes), found, {"opened": album.n, **_seen(album), "duplicates": groups}
 
 
-def _parts(frame: pd.DataFrame, task: Task, cfg: TrainConfig, drawn: bool) -> tuple[np.ndarray, list[Finding]]:
+def _parts(frame: pd.DataFrame, task: Task, cfg: TrainConfig, drawn: bool) -> tuple[np.ndarray, list[Issue]]:
     """The part of the split that each row is in, "" for one in none: the table's own, or the one to be drawn.
 
     And what keeps it from being drawn.
@@ -124,9 +124,9 @@ def _parts(frame: pd.DataFrame, task: Task, cfg: TrainConfig, drawn: bool) -> tu
         return parts, []
     try:
         kept = frame[usable].drop(columns=list(OURS)).reset_index(drop=True)
-        parts[usable] = splits.divide(kept, cfg, task)["split"].to_numpy()
+        parts[usable] = splits.assign_splits(kept, cfg, task)["split"].to_numpy()
     except ImgregError as e:
-        return parts, [Finding("part", "stop", (), len(frame), str(e))]
+        return parts, [Issue("part", "stop", (), len(frame), str(e))]
     return parts, []
 
 
@@ -149,7 +149,7 @@ def _span(values: pd.Series) -> dict:
     return {"n": len(values)} | dict(zip(names, map(float, np.quantile(values, (0, 0.25, 0.5, 0.75, 1))), strict=True))
 
 
-def _seen(album: Album) -> dict:
+def _seen(album: ImageStats) -> dict:
     """Counts of what the pictures are, the most frequent first."""
     whole = np.setdiff1d(np.arange(album.n), list(album.broken))
     width, height, orientation = (album.facts[name][whole] for name in ("width", "height", "orientation"))
@@ -181,7 +181,7 @@ def _about(facts: dict, task: Task) -> list[str]:
 
 def _most(counts: dict[str, int]) -> str:
     """The most frequent values with their counts: "JPEG (90), PNG (2)"."""
-    return some([f"{value} ({n:,})" for value, n in counts.items()], 4) or "none"
+    return first_few([f"{value} ({n:,})" for value, n in counts.items()], 4) or "none"
 
 
 def _sizes(facts: dict) -> str:

@@ -3,14 +3,14 @@ import numpy as np
 import pandas as pd
 
 from ...tasks import Point, Target
-from ..issues import Finding
+from ..issues import Issue
 from . import likeness
-from .image_stats import Shown
+from .image_stats import CheckedTable
 
 ANOTHER = 0.2  # labels of nearly the same picture are others if they differ by more than this part of what any two do
 
 
-def found(s: Shown) -> tuple[list[Finding], dict[str, list[list[int]]]]:
+def duplicate_issues(s: CheckedTable) -> tuple[list[Issue], dict[str, list[list[int]]]]:
     """The findings, and the groups of rows whose pictures are the `same` and `nearly` the same.
 
     Kinds: duplicate, near, contradicting, leak.
@@ -21,7 +21,7 @@ def found(s: Shown) -> tuple[list[Finding], dict[str, list[list[int]]]]:
     _, first, content = np.unique(s.album.content[s.of[rows]], return_index=True, return_inverse=True)
     one = s.of[rows[first]]  # a picture of each content
     seen = np.flatnonzero(~s.album.blank[one])  # a blank one looks like all others that are blank
-    pairs, whole = likeness.near(s.album.hash[one][seen], s.album.tiny[one][seen])
+    pairs, whole = likeness.near_pairs(s.album.hash[one][seen], s.album.tiny[one][seen])
     pairs = seen[pairs]
     near = likeness.groups(pairs, len(one))[content]
     kinds = pd.DataFrame({"file": s.of[rows], "content": content, "near": near}, rows)
@@ -34,13 +34,13 @@ def _several(kinds: pd.DataFrame, by, what: str) -> pd.DataFrame:
     return kinds[kinds.groupby(by)[what].transform("nunique") > 1]
 
 
-def _numbers(s: Shown, kinds: pd.DataFrame, by: str, what: str) -> list[list[int]]:
+def _numbers(s: CheckedTable, kinds: pd.DataFrame, by: str, what: str) -> list[list[int]]:
     number = s.frame["row"].to_numpy()
     return [number[group.index].tolist() for _, group in _several(kinds, by, what).groupby(by)]
 
 
-def _grouped(s: Shown, group: pd.Series, kind: str, text: str, then: str) -> list[Finding]:
-    """A Finding on rows whose `group` is given, group by group, each told with the first one; `text`: see _counted."""
+def _grouped(s: CheckedTable, group: pd.Series, kind: str, text: str, then: str) -> list[Issue]:
+    """A Issue on rows whose `group` is given, group by group, each told with the first one; `text`: see _counted."""
     if group.empty:
         return []
     first = pd.Series(group.index, group.index).groupby(group).transform("first")
@@ -50,7 +50,7 @@ def _grouped(s: Shown, group: pd.Series, kind: str, text: str, then: str) -> lis
     like = np.where(first.index == rows.index, "", " like " + like.to_numpy())
     names = rows["image"] if s.folder else "row " + rows["row"].astype(str) + " '" + rows["image"] + "'"
     text = _counted(text, group.nunique())
-    return [Finding(kind, "note", tuple(rows["row"].tolist()), len(s.frame), text, then, tuple(names + like))]
+    return [Issue(kind, "note", tuple(rows["row"].tolist()), len(s.frame), text, then, tuple(names + like))]
 
 
 def _counted(text: str, n: int) -> str:
@@ -58,7 +58,7 @@ def _counted(text: str, n: int) -> str:
     return text.replace("#", f"{n:,}").replace("@", "s" * (n != 1))
 
 
-def _same(s: Shown, kinds: pd.DataFrame) -> list[Finding]:
+def _same(s: CheckedTable, kinds: pd.DataFrame) -> list[Issue]:
     """The same picture in several files, with the same labels and with others; another box of it is another thing."""
     keys = kinds.assign(**s.frame.loc[kinds.index, list(s.task.box)])
     keys = _several(keys, ["content", *s.task.box], "file")
@@ -70,7 +70,7 @@ def _same(s: Shown, kinds: pd.DataFrame) -> list[Finding]:
                       "keep the rows that are right")]
 
 
-def _near(s: Shown, kinds: pd.DataFrame, pairs: np.ndarray, whole: bool) -> list[Finding]:
+def _near(s: CheckedTable, kinds: pd.DataFrame, pairs: np.ndarray, whole: bool) -> list[Issue]:
     """Pictures that are nearly the same: with about the same labels, and pairs with others."""
     group, what = _several(kinds, "near", "content")["near"], f"{'' if whole else 'at least '}# group@ of nearly"
     differ = pairs[_differ(s, kinds, pairs)] if len(pairs) and not s.task.box else pairs[:0]  # a box has its own label
@@ -81,7 +81,7 @@ def _near(s: Shown, kinds: pd.DataFrame, pairs: np.ndarray, whole: bool) -> list
                       "keep the rows that are right")]
 
 
-def _differ(s: Shown, kinds: pd.DataFrame, pairs: np.ndarray) -> np.ndarray:
+def _differ(s: CheckedTable, kinds: pd.DataFrame, pairs: np.ndarray) -> np.ndarray:
     """Of which pairs of pictures the labels are further apart than a fifth of what any two are.
 
     Of none of one group: frames of one person may look nearly the same, and the labels be right.
@@ -109,7 +109,7 @@ def _apart(t: Target, values: np.ndarray) -> float:
     return float(np.nanmedian(errors)) if np.isfinite(errors).any() else 0.0
 
 
-def _leaks(s: Shown, kinds: pd.DataFrame, pairs: np.ndarray) -> list[Finding]:
+def _leaks(s: CheckedTable, kinds: pd.DataFrame, pairs: np.ndarray) -> list[Issue]:
     """Pictures that are in another part of the split, too, in another file: the same, and nearly the same."""
     codes, _ = pd.factorize(s.parts[kinds.index])
     bits = np.where(s.parts[kinds.index] == "", 0, 1 << codes)

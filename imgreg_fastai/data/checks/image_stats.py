@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 
 from ...tasks import Task
-from ...utils.console import track
-from ..images import PictureError, ahead
+from ...utils.console import progress_bar
+from ..images import PictureError, map_ahead
 from ..images.levels import Levels
-from ..issues import Finding
-from ..labels.issue_rules import on_rows
+from ..issues import Issue
+from ..labels.issue_rules import issue_on_rows
 from . import likeness
 
 FACTS = ("width", "height", "orientation", "frames")
 
 
 @dataclass
-class Album:
+class ImageStats:
     """What was seen of n pictures, in arrays of n; `broken` ones, by their place with the reason, hold nothing.
 
     `levels`: all those of pictures with more than 8 bits; see likeness.Seen for the rest.
@@ -34,7 +34,7 @@ class Album:
         self.content, self.hash = np.zeros(self.n, np.uint64), np.zeros(self.n, np.uint64)
         self.tiny = np.zeros((self.n, likeness.TINY**2 * 3), np.uint8)
 
-    def put(self, i: int, seen: likeness.Seen) -> None:
+    def put(self, i: int, seen: likeness.ImageFingerprint) -> None:
         """Keep what was seen of one picture."""
         for name in FACTS:
             self.facts[name][i] = getattr(seen.facts, name)
@@ -44,20 +44,20 @@ class Album:
         self.levels |= {seen.levels} - {None}
 
 
-def opened(paths, value_range=None, jobs: int | None = None) -> Album:
+def collect_stats(paths, value_range=None, jobs: int | None = None) -> ImageStats:
     """Open each of the pictures once, on threads; of 100,000 about 60 MB are kept."""
-    album = Album(len(paths))
-    all_seen = ahead(partial(likeness.see, value_range=value_range), jobs, paths)
-    for i, seen in enumerate(track(all_seen, len(paths), "opening pictures")):
+    album = ImageStats(len(paths))
+    all_seen = map_ahead(partial(likeness.fingerprint, value_range=value_range), jobs, paths)
+    for i, seen in enumerate(progress_bar(all_seen, len(paths), "opening pictures")):
         if isinstance(seen, PictureError):
-            album.broken[i] = likeness.why(seen, paths[i])
+            album.broken[i] = likeness.error_reason(seen, paths[i])
         else:
             album.put(i, seen)
     return album
 
 
 @dataclass(frozen=True)
-class Shown:
+class CheckedTable:
     """The rows of a table with their pictures.
 
     `frame`: see labels.survey, rows with broken pictures no longer usable; `of` [rows]: the place of each row's picture
@@ -67,15 +67,15 @@ class Shown:
 
     task: Task
     frame: pd.DataFrame
-    album: Album
+    album: ImageStats
     of: np.ndarray
     parts: np.ndarray
     drawn: bool = False
     folder: bool = False
 
-    def finding(self, mask, kind: str, text: str, then: str = "", told="image", level: str = "note") -> list[Finding]:
-        """A Finding on the rows of `mask`, see faults.on_rows."""
-        return on_rows(self.frame, mask, kind, level, text, then, told, self.folder)
+    def finding(self, mask, kind: str, text: str, then: str = "", told="image", level: str = "note") -> list[Issue]:
+        """A Issue on the rows of `mask`, see faults.on_rows."""
+        return issue_on_rows(self.frame, mask, kind, level, text, then, told, self.folder)
 
     def fact(self, name: str) -> np.ndarray:
         """A fact of each row's picture, [rows]; 0 where there is none."""

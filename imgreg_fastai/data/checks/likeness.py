@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..images import Facts, PictureError, facts, look
-from ..images.headers import told
+from ..images import ImageHeader, PictureError, load_image, read_header
+from ..images.headers import naming_errors
 from ..images.levels import Levels
 
 TINY = 12  # the sides of the copy that is compared
@@ -25,14 +25,14 @@ BLOCK = 1 << 21  # pairs that are compared at once
 ENOUGH = 10_000_000  # pairs that are looked at closely: half a minute
 
 
-class Seen(NamedTuple):
+class ImageFingerprint(NamedTuple):
     """A picture that was opened: its header's `facts`; `content`, the same for the same pixels; `hash`, perceptual.
 
     `tiny`: uint8 [12, 12, 3], brightness and two of colour; `blank`: whether all of it has one colour; `levels` where
     it has more than 8 bits.
     """
 
-    facts: Facts
+    facts: ImageHeader
     content: int
     hash: int
     tiny: np.ndarray
@@ -49,31 +49,31 @@ class _View(NamedTuple):
     margin: float = 0.0
 
 
-def see(path, value_range=None) -> Seen:
+def fingerprint(path, value_range=None) -> ImageFingerprint:
     """Read a file once and decode all of it; raises PictureError.
 
     `content` is of the pixels, of a large picture those of a smaller copy, and of one with more than 8 bits all bytes
     of the file, since its pixels are shown with less than they hold.
     """
-    with told(path):
+    with naming_errors(path):
         data = Path(path).read_bytes()
         if not data:
             raise PictureError("a picture", f"'{path}': an empty file")
-        about = facts(data)
-        picture, _, levels = look(data, _View(_size(about), value_range))
+        about = read_header(data)
+        picture, _, levels = load_image(data, _View(_size(about), value_range))
         pixels = f"{about.width}x{about.height}".encode() + picture.tobytes()
         content = blake2b(data if levels else pixels, digest_size=8).digest()
         blank = levels.lowest == levels.highest if levels else all(low == high for low, high in picture.getextrema())
         tiny = picture.resize((TINY, TINY), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("YCbCr")
-        return Seen(about, int.from_bytes(content, "big"), _hash(picture), np.asarray(tiny), blank, levels)
+        return ImageFingerprint(about, int.from_bytes(content, "big"), _hash(picture), np.asarray(tiny), blank, levels)
 
 
-def why(error: PictureError, path) -> str:
+def error_reason(error: PictureError, path) -> str:
     """What is wrong with the picture, without its name."""
     return (error.found or "").removeprefix(f"'{path}': ").removeprefix("'bytes': ")
 
 
-def _size(about: Facts) -> tuple[int, int]:
+def _size(about: ImageHeader) -> tuple[int, int]:
     """Height and width in which a picture is compared."""
     times = 1.0 if about.width * about.height <= LARGE else (about.width * about.height / SMALLER) ** 0.5
     return max(1, round(about.height / times)), max(1, round(about.width / times))
@@ -87,7 +87,7 @@ def _hash(picture: Image.Image) -> int:
     return int.from_bytes(np.packbits(phash(grey).hash).tobytes(), "big")
 
 
-def near(hashes: np.ndarray, tiny: np.ndarray) -> tuple[np.ndarray, bool]:
+def near_pairs(hashes: np.ndarray, tiny: np.ndarray) -> tuple[np.ndarray, bool]:
     """The pairs of pictures that look the same, [m, 2], and whether all were compared.
 
     `hashes`: uint64 [n]; `tiny`: uint8 [n, values], see Seen. Their hashes differ in 6 bits at most, and their tiny

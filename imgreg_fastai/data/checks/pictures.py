@@ -3,17 +3,17 @@ import numpy as np
 import pandas as pd
 
 from ...tasks import Angle, Point, Rotation
-from ...tasks.geometry import place
-from ...utils.errors import some
+from ...tasks.geometry import place_picture
+from ...utils.errors import first_few
 from ..images.headers import SHRINKS
-from ..issues import Finding
-from ..labels.issue_rules import on_rows
-from .image_stats import Album, Shown
+from ..issues import Issue
+from ..labels.issue_rules import issue_on_rows
+from .image_stats import CheckedTable, ImageStats
 
 OUTSIDE = 1.0  # pixels beyond the edge that are put down to rounding
 
 
-def broken(frame: pd.DataFrame, album: Album, of: np.ndarray, folder: bool) -> tuple[pd.DataFrame, list[Finding]]:
+def broken_picture_issues(frame: pd.DataFrame, album: ImageStats, of: np.ndarray, folder: bool) -> tuple[pd.DataFrame, list[Issue]]:
     """The frame, in which rows with broken pictures are no longer usable, and which these are. Kind: broken."""
     whys = np.array([album.broken.get(i, "") for i in of.tolist()], object)
     mask = whys != ""
@@ -21,16 +21,16 @@ def broken(frame: pd.DataFrame, album: Album, of: np.ndarray, folder: bool) -> t
         return frame, []
     told = [f"({why})" if folder else f"'{name}' ({why})"
             for name, why in zip(frame["image"][mask], whys[mask], strict=True)]
-    found = on_rows(frame, mask, "broken", "leave out", "a picture that cannot be opened", "", told, folder)
+    found = issue_on_rows(frame, mask, "broken", "leave out", "a picture that cannot be opened", "", told, folder)
     return frame.assign(usable=frame["usable"] & ~mask, why=frame["why"].mask(mask, "a broken picture")), found
 
 
-def found(s: Shown) -> list[Finding]:
+def picture_issues(s: CheckedTable) -> list[Issue]:
     """What is odd about pictures that can be opened. Kinds: outside, box, edge, blank, depth, turned, animated."""
     return [*_points(s), *_boxes(s), *_looks(s)] if (s.of >= 0).any() else []
 
 
-def _points(s: Shown) -> list[Finding]:
+def _points(s: CheckedTable) -> list[Issue]:
     """Points outside their picture."""
     out, size = [], np.stack([s.fact("width"), s.fact("height")], axis=1)[:, None]
     for t in s.task.targets:
@@ -42,12 +42,12 @@ def _points(s: Shown) -> list[Finding]:
         mask = (beyond > OUTSIDE).any(axis=1)
         most = mask.sum() > (s.of >= 0).sum() / 2
         then = "mend them" if not most else "are they in pixels of the upright pictures, at their full size?"
-        names = some(np.array(t.names)[(beyond > OUTSIDE).any(axis=0)], 3)
+        names = first_few(np.array(t.names)[(beyond > OUTSIDE).any(axis=0)], 3)
         out += s.finding(mask, "outside", f"outside the picture by up to {beyond.max():,.0f} px: {names}", then)
     return out
 
 
-def _boxes(s: Shown) -> list[Finding]:
+def _boxes(s: CheckedTable) -> list[Issue]:
     """Boxes that show nothing of their picture, and those that reach over its edge."""
     if not s.task.box:
         return []
@@ -56,7 +56,7 @@ def _boxes(s: Shown) -> list[Finding]:
     outside = np.zeros(len(boxes), bool)
     for i in np.flatnonzero(s.of >= 0):
         try:
-            place(tuple(size[i]), s.task.size, s.task.fit, boxes[i], s.task.margin)
+            place_picture(tuple(size[i]), s.task.size, s.task.fit, boxes[i], s.task.margin)
         except ValueError:
             outside[i] = True
     beyond = np.maximum(half - middle, middle + half - size).max(axis=1)
@@ -67,7 +67,7 @@ def _boxes(s: Shown) -> list[Finding]:
                        "what lies beyond is seen as grey")]
 
 
-def _looks(s: Shown) -> list[Finding]:
+def _looks(s: CheckedTable) -> list[Issue]:
     """Pictures unlike the others in what they are."""
     known, (deep, blank) = s.of >= 0, (of[s.of] & (s.of >= 0) for of in (s.album.deep, s.album.blank))
     out = s.finding(blank, "blank", "a picture of one colour")

@@ -11,14 +11,24 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ...tasks.geometry import Place, place, region, turned
+from ...tasks.geometry import Placement, place_picture, region, upright_size
 from ...utils.console import warn
-from ...utils.errors import ImgregError, some
-from .headers import SHRINKS, Facts, PictureError, facts, orientation_tag, read, refuse_bomb, source_name, told
+from ...utils.errors import ImgregError, first_few
+from .headers import (
+    SHRINKS,
+    ImageHeader,
+    PictureError,
+    naming_errors,
+    open_lazily,
+    orientation_tag,
+    read_header,
+    refuse_bomb,
+    source_name,
+)
 from .levels import Levels, array_bits, eight_bits
 
-__all__ = ["GREY", "SUFFIXES", "Facts", "Fitted", "Look", "PictureError", "facts", "find", "fit", "fitted", "look",
-           "open_picture", "tell_broken"]
+__all__ = ["GREY", "SUFFIXES", "FittedImage", "ImageHeader", "LoadedImage", "PictureError", "find_images", "fit",
+           "fit_images", "load_image", "open_picture", "read_header", "warn_broken"]
 
 SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".gif", ".tif",
                       ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2"))
@@ -46,7 +56,7 @@ def open_picture(source, value_range: tuple[float, float] | None = None) -> Imag
     numbers that are black and white in 16- and 32-bit pictures; else their type tells, never their content. Arrays:
     [h, w] or [h, w, 1, 3 or 4], uint8, uint16 or float, in [0, 1] without `value_range`. Raises PictureError.
     """
-    with told(source):
+    with naming_errors(source):
         return _decode(source, value_range).picture
 
 
@@ -55,19 +65,19 @@ def _decode(source, value_range=None, spare=None) -> Decoded:
     if isinstance(source, np.ndarray):
         picture, levels = _from_array(source, value_range)
         return Decoded(_rgb(picture), picture.size, (0, 0, *picture.size), levels)
-    picture, orientation = read(source), 1
+    picture, orientation = open_lazily(source), 1
     stored = exact = picture.size
     if picture is not source:  # the caller's own stays as it is
         if spare and picture.format in SHRINKS and picture.width * picture.height > SMALL:
             orientation = orientation_tag(picture)
-            exact = _shrunk(picture, spare(turned(stored, orientation)))
+            exact = _shrunk(picture, spare(upright_size(stored, orientation)))
         # Memory is what a bomb costs, and decoding small saves it, but not where all of a progressive JPEG is held.
         refuse_bomb(stored if picture.info.get("progressive") else picture.size)
-    eight, levels = eight_bits(picture, value_range, None if picture is source else lambda: read(source))
+    eight, levels = eight_bits(picture, value_range, None if picture is source else lambda: open_lazily(source))
     upright = _upright(_rgb(eight), orientation_tag(picture))
     if exact == stored:
         return Decoded(upright, upright.size, (0, 0, *upright.size), levels)
-    return Decoded(upright, turned(stored, orientation), region(exact, upright.size, orientation), levels)
+    return Decoded(upright, upright_size(stored, orientation), region(exact, upright.size, orientation), levels)
 
 
 def _upright(picture: Image.Image, orientation: int) -> Image.Image:
@@ -105,7 +115,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
     return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
-class Fitted(NamedTuple):
+class FittedImage(NamedTuple):
     """A picture as the network gets it: `pixels` uint8 [h, w, 3], its `view` [4], see views.py, and its Levels."""
 
     pixels: np.ndarray
@@ -113,15 +123,15 @@ class Fitted(NamedTuple):
     levels: Levels | None = None
 
 
-class Look(NamedTuple):
+class LoadedImage(NamedTuple):
     """What the network sees of a picture, RGB, at what place, and the levels the picture had."""
 
     picture: Image.Image
-    place: Place
+    place: Placement
     levels: Levels | None
 
 
-def fit(picture: Image.Image, place: Place) -> Image.Image:
+def fit(picture: Image.Image, place: Placement) -> Image.Image:
     """The picture as `views.place` has it: its part in its place, grey around."""
     height, width = place.size
     x0, y0, x1, y1 = place.target
@@ -136,7 +146,7 @@ def fit(picture: Image.Image, place: Place) -> Image.Image:
     return whole
 
 
-def look(source, task, box=None) -> Look:
+def load_image(source, task, box=None) -> LoadedImage:
     """Open a picture as a Task sees it, whole or the `box` [4] of it.
 
     No more is decoded than that takes: of a large JPEG twice the network's pixels at least. The place is that in the
@@ -144,23 +154,23 @@ def look(source, task, box=None) -> Look:
     """
 
     @cache
-    def spot(size: tuple[int, int]) -> Place:
+    def spot(size: tuple[int, int]) -> Placement:
         return _placed(source, size, task, box)
 
-    with told(source):
+    with naming_errors(source):
         found = _decode(source, getattr(task, "value_range", None), lambda size: spot(size).spare)
         seen = spot(found.size)
-        return Look(fit(found.picture, seen.within(found.size, found.region)), seen, found.levels)
+        return LoadedImage(fit(found.picture, seen.within(found.size, found.region)), seen, found.levels)
 
 
-def _placed(source, size: tuple[int, int], task, box) -> Place:
+def _placed(source, size: tuple[int, int], task, box) -> Placement:
     try:
-        return place(size, task.size, task.fit, box, task.margin)
+        return place_picture(size, task.size, task.fit, box, task.margin)
     except ValueError as e:
         raise PictureError("a box within the picture", f"'{source_name(source)}': {e}") from e
 
 
-def fitted(sources, task, boxes=None, jobs: int | None = None) -> Iterator[Fitted | PictureError]:
+def fit_images(sources, task, boxes=None, jobs: int | None = None) -> Iterator[FittedImage | PictureError]:
     """Open many pictures and bring them to a Task's size, on threads, in order; a broken one gives its PictureError.
 
     `boxes`: [n, 4] where the task has a box. Only a few pictures are opened ahead of those taken, so that any number of
@@ -168,23 +178,23 @@ def fitted(sources, task, boxes=None, jobs: int | None = None) -> Iterator[Fitte
     """
 
     def one(source, box):
-        seen = look(source, task, box)
-        return Fitted(np.asarray(seen.picture), seen.place.view, seen.levels)
+        seen = load_image(source, task, box)
+        return FittedImage(np.asarray(seen.picture), seen.place.view, seen.levels)
 
-    return ahead(one, jobs, sources, repeat(None) if boxes is None else boxes)
+    return map_ahead(one, jobs, sources, repeat(None) if boxes is None else boxes)
 
 
-def viewed(sources, task, boxes=None, jobs: int | None = None) -> Iterator[np.ndarray | PictureError]:
+def image_views(sources, task, boxes=None, jobs: int | None = None) -> Iterator[np.ndarray | PictureError]:
     """As `fitted`, but the views [4] alone, by the headers: what is broken further on does not show."""
 
     def one(source, box):
-        found = facts(source)
+        found = read_header(source)
         return _placed(source, (found.width, found.height), task, box).view
 
-    return ahead(one, jobs, sources, repeat(None) if boxes is None else boxes)
+    return map_ahead(one, jobs, sources, repeat(None) if boxes is None else boxes)
 
 
-def ahead(work, jobs: int | None, *sources) -> Iterator:
+def map_ahead(work, jobs: int | None, *sources) -> Iterator:
     """`work` of each, as `map` gives it, on threads, in order; or the PictureError it raised. A few are begun ahead."""
 
     def one(*of):
@@ -203,14 +213,14 @@ def ahead(work, jobs: int | None, *sources) -> Iterator:
             yield begun.popleft().result()
 
 
-def tell_broken(broken: list[PictureError], total: int) -> None:
+def warn_broken(broken: list[PictureError], total: int) -> None:
     """Name and count, in one warning, the pictures of `total` that could not be opened."""
     if broken:
-        named = some(e.found for e in broken)
+        named = first_few(e.found for e in broken)
         warn(f"left out {len(broken)} of {total} pictures that cannot be used: {named}")
 
 
-def find(places) -> list[str]:
+def find_images(places) -> list[str]:
     """The paths of pictures named by files, folders (searched below, sorted) and globs, in the order given.
 
     A file is taken whatever its name, and even if it is missing: opening it will tell, at no cost to the others.

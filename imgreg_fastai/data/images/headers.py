@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ...tasks.geometry import turned
+from ...tasks.geometry import upright_size
 from ...utils.errors import ImgregError
 from .levels import deep_colour
 
@@ -17,7 +17,7 @@ class PictureError(ImgregError):
     """A picture that cannot be opened. It is named, counted and left out; it never costs the batch."""
 
 
-class Facts(NamedTuple):
+class ImageHeader(NamedTuple):
     """What a header tells: upright width and height, Pillow's `mode` and `format`, the `orientation` tag, `frames`.
 
     To the mode of a picture with colours of 16 bits, ";16" is added: Pillow names it as if they had 8.
@@ -31,9 +31,9 @@ class Facts(NamedTuple):
     frames: int
 
 
-def facts(path) -> Facts:
+def read_header(path) -> ImageHeader:
     """What the header of a picture tells; its pixels are not read. Raises PictureError for what is no picture."""
-    with told(path), read(path) as picture:
+    with naming_errors(path), open_lazily(path) as picture:
         tags = getattr(picture, "tag_v2", {})  # of a TIFF, which some versions of Pillow have turned by now
         size = (tags[256], tags[257]) if tags else picture.size
         if picture.format not in SHRINKS:
@@ -41,11 +41,11 @@ def facts(path) -> Facts:
         mode = picture.mode + (";16" if deep_colour(picture) else "")
         frames = getattr(picture, "n_frames", 1)
         orientation = orientation_tag(picture)
-        return Facts(*turned(size, orientation), mode, orientation, picture.format or "", frames)
+        return ImageHeader(*upright_size(size, orientation), mode, orientation, picture.format or "", frames)
 
 
 @contextmanager
-def told(source):
+def naming_errors(source):
     """A context in which whatever goes wrong with a picture becomes a PictureError with its name."""
     name = source_name(source)
     try:
@@ -68,7 +68,7 @@ def _reason(e: Exception) -> str:
     return getattr(e, "strerror", None) or str(e) or repr(e)
 
 
-def read(source) -> Image.Image:
+def open_lazily(source) -> Image.Image:
     """The picture with its header read, no more."""
     if isinstance(source, Image.Image):
         return source

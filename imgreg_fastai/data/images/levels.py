@@ -21,13 +21,13 @@ class Levels(NamedTuple):
     white: float
 
 
-def tell_levels(found) -> None:
+def warn_levels(found) -> None:
     """Warn of what is `odd` about the Levels of pictures."""
-    for text, then in odd(found):
+    for text, then in unusual_levels(found):
         warn(f"{text}: try {then}")
 
 
-def odd(found) -> Iterator[tuple[str, str]]:
+def unusual_levels(found) -> Iterator[tuple[str, str]]:
     """Where pictures of 16 or 32 bits lie beyond what is shown, or use little of it: (what is odd, what to do).
 
     `found`: their Levels, or None for others.

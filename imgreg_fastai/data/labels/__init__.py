@@ -7,21 +7,22 @@ import pandas as pd
 from ...config import TrainConfig
 from ...tasks import BUILT_IN, Task
 from ...utils.console import say
-from ...utils.errors import ImgregError, nearest, some
+from ...utils.errors import ImgregError, close_matches, first_few
 from .. import tables
-from ..issues import Finding
-from ..splits import SPLITS, divide, unseen
+from ..issues import Issue
+from ..splits import SPLITS, assign_splits, exclude_trained
 from . import filtering, issue_rules
 from .filtering import OURS
-from .issue_rules import INFINITE, MISSING, WORD, Sheet
+from .issue_rules import INFINITE, MISSING, WORD, LabelTable
 
-__all__ = ["SPLITS", "divide", "keep", "read", "source", "survey", "to_predict", "unseen"]
+__all__ = ["SPLITS", "assign_splits", "check_rows", "exclude_trained", "read_labels", "read_pictures", "source",
+           "usable_rows"]
 
 USUAL = {"val": "valid", "validation": "valid", "dev": "valid", "training": "train", "testing": "test",
          "calibration": "calibrate"}  # other names of the parts of a split
 
 
-def read(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
+def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
          also: tuple[str, ...] = ()) -> pd.DataFrame:
     """Read a labels table, or a folder whose file names, or whose sub folders' names, hold the labels.
 
@@ -32,11 +33,11 @@ def read(table: str | Path, task: Task, to_divide: bool = True, images: str | Pa
     float, and `split` and `group` where the table has them. A missing label is NaN; rows that cannot be used are named
     and left out; raises ImgregError when nothing is left, or a column is missing.
     """
-    return keep(_sheet(table, task, to_divide, images, also).frame, task, table)
+    return usable_rows(_sheet(table, task, to_divide, images, also).frame, task, table)
 
 
-def survey(table: str | Path, task: Task, images: str | Path | None = None,
-           cfg: TrainConfig | None = None) -> tuple[pd.DataFrame, list[Finding]]:
+def check_rows(table: str | Path, task: Task, images: str | Path | None = None,
+           cfg: TrainConfig | None = None) -> tuple[pd.DataFrame, list[Issue]]:
     """All rows of a labels table or folder, and the faults that show without opening a picture.
 
     The frame is as `read` gives it, with all rows, and with `row`, the number as an editor counts it (of a folder the
@@ -45,10 +46,10 @@ def survey(table: str | Path, task: Task, images: str | Path | None = None,
     column.
     """
     sheet = _sheet(table, task, True, images)
-    return sheet.frame, issue_rules.found(sheet, cfg)
+    return sheet.frame, issue_rules.label_issues(sheet, cfg)
 
 
-def to_predict(table: str | Path, task: Task, images: str | Path | None = None,
+def read_pictures(table: str | Path, task: Task, images: str | Path | None = None,
                also: tuple[str, ...] = ()) -> pd.DataFrame:
     """The pictures of a table: `image`, `path`, the task's box as float where it has one, and the columns `also`.
 
@@ -56,20 +57,20 @@ def to_predict(table: str | Path, task: Task, images: str | Path | None = None,
     """
     frame, _ = _from_table(Path(table), task, [], [], images, also)
     frame = _with_floats(frame, task.box)
-    asked = filtering.asked(frame, {"unnamed": frame["image"].isna(), "box": _no_box(frame, task)})
-    return filtering.left(asked, Path(table))
+    asked = filtering.mark_usable(frame, {"unnamed": frame["image"].isna(), "box": _no_box(frame, task)})
+    return filtering.drop_unusable(asked, Path(table))
 
 
-def keep(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:
+def usable_rows(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:
     """What `read` gives, of what `survey` gave: rows without use are named and left out, missing labels counted.
 
     Raises ImgregError when none is left, or a target has no value in any row.
     """
-    return filtering.left(frame, source(table, task), task)
+    return filtering.drop_unusable(frame, source(table, task), task)
 
 
 def _sheet(table: str | Path, task: Task, to_divide: bool, images: str | Path | None,
-           also: tuple[str, ...] = ()) -> Sheet:
+           also: tuple[str, ...] = ()) -> LabelTable:
     """The table as it stands, and what is wrong with each row."""
     table = source(table, task)
     folder, groups = table.is_dir(), [task.group] if to_divide and task.group != "group" else []
@@ -84,8 +85,8 @@ def _sheet(table: str | Path, task: Task, to_divide: bool, images: str | Path | 
     unlabelled = (kinds == MISSING).all(axis=1) & folder
     bad = {"unlabelled": unlabelled, "unnamed": unnamed, "number": _no_number(frame, task) & ~unnamed & ~unlabelled,
            "box": _no_box(frame, task), "absent": ~present & ~unnamed}
-    asked = filtering.asked(frame, bad)
-    return Sheet(task, asked, {why: np.asarray(mask) for why, mask in bad.items()}, kinds, raw, folder)
+    asked = filtering.mark_usable(frame, bad)
+    return LabelTable(task, asked, {why: np.asarray(mask) for why, mask in bad.items()}, kinds, raw, folder)
 
 
 def source(table: str | Path, task: Task) -> Path:
@@ -99,16 +100,16 @@ def _from_table(table: Path, task: Task, columns: list[str], groups: list[str], 
     """All rows with `columns`, and `also` these, and whether each picture is there; `groups` must be columns, too."""
     if not table.is_file():
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
-    beginning = tables.read(table, most=200)
+    beginning = tables.read_table(table, most=200)
     told = task.image if to_divide or task.image in beginning else ""  # another table may call them otherwise
     named = tables.image_column(beginning, told, table)
-    frame = _with_groups(tables.read(table, (named, "split", task.group, *also)), task,
+    frame = _with_groups(tables.read_table(table, (named, "split", task.group, *also)), task,
                          [*columns, *task.box, *groups, *also], table)
     if frame.empty:
         raise ImgregError("a labels table with rows", f"none in '{table}'")
     if "split" in frame:
         frame = frame.assign(split=_parts(frame["split"], table))
-    placed = tables.located(frame[[named]], named, images or table.parent)
+    placed = tables.with_paths(frame[[named]], named, images or table.parent)
     kept = dict.fromkeys([*columns, *task.box, *(c for c in ("split", "group") if c in frame), *also])
     frame = pd.concat([placed[["image"]], frame[[c for c in kept if c != "image"]], placed[["path"]]], axis=1)
     return frame, placed["present"].to_numpy()
@@ -128,7 +129,7 @@ def _from_folder(folder: Path, task: Task, groups: list[str], also: tuple[str, .
                  to_divide: bool) -> tuple[pd.DataFrame, np.ndarray]:
     """As `_from_table`, of pictures whose names, or whose folders' names, hold the labels; how many do is said."""
     try:
-        frame = tables.from_folder(folder, task.name_pattern, task.columns)
+        frame = tables.table_of_folder(folder, task.name_pattern, task.columns)
     except ImgregError as e:
         if task.name_pattern or e.expected == "pictures":
             raise
@@ -137,7 +138,7 @@ def _from_folder(folder: Path, task: Task, groups: list[str], also: tuple[str, .
         raise ImgregError("a labels table", found, f"imgreg data {task.name} --data {folder}, if these are such data"
                           if task.name in BUILT_IN else then) from e
     n, names = int(frame[task.columns].notna().any(axis=1).sum()), "" if task.name_pattern else " of folders"
-    say(f"reading {some(task.columns)} from names{names}: {n:,} of {len(frame):,} match")
+    say(f"reading {first_few(task.columns)} from names{names}: {n:,} of {len(frame):,} match")
     frame = _with_groups(frame, task, [*task.box, *groups, *also], folder)
     kept = dict.fromkeys(["image", "path", *task.columns, *task.box, *(c for c in ("split", "group") if c in frame),
                           *also])
@@ -151,8 +152,8 @@ def _with_groups(frame: pd.DataFrame, task: Task, wanted: list[str], table: Path
         frame = frame.copy().assign(group=frame[task.group])  # of one piece: pandas warns of many columns
     for column in wanted:
         if column not in frame:
-            close = nearest(column, map(str, has))
-            raise ImgregError(f"a column '{column}' in {table}", some(has, 8), close and f"one of {close}")
+            close = close_matches(column, map(str, has))
+            raise ImgregError(f"a column '{column}' in {table}", first_few(has, 8), close and f"one of {close}")
         if column in OURS:
             raise ImgregError(f"labels and boxes in columns that are not called {', '.join(OURS)}", f"'{column}'")
     return frame

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ...tasks import Task
 from ...utils.console import warn
-from ...utils.errors import ImgregError, some
+from ...utils.errors import ImgregError, first_few
 
 # Why a row is left out, in the order in which it is asked.
 WHY = {"unlabelled": "no label in its name", "unnamed": "no picture named", "number": "no finite number",
@@ -15,7 +15,7 @@ WHY = {"unlabelled": "no label in its name", "unnamed": "no picture named", "num
 OURS = ("row", "usable", "why")  # columns that a survey adds
 
 
-def asked(frame: pd.DataFrame, bad: dict) -> pd.DataFrame:
+def mark_usable(frame: pd.DataFrame, bad: dict) -> pd.DataFrame:
     """The frame with `row`, `usable` and `why` not: the first of the reasons that a row is `bad` for."""
     why = np.full(len(frame), "", object)
     for reason, mask in bad.items():
@@ -23,7 +23,7 @@ def asked(frame: pd.DataFrame, bad: dict) -> pd.DataFrame:
     return frame.assign(row=frame.index + 2, usable=why == "", why=why).reset_index(drop=True)
 
 
-def left(frame: pd.DataFrame, table: Path, task: Task | None = None) -> pd.DataFrame:
+def drop_unusable(frame: pd.DataFrame, table: Path, task: Task | None = None) -> pd.DataFrame:
     """The usable rows; those of each reason are told, and with a `task` the labels that are missing in others."""
     known = list(WHY.values())
     for reason in [*known, *(why for why in frame["why"].unique() if why and why not in known)]:
@@ -46,7 +46,7 @@ def _tell_lacking(frame: pd.DataFrame, table: Path, task: Task) -> None:
         lacking = missing.any(axis=1)
         told = frame[lacking & (frame["why"] != WHY["number"])]
         if len(told):
-            warn(f"{len(told)} of {len(frame)} rows of {table} lack a value of {t.name}: {some(_called(told, table))}")
+            warn(f"{len(told)} of {len(frame)} rows of {table} lack a value of {t.name}: {first_few(_called(told, table))}")
         if (missing.all(axis=1) if t.partial else lacking).all() and len(task.targets) > 1:
             raise ImgregError(f"a value of {t.name} in a row of '{table}'", "none")
 
@@ -59,12 +59,12 @@ def _tell_left_out(frame: pd.DataFrame, gone: pd.Series, table: Path, why: str, 
         if gone.all():
             found = f"none among the {n} pictures in '{table}', such as '{names[0]}'"
             raise ImgregError(f"file names like '{_example(task)}'", found)
-        warn(f"left out {len(names)} of {n} pictures without a label in their name: {some(names)}")
+        warn(f"left out {len(names)} of {n} pictures without a label in their name: {first_few(names)}")
     elif gone.all():
         then = "--images DIR, the folder that the names are relative to" if why == WHY["absent"] else None
-        raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {some(shown, 3)}", then)
+        raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {first_few(shown, 3)}", then)
     else:
-        warn(f"left out {int(gone.sum())} of {n} rows of {table}, {why}: {some(shown)}")
+        warn(f"left out {int(gone.sum())} of {n} rows of {table}, {why}: {first_few(shown)}")
 
 
 def _called(rows: pd.DataFrame, table: Path, by_name: bool = False) -> list[str]:

@@ -6,10 +6,10 @@ import pandas as pd
 
 from ...config import TrainConfig
 from ...tasks import Target, Task
-from ...utils.errors import some
-from ..issues import Finding
+from ...utils.errors import first_few
+from ..issues import Issue
 from ..splits import SPLITS
-from ..tables import resolved
+from ..tables import real_paths
 from . import outliers
 
 LEAST = 10  # with fewer rows there is nothing to learn from, and nothing to judge by
@@ -17,7 +17,7 @@ MISSING, WORD, INFINITE = 1, 2, 3  # what a label is that is no finite number; 0
 
 
 @dataclass(frozen=True)
-class Sheet:
+class LabelTable:
     """A labels table as it was read, before anything is left out.
 
     `frame`: see labels.survey; `bad`: for each reason to leave rows out, which; `kinds` [n, the task's columns]: what
@@ -32,14 +32,14 @@ class Sheet:
     raw: pd.DataFrame
     folder: bool = False
 
-    def finding(self, mask, kind: str, level: str, text: str, then: str = "", told=None) -> list[Finding]:
-        """A Finding on the rows of `mask`, none if there are none; `told`: a column that is told beside the row."""
-        return on_rows(self.frame, mask, kind, level, text, then, told, self.folder)
+    def finding(self, mask, kind: str, level: str, text: str, then: str = "", told=None) -> list[Issue]:
+        """A Issue on the rows of `mask`, none if there are none; `told`: a column that is told beside the row."""
+        return issue_on_rows(self.frame, mask, kind, level, text, then, told, self.folder)
 
 
-def on_rows(frame: pd.DataFrame, mask, kind: str, level: str, text: str, then: str = "", told=None,
-            folder: bool = False) -> list[Finding]:
-    """A Finding on the rows of `frame` that `mask` says; none if there are none. See Sheet.
+def issue_on_rows(frame: pd.DataFrame, mask, kind: str, level: str, text: str, then: str = "", told=None,
+            folder: bool = False) -> list[Issue]:
+    """A Issue on the rows of `frame` that `mask` says; none if there are none. See Sheet.
 
     `told`: a column, or what is told beside each of these rows.
     """
@@ -52,7 +52,7 @@ def on_rows(frame: pd.DataFrame, mask, kind: str, level: str, text: str, then: s
     if told is not None:
         of = names or [f"row {row}" for row in rows["row"]]
         names = tuple(f"{name} {value}".strip() for name, value in zip(of, told, strict=True))
-    return [Finding(kind, level, tuple(rows["row"].tolist()), len(frame), text, then, names)]
+    return [Issue(kind, level, tuple(rows["row"].tolist()), len(frame), text, then, names)]
 
 
 def uses_own_split(frame: pd.DataFrame, cfg: TrainConfig | None) -> bool:
@@ -60,7 +60,7 @@ def uses_own_split(frame: pd.DataFrame, cfg: TrainConfig | None) -> bool:
     return "split" in frame and not (cfg and (cfg.hold_out or cfg.folds))
 
 
-def found(sheet: Sheet, cfg: TrainConfig | None = None) -> list[Finding]:
+def label_issues(sheet: LabelTable, cfg: TrainConfig | None = None) -> list[Issue]:
     """All of them: unnamed and absent pictures, labels, boxes, repeated pictures, the split, constants, too few rows.
 
     Kinds: unnamed, unlabelled, word, infinite, missing, target, box, absent, repeated, contradicting, split, part,
@@ -76,13 +76,13 @@ def found(sheet: Sheet, cfg: TrainConfig | None = None) -> list[Finding]:
     if usable < LEAST:
         text = f"only {usable} usable rows, fewer than {LEAST}" if usable else "no usable row"
         then = "--images DIR, their folder" if bad["absent"].sum() > len(sheet.frame) / 2 else "label more pictures"
-        last += [Finding("few", "stop", (), len(sheet.frame), text, then)]
+        last += [Issue("few", "stop", (), len(sheet.frame), text, then)]
     targets = [finding for t in sheet.task.targets for finding in _labels(sheet, t)]
     split = _split(sheet) if uses_own_split(sheet.frame, cfg) else []
     return [*first, *targets, *last, *_odd(sheet), *_repeated(sheet), *split, *_constant(sheet)]
 
 
-def _labels(sheet: Sheet, target: Target) -> list[Finding]:
+def _labels(sheet: LabelTable, target: Target) -> list[Issue]:
     """Labels of a target that are no finite numbers."""
     at = [sheet.task.columns.index(column) for column in target.columns]
     kinds, named = sheet.kinds[:, at], ~(sheet.bad["unnamed"] | sheet.bad["unlabelled"])
@@ -90,8 +90,8 @@ def _labels(sheet: Sheet, target: Target) -> list[Finding]:
     if named.any() and unusable[named].all():
         words = (kinds == WORD) & named[:, None]
         why = f": {_text(sheet, target, words, 'word')}" if words.any() else ""
-        return [Finding("target", "stop", (), len(sheet.frame), f"no value of {target.name} in any row{why}",
-                        f"mend the column {some(target.columns)}, or leave the target out")]
+        return [Issue("target", "stop", (), len(sheet.frame), f"no value of {target.name} in any row{why}",
+                        f"mend the column {first_few(target.columns)}, or leave the target out")]
     out = []
     for code, kind in ((WORD, "word"), (INFINITE, "infinite"), (MISSING, "missing")):
         where = (kinds == code) & named[:, None]
@@ -101,9 +101,9 @@ def _labels(sheet: Sheet, target: Target) -> list[Finding]:
     return out
 
 
-def _text(sheet: Sheet, target: Target, where: np.ndarray, kind: str) -> str:
+def _text(sheet: LabelTable, target: Target, where: np.ndarray, kind: str) -> str:
     """What is wrong with labels of one kind: `where` [n, columns]."""
-    columns = some([c for c, here in zip(target.columns, where.any(axis=0), strict=True) if here], 3)
+    columns = first_few([c for c, here in zip(target.columns, where.any(axis=0), strict=True) if here], 3)
     if kind == "missing":
         return f"no value of {target.name}" + (f" in {columns}" if len(target.columns) > 1 else "")
     if kind == "infinite":
@@ -112,24 +112,24 @@ def _text(sheet: Sheet, target: Target, where: np.ndarray, kind: str) -> str:
     return f"no number in {columns}, such as {str(sheet.raw[target.columns[column]].iloc[row])!r}" if columns else ""
 
 
-def _odd(sheet: Sheet) -> list[Finding]:
+def _odd(sheet: LabelTable) -> list[Issue]:
     """Labels that are numbers and yet odd."""
     usable, out = sheet.frame["usable"].to_numpy(), []
-    for odd in outliers.found(sheet.frame[usable], sheet.task):
+    for odd in outliers.outlier_issues(sheet.frame[usable], sheet.task):
         if odd.mask is None:
-            out.append(Finding(odd.kind, odd.level, (), len(sheet.frame), odd.text, odd.then))
+            out.append(Issue(odd.kind, odd.level, (), len(sheet.frame), odd.text, odd.hint))
         else:
             mask = np.zeros(len(usable), bool)
             mask[usable] = odd.mask
             told = None if sheet.folder or not odd.told else [f"'{v}'" for v in sheet.raw[odd.told].to_numpy()[mask]]
-            out += sheet.finding(mask, odd.kind, odd.level, odd.text, odd.then, told)
+            out += sheet.finding(mask, odd.kind, odd.level, odd.text, odd.hint, told)
     return out
 
 
-def _repeated(sheet: Sheet) -> list[Finding]:
+def _repeated(sheet: LabelTable) -> list[Issue]:
     """The same picture, and the same box of it, in several rows: with the same labels and with others."""
     rows = sheet.frame[sheet.frame["usable"]]
-    keys = rows[list(sheet.task.box)].assign(path=resolved(rows["path"]))
+    keys = rows[list(sheet.task.box)].assign(path=real_paths(rows["path"]))
     twice = keys.duplicated(keep=False)
     if not twice.any():
         return []
@@ -144,23 +144,23 @@ def _repeated(sheet: Sheet) -> list[Finding]:
                            "image")]
 
 
-def _split(sheet: Sheet) -> list[Finding]:
+def _split(sheet: LabelTable) -> list[Issue]:
     """Unknown and lacking parts of the table's own split, and what stands in several of them."""
     usable, parts = sheet.frame["usable"], sheet.frame["split"]
     out = sheet.finding(usable & ~parts.isin(SPLITS), "split", "stop",
                         f"a split that is none of {', '.join(SPLITS)}", "mend the column 'split'", "split")
     rows = sheet.frame[usable & parts.isin(SPLITS)]
     counts = rows["split"].value_counts()
-    out += [Finding("part", "stop", (), len(sheet.frame), f"{counts.get(part, 0)} rows whose split is {part}",
+    out += [Issue("part", "stop", (), len(sheet.frame), f"{counts.get(part, 0)} rows whose split is {part}",
                     f"at least {least} are needed")
             for part, least in (("train", 2), ("valid", 1)) if not out and len(rows) and counts.get(part, 0) < least]
     return out + _leaks(sheet, rows) if len(rows) else out
 
 
-def _leaks(sheet: Sheet, rows: pd.DataFrame) -> list[Finding]:
+def _leaks(sheet: LabelTable, rows: pd.DataFrame) -> list[Issue]:
     """Pictures and groups that stand in several parts of the split of `rows`."""
     out, wanted = [], "let each stand in one part"
-    cases = [("leak", "the same picture", resolved(rows["path"]), "image", wanted)]
+    cases = [("leak", "the same picture", real_paths(rows["path"]), "image", wanted)]
     if "group" in rows:  # a row without a group is of none, and never counted
         cases += [("group", "a group", rows["group"], "group", f"{wanted}, or drop the column 'split' for --group")]
     for kind, what, of, told, then in cases:
@@ -171,14 +171,14 @@ def _leaks(sheet: Sheet, rows: pd.DataFrame) -> list[Finding]:
     return out
 
 
-def _constant(sheet: Sheet) -> list[Finding]:
+def _constant(sheet: LabelTable) -> list[Issue]:
     """Targets of which all rows have the same: one among others teaches nothing, and alone it ruins the run."""
     rows = sheet.frame[sheet.frame["usable"]]
     out, same = [], [t for t in sheet.task.targets if _is_constant(rows[list(t.columns)])]
     level, then = ("stop", "take another column") if len(same) == len(sheet.task.targets) else ("note", "leave it out")
     for t in same:
         value = f": {rows[t.columns[0]].max():g}" if len(t.columns) == 1 else ""
-        out.append(Finding("constant", level, (), len(sheet.frame), f"the same {t.name} in every row{value}", then))
+        out.append(Issue("constant", level, (), len(sheet.frame), f"the same {t.name} in every row{value}", then))
     return out
 
 

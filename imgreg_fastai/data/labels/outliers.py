@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ...tasks import Angle, Number, Point, Rotation, Target, Task
-from ...utils.errors import some
+from ...utils.errors import first_few
 
 FAR = 10.0  # interquartile ranges beyond the quartiles: 13 standard deviations of a normal column
 # Quantiles that tell how wide a column is: the outer ones where so many values are equal that the inner ones are.
@@ -16,18 +16,18 @@ NOTHING = (-1.0, -9.0, -99.0, -999.0, -9999.0)  # and for a number that is not k
 CORNERS = ((0.0, 0.0), (-1.0, -1.0))  # what programs write for a point that is not there
 
 
-class Odd(NamedTuple):
+class LabelIssue(NamedTuple):
     """An oddity as faults.Sheet.finding takes it; `mask`: of which rows, None where it is of all."""
 
     mask: np.ndarray | None
     kind: str
     level: str
     text: str
-    then: str = ""
+    hint: str = ""
     told: str | None = None
 
 
-def found(rows: pd.DataFrame, task: Task) -> Iterator[Odd]:
+def outlier_issues(rows: pd.DataFrame, task: Task) -> Iterator[LabelIssue]:
     """The oddities of usable `rows`. Kinds: outlier, filler, wrapped, radians, turns, fractions, corner."""
     for t in task.targets:
         values = rows[list(t.columns)].to_numpy(float)
@@ -35,7 +35,7 @@ def found(rows: pd.DataFrame, task: Task) -> Iterator[Odd]:
             yield from KINDS[t.kind](t, values)
 
 
-def far(values: np.ndarray, log: bool = False) -> np.ndarray:
+def is_far(values: np.ndarray, log: bool = False) -> np.ndarray:
     """Which finite values lie far from all others; `log`: they are told apart by ratio.
 
     So do those more than 10 interquartile ranges beyond the quartiles. But where the quartiles are on one side of 0, a
@@ -85,32 +85,32 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _of_number(t: Number, values: np.ndarray) -> Iterator[Odd]:
+def _of_number(t: Number, values: np.ndarray) -> Iterator[LabelIssue]:
     below = values[:, 0] < 0
     filler = float(values[below, 0].min()) if below.any() else 0.0
     if filler in NOTHING and (values[below, 0] == filler).all() and np.nanquantile(values, 0.25) > 3:
-        yield Odd(below, "filler", "note", f"{filler:g} as {t.name}, the only value below 0",
+        yield LabelIssue(below, "filler", "note", f"{filler:g} as {t.name}, the only value below 0",
                   "if it stands for an unknown one, leave it empty", t.columns[0])
-    mask, _ = unlike(t, values[:, 0])
+    mask, _ = far_numbers(t, values[:, 0])
     if mask.any():
         low, high = _ends(values[np.isfinite(values)])
-        yield Odd(mask, "outlier", "note", f"far from other values of {t.name}, half of which are {low:g} to {high:g}",
+        yield LabelIssue(mask, "outlier", "note", f"far from other values of {t.name}, half of which are {low:g} to {high:g}",
                   "mend them, or leave them empty", t.columns[0])
 
 
-def unlike(t: Number, values: np.ndarray) -> tuple[np.ndarray, bool]:
+def far_numbers(t: Number, values: np.ndarray) -> tuple[np.ndarray, bool]:
     """Which values [n] of a number are far from all others, and whether the others are to be learnt by logarithm.
 
     One that is far makes any column look as if it had a long tail, so that it is asked without those.
     """
-    mask = far(values)
-    others = values[np.isfinite(values) & ~mask & ~far(values, log=True)]
+    mask = is_far(values)
+    others = values[np.isfinite(values) & ~mask & ~is_far(values, log=True)]
     log = t.scale == "log" or (t.scale == "auto" and len(others) > 0 and others.min() < others.max()
                                and t.complete(others[:, None]).scale == "log")
-    return (far(values, log=True) if log else mask), log
+    return (is_far(values, log=True) if log else mask), log
 
 
-def _of_angle(t: Angle, values: np.ndarray) -> Iterator[Odd]:
+def _of_angle(t: Angle, values: np.ndarray) -> Iterator[LabelIssue]:
     values = values[:, 0]
     known = np.isfinite(values)
     turns = ((0.0, t.period), (-t.period / 2, t.period / 2))
@@ -118,47 +118,47 @@ def _of_angle(t: Angle, values: np.ndarray) -> Iterator[Odd]:
     best = int(outside[1].sum() < outside[0].sum())
     if outside[best].any():
         low, high = turns[best]
-        yield Odd(outside[best], "wrapped", "note", f"{t.name} outside {low:g}° to {high:g}°",
+        yield LabelIssue(outside[best], "wrapped", "note", f"{t.name} outside {low:g}° to {high:g}°",
                   f"it is taken as the same angle within a period of {t.period:g}°", t.columns[0])
     whole = np.deg2rad(t.period)
     if np.abs(values[known]).max() <= 1.001 * whole and np.ptp(values[known]) > 0.8 * whole:
         yield _radians(t, values[known])
 
 
-def _radians(t: Target, known: np.ndarray) -> Odd:
+def _radians(t: Target, known: np.ndarray) -> LabelIssue:
     ends = f"{known.min():.3g} to {known.max():.3g}"
-    return Odd(None, "radians", "note", f"{t.name} looks like radians: all from {ends}", "turn it into degrees, if so")
+    return LabelIssue(None, "radians", "note", f"{t.name} looks like radians: all from {ends}", "turn it into degrees, if so")
 
 
-def _of_rotation(t: Rotation, values: np.ndarray) -> Iterator[Odd]:
+def _of_rotation(t: Rotation, values: np.ndarray) -> Iterator[LabelIssue]:
     known, sizes = values[np.isfinite(values)], np.abs(np.nan_to_num(values))
     outside = (sizes > 360).any(axis=1)
     if outside.any():
         column = t.columns[int((sizes > 360).any(axis=0).argmax())]
-        yield Odd(outside, "turns", "note", f"{t.name} by more than a whole turn, as in {column}", "mend these angles",
+        yield LabelIssue(outside, "turns", "note", f"{t.name} by more than a whole turn, as in {column}", "mend these angles",
                   column)
     if sizes.max() <= 1.001 * np.pi and known.std() > 0.1:
         yield _radians(t, known)
 
 
-def _of_point(t: Point, values: np.ndarray) -> Iterator[Odd]:
+def _of_point(t: Point, values: np.ndarray) -> Iterator[LabelIssue]:
     known = values[np.isfinite(values)]
     if np.abs(known).max() <= 1 and np.ptp(known) > 0:
-        yield Odd(None, "fractions", "stop", f"all of {t.name} lies from {known.min():g} to {known.max():g}: no pixels",
+        yield LabelIssue(None, "fractions", "stop", f"all of {t.name} lies from {known.min():g} to {known.max():g}: no pixels",
                   "multiply by the picture's width and height")
         return
     points = values.reshape(len(values), -1, 2)
     at = {corner: (points == corner).all(axis=2) for corner in CORNERS}
     for (x, y), here in at.items():
         if here.any():
-            names = some([name for name, any_ in zip(t.names, here.any(axis=0), strict=True) if any_], 3)
-            yield Odd(here.any(axis=1), "corner", "note", f"at ({x:g}, {y:g}), the picture's corner: {names}",
+            names = first_few([name for name, any_ in zip(t.names, here.any(axis=0), strict=True) if any_], 3)
+            yield LabelIssue(here.any(axis=1), "corner", "note", f"at ({x:g}, {y:g}), the picture's corner: {names}",
                       "leave the values of a point empty that is not there")
     mask = np.zeros(len(values), bool)
     for axis in (0, 1):
-        mask |= far(points[..., axis].ravel()).reshape(len(values), -1).any(axis=1)
+        mask |= is_far(points[..., axis].ravel()).reshape(len(values), -1).any(axis=1)
     if mask.any():
-        yield Odd(mask, "outlier", "note", f"points of {t.name} far from all others", "mend them, or leave them empty")
+        yield LabelIssue(mask, "outlier", "note", f"points of {t.name} far from all others", "mend them, or leave them empty")
 
 
 KINDS = {Number.kind: _of_number, Angle.kind: _of_angle, Point.kind: _of_point, Rotation.kind: _of_rotation}

@@ -3,7 +3,8 @@
 What their numbers mean, and which rows can be used, is asked in labels.py.
 """
 from .naming import image_column
-from .paths import from_folder, held_by_names, located, present, resolved
-from .reading import SUFFIXES, read
+from .paths import columns_in_pattern, files_exist, real_paths, table_of_folder, with_paths
+from .reading import SUFFIXES, read_table
 
-__all__ = ["SUFFIXES", "from_folder", "held_by_names", "image_column", "located", "present", "read", "resolved"]
+__all__ = ["SUFFIXES", "columns_in_pattern", "files_exist", "image_column", "read_table", "real_paths",
+           "table_of_folder", "with_paths"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...utils.console import say
-from ...utils.errors import ImgregError, nearest, some
+from ...utils.errors import ImgregError, close_matches, first_few
 from ..images import SUFFIXES as PICTURES
 
 # What a column of pictures is called, without regard to case and punctuation, the likelier names first.
@@ -22,8 +22,8 @@ def image_column(frame: pd.DataFrame, given: str = "", table: str | Path = "the 
     if given or "image" in frame:
         name = given or "image"
         if name not in frame:
-            raise ImgregError(f"a column '{name}' in {table}", f"{some(frame.columns, 8)}",
-                              f"--image-col with one of {nearest(name, map(str, frame.columns)) or 'them'}")
+            raise ImgregError(f"a column '{name}' in {table}", f"{first_few(frame.columns, 8)}",
+                              f"--image-col with one of {close_matches(name, map(str, frame.columns)) or 'them'}")
         return name
     plain = {re.sub(r"[\W_]", "", str(name)).lower(): name for name in reversed(frame.columns)}
     called = [plain[name] for name in USUAL if name in plain]
@@ -31,8 +31,8 @@ def image_column(frame: pd.DataFrame, given: str = "", table: str | Path = "the 
     likely = [name for name in called if name in holding] or (holding if len(holding) == 1 else [])
     likely = likely or (called if not holding else [])
     if not likely:
-        close = some(map(repr, holding)) or nearest("image", map(str, frame.columns))
-        raise ImgregError(f"a column 'image' in {table}", f"{some(frame.columns, 8)}",
+        close = first_few(map(repr, holding)) or close_matches("image", map(str, frame.columns))
+        raise ImgregError(f"a column 'image' in {table}", f"{first_few(frame.columns, 8)}",
                           f"--image-col with one of {close}" if close else "--image-col NAME")
     say(f"the pictures are those of the column '{likely[0]}' of {table} (--image-col names another)")
     return likely[0]

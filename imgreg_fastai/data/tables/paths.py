@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...utils.errors import ImgregError, nearest, some
+from ...utils.errors import ImgregError, close_matches, first_few
 from ..images import SUFFIXES as PICTURES
 
 FEW = 64  # so many files of a folder are asked for one by one; for more its list is read, however long that is
@@ -16,7 +16,7 @@ FOREIGN = re.compile(r"[A-Za-z]:/|/")  # the beginning of a path that is complet
 NUMBER = r"[+-]?\d+(\.\d+)?"
 
 
-def located(frame: pd.DataFrame, column: str, root: str | Path) -> pd.DataFrame:
+def with_paths(frame: pd.DataFrame, column: str, root: str | Path) -> pd.DataFrame:
     """The frame with `image`, the names in `column` as text; `path`, where each lies; `present`, whether it does.
 
     Names are relative to the folder `root`. One that is not there as it stands is looked for with slashes for
@@ -26,7 +26,7 @@ def located(frame: pd.DataFrame, column: str, root: str | Path) -> pd.DataFrame:
     names = np.array(["" if missing else str(name) for name, missing in
                       zip(frame[column].tolist(), frame[column].isna().tolist(), strict=True)], object)
     paths = _joined(str(root), names)
-    there = present(paths)
+    there = files_exist(paths)
     for search in (_forward, _searched):
         lost = np.flatnonzero(~there & (names != ""))
         if len(lost):
@@ -43,7 +43,7 @@ def _joined(root: str, names) -> np.ndarray:
                      for name in names], object)
 
 
-def present(paths) -> np.ndarray:
+def files_exist(paths) -> np.ndarray:
     """Whether each path is a file: bool [n]. A folder of which many are asked is listed once, no file looked at."""
     there = np.zeros(len(paths), bool)
     for folder, rows, names, known in _listed(paths):
@@ -54,7 +54,7 @@ def present(paths) -> np.ndarray:
     return there
 
 
-def resolved(paths) -> pd.Series:
+def real_paths(paths) -> pd.Series:
     """The one true path of each file, whatever links and dots lead to it; of links to files only if they are there."""
     true = np.empty(len(paths), object)
     for folder, rows, names, known in _listed(paths):
@@ -98,7 +98,7 @@ def _forward(names: np.ndarray, root: str, _) -> np.ndarray:
     found, plain = np.full(len(names), "", object), _slashed(names)
     other = np.flatnonzero(plain != names)
     paths = _joined(root, plain[other])
-    found[other] = np.where(present(paths), paths, "")
+    found[other] = np.where(files_exist(paths), paths, "")
     return found
 
 
@@ -158,7 +158,7 @@ def _plain(name: str) -> str:
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
-def from_folder(folder: str | Path, pattern: str, names: list[str]) -> pd.DataFrame:
+def table_of_folder(folder: str | Path, pattern: str, names: list[str]) -> pd.DataFrame:
     """The pictures below a folder, sorted: `image` relative to it, `path`, and the columns that their names hold.
 
     `pattern`: a regular expression whose named groups are columns, searched in each picture's file name, and where it
@@ -181,7 +181,7 @@ def _pictures(folder: str) -> pd.Series:
     return pd.Series([path[len(os.path.join(folder, "")) :] for path in sorted(found)], dtype=object)
 
 
-def held_by_names(pattern: str) -> list[str]:
+def columns_in_pattern(pattern: str) -> list[str]:
     """The columns that names of pictures hold by a pattern: its named groups.
 
     Raises ImgregError where there are none, and for what is no regular expression.
@@ -197,10 +197,10 @@ def held_by_names(pattern: str) -> list[str]:
 
 
 def _matched(images: pd.Series, pattern: str, names: list[str]) -> pd.DataFrame:
-    groups = held_by_names(pattern)
+    groups = columns_in_pattern(pattern)
     for name in names:
         if name not in groups:
-            raise ImgregError(f"a group (?P<{name}>...) in --label-from-name", f"'{pattern}'", nearest(name, groups))
+            raise ImgregError(f"a group (?P<{name}>...) in --label-from-name", f"'{pattern}'", close_matches(name, groups))
     slashed = images.str.replace("\\", "/", regex=False) if os.sep == "\\" else images
     found = slashed.str.rpartition("/")[2].str.extract(pattern)[groups]
     elsewhere = found.isna().all(axis=1)
@@ -211,10 +211,10 @@ def _matched(images: pd.Series, pattern: str, names: list[str]) -> pd.DataFrame:
 
 def _called(images: pd.Series, folder: str, names: list[str]) -> pd.DataFrame:
     if len(names) != 1:
-        raise ImgregError("one number for sub folders to be called by", f"{len(names)}: {some(names)}")
+        raise ImgregError("one number for sub folders to be called by", f"{len(names)}: {first_few(names)}")
     parts = images.str.replace("\\", "/", regex=False).str.partition("/")
     called = parts[0].where(parts[1] != "")
     odd = called[called.notna() & ~called.fillna("").str.fullmatch(NUMBER)].unique()
     if len(odd) or called.isna().all():
-        raise ImgregError(f"sub folders of '{folder}' that are called by numbers", some(map(repr, odd)) or "none")
+        raise ImgregError(f"sub folders of '{folder}' that are called by numbers", first_few(map(repr, odd)) or "none")
     return pd.DataFrame({names[0]: called.astype(object).where(called.notna(), None)})

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...utils.console import say
-from ...utils.errors import ImgregError, some
+from ...utils.errors import ImgregError, first_few
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 SEPARATORS = ("\t", ";", "|", ",")  # a comma last: beside another separator it is a decimal comma
@@ -25,7 +25,7 @@ class _Format(NamedTuple):
     header: list[str]
 
 
-def read(path: str | Path, text: tuple[str, ...] = (), most: int | None = None) -> pd.DataFrame:
+def read_table(path: str | Path, text: tuple[str, ...] = (), most: int | None = None) -> pd.DataFrame:
     """Read a table: CSV, TSV and other text with any usual separator and encoding, or Parquet.
 
     `text`: columns that stay text, so that 007 and NA keep their names; in them only what is empty is missing. `most`:
@@ -50,7 +50,7 @@ def _names(names, path: Path) -> list[str]:
     plain = [str(name).strip() for name in names]
     twice = [name for name in dict.fromkeys(plain) if name and plain.count(name) > 1]
     if twice:
-        raise ImgregError(f"columns of different names in '{path}'", f"{some(map(repr, twice))} more than once")
+        raise ImgregError(f"columns of different names in '{path}'", f"{first_few(map(repr, twice))} more than once")
     return plain
 
 
@@ -174,7 +174,7 @@ def _ragged(path: Path, form: _Format) -> ImgregError | None:
                 if any(cell.strip() for cell in row[len(form.header) :]) and rows.line_num > form.above]
     if not long:
         return None
-    found = f"'{path}': {len(long)} rows with more than its {len(form.header)} columns: {some(long)}"
+    found = f"'{path}': {len(long)} rows with more than its {len(form.header)} columns: {first_few(long)}"
     return ImgregError("a labels table (CSV, TSV or Parquet)", found, 'quotes, "like, this", about what holds a comma')
 
 
