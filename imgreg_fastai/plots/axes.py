@@ -82,13 +82,9 @@ def add_legend(ax) -> None:
 
 def draw_dots(ax, x, y) -> None:
     """Draw dots that are visible alone and show their density together."""
-    n = int(np.isfinite(x + y).sum())
-    size, min_alpha = 18, 0.35
-    if n > 300:
-        size = 9
-    if n > 5000:
-        size, min_alpha = 3, 0.12
-    ax.scatter(x, y, s=size, linewidth=0, color=BLUE, alpha=float(np.clip(900 / max(1, n), min_alpha, 0.75)))
+    n = max(1, int(np.isfinite(x + y).sum()))
+    size = np.interp(n, (300, 5000), (18, 3))
+    ax.scatter(x, y, s=size, linewidth=0, color=BLUE, alpha=float(np.clip(2000 / n, 0.12, 0.75)))
 
 
 def draw_residual_dots(ax, target, x, y) -> None:

@@ -4,23 +4,12 @@ Every function returns a figure whose title says the finding, with its number. A
 rows without a label or a prediction are left out.
 """
 from typing import NamedTuple
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from ..utils.format import format_amount, format_values, trailing_unit
-from .axes import (
-    MIN_ROWS_FOR_BAND,
-    axis_label,
-    axis_limits,
-    draw_dots,
-    draw_residual_dots,
-    extend_beyond_circle,
-    note_beyond,
-    with_unit_label,
-)
+from . import axes
 from .figures import INK, TitledFigure, chart_figure, empty_figure
 from .frames import labelled_rows
 from .group_charts import errors_by_point
@@ -37,36 +26,32 @@ class Series(NamedTuple):
     values: np.ndarray
 
 
-def charted_columns(target, true) -> tuple[list[str], str]:
-    """Which columns of a target have a chart.
+def chart_series(target, true, values) -> tuple[list[Series], str]:
+    """What has a chart of its own: each column whose labels vary, or of many points all x and all y.
 
     Args:
         target: the Target.
-        true: labels [n, columns].
+        true: labels [n, columns]; NaN where there is none.
+        values: what stands over them [n, columns].
 
     Returns:
-        The columns whose labels vary, or all that are labelled if none does; and a sentence on those left out, if any.
-        No columns for many points, which are pooled.
+        The series, of all labelled columns if none varies; and a sentence on the columns or points, empty if there is
+        nothing to say.
     """
     if len(target.columns) > MAX_COLUMN_CHARTS:
-        return [], ""
-    different = pd.DataFrame(true, columns=list(target.columns)).nunique()
-    varying, constant = list(different.index[different > 1]), list(different.index[different == 1])
-    if not varying or not constant:
-        return varying or constant, ""
-    return varying, f"No chart over {', '.join(constant)}: the same in all pictures."
-
-
-def _series(target, true, values) -> list[Series]:
-    """What has a chart of its own: each column with different labels, or of many points all x and all y."""
-    if len(target.columns) > MAX_COLUMN_CHARTS:
-        return [Series(axis, true[:, i::2].ravel(), values[:, i::2].ravel()) for i, axis in enumerate("xy")]
-    series = []
-    for column in charted_columns(target, true)[0]:
-        i = target.columns.index(column)
-        labelled = np.isfinite(true[:, i])
-        series.append(Series(column, true[labelled, i], values[labelled, i]))
-    return series
+        series = [Series(axis, true[:, i::2].ravel(), values[:, i::2].ravel()) for i, axis in enumerate("xy")]
+        return series, f"{len(target.columns) // 2} points in each: all x, all y."
+    series, constant = [], []
+    for column, x, y in zip(target.columns, true.T, values.T, strict=True):
+        labelled = np.isfinite(x)
+        if labelled.any():
+            series.append(Series(column, x[labelled], y[labelled]))
+        if len(np.unique(x[labelled])) == 1:
+            constant.append(column)
+    if len(constant) in (0, len(series)):
+        return series, ""
+    series = [chart for chart in series if chart.column not in constant]
+    return series, f"No chart over {', '.join(constant)}: the same in all pictures."
 
 
 def predicted_against_true(task, target, frame, baseline: dict[str, float] | None = None) -> Figure:
@@ -85,49 +70,38 @@ def predicted_against_true(task, target, frame, baseline: dict[str, float] | Non
     _, true, predicted, error = labelled_rows(target, frame)
     if not len(true):
         return empty_figure(target)
-    guess = (baseline or {}).get(target.name)
-    if guess is None:
-        guess = _error_of_guessing(target, true)
+    best_constant = np.broadcast_to(target.constant_guess(true), true.shape)
+    guess = (baseline or {}).get(target.name, target.error(best_constant, true).mean())
     near = true + target.residual(predicted, true)  # an angle across the seam is drawn beside its label
-    series = _series(target, true, near)
-    notes = [f"{len(true)} pictures, task {task.name}.", charted_columns(target, true)[1],
-             _note_on_period(target, series, near, predicted)]
-    if len(target.columns) > MAX_COLUMN_CHARTS:
-        notes.insert(1, f"{len(target.columns) // 2} points in each: all x, all y.")
+    series, note = chart_series(target, true, near)
+    note = f"{len(true)} pictures, task {task.name}. {note} {_note_on_period(target, series, near, predicted)}"
     title = (f"{target.name}: mean error {format_amount(error.mean(), target.unit)}, "
              f"guessing {format_amount(guess, target.unit)}")
     width, height = (5.9, 5.45) if len(series) == 1 else (4.6, 4.2)
-    figure = TitledFigure(width * len(series), height, title, " ".join(filter(None, notes)))
+    figure = TitledFigure(width * len(series), height, title, note)
     for ax, (column, x, y) in zip(figure.add_charts(len(series)), series, strict=True):
         _draw_against(ax, target, x, y)
-        ax.set(xlabel=axis_label(target, column, "true"), ylabel=axis_label(target, column, "predicted"))
+        ax.set(xlabel=axes.axis_label(target, column, "true"), ylabel=axes.axis_label(target, column, "predicted"))
     return figure
-
-
-def _error_of_guessing(target, true) -> float:
-    """The mean error of the best constant for these rows."""
-    with catch_warnings():
-        simplefilter("ignore", RuntimeWarning)  # a point that is labelled nowhere has no mean, and no error
-        return float(np.nanmean(target.error(np.broadcast_to(target.constant_guess(true), true.shape), true)))
 
 
 def _draw_against(ax, target, true, near) -> None:
     """Draw dots and the diagonal in a square."""
-    limits = axis_limits(target, true)
+    limits = axes.axis_limits(target, true)
     if not limits.full_circle:
-        limits = axis_limits(target, np.stack([true, near]))
+        limits = axes.axis_limits(target, np.stack([true, near]))
     ends = (limits.low, limits.high)
     ax.plot(ends, ends, color=INK, linewidth=1, zorder=1)
-    draw_dots(ax, true, near)
+    axes.draw_dots(ax, true, near)
     ax.set(xlim=ends, ylim=ends)
     if limits.full_circle:
-        extend_beyond_circle(ax, target.wraps, limits, near)
+        axes.extend_beyond_circle(ax, target.wraps, limits, near)
 
 
 def _note_on_period(target, series: list[Series], near, predicted) -> str:
     """A sentence on predictions that are drawn a period away from their number; empty if there are none."""
     for _, x, y in series:
-        low, high, full_circle = axis_limits(target, x)
+        low, high, full_circle = axes.axis_limits(target, x)
         crossed = ((y < low) | (y > high)).sum()
         if full_circle and crossed:
             return f"{crossed} beyond the seam {low:g}° = {high:g}° (shaded) stand beside their truth."
@@ -148,19 +122,19 @@ def residuals(task, target, frame) -> Figure:
     residual = target.residual(predicted, true)
     note = f"Predicted less true, {len(true)} pictures, task {task.name}."
     part, quantiles = "all", (0, 0.5, 1)
-    if len(true) >= MIN_ROWS_FOR_BAND:
+    if len(true) >= axes.MIN_ROWS_FOR_BAND:
         part, quantiles = "nine in ten", (0.05, 0.5, 0.95)
         note += " Line: running median; band: 90 % of the residuals there."
     low, median, high = format_values(np.nanquantile(residual, quantiles), target.unit, "+")
     title = f"{target.name}: {part} residuals from {low} to {high}{trailing_unit(target.unit)}, median {median}"
-    series = _series(target, true, residual)
+    series, column_note = chart_series(target, true, residual)
     width = 8 if len(series) == 1 else 4.9
-    figure = TitledFigure(width * len(series), 3.9, title, f"{note} {charted_columns(target, true)[1]}".strip())
+    figure = TitledFigure(width * len(series), 3.9, title, f"{note} {column_note}")
     for ax, (column, x, y) in zip(figure.add_charts(len(series)), series, strict=True):
-        draw_residual_dots(ax, target, x, y)
+        axes.draw_residual_dots(ax, target, x, y)
         ax.axhline(0, color=INK, linewidth=1, zorder=1)
         draw_over_labels(ax, target, column, x, course(target, x, y))
-        ax.set_ylabel(with_unit_label("residual", target.unit))
+        ax.set_ylabel(axes.with_unit_label("residual", target.unit))
     return figure
 
 
@@ -182,10 +156,10 @@ def errors_over(task, target, frame, column: str) -> Figure:
         note += ". Line: running median; band: 90 % of the errors there"
     figure, ax = chart_figure(8, 3.9, title, f"{note}. Task {task.name}.")
     top = min(error.max(), 2.5 * np.quantile(error, 0.98)) or 1.0
-    draw_dots(ax, x, np.minimum(error, 1.04 * top))
+    axes.draw_dots(ax, x, np.minimum(error, 1.04 * top))
     draw_over_labels(ax, target, column, x, quantiles)
-    ax.set(ylim=(0, 1.07 * top), ylabel=with_unit_label("error", target.unit))
+    ax.set(ylim=(0, 1.07 * top), ylabel=axes.with_unit_label("error", target.unit))
     beyond = (error > 1.04 * top).sum()
     if beyond:
-        note_beyond(ax, f"▲ {beyond} beyond this chart, up to {format_amount(error.max(), target.unit)}")
+        axes.note_beyond(ax, f"▲ {beyond} beyond this chart, up to {format_amount(error.max(), target.unit)}")
     return figure

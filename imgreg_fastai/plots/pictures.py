@@ -5,7 +5,7 @@ import numpy as np
 
 from .figures import BLUE, GREY, PALE, VERMILION
 from .frames import row_values
-from .marks import axes_origin, draw_label, origin_target
+from .marks import axes_origin, draw_interval, draw_label, origin_target
 
 MAX_SIDE = 400  # pixels of a tile
 
@@ -56,7 +56,7 @@ def show_picture(ax, tile: Tile, frame_colour: str = PALE, frame_width: float = 
 
 
 def draw_target(ax, task, target, values: dict, colour: str, label: str | None, shape, **style) -> None:
-    """Draw a target's label on a picture; a point has no words, since its mark says it all.
+    """Draw a target's label on a picture, axes at the point where they begin.
 
     Args:
         ax: the axes that show the picture.
@@ -68,7 +68,6 @@ def draw_target(ax, task, target, values: dict, colour: str, label: str | None, 
         shape: (height, width) of the picture.
         **style: `dashed` and `thin`, see draw_label.
     """
-    label = None if target.in_image else label
     draw_label(ax, target, values[target.name], colour, label, shape, origin=axes_origin(task, values), **style)
 
 
@@ -87,15 +86,13 @@ def targets_together(task, target, frame) -> list:
 
 def comparison_note(targets, frame) -> str:
     """A sentence on what the marks of draw_comparison mean; arguments as there."""
-    note = targets[0].mark_note
-    if has_interval(targets[0], frame) and targets[0].has_interval_mark:
+    first, *others = targets
+    note = first.mark_note
+    if others:
+        note += f" Also drawn: {', '.join(target.name for target in others)}."
+    if first.interval_columns[0] in frame and first.has_interval_mark:
         note += " Shaded: the interval."
     return note
-
-
-def has_interval(target, frame) -> bool:
-    """Whether a frame has the intervals of a target."""
-    return target.interval_columns[0] in frame
 
 
 def draw_comparison(ax, task, targets, row, tile: Tile, words: bool = True) -> None:
@@ -115,10 +112,10 @@ def draw_comparison(ax, task, targets, row, tile: Tile, words: bool = True) -> N
     true, predicted = row_values(task, row), row_values(task, row, "_predicted")
     first = targets[0]
     half_widths = np.array([row.get(column, np.nan) for column in first.interval_columns], float)
-    first.draw_interval(ax, predicted[first.name], half_widths, tile.shape)
+    draw_interval(ax, first, predicted[first.name], half_widths, tile.shape)
     for target in targets:
         style = {"thin": target != first}
         labels = ("true", "predicted") if words and target == first else (None, None)
         draw_target(ax, task, target, true, BLUE, labels[0], tile.shape, **style)
         draw_target(ax, task, target, predicted, VERMILION, labels[1], tile.shape, dashed=True, **style)
-        target.draw_error(ax, true[target.name], predicted[target.name])
+        target.draw_error(ax, true[target.name], predicted[target.name], VERMILION)

@@ -52,24 +52,18 @@ def _target_part(inputs: ReportInputs, target) -> dict:
                                                          format_amount(numbers["width"], target.unit)]))
     heads = ["part", "asked", "reached", "95 % interval of that", "mean half-width"]
     tables = [html.table(f"Intervals of {target.name}", heads, rows)]
-    groups = coverage.get(inputs.part, {}).get("groups", {})
-    if groups:
-        shown = list(groups.items())[:MAX_GROUPS]
-        tables.append(_coverage_table(target, f"By group, the worst of {len(groups)} first", "group", shown))
-    ranges = coverage.get(inputs.part, {}).get("range", [])
-    if ranges:
-        shown = [(f"{format_amount(numbers['low'])} to {format_amount(numbers['high'], target.unit)}", numbers)
-                 for numbers in ranges]
-        tables.append(_coverage_table(target, "Over the range of the true values", "from, to", shown))
+    details = coverage.get(inputs.part, {})
+    groups = list(details.get("groups", {}).items())
+    ranges = [(f"{format_amount(part['low'])} to {format_amount(part['high'], target.unit)}", part)
+              for part in details.get("range", [])]
+    for caption, head, parts in ((f"By group, the worst of {len(groups)} first", "group", groups[:MAX_GROUPS]),
+                                 ("Over the range of the true values", "from, to", ranges)):
+        rows = [html.row(name, [f"{part['n']:,}", share(part["reached"])]) for name, part in parts]
+        tables += [html.table(caption, [head, _counted(target), "reached"], rows)] if rows else []
     charts = []
     if set(target.interval_columns) <= {*inputs.rows}:
         charts.append(chart(errors_over_half_widths(inputs.task, target, inputs.rows)))
     return html.part(inputs.heading(target), tables=tables, charts=charts)
-
-
-def _coverage_table(target, caption: str, head: str, parts: list[tuple[str, dict]]) -> dict:
-    rows = [html.row(name, [f"{numbers['n']:,}", share(numbers["reached"])]) for name, numbers in parts]
-    return html.table(caption, [head, _counted(target), "reached"], rows)
 
 
 def _counted(target) -> str:

@@ -62,12 +62,9 @@ def _with_patch(pixels: np.ndarray, box, mean) -> np.ndarray:
 
 
 def heat(change: np.ndarray, shape) -> np.ndarray:
-    """The changes [positions, positions] over a picture of (height, width): each pixel has the mean of its patches."""
-    total, count = np.zeros(shape[:2]), np.zeros(shape[:2])
-    for box, value in zip(_boxes(shape, len(change)), change.ravel(), strict=True):
-        total[box] += value
-        count[box] += 1
-    return total / np.maximum(count, 1)  # very small patches leave gaps
+    """The changes [positions, positions] interpolated over a picture of (height, width)."""
+    image = Image.fromarray(change.astype(np.float32)).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    return np.asarray(image)
 
 
 def overlay(pixels: np.ndarray, change: np.ndarray) -> Image.Image:

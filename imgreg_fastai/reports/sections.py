@@ -44,11 +44,14 @@ def error_parts(inputs: ReportInputs, targets) -> list[dict]:
     """The errors over the true values, by group, and by the size of the picture."""
     sizes, parts = _picture_sizes(inputs), []
     for target in targets:
-        columns, note = charts.charted_columns(target, labelled_rows(target, inputs.rows).true)
-        figures = [charts.errors_over(inputs.task, target, inputs.rows, column) for column in columns]
+        true = labelled_rows(target, inputs.rows).true
+        series, note = charts.chart_series(target, true, true)
+        figures = [charts.errors_over(inputs.task, target, inputs.rows, column) for column, *_ in series
+                   if column in target.columns]  # the points of many are pooled
+        notes = [note] if note and figures else []
         if inputs.has_groups:
             figures.append(groups(inputs.task, target, inputs.rows))
-        parts += [html.part(inputs.heading(target), notes=[note] if note else [], charts=map(chart, figures)),
+        parts += [html.part(inputs.heading(target), notes=notes, charts=map(chart, figures)),
                   _size_part(inputs, target, sizes)]
     return parts
 
