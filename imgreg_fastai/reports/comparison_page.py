@@ -31,7 +31,7 @@ def write(comparison: Comparison, out: Path) -> tuple[Path, Path]:
     """
     stem = max(Path(runs.unused_name(out, NAME, ending, always=True)).stem for ending in (".png", ".html"))
     plot = save(curves(comparison), out / f"{stem}.png")
-    return plot, runs.write_file(out / f"{stem}.html", html.render("report.html", page_data(comparison)))
+    return plot, runs.write_file(out / f"{stem}.html", html.render(page_data(comparison)))
 
 
 def curves(comparison: Comparison, columns: list[str] | None = None) -> Figure:
@@ -89,21 +89,19 @@ def _lowest_error(comparison: Comparison, target: dict) -> str:
 
 
 def page_data(comparison: Comparison) -> dict:
-    """The page as plain data, see run_page.page_data."""
+    """The page as plain data, see html.render."""
     charts = [chart(curves(comparison, [column])) for column in (LOSS, *_targets_by_column(comparison))]
-    settings = html.note("None: these runs have the same settings.")
-    if comparison.settings:
-        rows = [html.row(name, values) for name, values in comparison.settings.items()]
-        settings = html.part(tables=[html.table("One column a run", ["setting", *comparison.names], rows, words=True)])
+    rows = [(name, *values) for name, values in comparison.settings.items()]
+    settings = html.table("One column a run", ["setting", *comparison.names], rows, words=True)
     errors = [part for target in comparison.targets for part in _target_parts(target, comparison.part)]
     sections = [
         html.section("errors", "Errors on the same pictures", errors),
         html.section("curves", "The trainings over one another", [html.part(charts=charts)]),
-        html.section("settings", "Settings that differ", [settings]),
+        html.section("settings", "Settings that differ", [
+            html.part(notes=[] if rows else ["None: these runs have the same settings."], tables=[settings])]),
         html.section("notes", "What to keep in mind", [html.note(*comparison.notes, METHOD)]),
     ]
-    return {"title": f"{len(comparison.names)} runs compared", "lead": ", ".join(comparison.names), "contents": sections,
-            "sections": sections}
+    return {"title": f"{len(comparison.names)} runs compared", "lead": ", ".join(comparison.names), "sections": sections}
 
 
 def _target_parts(target: dict, part: str) -> list[dict]:
@@ -113,7 +111,7 @@ def _target_parts(target: dict, part: str) -> list[dict]:
         mean = format_value(run["mean"], unit) if "mean" in run else "no labels"
         difference = format_value(run["difference"], unit) if "difference" in run else ""
         interval = " to ".join(format_value(end, unit) for end in run.get("ci", ()))
-        rows.append(html.row(run["run"], [mean, f"{run['n']:,}", difference, interval]))
+        rows.append((run["run"], mean, f"{run['n']:,}", difference, interval))
         if "verdict" in run:
             title = "" if verdicts else target["name"]
             verdicts.append(html.part(title, verdict=run["verdict"], bad=min(run.get("ci", [0])) > 0))

@@ -10,15 +10,14 @@ from .. import __version__
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(template: str, data: dict) -> str:
-    """Fill a template; all text from `data`, such as names of pictures, is escaped.
+def render(page: dict) -> str:
+    """Fill the template of a page; all text, such as names of pictures, is escaped.
 
     Args:
-        template: file name of a template that extends base.html.
-        data: plain values; base.html takes `title` and `contents`, a list of {id, title} of the page's sections.
+        page: `title`, `lead` and `sections`, see `section`.
 
     Returns:
-        The page.
+        The HTML.
 
     Raises:
         jinja2.UndefinedError: the data lack what the template takes.
@@ -27,24 +26,21 @@ def render(template: str, data: dict) -> str:
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template(template).render(version=__version__, day=date.today().isoformat(), **data)
+    return environment.get_template("page.html").render(version=__version__, day=date.today().isoformat(), **page)
 
 
-def table(caption: str, columns: list[str], rows: list[dict], words: bool = False) -> dict:
+def table(caption: str, columns: list[str], rows, words: bool = False, bad=()) -> dict:
     """A table.
 
     Args:
         caption: its title.
         columns: their heads, that of the rows' names first.
-        rows: see `row`.
+        rows: (name, *cells) each, texts; an empty cell is shown as a dash.
         words: whether the cells are text, not numbers.
+        bad: names of rows to highlight.
     """
+    rows = [{"name": name, "cells": [cell or "–" for cell in cells], "bad": name in bad} for name, *cells in rows]
     return {"caption": caption, "columns": columns, "rows": rows, "words": words}
-
-
-def row(name: str, cells: list[str], bad: bool = False) -> dict:
-    """A row of a table; `bad` highlights it."""
-    return {"name": name, "cells": cells, "bad": bad}
 
 
 def image_item(src: str, alt: str, size: tuple[int, int], caption: str = "", name: str = "", wide: bool = False) -> dict:
@@ -62,12 +58,12 @@ def image_item(src: str, alt: str, size: tuple[int, int], caption: str = "", nam
 
 
 def section(name: str, title: str, parts: list[dict]) -> dict:
-    """A section of a page; `name` is its id."""
+    """A section of a page; `name` is its id, `parts` see `part`."""
     return {"id": name, "title": title, "parts": parts}
 
 
-def part(title: str = "", *, verdict: str = "", bad: bool = False, warnings=(), notes=(), tables=(), charts=(), groups=(),
-         code: str = "") -> dict:
+def part(title: str = "", *, verdict: str = "", bad: bool = False, warnings=(), notes=(), tables=(), charts=(),
+         groups=(), code: str = "") -> dict:
     """A part of a section. What it has is shown in the order of the arguments.
 
     Args:
@@ -75,14 +71,15 @@ def part(title: str = "", *, verdict: str = "", bad: bool = False, warnings=(), 
         verdict: a sentence that is set off.
         bad: whether the verdict is bad.
         warnings: dicts of `text` and `hint`.
-        notes: paragraphs.
-        tables: see `table`.
+        notes: paragraphs; empty ones are left out.
+        tables: see `table`; those without rows are left out.
         charts: see `image_item`.
-        groups: see `group`.
+        groups: see `group`; those without tiles are left out.
         code: text in a fixed-width font.
     """
-    return {"title": title, "verdict": verdict, "bad": bad, "warnings": list(warnings), "notes": list(notes),
-            "tables": list(tables), "charts": list(charts), "groups": list(groups), "code": code}
+    return {"title": title, "verdict": verdict, "bad": bad, "warnings": list(warnings), "notes": list(filter(None, notes)),
+            "tables": [table for table in tables if table["rows"]], "charts": list(charts),
+            "groups": [group for group in groups if group["tiles"]], "code": code}
 
 
 def note(*sentences: str) -> dict:

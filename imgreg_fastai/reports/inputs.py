@@ -81,10 +81,9 @@ def read_inputs(run: Run, model: Predictor | None = None, device: str = "cpu") -
         ImgregError: the run is not trained to its end, or its predictions cannot be read.
     """
     state, scores = run.about.get("state", "unknown"), run.scores
-    if state != "trained":
-        raise ImgregError("a run that was trained to its end, and scored", f"'{run.path}', whose state is: {state}")
-    if not scores:
-        raise ImgregError("a run that was trained to its end, and scored", f"'{run.path}', without scores")
+    if state != "trained" or not scores:
+        problem = "without scores" if state == "trained" else f"whose state is: {state}"
+        raise ImgregError("a run that was trained to its end, and scored", f"'{run.path}', {problem}")
     part = "valid" if "valid" in scores else next(iter(scores))
     frame = read_predictions(run)
     history = run.table("history.csv") if (run.path / "history.csv").is_file() else None

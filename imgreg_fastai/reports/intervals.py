@@ -21,22 +21,15 @@ def interval_parts(inputs: ReportInputs, targets) -> list[dict]:
     if not any("coverage" in numbers for scores in inputs.scores.values() for numbers in scores.values()):
         return [html.note("This model gives no intervals: no pictures were kept to calibrate them "
                           "(imgreg train with --calibrate 0.15 keeps some).")]
-    parts = []
+    flattered, ood_note = "", ""
     if inputs.verdict_part == "valid":
-        parts.append(html.note(
-            "The coverage below may be a little too good: the validation part also chose the epoch and taught which "
-            "pictures are hard. --test 0.1 keeps pictures that are only scored."))
+        flattered = ("The coverage below may be a little too good: the validation part also chose the epoch and taught "
+                     "which pictures are hard. --test 0.1 keeps pictures that are only scored.")
     if "unlike" in inputs.rows:
-        parts.append(html.note(_ood_sentence(inputs.rows["unlike"].astype(str) == "True")))
-    return parts + [_target_part(inputs, target) for target in targets]
-
-
-def _ood_sentence(ood) -> str:
-    """How many pictures are out of distribution; `ood`: bool [n]."""
-    if not ood.any():
-        return f"None of {len(ood):,} pictures is unlike those it was trained on."
-    return (f"{ood.sum():,} of {len(ood):,} pictures are unlike those it was trained on, and the intervals of such "
-            "pictures are not reliable. predictions.csv names them.")
+        n = (inputs.rows["unlike"].astype(str) == "True").sum()
+        ood_note = (f"{n:,} of {len(inputs.rows):,} pictures are unlike those it was trained on (column unlike of "
+                    "predictions.csv): their intervals are not reliable.")
+    return [html.note(flattered, ood_note), *(_target_part(inputs, target) for target in targets)]
 
 
 def _target_part(inputs: ReportInputs, target) -> dict:
@@ -45,11 +38,11 @@ def _target_part(inputs: ReportInputs, target) -> dict:
                 if "coverage" in scores[target.name]}
     rows = []
     for part, numbers in coverage.items():
-        ends = "–"
+        ends = ""
         if numbers.get("low", 1) < numbers.get("high", 1):
             ends = f"{share(numbers['low'])} to {share(numbers['high'])}"
-        rows.append(html.row(f"{part_name(part)} part", [share(numbers["asked"]), share(numbers["reached"]), ends,
-                                                         format_amount(numbers["width"], target.unit)]))
+        rows.append((f"{part_name(part)} part", share(numbers["asked"]), share(numbers["reached"]), ends,
+                     format_amount(numbers["width"], target.unit)))
     heads = ["part", "asked", "reached", "95 % interval of that", "mean half-width"]
     tables = [html.table(f"Intervals of {target.name}", heads, rows)]
     details = coverage.get(inputs.part, {})
@@ -58,8 +51,8 @@ def _target_part(inputs: ReportInputs, target) -> dict:
               for part in details.get("range", [])]
     for caption, head, parts in ((f"By group, the worst of {len(groups)} first", "group", groups[:MAX_GROUPS]),
                                  ("Over the range of the true values", "from, to", ranges)):
-        rows = [html.row(name, [f"{part['n']:,}", share(part["reached"])]) for name, part in parts]
-        tables += [html.table(caption, [head, _counted(target), "reached"], rows)] if rows else []
+        rows = [(name, f"{part['n']:,}", share(part["reached"])) for name, part in parts]
+        tables.append(html.table(caption, [head, _counted(target), "reached"], rows))
     charts = []
     if set(target.interval_columns) <= {*inputs.rows}:
         charts.append(chart(errors_over_half_widths(inputs.task, target, inputs.rows)))

@@ -1,11 +1,11 @@
 """The report of a run: one page that shows where a model is good, where it fails, and what to do next."""
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from .. import runs
 from ..config import TrainConfig
 from ..data import checks
+from ..evaluation.comparison import run_settings, setting_text
 from ..plots.training_charts import curves
 from ..tasks import Task, default_augmentations
 from ..utils.console import warn
@@ -21,8 +21,6 @@ from .verdict import Weakness
 FILE, FILE_WITHOUT_PICTURES = "report.html", "report-without-pictures.html"
 MAX_TARGETS = 6  # that have pictures and charts
 MAX_COLUMNS = 12  # in a table of scores
-# fields of a Task that the page names where they are not the defaults
-TASK_SETTINGS = ("size", "fit", "box", "margin", "group", "augment", "name_pattern", "labelling", "value_range")
 SCORES = {"mean": "mean", "ci": "95 % interval of the mean", "median": "median", "p90": "90 of 100 within",
           "p95": "95 of 100 within", "max": "largest", "rmse": "RMSE", "bias": "bias", "r2": "R²"}
 
@@ -42,18 +40,15 @@ def write(run: runs.Run, model=None, device: str = "cpu") -> Path:
         ImgregError: the run is not trained to its end, or the file cannot be written.
     """
     inputs = read_inputs(run, model, device)
-    missing = int((~inputs.rows["present"]).sum())
-    name, effect = FILE, "lacks them"
-    if not inputs.has_pictures:
-        name, effect = FILE_WITHOUT_PICTURES, f"has none, and does not replace {FILE}"
+    name, missing = FILE if inputs.has_pictures else FILE_WITHOUT_PICTURES, (~inputs.rows["present"]).sum()
     if missing:
-        warn(f"{missing:,} of {len(inputs.rows):,} pictures are not in '{run.about['data']['root']}' any more: the page "
-             f"{effect}")
-    return runs.write_file(run.path / name, html.render("report.html", page_data(inputs)))
+        warn(f"{missing:,} of {len(inputs.rows):,} pictures are not in '{run.about['data']['root']}' any more, and "
+             f"{name} does not show them")
+    return runs.write_file(run.path / name, html.render(page_data(inputs)))
 
 
 def page_data(inputs: ReportInputs) -> dict:
-    """All that the page says, as plain data: `title`, `lead`, `contents` and `sections`, see html.section."""
+    """All that the page says, as plain data, see html.render."""
     task = inputs.task
     targets = [target for target in task.targets if inputs.scores[inputs.part][target.name]["n"]][:MAX_TARGETS]
     missing = len(task.targets) - len(targets)
@@ -71,8 +66,7 @@ def page_data(inputs: ReportInputs) -> dict:
         html.section("settings", "Settings, and how to repeat this", _settings_parts(inputs)),
     ]
     names = ", ".join(target.name for target in task.targets[:MAX_TARGETS])
-    return {"title": f"{inputs.run.path.resolve().name}: {names}", "lead": _lead(inputs), "sections": sections,
-            "contents": [{"id": section["id"], "title": section["title"]} for section in sections]}
+    return {"title": f"{inputs.run.path.resolve().name}: {names}", "lead": _lead(inputs), "sections": sections}
 
 
 def _lead(inputs: ReportInputs) -> str:
@@ -102,13 +96,13 @@ def _verdict_parts(inputs: ReportInputs) -> list[dict]:
     if shared:
         title = "The run as a whole" if len(targets) > 1 else ""
         parts.append(html.part(title, warnings=[w._asdict() for w in shared]))
-    notes = []
+    fine, flattered = "", ""
     if not any(part["warnings"] for part in parts):
-        notes.append("Nothing stands out. See what its worst pictures have in common before it is relied on.")
+        fine = "Nothing stands out. See what its worst pictures have in common before it is relied on."
     if inputs.verdict_part == "valid":
-        notes.append("These pictures also chose the epoch that was kept, which flatters it a little; "
+        flattered = ("These pictures also chose the epoch that was kept, which flatters it a little; "
                      "imgreg train with --test 0.1 keeps others that are scored once.")
-    return [*parts, html.part(notes=notes)]
+    return [*parts, html.note(fine, flattered)]
 
 
 def _small_model_weakness(inputs: ReportInputs, target) -> list[Weakness]:
@@ -146,13 +140,13 @@ def _scores_part(inputs: ReportInputs, target) -> dict:
 def _score_table(caption: str, head: str, rows: list[tuple[str, dict]], unit: str, names: dict, signed: bool) -> dict:
     """A table of those scores in `names` that any row has; `signed`: whether the bias has a sign."""
     heads = {key: name for key, name in names.items() if any(key in numbers for _, numbers in rows)}
-    cells = [html.row(name, [_cell(key, numbers, unit, signed) for key in heads]) for name, numbers in rows]
+    cells = [(name, *(_cell(key, numbers, unit, signed) for key in heads)) for name, numbers in rows]
     return html.table(caption, [head, *heads.values()], cells)
 
 
 def _cell(key: str, numbers: dict, unit: str, signed: bool) -> str:
     if key not in numbers:
-        return "–"
+        return ""
     if key == "ci":
         return " to ".join(format_values(numbers[key], unit)) + trailing_unit(unit)
     if key == "r2":
@@ -181,53 +175,24 @@ def _data_part(inputs: ReportInputs) -> dict:
         examples = first_few(issue.names or (f"row {row}" for row in issue.rows), 3)
         count = f"{len(issue.rows):,}" if issue.rows else ""
         rows.append((issue.text, checks.WORDS[issue.level], count, examples, issue.hint))
-    tables = _word_tables("Issues of labels.csv of the run", ["issue", "severity", "rows", "such as", "what to do"], rows)
-    return html.part(notes=[f"{result.summary}."], tables=tables)
-
-
-def _word_tables(caption: str, heads: list[str], rows) -> list[dict]:
-    """A table of texts, in a list; an empty list without rows."""
-    rows = [html.row(name, [cell or "–" for cell in cells]) for name, *cells in rows]
-    return [html.table(caption, heads, rows, words=True)] if rows else []
-
-
-# ---- settings
+    heads = ["issue", "severity", "rows", "such as", "what to do"]
+    table = html.table("Issues of labels.csv of the run", heads, rows, words=True)
+    return html.part(notes=[f"{result.summary}."], tables=[table])
 
 
 def _settings_parts(inputs: ReportInputs) -> list[dict]:
-    about, weights = inputs.run.about, inputs.run.about.get("weights") or {}
-    origin = " ".join(filter(None, (weights.get("kind"), weights.get("tag"), weights.get("source"))))
-    if weights.get("note"):
-        origin += f" ({weights['note']})"
-    facts = {"targets": ", ".join(f"{target.name} ({target.kind})" for target in inputs.task.targets),
-             "weights": origin or "none", "weights, SHA-256": weights.get("sha256") or "none",
-             "seed": inputs.run.config.seed, "device": about.get("device", "not noted"),
-             "precision": about.get("precision", "not noted"), "epochs": about.get("epochs_done", "not noted"),
-             "stopped early": about.get("stopped") or "no", "table": about["data"]["table"],
-             "data, SHA-256": about["data"].get("sha256", "not noted")}
+    """The command, the settings that differ from the defaults, and what else the run depends on."""
+    run = inputs.run
+    task = Task("none", run.task.targets, augment=default_augmentations(run.task.targets, run.task.fit))
+    defaults, settings = {**task.to_dict(), **TrainConfig().to_dict()}, run_settings(run)
+    changed = [(name, setting_text(value), setting_text(defaults[name])) for name, value in settings.items()
+               if name in defaults and name != "targets" and value != defaults[name]]
+    others = [("targets", "; ".join(target.describe() for target in run.task.targets))]
+    others += [(name, setting_text(value)) for name, value in settings.items() if name not in defaults]
     return [
-        html.part("The command", code=about.get("command") or "not noted"),
-        html.part("Inputs", tables=_word_tables("Targets, weights, seed, device and data", ["what", "here"],
-                                                [(name, str(value)) for name, value in facts.items()])),
-        html.part("Settings that are not the defaults", tables=_word_tables(
-            "Beside the defaults", ["setting", "here", "default"], _changed_settings(inputs.run))),
-        html.part("Versions", tables=_word_tables("Packages", ["package", "version"], about.get("versions", {}).items())),
+        html.part("The command", code=run.about.get("command") or "not noted"),
+        html.part("Settings that are not the defaults", tables=[
+            html.table("Beside the defaults", ["setting", "here", "default"], changed, words=True)]),
+        html.part("What the run depends on", tables=[
+            html.table("Targets, weights, data, device and versions", ["what", "here"], others, words=True)]),
     ]
-
-
-def _changed_settings(run: runs.Run) -> list[tuple[str, str, str]]:
-    """(setting, its value, the default) of all that differ from the defaults of TrainConfig and Task."""
-    default_task = Task("none", run.task.targets, augment=default_augmentations(run.task.targets, run.task.fit)).to_dict()
-    values = {**run.task.to_dict(), **run.config.to_dict()}
-    defaults = {name: default_task[name] for name in TASK_SETTINGS} | TrainConfig().to_dict()
-    rows = [(name, _setting_text(values[name]), _setting_text(default)) for name, default in defaults.items()]
-    return [row for row in rows if row[1] != row[2]]
-
-
-def _setting_text(value) -> str:
-    """A setting in words."""
-    if value is None or value in ("", (), [], {}):
-        return "none"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)

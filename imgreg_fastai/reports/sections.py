@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from ..data import images
-from ..plots import charts, groups, run_plots
+from ..plots import charts, group_charts, run_plots
 from ..plots.frames import labelled_rows
 from ..plots.pictures import comparison_note, open_tiles, targets_together
 from ..utils.format import format_amount
@@ -48,61 +48,59 @@ def error_parts(inputs: ReportInputs, targets) -> list[dict]:
         series, note = charts.chart_series(target, true, true)
         figures = [charts.errors_over(inputs.task, target, inputs.rows, column) for column, *_ in series
                    if column in target.columns]  # the points of many are pooled
-        notes = [note] if note and figures else []
+        note = note if figures else ""
         if inputs.has_groups:
-            figures.append(groups(inputs.task, target, inputs.rows))
-        parts += [html.part(inputs.heading(target), notes=notes, charts=map(chart, figures)),
+            figures.append(group_charts.groups(inputs.task, target, inputs.rows))
+        parts += [html.part(inputs.heading(target), notes=[note], charts=map(chart, figures)),
                   _size_part(inputs, target, sizes)]
     return parts
 
 
-def _picture_sizes(inputs: ReportInputs) -> np.ndarray:
-    """Width and height [n, 2] of the rows' pictures, by their headers; NaN where unknown."""
-    sizes = np.full((len(inputs.rows), 2), np.nan)
-    present = np.flatnonzero(inputs.rows["present"].to_numpy(bool))
-    sample = np.random.default_rng(0).permutation(present)[:MAX_HEADERS]
-    headers = images.map_ahead(images.read_header, None, inputs.rows["path"].iloc[sample])
-    for i, header in zip(sample, headers, strict=True):
-        if not isinstance(header, images.PictureError):
-            sizes[i] = header.width, header.height
-    return sizes
+def _picture_sizes(inputs: ReportInputs) -> pd.DataFrame:
+    """`width` and `height` of pictures by their headers, with the index of the rows; of very many, some at random."""
+    rows = inputs.rows[inputs.rows["present"]]
+    rows = rows.sample(min(MAX_HEADERS, len(rows)), random_state=0)
+    headers = images.map_ahead(images.read_header, None, rows["path"])
+    sizes = [(np.nan, np.nan) if isinstance(header, images.PictureError) else (header.width, header.height)
+             for header in headers]
+    return pd.DataFrame(sizes, rows.index, ["width", "height"], float).dropna()
 
 
-def _size_part(inputs: ReportInputs, target, sizes: np.ndarray) -> dict:
+def _size_part(inputs: ReportInputs, target, sizes: pd.DataFrame) -> dict:
     """A table of errors by the size of the picture; a sentence where there is one size or none."""
-    error = inputs.rows[f"{target.name}_error"].to_numpy(float)
-    usable = np.isfinite(error) & np.isfinite(sizes).all(axis=1)
-    if not usable.any():
+    error = inputs.rows.loc[sizes.index, f"{target.name}_error"].dropna()
+    if error.empty:
         return html.note(f"{NO_PICTURES}, so that there are no errors by their size.")
-    names = size_names(sizes[usable])
+    names = size_names(sizes.loc[error.index])
     if names.nunique() == 1:
         return html.note(f"All pictures are of one size, {names.iloc[0]} pixels.")
-    error, rows = pd.Series(error[usable]), []
+    rows, bad = [], []
     for name, part in error.groupby(names, observed=True):
-        bad = is_far_worse(len(part), part.mean(), error.mean())
-        cells = [format_amount(value, target.unit) for value in (part.mean(), part.median(), part.quantile(0.9))]
-        rows.append(html.row(f"{name}: far worse" if bad else name, [f"{len(part):,}", *cells], bad))
+        if is_far_worse(len(part), part.mean(), error.mean()):
+            name += ": far worse"
+            bad.append(name)
+        values = (part.mean(), part.median(), part.quantile(0.9))
+        rows.append((name, f"{len(part):,}", *(format_amount(value, target.unit) for value in values)))
     heads = ["size of the picture, pixels", "pictures", "mean error", "median", "90 of 100 within"]
-    return html.part(tables=[html.table(f"Errors by the size of the picture ({target.name})", heads, rows)])
+    return html.part(tables=[html.table(f"Errors by the size of the picture ({target.name})", heads, rows, bad=bad)])
 
 
-def size_names(sizes: np.ndarray) -> pd.Series:
-    """The size of each picture in words, as ordered categories.
+def size_names(sizes: pd.DataFrame) -> pd.Series:
+    """The sizes of pictures in words, as ordered categories.
 
     Args:
-        sizes: width and height [n, 2].
+        sizes: `width` and `height`.
 
     Returns:
-        [n]: "60 × 40" where there are few sizes, else the picture's quarter by area.
+        With the same index, "60 × 40" where there are few sizes, else the picture's quarter by area.
     """
-    table = pd.DataFrame(sizes, columns=["width", "height"])
-    area = table["width"] * table["height"]
-    if len(table.drop_duplicates()) <= MAX_SIZES:
-        names = table["width"].map("{:g} × ".format) + table["height"].map("{:g}".format)
+    area = sizes["width"] * sizes["height"]
+    if len(sizes.drop_duplicates()) <= MAX_SIZES:
+        names = sizes["width"].map("{:g} × ".format) + sizes["height"].map("{:g}".format)
     else:
         quarters = area.groupby(np.ceil(4 * area.rank(pct=True)))
         names = quarters.transform("min").map("{:,.0f} to ".format) + quarters.transform("max").map("{:,.0f} in all".format)
-    return names.astype(pd.CategoricalDtype(names[area.argsort()].unique(), ordered=True))
+    return names.astype(pd.CategoricalDtype(names.loc[area.sort_values().index].unique(), ordered=True))
 
 
 # ---- examples
@@ -136,12 +134,11 @@ def example_parts(inputs: ReportInputs, targets) -> list[dict]:
     parts = []
     for target in targets:
         together, span = targets_together(inputs.task, target, inputs.rows), _strip_span(target, inputs.rows)
-        note, tile_groups = _marks_note(together, inputs.rows, span), []
+        note, groups = _marks_note(together, inputs.rows, span), []
         for name, rows in zip(("worst", "typical, around the median error"), examples[target.name], strict=True):
             shown = [example(inputs.task, together, row, tiles[row["path"]], span) for _, row in rows.iterrows()]
-            title = f"The {len(rows)} {name}" if len(rows) > 1 else f"The {name}"
-            tile_groups += [html.group(title, shown, note)] if shown else []
-        parts.append(html.part(inputs.heading(target), groups=tile_groups))
+            groups.append(html.group(f"The {len(rows)} {name}" if len(rows) > 1 else f"The {name}", shown, note))
+        parts.append(html.part(inputs.heading(target), groups=groups))
     return parts
 
 
@@ -163,12 +160,11 @@ def _strip_span(target, rows) -> tuple[float, float]:
 
 def _marks_note(together, rows, span: tuple[float, float]) -> str:
     """What the marks and the strip mean."""
-    target = together[0]
+    target, note = together[0], comparison_note(together, rows)
     if target.has_mark:
-        return comparison_note(together, rows)
+        return note
     low, high = format_amount(span[0]), format_amount(span[1], target.unit)
-    note = f"{target.mark_note} The strip below a picture reaches from {low} to {high}."
-    return f"{note} Shaded: the interval." if target.interval_columns[0] in rows else note
+    return f"{note} The strip below a picture reaches from {low} to {high}; the interval, if any, is shaded."
 
 
 # ---- occlusion
@@ -183,8 +179,10 @@ def occlusion_parts(inputs: ReportInputs, targets) -> list[dict]:
     parts = [html.note(EXPLANATION)]
     for target in targets:
         worst, typical = example_rows(target, inputs.rows)
-        tiles = _occluded(inputs, target, "typical", typical[:n]) + _occluded(inputs, target, "among the worst", worst[:n])
-        parts.append(html.part(inputs.heading(target), groups=[html.group("Where hiding a part changes the prediction", tiles)]))
+        tiles = _occluded(inputs, target, "typical", typical[:n])
+        tiles += _occluded(inputs, target, "among the worst", worst[:n])
+        group = html.group("Where hiding a part changes the prediction", tiles)
+        parts.append(html.part(inputs.heading(target), groups=[group]))
     return parts
 
 

@@ -92,7 +92,7 @@ def page(run):
 def test_it_is_plain_data_whose_sections_stand_in_order(told, told_of_several):
     for data in (told, told_of_several):
         assert json.loads(json.dumps(data)) == data
-        assert [s["id"] for s in data["sections"]] == [c["id"] for c in data["contents"]] == SECTIONS
+        assert [s["id"] for s in data["sections"]] == SECTIONS
         words = [text for text in strings(data) if not text.startswith("data:")]
         assert not [text for text in words if re.search(r"\b(nan|NaN|None|inf|undefined)\b", text)]
 
@@ -172,11 +172,11 @@ def test_sizes_of_many_kinds_are_told_in_quarters():
     from imgreg_fastai.reports import sections
 
     rng = np.random.default_rng(0)
-    names = sections.size_names(rng.integers(100, 1000, (200, 2)).astype(float))
+    names = sections.size_names(pd.DataFrame(rng.integers(100, 1000, (200, 2)), columns=["width", "height"]))
     assert names.nunique() == 4 and (names.value_counts() == 50).all() and names.str.endswith("in all").all()
     assert [float(name.split()[0].replace(",", "")) for name in names.cat.categories] == sorted(
         float(name.split()[0].replace(",", "")) for name in names.cat.categories)
-    assert list(sections.size_names(np.array([[10.0, 20.0]] * 3))) == ["10 × 20"] * 3
+    assert list(sections.size_names(pd.DataFrame({"width": [10.0] * 3, "height": [20.0] * 3}))) == ["10 × 20"] * 3
 
 
 def test_intervals_are_told_where_there_are_any(copied):
@@ -190,9 +190,9 @@ def test_intervals_are_told_where_there_are_any(copied):
         "groups": {"ann": {"n": 5, "reached": 0.2}, "bob": {"n": 7, "reached": 0.8}}}
     copied.write("scores.json", scores)
     data = gathered(copied)
-    flattered, unlike, own = parts(data, "intervals")
-    assert "also chose the epoch and taught which pictures are hard" in flattered["notes"][0]
-    assert unlike["notes"][0].startswith("2 of 12 pictures are unlike")
+    notes, own = parts(data, "intervals")
+    assert "also chose the epoch and taught which pictures are hard" in notes["notes"][0]
+    assert notes["notes"][1].startswith("2 of 12 pictures are unlike")
     assert own["tables"][0]["rows"][0]["cells"] == ["90 %", "50 %", "40 % to 60 %", "30°"]
     assert own["tables"][1]["rows"][0] == {"name": "ann", "cells": ["5", "20 %"], "bad": False}
     assert "lie within their interval" in own["charts"][0]["alt"]
@@ -245,7 +245,7 @@ def test_without_pictures_a_page_takes_no_better_ones_place(copied, capsys, capl
     poor = copied.path / "report-without-pictures.html"
     assert said(capsys, "report", copied.path, "--device", "cpu") == f"written: {poor}\n"
     (warned,) = caplog.messages
-    assert warned.startswith("12 of 12 pictures are not in") and warned.endswith("does not replace report.html")
+    assert warned.startswith("12 of 12 pictures are not in") and warned.endswith("report-without-pictures.html does not show them")
     assert (copied.path / "report.html").read_text() == "with pictures" and "<h2" in poor.read_text(encoding="utf-8")
 
 
@@ -337,6 +337,6 @@ def test_names_that_are_markup_stay_names(copied):
 
 def test_a_template_is_not_silent_about_what_it_lacks():
     with pytest.raises(UndefinedError):
-        html.render("report.html", {"title": "t", "contents": []})
+        html.render({"title": "t", "lead": "l", "sections": [{"id": "a", "title": "b"}]})
     with pytest.raises(TypeError, match="chart"):
         html.part(chart=[])
