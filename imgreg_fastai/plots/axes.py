@@ -1,13 +1,15 @@
-"""What is drawn in a chart's axes, whatever the chart: labels, limits, scales, dots, and a note on what lies beyond."""
+"""What charts share: labels, limits and scales of axes, dots, and the running median of scattered values."""
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MultipleLocator, NullFormatter
 
 from ..utils.format import format_amount
-from .figures import BLUE, INK, PURPLE, SHADE
+from .figures import BLUE, INK, ORANGE, PURPLE, SHADE, VERMILION
 
 MIN_ROWS_FOR_BAND = 30  # below which a running median and the 90 % band say nothing
+LARGE = 1e5  # numbers from which ticks are in thousands and millions
+WINDOWS = 80  # of a running median
 
 
 def with_unit_label(name: str, unit: str) -> str:
@@ -60,19 +62,17 @@ def extend_beyond_circle(ax, period: float, limits: AxisLimits, y) -> None:
 
 
 def set_log_scale(axis, values) -> None:
-    """Set a log scale where `values` span more than a factor of ten, with ticks at 1, 2 and 5."""
+    """Set a log scale where `values` span more than a factor of ten, with fewer ticks the more they span."""
     values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > 10 * values.min():
-        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(lambda v, _: f"{v:g}")
-        axis.set_minor_formatter(NullFormatter())
-
-
-def set_epoch_axis(ax) -> None:
-    """Label the x axis as epochs, with whole numbers."""
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
-    ax.set_xlabel("epoch")
+    if not len(values) or values.min() <= 0 or values.max() <= 10 * values.min():
+        return
+    subs = (1, 2, 5)
+    if values.max() > 1000 * values.min():
+        subs = (1,)
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(EngFormatter(sep="") if values.max() >= LARGE else lambda v, _: f"{v:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def add_legend(ax) -> None:
@@ -87,22 +87,89 @@ def draw_dots(ax, x, y) -> None:
     ax.scatter(x, y, s=size, linewidth=0, color=BLUE, alpha=float(np.clip(2000 / n, 0.12, 0.75)))
 
 
-def draw_residual_dots(ax, target, x, y) -> None:
-    """Draw residuals about zero; the few that would flatten all others are triangles at the edge, and counted."""
+def draw_clipped_dots(ax, x, y, unit: str) -> float:
+    """Draw dots about zero; the few that would flatten all others are triangles at the edge, and counted.
+
+    Args:
+        ax: the axes.
+        x: [n].
+        y: residuals or errors in units [n].
+        unit: their unit.
+
+    Returns:
+        The largest |y| that the axes should show.
+    """
     size = np.abs(y)
-    usual = float(np.quantile(size, 0.98)) if len(y) >= MIN_ROWS_FOR_BAND else size.max()
-    limit = 1.08 * size.max() if size.max() <= 4 * usual else 2 * usual
-    limit = limit or 1.0
+    limit = 1.08 * size.max() or 1.0
+    usual = np.quantile(size, 0.98)
+    if len(y) >= MIN_ROWS_FOR_BAND and size.max() > 4 * usual > 0:
+        limit = 2 * usual
     far = size > limit
     draw_dots(ax, x[~far], y[~far])
-    ax.set_ylim(-limit, limit)
-    for sign, marker in ((1, "^"), (-1, "v")):
-        beyond = far & (np.sign(y) == sign)
-        ax.plot(x[beyond], np.full(beyond.sum(), 0.96 * sign * limit), marker, color=PURPLE, markersize=6, linewidth=0)
+    for marker, beyond in (("^", far & (y > 0)), ("v", far & (y < 0))):
+        ax.plot(x[beyond], 0.96 * limit * np.sign(y[beyond]), marker, color=PURPLE, markersize=6, linewidth=0)
     if far.any():
-        note_beyond(ax, f"▲▼ {far.sum()} beyond this chart, up to ±{format_amount(size.max(), target.unit)}")
+        marks, sign = ("▲▼", "±") if y.min() < 0 else ("▲", "")
+        note_beyond(ax, f"{marks} {far.sum()} beyond this chart, up to {sign}{format_amount(size.max(), unit)}")
+    return limit
 
 
 def note_beyond(ax, text: str) -> None:
     """Write above a chart what lies beyond it."""
     ax.text(1, 1.01, text, transform=ax.transAxes, ha="right", va="bottom", size=8.5, color=PURPLE)
+
+
+class RunningQuantiles(NamedTuple):
+    """Quantiles of y in windows over x: the windows' middles and the 5th, 50th and 95th percentiles, [windows] each."""
+
+    x: np.ndarray
+    low: np.ndarray
+    median: np.ndarray
+    high: np.ndarray
+
+
+def running_quantiles(x, y, period: float | None = None) -> RunningQuantiles:
+    """Running quantiles of y over x.
+
+    Args:
+        x: [n].
+        y: [n].
+        period: that of x where it goes round a circle.
+
+    Returns:
+        RunningQuantiles, each x once: where many rows share an x, they are a window of their own.
+    """
+    order = np.argsort(x, kind="stable")
+    x, y, n = x[order], y[order], len(x)
+    window = int(np.clip(n // 12, 15, 400))
+    first, last = window // 2, n - 1 - window // 2
+    if period:
+        x, y = np.concatenate([x - period, x, x + period]), np.tile(y, 3)
+        first, last = n, 2 * n
+    middles = np.unique(x[np.linspace(first, last, WINDOWS).astype(int)])
+    quantiles = []
+    for middle in middles:
+        start, end = np.searchsorted(x, middle, "left"), np.searchsorted(x, middle, "right")
+        if end - start < min(window, MIN_ROWS_FOR_BAND):  # too few of this x to do without their neighbours
+            start = max(0, (start + end - window) // 2)
+            end = start + window
+        quantiles.append(np.quantile(y[start:end], (0.05, 0.5, 0.95)))
+    return RunningQuantiles(middles, *np.transpose(quantiles))
+
+
+def course(target, x, y) -> RunningQuantiles | None:
+    """The running quantiles of y over true values x of a target; None for too few rows."""
+    if len(x) < MIN_ROWS_FOR_BAND:
+        return None
+    return running_quantiles(x, y, target.wraps if axis_limits(target, x).full_circle else None)
+
+
+def draw_over_labels(ax, target, column: str, x, quantiles: RunningQuantiles | None) -> None:
+    """Draw the running median and its band, if any, and make the x axis that of the true values `x` of a column."""
+    limits = axis_limits(target, x)
+    if quantiles is not None:
+        ax.fill_between(quantiles.x, quantiles.low, quantiles.high, color=ORANGE, alpha=0.3, linewidth=0, zorder=0.5)
+        ax.plot(quantiles.x, quantiles.median, color=VERMILION, linewidth=2)
+    if limits.full_circle:
+        set_circular_ticks(ax.xaxis, target.wraps)
+    ax.set(xlim=(limits.low, limits.high), xlabel=axis_label(target, column, "true"))

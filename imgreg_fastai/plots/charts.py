@@ -13,7 +13,6 @@ from . import axes
 from .figures import INK, TitledFigure, chart_figure, empty_figure
 from .frames import labelled_rows
 from .group_charts import errors_by_point
-from .smoothing import course, draw_over_labels
 
 MAX_COLUMN_CHARTS = 4  # columns that have a chart each; more are points, which are pooled
 
@@ -131,10 +130,10 @@ def residuals(task, target, frame) -> Figure:
     width = 8 if len(series) == 1 else 4.9
     figure = TitledFigure(width * len(series), 3.9, title, f"{note} {column_note}")
     for ax, (column, x, y) in zip(figure.add_charts(len(series)), series, strict=True):
-        axes.draw_residual_dots(ax, target, x, y)
+        limit = axes.draw_clipped_dots(ax, x, y, target.unit)
         ax.axhline(0, color=INK, linewidth=1, zorder=1)
-        draw_over_labels(ax, target, column, x, course(target, x, y))
-        ax.set_ylabel(axes.with_unit_label("residual", target.unit))
+        axes.draw_over_labels(ax, target, column, x, axes.course(target, x, y))
+        ax.set(ylim=(-limit, limit), ylabel=axes.with_unit_label("residual", target.unit))
     return figure
 
 
@@ -145,7 +144,7 @@ def errors_over(task, target, frame, column: str) -> Figure:
     x, error = x[np.isfinite(x)], error[np.isfinite(x)]
     if not len(x):
         return empty_figure(target)
-    quantiles = course(target, x, error)
+    quantiles = axes.course(target, x, error)
     title, note = f"{target.name}: error over {column}", f"{len(x)} pictures"
     if quantiles is not None:
         ends = []
@@ -155,11 +154,7 @@ def errors_over(task, target, frame, column: str) -> Figure:
         title = f"{target.name}: median error from {ends[0]} to {ends[1]}"
         note += ". Line: running median; band: 90 % of the errors there"
     figure, ax = chart_figure(8, 3.9, title, f"{note}. Task {task.name}.")
-    top = min(error.max(), 2.5 * np.quantile(error, 0.98)) or 1.0
-    axes.draw_dots(ax, x, np.minimum(error, 1.04 * top))
-    draw_over_labels(ax, target, column, x, quantiles)
-    ax.set(ylim=(0, 1.07 * top), ylabel=axes.with_unit_label("error", target.unit))
-    beyond = (error > 1.04 * top).sum()
-    if beyond:
-        axes.note_beyond(ax, f"▲ {beyond} beyond this chart, up to {format_amount(error.max(), target.unit)}")
+    limit = axes.draw_clipped_dots(ax, x, error, target.unit)
+    axes.draw_over_labels(ax, target, column, x, quantiles)
+    ax.set(ylim=(0, limit), ylabel=axes.with_unit_label("error", target.unit))
     return figure

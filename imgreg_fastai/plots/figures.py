@@ -141,6 +141,11 @@ def tiled_figure(shapes, across: int, side: float, caption: float, title: str, n
     return figure, figure.add_grid(len(shapes), across, (edge, edge, caption + 2 * gap), (gap, caption + gap))
 
 
+def short_name(name: str) -> str:
+    """A name of at most 24 characters: its beginning and its end."""
+    return name if len(name) <= 24 else f"{name[:9]}…{name[-14:]}"
+
+
 def plot_format(path: str | Path) -> str:
     """The format that a file name's ending asks for, such as "png".
 

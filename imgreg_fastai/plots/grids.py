@@ -1,18 +1,16 @@
 """Figures of many pictures: a training batch, the worst predictions, and predictions picked at random."""
 import math
-import os
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..utils.format import format_values, trailing_unit, with_unit
-from .figures import BLUE, CYCLE, GREY, INK, VERMILION, empty_figure, tiled_figure
+from .figures import BLUE, CYCLE, GREY, INK, VERMILION, empty_figure, short_name, tiled_figure
 from .frames import labelled_rows, row_values
 from .pictures import Tile, comparison_note, draw_comparison, draw_target, open_tiles, show_picture, targets_together
 
 BATCH_PICTURES = 16
 ROUND_STEPS = np.array([1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15])
-MAX_NAME = 24  # characters of a file's name
 
 
 def batch(task, pictures, labels) -> Figure:
@@ -45,15 +43,10 @@ def _tile_width(targets) -> float:
 
 
 def _write_caption(ax, text: str, name: str = "", colour: str = INK) -> None:
-    """Write `text` below a picture, and below that the end of its file name."""
+    """Write `text` below a picture, and below that its file name."""
     style = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
     ax.annotate(text, (0.5, 0), (0, -5), size=8.5, color=colour, **style)
-    if len(name) > MAX_NAME:
-        name = os.path.basename(name)
-    if len(name) > MAX_NAME:
-        name = f"{name[:9]}…{name[-14:]}"
-    if name:
-        ax.annotate(name, (0.5, 0), (0, -18), size=7, color=GREY, **style)
+    ax.annotate(short_name(name), (0.5, 0), (0, -18), size=7, color=GREY, **style)
 
 
 def worst(task, target, frame, open_picture, n: int = 12) -> Figure:

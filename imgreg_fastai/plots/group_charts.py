@@ -5,11 +5,10 @@ from matplotlib.figure import Figure
 
 from ..utils.format import format_amount
 from .axes import with_unit_label
-from .figures import BLUE, INK, SKY, chart_figure, empty_figure
+from .figures import BLUE, INK, SKY, chart_figure, empty_figure, short_name
 from .frames import labelled_rows
 
 MAX_GROUPS = 30
-MAX_NAME = 24  # characters of a group's name
 
 
 def errors_by_point(task, target, frame) -> Figure:
@@ -44,8 +43,7 @@ def groups(task, target, frame) -> Figure:
     if len(table) > MAX_GROUPS:
         note += f" The {MAX_GROUPS} worst of {len(table)} groups are shown."
     table = table[:MAX_GROUPS]
-    names = [name if len(name) <= MAX_NAME else f"{name[:MAX_NAME - 1]}…" for name in table.index]
-    names = [f"{name}  ({size})" for name, size in zip(names, table["size"], strict=True)]
+    names = [f"{short_name(name)}  ({size})" for name, size in table["size"].items()]
     left = max(0.75, 0.3 + 0.078 * max(map(len, names)))
     figure, ax = chart_figure(7.6, 1.0 + 0.24 * len(table), title, note, left)
     positions = np.arange(len(table))

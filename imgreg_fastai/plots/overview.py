@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter
 
 from ..data.checks import DataCheck
 from ..data.issues import LEVELS
@@ -81,25 +81,16 @@ def _draw_histogram(ax, rows, target: Target, column: str) -> None:
     colours = [PART_COLOURS[part][1] for part in series]
     ax.hist(list(series.values()) or values[typical], _bar_edges(values[typical], log), stacked=True, linewidth=0.4,
             edgecolor="white", color=colours or BLUE)
-    _set_number_ticks(ax, values[typical], log)
+    ax.yaxis.set_major_formatter(lambda v, _: f"{v:,.0f}" if v % 1 == 0 else "")
+    if log:
+        axes.set_log_scale(ax.xaxis, values[typical])
+    elif np.abs(values[typical]).max() >= axes.LARGE:
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     if axes.axis_limits(target, values[typical]).full_circle:
         axes.set_circular_ticks(ax.xaxis, target.wraps)
     far = values[finite & ~typical]
     if len(far):
         axes.note_beyond(ax, f"▲ {len(far)} far beyond, up to {max(far, key=abs):.4g}{trailing_unit(target.unit)}")
-
-
-def _set_number_ticks(ax, values: np.ndarray, log: bool) -> None:
-    """Set ticks: large numbers in thousands and millions, logarithms at powers of ten."""
-    ax.yaxis.set_major_formatter(lambda v, _: f"{v:,.0f}" if v % 1 == 0 else "")
-    if log:
-        decades = np.log10(values.max() / values.min())
-        subs = (1,) if decades > 3 else (1, 3) if decades > 1.5 else (1, 2, 5)
-        ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(subs=subs))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-    if log or np.abs(values).max() >= 1e5:
-        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _bar_edges(values: np.ndarray, log: bool) -> np.ndarray:
@@ -125,14 +116,14 @@ def _draw_points(ax, rows, target: Point) -> None:
     else:
         ax.set_aspect("equal", adjustable="datalim")
         ax.invert_yaxis()
-    colours, medians, size = [(SKY, BLUE)] * target.n, np.nanmedian(points, axis=0), 2.5
-    if target.n <= MAX_NAMED_POINTS:
-        colours, size = [(colour, colour) for colour in CYCLE], 5
+    named = target.n <= MAX_NAMED_POINTS
     alpha = float(np.clip(6000 / len(sample) / target.n, 0.08, 0.7))
     for k, name in enumerate(target.names):
-        ax.scatter(*points[sample, k].T, s=4, linewidth=0, color=colours[k][0], alpha=alpha)
-        ax.plot(*medians[k], "o", markersize=size, markeredgewidth=0.4, markeredgecolor="white", color=colours[k][1], label=name)
-    if 1 < target.n <= MAX_NAMED_POINTS:
+        colour, median_colour, size = (CYCLE[k], CYCLE[k], 5) if named else (SKY, BLUE, 2.5)
+        ax.scatter(*points[sample, k].T, s=4, linewidth=0, color=colour, alpha=alpha)
+        ax.plot(*np.nanmedian(points[:, k], axis=0), "o", markersize=size, markeredgewidth=0.4, markeredgecolor="white",
+                color=median_colour, label=name)
+    if named and target.n > 1:
         ax.legend(fontsize=8, framealpha=0.7, edgecolor="none", loc="upper right", labelcolor=INK)
     points_text = f"{target.n} points" if target.n > 1 else "1 point"
     ax.set_xlabel(f"{target.name}: {points_text}, {'across the picture' if 'width' in rows else 'px'}")

@@ -2,14 +2,17 @@
 
 Every function returns a figure whose title says the finding, with its number.
 """
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter1d
 
 from ..utils.format import format_amount
-from .axes import add_legend, set_epoch_axis, set_log_scale, with_unit_label
-from .figures import BLUE, CYCLE, GREY, INK, SKY, VERMILION, TitledFigure, chart_figure
+from .axes import add_legend, set_log_scale, with_unit_label
+from .figures import BLUE, CYCLE, GREY, SKY, VERMILION, TitledFigure, chart_figure
 
 
 def best_row(history: pd.DataFrame) -> int | None:
@@ -18,24 +21,39 @@ def best_row(history: pd.DataFrame) -> int | None:
     return int(np.nanargmin(loss)) if np.isfinite(loss).any() else None
 
 
-def draw_course(ax, history: pd.DataFrame, column: str, label: str, best: int | None = None, ring: str = INK,
-                **line) -> None:
-    """Draw a column of a history over the epochs.
+class Course(NamedTuple):
+    """A line over the epochs.
 
     Args:
-        ax: the axes.
-        history: a row for each epoch, with `epoch`.
-        column: what to draw.
+        history: a row for each epoch, see `curves`.
+        column: what is drawn of it.
         label: its name in the legend.
-        best: the position of the row that has a ring; None for no ring.
-        ring: its colour.
-        **line: colour and style of the line, as for Axes.plot.
+        colour: of the line.
+        style: of the line.
     """
-    marker = "o" if len(history) <= 40 else ""
-    ax.plot(history["epoch"], history[column], marker=marker, markersize=3.5, linewidth=1.8, label=label, **line)
-    if best is not None:
-        ax.plot(history["epoch"].iloc[best], history[column].iloc[best], "o", markersize=10, markerfacecolor="none",
-                markeredgecolor=ring, markeredgewidth=1.4)
+
+    history: pd.DataFrame
+    column: str
+    label: str
+    colour: str
+    style: str = "-"
+
+
+def draw_courses(ax, courses: list[Course], label: str) -> None:
+    """Draw lines over the epochs, each with a ring at its lowest validation loss; `label`: of the y axis."""
+    for history, column, name, colour, style in courses:
+        marker = "o" if len(history) <= 40 else ""
+        ax.plot(history["epoch"], history[column], style, marker=marker, markersize=3.5, linewidth=1.8, label=name,
+                color=colour)
+        best = best_row(history)
+        if best is not None and column != "train_loss":
+            ax.plot(history["epoch"].iloc[best], history[column].iloc[best], "o", markersize=10, markerfacecolor="none",
+                    markeredgecolor=colour, markeredgewidth=1.5)
+    set_log_scale(ax.yaxis, np.concatenate([course.history[course.column].to_numpy(float) for course in courses]))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
+    ax.set(xlabel="epoch", ylabel=label)
+    if len(courses) > 1:
+        add_legend(ax)
 
 
 def curves(history: pd.DataFrame, units: dict[str, str]) -> Figure:
@@ -48,20 +66,17 @@ def curves(history: pd.DataFrame, units: dict[str, str]) -> Figure:
     Returns:
         A figure whose title has that epoch and its errors.
     """
-    errors = {f"{name}_error": name for name in units if f"{name}_error" in history}
+    charts = {"loss": [Course(history, "train_loss", "training", SKY), Course(history, "valid_loss", "validation", BLUE)]}
+    for name, unit in units.items():
+        courses = charts.setdefault(with_unit_label("mean validation error", unit), [])
+        courses.append(Course(history, f"{name}_error", name, (VERMILION, *CYCLE[2:])[len(courses) % (len(CYCLE) - 1)]))
     best = best_row(history)
     note = "" if best is None else "The ring is the epoch with the lowest validation loss: its weights are kept."
-    different = list(dict.fromkeys(units[name] for name in errors.values()))
-    figure = TitledFigure(4.6 * (1 + len(different)), 3.5, _curves_title(history, units, best), note)
-    left, *others = figure.add_charts(1 + len(different))
-    draw_course(left, history, "train_loss", "training", color=SKY)
-    draw_course(left, history, "valid_loss", "validation", best, color=BLUE)
-    _finish_course(left, history, ["train_loss", "valid_loss"], best, "loss")
-    for ax, unit in zip(others, different, strict=True):
-        columns = [column for column, name in errors.items() if units[name] == unit]
-        for column, colour in zip(columns, (VERMILION, *CYCLE[2:]), strict=False):
-            draw_course(ax, history, column, errors[column], best, color=colour)
-        _finish_course(ax, history, columns, best, with_unit_label("mean validation error", unit))
+    figure = TitledFigure(4.6 * len(charts), 3.5, _curves_title(history, units, best), note)
+    for ax, (label, courses) in zip(figure.add_charts(len(charts)), charts.items(), strict=True):
+        draw_courses(ax, courses, label)
+        if best is not None:
+            ax.axvline(history["epoch"].iloc[best], color=GREY, linewidth=0.9, linestyle=(0, (2, 3)), zorder=1)
     return figure
 
 
@@ -72,17 +87,6 @@ def _curves_title(history: pd.DataFrame, units: dict[str, str], best: int | None
     errors = [f"{name} error {format_amount(row[f'{name}_error'], unit)}" for name, unit in units.items()
               if np.isfinite(row.get(f"{name}_error", np.nan))]
     return f"{title}: {', '.join(errors)}" if errors else title
-
-
-def _finish_course(ax, history: pd.DataFrame, columns: list[str], best: int | None, label: str) -> None:
-    """Mark the best epoch, and set the scale, the labels and a legend of several lines."""
-    if best is not None:
-        ax.axvline(history["epoch"].iloc[best], color=GREY, linewidth=0.9, linestyle=(0, (2, 3)), zorder=1)
-    set_log_scale(ax.yaxis, history[columns].to_numpy(float))
-    set_epoch_axis(ax)
-    ax.set_ylabel(label)
-    if len(columns) > 1:
-        add_legend(ax)
 
 
 def lr_find(lrs, losses, suggestion: float | None, trusted: bool) -> Figure:

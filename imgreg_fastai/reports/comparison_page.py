@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 
 from .. import runs
 from ..evaluation.comparison import Comparison, headline
-from ..plots.axes import add_legend, set_epoch_axis, set_log_scale, with_unit_label
+from ..plots.axes import with_unit_label
 from ..plots.figures import CYCLE, TitledFigure, save
-from ..plots.training_charts import best_row, draw_course
+from ..plots.training_charts import Course, best_row, draw_courses
 from ..utils.format import format_amount, format_value
 from . import html
 from .images import chart
@@ -52,21 +52,15 @@ def curves(comparison: Comparison, columns: list[str] | None = None) -> Figure:
     title = "; ".join(filter(None, titles)) or f"Validation loss of {len(comparison.names)} runs"
     figure = TitledFigure(4.5 * len(columns), 3.5, title,
                           "Validation, epoch by epoch. Rings: the epochs of the lowest validation loss.")
-    charts = figure.add_charts(len(columns))
-    for ax, column in zip(charts, columns, strict=True):
-        values = []
-        for i, (name, history) in enumerate(zip(comparison.names, comparison.histories, strict=True)):
-            if column in history:
-                colour, style = CYCLE[i % len(CYCLE)], STYLES[i // len(CYCLE) % len(STYLES)]
-                draw_course(ax, history, column, name, best_row(history), colour, color=colour, linestyle=style)
-                values.append(history[column].to_numpy(float))
-        set_log_scale(ax.yaxis, np.concatenate([np.empty(0), *values]))
-        set_epoch_axis(ax)
+    for ax, column in zip(figure.add_charts(len(columns)), columns, strict=True):
         label = "validation loss"
         if column in targets:
             label = with_unit_label(f"{targets[column]['name']} error", targets[column]["unit"])
-        ax.set_ylabel(label)
-    add_legend(charts[0])
+        courses = []
+        for i, (name, history) in enumerate(zip(comparison.names, comparison.histories, strict=True)):
+            style = STYLES[i // len(CYCLE) % len(STYLES)]
+            courses += [Course(history, column, name, CYCLE[i % len(CYCLE)], style)] if column in history else []
+        draw_courses(ax, courses, label)
     return figure
 
 
