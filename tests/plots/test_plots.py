@@ -12,9 +12,9 @@ from PIL import Image
 from imgreg_fastai import plots
 from imgreg_fastai.datasets import angle as bars
 from imgreg_fastai.plots import copies, figures, marks, pictures, run_plots
+from imgreg_fastai.plots.axes import running_quantiles
 from imgreg_fastai.plots.figures import BLUE, VERMILION, TitledFigure
 from imgreg_fastai.plots.frames import labelled_rows
-from imgreg_fastai.plots.axes import running_quantiles
 from imgreg_fastai.tasks import ANGLE, HEADPOSE, Angle, Number, Point, Task
 from imgreg_fastai.utils.errors import ImgregError
 from imgreg_fastai.utils.format import format_amount
