@@ -44,8 +44,8 @@ def draw_overview(check: DataCheck) -> TitledFigure:
     for ax, draw in zip(figure.add_charts(len(drawings), across), drawings, strict=True):
         draw(ax, rows=rows)
     if columns and "split" in rows:
-        counts = rows["split"].value_counts()
-        bars = [Patch(color=PART_COLOURS[part], label=f"{part} ({counts[part]:,})") for part in SPLITS if part in counts]
+        counts = rows["split"].value_counts().reindex(SPLITS).dropna()
+        bars = [Patch(color=PART_COLOURS[part], label=f"{part} ({n:,.0f})") for part, n in counts.items()]
         figure.legend(handles=bars, loc="outside right upper", frameon=False, fontsize=9, labelcolor=INK)
     return figure
 

@@ -73,7 +73,8 @@ def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, ti
     """
     across = max(3, min(across, len(tiles)))  # three at least, so that the title has room
     aspect = float(np.clip(np.median([tile.shape[0] / tile.shape[1] for tile in tiles]), 0.5, 1.5))
-    figure = TitledFigure(max(4.8, across * side), math.ceil(len(tiles) / across) * (aspect * side + caption), title, note)
+    height = math.ceil(len(tiles) / across) * (aspect * side + caption)
+    figure = TitledFigure(max(4.8, across * side), height, title, note)
     axes = figure.add_axes_grid(len(tiles), across)
     for ax, tile in zip(axes, tiles, strict=True):
         show_picture(ax, tile)

@@ -25,7 +25,7 @@ def write_all(folder: str | Path, task, history, frame, open_picture, baseline=N
     """
     folder, paths = Path(folder), []
     if history is not None:
-        paths.append(save(training_charts.curves(history, {t.name: t.unit for t in task.targets}), folder / "curves.png"))
+        paths.append(save(training_charts.curves(history, task.targets), folder / "curves.png"))
     for target in task.targets:
         figures = {"predicted": charts.predicted_against_true(task, target, frame, baseline),
                    "residuals": charts.residuals(task, target, frame)}

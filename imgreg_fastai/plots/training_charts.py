@@ -32,32 +32,32 @@ def draw_courses(ax, courses: list[Course], label: str) -> None:
     """Draw lines over the epochs, each with a ring at its lowest validation loss; `label`: of the y axis."""
     for history, column, name in courses:
         epochs, values, best = history["epoch"], history[column], best_row(history)
-        (line,) = ax.plot(epochs, values, marker="o" if len(epochs) <= 40 else "", markersize=3.5, linewidth=1.8, label=name)
+        marker = "o" if len(epochs) <= 40 else ""
+        (line,) = ax.plot(epochs, values, marker=marker, markersize=3.5, linewidth=1.8, label=name)
         if best is not None and column != "train_loss":
-            ax.plot(epochs.iloc[best], values.iloc[best], "o", markersize=10, markerfacecolor="none",
-                    markeredgecolor=line.get_color(), markeredgewidth=1.5)
+            ax.scatter(epochs.iloc[best], values.iloc[best], s=100, facecolor="none", edgecolor=line.get_color())
     set_log_scale(ax.yaxis, np.concatenate([history[column].to_numpy(float) for history, column, _ in courses]))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
     ax.set(xlabel="epoch", ylabel=label)
 
 
-def curves(history: pd.DataFrame, units: dict[str, str]) -> TitledFigure:
+def curves(history: pd.DataFrame, targets) -> TitledFigure:
     """Losses and validation errors over the epochs; a ring marks the epoch with the lowest validation loss.
 
     Args:
         history: `epoch`, `train_loss`, `valid_loss` and `<target>_error` for each target.
-        units: {target name: unit}; errors in different units have a chart each.
+        targets: the Targets; errors in different units have a chart each.
 
     Returns:
         A figure whose title has that epoch and its errors.
     """
     charts = {"loss": [Course(history, "valid_loss", "validation"), Course(history, "train_loss", "training")]}
-    for name, unit in units.items():
-        courses = charts.setdefault(with_unit_label("mean validation error", unit), [])
-        courses.append(Course(history, f"{name}_error", name))
+    for target in targets:
+        courses = charts.setdefault(with_unit_label("mean validation error", target.unit), [])
+        courses.append(Course(history, f"{target.name}_error", target.name))
     best = best_row(history)
     note = "" if best is None else "The ring is the epoch with the lowest validation loss: its weights are kept."
-    figure = TitledFigure(4.6 * len(charts), 3.5, _curves_title(history, units, best), note)
+    figure = TitledFigure(4.6 * len(charts), 3.5, _curves_title(history, targets, best), note)
     for ax, (label, courses) in zip(figure.add_charts(len(charts)), charts.items(), strict=True):
         draw_courses(ax, courses, label)
         if best is not None:
@@ -67,12 +67,12 @@ def curves(history: pd.DataFrame, units: dict[str, str]) -> TitledFigure:
     return figure
 
 
-def _curves_title(history: pd.DataFrame, units: dict[str, str], best: int | None) -> str:
+def _curves_title(history: pd.DataFrame, targets, best: int | None) -> str:
     """The best epoch and its errors, or those of the last one where there is no best."""
     title = f"{len(history)} epochs" if best is None else f"Best at epoch {history['epoch'].iloc[best]:g}"
     row = history.iloc[-1 if best is None else best] if len(history) else {}
-    errors = [f"{name} error {format_amount(row[f'{name}_error'], unit)}" for name, unit in units.items()
-              if np.isfinite(row.get(f"{name}_error", np.nan))]
+    errors = [f"{target.name} error {format_amount(row[f'{target.name}_error'], target.unit)}" for target in targets
+              if np.isfinite(row.get(f"{target.name}_error", np.nan))]
     return f"{title}: {', '.join(errors)}" if errors else title
 
 

@@ -56,7 +56,8 @@ def curves(comparison: Comparison, columns: list[str] | None = None) -> TitledFi
         label = "validation loss"
         if column in targets:
             label = with_unit_label(f"{targets[column]['name']} error", targets[column]["unit"])
-        draw_courses(ax, [Course(history, column, name) for name, history in histories.items() if column in history], label)
+        courses = [Course(history, column, name) for name, history in histories.items() if column in history]
+        draw_courses(ax, courses, label)
     add_legend(charts[0])
     return figure
 
@@ -93,7 +94,8 @@ def page_data(comparison: Comparison) -> dict:
             html.part(notes=[] if rows else ["None: these runs have the same settings."], tables=[settings])]),
         html.section("notes", "What to keep in mind", [html.note(*comparison.notes, METHOD)]),
     ]
-    return {"title": f"{len(comparison.names)} runs compared", "lead": ", ".join(comparison.names), "sections": sections}
+    names = comparison.names
+    return {"title": f"{len(names)} runs compared", "lead": ", ".join(names), "sections": sections}
 
 
 def _target_parts(target: dict, part: str) -> list[dict]:

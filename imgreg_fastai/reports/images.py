@@ -34,7 +34,8 @@ def chart(figure: TitledFigure) -> dict:
 
 def photograph(image: Image.Image, alt: str, caption: str = "", name: str = "") -> dict:
     """A picture as WebP; arguments as for html.image_item."""
-    return html.image_item(_data_url(image.convert("RGB"), "WEBP", quality=WEBP_QUALITY), alt, image.size, caption, name)
+    url = _data_url(image.convert("RGB"), "WEBP", quality=WEBP_QUALITY)
+    return html.image_item(url, alt, image.size, caption, name)
 
 
 def saved_chart(file: Path, alt: str) -> list[dict]:

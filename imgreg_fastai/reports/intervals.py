@@ -84,7 +84,7 @@ def errors_over_half_widths(task, target, frame) -> TitledFigure:
     title = f"{target.name}: {100 * within.mean():.3g} % of {len(error):,} {counted} lie within their interval"
     if half_width.max() <= SAME_WIDTH * half_width.min():
         return _error_histogram(target, error, half_width[0], title)
-    figure, ax = chart_figure(6.2, 4.6, title, f"Above the line the error was larger than the interval. Task {task.name}.")
+    figure, ax = chart_figure(6.2, 4.6, title, "Above the line the error is larger than the interval.")
     lowest = np.clip(np.quantile(error, 0.01), half_width.min() / 100, half_width.min())  # no dot may cross the line
     line = np.linspace(half_width.min(), half_width.max(), 200)  # bent where one scale is logarithmic
     ax.plot(line, line, color=INK, linewidth=1)
@@ -92,7 +92,8 @@ def errors_over_half_widths(task, target, frame) -> TitledFigure:
         ax.scatter(half_width[mask], np.maximum(error[mask], lowest), s=14, linewidth=0, color=colour, alpha=0.6)
     set_log_scale(ax.xaxis, half_width)
     set_log_scale(ax.yaxis, np.array([lowest, error.max(), half_width.max()]))
-    ax.set(xlabel=with_unit_label("half-width of the interval", target.unit), ylabel=with_unit_label("error", target.unit))
+    ax.set(xlabel=with_unit_label("half-width of the interval", target.unit),
+           ylabel=with_unit_label("error", target.unit))
     return figure
 
 
