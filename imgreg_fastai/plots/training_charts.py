@@ -35,7 +35,8 @@ def draw_courses(ax, courses: list[Course], label: str) -> None:
         marker = "o" if len(epochs) <= 40 else ""
         (line,) = ax.plot(epochs, values, marker=marker, markersize=3.5, linewidth=1.8, label=name)
         if best is not None and column != "train_loss":
-            ax.scatter(epochs.iloc[best], values.iloc[best], s=100, facecolor="none", edgecolor=line.get_color())
+            ax.plot(epochs.iloc[best], values.iloc[best], marker="o", markersize=10, markerfacecolor="none",
+                    markeredgewidth=1.5, linestyle="none", color=line.get_color())
     set_log_scale(ax.yaxis, np.concatenate([history[column].to_numpy(float) for history, column, _ in courses]))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
     ax.set(xlabel="epoch", ylabel=label)
