@@ -5,7 +5,7 @@ from pathlib import Path
 from .. import datasets
 from ..config import TrainConfig
 from ..data import labels
-from ..data.labels.issue_rules import uses_own_split
+from ..data.splits import uses_table_split
 from ..tasks import Task, complete_task
 from ..utils.console import warn
 from ..utils.errors import ImgregError, close_matches
@@ -112,7 +112,7 @@ def read_labels(table: Path, task: Task, cfg, images, valid):
 
 def warn_unused_valid(valid, frame, cfg, table: Path) -> None:
     """Warn where a part to validate with was asked for, and is not drawn."""
-    own = f"the column 'split' of {table}" if uses_own_split(frame, cfg) else ""
+    own = f"the column 'split' of {table}" if uses_table_split(frame, cfg) else ""
     why = "--hold-out" if cfg.hold_out else "--folds" if cfg.folds else own
     if valid is not None and why:
         warn(f"--valid {valid:g} changes nothing: {why} says who validates")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.splits import FEWEST
+from ..data.splits import MIN_CALIBRATE
 from ..tasks import Rotation
 from ..utils.console import progress_bar, warn
 from ..utils.errors import ImgregError, first_few
@@ -122,7 +122,7 @@ def _write(folder: Path, labels: str, rows: list[tuple], turns: np.ndarray) -> N
     people = [PEOPLE.get(home.name, home.name) for home, *_ in rows]
     parts = ["valid" if home.name == "13" else "train" for home, *_ in rows] if labels == "fastbook" else [
         _part(person) for person in people]
-    if len({person for person, part in zip(people, parts, strict=True) if part == "calibrate"}) < FEWEST[True]:
+    if len({person for person, part in zip(people, parts, strict=True) if part == "calibrate"}) < MIN_CALIBRATE["groups"]:
         parts = ["train" if part == "calibrate" else part for part in parts]
     divided = {"train", "valid"} <= set(parts)  # else whoever trains divides them
     lines = ["image,centre_x,centre_y,yaw,pitch,roll,group" + ",split" * divided]

@@ -15,7 +15,7 @@ from fastcore.basics import chunked
 
 from ..config import TrainConfig
 from ..data.images import PictureError
-from ..data.labels.issue_rules import LEAST
+from ..data.splits import MIN_ROWS, check_split_sizes
 from ..models.network import Y_RANGE
 from ..tasks import Point, Task
 from ..tasks.geometry import place_picture
@@ -136,11 +136,10 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
 
 def _check_enough(n: int, broken: int, trained: int, held_out: int) -> None:
     """Raise ImgregError if broken pictures leave too few of `n`; fewer from the start are the caller's own wish."""
-    if n - broken < LEAST <= n:
-        found = f"only {n - broken} rows whose picture can be used, fewer than {LEAST}"
+    if n - broken < MIN_ROWS <= n:
+        found = f"only {n - broken} rows whose picture can be used, fewer than {MIN_ROWS}"
         raise ImgregError("labels to learn from", found, "imgreg check TABLE, and mending the pictures")
-    if trained < 2 or not held_out:
-        raise ImgregError("at least 2 whole pictures to train on and 1 to validate with", f"{trained} and {held_out}")
+    check_split_sizes(trained, held_out)
 
 
 def _labels(frame: pd.DataFrame, task: Task, views: np.ndarray, types: list[torch.dtype]) -> tuple[torch.Tensor, ...]:

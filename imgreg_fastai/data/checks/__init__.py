@@ -13,7 +13,7 @@ from .. import labels, splits
 from ..images import levels
 from ..issues import LEVELS, Issue
 from ..labels.filtering import OURS
-from ..labels.issue_rules import LEAST, uses_own_split
+from ..splits import MIN_ROWS, uses_table_split
 from ..tables import real_paths
 from . import duplicates, image_stats, pictures
 from .image_stats import CheckedTable, ImageStats
@@ -81,7 +81,7 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
     """
     cfg = cfg or TrainConfig()
     frame, found = labels.check_rows(table, task, images, cfg)
-    drawn = not uses_own_split(frame, cfg)
+    drawn = not uses_table_split(frame, cfg)
     parts, more = _parts(frame, task, cfg, drawn)
     found, seen = [*found, *more], {}
     if not fast:
@@ -105,8 +105,8 @@ def _opened(frame: pd.DataFrame, task: Task, parts: np.ndarray, drawn: bool, fol
     found += [Issue("levels", "note", (), len(frame), text, f"try {then}") for text, then in levels.unusual_levels(album.levels)]
     lost = frame["row"].isin([row for f in found if f.level == "leave out" for row in f.rows])
     left = frame["usable"] & ~lost
-    if left.sum() < LEAST <= usable.sum():
-        text = f"only {left.sum()} rows whose picture can be used, fewer than {LEAST}"
+    if left.sum() < MIN_ROWS <= usable.sum():
+        text = f"only {left.sum()} rows whose picture can be used, fewer than {MIN_ROWS}"
         found.append(Issue("few", "stop", (), len(frame), text, "mend the pictures"))
     return frame.assign(usable=left, **sizes), found, {"opened": album.n, **_seen(album), "duplicates": groups}
 
@@ -120,7 +120,7 @@ def _parts(frame: pd.DataFrame, task: Task, cfg: TrainConfig, drawn: bool) -> tu
     if not drawn:
         own = frame["split"].to_numpy(object)
         return np.where(usable & np.isin(own.astype(str), splits.SPLITS), own, ""), []
-    if usable.sum() < LEAST:  # which is a finding already
+    if usable.sum() < MIN_ROWS:  # which is a finding already
         return parts, []
     try:
         kept = frame[usable].drop(columns=list(OURS)).reset_index(drop=True)

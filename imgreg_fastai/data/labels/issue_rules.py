@@ -8,11 +8,10 @@ from ...config import TrainConfig
 from ...tasks import Target, Task
 from ...utils.errors import first_few
 from ..issues import Issue
-from ..splits import SPLITS
+from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
 from ..tables import real_paths
 from . import outliers
 
-LEAST = 10  # with fewer rows there is nothing to learn from, and nothing to judge by
 MISSING, WORD, INFINITE = 1, 2, 3  # what a label is that is no finite number; 0 where it is one
 
 
@@ -55,11 +54,6 @@ def issue_on_rows(frame: pd.DataFrame, mask, kind: str, level: str, text: str, t
     return [Issue(kind, level, tuple(rows["row"].tolist()), len(frame), text, then, names)]
 
 
-def uses_own_split(frame: pd.DataFrame, cfg: TrainConfig | None) -> bool:
-    """Whether a training by these settings takes the table's own split: it has one, and nothing else is held out."""
-    return "split" in frame and not (cfg and (cfg.hold_out or cfg.folds))
-
-
 def label_issues(sheet: LabelTable, cfg: TrainConfig | None = None) -> list[Issue]:
     """All of them: unnamed and absent pictures, labels, boxes, repeated pictures, the split, constants, too few rows.
 
@@ -73,12 +67,12 @@ def label_issues(sheet: LabelTable, cfg: TrainConfig | None = None) -> list[Issu
     last = sheet.finding(bad["box"], "box", leave, "no whole box")
     last += sheet.finding(bad["absent"], "absent", leave, "no such picture", told="image")
     usable = int(sheet.frame["usable"].sum())
-    if usable < LEAST:
-        text = f"only {usable} usable rows, fewer than {LEAST}" if usable else "no usable row"
+    if usable < MIN_ROWS:
+        text = f"only {usable} usable rows, fewer than {MIN_ROWS}" if usable else "no usable row"
         then = "--images DIR, their folder" if bad["absent"].sum() > len(sheet.frame) / 2 else "label more pictures"
         last += [Issue("few", "stop", (), len(sheet.frame), text, then)]
     targets = [finding for t in sheet.task.targets for finding in _labels(sheet, t)]
-    split = _split(sheet) if uses_own_split(sheet.frame, cfg) else []
+    split = _split(sheet) if uses_table_split(sheet.frame, cfg or TrainConfig()) else []
     return [*first, *targets, *last, *_odd(sheet), *_repeated(sheet), *split, *_constant(sheet)]
 
 
@@ -153,7 +147,7 @@ def _split(sheet: LabelTable) -> list[Issue]:
     counts = rows["split"].value_counts()
     out += [Issue("part", "stop", (), len(sheet.frame), f"{counts.get(part, 0)} rows whose split is {part}",
                     f"at least {least} are needed")
-            for part, least in (("train", 2), ("valid", 1)) if not out and len(rows) and counts.get(part, 0) < least]
+            for part, least in MIN_ROWS_OF_SPLIT.items() if not out and len(rows) and counts.get(part, 0) < least]
     return out + _leaks(sheet, rows) if len(rows) else out
 
 
