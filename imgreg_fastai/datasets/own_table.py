@@ -71,7 +71,7 @@ def _is_bare(place: Path, pattern: str) -> bool:
 def _from_table(place: Path, image: str, used: tuple[str, ...]):
     """A table's column of pictures, its columns, and what infers targets from its beginning."""
     table = place / "labels.csv" if place.is_dir() else place
-    frame = tables.read_table(table, most=BEGINNING)
+    frame = tables.read_table(table, max_rows=BEGINNING)
     if frame.empty:
         raise ImgregError("a labels table with rows", f"none in '{table}'")
     image = tables.image_column(frame, image, table)

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from glob import glob
 from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +29,7 @@ from .headers import (
 from .levels import Levels, array_bits, eight_bits
 
 __all__ = ["GREY", "SUFFIXES", "FittedImage", "ImageHeader", "LoadedImage", "PictureError", "find_images", "fit",
-           "fit_images", "load_image", "open_picture", "read_header", "warn_broken"]
+           "fit_images", "list_images", "load_image", "open_picture", "read_header", "warn_broken"]
 
 SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".gif", ".tif",
                       ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2"))
@@ -220,31 +221,45 @@ def warn_broken(broken: list[PictureError], total: int) -> None:
         warn(f"left out {len(broken)} of {total} pictures that cannot be used: {named}")
 
 
-def find_images(places) -> list[str]:
-    """The paths of pictures named by files, folders (searched below, sorted) and globs, in the order given.
+def find_images(paths) -> list[str]:
+    """Find the images that files, folders (searched below, sorted) and globs name, in this order.
 
-    A file is taken whatever its name, and even if it is missing: opening it will tell, at no cost to the others.
-    Raises ImgregError for a folder or a glob that holds no picture.
+    A file is taken whatever its name, even if it does not exist: it is reported when it is opened.
+
+    Args:
+        paths: Paths or globs.
+
+    Raises:
+        ImgregError: A folder or a glob holds no image.
     """
-    found: list[str] = []
-    for named in map(str, places):
-        if os.path.isdir(named):  # unlike Path's, these never raise, whatever the name
-            more = sorted(str(p) for p in Path(named).rglob("*") if _is_picture(p))
-        elif os.path.exists(named) or not any(c in named for c in "*?["):
-            more = [named]
+    files: list[str] = []
+    for path in map(str, paths):
+        if os.path.isdir(path):  # unlike Path's, these functions never raise, whatever the name
+            files += [str(Path(path, name)) for name in list_images(path)]
+        elif os.path.exists(path) or not any(c in path for c in "*?["):
+            files.append(path)
         else:
-            more = _glob(named)
-        if not more:
-            raise ImgregError("pictures", f"none in '{named}'", "a file, a folder or a glob such as 'photos/*.jpg'")
-        found += more
-    return found
+            files += _checked(sorted(p for p in glob(path, recursive=True) if _is_image(p) and os.path.isfile(p)), path)
+    return files
 
 
-def _glob(pattern: str) -> list[str]:
-    from glob import glob
+def list_images(folder: str) -> list[str]:
+    """List the images below a folder, as sorted paths relative to it.
 
-    return sorted(p for p in glob(pattern, recursive=True) if _is_picture(Path(p)))
+    Raises:
+        ImgregError: There is none.
+    """
+    start = len(os.path.join(folder, ""))
+    return _checked(sorted(os.path.join(parent, name)[start:] for parent, _, names in os.walk(folder) for name in names
+                           if _is_image(name)), folder)
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+def _checked(images: list[str], path: str) -> list[str]:
+    """Return the images; raise ImgregError if there are none."""
+    if not images:
+        raise ImgregError("pictures", f"none in '{path}'", "a file, a folder or a glob such as 'photos/*.jpg'")
+    return images
+
+
+def _is_image(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in SUFFIXES

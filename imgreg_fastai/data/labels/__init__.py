@@ -100,7 +100,7 @@ def _from_table(table: Path, task: Task, columns: list[str], groups: list[str], 
     """All rows with `columns`, and `also` these, and whether each picture is there; `groups` must be columns, too."""
     if not table.is_file():
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
-    beginning = tables.read_table(table, most=200)
+    beginning = tables.read_table(table, max_rows=200)
     told = task.image if to_divide or task.image in beginning else ""  # another table may call them otherwise
     named = tables.image_column(beginning, told, table)
     frame = _with_groups(tables.read_table(table, (named, "split", task.group, *also)), task,
