@@ -62,11 +62,8 @@ class Run:
 
     def table(self, name: str, wanted: Iterable[str] = ()) -> pd.DataFrame:
         """A CSV file of the run; raises ImgregError if it cannot be read, or lacks a column that is `wanted`."""
-        text = ("image", "group", "split")  # a picture or a group may be called NA
         try:
-            columns = pd.read_csv(self.path / name, nrows=0).columns
-            frame = pd.read_csv(self.path / name, dtype=dict.fromkeys(text, str), keep_default_na=False,
-                                na_values={c: [""] if c in text else ["", "nan"] for c in columns})
+            frame = tables.read_csv(self.path / name)
         except (OSError, ValueError) as e:
             raise ImgregError(f"a run with its {name}", f"none to be read in '{self.path}'") from e
         if lacking := [column for column in wanted if column not in frame]:

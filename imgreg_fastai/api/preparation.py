@@ -103,10 +103,10 @@ def read_labels(table: Path, task: Task, cfg, images, valid):
     kept = labels.usable_rows(frame, task, table) if not cfg.strict or not stops else None
     if stops:
         more = f" (and {len(stops) - 1} more)" if len(stops) > 1 else ""
-        raise ImgregError(f"labels to learn from in '{table}'", stops[0].told() + more, f"imgreg check {table}")
+        raise ImgregError(f"labels to learn from in '{table}'", stops[0].describe() + more, f"imgreg check {table}")
     for finding in found:
-        if finding.level == "note" and finding.kind != "missing":  # missing labels were counted by `keep`
-            warn(f"{table}: {finding.told()}")
+        if finding.level == "note" and finding.code != "missing":  # missing labels were counted by `keep`
+            warn(f"{table}: {finding.describe()}")
     return kept
 
 

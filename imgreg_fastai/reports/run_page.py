@@ -167,10 +167,10 @@ def _data(e: ReportInputs) -> dict:
     """What a check finds in the labels that the run kept, its pictures unopened."""
     if not e.here:
         return html.part(notes=[f"{sections.MOVED}, so that the labels were not checked against them."])
-    task = replace(e.task, image="", group="group", name_pattern="")  # as the run wrote its labels
+    task = replace(e.task, image="", group="", name_pattern="")  # as the run wrote its labels
     health = checks.check(e.run.path / "labels.csv", task, e.run.about["data"]["root"], fast=True)
     rows = [html.row(f.text, [LEVELS[f.level], f"{len(f.rows):,}" if f.rows else "–", _named(f), f.hint or "–"])
-            for f in health.findings]
+            for f in health.issues]
     heads = ["what", "how grave", "rows", "such as", "what to do"]
     table = [html.table("Found in labels.csv of the run", heads, rows, words=True)] if rows else []
     return html.part(notes=[f"{health.summary}."], tables=table)

@@ -25,7 +25,8 @@ class Task:
 
     `size`: height and width the network sees; `fit`: how a picture of another shape gets there; `box`: the four columns
     of the part to be seen (centre x, centre y, width, height in pixels), widened by `margin` of its sides on each side;
-    `group`: the column that tells whose picture it is; `augment`: what may be done to a training picture, out of
+    `group`: the column that tells whose picture it is, which must be there; without it, a column `group` where there is
+    one; `augment`: what may be done to a training picture, out of
     AUGMENTATIONS; `recipe`: training settings that were measured to suit it, as (field of TrainConfig, value);
     `name_pattern`: a regular expression with a group per column that reads labels off file names, `name_scale` times
     what it matches; `labelling`: which of a dataset's ways to read its labels, where it has several; `image`: the
@@ -39,7 +40,7 @@ class Task:
     fit: str = "pad"
     box: tuple[str, ...] = ()
     margin: float = 0.25
-    group: str = "group"
+    group: str = ""
     augment: tuple[str, ...] = ("colour",)
     recipe: tuple[tuple[str, object], ...] = ()
     name_pattern: str = ""
@@ -192,8 +193,10 @@ def task_from_dict(fields: dict) -> Task:
         if not all(isinstance(text, str) for text in texts) or any(isinstance(value, str) for value in lists):
             raise TypeError(f"texts {texts}, lists {lists}")
         value_range = fields.get("value_range")
+        group = fields.get("group", "")
         return Task(**{
             **fields,
+            "group": "" if group == "group" else group,  # "group" once said that no column was named
             "targets": tuple(target_from_dict(t) for t in fields["targets"]),
             "size": tuple(int(n) for n in fields["size"]),
             "augment": tuple(fields["augment"]),

@@ -19,8 +19,7 @@ from imgreg_fastai.data.images import (
     read_header,
 )
 from imgreg_fastai.tasks import Number, Task
-from imgreg_fastai.tasks.geometry import place_picture
-from imgreg_fastai.tasks.geometry import to_pixels
+from imgreg_fastai.tasks.geometry import place_picture, to_pixels
 from imgreg_fastai.tasks.geometry import to_view as in_view
 from imgreg_fastai.utils.errors import ImgregError
 from tests.data.test_levels import COLOURS, RAMP, chunk, png, tiff

@@ -22,8 +22,8 @@ def inferred(**columns):
     """What is inferred of the columns, each spec read again as --target is."""
     frame = pd.DataFrame({"image": [f"{i}.jpg" for i in range(N)], **columns})
     found = infer_targets(frame, "image")
-    assert all("\n" not in line for line in found.told)
-    return [parse_for_table(spec, list(frame)) for spec in found.specs], found.told
+    assert all("\n" not in line for line in found.messages)
+    return [parse_for_table(spec, list(frame)) for spec in found.specs], found.messages
 
 
 def line(told, about):

@@ -9,7 +9,7 @@ import pytest
 from imgreg_fastai import runs
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.data import labels
-from imgreg_fastai.tasks import ANGLE, Number, Point, Rotation, Task
+from imgreg_fastai.tasks import ANGLE, Number, Point, Rotation, Task, task_from_dict
 from imgreg_fastai.utils.errors import ImgregError
 
 FACE = Task("faces", (Number("age", ("age",)), Point("eye", ("eye_x", "eye_y"))))
@@ -232,6 +232,18 @@ def test_the_group_may_stand_in_a_column_of_another_name(folder):
         labels.read_labels(alone, replace(AGE, group="person"))
 
 
+def test_a_group_column_that_is_named_must_be_there_even_if_it_is_called_group(folder):
+    table = write(folder, "image,age\n0.png,1\n1.png,2\n")
+    with pytest.raises(ImgregError, match=r"a column 'group' in .*; found image, age"):
+        labels.read_labels(table, replace(AGE, group="group"))
+    assert len(labels.read_labels(table, AGE)) == len(labels.read_labels(table, replace(AGE, group="group"), False)) == 2
+    saved = {**AGE.to_dict(), "group": "group"}  # as older versions wrote it where no column was named
+    assert len(labels.read_labels(table, task_from_dict(saved))) == 2
+    table = write(folder, "image,age,group,split\n0.png,1,a,train\n1.png,2,a,valid\n")
+    assert [[i.level for i in labels.check_rows(table, replace(AGE, group=group))[1] if i.code == "group"]
+            for group in ("", "group")] == [["note"], ["stop"]]
+
+
 def test_the_group_may_be_a_column_that_is_predicted_or_a_box(folder):
     table = write(folder, "image,age,eye_x,eye_y\n0.png,30,2,3\n1.png,40,4,5\n")
     frame = labels.read_labels(table, replace(FACE, group="age"))
@@ -293,7 +305,7 @@ def test_a_folder_whose_names_hold_the_labels(tmp_path, warned):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "notes.txt").write_text("angle_00000")
     frame = labels.read_labels(tmp_path, ANGLE)
-    assert list(frame.columns) == ["image", "path", "angle"] and not warned()
+    assert list(frame.columns) == ["image", "angle", "path"] and not warned()
     assert dict(zip(frame["image"], frame["angle"], strict=True)) == pytest.approx(
         dict(zip(names, (0, 45.5, 179.99, 90), strict=True)))
     assert all(path == str(tmp_path / image) for image, path in zip(frame["image"], frame["path"], strict=True))

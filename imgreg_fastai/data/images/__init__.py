@@ -16,7 +16,7 @@ from ...tasks.geometry import Placement, place_picture, region, upright_size
 from ...utils.console import warn
 from ...utils.errors import ImgregError, first_few
 from .headers import (
-    SHRINKS,
+    SHRINKABLE,
     ImageHeader,
     PictureError,
     naming_errors,
@@ -69,7 +69,7 @@ def _decode(source, value_range=None, spare=None) -> Decoded:
     picture, orientation = open_lazily(source), 1
     stored = exact = picture.size
     if picture is not source:  # the caller's own stays as it is
-        if spare and picture.format in SHRINKS and picture.width * picture.height > SMALL:
+        if spare and picture.format in SHRINKABLE and picture.width * picture.height > SMALL:
             orientation = orientation_tag(picture)
             exact = _shrunk(picture, spare(upright_size(stored, orientation)))
         # Memory is what a bomb costs, and decoding small saves it, but not where all of a progressive JPEG is held.

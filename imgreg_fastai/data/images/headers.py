@@ -10,7 +10,7 @@ from ...tasks.geometry import upright_size
 from ...utils.errors import ImgregError
 from .levels import deep_colour
 
-SHRINKS = frozenset(("JPEG", "MPO"))  # formats that can be decoded at a half, a quarter or an eighth of their size
+SHRINKABLE = frozenset(("JPEG", "MPO"))  # formats that can be decoded at a half, a quarter or an eighth of their size
 
 
 class PictureError(ImgregError):
@@ -36,7 +36,7 @@ def read_header(path) -> ImageHeader:
     with naming_errors(path), open_lazily(path) as picture:
         tags = getattr(picture, "tag_v2", {})  # of a TIFF, which some versions of Pillow have turned by now
         size = (tags[256], tags[257]) if tags else picture.size
-        if picture.format not in SHRINKS:
+        if picture.format not in SHRINKABLE:
             refuse_bomb(size)
         mode = picture.mode + (";16" if deep_colour(picture) else "")
         frames = getattr(picture, "n_frames", 1)
