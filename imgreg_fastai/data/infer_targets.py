@@ -148,8 +148,8 @@ def _boxes(inference: _Inference) -> None:
         boxes |= named(prefix, size)
     names = [name for name in columns if name in boxes]
     if names:
-        inference.take(names, f"left out {first_few(names, 8)}: a box or the size of the picture (--box CX,CY,W,H looks "
-                       f"at a box alone; --target {names[0]} predicts it)")
+        inference.take(names, f"left out {first_few(names, 8)}: a box or the size of the picture "
+                       f"(--box CX,CY,W,H looks at a box alone; --target {names[0]} predicts it)")
 
 
 def _points(inference: _Inference) -> None:
@@ -212,7 +212,8 @@ def _rotations(inference: _Inference) -> None:
             continue
         target = next(name for name in names if name not in columns)
         inference.take(angles, f"predicting {target}, a rotation by {listed} in degrees "
-                       f"(--target {yaw} takes one of them as a plain number)", [f"{target}={','.join(angles)}:rotation"])
+                       f"(--target {yaw} takes one of them as a plain number)",
+                       [f"{target}={','.join(angles)}:rotation"])
 
 
 def _angles(inference: _Inference) -> None:

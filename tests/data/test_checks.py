@@ -186,7 +186,8 @@ def test_what_is_told_names_rows_files_and_reasons(heads):
         "like row 5, row 6 '004.png', row 124 'again.png' like row 6, row 125 'third.png' like row 6); keep one row of "
         "each")
     assert sorted(health.facts["duplicates"]["same"]) == [[5, 126], [6, 124, 125]]
-    assert health.describe().endswith("125 rows, of which 123 can be used, 123 pictures: 1 that cost rows, 1 worth knowing")
+    assert health.describe().endswith(
+        "125 rows, of which 123 can be used, 123 pictures: 1 that cost rows, 1 worth knowing")
 
 
 def test_the_split_that_a_training_would_draw_is_looked_at_where_the_table_has_none(heads):

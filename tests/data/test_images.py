@@ -19,7 +19,8 @@ from imgreg_fastai.data.images import (
     read_header,
 )
 from imgreg_fastai.tasks import Number, Task
-from imgreg_fastai.tasks.geometry import place_picture, to_pixels
+from imgreg_fastai.tasks.geometry import place_picture
+from imgreg_fastai.tasks.geometry import to_pixels as in_pixels
 from imgreg_fastai.tasks.geometry import to_view as in_view
 from imgreg_fastai.utils.errors import ImgregError
 from tests.data.test_levels import COLOURS, RAMP, chunk, png, tiff
@@ -489,7 +490,7 @@ def test_a_jpeg_decoded_small_is_seen_as_the_whole_one_is(orientation, policy, b
         whole = place_picture(shape, of.size, policy, box, of.margin)
         assert seen.place == whole
         points, views = rng.uniform(-50, 2000, (1, 9, 2)), (whole.view[None], seen.place.view[None])
-        np.testing.assert_allclose(to_pixels(in_view(points, views[0]), views[1]), points, atol=1e-9)
+        np.testing.assert_allclose(in_pixels(in_view(points, views[0]), views[1]), points, atol=1e-9)
         off = np.asarray(seen.picture, int) - np.asarray(fit(open_picture(data), whole), int)
         assert np.abs(off).mean() < 1 and np.abs(off).max() < 30 and abs(off.mean()) < 0.5
     assert sum(size[0] * size[1] < 1 << 15 for size in decoded) >= 2  # it was decoded small
@@ -509,7 +510,7 @@ def test_a_spot_in_a_jpeg_decoded_small_is_where_the_view_says(orientation):
         bright = np.asarray(seen.picture, float)[..., 0]
         row, column = np.mgrid[:56, :56] + 0.5
         found = np.array([(bright * column).sum(), (bright * row).sum()]) / bright.sum()
-        told = to_pixels((found / 28 - 1)[None, None], seen.place.view[None])[0, 0]
+        told = in_pixels((found / 28 - 1)[None, None], seen.place.view[None])[0, 0]
         np.testing.assert_allclose(told, at, atol=1.5)  # of the original's pixels, of which 14 make one of the view's
 
 
@@ -530,7 +531,7 @@ def test_the_thinnest_pictures_are_seen(policy, shape):
         assert np.asarray(seen.picture).max() >= 254 and seen.place == place_picture(size, (20, 30), policy)
         points = np.array([[[0.3, 0.6], [size[0] / 2, size[1] / 2]]])
         view = seen.place.view[None]
-        np.testing.assert_allclose(to_pixels(in_view(points, view), view), points, atol=1e-9)
+        np.testing.assert_allclose(in_pixels(in_view(points, view), view), points, atol=1e-9)
 
 
 # the training's own picture

@@ -16,7 +16,8 @@ def test_it_tells_what_how_many_the_first_five_rows_and_how_many_more():
 
 def test_names_are_told_in_place_of_numbers_and_what_has_no_rows_tells_none():
     assert Issue("x", "note", (3,), 9, "odd", names=("row 3 'a.png'",)).describe() == "odd: 1 of 9 rows (row 3 'a.png')"
-    assert Issue("few", "stop", (), 3, "only 3 usable rows", "label more").describe() == "only 3 usable rows; label more"
+    few = Issue("few", "stop", (), 3, "only 3 usable rows", "label more")
+    assert few.describe() == "only 3 usable rows; label more"
 
 
 def test_it_is_one_line_even_if_a_label_is_not():

@@ -156,7 +156,8 @@ def _leak_issues(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray) -> 
     return [*_group_issue(table, same, "leak", f"{_count(same, 'picture')} in several files and parts of the {split}",
                           hint),
             *_group_issue(table, similar, "leak",
-                          f"{_count(similar, 'group')} of nearly the same picture in several parts of the {split}", hint)]
+                          f"{_count(similar, 'group')} of nearly the same picture in several parts of the {split}",
+                          hint)]
 
 
 def near_pairs(hashes: np.ndarray, tiny: np.ndarray) -> tuple[np.ndarray, bool]:

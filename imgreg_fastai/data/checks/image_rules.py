@@ -17,7 +17,7 @@ def broken_image_issues(table: CheckedTable) -> list[Issue]:
     whys = pd.Series(table.image).map(table.stats.broken).dropna()
     names = table.labels.row_names(whys.index, "image") + " (" + whys + ")"
     mask = table.labels.frame.index.isin(whys.index)
-    return issue_on_rows(table.labels.frame, mask, "broken", "leave out", "a picture that cannot be opened", names=names)
+    return issue_on_rows(table.labels.frame, mask, "broken", "leave out", "a picture that cannot be opened", "", names)
 
 
 def image_issues(table: CheckedTable) -> list[Issue]:

@@ -90,7 +90,8 @@ def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issu
     if n < MIN_ROWS:
         text = f"only {n} usable rows, fewer than {MIN_ROWS}" if n else "no usable row"
         most_absent = reasons["absent"].sum() > len(table.frame) / 2
-        issues += table.issue("few", "stop", text, "--images DIR, their folder" if most_absent else "label more pictures")
+        hint = "--images DIR, their folder" if most_absent else "label more pictures"
+        issues += table.issue("few", "stop", text, hint)
     issues += [*_outlier_issues(table), *_repetition_issues(table)]
     if uses_table_split(table.frame, cfg or TrainConfig()):
         issues += _split_issues(table)
