@@ -1,8 +1,8 @@
 """Inferring the targets of a table for which none are named, by the names and the values of its columns."""
 import re
+from collections import defaultdict
 from dataclasses import dataclass
-from itertools import product
-from typing import NamedTuple
+from itertools import chain, count, product
 
 import numpy as np
 import pandas as pd
@@ -14,27 +14,16 @@ from ..utils.errors import ImgregError, first_few
 
 MAX_CLASSES = 10  # so few different whole numbers may be classes
 TURN = 2 * np.pi
+AXES = ("yaw", "pitch", "roll")
 DIRECTIONS = {"heading", "bearing", "direction", "azimuth"}  # wrap at 360 degrees
 ANGLES = {*DIRECTIONS, "angle", "orientation"}
 IDS = {"id", "ids", "index", "idx", "row", "no", "nr", "uuid"}
 GROUPS = {"person", "subject", "patient", "class", "category", "gender", "sex", "fold", "series", "sequence", "frame"}
 BOX_NAMES = {"box", "bbox", "roi"}
-IMAGE_NAMES = ("", "img", "image", "picture", "photo")
-SIZES = (("width", "height"), ("w", "h"))
+IMAGE_NAMES = {"", "img", "image", "picture", "photo"}
+SIZES = ({"width", "height"}, {"w", "h"})
 BOXES = ({"x", "y", "w", "h"}, {"x", "y", "width", "height"}, {"cx", "cy", "w", "h"}, {"cx", "cy", "width", "height"},
          {"xmin", "ymin", "xmax", "ymax"}, {"left", "top", "right", "bottom"}, {"left", "top", "width", "height"})
-
-
-class InferredTargets(NamedTuple):
-    """Inferred targets.
-
-    Attributes:
-        specs: Each target as `--target` takes it.
-        messages: A line for each target, and for each column that is left out.
-    """
-
-    specs: list[str]
-    messages: list[str]
 
 
 @dataclass
@@ -52,7 +41,7 @@ class _Inference:
         self.specs += specs
 
 
-def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -> InferredTargets:
+def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
     """Infer the targets of a table.
 
     Pairs of x and y are points; yaw, pitch and roll are a rotation; what is called an angle and stays below 180 or 360
@@ -62,6 +51,9 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
         frame: The table, or its beginning.
         image: The column that names the images.
         used: Columns that have another use.
+
+    Returns:
+        Each target as `--target` takes it; and a line for each target, and for each column that is left out.
 
     Raises:
         ImgregError: There is nothing to predict.
@@ -73,7 +65,7 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
         rule(inference)
     specs, messages = inference.specs, inference.messages
     if specs:
-        return InferredTargets(specs, messages)
+        return specs, messages
     if not numbers:
         reasons = [f"none among {first_few(frame.columns, 8)}", *messages]
         raise ImgregError("a column of numbers to predict", "; ".join(reasons))
@@ -132,20 +124,16 @@ def _words(name: str) -> list[str]:
 def _boxes(inference: _Inference) -> None:
     """Leave out columns that together are a box, or the size of the image."""
     columns = inference.columns
-    plain = {name: re.sub(r"[^a-z\d]", "", name.lower()).removesuffix("px") for name in columns}
-
-    def named(prefix, endings):
-        names = {name for name in columns if plain[name] in {prefix + ending for ending in endings}}
-        return names if len(names) == len(endings) else set()
-
     boxes = {name for name in columns if BOX_NAMES & set(_words(name))}
-    for sides in BOXES:
-        shortest = min(sides, key=len)
-        for name in columns:
-            if plain[name].endswith(shortest):
-                boxes |= named(plain[name].removesuffix(shortest), sides)
-    for prefix, size in product(IMAGE_NAMES, SIZES):
-        boxes |= named(prefix, size)
+    sides_of: dict[str, dict[str, str]] = defaultdict(dict)  # by what precedes the side in a column's name
+    for name, side in product(columns, set().union(*BOXES, *SIZES)):
+        plain = re.sub(r"[^a-z\d]", "", name.lower()).removesuffix("px")
+        if plain.endswith(side):
+            sides_of[plain.removesuffix(side)][side] = name
+    for prefix, sides in sides_of.items():
+        for box in (*BOXES, *(SIZES if prefix in IMAGE_NAMES else ())):
+            if box <= set(sides):
+                boxes |= {sides[side] for side in box}
     names = [name for name in columns if name in boxes]
     if names:
         inference.take(names, f"left out {first_few(names, 8)}: a box or the size of the picture "
@@ -197,22 +185,20 @@ def _counterpart(letter: str, x: str, columns) -> str | None:
 
 def _rotations(inference: _Inference) -> None:
     """Take yaw, pitch and roll that share the rest of their name."""
-    columns = dict(inference.columns)
-    names = iter(["pose", "rotation", *(f"pose_{i}" for i in range(2, len(columns) + 2))])
-    for yaw in [name for name in columns if "yaw" in _words(name)]:
-        angles = [next((name for name in columns if _words(name) == [axis if word == "yaw" else word for word in
-                                                                     _words(yaw)]), None)
-                  for axis in ("yaw", "pitch", "roll")]
-        if None in angles:
-            continue
+    columns, by_rest = inference.columns, defaultdict(dict)
+    for name, axis in product(columns, AXES):
+        if axis in _words(name):
+            by_rest[tuple("" if word == axis else word for word in _words(name))][axis] = name
+    names = (name for name in chain(("pose", "rotation"), map("pose_{}".format, count(2))) if name not in columns)
+    for angles in ([by_axis[axis] for axis in AXES] for by_axis in by_rest.values() if len(by_axis) == len(AXES)):
         listed = f"{angles[0]}, {angles[1]} and {angles[2]}"
         if max(np.abs(columns[name]).max() for name in angles) <= TURN / 2 + 0.01:
             inference.messages.append(f"{listed} look like radians and are taken as plain numbers "
                                       f"(in degrees, --target pose={','.join(angles)}:rotation is a rotation)")
             continue
-        target = next(name for name in names if name not in columns)
+        target = next(names)
         inference.take(angles, f"predicting {target}, a rotation by {listed} in degrees "
-                       f"(--target {yaw} takes one of them as a plain number)",
+                       f"(--target {angles[0]} takes one of them as a plain number)",
                        [f"{target}={','.join(angles)}:rotation"])
 
 

@@ -1,9 +1,5 @@
 """Issues: what is wrong, or worth knowing, about a table of labelled images."""
-from collections.abc import Iterable
 from dataclasses import dataclass
-
-import numpy as np
-import pandas as pd
 
 from ..utils.errors import first_few
 
@@ -55,20 +51,3 @@ class Issue:
         if self.hint:
             fields["then"] = self.hint
         return fields
-
-
-def issue_on_rows(frame: pd.DataFrame, mask, code: str, level: str, text: str, hint: str = "",
-                  names: Iterable[str] = ()) -> list[Issue]:
-    """Make an Issue of some rows.
-
-    Args:
-        frame: All rows, with their number `row`.
-        mask: Which rows have the issue, bool [n].
-        code, level, text, hint: See Issue.
-        names: A name for each of these rows, where it says more than the number.
-
-    Returns:
-        A list of one Issue; empty if no row has it.
-    """
-    rows = frame["row"][np.asarray(mask)]
-    return [Issue(code, level, tuple(rows.tolist()), len(frame), text, hint, tuple(names))] if len(rows) else []

@@ -43,6 +43,11 @@ def check_split_sizes(n_train: int, n_valid: int, hint: str | None = None) -> No
                           f"{n_train} and {n_valid}", hint)
 
 
+def too_few_images(n: int) -> str:
+    """Say that broken images leave too few rows."""
+    return f"only {n} rows whose picture can be used, fewer than {MIN_ROWS}"
+
+
 def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None) -> pd.DataFrame:
     """Assign each row to a part: train, valid, calibrate or test.
 

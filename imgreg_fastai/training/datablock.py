@@ -14,7 +14,7 @@ from fastcore.basics import chunked
 
 from ..config import TrainConfig
 from ..data.images import PictureError
-from ..data.splits import MIN_ROWS, check_split_sizes
+from ..data.splits import MIN_ROWS, check_split_sizes, too_few_images
 from ..models.network import Y_RANGE
 from ..tasks import Task
 from ..tasks.geometry import place_picture
@@ -135,8 +135,8 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
 def _check_enough(n: int, broken: int, trained: int, held_out: int) -> None:
     """Raise ImgregError if broken pictures leave too few of `n`; fewer from the start are the caller's own wish."""
     if n - broken < MIN_ROWS <= n:
-        found = f"only {n - broken} rows whose picture can be used, fewer than {MIN_ROWS}"
-        raise ImgregError("labels to learn from", found, "imgreg check TABLE, and mending the pictures")
+        raise ImgregError("labels to learn from", too_few_images(n - broken),
+                          "imgreg check TABLE, and mending the pictures")
     check_split_sizes(trained, held_out)
 
 

@@ -190,7 +190,7 @@ def test_findings_of_a_folder_name_its_pictures(tmp_path):
     for name in ("none.png", "age_old.png"):
         (tmp_path / name).write_bytes(b"x")
     _, found = labels.check_rows(tmp_path, Task("t", AGE.targets, name_pattern=r"age_(?P<age>\w+)"))
-    assert [(f.code, f.names) for f in found] == [("unlabelled", ("none.png",)), ("word", ("age_old.png",))]
+    assert [(f.code, f.names) for f in found] == [("word", ("age_old.png",)), ("unlabelled", ("none.png",))]
 
 
 def odd(target, values) -> list:

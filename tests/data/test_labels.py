@@ -317,7 +317,7 @@ def test_names_without_a_label_are_counted_and_left_out(tmp_path, warned):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     assert labels.read_labels(tmp_path, ANGLE)["image"].tolist() == ["angle_00100.png"]
-    told = "left out 3 of 4 pictures without a label in their name: angle_1.png, angle_123456.png, photo.png"
+    told = f"left out 3 of 4 rows of {tmp_path}, no label in its name: angle_1.png, angle_123456.png, sub/photo.png"
     assert warned() == [told]
 
 
@@ -334,7 +334,7 @@ def test_a_folder_whose_sub_folders_are_called_by_their_labels(tmp_path, warned)
     frame = labels.read_labels(tmp_path, AGE)
     found = dict(zip(frame["image"], frame["age"], strict=True))
     assert found == {"31/a.png": 31, "31/b.png": 31, "4.5/deep/c.png": 4.5}
-    assert warned() == ["left out 1 of 4 pictures without a label in their name: loose.png"]
+    assert warned() == [f"left out 1 of 4 rows of {tmp_path}, no label in its name: loose.png"]
 
 
 def test_names_may_hold_the_group_and_the_part_and_a_word_is_told_by_its_picture(tmp_path, warned):

@@ -20,7 +20,7 @@ from .image_stats import CheckedTable, ImageStats
 LEVEL_TITLES = {"stop": "would stop a training", "leave out": "rows that are left out", "note": "worth knowing"}
 LEVEL_COUNTS = {"stop": "to be mended first", "leave out": "that cost rows", "note": "worth knowing"}
 MAX_SIZES = 20  # sizes of images that are counted one by one, the most frequent first
-MAX_SIZES_SHOWN = 4
+MAX_SHOWN = 4  # different values that are shown
 QUANTILES = {"least": 0.0, "quarter": 0.25, "median": 0.5, "three_quarters": 0.75, "greatest": 1.0}
 
 
@@ -101,21 +101,18 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
     except ImgregError as e:
         issues += rows.issue("part", "stop", str(e))
         parts = np.full(len(rows.frame), "", object)
-    facts = {**_label_facts(rows.frame, parts, task), "drawn": drawn}
-    if fast:
-        return DataCheck(str(table), task, issues, facts, rows.frame, cfg.strict)
-    checked = _open_images(rows, parts, drawn)
-    copies = duplicates.find_duplicates(checked)
-    issues += [*image_rules.broken_image_issues(checked), *copies.issues, *image_rules.image_issues(checked)]
-    left_out = {row for issue in issues if issue.level == "leave out" for row in issue.rows}
-    usable = checked.labels.frame["usable"] & ~rows.frame["row"].isin(left_out)
-    if usable.sum() < splits.MIN_ROWS <= rows.frame["usable"].sum():
-        text = f"only {usable.sum()} rows whose picture can be used, fewer than {splits.MIN_ROWS}"
-        issues += rows.issue("few", "stop", text, "mend the pictures")
-    frame = checked.labels.frame.assign(usable=usable, width=checked.fact("width"), height=checked.fact("height"))
-    facts = {**_label_facts(frame, parts, task), "drawn": drawn, **_image_facts(checked.stats),
-             "duplicates": {"same": copies.same, "nearly": copies.similar}}
-    return DataCheck(str(table), task, issues, facts, frame, cfg.strict)
+    frame, facts = rows.frame, {"drawn": drawn}
+    if not fast:
+        checked = _open_images(rows, parts, drawn)
+        copies = duplicates.find_duplicates(checked)
+        issues += [*image_rules.broken_image_issues(checked), *copies.issues, *image_rules.image_issues(checked)]
+        left_out = {row for issue in issues if issue.level == "leave out" for row in issue.rows}
+        usable = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
+        if usable.sum() < splits.MIN_ROWS <= frame["usable"].sum():
+            issues += rows.issue("few", "stop", splits.too_few_images(usable.sum()), "mend the pictures")
+        frame = checked.labels.frame.assign(usable=usable, width=checked.fact("width"), height=checked.fact("height"))
+        facts |= _image_facts(checked.stats) | {"duplicates": {"same": copies.same, "nearly": copies.similar}}
+    return DataCheck(str(table), task, issues, _label_facts(frame, parts, task) | facts, frame, cfg.strict)
 
 
 def _parts(frame: pd.DataFrame, task: Task, cfg: TrainConfig, drawn: bool) -> np.ndarray:
@@ -146,9 +143,9 @@ def _open_images(rows: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTab
 
 def _label_facts(frame: pd.DataFrame, parts: np.ndarray, task: Task) -> dict:
     """Count rows, parts and groups, and summarise each label."""
-    usable = frame[frame["usable"]]
+    usable, counts = frame[frame["usable"]], pd.Series(parts).value_counts()
     facts = {"rows": len(frame), "usable": len(usable), "pictures": int(usable["path"].nunique()),
-             "split": {part: int((parts == part).sum()) for part in splits.SPLITS if (parts == part).any()}}
+             "split": {part: int(counts[part]) for part in splits.SPLITS if part in counts}}
     if "group" in usable:
         facts["groups"] = int(usable["group"].nunique())
     facts["targets"] = {t.name: {"kind": t.kind, "unit": t.unit, "columns": {c: _span(usable[c]) for c in t.columns}}
@@ -196,15 +193,15 @@ def _describe_facts(facts: dict, task: Task) -> list[str]:
 
 def _most_frequent(counts: dict[str, int]) -> str:
     """List the most frequent values with their counts: "JPEG (90), PNG (2)"."""
-    return first_few([f"{value} ({n:,})" for value, n in counts.items()], MAX_SIZES_SHOWN) or "none"
+    return first_few([f"{value} ({n:,})" for value, n in counts.items()], MAX_SHOWN) or "none"
 
 
 def _describe_sizes(facts: dict) -> str:
     """Describe the sizes of images: each with its count, or the range of many."""
-    if facts["different_sizes"] <= MAX_SIZES_SHOWN:
+    if facts["different_sizes"] <= MAX_SHOWN:
         return _most_frequent(facts["sizes"])
-    width, height = ("{least:g} to {greatest:g}".format(**facts[side]) for side in ("width", "height"))
-    return f"{width} by {height} px in {facts['different_sizes']:,} sizes"
+    return ("{width[least]:g} to {width[greatest]:g} by {height[least]:g} to {height[greatest]:g} px in "
+            "{different_sizes:,} sizes").format(**facts)
 
 
 def _describe_target(t: Target, columns: dict) -> str:

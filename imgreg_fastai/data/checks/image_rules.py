@@ -6,7 +6,7 @@ from ...tasks.geometry import place_picture
 from ...utils.errors import first_few
 from ..images.headers import SHRINKABLE
 from ..images.levels import unusual_levels
-from ..issues import Issue, issue_on_rows
+from ..issues import Issue
 from .image_stats import CheckedTable
 
 TOLERANCE = 1.0  # pixels beyond the edge that rounding explains
@@ -15,9 +15,11 @@ TOLERANCE = 1.0  # pixels beyond the edge that rounding explains
 def broken_image_issues(table: CheckedTable) -> list[Issue]:
     """Find images that cannot be opened. Code: broken."""
     whys = pd.Series(table.image).map(table.stats.broken).dropna()
-    names = table.labels.row_names(whys.index, "image") + " (" + whys + ")"
-    mask = table.labels.frame.index.isin(whys.index)
-    return issue_on_rows(table.labels.frame, mask, "broken", "leave out", "a picture that cannot be opened", "", names)
+    if whys.empty:
+        return []
+    rows, names = table.labels.frame["row"], table.labels.row_names(whys.index, "image") + " (" + whys + ")"
+    return [Issue("broken", "leave out", tuple(rows[whys.index].tolist()), len(rows), "a picture that cannot be opened",
+                  names=tuple(names))]
 
 
 def image_issues(table: CheckedTable) -> list[Issue]:
@@ -46,8 +48,8 @@ def _point_issues(table: CheckedTable) -> list[Issue]:
         if outside.any(axis=1).sum() > table.opened.sum() / 2:
             hint = "are they in pixels of the upright pictures, at their full size?"
         names = first_few(np.array(t.names)[outside.any(axis=0)], 3)
-        issues += table.labels.row_issue(outside.any(axis=1), "outside", "note",
-                                         f"outside the picture by up to {excess.max():,.0f} px: {names}", hint, "image")
+        issues += table.labels.issue("outside", "note", f"outside the picture by up to {excess.max():,.0f} px: {names}",
+                                     hint, outside.any(axis=1), "image")
     return issues
 
 
@@ -66,27 +68,25 @@ def _box_issues(table: CheckedTable) -> list[Issue]:
             outside[i] = True
     excess = np.maximum(half - centre, centre + half - sizes).max(axis=1)
     over_edge = (excess > TOLERANCE) & ~outside
-    return [*table.labels.row_issue(outside, "box", "leave out", "a box outside the picture", column="image"),
-            *table.labels.row_issue(over_edge, "edge", "note", "a box that reaches over the picture's edge, by up to "
-                                    f"{excess[over_edge].max(initial=0):,.0f} px",
-                                    "what lies beyond is seen as grey", "image")]
+    text = f"a box that reaches over the picture's edge, by up to {excess[over_edge].max(initial=0):,.0f} px"
+    return [*table.labels.issue("box", "leave out", "a box outside the picture", mask=outside, column="image"),
+            *table.labels.issue("edge", "note", text, "what lies beyond is seen as grey", over_edge, "image")]
 
 
 def _content_issues(table: CheckedTable) -> list[Issue]:
     """Find images that are of another sort than the others."""
-    labels, opened, deep = table.labels, table.opened, table.fact("deep").eq(True).to_numpy()
-    issues = labels.row_issue(table.fact("blank").eq(True), "blank", "note", "a picture of one colour", column="image")
-    shallow = opened & ~deep
+    labels, deep, blank = table.labels, table.fact("deep").eq(True), table.fact("blank").eq(True)
+    issues = labels.issue("blank", "note", "a picture of one colour", mask=blank, column="image")
+    shallow = table.opened & ~deep
     if shallow.any() and deep.any():
         rarer, text = deep, "of 16 or 32 bits among pictures of 8"
         if deep.sum() > shallow.sum():
             rarer, text = shallow, "of 8 bits among pictures of 16 or 32"
-        issues += labels.row_issue(rarer, "depth", "note", text,
-                                   "see that brightness means the same in both (--range BLACK,WHITE)", "image")
+        issues += labels.issue("depth", "note", text,
+                               "see that brightness means the same in both (--range BLACK,WHITE)", rarer, "image")
     if labels.task.box or any(t.in_image or not t.linear for t in labels.task.targets):
-        issues += labels.row_issue(table.fact("orientation") > 1, "turned", "note",
-                                   "an orientation tag, by which the picture is turned upright",
-                                   "labels must be those of the upright picture", "image")
+        issues += labels.issue("turned", "note", "an orientation tag, by which the picture is turned upright",
+                               "labels must be those of the upright picture", table.fact("orientation") > 1, "image")
     animated = (table.fact("frames") > 1) & ~table.fact("format").isin(SHRINKABLE)  # phones put a preview into a JPEG
-    return issues + labels.row_issue(animated, "animated", "note", "a picture of several frames",
-                                     "the first of them is seen", "image")
+    return issues + labels.issue("animated", "note", "a picture of several frames", "the first of them is seen",
+                                 animated, "image")

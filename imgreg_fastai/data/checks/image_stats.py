@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -41,15 +42,6 @@ class ImageFingerprint(NamedTuple):
     levels: Levels | None
 
 
-class _View(NamedTuple):
-    """The fields of a Task that load_image needs."""
-
-    size: tuple[int, int]
-    value_range: tuple[float, float] | None
-    fit: str = "squish"
-    margin: float = 0.0
-
-
 def fingerprint(path, value_range=None) -> ImageFingerprint:
     """Read a file once and decode all of it.
 
@@ -68,7 +60,8 @@ def fingerprint(path, value_range=None) -> ImageFingerprint:
         if not data:
             raise PictureError("a picture", f"'{path}': an empty file")
         header = read_header(data)
-        image, _, levels = load_image(data, _View(_compared_size(header), value_range))
+        view = SimpleNamespace(size=_compared_size(header), value_range=value_range, fit="squish", margin=0.0)
+        image, _, levels = load_image(data, view)
         content = data if levels else f"{header.width}x{header.height}".encode() + image.tobytes()
         digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
         blank = levels.lowest == levels.highest if levels else all(low == high for low, high in image.getextrema())

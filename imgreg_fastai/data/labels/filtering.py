@@ -69,17 +69,14 @@ def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: s
     rows, n = frame[left_out], len(frame)
     absent = why == REASONS["absent"]
     names = list(rows["image"]) if absent else _row_names(rows, table)
-    if why == REASONS["unlabelled"]:
-        names = [Path(name).name for name in names]
-        if left_out.all():
-            raise ImgregError(f"file names like '{_example_name(task)}'",
-                              f"none among the {n} pictures in '{table}', such as '{names[0]}'")
-        warn(f"left out {len(rows)} of {n} pictures without a label in their name: {first_few(names)}")
-    elif left_out.all():
+    if len(rows) < n:
+        warn(f"left out {len(rows)} of {n} rows of {table}, {why}: {first_few(names)}")
+    elif why == REASONS["unlabelled"]:
+        raise ImgregError(f"file names like '{_example_name(task)}'",
+                          f"none among the {n} pictures in '{table}', such as '{names[0]}'")
+    else:
         raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {first_few(names, 3)}",
                           "--images DIR, the folder that the names are relative to" if absent else None)
-    else:
-        warn(f"left out {len(rows)} of {n} rows of {table}, {why}: {first_few(names)}")
 
 
 def _row_names(rows: pd.DataFrame, table: Path) -> list[str]:

@@ -9,9 +9,10 @@ from ...config import TrainConfig
 from ...tasks import Target, Task
 from ...tasks.outliers import MIN_VALUES
 from ...utils.errors import first_few
-from ..issues import Issue, issue_on_rows
+from ..issues import Issue
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
 from ..tables import real_paths
+from .filtering import REASONS
 
 MISSING, WORD, INFINITE = 1, 2, 3  # states of a label that is not a finite number; 0 where it is
 STATE_CODES = {WORD: "word", INFINITE: "infinite", MISSING: "missing"}
@@ -43,10 +44,6 @@ class LabelTable:
         """Whether it is a folder, whose images have names and no row numbers."""
         return self.path.is_dir()
 
-    def issue(self, code: str, level: str, text: str, hint: str = "") -> list[Issue]:
-        """Make an Issue of the table as a whole."""
-        return [Issue(code, level, (), len(self.frame), text, hint)]
-
     def row_names(self, index: pd.Index, column: str = "") -> pd.Series:
         """Name rows: a table's by their numbers, a folder's by their images.
 
@@ -63,10 +60,22 @@ class LabelTable:
             names += " '" + values.astype(object).fillna("").astype(str) + "'"
         return names
 
-    def row_issue(self, mask, code: str, level: str, text: str, hint: str = "", column: str = "") -> list[Issue]:
-        """Make an Issue of the rows of `mask`, bool [n]; empty if there are none. See Issue and row_names."""
-        names = self.row_names(self.frame.index[np.asarray(mask)], column) if self.folder or column else ()
-        return issue_on_rows(self.frame, mask, code, level, text, hint, names)
+    def issue(self, code: str, level: str, text: str, hint: str = "", mask=None, column: str = "") -> list[Issue]:
+        """Make an Issue of some rows, or of the table as a whole.
+
+        Args:
+            code, level, text, hint: See Issue.
+            mask: Which rows have the issue, bool [n]; None: the table as a whole.
+            column: A column whose values are shown beside the numbers of rows.
+
+        Returns:
+            A list of one Issue; empty if no row has it.
+        """
+        index = self.frame.index[np.asarray(mask)] if mask is not None else self.frame.index[:0]
+        if mask is not None and not len(index):
+            return []
+        names = self.row_names(index, column) if self.folder or column else ()
+        return [Issue(code, level, tuple(self.frame["row"][index].tolist()), len(self.frame), text, hint, tuple(names))]
 
 
 def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issue]:
@@ -79,13 +88,12 @@ def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issu
         table: The labels table.
         cfg: The training's settings; the split of the table has no issues where they do not use it.
     """
-    reasons = table.reasons
-    issues = table.row_issue(reasons["unlabelled"], "unlabelled", "leave out", "no label in the picture's name")
-    issues += table.row_issue(reasons["unnamed"], "unnamed", "leave out", "no picture named")
+    issues, reasons = [], table.reasons
     for target in table.task.targets:
         issues += _state_issues(table, target)
-    issues += table.row_issue(reasons["box"], "box", "leave out", "no whole box")
-    issues += table.row_issue(reasons["absent"], "absent", "leave out", "no such picture", column="image")
+    for reason in ("unlabelled", "unnamed", "box", "absent"):
+        issues += table.issue(reason, "leave out", REASONS[reason], mask=reasons[reason],
+                              column="image" if reason == "absent" else "")
     n = int(table.frame["usable"].sum())
     if n < MIN_ROWS:
         text = f"only {n} usable rows, fewer than {MIN_ROWS}" if n else "no usable row"
@@ -111,8 +119,8 @@ def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
     for state, code in STATE_CODES.items():
         cells = (states == state) & named[:, None]
         mask, text = cells.any(axis=1), _state_text(table, target, cells, code)
-        issues += table.row_issue(mask & left_out, code, "leave out", text)
-        issues += table.row_issue(mask & ~left_out, code, "note", text)
+        issues += table.issue(code, "leave out", text, mask=mask & left_out)
+        issues += table.issue(code, "note", text, mask=mask & ~left_out)
     return issues
 
 
@@ -137,13 +145,11 @@ def _outlier_issues(table: LabelTable) -> list[Issue]:
         if np.isfinite(values).any(axis=1).sum() < MIN_VALUES:
             continue
         for outlier in target.outliers(values):
-            if outlier.mask is None:
-                issues += table.issue(outlier.code, outlier.level, outlier.text, outlier.hint)
-                continue
-            mask = np.zeros(len(usable), bool)
-            mask[usable] = outlier.mask
-            issues += table.row_issue(mask, outlier.code, outlier.level, outlier.text, outlier.hint,
-                                      outlier.column or "")
+            mask = outlier.mask
+            if mask is not None:  # it is of usable rows
+                mask = np.zeros(len(usable), bool)
+                mask[usable] = outlier.mask
+            issues += table.issue(outlier.code, outlier.level, outlier.text, outlier.hint, mask, outlier.column or "")
     return issues
 
 
@@ -166,17 +172,17 @@ def _repetition_issues(table: LabelTable) -> list[Issue]:
         return []
     differ = labels_differ(rows.loc[keys.index, table.task.columns], keys.groupby(list(keys.columns)).ngroup())
     index, text = table.frame.index, "the same picture in several rows"
-    return [*table.row_issue(index.isin(keys.index[~differ]), "repeated", "note", f"{text}, with the same labels",
-                             "keep one row of each", "image"),
-            *table.row_issue(index.isin(keys.index[differ]), "contradicting", "note", f"{text}, with different labels",
-                             "keep the rows that are right", "image")]
+    return [*table.issue("repeated", "note", f"{text}, with the same labels", "keep one row of each",
+                         index.isin(keys.index[~differ]), "image"),
+            *table.issue("contradicting", "note", f"{text}, with different labels", "keep the rows that are right",
+                         index.isin(keys.index[differ]), "image")]
 
 
 def _split_issues(table: LabelTable) -> list[Issue]:
     """Find unknown and empty parts of the table's split, and what stands in several of them."""
     usable, parts = table.frame["usable"], table.frame["split"]
-    issues = table.row_issue(usable & ~parts.isin(SPLITS), "split", "stop",
-                             f"a split that is none of {', '.join(SPLITS)}", "mend the column 'split'", "split")
+    issues = table.issue("split", "stop", f"a split that is none of {', '.join(SPLITS)}", "mend the column 'split'",
+                         usable & ~parts.isin(SPLITS), "split")
     rows = table.frame[usable & parts.isin(SPLITS)]
     if rows.empty:
         return issues
@@ -194,11 +200,11 @@ def _leak_issues(table: LabelTable, rows: pd.DataFrame) -> list[Issue]:
         return table.frame.index.isin(rows.index[rows["split"].groupby(keys).transform("nunique") > 1])
 
     text, hint = "in several parts of the split", "let each stand in one part"
-    issues = table.row_issue(spread_over(real_paths(rows["path"])), "leak", "note", f"the same picture {text}", hint,
-                             "image")
-    if "group" in rows:  # a group column that was asked for by name promises that no group is in two parts
-        issues += table.row_issue(spread_over(rows["group"]), "group", "stop" if table.task.group else "note",
-                                  f"a group {text}", f"{hint}, or drop the column 'split' for --group", "group")
+    paths = real_paths(rows["path"])
+    issues = table.issue("leak", "note", f"the same picture {text}", hint, spread_over(paths), "image")
+    if "group" in rows:  # a group column that is asked for by name promises that no group is in two parts
+        issues += table.issue("group", "stop" if table.task.group else "note", f"a group {text}",
+                              f"{hint}, or drop the column 'split' for --group", spread_over(rows["group"]), "group")
     return issues
 
 
