@@ -78,7 +78,7 @@ def test_fastais_url_and_check(monkeypatch, tmp_path):
     assert (asked["size"], asked["md5"]) == checks[URLs.BIWI_HEAD_POSE]
     (tmp_path / "file").write_bytes(bytes(range(256)) * 5000)  # what its MD5 is of
     size, md5 = path_stats(tmp_path / "file")
-    assert not download._wrong(tmp_path / "file", size, md5, asked["span"])
+    assert not download._fault(tmp_path / "file", size, md5, asked["span"])
 
 
 def test_without_a_network_it_is_told_what_to_type(tmp_path):
