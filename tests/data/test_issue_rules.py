@@ -83,7 +83,7 @@ def test_a_value_that_is_lost_among_others_costs_no_row_and_is_noted(folder):
         ("word", "note", (8,)), ("missing", "leave out", (10,)), ("missing", "leave out", (10,)),
         ("missing", "note", (5, 6)), ("infinite", "note", (7,)), ("missing", "leave out", (10,)),
         ("box", "leave out", (9,))]
-    assert "'old'" in found[0].text and "eyes in lx" in found[3].text and "roll" in found[4].text
+    assert "'old'" in found[0].text and "no value in lx, ly" in found[3].text and "roll" in found[4].text
     assert seen.index[~seen["usable"]].tolist() == [7, 8]
     assert seen.loc[3, ["lx", "ly"]].isna().tolist() == [True, False]
 

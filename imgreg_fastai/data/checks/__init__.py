@@ -122,8 +122,8 @@ def _parts(frame: pd.DataFrame, task: Task, cfg: TrainConfig, drawn: bool) -> np
     """
     parts, usable = np.full(len(frame), "", object), frame["usable"].to_numpy()
     if not drawn:
-        known = usable & frame["split"].isin(splits.SPLITS).to_numpy()
-        parts[known] = frame["split"][known]
+        divided = usable & frame["split"].isin(splits.SPLITS).to_numpy()
+        parts[divided] = frame["split"][divided]
     elif usable.sum() >= splits.MIN_ROWS:  # fewer are an issue already
         rows = frame[usable].drop(columns=list(ADDED_COLUMNS)).reset_index(drop=True)
         parts[usable] = splits.assign_splits(rows, cfg, task)["split"]

@@ -64,19 +64,18 @@ def _row_numbers(table: CheckedTable, keys: pd.DataFrame, by: str, column: str) 
     return [numbers[group.index].tolist() for _, group in _with_several(keys, by, column).groupby(by)]
 
 
-def _count(groups: pd.Series, noun: str) -> str:
-    n = groups.nunique()
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
 def _group_issue(table: CheckedTable, groups: pd.Series, code: str, text: str, hint: str) -> list[Issue]:
-    """Make an Issue of the rows in `groups`, group by group; each row but the first names the first of its group."""
+    """Make an Issue of the rows in `groups`, group by group; each row but the first names the first of its group.
+
+    The text says "{n}" for the number of groups, and "{s}" for the plural's s.
+    """
     if groups.empty:
         return []
     first = groups.index.to_series().groupby(groups).transform("min").sort_values(kind="stable")
     short, long = table.labels.row_names(first.index), table.labels.row_names(first.index, "image")
     names = [long[row] if row == original else f"{long[row]} like {short[original]}" for row, original in first.items()]
-    frame = table.labels.frame
+    frame, n = table.labels.frame, groups.nunique()
+    text = text.format(n=f"{n:,}", s="" if n == 1 else "s")
     return [Issue(code, "note", tuple(frame["row"][first.index].tolist()), len(frame), text, hint, tuple(names))]
 
 
@@ -86,24 +85,21 @@ def _same_issues(table: CheckedTable, keys: pd.DataFrame) -> list[Issue]:
     box = frame.loc[keys.index].groupby(list(task.box)).ngroup() if task.box else 0
     keys = _with_several(keys.assign(box=box), ["content", "box"], "file")
     groups = keys.groupby(["content", "box"]).ngroup()
-    differ = labels_differ(frame.loc[keys.index, task.columns], groups)
-    same, different = groups[~differ], groups[differ]
-    return [*_group_issue(table, same, "duplicate", f"{_count(same, 'picture')} in several files, with the same labels",
-                          "keep one row of each"),
-            *_group_issue(table, different, "contradicting",
-                          f"{_count(different, 'picture')} in several files, with different labels",
+    differ, text = labels_differ(frame.loc[keys.index, task.columns], groups), "{n} picture{s} in several files"
+    return [*_group_issue(table, groups[~differ], "duplicate", f"{text}, with the same labels", "keep one row of each"),
+            *_group_issue(table, groups[differ], "contradicting", f"{text}, with different labels",
                           "keep the rows that are right")]
 
 
 def _similar_issues(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray, complete: bool) -> list[Issue]:
     """Find images that are nearly the same, with about the same and with different labels."""
-    groups, at_least = _with_several(keys, "similar", "content")["similar"], "" if complete else "at least "
+    groups = _with_several(keys, "similar", "content")["similar"]
     differ = keys["content"][groups.index].isin(pairs[_pairs_differ(table, keys, pairs)].ravel())
-    same, different = groups[~differ], groups[differ]
-    return [*_group_issue(table, same, "near", f"{at_least}{_count(same, 'group')} of nearly the same picture",
+    text = "{n} group{s} of nearly the same picture" if complete else "at least {n} group{s} of nearly the same picture"
+    return [*_group_issue(table, groups[~differ], "near", text,
                           "keep one row of each, unless they are frames of one scene"),
-            *_group_issue(table, different, "contradicting", f"{at_least}{_count(different, 'group')} of nearly the "
-                          "same picture, with different labels", "keep the rows that are right")]
+            *_group_issue(table, groups[differ], "contradicting", f"{text}, with different labels",
+                          "keep the rows that are right")]
 
 
 def _pairs_differ(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray) -> np.ndarray:
@@ -150,11 +146,9 @@ def _leak_issues(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray) -> 
     split, hint = "split", "let each stand in one part"
     if table.drawn:
         split, hint = "split that a training would draw", "take one row of each away"
-    return [*_group_issue(table, same, "leak", f"{_count(same, 'picture')} in several files and parts of the {split}",
-                          hint),
+    return [*_group_issue(table, same, "leak", f"{{n}} picture{{s}} in several files and parts of the {split}", hint),
             *_group_issue(table, similar, "leak",
-                          f"{_count(similar, 'group')} of nearly the same picture in several parts of the {split}",
-                          hint)]
+                          f"{{n}} group{{s}} of nearly the same picture in several parts of the {split}", hint)]
 
 
 def near_pairs(hashes: np.ndarray, tiny: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -118,11 +118,9 @@ def collect_stats(paths: Sequence[str], value_range=None, jobs: int | None = Non
         else:
             opened[i] = result
     prints = list(opened.values())
-    facts = pd.DataFrame([p.header for p in prints], index=list(opened), columns=ImageHeader._fields)
-    facts = facts.assign(content=np.array([p.content for p in prints], np.uint64),
-                         hash=np.array([p.hash for p in prints], np.uint64),
-                         blank=np.array([p.blank for p in prints], bool),
-                         deep=np.array([p.levels is not None for p in prints], bool))
+    facts = pd.DataFrame([(*p.header, p.content, p.hash, p.blank, p.levels is not None) for p in prints], list(opened),
+                         [*ImageHeader._fields, "content", "hash", "blank", "deep"])
+    facts = facts.astype({"content": np.uint64, "hash": np.uint64, "blank": bool, "deep": bool})
     tiny = np.array([p.tiny for p in prints], np.uint8).reshape(-1, TINY**2 * 3)
     return ImageStats(broken, facts, tiny, {p.levels for p in prints} - {None})
 

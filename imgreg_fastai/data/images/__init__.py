@@ -4,7 +4,6 @@ from .headers import ImageHeader, PictureError, read_header
 from .loading import (
     GREY,
     FittedImage,
-    LoadedImage,
     fit,
     fit_images,
     image_views,
@@ -13,7 +12,3 @@ from .loading import (
     open_picture,
     warn_broken,
 )
-
-__all__ = ["GREY", "SUFFIXES", "FittedImage", "ImageHeader", "LoadedImage", "PictureError", "find_images", "fit",
-           "fit_images", "image_views", "list_images", "load_image", "map_ahead", "open_picture", "read_header",
-           "warn_broken"]

@@ -11,12 +11,9 @@ from ...utils.errors import ImgregError, close_matches, first_few
 from .. import tables
 from ..issues import Issue
 from ..splits import SPLITS, assign_splits, exclude_trained
-from . import filtering, issue_rules
+from . import filtering
 from .filtering import ADDED_COLUMNS
-from .issue_rules import INFINITE, MISSING, WORD, LabelTable
-
-__all__ = ["SPLITS", "assign_splits", "check_rows", "exclude_trained", "read_labels", "read_pictures", "read_rows",
-           "usable_rows"]
+from .issue_rules import INFINITE, MISSING, WORD, LabelTable, label_issues
 
 USUAL_SPLITS = {"val": "valid", "validation": "valid", "dev": "valid", "training": "train", "testing": "test",
                 "calibration": "calibrate"}  # other names of the parts
@@ -55,7 +52,7 @@ def check_rows(table: str | Path, task: Task, images: str | Path | None = None,
         ImgregError: It is not a table, has no rows, or lacks a column.
     """
     rows = read_rows(table, task, images=images)
-    return rows.frame, issue_rules.label_issues(rows, cfg)
+    return rows.frame, label_issues(rows, cfg)
 
 
 def read_pictures(table: str | Path, task: Task, images: str | Path | None = None,

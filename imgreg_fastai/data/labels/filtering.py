@@ -1,5 +1,4 @@
 """Leaving out rows that cannot be used, each with a warning that says why."""
-import re
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +71,7 @@ def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: s
     if len(rows) < n:
         warn(f"left out {len(rows)} of {n} rows of {table}, {why}: {first_few(names)}")
     elif why == REASONS["unlabelled"]:
-        raise ImgregError(f"file names like '{_example_name(task)}'",
+        raise ImgregError(f"file names that match '{task.name_pattern}'",
                           f"none among the {n} pictures in '{table}', such as '{names[0]}'")
     else:
         raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {first_few(names, 3)}",
@@ -82,9 +81,3 @@ def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: s
 def _row_names(rows: pd.DataFrame, table: Path) -> list[str]:
     """Name the rows of a table by their numbers, those of a folder by their images."""
     return list(rows["image"]) if table.is_dir() else [f"row {row}" for row in rows["row"]]
-
-
-def _example_name(task: Task) -> str:
-    """Return a file name that the task's pattern matches, or the pattern."""
-    name = re.sub(r"\(\?P<\w+>\\d\{(\d+)\}\).*", lambda m: "0" * int(m[1]) + ".png", task.name_pattern)
-    return task.name_pattern if "(" in name else name

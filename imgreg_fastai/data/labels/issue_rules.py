@@ -16,6 +16,7 @@ from .filtering import REASONS
 
 MISSING, WORD, INFINITE = 1, 2, 3  # states of a label that is not a finite number; 0 where it is
 STATE_CODES = {WORD: "word", INFINITE: "infinite", MISSING: "missing"}
+STATE_TEXTS = {WORD: "no number in", INFINITE: "an infinite number in", MISSING: "no value in"}
 
 
 @dataclass(frozen=True)
@@ -110,31 +111,22 @@ def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
     """Find labels of a target that are not finite numbers."""
     states = table.states[:, [table.task.columns.index(column) for column in target.columns]]
     named = ~(table.reasons["unnamed"] | table.reasons["unlabelled"])
-    if named.any() and not target.is_labelled(states[named] == 0).any():
-        words = (states == WORD) & named[:, None]
-        why = f": {_state_text(table, target, words, 'word')}" if words.any() else ""
-        return table.issue("target", "stop", f"no value of {target.name} in any row{why}",
-                           f"mend the column {first_few(target.columns)}, or leave the target out")
     issues, left_out = [], table.reasons["number"]
     for state, code in STATE_CODES.items():
         cells = (states == state) & named[:, None]
-        mask, text = cells.any(axis=1), _state_text(table, target, cells, code)
+        if not cells.any():
+            continue
+        columns = [column for column, here in zip(target.columns, cells.any(axis=0), strict=True) if here]
+        text, mask = f"{STATE_TEXTS[state]} {first_few(columns, 3)}", cells.any(axis=1)
+        if state == WORD:
+            row, column = np.argwhere(cells)[0]
+            text += f", such as {str(table.raw[target.columns[column]].iloc[row])!r}"
         issues += table.issue(code, "leave out", text, mask=mask & left_out)
         issues += table.issue(code, "note", text, mask=mask & ~left_out)
+    if named.any() and not target.is_labelled(states[named] == 0).any():
+        return table.issue("target", "stop", f"no value of {target.name} in any row: {issues[0].text}",
+                           f"mend the column {first_few(target.columns)}, or leave the target out")
     return issues
-
-
-def _state_text(table: LabelTable, target: Target, cells: np.ndarray, code: str) -> str:
-    """Describe the labels of one state; `cells` [n, columns] says which these are."""
-    columns = first_few([c for c, any_cell in zip(target.columns, cells.any(axis=0), strict=True) if any_cell], 3)
-    if not columns:
-        return ""
-    if code == "missing":
-        return f"no value of {target.name}" + (f" in {columns}" if len(target.columns) > 1 else "")
-    if code == "infinite":
-        return f"infinite {columns}"
-    row, column = np.argwhere(cells)[0]
-    return f"no number in {columns}, such as {str(table.raw[target.columns[column]].iloc[row])!r}"
 
 
 def _outlier_issues(table: LabelTable) -> list[Issue]:
@@ -210,19 +202,11 @@ def _leak_issues(table: LabelTable, rows: pd.DataFrame) -> list[Issue]:
 
 def _constant_issues(table: LabelTable) -> list[Issue]:
     """Find targets with the same label in all rows: one among others teaches nothing, and alone it ruins the run."""
-    targets = table.task.targets
-    rows = table.frame[table.frame["usable"]]
-    constant = [t for t in targets if len(rows) > 1 and _is_constant(rows[list(t.columns)].dropna(axis=1, how="all"))]
-    level, hint = "note", "leave it out"
-    if len(constant) == len(targets):
-        level, hint = "stop", "take another column"
+    targets, rows = table.task.targets, table.frame[table.frame["usable"]]
+    constant = [t for t in targets if len(rows) > 1 and rows[list(t.columns)].nunique().max() == 1]
+    level, hint = ("stop", "take another column") if len(constant) == len(targets) else ("note", "leave it out")
     issues = []
     for t in constant:
         value = f": {rows[t.columns[0]].max():g}" if len(t.columns) == 1 else ""
         issues += table.issue("constant", level, f"the same {t.name} in every row{value}", hint)
     return issues
-
-
-def _is_constant(values: pd.DataFrame) -> bool:
-    """Tell whether there are values, and in no column do they differ."""
-    return values.shape[1] > 0 and bool((values.nunique() == 1).all())

@@ -2,6 +2,3 @@
 from .naming import image_column, read_image_table
 from .paths import columns_in_pattern, files_exist, real_paths, resolve_table, table_of_folder, with_paths
 from .reading import SUFFIXES, read_csv, read_table
-
-__all__ = ["SUFFIXES", "columns_in_pattern", "files_exist", "image_column", "read_csv", "read_image_table",
-           "read_table", "real_paths", "resolve_table", "table_of_folder", "with_paths"]

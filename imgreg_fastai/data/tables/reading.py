@@ -1,5 +1,4 @@
 """Reading tables, whatever program wrote them."""
-import codecs
 import csv
 import re
 from pathlib import Path
@@ -99,13 +98,16 @@ def _read_parquet(path: Path, text: tuple[str, ...], max_rows: int | None) -> pd
 def _read_text(path: Path, text: tuple[str, ...], max_rows: int | None) -> pd.DataFrame:
     form = _sniff(path)
     _column_names(form.header, path)
+    if form.encoding == "cp1252" and max_rows is None:
+        say(f"{path} is not in UTF-8: it was read as Windows-1252; save it as UTF-8 if its names are wrong")
     options = {"sep": form.separator, "skiprows": form.skip, "nrows": max_rows, "skip_blank_lines": False,
-               "decimal": "," if form.separator == ";" else ".", "low_memory": False}
+               "decimal": "," if form.separator == ";" else ".", "low_memory": False, "encoding": form.encoding,
+               "encoding_errors": "replace"}  # of what Windows-1252 does not define
     try:
-        frame = _read_encoded(path, text, form.encoding, options)
+        frame = read_csv(path, text, **options)
         if not isinstance(frame.index, pd.RangeIndex):  # of rows longer than the header pandas makes the index
             _check_row_lengths(path, form)
-            frame = _read_encoded(path, text, form.encoding, {**options, "index_col": False})  # they end in separators
+            frame = read_csv(path, text, index_col=False, **options)  # they end in separators
     except pd.errors.ParserError:
         _check_row_lengths(path, form)
         raise
@@ -129,24 +131,11 @@ def _line_numbers(path: Path, form: _Format, n: int) -> pd.Index:
     return pd.Index(starts) if len(starts) == n else one_line_each
 
 
-def _read_encoded(path: Path, text: tuple[str, ...], encoding: str, options: dict) -> pd.DataFrame:
-    """Read a text file, as Windows-1252 if it turns out not to be UTF-8."""
-    try:
-        if encoding != "cp1252":
-            return read_csv(path, text, encoding=encoding, **options)
-    except UnicodeDecodeError:
-        if encoding != "utf-8-sig":
-            raise
-    if options["nrows"] is None:
-        say(f"{path} is not in UTF-8: it was read as Windows-1252; save it as UTF-8 if its names are wrong")
-    return read_csv(path, text, encoding="cp1252", encoding_errors="replace", **options)
-
-
 def _sniff(path: Path) -> _Format:
     """Infer encoding, separator and header of a text file from its beginning."""
     with path.open("rb") as file:
         start = file.read(SNIFFED_BYTES)
-    encoding = _encoding(start)
+    encoding = _encoding(path, start)
     beginning = start.decode(encoding, errors="replace")
     if re.search("[\0-\6]", beginning):
         content = "an Excel file or another archive" if start[:2] == b"PK" else "binary data"
@@ -162,8 +151,8 @@ def _sniff(path: Path) -> _Format:
     return _Format(encoding, separator, skip, next(csv.reader(lines[skip:], delimiter=separator), []))
 
 
-def _encoding(start: bytes) -> str:
-    """Infer the encoding of a text from its beginning; UTF-8 may still prove wrong later on."""
+def _encoding(path: Path, start: bytes) -> str:
+    """Infer the encoding of a text: UTF-16 by its beginning, UTF-8 if it can be decoded so, else Windows-1252."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     even, odd = start[:2000:2].count(0), start[1:2000:2].count(0)
@@ -171,7 +160,9 @@ def _encoding(start: bytes) -> str:
     if (even > half and not odd) or (odd > half and not even):
         return "utf-16-le" if odd else "utf-16-be"
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(start)  # incremental: the beginning may end within a letter
+        with path.open(encoding="utf-8") as file:
+            while file.read(SNIFFED_BYTES):
+                pass
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8-sig"
