@@ -136,4 +136,4 @@ def _write(folder: Path, labels: str, rows: list[tuple], turns: np.ndarray) -> N
             beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except ImgregError as e:
         links = f"a folder of links: cp -rs '{folder.resolve()}' data/headpose"
-        raise ImgregError(e.expected, e.found, links) from e
+        raise ImgregError(e.expected, e.actual, links) from e

@@ -47,7 +47,7 @@ def obtain(out: str | Path = HOME, labels: str = "exact", url: str | None = None
             unpack.unpack(archive, out, LIMIT)
         except unpack.Corrupt as e:
             archive.unlink()
-            raise ImgregError(e.expected, e.found, "the same again: it is fetched anew") from e
+            raise ImgregError(e.expected, e.actual, "the same again: it is fetched anew") from e
         archive.unlink()
     return read(out, labels)
 
@@ -57,7 +57,7 @@ def _fetch(source: str, archive: Path, size: int | None, md5: str | None) -> Non
         download.fetch(source, archive, size, md5, span=CHECKED, spare=size or 0)  # unpacked, it is as large again
     except download.Unreachable as e:
         then = "--data DIR with a copy at hand, or --data drawn for drawn heads"
-        raise ImgregError(e.expected, e.found, then) from e
+        raise ImgregError(e.expected, e.actual, then) from e
 
 
 def _fastai() -> tuple[str, int, str]:

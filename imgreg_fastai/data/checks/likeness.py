@@ -70,7 +70,7 @@ def fingerprint(path, value_range=None) -> ImageFingerprint:
 
 def error_reason(error: PictureError, path) -> str:
     """What is wrong with the picture, without its name."""
-    return (error.found or "").removeprefix(f"'{path}': ").removeprefix("'bytes': ")
+    return (error.actual or "").removeprefix(f"'{path}': ").removeprefix("'bytes': ")
 
 
 def _size(about: ImageHeader) -> tuple[int, int]:

@@ -216,7 +216,7 @@ def map_ahead(work, jobs: int | None, *sources) -> Iterator:
 def warn_broken(broken: list[PictureError], total: int) -> None:
     """Name and count, in one warning, the pictures of `total` that could not be opened."""
     if broken:
-        named = first_few(e.found for e in broken)
+        named = first_few(e.actual for e in broken)
         warn(f"left out {len(broken)} of {total} pictures that cannot be used: {named}")
 
 

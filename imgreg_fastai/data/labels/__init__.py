@@ -133,7 +133,7 @@ def _from_folder(folder: Path, task: Task, groups: list[str], also: tuple[str, .
     except ImgregError as e:
         if task.name_pattern or e.expected == "pictures":
             raise
-        found = f"the folder '{folder}', and task '{task.name}' reads no file names; nor {e.expected}: {e.found}"
+        found = f"the folder '{folder}', and task '{task.name}' reads no file names; nor {e.expected}: {e.actual}"
         then = "--label-from-name PATTERN" if to_divide else "a table that names these pictures and has their labels"
         raise ImgregError("a labels table", found, f"imgreg data {task.name} --data {folder}, if these are such data"
                           if task.name in BUILT_IN else then) from e
