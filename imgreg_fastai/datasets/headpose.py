@@ -45,7 +45,7 @@ def obtain(out: str | Path = HOME, labels: str = "exact", url: str | None = None
         say(LICENCE)  # now, so that it is said once, whatever broke off before, and not where there is no network
         try:
             unpack.unpack(archive, out, LIMIT)
-        except unpack.Corrupt as e:
+        except unpack.ArchiveError as e:
             archive.unlink()
             raise ImgregError(e.expected, e.actual, "the same again: it is fetched anew") from e
         archive.unlink()
@@ -54,8 +54,8 @@ def obtain(out: str | Path = HOME, labels: str = "exact", url: str | None = None
 
 def _fetch(source: str, archive: Path, size: int | None, md5: str | None) -> None:
     try:
-        download.fetch(source, archive, size, md5, span=CHECKED, spare=size or 0)  # unpacked, it is as large again
-    except download.Unreachable as e:
+        download.fetch(source, archive, size, md5, md5_bytes=CHECKED, reserve=size or 0)  # unpacked, it is as large again
+    except download.UnreachableError as e:
         then = "--data DIR with a copy at hand, or --data drawn for drawn heads"
         raise ImgregError(e.expected, e.actual, then) from e
 

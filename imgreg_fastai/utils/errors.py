@@ -26,6 +26,11 @@ class ImgregError(Exception):
         return type(self), (self.expected, self.actual, self.hint)
 
 
+def error_reason(error: BaseException) -> str:
+    """Return why something failed, without file names and error numbers: "No space left on device"."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 def close_matches(name: str, names: Iterable[str], limit: int = 3) -> str:
     """List the names most like `name`: "'resnet18', 'resnet10t'".
 

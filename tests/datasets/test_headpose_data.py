@@ -64,9 +64,9 @@ def test_fastais_url_and_check(monkeypatch, tmp_path):
 
     asked = {}
 
-    def fetch(url, to, size, md5, span, spare):
-        asked.update(url=url, size=size, md5=md5, span=span)
-        raise download.Unreachable("an answer", "none")
+    def fetch(url, to, size, md5, md5_bytes, reserve):
+        asked.update(url=url, size=size, md5=md5, md5_bytes=md5_bytes)
+        raise download.UnreachableError("an answer", "none")
 
     monkeypatch.setattr(download, "fetch", fetch)
     with pytest.raises(ImgregError):
@@ -78,7 +78,7 @@ def test_fastais_url_and_check(monkeypatch, tmp_path):
     assert (asked["size"], asked["md5"]) == checks[URLs.BIWI_HEAD_POSE]
     (tmp_path / "file").write_bytes(bytes(range(256)) * 5000)  # what its MD5 is of
     size, md5 = path_stats(tmp_path / "file")
-    assert not download._wrong(tmp_path / "file", size, md5, asked["span"])
+    assert not download._difference(tmp_path / "file", size, md5, asked["md5_bytes"])
 
 
 def test_without_a_network_it_is_told_what_to_type(tmp_path):
