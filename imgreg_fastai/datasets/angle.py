@@ -12,7 +12,7 @@ import numpy as np
 from ..utils.console import progress_bar, say
 from ..utils.errors import ImgregError
 from ..utils.files import has_content
-from .drawings import atomic_drawing, draw_in_pieces
+from .drawing.output import atomic_drawing, draw_in_pieces
 
 HOME = DRAWN = "data/angle"
 DOTS = 50

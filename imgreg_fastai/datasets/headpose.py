@@ -73,6 +73,6 @@ def draw(out: str | Path = DRAWN, n: int = 5000, seed: int = 0, jobs: int | None
 
     `sequences`: see heads.draw.
     """
-    from . import heads
+    from .drawing import heads
 
     return biwi.write_table(heads.draw(out, n, seed, jobs, sequences))

@@ -1,6 +1,7 @@
 import pytest
 
-from imgreg_fastai.datasets import angle, drawings, heads
+from imgreg_fastai.datasets import angle
+from imgreg_fastai.datasets.drawing import heads, output
 from imgreg_fastai.utils.errors import ImgregError
 
 either = pytest.mark.parametrize("draw", [angle.draw, heads.draw])
@@ -56,16 +57,16 @@ class Broken(Inline):
 
     def map(self, function, *rest):
         yield function(*(r[0] for r in rest))
-        raise drawings.BrokenProcessPool
+        raise output.BrokenProcessPool
 
     def __init__(self, _):
         pass
 
 
 def test_without_processes_the_work_is_done_here(monkeypatch):
-    monkeypatch.setattr(drawings, "ProcessPoolExecutor", Broken)
+    monkeypatch.setattr(output, "ProcessPoolExecutor", Broken)
     work = [(1, "a"), (2, "b"), (3, "c")]
-    assert list(drawings.draw_in_pieces(lambda *piece: piece, work, 2)) == work
+    assert list(output.draw_in_pieces(lambda *piece: piece, work, 2)) == work
 
 
 def test_there_are_as_many_processes_as_work_and_no_more_than_a_system_takes(monkeypatch):
@@ -76,8 +77,8 @@ def test_there_are_as_many_processes_as_work_and_no_more_than_a_system_takes(mon
             super().__init__(jobs)
             asked.append(jobs)
 
-    monkeypatch.setattr(drawings, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(drawings.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(output, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(output.os, "cpu_count", lambda: 2)
     for jobs, n in ((1, 3), (8, 3), (100, 100), (None, 3)):
-        assert list(drawings.draw_in_pieces(abs, [(i,) for i in range(n)], jobs)) == list(range(n))
+        assert list(output.draw_in_pieces(abs, [(i,) for i in range(n)], jobs)) == list(range(n))
     assert asked == [1, 3, 61, 2]

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from imgreg_fastai import datasets
 from imgreg_fastai.data import download, unpack
-from imgreg_fastai.datasets import biwi, headpose
+from imgreg_fastai.datasets import biwi, drawing, headpose
 from imgreg_fastai.utils.errors import ImgregError
 from tests.datasets.test_biwi import tiny
 
@@ -129,8 +128,8 @@ def test_drawn_heads_are_read_as_biwi_is(tmp_path, monkeypatch):
         asked.append(how)
         return tiny(tmp_path / "drawn")
 
-    monkeypatch.setitem(sys.modules, "imgreg_fastai.datasets.heads", SimpleNamespace(draw=draw))
-    monkeypatch.setattr(datasets, "heads", SimpleNamespace(draw=draw), raising=False)
+    monkeypatch.setitem(sys.modules, "imgreg_fastai.datasets.drawing.heads", SimpleNamespace(draw=draw))
+    monkeypatch.setattr(drawing, "heads", SimpleNamespace(draw=draw), raising=False)
     assert headpose.draw(tmp_path / "drawn", n=12, seed=3, jobs=1) == tmp_path / "drawn" / "labels.csv"
     assert asked == [(tmp_path / "drawn", 12, 3, 1, None)]
     assert len(pd.read_csv(tmp_path / "drawn" / "labels.csv")) == 12

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from imgreg_fastai.datasets import biwi, drawings, heads
+from imgreg_fastai.datasets import biwi
 from imgreg_fastai.datasets.cameras import Camera, read_calibration, read_pose
+from imgreg_fastai.datasets.drawing import heads, output
 from imgreg_fastai.utils.errors import ImgregError
 from tests.datasets.test_drawings import Inline
 
@@ -215,7 +216,7 @@ def test_too_few(tmp_path, wrong):
 
 def test_an_empty_folder_is_used_and_the_path_is_returned_as_given(tmp_path, monkeypatch):
     monkeypatch.setattr(heads, "_write", lambda *_: 0)
-    monkeypatch.setattr(drawings, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(output, "ProcessPoolExecutor", Inline)
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     assert str(heads.draw("empty", n=24)) == "empty"

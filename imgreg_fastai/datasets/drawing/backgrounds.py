@@ -4,7 +4,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .colours import DARK, tone
+from .colours import DARK, from_hsv
 
 
 def room(k: int, seed: int = 0, scale: float = 0.9, shift=(0.5, 0.5)) -> np.ndarray:
@@ -25,7 +25,7 @@ def _furnished(k: int, seed: int) -> tuple[Image.Image, np.ndarray]:
     rng, w, h = np.random.default_rng([seed, 3, k]), 800, 600
     hue, (down, across) = k * 0.618, rng.uniform(-0.15, 0.15, 2)
     light = 1 + np.linspace(-down, down, h)[:, None] + np.linspace(-across, across, w)
-    wall = light[..., None] * tone(hue, rng.uniform(0.06, 0.3), rng.uniform(0.5, 0.82))
+    wall = light[..., None] * from_hsv(hue, rng.uniform(0.06, 0.3), rng.uniform(0.5, 0.82))
     if k % 3 == 1:  # papered
         wall[:, np.arange(w) % (40 + 3 * k) < 20 + k] *= 0.9
     picture = Image.fromarray(np.clip(wall, 0, 255).astype(np.uint8))
@@ -38,27 +38,27 @@ def _furnished(k: int, seed: int) -> tuple[Image.Image, np.ndarray]:
 def _furnish(pen, kind, rng, hue):
     """Put a piece of furniture somewhere."""
     x, y, wide, high = rng.uniform(0, 600), rng.uniform(20, 240), rng.uniform(110, 260), rng.uniform(150, 300)
-    box, frame = (x, y, x + wide, y + high), tone(hue, 0.08, 0.92)
+    box, frame = (x, y, x + wide, y + high), from_hsv(hue, 0.08, 0.92)
     if kind == "window":
-        pen.rectangle(box, tone(0.57, rng.uniform(0.1, 0.35), rng.uniform(0.8, 1)), frame, 10)
+        pen.rectangle(box, from_hsv(0.57, rng.uniform(0.1, 0.35), rng.uniform(0.8, 1)), frame, 10)
         pen.line((x + wide / 2, y, x + wide / 2, y + high), frame, 8)
         pen.line((x, y + high / 2, x + wide, y + high / 2), frame, 8)
     elif kind == "shelf":
-        pen.rectangle(box, tone(0.08, 0.5, rng.uniform(0.2, 0.4)))
+        pen.rectangle(box, from_hsv(0.08, 0.5, rng.uniform(0.2, 0.4)))
         for foot in np.arange(y + 84, y + high, 90):
             for left in np.arange(x + 8, x + wide - 20, 15):
                 book = (left, foot - rng.uniform(50, 74), left + rng.uniform(9, 14), foot)
-                pen.rectangle(book, tone(rng.random(), 0.45, rng.uniform(0.3, 0.85)))
+                pen.rectangle(book, from_hsv(rng.random(), 0.45, rng.uniform(0.3, 0.85)))
     elif kind == "poster":
-        pen.rectangle(box, tone(rng.random(), 0.35, 0.8), tone(hue, 0.3, 0.2), 5)
+        pen.rectangle(box, from_hsv(rng.random(), 0.35, 0.8), from_hsv(hue, 0.3, 0.2), 5)
         for u, v, r in rng.uniform((x + 30, y + 30, 8), (x + wide - 30, y + high - 30, 26), (6, 3)):
-            pen.ellipse((u - r, v - r, u + r, v + r), tone(rng.random(), 0.5, 0.8))
+            pen.ellipse((u - r, v - r, u + r, v + r), from_hsv(rng.random(), 0.5, 0.8))
     elif kind == "plant":
         for turn in rng.uniform(-1.2, 1.2, 16):
             tip = np.array([np.sin(turn), -np.cos(turn)]) * rng.uniform(80, 190)
             leaf = np.array([0 * tip, tip / 2 + tip[::-1] * (0.08, -0.08), tip, tip / 2 - tip[::-1] * (0.08, -0.08)])
-            pen.polygon([*np.add(leaf, (x, 440)).ravel()], tone(rng.uniform(0.25, 0.4), 0.55, rng.uniform(0.25, 0.6)))
-        pen.polygon((x - 42, 440, x + 42, 440, x + 30, 600, x - 30, 600), tone(0.05, 0.6, 0.6))
+            pen.polygon([*np.add(leaf, (x, 440)).ravel()], from_hsv(rng.uniform(0.25, 0.4), 0.55, rng.uniform(0.25, 0.6)))
+        pen.polygon((x - 42, 440, x + 42, 440, x + 30, 600, x - 30, 600), from_hsv(0.05, 0.6, 0.6))
     else:
-        pen.rectangle((x, 60, x + 200, 700), tone(hue + 0.4, 0.15, rng.uniform(0.4, 0.75)), frame, 12)
+        pen.rectangle((x, 60, x + 200, 700), from_hsv(hue + 0.4, 0.15, rng.uniform(0.4, 0.75)), frame, 12)
         pen.ellipse((x + 24, 340, x + 40, 356), DARK)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .cameras import Camera
+from ..cameras import Camera
 from .people import Person
 from .shapes import HAIR
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from ..utils.errors import ImgregError
-from ..utils.files import atomic_folder
+from ...utils.errors import ImgregError
+from ...utils.files import atomic_folder
 
 T = TypeVar("T")
 

@@ -9,9 +9,25 @@ from functools import lru_cache
 
 import numpy as np
 
-from .biwi import PEOPLE
-from .colours import DARK, HAIRS, IRISES, SKINS, WHITE, mix, tone
-from .shapes import CLOTH, EYE, HAIR, HEAD, LID, LIP, NECK, THROAT, TORSO, WIRE, Ball, Paint, Solid, both
+from ..biwi import PEOPLE
+from .colours import DARK, HAIRS, IRISES, SKINS, WHITE, from_hsv, mix
+from .shapes import (
+    CLOTH,
+    EYE,
+    HAIR,
+    HEAD,
+    LID,
+    LIP,
+    NECK,
+    THROAT,
+    TORSO,
+    WIRE,
+    Ball,
+    Paint,
+    Solid,
+    both_sides,
+    map_balls,
+)
 
 STYLES = {"F": ("long", "bun", "bob", "tail", "fringe", "afro"),
           "M": ("short", "bald", "quiff", "crown", "curls", "peaked", "fringe", "long", "crew", "knitted")}
@@ -79,8 +95,8 @@ class Person:
         ear = Ball((82, 6, 20), (7, 30 * self.ears, 19 * self.ears), (-12, 28, 0))
         balls = [Ball((0, -28, 12), (75, 88, 94)), Ball((0, 18, -22), (64, 90, 65)), Ball((0, -26, -62), (54, 13, 20)),
                  Ball((0, 62, -32), (51 * self.jaw, 46, 49)), Ball((0, 91, -62), (24 * self.jaw, 19, 22)),
-                 *both(Ball((37, 30, -50), (27, 26, 29)))]
-        return [*(Solid(b, self.skin) for b in balls), *both(Solid(ear, mix(self.skin, self.tip, 0.4), LID))]
+                 *both_sides(Ball((37, 30, -50), (27, 26, 29)))]
+        return [*(Solid(b, self.skin) for b in balls), *both_sides(Solid(ear, mix(self.skin, self.tip, 0.4), LID))]
 
     def _nose(self):
         """Ridge, tip and wings."""
@@ -88,7 +104,7 @@ class Person:
         y, z = tip.centre[1:]
         lean = -np.degrees(np.arctan2(18 * out, y + 18))
         balls = [Ball((0, (y - 20) / 2, (z - 78) / 2), (9.5 * wide, (y + 24) / 2, 13), (lean, 0, 0)), tip,
-                 *both(Ball((11 * wide, y + 4, z + 11), (8.5 * wide, 8, 11)))]
+                 *both_sides(Ball((11 * wide, y + 4, z + 11), (8.5 * wide, 8, 11)))]
         return [Solid(b, self.skin, gloss=0.1) for b in balls]
 
     def _lips(self):
@@ -103,7 +119,7 @@ class Person:
         opening = Ball((x, y + 1, z - r), (r * 0.98, r * 0.54, r), (0, 0, -4))
         brow = Ball((x + 1, y - 12 - 8 * self.eye_size, z - r + 5), (18, 3.6 * thick, 6), (0, -18, 6 + tilt))
         lid, shade = Ball(eye.centre, 3 * (r + 1.8,)), mix(self.skin, self.tip, 0.3)
-        return both(Solid(eye, WHITE, EYE, gloss=0.5), Solid(lid, shade, LID, cuts=(opening,), gloss=0.02),
+        return both_sides(Solid(eye, WHITE, EYE, gloss=0.5), Solid(lid, shade, LID, cuts=(opening,), gloss=0.02),
                      Solid(brow, mix(self.hair_colour, DARK, 0.35), HAIR, gloss=0))
 
     def _paints(self):
@@ -112,7 +128,7 @@ class Person:
         iris, low = at["left_eye"], mix(self.hair_colour, self.skin, 0.35)
         stubble = [Paint(Ball((0, 84, -52), (66, 52, 58)), low, soft=0.7, share=0.6)] if self.beard == "stubble" else []
         return [
-            *stubble, *both(
+            *stubble, *both_sides(
                 Paint(Ball(iris, 3 * (6.4,)), mix(self.eyes, DARK, 0.5), EYE, soft=0.2),
                 Paint(Ball(iris, 3 * (5.6,)), self.eyes, EYE), Paint(Ball(iris, 3 * (2.8,)), DARK, EYE, soft=0.3),
                 Paint(Ball((x, y - r * 0.62, z - r), (r * 1.4, 3.2, r)), (70, 50, 50), EYE, soft=1, share=0.8),
@@ -132,7 +148,7 @@ class Person:
 
     def _hair(self):
         """The hair, and the hat if there is one."""
-        lock, cap, hat, ears = self._lock, self._cap, self.second, both(Ball((84, 30, -6), (20, 45, 34)))
+        lock, cap, hat, ears = self._lock, self._cap, self.second, both_sides(Ball((84, 30, -6), (20, 45, 34)))
         ring = [(78 * np.sin(a), -58, 10 - 78 * np.cos(a)) for a in np.arange(9) * 2 * np.pi / 9]
         ring += [(48 * np.sin(a), -100, 6 - 48 * np.cos(a)) for a in np.arange(6) * np.pi / 3] + [(0, -118, 10)]
         wide, bowl, above = Ball((0, 44, -118), (74, 104, 120)), Ball((0, 66, -110), (72, 92, 100)), Ball(
@@ -160,7 +176,7 @@ class Person:
 
     def _beard(self):
         look = {"colour": mix(self.hair_colour, DARK, 0.2), "gloss": 0.02}
-        moustache = both(self._lock((14, 49, -84), (18, 6.5, 9), (0, -20, 14), **look))
+        moustache = both_sides(self._lock((14, 49, -84), (18, 6.5, 9), (0, -20, 14), **look))
         cuts = (Ball((0, 58, -100), (27, 13, 30)), Ball((0, -12, -70), (84, 60, 100)))
         return {"moustache": moustache, "goatee": [self._lock((0, 94, -68), (22, 24, 22), **look), *moustache],
                 "full": [self._lock((0, 66, -30), (60 * self.jaw, 58, 60), cuts=cuts, **look), *moustache],
@@ -171,14 +187,14 @@ class Person:
         (x, y, _), colour = self._eye().centre, self.glasses
         rim, hole = (Ball((x + 1, y + 2, -96), radii, (0, -8, 0)) for radii in ((25, 20, 4), (21.5, 16.5, 40)))
         arm = Ball(((x + 105) / 2, y - 2, -42), (2, 3, 56), (0, np.degrees(np.arctan2(55 - x, 108)), 0))
-        return [*both(Solid(rim, colour, WIRE, cuts=(hole,), gloss=0.3), Solid(arm, colour, WIRE)),
+        return [*both_sides(Solid(rim, colour, WIRE, cuts=(hole,), gloss=0.3), Solid(arm, colour, WIRE)),
                 Solid(Ball((0, y - 2, -97), (10, 3, 3)), colour, WIRE)] if colour else []
 
     def _bust(self):
         """Neck, torso, clothes and their pattern."""
         s, n, second = self.shoulders, self.neck, self.second
         shoulder, arm = Ball((100 * s, 92, 12), (98 * s, 66, 72), (0, 0, 20)), Ball((168 * s, 460, 14), (60, 380, 66))
-        balls = [Ball((0, 430, 10), (172 * s, 430, 108)), *both(shoulder, arm)]
+        balls = [Ball((0, 430, 10), (172 * s, 430, 108)), *both_sides(shoulder, arm)]
         colours = {
             "plain": [], "yoke": [(Ball((0, 20, 0), (900, 90, 900)), second)],
             "stripes": [(Ball((0, y, 0), (900, 14, 900)), second) for y in range(80, 600, 60)],
@@ -217,11 +233,11 @@ def person(name: str, seed: int = 0) -> Person:
         brows=(about(0.3, 1.25 - 0.45 * woman), about(9, 0)), mouth=(about(0.18), about(0.3, 0.95 + 0.25 * woman)),
         ears=about(0.2), neck=about(0.08, 1.06 - 0.18 * woman), shoulders=about(0.08, 1.05 - 0.15 * woman),
         hair=str(styles[nth % len(styles)]), beard="" if woman else str(beard),
-        glasses=(None, None, DARK, tone(rng.random(), 0.7, 0.5))[rng.integers(4)], skin=skin,
+        glasses=(None, None, DARK, from_hsv(rng.random(), 0.7, 0.5))[rng.integers(4)], skin=skin,
         tip=mix(skin, (225, 90, 80), 0.25), lips=mix(skin, (190, 40, 60), 0.6 if woman else 0.38),
         eyes=IRISES[rng.integers(len(IRISES))], hair_colour=hair,
-        cloth=tone(hue, rng.uniform(0.3, 0.65), rng.uniform(0.35, 0.8)),
-        second=tone(hue + rng.uniform(0.3, 0.7), 0.4, 0.85), pattern=PATTERNS[rng.integers(4)])
+        cloth=from_hsv(hue, rng.uniform(0.3, 0.65), rng.uniform(0.35, 0.8)),
+        second=from_hsv(hue + rng.uniform(0.3, 0.7), 0.4, 0.85), pattern=PATTERNS[rng.integers(4)])
 
 
 def landmarks(who: Person) -> dict[str, np.ndarray]:

@@ -9,14 +9,14 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import PchipInterpolator
 
-from ..utils.console import progress_bar
-from ..utils.errors import ImgregError
-from .biwi import PEOPLE, ROTATION
-from .cameras import Camera, write_calibration, write_pose
-from .drawings import atomic_drawing, draw_in_pieces
+from ...utils.console import progress_bar
+from ...utils.errors import ImgregError
+from ..biwi import PEOPLE, ROTATION
+from ..cameras import Camera, write_calibration, write_pose
+from .backgrounds import room
+from .output import atomic_drawing, draw_in_pieces
 from .people import Person, landmarks, person
-from .scenery import room
-from .solids import Light, render
+from .rendering import Light, render
 
 __all__ = ["Light", "Person", "draw", "landmarks", "person", "render", "room", "wander"]
 RANGE = np.array([60, 75, 50])  # the furthest pitch, yaw and roll, in degrees
