@@ -12,7 +12,7 @@ import numpy as np
 from ..utils.console import progress_bar, say
 from ..utils.errors import ImgregError
 from ..utils.files import has_content
-from .drawing.output import atomic_drawing, draw_in_pieces
+from .drawing.output import atomic_drawing, run_in_processes
 
 HOME = DRAWN = "data/angle"
 DOTS = 50
@@ -203,7 +203,7 @@ def _fill(folder: Path, n: int, size: int, seed: int, jobs: int | None) -> None:
     images, digits = folder / "images", max(4, len(str(n - 1)))
     images.mkdir()
     work = [(images, first, min(CHUNK, n - first), digits, size, seed) for first in range(0, n, CHUNK)]
-    chunks = progress_bar(draw_in_pieces(_write, work, jobs), len(work), f"drawing {n} pictures, {CHUNK} at a time")
+    chunks = progress_bar(run_in_processes(_write, work, jobs), len(work), f"drawing {n} pictures, {CHUNK} at a time")
     rows = [row for chunk in chunks for row in chunk]
     lines = ["image,angle", *(f"{name},{angle:.2f}" for name, angle in rows)]
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,9 +1,10 @@
-"""Pictures like Biwi's, drawn: people of ellipsoids who look around, so that a head's pose can be learned anywhere.
+"""A data set like Biwi's, drawn: people who look around, so that a head's pose can be learned without photographs.
 
 Poses are in the colour camera's frame, in mm.
 """
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -13,122 +14,148 @@ from ...utils.console import progress_bar
 from ...utils.errors import ImgregError
 from ..biwi import PEOPLE, ROTATION
 from ..cameras import Camera, write_calibration, write_pose
-from .backgrounds import room
-from .output import atomic_drawing, draw_in_pieces
-from .people import Person, landmarks, person
+from .backgrounds import draw_room
+from .output import atomic_drawing, run_in_processes
+from .people import create_person
 from .rendering import Light, render
 
-__all__ = ["Light", "Person", "draw", "landmarks", "person", "render", "room", "wander"]
-RANGE = np.array([60, 75, 50])  # the furthest pitch, yaw and roll, in degrees
-CHUNK = 110  # frames drawn by one piece of work
-# Sequences: Biwi's 24, and where there are frames enough others of people of their own. Of 5,000 frames, 38 epochs:
-# with 60 people the rotation of people apart was off by 7.7 degrees, with 240 by 6.0. Faces must be many.
-MOST = 500
-LEAST = 10  # frames a sequence
-SHORT = 20  # frames; fewer are further apart, to show somebody from as many sides
+MAX_ANGLES = np.array([60, 75, 50])  # pitch, yaw and roll in degrees
+CHUNK_SIZE = 110  # frames drawn by one call of _write
+# Sequences: Biwi's 24, and where there are enough frames others, each of another person. Of 5,000 frames, 38 epochs:
+# with 60 people the rotation of new people was off by 7.7 degrees, with 240 by 6.0.
+MAX_SEQUENCES = 500
+MIN_FRAMES = 10  # a sequence
+SHORT_SEQUENCE = 20  # frames; up to so many are further apart, to show a person from as many sides
 f4 = np.float32
 _K = np.array([[517.679, 0, 320], [0, 517.679, 240.5], [0, 0, 1]])
-_TURNS = np.array([
-    [[0.999947, 0.00432361, 0.00929419], [-0.00446314, 0.999877, 0.0150443], [-0.009228, -0.015085, 0.999844]],
-    [[0.99997, 0.00291, 0.00718], [-0.0029884, 0.999936, 0.01096], [-0.007148, -0.010981, 0.999914]]])
-CAMERAS = [Camera(_K, turn, np.array(shift), (640, 480)) for turn, shift in
-           zip(_TURNS, ((-24.0198, 5.8896, -13.2308), (-24.6, 4.1, -9.7)), strict=True)]  # both have the real K
+CAMERAS = [  # Biwi's two calibrations; both have the real K
+    Camera(_K, np.array([[0.999947, 0.00432361, 0.00929419], [-0.00446314, 0.999877, 0.0150443],
+                         [-0.009228, -0.015085, 0.999844]]), np.array([-24.0198, 5.8896, -13.2308]), (640, 480)),
+    Camera(_K, np.array([[0.99997, 0.00291, 0.00718], [-0.0029884, 0.999936, 0.01096],
+                         [-0.007148, -0.010981, 0.999914]]), np.array([-24.6, 4.1, -9.7]), (640, 480))]
 
 
-def wander(n: int, rng: np.random.Generator, speed: float = 3.5) -> tuple[np.ndarray, np.ndarray]:
-    """The way of a head that looks around: rotations [n, 3, 3] and centres [n, 3] in mm, to the colour camera.
+class _Sequence(NamedTuple):
+    """What the n frames of a sequence show."""
 
-    From one pose to the next, about `speed` degrees a frame. Far along one axis is not far along another: the poses lie
-    in the ellipsoid with the half axes RANGE, more of them near its middle, as people look ahead more than aside. The
-    centres lie around the picture's middle, as people do who sit before a camera.
+    camera: Camera
+    numbers: np.ndarray  # [n]
+    rotations: np.ndarray  # [n, 3, 3]
+    centres: np.ndarray  # [n, 3]
+    lights: list[Light]
+    rooms: list[dict]  # arguments of draw_room, for every `room_frames` frames
+    room_frames: int
+
+
+def random_motion(n: int, rng: np.random.Generator, speed: float = 3.5) -> tuple[np.ndarray, np.ndarray]:
+    """Simulate a head that looks around.
+
+    The poses lie in the ellipsoid with the half axes MAX_ANGLES, as a head that is turned far about one axis is not
+    turned far about another; more of them lie near its middle, as people look ahead more than aside. The centres lie
+    around the middle of the image.
+
+    Args:
+        n (int): the number of frames.
+        rng (np.random.Generator): the random numbers.
+        speed (float): degrees from one frame to the next, about.
+
+    Returns:
+        tuple: rotations [n, 3, 3] and centres [n, 3] in mm, in the colour camera's frame.
     """
-    aims = rng.normal(size=(n // 4 + 4, 3))
-    aims *= RANGE / np.linalg.norm(aims, axis=1, keepdims=True) * rng.uniform(0.4, 1, (len(aims), 1))
-    times = np.cumsum([0, *np.maximum(np.linalg.norm(np.diff(aims, axis=0), axis=1), 15)]) / speed
-    angles = PchipInterpolator(times, aims[:, [1, 0, 2]])(np.arange(n))  # yaw first; it never swings beyond its knots
-    x, y, z = _drift(n, 30, [210, 150, 750], [430, 300, 1100], rng).T
+    knots = rng.normal(size=(n // 4 + 4, 3))
+    knots *= MAX_ANGLES / np.linalg.norm(knots, axis=1, keepdims=True) * rng.uniform(0.4, 1, (len(knots), 1))
+    times = np.cumsum([0, *np.maximum(np.linalg.norm(np.diff(knots, axis=0), axis=1), 15)]) / speed
+    angles = PchipInterpolator(times, knots[:, [1, 0, 2]])(np.arange(n))  # yaw first; it stays between its knots
+    x, y, z = _random_curves(n, 30, [210, 150, 750], [430, 300, 1100], rng).T
     centres = np.stack([(x - _K[0, 2]) / _K[0, 0] * z, (y - _K[1, 2]) / _K[1, 1] * z, z], 1)
     return ROTATION.matrix(angles), centres
 
 
-def _drift(n, step, low, high, rng):
-    """Curves [n, k] that come from one random point to the next, between `low` and `high`, in `step` frames."""
+def _random_curves(n, step, low, high, rng):
+    """Smooth curves [n, k] through random points between `low` and `high`, a point every `step` frames."""
     knots = rng.uniform(low, high, (n // step + 3, len(low)))
     return PchipInterpolator(np.arange(len(knots)) * step, knots)(np.arange(n))
 
 
-def _plan(name, n, seed):
-    """A sequence's camera, frame numbers, rotations, centres, lights and scenes; all from the seed and its name.
+def _plan(name: str, n: int, seed: int) -> _Sequence:
+    """A sequence of n frames; it depends on its name and the seed alone.
 
-    A scene is a room seen from somewhere, for a few frames. In Biwi all people sit in one room: here all visit the same
-    twenty, or a network would know the people it was shown by their walls.
+    In Biwi all people sit in one room. Here all visit the same twenty: a network would recognise the people of its
+    training by their rooms.
     """
-    rng, far = np.random.default_rng([seed, 4, int(name)]), name == "06" or int(name) > 14
-    at = np.cumsum(np.where(rng.random(n) < 0.95, 1, rng.integers(2, 8, n)))
-    at -= at[0]
-    turns, centres = wander(at[-1] + 1, rng, 3.5 if n > SHORT else 7.0)
-    lights = _drift(at[-1] + 1, 50, [-0.9, -0.9, 0.5, 0.35, 0.88, 0.82], [0.9, -0.1, 0.85, 0.55, 1.08, 1.1], rng)
-    rooms = [rng.permutation(20) for _ in range(n // (20 * _scene(n)) + 1)]
-    scenes = [(int(k), seed, rng.uniform(0.8, 1), tuple(rng.uniform(0, 1, 2))) for k in np.concatenate(rooms)]
-    return CAMERAS[far], at + 3 * (not far), turns[at], centres[at], lights[at], scenes
-
-
-def _scene(n: int) -> int:
-    """How many frames of a sequence of `n` are in one room."""
-    return 10 if n > SHORT else 5
+    rng, second_camera = np.random.default_rng([seed, 4, int(name)]), name == "06" or int(name) > 14
+    numbers = np.cumsum(np.where(rng.random(n) < 0.95, 1, rng.integers(2, 8, n)))
+    numbers -= numbers[0]
+    speed, room_frames = (3.5, 10) if n > SHORT_SEQUENCE else (7.0, 5)
+    rotations, centres = random_motion(numbers[-1] + 1, rng, speed)
+    low, high = [-0.9, -0.9, 0.5, 0.35, 0.88, 0.82], [0.9, -0.1, 0.85, 0.55, 1.08, 1.1]
+    lights = [Light((x, y, -0.8), strength, ambient, (red, 1.0, blue)) for x, y, strength, ambient, red, blue
+              in _random_curves(numbers[-1] + 1, 50, low, high, rng)[numbers]]
+    order = np.concatenate([rng.permutation(20) for _ in range(n // (20 * room_frames) + 1)])
+    rooms = [{"k": int(k), "seed": seed, "scale": rng.uniform(0.8, 1), "shift": rng.uniform(0, 1, 2)} for k in order]
+    first = 0 if second_camera else 3
+    return _Sequence(CAMERAS[second_camera], numbers + first, rotations[numbers], centres[numbers], lights, rooms,
+                     room_frames)
 
 
 @lru_cache(maxsize=1)
 def _grain(seed: int) -> np.ndarray:
-    """A camera's noise, larger than a picture, so that each frame may take another part of it."""
+    """The camera's noise, larger than an image, so that each frame takes another part of it."""
     return np.random.default_rng([seed, 5]).normal(0, 2.5, (544, 704, 3)).astype(f4)
 
 
-@lru_cache(maxsize=4)
-def _walls(*scene):
-    """A scene's room, [480, 640, 3], kept for its frames."""
-    return room(*scene).astype(f4)
-
-
 def _write(folder: Path, name: str, n: int, first: int, last: int, seed: int) -> int:
-    """Write frames first..last of the n of the sequence `name`; with the first its calibration. Returns how many."""
-    camera, numbers, turns, centres, lights, scenes = _plan(name, n, seed)
-    home, back, who = folder / name, camera.rotation.T, person(PEOPLE.get(name, name), seed)
-    for calibration in ("rgb.cal", "depth.cal") if first == 0 else ():
-        write_calibration(home / calibration, camera)
+    """Write the frames first to last - 1 of a sequence of n, and with the first its calibration; return their number."""
+    sequence, folder = _plan(name, n, seed), folder / name
+    camera, who = sequence.camera, create_person(PEOPLE.get(name, name), seed)
+    if first == 0:
+        write_calibration(folder / "rgb.cal", camera)
+        write_calibration(folder / "depth.cal", camera)
     grain = np.roll(_grain(seed), 97 * int(name), axis=(0, 1))
     for i in range(first, last):
-        x, y, strength, ambient, red, blue = lights[i]
-        light, noise = Light((x, y, -0.8), strength, ambient, (red, 1.0, blue)), grain[41 * i % 64 :, 29 * i % 64 :]
-        wall = _walls(*scenes[i // _scene(n)]) * (np.array(light.tint, f4) * f4(0.6 * (strength + ambient) + 0.3))
-        picture = render(who, turns[i], centres[i], camera, light, wall, None, noise[:480, :640])
-        Image.fromarray(picture).save(home / f"frame_{numbers[i]:05}_rgb.jpg", quality=90)
-        place = back @ (centres[i] - camera.translation)
-        write_pose(home / f"frame_{numbers[i]:05}_pose.txt", back @ turns[i], place)
+        if i == first or i % sequence.room_frames == 0:
+            room = draw_room(**sequence.rooms[i // sequence.room_frames]).astype(f4)
+        light, noise = sequence.lights[i], grain[41 * i % 64 :, 29 * i % 64 :][:480, :640]
+        lit_room = room * (np.array(light.tint, f4) * f4(0.6 * (light.strength + light.ambient) + 0.3))
+        image = render(who, sequence.rotations[i], sequence.centres[i], camera, light, lit_room, noise=noise)
+        frame = f"frame_{sequence.numbers[i]:05}"
+        Image.fromarray(image).save(folder / f"{frame}_rgb.jpg", quality=90)
+        write_pose(folder / f"{frame}_pose.txt", *camera.to_depth_frame(sequence.rotations[i], sequence.centres[i]))
     return last - first
 
 
 def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None, sequences: int | None = None) -> Path:
-    """Draw a data set of `n` pictures shaped like Biwi's into the folder `out`, and return that.
+    """Draw a data set in Biwi's own form.
 
-    `sequences`: 24 are Biwi's, of 20 people; more are of other people; by `n` if left out. The folder appears whole or
-    not at all. The same seed gives the same pictures whatever the number of `jobs`. Raises ImgregError if `out` holds
-    anything, or cannot be written.
+    Args:
+        out (str or Path): a new or empty folder. It is filled completely or not at all.
+        n (int): the number of images, at least 24.
+        seed (int): another seed draws other images. The same seed draws the same for any number of `jobs`.
+        jobs (int or None): the number of processes; None: one for each core.
+        sequences (int or None): 24 are Biwi's, of 20 people; more are of other people. None: it depends on `n`.
+
+    Returns:
+        Path: `out`.
+
+    Raises:
+        ImgregError: if `out` is in use or cannot be written.
     """
     if n < 24 or seed < 0:
         raise ImgregError("--n of at least 24 and --seed of at least 0", f"{n}, {seed}")
-    many = min(MOST, max(len(PEOPLE), n // LEAST)) if sequences is None else sequences
-    if not 24 <= many <= min(n, 990):
-        raise ImgregError(f"24 to {min(n, 990)} sequences of {n} frames", str(many))
+    if sequences is None:
+        sequences = min(MAX_SEQUENCES, max(len(PEOPLE), n // MIN_FRAMES))
+    if not 24 <= sequences <= min(n, 990):
+        raise ImgregError(f"24 to {min(n, 990)} sequences of {n} frames", str(sequences))
     with atomic_drawing(out, n) as folder:
-        _fill(folder, n, many, seed, jobs)
+        _fill(folder, n, sequences, seed, jobs)
     return Path(out)
 
 
-def _fill(folder: Path, n: int, many: int, seed: int, jobs: int | None) -> None:
-    work = []
-    for i in range(many):
-        name, frames = f"{i + 1:02}", n * (i + 1) // many - n * i // many
+def _fill(folder: Path, n: int, sequences: int, seed: int, jobs: int | None) -> None:
+    calls = []
+    for i in range(sequences):
+        name, frames = f"{i + 1:02}", n * (i + 1) // sequences - n * i // sequences
         (folder / name).mkdir()
-        work += [(folder, name, frames, first, min(first + CHUNK, frames), seed) for first in range(0, frames, CHUNK)]
-    list(progress_bar(draw_in_pieces(_write, work, jobs), len(work), f"drawing {n} pictures of people"))
+        calls += [(folder, name, frames, first, min(first + CHUNK_SIZE, frames), seed)
+                  for first in range(0, frames, CHUNK_SIZE)]
+    list(progress_bar(run_in_processes(_write, calls, jobs), len(calls), f"drawing {n} images of people"))

@@ -1,7 +1,7 @@
-"""Twenty people made of ellipsoids.
+"""People made of ellipsoids.
 
 Measures are in mm in the head's own frame, whose origin is the middle of the head: x to the person's left, y down,
-z backwards; the nose points along -z. Everybody is symmetric: a mirrored picture of somebody is a picture of the same
+z backwards; the nose points along -z. Everybody is symmetric: the mirrored image of a person is an image of the same
 person.
 """
 from dataclasses import dataclass
@@ -10,24 +10,9 @@ from functools import lru_cache
 import numpy as np
 
 from ..biwi import PEOPLE
+from . import shapes
 from .colours import DARK, HAIRS, IRISES, SKINS, WHITE, from_hsv, mix
-from .shapes import (
-    CLOTH,
-    EYE,
-    HAIR,
-    HEAD,
-    LID,
-    LIP,
-    NECK,
-    THROAT,
-    TORSO,
-    WIRE,
-    Ball,
-    Paint,
-    Solid,
-    both_sides,
-    map_balls,
-)
+from .shapes import CLOTH, EYE, HAIR, LID, LIP, TORSO, WIRE, Ball, Paint, Solid, both_sides
 
 STYLES = {"F": ("long", "bun", "bob", "tail", "fringe", "afro"),
           "M": ("short", "bald", "quiff", "crown", "curls", "peaked", "fringe", "long", "crew", "knitted")}
@@ -37,12 +22,12 @@ PATTERNS = ("plain", "stripes", "yoke", "shirt")
 
 @dataclass(frozen=True)
 class Person:
-    """What somebody looks like: measures as factors of the usual, colours as RGB of 0 to 255."""
+    """The looks of a person: measures as factors of the usual ones, colours as RGB from 0 to 255."""
 
     name: str
     scale: tuple = (1.0, 1.0, 1.0)  # the head's width, height, depth
     jaw: float = 1.0
-    nose: tuple = (1.0, 1.0, 1.0)  # width, length, how far it stands out
+    nose: tuple = (1.0, 1.0, 1.0)  # width, length, depth
     eyes_apart: float = 1.0
     eye_size: float = 1.0
     brows: tuple = (1.0, 0.0)  # thickness; tilt in degrees
@@ -52,7 +37,7 @@ class Person:
     shoulders: float = 1.0
     hair: str = "short"
     beard: str = ""
-    glasses: tuple | None = None  # the rims' colour
+    glasses: tuple | None = None  # the colour of the rims
     skin: tuple = SKINS[1]
     tip: tuple = (222, 160, 140)  # of the nose
     lips: tuple = (190, 96, 92)
@@ -62,33 +47,35 @@ class Person:
     second: tuple = (220, 220, 220)  # the other colour of clothes, hats and bands
     pattern: str = "plain"
 
-    def figure(self) -> tuple[list[Solid], list[Paint]]:
-        """Everything the person is made of; `scale` is applied."""
-        def scaled(ball, scale):
-            return ball._replace(centre=tuple(scale * np.array(ball.centre)), radii=tuple(scale * np.array(ball.radii)))
+    def parts(self) -> list[Solid | Paint]:
+        """All solids and paints of the person; the head's are scaled."""
+        parts = [*self._skull(), *self._nose(), *self._lips(), *self._eyes(), *self._beard(), *self._hair(),
+                 *self._glasses(), *self._bust(), *self._paints()]
+        return [shapes.map_balls(part, self._scaled) if part.frame == shapes.HEAD else part for part in parts]
 
-        things = [*self._skull(), *self._nose(), *self._lips(), *self._eyes(), *self._beard(), *self._hair(),
-                  *self._glasses(), *self._bust(), *self._paints()]
-        for i, thing in enumerate(things):
-            scale = np.array(self.scale) if thing.frame == HEAD else 1
-            things[i] = thing._replace(ball=scaled(thing.ball, scale), cuts=tuple(scaled(c, scale) for c in thing.cuts))
-        return [t for t in things if isinstance(t, Solid)], [t for t in things if isinstance(t, Paint)]
+    def _scaled(self, ball):
+        return ball._replace(centre=tuple(np.multiply(self.scale, ball.centre)),
+                             radii=tuple(np.multiply(self.scale, ball.radii)))
 
-    def points(self) -> dict[str, tuple]:
-        """The landmarks before `scale`."""
+    def landmarks(self) -> dict[str, np.ndarray]:
+        """Points on the surface of the head, [3] in mm in its own frame: nose, eyes, mouth, chin, top."""
+        return {name: np.multiply(self.scale, point) for name, point in self._points().items()}
+
+    def _points(self):
+        """The landmarks before scaling."""
         eye, lip, tip = self._eye(), self._lips()[0].ball, self._tip()
-        x, *at = *eye.centre[:2], eye.centre[2] - eye.radii[2]
+        x, y, z = eye.centre
+        z -= eye.radii[2]
         return {"nose": (0, tip.centre[1], tip.centre[2] - tip.radii[2]), "chin": (0, 106, -70), "top": (0, -116, 12),
-                "left_eye": (x, *at), "right_eye": (-x, *at), "left_ear": (88, 6, 16), "right_ear": (-88, 6, 16),
-                "mouth": (0, lip.centre[1] + 3.5, lip.centre[2] - 8)}
+                "left_eye": (x, y, z), "right_eye": (-x, y, z), "mouth": (0, lip.centre[1] + 3.5, lip.centre[2] - 8)}
 
     def _eye(self):
         r = 13.5 * self.eye_size
         return Ball((31 * self.eyes_apart, -3, r - 86), (r, r, r))
 
     def _tip(self):
-        wide, long, out = self.nose
-        return Ball((0, 10 + 20 * long, -90 - 14 * out), (13 * wide, 11, 14))
+        width, length, depth = self.nose
+        return Ball((0, 10 + 20 * length, -90 - 14 * depth), (13 * width, 11, 14))
 
     def _skull(self):
         """The head without its features."""
@@ -100,146 +87,165 @@ class Person:
 
     def _nose(self):
         """Ridge, tip and wings."""
-        tip, (wide, _, out) = self._tip(), self.nose
-        y, z = tip.centre[1:]
-        lean = -np.degrees(np.arctan2(18 * out, y + 18))
-        balls = [Ball((0, (y - 20) / 2, (z - 78) / 2), (9.5 * wide, (y + 24) / 2, 13), (lean, 0, 0)), tip,
-                 *both_sides(Ball((11 * wide, y + 4, z + 11), (8.5 * wide, 8, 11)))]
+        tip, (width, _, depth) = self._tip(), self.nose
+        _, y, z = tip.centre
+        lean = -np.degrees(np.arctan2(18 * depth, y + 18))
+        balls = [Ball((0, (y - 20) / 2, (z - 78) / 2), (9.5 * width, (y + 24) / 2, 13), (lean, 0, 0)), tip,
+                 *both_sides(Ball((11 * width, y + 4, z + 11), (8.5 * width, 8, 11)))]
         return [Solid(b, self.skin, gloss=0.1) for b in balls]
 
     def _lips(self):
-        wide, full = self.mouth
-        balls = Ball((0, 58, -80), (22 * wide, 5 * full, 9)), Ball((0, 63 + 2 * full, -78), (17 * wide, 6 * full, 9.5))
+        width, fullness = self.mouth
+        balls = [Ball((0, 58, -80), (22 * width, 5 * fullness, 9)),
+                 Ball((0, 63 + 2 * fullness, -78), (17 * width, 6 * fullness, 9.5))]
         return [Solid(b, self.lips, LIP, gloss=0.15) for b in balls]
 
     def _eyes(self):
-        """Eyeballs, lids with an almond left open, brows."""
-        eye, (thick, tilt) = self._eye(), self.brows
+        """Eyeballs, lids with an opening, brows."""
+        eye, (thickness, tilt) = self._eye(), self.brows
         (x, y, z), r = eye.centre, eye.radii[0]
         opening = Ball((x, y + 1, z - r), (r * 0.98, r * 0.54, r), (0, 0, -4))
-        brow = Ball((x + 1, y - 12 - 8 * self.eye_size, z - r + 5), (18, 3.6 * thick, 6), (0, -18, 6 + tilt))
-        lid, shade = Ball(eye.centre, 3 * (r + 1.8,)), mix(self.skin, self.tip, 0.3)
-        return both_sides(Solid(eye, WHITE, EYE, gloss=0.5), Solid(lid, shade, LID, cuts=(opening,), gloss=0.02),
-                     Solid(brow, mix(self.hair_colour, DARK, 0.35), HAIR, gloss=0))
+        brow = Ball((x + 1, y - 12 - 8 * self.eye_size, z - r + 5), (18, 3.6 * thickness, 6), (0, -18, 6 + tilt))
+        lid = Ball(eye.centre, 3 * (r + 1.8,))
+        return both_sides(Solid(eye, WHITE, EYE, gloss=0.5),
+                          Solid(lid, mix(self.skin, self.tip, 0.3), LID, cuts=(opening,), gloss=0.02),
+                          Solid(brow, mix(self.hair_colour, DARK, 0.35), HAIR, gloss=0))
 
     def _paints(self):
-        """What is painted on head and neck."""
-        (x, y, z), r, at = self._eye().centre, self._eye().radii[0], self.points()
-        iris, low = at["left_eye"], mix(self.hair_colour, self.skin, 0.35)
-        stubble = [Paint(Ball((0, 84, -52), (66, 52, 58)), low, soft=0.7, share=0.6)] if self.beard == "stubble" else []
+        """The paints on head and neck."""
+        eye, points = self._eye(), self._points()
+        (x, y, z), r, iris = eye.centre, eye.radii[0], points["left_eye"]
+        stubble = Paint(Ball((0, 84, -52), (66, 52, 58)), mix(self.hair_colour, self.skin, 0.35), soft=0.7, share=0.6)
         return [
-            *stubble, *both_sides(
+            *([stubble] if self.beard == "stubble" else []),
+            *both_sides(
                 Paint(Ball(iris, 3 * (6.4,)), mix(self.eyes, DARK, 0.5), EYE, soft=0.2),
                 Paint(Ball(iris, 3 * (5.6,)), self.eyes, EYE), Paint(Ball(iris, 3 * (2.8,)), DARK, EYE, soft=0.3),
                 Paint(Ball((x, y - r * 0.62, z - r), (r * 1.4, 3.2, r)), (70, 50, 50), EYE, soft=1, share=0.8),
                 Paint(Ball((45, 26, -74), (24, 17, 22)), self.tip, soft=1, share=0.7),
                 Paint(Ball((82, 6, 14), (12, 17, 9)), mix(self.skin, (120, 40, 30), 0.35), LID, soft=0.8)),
-            Paint(Ball(at["nose"], (11, 10, 10)), self.tip, soft=0.6),
-            Paint(Ball(at["mouth"], (24 * self.mouth[0], 1.9, 12)), mix(self.lips, DARK, 0.75), LIP, soft=0.8),
-            Paint(Ball((0, 84, -40), (62, 60, 52)), mix(self.skin, DARK, 0.6), THROAT, soft=1, share=0.7)]
+            Paint(Ball(points["nose"], (11, 10, 10)), self.tip, soft=0.6),
+            Paint(Ball(points["mouth"], (24 * self.mouth[0], 1.9, 12)), mix(self.lips, DARK, 0.75), LIP, soft=0.8),
+            Paint(Ball((0, 84, -40), (62, 60, 52)), mix(self.skin, DARK, 0.6), shapes.THROAT, soft=1, share=0.7)]
 
     def _lock(self, *ball, cuts=(), colour=None, gloss=0.12):
-        return Solid(Ball(*ball), colour or self.hair_colour, HAIR, HEAD, tuple(cuts), gloss)
+        """A solid of hair, or of a hat in another colour."""
+        return Solid(Ball(*ball), colour or self.hair_colour, HAIR, cuts=tuple(cuts), gloss=gloss)
 
-    def _cap(self, grow, *cuts, **look):
-        """Hair or a hat over the skull, `grow` mm thick, open for the face and the neck."""
+    def _cap(self, thickness, *cuts, **looks):
+        """Hair or a hat over the skull, `thickness` in mm, open for the face and the neck."""
         cuts = (Ball((0, 34, -110), (68, 92, 92)), Ball((0, 150, 40), (140, 110, 140)), *cuts)
-        return self._lock((0, -30, 14), (76 + grow, 89 + grow, 96 + grow), cuts=cuts, **look)
+        return self._lock((0, -30, 14), (76 + thickness, 89 + thickness, 96 + thickness), cuts=cuts, **looks)
 
     def _hair(self):
         """The hair, and the hat if there is one."""
         lock, cap, hat, ears = self._lock, self._cap, self.second, both_sides(Ball((84, 30, -6), (20, 45, 34)))
-        ring = [(78 * np.sin(a), -58, 10 - 78 * np.cos(a)) for a in np.arange(9) * 2 * np.pi / 9]
-        ring += [(48 * np.sin(a), -100, 6 - 48 * np.cos(a)) for a in np.arange(6) * np.pi / 3] + [(0, -118, 10)]
-        wide, bowl, above = Ball((0, 44, -118), (74, 104, 120)), Ball((0, 66, -110), (72, 92, 100)), Ball(
-            (0, 90, 20), (170, 128, 170))
-        long = {to: lock((0, 28, 26), (96, 148, 88), cuts=(
-            Ball((0, 42, -116), (68, 150, 116)), Ball((0, 150, -80), (90, 80, 112)),
-            Ball((0, to + 60, 30), (190, 60, 190)))) for to in (80, 165)}
+        curls = [(78 * np.sin(a), -58, 10 - 78 * np.cos(a)) for a in np.arange(9) * 2 * np.pi / 9]
+        curls += [(48 * np.sin(a), -100, 6 - 48 * np.cos(a)) for a in np.arange(6) * np.pi / 3]
+        hat_top = [cap(4, *ears), cap(13, Ball((0, 90, 20), (170, 128, 170)), colour=hat, gloss=0)]
         return {
             "bald": [], "short": [cap(8, *ears)], "crew": [cap(4, *ears)],
             "crown": [cap(6, *ears, Ball((0, -84, -62), (120, 84, 122)))],  # what is left around a bald top
             "quiff": [cap(7, *ears), lock((0, -104, -48), (50, 27, 40), (-12, 0, 0))],
-            "curls": [cap(6, *ears), *(lock(at, (27, 25, 27)) for at in ring)],
+            "curls": [cap(6, *ears), *(lock(centre, (27, 25, 27)) for centre in [*curls, (0, -118, 10)])],
             "bun": [cap(7), lock((0, -92, 84), (36, 34, 34))],
             "tail": [cap(7), lock((0, 22, 122), (21, 82, 24), (14, 0, 0)),
                      lock((0, -46, 112), (16, 13, 15), colour=hat)],
-            "afro": [lock((0, -40, 26), (114, 110, 110), cuts=(wide, Ball((0, 170, 10), (160, 110, 160))))],
-            "fringe": [lock((0, -22, 10), (88, 100, 106), cuts=(bowl, Ball((0, 150, 10), (160, 100, 160))))],
-            "bob": [cap(7), long[80]], "long": [cap(7), long[165]],
-            "peaked": [cap(4, *ears), cap(13, above, colour=hat, gloss=0),
-                       Solid(Ball((0, -50, -104), (58, 6, 50), (10, 0, 0)), mix(hat, DARK, 0.3), WIRE)],
-            "knitted": [cap(4, *ears), cap(13, above, colour=hat, gloss=0),
+            "afro": [lock((0, -40, 26), (114, 110, 110), cuts=(
+                Ball((0, 44, -118), (74, 104, 120)), Ball((0, 170, 10), (160, 110, 160))))],
+            "fringe": [lock((0, -22, 10), (88, 100, 106), cuts=(
+                Ball((0, 66, -110), (72, 92, 100)), Ball((0, 150, 10), (160, 100, 160))))],
+            "bob": [cap(7), self._long_hair(80)], "long": [cap(7), self._long_hair(165)],
+            "peaked": [*hat_top, Solid(Ball((0, -50, -104), (58, 6, 50), (10, 0, 0)), mix(hat, DARK, 0.3), WIRE)],
+            "knitted": [*hat_top,
                         Solid(Ball((0, -42, 10), (93, 19, 109), (-6, 0, 0)), mix(hat, WHITE, 0.4), WIRE, gloss=0),
                         Solid(Ball((0, -138, 16), (24, 22, 24)), WHITE, WIRE, gloss=0)],
         }[self.hair]
 
+    def _long_hair(self, end):
+        """Hair beside and behind the face, down to `end` mm below the middle of the head."""
+        cuts = (Ball((0, 42, -116), (68, 150, 116)), Ball((0, 150, -80), (90, 80, 112)),
+                Ball((0, end + 60, 30), (190, 60, 190)))
+        return self._lock((0, 28, 26), (96, 148, 88), cuts=cuts)
+
     def _beard(self):
-        look = {"colour": mix(self.hair_colour, DARK, 0.2), "gloss": 0.02}
-        moustache = both_sides(self._lock((14, 49, -84), (18, 6.5, 9), (0, -20, 14), **look))
-        cuts = (Ball((0, 58, -100), (27, 13, 30)), Ball((0, -12, -70), (84, 60, 100)))
-        return {"moustache": moustache, "goatee": [self._lock((0, 94, -68), (22, 24, 22), **look), *moustache],
-                "full": [self._lock((0, 66, -30), (60 * self.jaw, 58, 60), cuts=cuts, **look), *moustache],
-                }.get(self.beard, [])
+        looks = {"colour": mix(self.hair_colour, DARK, 0.2), "gloss": 0.02}
+        moustache = both_sides(self._lock((14, 49, -84), (18, 6.5, 9), (0, -20, 14), **looks))
+        if self.beard == "moustache":
+            return moustache
+        if self.beard == "goatee":
+            return [self._lock((0, 94, -68), (22, 24, 22), **looks), *moustache]
+        if self.beard == "full":
+            cuts = (Ball((0, 58, -100), (27, 13, 30)), Ball((0, -12, -70), (84, 60, 100)))
+            return [self._lock((0, 66, -30), (60 * self.jaw, 58, 60), cuts=cuts, **looks), *moustache]
+        return []  # stubble is a paint
 
     def _glasses(self):
         """Rims, bridge and arms."""
-        (x, y, _), colour = self._eye().centre, self.glasses
-        rim, hole = (Ball((x + 1, y + 2, -96), radii, (0, -8, 0)) for radii in ((25, 20, 4), (21.5, 16.5, 40)))
+        if not self.glasses:
+            return []
+        x, y, _ = self._eye().centre
+        rim, lens = (Ball((x + 1, y + 2, -96), radii, (0, -8, 0)) for radii in ((25, 20, 4), (21.5, 16.5, 40)))
         arm = Ball(((x + 105) / 2, y - 2, -42), (2, 3, 56), (0, np.degrees(np.arctan2(55 - x, 108)), 0))
-        return [*both_sides(Solid(rim, colour, WIRE, cuts=(hole,), gloss=0.3), Solid(arm, colour, WIRE)),
-                Solid(Ball((0, y - 2, -97), (10, 3, 3)), colour, WIRE)] if colour else []
+        return [*both_sides(Solid(rim, self.glasses, WIRE, cuts=(lens,), gloss=0.3), Solid(arm, self.glasses, WIRE)),
+                Solid(Ball((0, y - 2, -97), (10, 3, 3)), self.glasses, WIRE)]
 
     def _bust(self):
         """Neck, torso, clothes and their pattern."""
-        s, n, second = self.shoulders, self.neck, self.second
-        shoulder, arm = Ball((100 * s, 92, 12), (98 * s, 66, 72), (0, 0, 20)), Ball((168 * s, 460, 14), (60, 380, 66))
-        balls = [Ball((0, 430, 10), (172 * s, 430, 108)), *both_sides(shoulder, arm)]
-        colours = {
-            "plain": [], "yoke": [(Ball((0, 20, 0), (900, 90, 900)), second)],
-            "stripes": [(Ball((0, y, 0), (900, 14, 900)), second) for y in range(80, 600, 60)],
-            "shirt": [(Ball((0, 130, -110), (38, 190, 90)), WHITE), (Ball((0, 190, -110), (12, 170, 90)), second)]}
-        shade = Paint(Ball((0, 14, 10), (120, 70, 105)), mix(self.cloth, DARK, 0.6), CLOTH, TORSO, 1, 0.6)
-        return [Solid(Ball((0, 14, 4), (52 * n, 94, 55 * n), (8, 0, 0)), self.skin, THROAT, NECK),
-                Solid(Ball((0, 18, 8), (70 * n, 24, 66 * n), (12, 0, 0)), second, WIRE, TORSO, gloss=0),
+        width, neck = self.shoulders, self.neck
+        balls = [Ball((0, 430, 10), (172 * width, 430, 108)),
+                 *both_sides(Ball((100 * width, 92, 12), (98 * width, 66, 72), (0, 0, 20)),
+                             Ball((168 * width, 460, 14), (60, 380, 66)))]
+        return [Solid(Ball((0, 14, 4), (52 * neck, 94, 55 * neck), (8, 0, 0)), self.skin, shapes.THROAT, shapes.NECK),
+                Solid(Ball((0, 18, 8), (70 * neck, 24, 66 * neck), (12, 0, 0)), self.second, WIRE, TORSO, gloss=0),
                 *(Solid(b, self.cloth, CLOTH, TORSO, gloss=0) for b in balls),
-                *(Paint(b, colour, CLOTH, TORSO, 0.08) for b, colour in colours[self.pattern]), shade]
+                *(Paint(b, colour, CLOTH, TORSO, 0.08) for b, colour in self._pattern()),
+                Paint(Ball((0, 14, 10), (120, 70, 105)), mix(self.cloth, DARK, 0.6), CLOTH, TORSO, 1, 0.6)]
+
+    def _pattern(self):
+        """What is painted on the clothes: Balls and their colours."""
+        return {"plain": [], "yoke": [(Ball((0, 20, 0), (900, 90, 900)), self.second)],
+                "stripes": [(Ball((0, y, 0), (900, 14, 900)), self.second) for y in range(80, 600, 60)],
+                "shirt": [(Ball((0, 130, -110), (38, 190, 90)), WHITE),
+                          (Ball((0, 190, -110), (12, 170, 90)), self.second)]}[self.pattern]
 
 
 @lru_cache(maxsize=64)
-def person(name: str, seed: int = 0) -> Person:
-    """The person of a name, F01 ... M14, or 25 and on for those beyond Biwi's twenty; measures are drawn by lot.
+def create_person(name: str, seed: int = 0) -> Person:
+    """Create a person with random measures, styles and colours.
 
-    Styles and colours are dealt, anew to every twenty, so that people differ.
+    Styles and colours are shuffled and dealt to groups of twenty people, so that the people of a group differ.
+
+    Args:
+        name (str): a person of Biwi, F01 ... M14, or "25" and higher numbers for others.
+        seed (int): another seed gives other people.
+
+    Returns:
+        Person: the same for the same arguments.
     """
     names = sorted(set(PEOPLE.values()))
-    place = names.index(name) if name in names else int(name) - 5
-    deal, i = divmod(place, 20)
-    woman, nth = names[i][0] == "F", int(names[i][1:]) - 1
-    rng = np.random.default_rng([seed, 1, deal] if deal else [seed, 1])
-    styles = {sex: rng.permutation(of) for sex, of in STYLES.items()}["F" if woman else "M"]
+    position = names.index(name) if name in names else int(name) - 5
+    group, i = divmod(position, 20)
+    female, number = names[i][0] == "F", int(names[i][1:]) - 1
+    rng = np.random.default_rng([seed, 1, group] if group else [seed, 1])
+    styles = {sex: rng.permutation(options) for sex, options in STYLES.items()}["F" if female else "M"]
     skins, hairs = rng.permutation(20) % len(SKINS), rng.permutation(20) % len(HAIRS)
-    hue, beard = rng.permutation(20)[i] / 20, rng.permutation(BEARDS)[nth]
-    rng = np.random.default_rng([seed, 2, place])
+    hue, beard = rng.permutation(20)[i] / 20, rng.permutation(BEARDS)[number]
+    rng = np.random.default_rng([seed, 2, position])
     skin, hair = SKINS[skins[i]], HAIRS[hairs[i] if skins[i] < 4 else hairs[i] % 2]
 
-    def about(spread, middle=1.0):
+    def vary(spread, middle=1.0):
         return float(middle + spread * rng.uniform(-1, 1))
 
-    size = 0.95 if woman else 1.02
+    size = 0.95 if female else 1.02
     return Person(
-        name, scale=(about(0.08, size), about(0.07, size), about(0.06, size)), jaw=about(0.14, 1.04 - 0.12 * woman),
-        nose=(about(0.3), about(0.2), about(0.35)), eyes_apart=about(0.1), eye_size=about(0.14, 0.96 + 0.1 * woman),
-        brows=(about(0.3, 1.25 - 0.45 * woman), about(9, 0)), mouth=(about(0.18), about(0.3, 0.95 + 0.25 * woman)),
-        ears=about(0.2), neck=about(0.08, 1.06 - 0.18 * woman), shoulders=about(0.08, 1.05 - 0.15 * woman),
-        hair=str(styles[nth % len(styles)]), beard="" if woman else str(beard),
+        name, scale=(vary(0.08, size), vary(0.07, size), vary(0.06, size)), jaw=vary(0.14, 1.04 - 0.12 * female),
+        nose=(vary(0.3), vary(0.2), vary(0.35)), eyes_apart=vary(0.1), eye_size=vary(0.14, 0.96 + 0.1 * female),
+        brows=(vary(0.3, 1.25 - 0.45 * female), vary(9, 0)), mouth=(vary(0.18), vary(0.3, 0.95 + 0.25 * female)),
+        ears=vary(0.2), neck=vary(0.08, 1.06 - 0.18 * female), shoulders=vary(0.08, 1.05 - 0.15 * female),
+        hair=str(styles[number % len(styles)]), beard="" if female else str(beard),
         glasses=(None, None, DARK, from_hsv(rng.random(), 0.7, 0.5))[rng.integers(4)], skin=skin,
-        tip=mix(skin, (225, 90, 80), 0.25), lips=mix(skin, (190, 40, 60), 0.6 if woman else 0.38),
+        tip=mix(skin, (225, 90, 80), 0.25), lips=mix(skin, (190, 40, 60), 0.6 if female else 0.38),
         eyes=IRISES[rng.integers(len(IRISES))], hair_colour=hair,
         cloth=from_hsv(hue, rng.uniform(0.3, 0.65), rng.uniform(0.35, 0.8)),
         second=from_hsv(hue + rng.uniform(0.3, 0.7), 0.4, 0.85), pattern=PATTERNS[rng.integers(4)])
-
-
-def landmarks(who: Person) -> dict[str, np.ndarray]:
-    """Points on the head's surface, [3] in mm in its own frame: nose, eyes, ears, mouth, chin, top."""
-    return {name: np.multiply(point, who.scale) for name, point in who.points().items()}
