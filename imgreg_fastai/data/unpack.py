@@ -37,14 +37,13 @@ def unpack(archive: str | Path, folder: str | Path, max_size: int | None = None)
     if not hasattr(tarfile, "data_filter"):
         raise ImgregError("a Python that unpacks safely (3.10.12, 3.11.4 or newer)", "an older one",
                           f"unpacking '{archive}' by hand")
-    try:
-        with atomic_folder(folder, "unpack into") as target, tempfile.TemporaryDirectory(dir=target) as temporary:
+    purpose = f"unpack '{archive}' into"
+    with atomic_folder(folder, purpose) as target, tempfile.TemporaryDirectory(dir=target) as temporary:
+        try:
             _extract(archive, Path(temporary), max_size)
-            _move_content(Path(temporary), target)
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as e:
-        raise ArchiveError(f"a whole .tar.gz that keeps to its folder: '{archive}'", error_reason(e)) from e
-    except OSError as e:
-        raise ImgregError(f"room to unpack '{archive}' into '{folder}'", error_reason(e)) from e
+        except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as e:
+            raise ArchiveError(f"a whole .tar.gz that keeps to its folder: '{archive}'", error_reason(e)) from e
+        _move_content(Path(temporary), target)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 Labels are in the frame of the colour camera, with each folder's own calibration: cameras.py.
 """
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,6 @@ PEOPLE = {
 PARTS = {"F04": "valid", "M07": "valid", "M11": "valid", "F06": "test", "M05": "test", "M14": "test"}
 TABLES = {"exact": "labels.csv", "fastbook": "labels_fastbook.csv"}
 ROTATION = Rotation("pose", ("yaw", "pitch", "roll"))
-FILE = re.compile(r"(frame_\d+)_(rgb\.jpg|rgb\.png|pose\.txt)")
 
 
 def write_table(folder: str | Path, labels: str = "exact") -> Path:
@@ -51,12 +49,10 @@ def write_table(folder: str | Path, labels: str = "exact") -> Path:
     if labels not in TABLES:
         raise ImgregError(f"labels: {' or '.join(TABLES)}", f"'{labels}'")
     sequences = _find_sequences(folder)
-    book_camera = None
-    if labels == "fastbook":
-        book_camera = read_calibration(next(iter(sequences)).parent / "01" / "rgb.cal")
+    book_camera = read_calibration(sequences[0].parent / "01" / "rgb.cal") if labels == "fastbook" else None
     tables, left_out = [], []
     for sequence in progress_bar(sequences, len(sequences), f"reading the poses of {len(sequences)} sequences"):
-        frames, faults = _read_frames(sequence, sequences[sequence])
+        frames, faults = _read_frames(sequence)
         left_out += faults
         if frames:
             tables.append(_label_frames(sequence, frames, book_camera))
@@ -85,44 +81,35 @@ class _Frame(NamedTuple):
     centre: np.ndarray
 
 
-def _find_sequences(folder: Path) -> dict[Path, dict[str, dict[str, Path]]]:
-    """The sequences in `folder` or its hpdb: {sequence: {frame: {"rgb.jpg", "rgb.png" or "pose.txt": file}}}."""
-    places = [folder, folder / "hpdb"]
+def _find_sequences(folder: Path) -> list[Path]:
+    """The folders of sequences in `folder` or its hpdb."""
+    for place in (folder, folder / "hpdb"):
+        sequences = [p for p in sorted(place.glob("[0-9][0-9]*")) if p.name.isdigit() and any(p.glob("frame_*_*"))]
+        if sequences:
+            return sequences
     try:
-        for place in places:
-            children = sorted(place.iterdir()) if place.is_dir() else []
-            numbered = [child for child in children if re.fullmatch(r"\d\d+", child.name) and child.is_dir()]
-            sequences = {sequence: frames for sequence in numbered if (frames := _find_files(sequence))}
-            if sequences:
-                return sequences
-        content = first_few(sorted(p.name for p in folder.iterdir())) if folder.is_dir() else "no such folder"
+        content = first_few(sorted(p.name for p in folder.iterdir())) or "an empty folder"
     except OSError as e:
-        raise ImgregError("a folder that can be read", f"'{e.filename}': {error_reason(e)}") from e
-    raise ImgregError(f"Biwi's frames, 01/frame_00003_rgb.jpg or .png, under '{folder}' or '{places[1]}'",
-                      content or "an empty folder", "the folder that holds 01 to 24")
+        content = error_reason(e)
+    expected = f"Biwi's frames, 01/frame_00003_rgb.jpg or .png, under '{folder}' or '{folder / 'hpdb'}'"
+    raise ImgregError(expected, content, "the folder that holds 01 to 24")
 
 
-def _find_files(sequence: Path) -> dict[str, dict[str, Path]]:
-    frames: dict[str, dict[str, Path]] = {}
-    for path in sorted(sequence.iterdir()):
-        name = FILE.fullmatch(path.name)
-        if name and path.is_file():
-            frames.setdefault(name[1], {})[name[2]] = path
-    return frames
-
-
-def _read_frames(sequence: Path, files: dict[str, dict[str, Path]]) -> tuple[list[_Frame], list[str]]:
+def _read_frames(sequence: Path) -> tuple[list[_Frame], list[str]]:
     """The frames of a sequence that can be used, and why the others cannot."""
+    poses, pngs, jpgs = ({path.name[: -len(ending)]: path for path in sequence.glob(f"frame_*{ending}")}
+                         for ending in ("_pose.txt", "_rgb.png", "_rgb.jpg"))
+    images = {**pngs, **jpgs}
     frames, faults = [], []
-    for name, paths in files.items():
-        images = [paths[ending] for ending in ("rgb.jpg", "rgb.png") if ending in paths]
-        filled = [image for image in images if image.stat().st_size]
+    for name in sorted({**images, **poses}):
         try:
-            if not filled:
-                raise ImgregError("a picture", "an empty picture" if images else "no picture")
-            if "pose.txt" not in paths:
+            if name not in images:
+                raise ImgregError("a picture", "no picture")
+            if not images[name].stat().st_size:
+                raise ImgregError("a picture", "an empty picture")
+            if name not in poses:
                 raise ImgregError("a pose", "no pose")
-            frames.append(_Frame(filled[0], *read_pose(paths["pose.txt"])))
+            frames.append(_Frame(images[name], *read_pose(poses[name])))
         except ImgregError as e:
             faults.append(f"{sequence.name}/{name} ({e.actual})")
     return frames, faults
@@ -156,7 +143,7 @@ def _add_split(table: pd.DataFrame, labels: str) -> None:
 
 
 def _part(person: str) -> str:
-    """The part of a person. Drawn people beyond Biwi's have numbers: two in twenty validate, one calibrates, one tests."""
+    """The part of a person. Names of drawn people are numbers: of twenty, two validate, one calibrates, one tests."""
     if person.isdigit():
         return {1: "valid", 11: "valid", 6: "calibrate", 16: "test"}.get(int(person) % 20, "train")
     return PARTS.get(person, "train")

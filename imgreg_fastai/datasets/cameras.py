@@ -104,7 +104,7 @@ def _to_camera(rows: list[list[float]]) -> Camera:
     if matrix[1, 0] or (matrix[2] != (0, 0, 1)).any() or not ((focal > 0.1 * size) & (focal < 20 * size)).all():
         raise ValueError("a K whose focal lengths do not suit the size")
     if not ((middle > 0) & (middle < size)).all():
-        raise ValueError("a K whose middle lies outside the image")
+        raise ValueError("a K whose middle lies outside the picture")
     if not _is_rotation(rotation):
         raise ValueError("a rotation that is none")
     return Camera(matrix, rotation, np.array(rows[7]), (int(size[0]), int(size[1])))
@@ -135,7 +135,8 @@ def read_pose(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         if centre[2] <= 0:
             raise ValueError("a head behind the camera")
     except (OSError, ValueError) as e:
-        raise ImgregError(f"three rows of a rotation, then the head's centre in mm, in '{path}'", error_reason(e)) from e
+        expected = f"three rows of a rotation, then the head's centre in mm, in '{path}'"
+        raise ImgregError(expected, error_reason(e)) from e
     return rotation, centre
 
 

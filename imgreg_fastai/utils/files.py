@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import ImgregError
+from .errors import ImgregError, error_reason
 
 
 @contextmanager
@@ -51,30 +51,39 @@ def atomic_folder(path: str | Path, purpose: str, hint: str | None = None) -> It
 
     Args:
         path (str or Path): the folder to fill.
-        purpose (str): what the folder is for, in the words of the message: "draw into".
-        hint (str or None): what the user can do if `path` is in use.
+        purpose (str): what the folder is for, in the words of the messages: "draw into".
+        hint (str or None): what the user can do about an error.
 
     Yields:
         Path: a temporary folder beside `path` to write to. When the block ends without an error it becomes `path`, or
         its content moves to `path`. It is deleted otherwise.
 
     Raises:
-        ImgregError: if `path` is a file or a folder that is not empty.
-        OSError: if something cannot be written. The caller knows what the space was for, and describes it.
+        ImgregError: if `path` is a file or a folder that is not empty, or if something cannot be written.
     """
     target = Path(path).resolve()
     if has_content(target) or target.is_file():
         raise ImgregError(f"a new or empty folder to {purpose}, so that nothing is lost", f"'{path}' in use", hint)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{target.name}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary, "all")
-        folder.mkdir()  # it has the permissions of any new folder; `temporary` is closed to other users
-        yield folder
-        if not target.is_dir():
-            folder.rename(target)
-            return
-        # Children move one by one, as `path` may be the current folder. Files move last: where a labels table is, all
-        # of its images are.
-        for child in sorted(folder.iterdir(), key=Path.is_file):
-            child.rename(target / child.name)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".{target.name}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as temporary:
+            folder = Path(temporary, "all")
+            folder.mkdir()  # it has the permissions of any new folder; `temporary` is closed to other users
+            yield folder
+            _move_content(folder, target)
+    except OSError as e:
+        raise ImgregError(f"a folder that can be written, to {purpose}", f"'{target}': {error_reason(e)}", hint) from e
+
+
+def _move_content(folder: Path, target: Path) -> None:
+    """Rename the folder to a target that does not exist, or move its children to an empty target.
+
+    Children move one by one, as the target may be the current folder. Files move last: where a labels table is, all of
+    its images are.
+    """
+    if not target.is_dir():
+        folder.rename(target)
+        return
+    for child in sorted(folder.iterdir(), key=Path.is_file):
+        child.rename(target / child.name)

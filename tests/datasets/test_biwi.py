@@ -261,7 +261,8 @@ def test_what_is_not_biwi_is_told(tmp_path, what):
     if what == "other":
         (folder / "photo.jpg").write_bytes(b"x")
         (folder / "01").mkdir()
-    found = {"empty": "an empty folder", "other": r"01, photo\.jpg"}.get(what, "no such folder")
+    found = {"empty": "an empty folder", "other": r"01, photo\.jpg", "file": "Not a directory",
+             "nothing": "No such file or directory"}[what]
     with pytest.raises(ImgregError, match=rf"01/frame_00003_rgb\.jpg or \.png, under .*hpdb'; found {found}; try") as e:
         biwi.write_table(folder)
     assert "\n" not in str(e.value)

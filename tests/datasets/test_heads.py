@@ -1,3 +1,4 @@
+import copy
 import re
 from dataclasses import replace
 
@@ -10,9 +11,9 @@ from scipy.spatial.transform import Rotation
 
 from imgreg_fastai.datasets import biwi
 from imgreg_fastai.datasets.cameras import Camera, read_calibration, read_pose
-from imgreg_fastai.datasets.drawing import heads, output
+from imgreg_fastai.datasets.drawing import heads, processes
 from imgreg_fastai.datasets.drawing.backgrounds import draw_room
-from imgreg_fastai.datasets.drawing.people import create_person
+from imgreg_fastai.datasets.drawing.people import Person
 from imgreg_fastai.datasets.drawing.rendering import Light, render
 from imgreg_fastai.utils.errors import ImgregError
 from tests.datasets.test_drawings import Inline
@@ -20,7 +21,7 @@ from tests.datasets.test_drawings import Inline
 NAMES = sorted(set(biwi.PEOPLE.values()))
 CENTRED = Camera(np.array([[517.679, 0, 320], [0, 517.679, 240], [0, 0, 1]]), np.eye(3), np.zeros(3), (640, 480))
 MIRROR = np.diag([-1.0, 1, 1])
-people = st.builds(create_person, st.sampled_from(NAMES), st.integers(0, 20))
+people = st.builds(Person, st.sampled_from(NAMES), st.integers(0, 20))
 few = settings(max_examples=8, deadline=None)
 
 
@@ -35,6 +36,18 @@ def poses(far=1.0):
 
 places = st.builds(lambda x, y, z: np.array([x, y, z]), st.floats(-150, 150), st.floats(-120, 60), st.floats(750, 1200))
 lights = st.builds(lambda x, y: Light((x, y, -0.8)), st.floats(-1, 1), st.floats(-1, 0))
+
+
+def with_looks(who, **looks):
+    """The person with other looks."""
+    other = copy.copy(who)
+    vars(other).update(looks)
+    return other
+
+
+def landmarks(who):
+    """Points on the head's surface, [3] each in mm in its own frame."""
+    return {name: np.multiply(who.scale, point) for name, point in who.points().items()}
 
 
 def contents(folder):
@@ -85,13 +98,6 @@ def test_same_seed_same_bytes_whatever_the_jobs(drawn, tmp_path):
     assert other["01/frame_00003_rgb.jpg"] != contents(drawn)["01/frame_00003_rgb.jpg"]
 
 
-def test_pieces_of_a_sequence_belong_together(tmp_path):
-    for name, cuts in {"whole": [(0, 6)], "parts": [(0, 2), (2, 6)]}.items():
-        (tmp_path / name / "08").mkdir(parents=True)
-        assert sum(heads._write(tmp_path / name, "08", 6, *cut, 1) for cut in cuts) == 6
-    assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
-
-
 def test_numbers_have_gaps_and_neighbours_are_close():
     _, numbers, turns, centres, *_ = heads._plan("01", 300, 0)
     steps = np.diff(numbers)
@@ -119,20 +125,20 @@ def test_poses_cover_the_range_and_heads_stay_in_the_picture():
 
 
 def test_twenty_people_and_rooms_differ():
-    everybody = [create_person(name, 0) for name in NAMES]
-    assert len({replace(p, name="") for p in everybody}) == 20
+    everybody = [Person(name, 0) for name in NAMES]
+    assert len({str(vars(p)) for p in everybody}) == 20
     pictures = np.stack([render(p, np.eye(3), np.array([0, 0, 900.0]), CENTRED) for p in everybody])
     rooms = np.stack([draw_room(k) for k in range(20)])
     for seen, least in ((pictures[:, 150:330, 250:390], 8), (rooms, 12)):
         small = seen[:, ::4, ::4].reshape(20, -1).astype(float)
         apart = np.abs(small[:, None] - small).mean(-1)
         assert apart[~np.eye(20, dtype=bool)].min() > least
-    assert create_person("F01", 0) == everybody[0] != create_person("F01", 1)
+    assert vars(Person("F01", 0)) == vars(everybody[0]) != vars(Person("F01", 1))
 
 
 def spots(who, pose, centre, **colours):
     """Middles in x, y and the numbers of the pixels that change with a colour of a person."""
-    one, two = (render(replace(who, **{k: v[i] for k, v in colours.items()}), pose, centre, CENTRED).astype(int)
+    one, two = (render(with_looks(who, **{k: v[i] for k, v in colours.items()}), pose, centre, CENTRED).astype(int)
                 for i in range(2))
     apart = np.abs(one - two).sum(-1)
     rows, columns = np.nonzero(apart > 30)
@@ -143,9 +149,9 @@ def spots(who, pose, centre, **colours):
 @few
 @given(people, poses(0.6), places)
 def test_the_nose_is_seen_where_it_projects(who, pose, centre):
-    who = replace(who, beard="", glasses=None)
-    at, weights = spots(who, pose, centre, tip=((255, 0, 0), (0, 255, 255)))
-    nose = CENTRED.project(pose @ who.landmarks()["nose"] + centre)[0]
+    who = with_looks(who, beard="", glasses=None)
+    at, weights = spots(who, pose, centre, nose_tip=((255, 0, 0), (0, 255, 255)))
+    nose = CENTRED.project(pose @ landmarks(who)["nose"] + centre)[0]
     near = np.linalg.norm(at - nose[:, None], axis=0) < 9  # the cheeks and ears blush in the same colour
     assert near.sum() > 20
     assert np.average(at[:, near], axis=1, weights=weights[near]) == pytest.approx(nose, abs=3)
@@ -154,9 +160,9 @@ def test_the_nose_is_seen_where_it_projects(who, pose, centre):
 @few
 @given(people, poses(0.5), places)
 def test_the_eyes_are_seen_where_they_project(who, pose, centre):
-    who = replace(who, glasses=None, hair="short", brows=(0.5, 0))
+    who = with_looks(who, glasses=None, hair="short", brows=(0.5, 0))
     at, weights = spots(who, pose, centre, eyes=((255, 0, 0), (0, 255, 255)))
-    points = who.landmarks()
+    points = landmarks(who)
     left, right = CENTRED.project(np.array([pose @ points[f"{s}_eye"] + centre for s in ("left", "right")]))
     own = np.linalg.norm(at - left[:, None], axis=0) < np.linalg.norm(at - right[:, None], axis=0)
     assert len(weights) > 8
@@ -167,10 +173,10 @@ def test_the_eyes_are_seen_where_they_project(who, pose, centre):
 
 def test_a_head_of_no_rotation_looks_into_the_camera():
     far = np.array([0, 0, 900])
-    points = {k: CENTRED.project(v + far)[0] for k, v in create_person("M01", 0).landmarks().items()}
+    points = {k: CENTRED.project(v + far)[0] for k, v in landmarks(Person("M01", 0)).items()}
     assert points["left_eye"][0] > 320 > points["right_eye"][0]  # the person's left is the picture's right
     assert points["top"][1] < points["left_eye"][1] < points["nose"][1] < points["mouth"][1] < points["chin"][1]
-    nose = {k: CENTRED.project(rotation(*turn) @ create_person("M01", 0).landmarks()["nose"] + far)[0]
+    nose = {k: CENTRED.project(rotation(*turn) @ landmarks(Person("M01", 0))["nose"] + far)[0]
             for k, turn in {"yaw": (40, 0, 0), "pitch": (0, 40, 0)}.items()}
     assert nose["yaw"][0] < 300  # positive yaw: to the picture's left
     assert nose["pitch"][1] < 240  # positive pitch: up
@@ -206,7 +212,7 @@ def test_a_turned_pose_is_the_turned_picture(who, pose, centre, light, degrees):
 
 def test_a_person_outside_the_picture_leaves_the_background():
     background = draw_room(3)
-    picture = render(create_person("F02"), np.eye(3), np.array([3000.0, 0, 900]), CENTRED, background=background)
+    picture = render(Person("F02"), np.eye(3), np.array([3000.0, 0, 900]), CENTRED, background=background)
     assert (picture == background).all()
 
 
@@ -218,8 +224,8 @@ def test_too_few(tmp_path, wrong):
 
 
 def test_an_empty_folder_is_used_and_the_path_is_returned_as_given(tmp_path, monkeypatch):
-    monkeypatch.setattr(heads, "_write", lambda *_: 0)
-    monkeypatch.setattr(output, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(heads, "_write", lambda folder, name, *_: (folder / name).mkdir())
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", Inline)
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     assert str(heads.draw("empty", n=24)) == "empty"

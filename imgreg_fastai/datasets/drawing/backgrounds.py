@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from .colours import DARK, from_hsv
 
 
+@lru_cache(maxsize=4)  # a sequence shows the same part for some frames
 def draw_room(k: int, seed: int = 0, scale: float = 0.9, shift: tuple[float, float] = (0.5, 0.5)) -> np.ndarray:
     """Draw a part of a room: a wall, and some furniture.
 

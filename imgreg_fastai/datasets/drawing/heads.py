@@ -12,15 +12,15 @@ from scipy.interpolate import PchipInterpolator
 
 from ...utils.console import progress_bar
 from ...utils.errors import ImgregError
+from ...utils.files import atomic_folder
 from ..biwi import PEOPLE, ROTATION
 from ..cameras import Camera, write_calibration, write_pose
 from .backgrounds import draw_room
-from .output import atomic_drawing, run_in_processes
-from .people import create_person
+from .people import Person
+from .processes import run_in_processes
 from .rendering import Light, render
 
 MAX_ANGLES = np.array([60, 75, 50])  # pitch, yaw and roll in degrees
-CHUNK_SIZE = 110  # frames drawn by one call of _write
 # Sequences: Biwi's 24, and where there are enough frames others, each of another person. Of 5,000 frames, 38 epochs:
 # with 60 people the rotation of new people was off by 7.7 degrees, with 240 by 6.0.
 MAX_SEQUENCES = 500
@@ -43,8 +43,7 @@ class _Sequence(NamedTuple):
     rotations: np.ndarray  # [n, 3, 3]
     centres: np.ndarray  # [n, 3]
     lights: list[Light]
-    rooms: list[dict]  # arguments of draw_room, for every `room_frames` frames
-    room_frames: int
+    rooms: list[tuple]  # arguments of draw_room
 
 
 def random_motion(n: int, rng: np.random.Generator, speed: float = 3.5) -> tuple[np.ndarray, np.ndarray]:
@@ -92,10 +91,9 @@ def _plan(name: str, n: int, seed: int) -> _Sequence:
     lights = [Light((x, y, -0.8), strength, ambient, (red, 1.0, blue)) for x, y, strength, ambient, red, blue
               in _random_curves(numbers[-1] + 1, 50, low, high, rng)[numbers]]
     order = np.concatenate([rng.permutation(20) for _ in range(n // (20 * room_frames) + 1)])
-    rooms = [{"k": int(k), "seed": seed, "scale": rng.uniform(0.8, 1), "shift": rng.uniform(0, 1, 2)} for k in order]
-    first = 0 if second_camera else 3
-    return _Sequence(CAMERAS[second_camera], numbers + first, rotations[numbers], centres[numbers], lights, rooms,
-                     room_frames)
+    rooms = [(int(k), seed, rng.uniform(0.8, 1), tuple(rng.uniform(0, 1, 2))) for k in order]
+    return _Sequence(CAMERAS[second_camera], numbers + (0 if second_camera else 3), rotations[numbers],
+                     centres[numbers], lights, [rooms[i // room_frames] for i in range(n)])
 
 
 @lru_cache(maxsize=1)
@@ -104,24 +102,22 @@ def _grain(seed: int) -> np.ndarray:
     return np.random.default_rng([seed, 5]).normal(0, 2.5, (544, 704, 3)).astype(f4)
 
 
-def _write(folder: Path, name: str, n: int, first: int, last: int, seed: int) -> int:
-    """Write the frames first to last - 1 of a sequence of n, and with the first its calibration; return their number."""
-    sequence, folder = _plan(name, n, seed), folder / name
-    camera, who = sequence.camera, create_person(PEOPLE.get(name, name), seed)
-    if first == 0:
-        write_calibration(folder / "rgb.cal", camera)
-        write_calibration(folder / "depth.cal", camera)
+def _write(folder: Path, name: str, n: int, seed: int) -> None:
+    """Write a sequence of n frames."""
+    (folder / name).mkdir()
+    sequence, who = _plan(name, n, seed), Person(PEOPLE.get(name, name), seed)
+    write_calibration(folder / name / "rgb.cal", sequence.camera)
+    write_calibration(folder / name / "depth.cal", sequence.camera)
     grain = np.roll(_grain(seed), 97 * int(name), axis=(0, 1))
-    for i in range(first, last):
-        if i == first or i % sequence.room_frames == 0:
-            room = draw_room(**sequence.rooms[i // sequence.room_frames]).astype(f4)
-        light, noise = sequence.lights[i], grain[41 * i % 64 :, 29 * i % 64 :][:480, :640]
-        lit_room = room * (np.array(light.tint, f4) * f4(0.6 * (light.strength + light.ambient) + 0.3))
-        image = render(who, sequence.rotations[i], sequence.centres[i], camera, light, lit_room, noise=noise)
-        frame = f"frame_{sequence.numbers[i]:05}"
-        Image.fromarray(image).save(folder / f"{frame}_rgb.jpg", quality=90)
-        write_pose(folder / f"{frame}_pose.txt", *camera.to_depth_frame(sequence.rotations[i], sequence.centres[i]))
-    return last - first
+    for i in range(n):
+        light, rotation, centre = sequence.lights[i], sequence.rotations[i], sequence.centres[i]
+        brightness = f4(0.6 * (light.strength + light.ambient) + 0.3)
+        room = draw_room(*sequence.rooms[i]).astype(f4) * (np.array(light.tint, f4) * brightness)
+        noise = grain[41 * i % 64 :, 29 * i % 64 :][:480, :640]
+        image = render(who, rotation, centre, sequence.camera, light, room, noise=noise)
+        frame = folder / name / f"frame_{sequence.numbers[i]:05}"
+        Image.fromarray(image).save(f"{frame}_rgb.jpg", quality=90)
+        write_pose(Path(f"{frame}_pose.txt"), *sequence.camera.to_depth_frame(rotation, centre))
 
 
 def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None, sequences: int | None = None) -> Path:
@@ -146,16 +142,12 @@ def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None,
         sequences = min(MAX_SEQUENCES, max(len(PEOPLE), n // MIN_FRAMES))
     if not 24 <= sequences <= min(n, 990):
         raise ImgregError(f"24 to {min(n, 990)} sequences of {n} frames", str(sequences))
-    with atomic_drawing(out, n) as folder:
+    with atomic_folder(out, "draw into", "--out with another name") as folder:
         _fill(folder, n, sequences, seed, jobs)
     return Path(out)
 
 
 def _fill(folder: Path, n: int, sequences: int, seed: int, jobs: int | None) -> None:
-    calls = []
-    for i in range(sequences):
-        name, frames = f"{i + 1:02}", n * (i + 1) // sequences - n * i // sequences
-        (folder / name).mkdir()
-        calls += [(folder, name, frames, first, min(first + CHUNK_SIZE, frames), seed)
-                  for first in range(0, frames, CHUNK_SIZE)]
-    list(progress_bar(run_in_processes(_write, calls, jobs), len(calls), f"drawing {n} images of people"))
+    frames = np.diff(n * np.arange(sequences + 1) // sequences)
+    calls = [(folder, f"{i:02}", int(count), seed) for i, count in enumerate(frames, start=1)]
+    list(progress_bar(run_in_processes(_write, calls, jobs), len(calls), f"drawing {n} pictures of people"))

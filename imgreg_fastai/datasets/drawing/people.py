@@ -4,9 +4,6 @@ Measures are in mm in the head's own frame, whose origin is the middle of the he
 z backwards; the nose points along -z. Everybody is symmetric: the mirrored image of a person is an image of the same
 person.
 """
-from dataclasses import dataclass
-from functools import lru_cache
-
 import numpy as np
 
 from ..biwi import PEOPLE
@@ -20,32 +17,49 @@ BEARDS = ("full", "full", "stubble", "stubble", "moustache", "moustache", "goate
 PATTERNS = ("plain", "stripes", "yoke", "shirt")
 
 
-@dataclass(frozen=True)
 class Person:
-    """The looks of a person: measures as factors of the usual ones, colours as RGB from 0 to 255."""
+    """A person with random looks.
 
-    name: str
-    scale: tuple = (1.0, 1.0, 1.0)  # the head's width, height, depth
-    jaw: float = 1.0
-    nose: tuple = (1.0, 1.0, 1.0)  # width, length, depth
-    eyes_apart: float = 1.0
-    eye_size: float = 1.0
-    brows: tuple = (1.0, 0.0)  # thickness; tilt in degrees
-    mouth: tuple = (1.0, 1.0)  # width, fullness
-    ears: float = 1.0
-    neck: float = 1.0
-    shoulders: float = 1.0
-    hair: str = "short"
-    beard: str = ""
-    glasses: tuple | None = None  # the colour of the rims
-    skin: tuple = SKINS[1]
-    tip: tuple = (222, 160, 140)  # of the nose
-    lips: tuple = (190, 96, 92)
-    eyes: tuple = IRISES[0]
-    hair_colour: tuple = HAIRS[1]
-    cloth: tuple = (60, 90, 140)
-    second: tuple = (220, 220, 220)  # the other colour of clothes, hats and bands
-    pattern: str = "plain"
+    Measures are factors of the usual ones, colours RGB from 0 to 255. Styles and colours are shuffled and dealt to
+    groups of twenty people, so that the people of a group differ.
+
+    Args:
+        name (str): a person of Biwi, F01 ... M14, or "25" and higher numbers for others.
+        seed (int): another seed gives other people.
+    """
+
+    def __init__(self, name: str, seed: int = 0):
+        names = sorted(set(PEOPLE.values()))
+        position = names.index(name) if name in names else int(name) - 5
+        group, i = divmod(position, 20)
+        female, number = names[i][0] == "F", int(names[i][1:]) - 1
+        rng = np.random.default_rng([seed, 1, group] if group else [seed, 1])
+        styles = {sex: rng.permutation(options) for sex, options in STYLES.items()}["F" if female else "M"]
+        skins, hairs = rng.permutation(20) % len(SKINS), rng.permutation(20) % len(HAIRS)
+        hue, beard = rng.permutation(20)[i] / 20, rng.permutation(BEARDS)[number]
+        rng = np.random.default_rng([seed, 2, position])
+
+        def vary(spread, middle=1.0):
+            return float(middle + spread * rng.uniform(-1, 1))
+
+        size = 0.95 if female else 1.02
+        self.scale = (vary(0.08, size), vary(0.07, size), vary(0.06, size))  # the head's width, height, depth
+        self.jaw = vary(0.14, 1.04 - 0.12 * female)
+        self.nose = (vary(0.3), vary(0.2), vary(0.35))  # width, length, depth
+        self.eyes_apart, self.eye_size = vary(0.1), vary(0.14, 0.96 + 0.1 * female)
+        self.brows = (vary(0.3, 1.25 - 0.45 * female), vary(9, 0))  # thickness; tilt in degrees
+        self.mouth = (vary(0.18), vary(0.3, 0.95 + 0.25 * female))  # width, fullness
+        self.ears, self.neck = vary(0.2), vary(0.08, 1.06 - 0.18 * female)
+        self.shoulders = vary(0.08, 1.05 - 0.15 * female)
+        self.hair, self.beard = styles[number % len(styles)], "" if female else beard
+        self.glasses = (None, None, DARK, from_hsv(rng.random(), 0.7, 0.5))[rng.integers(4)]  # the colour of the rims
+        self.skin, self.hair_colour = SKINS[skins[i]], HAIRS[hairs[i] if skins[i] < 4 else hairs[i] % 2]
+        self.nose_tip = mix(self.skin, (225, 90, 80), 0.25)
+        self.lips = mix(self.skin, (190, 40, 60), 0.6 if female else 0.38)
+        self.eyes = IRISES[rng.integers(len(IRISES))]
+        self.cloth = from_hsv(hue, rng.uniform(0.3, 0.65), rng.uniform(0.35, 0.8))
+        self.second = from_hsv(hue + rng.uniform(0.3, 0.7), 0.4, 0.85)  # the other colour of clothes, hats and bands
+        self.pattern = PATTERNS[rng.integers(4)]
 
     def parts(self) -> list[Solid | Paint]:
         """All solids and paints of the person; the head's are scaled."""
@@ -57,12 +71,8 @@ class Person:
         return ball._replace(centre=tuple(np.multiply(self.scale, ball.centre)),
                              radii=tuple(np.multiply(self.scale, ball.radii)))
 
-    def landmarks(self) -> dict[str, np.ndarray]:
-        """Points on the surface of the head, [3] in mm in its own frame: nose, eyes, mouth, chin, top."""
-        return {name: np.multiply(self.scale, point) for name, point in self._points().items()}
-
-    def _points(self):
-        """The landmarks before scaling."""
+    def points(self) -> dict[str, tuple]:
+        """Landmarks on the surface of the head before scaling: nose, eyes, mouth, chin, top."""
         eye, lip, tip = self._eye(), self._lips()[0].ball, self._tip()
         x, y, z = eye.centre
         z -= eye.radii[2]
@@ -83,7 +93,7 @@ class Person:
         balls = [Ball((0, -28, 12), (75, 88, 94)), Ball((0, 18, -22), (64, 90, 65)), Ball((0, -26, -62), (54, 13, 20)),
                  Ball((0, 62, -32), (51 * self.jaw, 46, 49)), Ball((0, 91, -62), (24 * self.jaw, 19, 22)),
                  *both_sides(Ball((37, 30, -50), (27, 26, 29)))]
-        return [*(Solid(b, self.skin) for b in balls), *both_sides(Solid(ear, mix(self.skin, self.tip, 0.4), LID))]
+        return [*(Solid(b, self.skin) for b in balls), *both_sides(Solid(ear, mix(self.skin, self.nose_tip, 0.4), LID))]
 
     def _nose(self):
         """Ridge, tip and wings."""
@@ -108,12 +118,12 @@ class Person:
         brow = Ball((x + 1, y - 12 - 8 * self.eye_size, z - r + 5), (18, 3.6 * thickness, 6), (0, -18, 6 + tilt))
         lid = Ball(eye.centre, 3 * (r + 1.8,))
         return both_sides(Solid(eye, WHITE, EYE, gloss=0.5),
-                          Solid(lid, mix(self.skin, self.tip, 0.3), LID, cuts=(opening,), gloss=0.02),
+                          Solid(lid, mix(self.skin, self.nose_tip, 0.3), LID, cuts=(opening,), gloss=0.02),
                           Solid(brow, mix(self.hair_colour, DARK, 0.35), HAIR, gloss=0))
 
     def _paints(self):
         """The paints on head and neck."""
-        eye, points = self._eye(), self._points()
+        eye, points = self._eye(), self.points()
         (x, y, z), r, iris = eye.centre, eye.radii[0], points["left_eye"]
         stubble = Paint(Ball((0, 84, -52), (66, 52, 58)), mix(self.hair_colour, self.skin, 0.35), soft=0.7, share=0.6)
         return [
@@ -122,9 +132,9 @@ class Person:
                 Paint(Ball(iris, 3 * (6.4,)), mix(self.eyes, DARK, 0.5), EYE, soft=0.2),
                 Paint(Ball(iris, 3 * (5.6,)), self.eyes, EYE), Paint(Ball(iris, 3 * (2.8,)), DARK, EYE, soft=0.3),
                 Paint(Ball((x, y - r * 0.62, z - r), (r * 1.4, 3.2, r)), (70, 50, 50), EYE, soft=1, share=0.8),
-                Paint(Ball((45, 26, -74), (24, 17, 22)), self.tip, soft=1, share=0.7),
+                Paint(Ball((45, 26, -74), (24, 17, 22)), self.nose_tip, soft=1, share=0.7),
                 Paint(Ball((82, 6, 14), (12, 17, 9)), mix(self.skin, (120, 40, 30), 0.35), LID, soft=0.8)),
-            Paint(Ball(points["nose"], (11, 10, 10)), self.tip, soft=0.6),
+            Paint(Ball(points["nose"], (11, 10, 10)), self.nose_tip, soft=0.6),
             Paint(Ball(points["mouth"], (24 * self.mouth[0], 1.9, 12)), mix(self.lips, DARK, 0.75), LIP, soft=0.8),
             Paint(Ball((0, 84, -40), (62, 60, 52)), mix(self.skin, DARK, 0.6), shapes.THROAT, soft=1, share=0.7)]
 
@@ -208,44 +218,3 @@ class Person:
                 "stripes": [(Ball((0, y, 0), (900, 14, 900)), self.second) for y in range(80, 600, 60)],
                 "shirt": [(Ball((0, 130, -110), (38, 190, 90)), WHITE),
                           (Ball((0, 190, -110), (12, 170, 90)), self.second)]}[self.pattern]
-
-
-@lru_cache(maxsize=64)
-def create_person(name: str, seed: int = 0) -> Person:
-    """Create a person with random measures, styles and colours.
-
-    Styles and colours are shuffled and dealt to groups of twenty people, so that the people of a group differ.
-
-    Args:
-        name (str): a person of Biwi, F01 ... M14, or "25" and higher numbers for others.
-        seed (int): another seed gives other people.
-
-    Returns:
-        Person: the same for the same arguments.
-    """
-    names = sorted(set(PEOPLE.values()))
-    position = names.index(name) if name in names else int(name) - 5
-    group, i = divmod(position, 20)
-    female, number = names[i][0] == "F", int(names[i][1:]) - 1
-    rng = np.random.default_rng([seed, 1, group] if group else [seed, 1])
-    styles = {sex: rng.permutation(options) for sex, options in STYLES.items()}["F" if female else "M"]
-    skins, hairs = rng.permutation(20) % len(SKINS), rng.permutation(20) % len(HAIRS)
-    hue, beard = rng.permutation(20)[i] / 20, rng.permutation(BEARDS)[number]
-    rng = np.random.default_rng([seed, 2, position])
-    skin, hair = SKINS[skins[i]], HAIRS[hairs[i] if skins[i] < 4 else hairs[i] % 2]
-
-    def vary(spread, middle=1.0):
-        return float(middle + spread * rng.uniform(-1, 1))
-
-    size = 0.95 if female else 1.02
-    return Person(
-        name, scale=(vary(0.08, size), vary(0.07, size), vary(0.06, size)), jaw=vary(0.14, 1.04 - 0.12 * female),
-        nose=(vary(0.3), vary(0.2), vary(0.35)), eyes_apart=vary(0.1), eye_size=vary(0.14, 0.96 + 0.1 * female),
-        brows=(vary(0.3, 1.25 - 0.45 * female), vary(9, 0)), mouth=(vary(0.18), vary(0.3, 0.95 + 0.25 * female)),
-        ears=vary(0.2), neck=vary(0.08, 1.06 - 0.18 * female), shoulders=vary(0.08, 1.05 - 0.15 * female),
-        hair=str(styles[number % len(styles)]), beard="" if female else str(beard),
-        glasses=(None, None, DARK, from_hsv(rng.random(), 0.7, 0.5))[rng.integers(4)], skin=skin,
-        tip=mix(skin, (225, 90, 80), 0.25), lips=mix(skin, (190, 40, 60), 0.6 if female else 0.38),
-        eyes=IRISES[rng.integers(len(IRISES))], hair_colour=hair,
-        cloth=from_hsv(hue, rng.uniform(0.3, 0.65), rng.uniform(0.35, 0.8)),
-        second=from_hsv(hue + rng.uniform(0.3, 0.7), 0.4, 0.85), pattern=PATTERNS[rng.integers(4)])

@@ -1,6 +1,7 @@
 """Images of people made of ellipsoids, by casting rays.
 
-An ellipsoid's outline and the distance to it have closed forms: an image takes a few hundred numpy calls on small boxes.
+An ellipsoid's outline and the distance to it have closed forms: an image takes a few hundred numpy calls on small
+boxes.
 Poses are in the camera's frame, in mm. The middle of the pixel in row i and column j lies at (j + 0.5, i + 0.5).
 """
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from .people import Person
 from .shapes import HAIR, Solid
 
 RAYS = 2  # RAYS * RAYS rays a pixel
-NECK_TOP, NECK_BASE = np.array([0.0, 64, 22]), np.array([0.0, 66, 12])  # where head and neck turn, each in its own frame
+NECK_TOP, NECK_BASE = np.array([0.0, 64, 22]), np.array([0.0, 66, 12])  # where they turn: in the head's, neck's frame
 SEAMS = 5, 1, 1, 1, 2, 1, 16, 1  # mm over which one solid's surface passes into the next one's, for each group
 f4 = np.float32
 
@@ -106,11 +107,11 @@ class _View:
         self.u, self.v = (((np.arange(RAYS * a, RAYS * b) + 0.5) / RAYS - p) / f for a, b, f, p in
                           zip(self.low, self.high, focal, principal, strict=True))
 
-    # An ellipsoid's surface along the rays d of a box: (d' M d) t² - 2 (d' s) t + c = 0, with M, s and c from `metrics`,
+    # An ellipsoid's surface along the rays d of a box: (d' M d) t² - 2 (d' s) t + c = 0. M, s and c are in `metrics`,
     # `slopes` and `constants`.
 
     def _offsets(self, k, box):
-        """x and y of the rays, relative to the ray through the centre of ellipsoid k: small, so that float32 is enough."""
+        """x and y of the rays relative to the ray through the centre of ellipsoid k: small enough for float32."""
         return self.u[box[1]] - self.rays[k, 0], self.v[box[0]] - self.rays[k, 1]
 
     def _quadratic(self, matrix, k, box):

@@ -1,28 +1,11 @@
-"""What all drawn data sets share: a folder that is filled completely or not at all, and processes that fill it."""
+"""Many calls of a function in several processes."""
 import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from pathlib import Path
-
-from ...utils.errors import ImgregError, error_reason
-from ...utils.files import atomic_folder
 
 MAX_PROCESSES = 61  # Windows allows no more
-
-
-@contextmanager
-def atomic_drawing(out: str | Path, n: int) -> Iterator[Path]:
-    """Fill a folder with `n` images: `atomic_folder`, with messages about --out."""
-    out = Path(out).resolve()
-    try:
-        with atomic_folder(out, "draw into", "--out with another name") as folder:
-            yield folder
-    except OSError as e:
-        raise ImgregError(f"a folder that can be written for {n} images", f"'{out}': {error_reason(e)}",
-                          "--out with another folder") from e
 
 
 def run_in_processes(function: Callable, calls: list[tuple], jobs: int | None = None) -> Iterator:
@@ -42,8 +25,9 @@ def run_in_processes(function: Callable, calls: list[tuple], jobs: int | None = 
     complete = 0
     processes = min(jobs or os.cpu_count() or 1, len(calls), MAX_PROCESSES)
     try:
-        # Ctrl-C reaches all processes. Only this one handles it, so that it is reported once.
-        with ProcessPoolExecutor(processes, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        # Ctrl-C reaches all processes. Only this one handles it, or each would print a traceback.
+        ignore = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+        with ProcessPoolExecutor(processes, **ignore) as pool:
             for value in pool.map(function, *zip(*calls, strict=True)):
                 yield value
                 complete += 1
