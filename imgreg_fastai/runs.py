@@ -244,7 +244,7 @@ def _line(path: Path) -> dict:
             return {"path": str(path), "state": "folder", "why": f"see imgreg runs {path}"}
         return _one(load_run(path))
     except ImgregError as e:
-        return {"path": str(path), "state": "broken", "why": e.found}
+        return {"path": str(path), "state": "broken", "why": e.actual}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:  # a file that somebody has changed
         return {"path": str(path), "state": "broken", "why": f"{type(e).__name__}: {e}"}
 

@@ -1,6 +1,7 @@
 """The verbs as plain functions that return values. cli.py says the same in the terminal."""
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .. import datasets
 from ..data import labels
@@ -55,11 +56,15 @@ def train(task="angle", *, out="runs", dry_run=False, command=None, **options):
     """
     command = command or preparation.python_call("train", task, out=out, **options)
     images = options.get("images")
+    if dry_run:
+        with TemporaryDirectory(prefix="imgreg-") as folder:
+            chosen, cfg, table = resolve_options(task, sample_folder=folder, **options)
+            rows = preparation.read_labels(table, chosen, cfg, images, options.get("valid"))
+            done, frame = preparation.split_and_complete(chosen, cfg, rows)
+            return fitting.dry_run(done, cfg, frame, table, images)
     chosen, cfg, table = resolve_options(task, **options)
     rows = preparation.read_labels(table, chosen, cfg, images, options.get("valid"))
     done, frame = preparation.split_and_complete(chosen, cfg, rows)
-    if dry_run:
-        return fitting.dry_run(done, cfg, frame, table, images)
     if not cfg.folds or cfg.fold:
         return fitting.train(done, cfg, frame, table, out, images, command)
     rows = rows.drop(columns="split", errors="ignore")  # it is not used, as was said once

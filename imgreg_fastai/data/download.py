@@ -1,191 +1,208 @@
-"""Downloading a file so that a broken connection costs nothing.
+"""Downloads that continue after a broken connection.
 
-fastai's own downloader begins anew after each break; its URLs and check values are used all the same
-(datasets/headpose.py). `requests` is what fastai itself downloads with.
+fastai's own downloader starts again after each break. Its URLs and checksums are used all the same: see
+datasets/headpose.py. `requests` is what fastai itself downloads with.
 """
 import errno
 import hashlib
 import os
+import queue
 import shutil
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from ..utils.console import ProgressBar
-from ..utils.errors import ImgregError
+from ..utils.errors import ImgregError, error_reason
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-PIECE = 1 << 18  # bytes moved at once
-STALL = 30  # seconds without a byte after which a download is given up
-
-
-class Unreachable(ImgregError):
-    """Nothing could be downloaded: no network, no such server, or it refuses."""
+CHUNK_SIZE = 1 << 18  # bytes
+STALL_TIMEOUT = 30  # seconds without a byte after which a download that was under way is given up
 
 
-class _Source(NamedTuple):
-    """Pieces of bytes from number `start` on, of `total` (None: unknown), and a name of this `version` of the file."""
+class UnreachableError(ImgregError):
+    """Nothing can be downloaded: there is no network, no such server, or the server refuses."""
 
-    pieces: Iterator[bytes]
+
+class _Partial(NamedTuple):
+    """What earlier attempts downloaded: the bytes, and a file with their URL and the server's version of them."""
+
+    data: Path
+    tag: Path
+
+    def progress(self, url: str) -> tuple[int, str]:
+        """The number of bytes of `url` and their version; (0, "") if they cannot be continued."""
+        if not (self.data.is_file() and self.tag.is_file()):
+            return 0, ""
+        tag_url, _, version = self.tag.read_text(encoding="utf-8").partition("\n")
+        return (self.data.stat().st_size, version) if tag_url == url and version else (0, "")
+
+
+class _Body(NamedTuple):
+    """A file as the server sends it: its bytes from `start` on, of `total` (None: unknown), in this version."""
+
+    chunks: Iterable[bytes]
     start: int
     total: int | None
-    version: str
+    version: str  # an ETag or a date; "" if the server sends neither
 
 
-def fetch(url: str, to: str | Path, size: int | None = None, md5: str | None = None, span: int | None = None,
-          timeout: float = 3.5, spare: int = 0) -> Path:
-    """Download a file, going on where an earlier attempt broke off.
-
-    What has come lies in `to`.part until it is complete and checked.
+def fetch(url: str, path: str | Path, size: int | None = None, md5: str | None = None, md5_bytes: int | None = None,
+          timeout: float = 3.5, reserve: int = 0) -> Path:
+    """Download a file. A download that broke off continues; its bytes are kept in `path`.part until they are complete.
 
     Args:
-        url: An http, https or file URL.
-        to: The file to write.
-        size: Its size in bytes, if known.
-        md5: The checksum of its first `span` bytes, if known.
-        span: Number of bytes that `md5` is of; None: of all.
-        timeout: Seconds until the server answers, the search for its name included.
-        spare: Bytes that must stay free on the disk.
+        url (str): an http, https or file URL.
+        path (str or Path): the file to write.
+        size (int or None): the file's expected size in bytes.
+        md5 (str or None): the expected MD5 checksum, in hexadecimal.
+        md5_bytes (int or None): the first bytes of the file that `md5` is of; None for all. They are read at once.
+        timeout (float): seconds until the server answers, including the search for its name.
+        reserve (int): bytes of the disk that must stay free.
+
+    Returns:
+        Path: `path`.
 
     Raises:
-        Unreachable: The server does not answer, or refuses.
-        ImgregError: The download breaks off, the disk is full, or a check fails.
+        UnreachableError: if nothing can be downloaded.
+        ImgregError: if the download breaks off, the disk is full, or size or checksum differ.
     """
-    to = Path(to)
-    if (size or md5) and to.is_file() and not _fault(to, size, md5, span):
-        return to
-    part, tag = (to.with_name(to.name + end) for end in (".part", ".part.tag"))
+    path = Path(path)
+    partial = _Partial(path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag"))
+    if (size or md5) and path.is_file() and not _difference(path, size, md5, md5_bytes):
+        return path
     try:
-        _download(url, part, tag, size, timeout, spare)
-        fault = _fault(part, size, md5, span)
-        if not fault:
-            os.replace(part, to)
-        for file in (part, tag):
+        _complete(partial, url, size, timeout, reserve)
+        difference = _difference(partial.data, size, md5, md5_bytes)
+        if not difference:
+            os.replace(partial.data, path)
+        for file in partial:
             file.unlink(missing_ok=True)
     except OSError as e:
-        raise ImgregError("a place that can be written", f"'{to}': {e.strerror or e}") from e
-    if fault:
-        raise ImgregError(f"the right file from {url}", fault, "the same again: it begins anew")
-    return to
+        raise ImgregError("a place that can be written", f"'{path}': {error_reason(e)}") from e
+    if difference:
+        raise ImgregError(f"the right file from {url}", difference, "the same again: it begins anew")
+    return path
 
 
-def _fault(path: Path, size: int | None, md5: str | None, span: int | None) -> str:
-    """Say what is wrong with a file; "" if nothing is."""
+def _difference(path: Path, size: int | None, md5: str | None, md5_bytes: int | None) -> str:
+    """How a file differs from what is expected; "" if it does not."""
     if size is not None and path.stat().st_size != size:
         return f"{path.stat().st_size} bytes, not {size}"
-    if md5 is not None:
-        with path.open("rb") as file:
-            if hashlib.md5(file.read(span), usedforsecurity=False).hexdigest() != md5:
-                return "another checksum"
-    return ""
+    if md5 is None:
+        return ""
+    with path.open("rb") as f:
+        digest = hashlib.md5(f.read(md5_bytes), usedforsecurity=False)
+    return "" if digest.hexdigest() == md5 else "another checksum"
 
 
-def _download(url: str, part: Path, tag: Path, size: int | None, timeout: float, spare: int) -> None:
-    """Download into `part` what is missing of `url`; `tag` holds the url and the version that `part` is of."""
-    lines = tag.read_text(encoding="utf-8").split("\n") if tag.is_file() and part.is_file() else []
-    resumable = len(lines) > 1 and lines[0] == url and lines[1] != ""
-    have = part.stat().st_size if resumable else 0
-    if have and have == size:
+def _complete(partial: _Partial, url: str, size: int | None, timeout: float, reserve: int) -> None:
+    """Download the missing bytes of `url`."""
+    start, version = partial.progress(url)
+    if start and start == size:
         return
-    source = _open(url, have, lines[1] if resumable else "", timeout)
-    total = source.total or size
+    body = _open(url, start, version, timeout)
+    total = body.total or size
     if size and total != size:
-        raise Unreachable(f"{size} bytes from {url}", f"{total}: another file, or a page of the network's own")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    needed, free = (total or 0) - source.start + spare, shutil.disk_usage(part.parent).free
+        raise UnreachableError(f"{size} bytes from {url}", f"{total}: another file, or a page of the network's own")
+    partial.data.parent.mkdir(parents=True, exist_ok=True)
+    needed = (total or 0) - body.start + reserve
+    free = shutil.disk_usage(partial.data.parent).free
     if needed > free:
-        raise ImgregError(f"{_mb(needed)} of free disk for {url}", f"{_mb(free)}", "making room, then the same again")
-    _save(url, source, part, tag, total)
+        raise ImgregError(f"{_megabytes(needed)} of free disk for {url}", _megabytes(free),
+                          "making room, then the same again")
+    _save(partial, url, body, total)
 
 
-def _save(url: str, source: _Source, part: Path, tag: Path, total: int | None) -> None:
-    """Write the pieces of a source to `part`, after those that are there, and its version to `tag`."""
+def _save(partial: _Partial, url: str, body: _Body, total: int | None) -> None:
+    """Write the bytes as they come, with a progress bar."""
     import requests
 
-    n, again = source.start, "the same again: it goes on where it stopped" if source.version else "the same again"
+    retry = "the same again: it goes on where it stopped" if body.version else "the same again"
+    size = body.start
     try:
-        with part.open("ab" if n else "wb") as file, ProgressBar("fetching") as bar:
-            tag.write_text(f"{url}\n{source.version}", encoding="utf-8")  # not before an older version is gone
-            for piece in source.pieces:
-                file.write(piece)
-                n += len(piece)
-                bar.update(n, total, f"{_mb(n)} of {_mb(total)}")
-        if total and n < total:  # older versions of urllib3 say nothing when bytes are missing
+        with partial.data.open("ab" if size else "wb") as f, ProgressBar("downloading") as bar:
+            partial.tag.write_text(f"{url}\n{body.version}", encoding="utf-8")  # after an older version is gone
+            for chunk in body.chunks:
+                f.write(chunk)
+                size += len(chunk)
+                bar.update(size, total, f"{_megabytes(size)} of {_megabytes(total)}")
+        if total and size < total:  # older versions of urllib3 raise nothing when bytes are missing
             raise ConnectionError
-    except (requests.RequestException, ConnectionError, TimeoutError) as e:
-        raise ImgregError(f"all of {url}", f"a connection that broke after {_mb(n)} of {_mb(total)}", again) from e
     except OSError as e:
-        if e.errno not in DISK_FULL:
-            raise
-        raise ImgregError(f"all of {url}", f"a full disk after {_mb(n)} of {_mb(total)}: '{part}'",
-                          f"making room, then {again}") from e
+        progress = f"after {_megabytes(size)} of {_megabytes(total)}"
+        if isinstance(e, (requests.RequestException, ConnectionError, TimeoutError)):
+            raise ImgregError(f"all of {url}", f"a connection that broke {progress}", retry) from e
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            actual = f"a full disk {progress}: '{partial.data}'"
+            raise ImgregError(f"all of {url}", actual, f"making room, then {retry}") from e
+        raise
 
 
-def _open(url: str, have: int, version: str, timeout: float) -> _Source:
-    """Open a URL after the first `have` bytes of a version, or from the beginning where that is not possible."""
+def _open(url: str, start: int, version: str, timeout: float) -> _Body:
+    """Open a URL at byte `start` of `version`, or at its beginning where the server no longer has that version."""
     scheme = urlsplit(url).scheme
     if scheme not in ("http", "https", "file"):
         raise ImgregError("a URL with http, https or file", f"'{url}'")
     if scheme == "file":
         path = Path(url2pathname(urlsplit(url).path))
         if not path.is_file():
-            raise Unreachable(f"a file at {url}", "none")
-        return _Source(_pieces(path), 0, path.stat().st_size, "")
-    headers = {"Accept-Encoding": "identity"}  # a compressed answer cannot be resumed
-    if have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": version}
-    reply = _request(url, headers, timeout)
-    resumes = reply.status_code == 206 and reply.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-    if have and not resumes and reply.status_code in (206, 416):
-        reply.close()
+            raise UnreachableError(f"a file at {url}", "none")
+        return _Body(_file_chunks(path), 0, path.stat().st_size, "")
+    headers = {"Accept-Encoding": "identity"}  # a compressed answer could not be continued
+    if start:
+        headers |= {"Range": f"bytes={start}-", "If-Range": version}
+    response = _request(url, headers, timeout)
+    continues = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    if start and not continues and response.status_code in (206, 416):
+        response.close()
         return _open(url, 0, "", timeout)
-    if reply.status_code not in (200, 206):
-        raise Unreachable(f"an answer from {url}", f"{reply.status_code} {reply.reason}")
-    start, length = have if resumes else 0, reply.headers.get("Content-Length", "")
-    versions = [reply.headers.get(name, "") for name in ("ETag", "Last-Modified")]
-    version = next((v for v in versions if v and not v.startswith("W/")), "")  # a weak ETag says too little
-    return _Source(reply.iter_content(PIECE), start, start + int(length) if length.isdigit() else None, version)
+    if response.status_code not in (200, 206):
+        raise UnreachableError(f"an answer from {url}", f"{response.status_code} {response.reason}")
+    first = start if continues else 0
+    length = response.headers.get("Content-Length", "")
+    total = first + int(length) if length.isdigit() else None
+    version = response.headers.get("ETag", "")
+    if not version or version.startswith("W/"):  # a weak ETag does not promise the same bytes
+        version = response.headers.get("Last-Modified", "")
+    return _Body(response.iter_content(CHUNK_SIZE), first, total, version)
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from iter(lambda: file.read(PIECE), b"")
+def _file_chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as f:
+        while chunk := f.read(CHUNK_SIZE):
+            yield chunk
 
 
 def _request(url: str, headers: dict[str, str], timeout: float):
-    """Return a server's answer, its body still to come, within `timeout` seconds in all; raise Unreachable.
+    """A server's response without its body, within `timeout` seconds in all; raises UnreachableError.
 
-    It is requested on a thread: the search for a server's name has no timeout, and each of its addresses its own.
+    It is requested in a thread: the search for a server's name has no timeout, and each of its addresses has its own.
     """
     import requests
 
-    answer: Future = Future()
+    responses: queue.Queue = queue.Queue()
 
     def request():
         try:
-            answer.set_result(requests.get(url, headers=headers, stream=True, timeout=(timeout, STALL)))
-        except (OSError, ValueError) as e:  # requests' own are OSErrors, those about the URL ValueErrors
-            answer.set_exception(e)
+            responses.put(requests.get(url, headers=headers, stream=True, timeout=(timeout, STALL_TIMEOUT)))
+        except (OSError, ValueError) as e:  # requests' own errors are OSErrors, those about the URL ValueErrors
+            responses.put(e)
 
     threading.Thread(target=request, daemon=True).start()
     try:
-        return answer.result(timeout)
-    except (OSError, ValueError, FutureTimeout) as e:
-        reason = _reason(e) if answer.done() else f"no answer within {timeout:g} seconds"
-        raise Unreachable(f"an answer from {urlsplit(url).netloc or url}", reason) from e
+        response = responses.get(timeout=timeout)
+    except queue.Empty:
+        response = TimeoutError(f"no answer within {timeout:g} seconds")
+    if isinstance(response, Exception):
+        cause: BaseException = response
+        while inner := cause.__cause__ or cause.__context__:  # requests and urllib3 wrap the error that tells why
+            cause = inner
+        raise UnreachableError(f"an answer from {urlsplit(url).netloc or url}", error_reason(cause)) from response
+    return response
 
 
-def _reason(error: BaseException) -> str:
-    """Say what really happened, which requests and urllib3 wrap."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _mb(n: int | None) -> str:
+def _megabytes(n: int | None) -> str:
     return "?" if n is None else f"{n / 1e6:,.1f} MB"

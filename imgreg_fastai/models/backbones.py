@@ -189,7 +189,7 @@ def table(pattern: str = "", size: tuple[int, int] | None = None) -> Any:
         console.say(f"{len(names)} match: parameters{' and what works' if size else ''} are shown for up to {MANY}")
         rows = [_row(name, size, build=False) for name in names]
     else:
-        rows = [_row(name, size, True) for name in console.progress_bar(names, total=len(names), doing="backbones")]
+        rows = [_row(name, size, True) for name in console.progress_bar(names, len(names), "backbones")]
     columns = ["name", "params", "input", "weights", "cached", *(["works"] if size else [])]
     return pd.DataFrame(rows, columns=columns, dtype=object)  # or None would become NaN
 

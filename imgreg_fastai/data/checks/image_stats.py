@@ -114,7 +114,7 @@ def collect_stats(paths: Sequence[str], value_range=None, jobs: int | None = Non
     results = map_ahead(partial(fingerprint, value_range=value_range), jobs, paths)
     for i, result in enumerate(progress_bar(results, len(paths), "opening pictures")):
         if isinstance(result, PictureError):  # its message begins with the name
-            broken[i] = (result.found or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")
+            broken[i] = (result.actual or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")
         else:
             opened[i] = result
     prints = list(opened.values())

@@ -240,4 +240,4 @@ def map_ahead(function, jobs: int | None, *sources) -> Iterator:
 def warn_broken(broken: list[PictureError], total: int) -> None:
     """Warn of the images, of `total`, that cannot be opened."""
     if broken:
-        warn(f"left out {len(broken)} of {total} pictures that cannot be used: {first_few(e.found for e in broken)}")
+        warn(f"left out {len(broken)} of {total} pictures that cannot be used: {first_few(e.actual for e in broken)}")

@@ -154,7 +154,7 @@ def _read_folder(folder: Path, task: Task, columns: list[str], also: tuple[str, 
         if task.name in BUILT_IN:
             hint = f"imgreg data {task.name} --data {folder}, if these are such data"
         raise ImgregError("a labels table", f"the folder '{folder}', and task '{task.name}' reads no file names; "
-                          f"nor {e.expected}: {e.found}", hint) from e
+                          f"nor {e.expected}: {e.actual}", hint) from e
     n, names = frame[task.columns].notna().any(axis=1).sum(), "names" if task.name_pattern else "names of folders"
     say(f"reading {first_few(task.columns)} from {names}: {n:,} of {len(frame):,} match")
     labels = _needed_columns(frame, task, columns, also, to_divide, folder)
