@@ -21,10 +21,10 @@ def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **opt
     """
     from .. import plots, runs
     from ..data import checks
-    from ..plots import overview, sheets
+    from ..plots import figures, overview
 
     if plot is not None:
-        sheets.plot_format(plot)
+        figures.plot_format(plot)
         if Path(plot).exists():
             raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
     chosen, cfg, table = resolve_options(task, images=images, **options)

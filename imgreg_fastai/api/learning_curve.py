@@ -13,7 +13,8 @@ from ..config import TrainConfig
 from ..data import splits
 from ..evaluation.metrics import HARDLY
 from ..evaluation.scaling_law import curve_arrays, error_at, forecast
-from ..plots.sheets import CYCLE, INK, TitledFigure, save, with_unit_label
+from ..plots.axes import with_unit_label
+from ..plots.figures import CYCLE, INK, TitledFigure, save
 from ..runs import Run
 from ..tasks import Task
 from ..utils.console import say
@@ -139,7 +140,7 @@ def chart(curve: LearningCurve) -> Figure:
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
             f"nothing was measured; ring: with twice the pictures. All trained for {curve.epochs} epochs.")
     sheet = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title[0].upper() + title[1:], note)
-    for ax, unit in zip(sheet.charts(len(units)) if units else (), units, strict=True):
+    for ax, unit in zip(sheet.add_charts(len(units)) if units else (), units, strict=True):
         names = [name for name, of in shown.items() if of["unit"] == unit]
         for name, colour in zip(names, cycle(CYCLE), strict=False):
             _course(ax, name, curve, colour)
