@@ -147,8 +147,8 @@ def feature_grid(body: nn.Module, size: tuple[int, int]) -> FeatureGrid | None:
     training = body.training
     try:
         with torch.no_grad():
-            blank = torch.zeros(1, 3, *size, device=next(body.parameters()).device)
-            _, *shape, channels = channels_last(body, body.eval().forward_features(blank)).shape
+            features = body.eval().forward_features(torch.zeros(1, 3, *size, device=next(body.parameters()).device))
+        *shape, channels = channels_last(body, features).shape[1:]
     except (AttributeError, TypeError):  # there is no such method, or it returns a list of several scales
         return None
     finally:

@@ -7,7 +7,6 @@ from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import params
 from fastai.vision.learner import vision_learner
-from fastcore.basics import store_attr
 from torch import nn
 
 from ..config import TrainConfig
@@ -31,12 +30,14 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
     Returns:
         The Learner, with all parameters unfrozen. Its model is that of `network.network`: body and head.
     """
-    if task.places:
+    if task.has_points:
         body = network.add_positions(body, task.size)
         if not isinstance(body, network.BodyWithPositions):
             warn(_no_positions_reason(body, task, cfg))
     labels = getattr(dls.train, "labels", None)
     start = None if labels is None else mean_encoded(task, labels)
+    if cfg.weights == "none" and labels is not None:  # without labels it is built to be exported
+        _say_from_scratch(task, cfg)
     learn = vision_learner(
         # fastai cuts a network before its last pooling layer, and leaves a Sequential of what comes before it
         dls, lambda pretrained: nn.Sequential(body, nn.AdaptiveAvgPool2d(1)), pretrained=False, normalize=False,
@@ -48,10 +49,18 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
         opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, fused=dls.device.type in ("cpu", "cuda")),
     )
     learn.model[0] = body  # out of the Sequential, so that tensors are called as in network.network
-    store_attr(self=learn, arch=cfg.arch)  # a name for loggers, in place of the lambda
+    learn.arch = cfg.arch  # in place of the lambda, which cannot be pickled
     learn.model.to(dls.device, memory_format=torch.channels_last)
     learn.unfreeze()
     return learn
+
+
+def _say_from_scratch(task: Task, cfg: TrainConfig) -> None:
+    """Say that there are no weights, and who asked for that; a recipe's weights belong to its own backbone."""
+    recipe = dict(task.recipe)
+    from_recipe = recipe.get("weights") == "none" and recipe.get("arch") == cfg.arch
+    reason = "the task's recipe" if from_recipe else "--weights none"
+    say(f"training {cfg.arch} from scratch: {reason}")
 
 
 def _no_positions_reason(body: nn.Module, task: Task, cfg: TrainConfig) -> str:

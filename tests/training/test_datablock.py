@@ -38,7 +38,7 @@ def test_from_memory_and_from_files_give_the_same_batches(drawn):
     frame, cfg = table(drawn, cache="on")
     kept = datablock.build_dataloaders(frame, PLAIN, cfg, STATS, "cpu")
     read = datablock.build_dataloaders(frame, PLAIN, table(drawn, cache="off")[1], STATS, "cpu")
-    assert kept.train.kept is not None and read.train.kept is None
+    assert kept.train.pixels is not None and read.train.pixels is None
     for a, b in zip(everything(kept.valid), everything(read.valid), strict=True):
         torch.testing.assert_close(a, b)
     assert len(kept.train) == len(read.train) == 96 // 16
@@ -130,7 +130,7 @@ def test_of_very_many_pictures_not_even_the_headers_are_read_first(spotted, tmp_
     (tmp_path / "x.png").write_bytes(b"no picture")
     frame = spotted.assign(angle=spotted["n"])
     frame.loc[0, "path"] = str(tmp_path / "x.png")
-    monkeypatch.setattr(memory, "MANY", 10)
+    monkeypatch.setattr(memory, "MAX_OPENED", 10)
     monkeypatch.setattr(memory, "image_views", None)
     with caplog.at_level(logging.INFO):
         dls = datablock.build_dataloaders(frame, PLAIN, make_config(PLAIN, bs=4, workers=0, cache="auto"), STATS, "cpu")
@@ -168,7 +168,7 @@ def test_labels_keep_the_digits_that_float32_would_round_off(spotted, caplog):
         assert y.tolist() == frame.loc[frame["split"] == "valid", "n"].tolist()
         assert set(everything(dls.train)[1].tolist()) <= set(frame["n"])
     assert "rounded" not in caplog.text
-    assert datablock.label_types(task, "mps") == [torch.float32] and "labels of n are rounded" in caplog.text
+    assert datablock.label_dtypes(task, "mps") == [torch.float32] and "labels of n are rounded" in caplog.text
 
 
 # points, boxes, missing labels
@@ -193,7 +193,7 @@ def built(frame, task, **of):
 def test_points_from_memory_and_from_files_are_the_same_batches(spotted, fit, box):
     task = spots(fit, box)
     kept, read = (built(spotted, task, cache=c) for c in ("on", "off"))
-    assert kept.valid.kept is not None and read.valid.kept is None
+    assert kept.valid.pixels is not None and read.valid.pixels is None
     for a, b in zip(kept.valid, read.valid, strict=True):
         assert type(a[1]) is type(b[1]) is TensorPoint and a[1].shape == (4, 2, 2)
         for mine, theirs in zip(a, b, strict=True):
@@ -290,14 +290,15 @@ def test_shown_points_are_in_the_shown_pictures_pixels(spotted):
             assert picture[int(y), int(x), 0] > 130
 
 
-def test_the_loaders_know_their_labels_and_their_middle_view(spotted):
+def test_the_loaders_know_their_labels_and_that_for_validation_its_views(spotted):
     dls = built(spotted, spots())
     assert dls.train.labels[0].shape == (8, 2, 2) and isinstance(dls.train.labels[0], TensorPoint)
     _, y = everything(dls.valid)
     torch.testing.assert_close(dls.valid.labels[0].as_subclass(torch.Tensor), y, equal_nan=True)
-    shapes = [SHAPES[i % 4] for i in range(0, 16, 2)]
-    expected = np.median([place_picture(shape, (32, 48), "pad").view for shape in shapes], axis=0)
-    np.testing.assert_allclose(dls.train.view, expected)
+    shapes = [SHAPES[i % 4] for i in range(1, 16, 2)]
+    expected = [place_picture(shape, (32, 48), "pad").view for shape in shapes]
+    np.testing.assert_allclose(dls.valid.views, expected)
+    assert dls.train.views is None
 
 
 def test_a_box_outside_its_picture_is_named_counted_and_left_out(spotted, caplog):

@@ -119,7 +119,7 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
     rates, falling, flat = list(np.geomspace(1e-7, 10, 50)), list(np.linspace(1, 0.2, 50)), [1.0] * 50
     cases = (falling, (1e-3, 2e-3), True), (falling, (1e-6, 1e-2), False), (flat, (1e-3, 1e-3), False)
     for losses, found, trusted in cases:
-        passes = iter([(rates, losses, s) for s in found])
+        passes = iter([loop.SweepPass(rates, losses, s) for s in found])
         monkeypatch.setattr(loop, "_sweep", lambda *_, passes=passes: next(passes))
         sweep = loop.find_lr(learn, "fp32")
         assert sweep.trusted is trusted and bool(sweep.why) is not trusted
@@ -135,12 +135,13 @@ def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tm
 
 def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
     """From our own run's weights, head and all; what is frozen does not learn, and the body learns at its own rate."""
-    from imgreg_fastai.models.weights import build_body, find_weights
+    from imgreg_fastai.models.loading import build_body
+    from imgreg_fastai.models.weights import find_weights
 
     found = find_weights("resnet10t", str(run.path))
     cfg = make_config(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
     body, found = build_body(cfg.arch, (48, 48), cfg.arch_args, found)
-    assert found.kind == "model" and torch.equal(body.conv1[0].weight, load(run.path).network[0].conv1[0].weight)
+    assert found.origin == "model" and torch.equal(body.conv1[0].weight, load(run.path).network[0].conv1[0].weight)
     again = functions.train("angle", out=tmp_path, **small(drawn, weights=str(run.path), freeze_epochs=1, epochs=1))
     assert again.about["weights"]["kind"] == "model" and again.about["epochs_done"] == 2
     assert again.about["weights"]["sha256"] and again.about["weights"]["source"] == run.path.name
