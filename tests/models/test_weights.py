@@ -473,7 +473,8 @@ def test_a_head_whose_outputs_stand_for_other_numbers_is_not_loaded_and_that_is_
         return Task("t", (Number("age", ("age",), **{"low": 1.0, "high": 10.0, "scale": "linear", **of}),), SIZE)
 
     net = network.network(ARCH, SIZE, 1)
-    predictor.save_model(tmp_path / "m.imgreg", net, predictor.model_metadata(task(), ARCH, {}, ((0,) * 3, (1,) * 3), {}))
+    about = predictor.model_metadata(task(), ARCH, {}, ((0,) * 3, (1,) * 3), {})
+    predictor.save_model(tmp_path / "m.imgreg", net, about)
     found = weights.find_weights(ARCH, str(tmp_path / "m.imgreg"))
     caplog.set_level(logging.INFO, "imgreg")
     assert loading.load_head(net, found, task(unit="years", weight=2.0)) and not caplog.records

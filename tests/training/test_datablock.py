@@ -84,7 +84,8 @@ def test_no_whole_picture_is_one_line(tmp_path):
     rows = [{"image": "a.png", "path": str(tmp_path / "a.png"), "angle": 1.0, "split": s} for s in ("train", "valid")]
     for cache in ("on", "off"):
         with pytest.raises(ImgregError, match=r"a\.png|none among"):
-            datablock.build_dataloaders(pd.DataFrame(rows), PLAIN, make_config(PLAIN, cache=cache, workers=0), STATS, "cpu")
+            cfg = make_config(PLAIN, cache=cache, workers=0)
+            datablock.build_dataloaders(pd.DataFrame(rows), PLAIN, cfg, STATS, "cpu")
 
 
 def test_nothing_kept_travels_with_an_empty_copy(drawn):
@@ -238,9 +239,9 @@ def test_a_points_box_does_not_show_in_what_is_decoded(spotted):
     for fit, box in VIEWS:
         task = spots(fit, box)
         valid = spotted[spotted["split"] == "valid"].reset_index(drop=True)
-        views = np.stack([
-            place_picture(Image.open(row["path"]).size, task.size, fit, row[list(box)] if box else None, task.margin).view
-            for _, row in valid.iterrows()])
+        boxes = valid[list(box)].to_numpy() if box else [None] * len(valid)
+        views = np.stack([place_picture(Image.open(path).size, task.size, fit, of, task.margin).view
+                          for path, of in zip(valid["path"], boxes, strict=True)])
         _, y = everything(built(spotted, task).valid)
         found = to_pixels(y.numpy().astype(float), views).reshape(8, 4)
         np.testing.assert_allclose(found, valid[["rx", "ry", "bx", "by"]], atol=1e-3)

@@ -14,6 +14,7 @@ from imgreg_fastai.training.losses import (
     RarityWeights,
     TargetError,
     TaskLoss,
+    encode_labels,
     mean_encoded,
     penalty,
     to_plain_tensor,
@@ -42,9 +43,14 @@ def test_a_column_of_labels_does_not_broadcast():
     assert wrong == pytest.approx(np.abs(perfect.numpy() - perfect.flip(0).numpy()).mean(), rel=1e-5)
 
 
+def encoded(task, labels):
+    """The outputs [n, n_out] that would be right for labels as batches hold them."""
+    return torch.cat([encode_labels(t, y) for t, y in zip(task.targets, labels, strict=True)], dim=1)
+
+
 def test_each_target_weighs_the_same_and_penalties_differ():
     labels = torch.tensor([20.0, 80.0]), torch.tensor([10.0, 350.0])
-    perfect = torch.cat([t.encode_labels(to_plain_tensor(y)) for t, y in zip(MIXED.targets, labels, strict=True)], dim=1)
+    perfect = encoded(MIXED, labels)
     off_age = perfect + torch.tensor([0.5, 0, 0])
     off_way = perfect + torch.tensor([0, 0.5, 0.5])
     assert TaskLoss(MIXED)(off_age, *labels).item() == pytest.approx(0.25)
@@ -256,7 +262,7 @@ def test_among_several_targets_guessing_each_costs_1(kind):
     parts = zip(task.targets, outputs, labels, strict=True)
     costs = [penalty(t, out, t.encode_labels(to_plain_tensor(y)), kind) for t, out, y in parts]
     assert [float(c) / g for c, g in zip(costs, balanced.guess_costs, strict=True)] == pytest.approx([1] * 4, rel=1e-4)
-    perfect = torch.cat([t.encode_labels(to_plain_tensor(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1).nan_to_num()
+    perfect = encoded(task, labels).nan_to_num()
     assert balanced(perfect, *labels).item() < 0.01
 
 
@@ -296,7 +302,7 @@ def test_the_middle_is_the_mean_of_the_encoded_labels():
 
 def test_decodes_gives_points_as_fastai_has_them_and_angles_of_a_rotation():
     task, labels = labelled()
-    out = torch.cat([t.encode_labels(to_plain_tensor(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1)
+    out = encoded(task, labels)
     age, angle, eyes, pose = TaskLoss(task).decodes(out)
     assert isinstance(eyes, TensorPoint) and eyes.shape == (200, 2, 2) and pose.shape == (200, 3)
     assert type(age) is torch.Tensor and age.shape == (200,)
