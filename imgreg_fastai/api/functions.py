@@ -43,7 +43,7 @@ def dataloaders(task="angle", **options):
 def learner(task="angle", **options):
     """A fastai Learner for a task, untrained; options as for `train`."""
     task, cfg, frame, _ = prepare(task, **options)
-    return fitting.learner(fitting.loaders(task, cfg, frame), task, cfg)[0]
+    return fitting.learner(task, cfg, frame)[0]
 
 
 def train(task="angle", *, out="runs", dry_run=False, command=None, **options):
@@ -209,7 +209,7 @@ def lr_find(task="angle", *, out="runs", **options):
     from ..training import loop, precision
 
     task, cfg, frame, _ = prepare(task, **options)
-    learn, _ = fitting.learner(fitting.loaders(task, cfg, frame), task, cfg)
+    learn, _ = fitting.learner(task, cfg, frame)
     sweep = loop.find_lr(learn, precision.choose_precision(learn, cfg.precision))
     path = Path(out) / runs.unused_name(Path(out), f"lr_find-{task.name}", ".png", always=True)
     plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
