@@ -13,7 +13,8 @@ WIDTH, ROW, HEIGHT, GAP = 1000, 96, 44, 24  # of the diagram, a row, a box, betw
 
 
 def on_page_markdown(markdown: str, **kwargs) -> str:
-    """Replace the marker of the command reference and the Mermaid diagram."""
+    """Replace the marker of the command reference and the Mermaid diagram; a table's file name becomes its title."""
+    markdown = re.sub(r"^```csv (\S+)$", r'```csv title="\1"', markdown, flags=re.MULTILINE)
     markdown = markdown.replace("<!-- commands -->", command_reference(typer.main.get_command(cli.app)))
     return re.sub(r"```mermaid\n(.*?)\n```", lambda match: flowchart(match[1]), markdown, flags=re.DOTALL)
 
