@@ -170,13 +170,13 @@ def _data_part(inputs: ReportInputs) -> dict:
     """The issues of the labels that were saved with the run; the pictures are not opened."""
     if not inputs.has_pictures:
         return html.note(f"{NO_PICTURES}, so that the labels were not checked against them.")
-    task = replace(inputs.task, image="", group="group", name_pattern="")  # as the run wrote its labels
+    task = replace(inputs.task, image="", group="", name_pattern="")  # as the run wrote its labels
     result = checks.check(inputs.run.path / "labels.csv", task, inputs.run.about["data"]["root"], fast=True)
     rows = []
-    for issue in result.findings:
+    for issue in result.issues:
         examples = first_few(issue.names or (f"row {row}" for row in issue.rows), 3)
         count = f"{len(issue.rows):,}" if issue.rows else ""
-        rows.append((issue.text, checks.WORDS[issue.level], count, examples, issue.hint))
+        rows.append((issue.text, checks.LEVEL_TITLES[issue.level], count, examples, issue.hint))
     heads = ["issue", "severity", "rows", "such as", "what to do"]
     table = html.table("Issues of labels.csv of the run", heads, rows, words=True)
     return html.part(notes=[f"{result.summary}."], tables=[table])
