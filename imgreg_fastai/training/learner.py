@@ -75,6 +75,6 @@ def _no_positions_reason(body: nn.Module, task: Task, cfg: TrainConfig) -> str:
 def _split(model: nn.Module) -> list[list[nn.Parameter]]:
     """Two groups of parameters: timm's, which may be pretrained, and those that always start from scratch."""
     body, head = model
-    timm_body = getattr(body, "timm_body", body)
-    timm_ids = {id(p) for p in timm_body.parameters()}
-    return [params(timm_body), [p for p in (*body.parameters(), *head.parameters()) if id(p) not in timm_ids]]
+    if isinstance(body, network.BodyWithPositions):
+        return [params(body.timm_body), params(body.places) + params(head)]
+    return [params(body), params(head)]
