@@ -1,6 +1,7 @@
 """The verbs as plain functions that return values. cli.py says the same in the terminal."""
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .. import datasets
 from ..data import labels
@@ -20,10 +21,10 @@ def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **opt
     """
     from .. import plots, runs
     from ..data import checks
-    from ..plots import overview, sheets
+    from ..plots import figures, overview
 
     if plot is not None:
-        sheets.plot_format(plot)
+        figures.plot_format(plot)
         if Path(plot).exists():
             raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
     chosen, cfg, table = resolve_options(task, images=images, **options)
@@ -55,11 +56,15 @@ def train(task="angle", *, out="runs", dry_run=False, command=None, **options):
     """
     command = command or preparation.python_call("train", task, out=out, **options)
     images = options.get("images")
+    if dry_run:
+        with TemporaryDirectory(prefix="imgreg-") as folder:
+            chosen, cfg, table = resolve_options(task, sample_folder=folder, **options)
+            rows = preparation.read_labels(table, chosen, cfg, images, options.get("valid"))
+            done, frame = preparation.split_and_complete(chosen, cfg, rows)
+            return fitting.dry_run(done, cfg, frame, table, images)
     chosen, cfg, table = resolve_options(task, **options)
     rows = preparation.read_labels(table, chosen, cfg, images, options.get("valid"))
     done, frame = preparation.split_and_complete(chosen, cfg, rows)
-    if dry_run:
-        return fitting.dry_run(done, cfg, frame, table, images)
     if not cfg.folds or cfg.fold:
         return fitting.train(done, cfg, frame, table, out, images, command)
     rows = rows.drop(columns="split", errors="ignore")  # it is not used, as was said once

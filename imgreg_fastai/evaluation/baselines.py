@@ -107,7 +107,7 @@ def _body(run: Run) -> tuple[nn.Module, str]:
                 raise ImgregError("the same weights", f"others in {given.source}")
         except ImgregError as e:
             given = weights.Weights("none")
-            warn(f"the weights that {run.path} began with are not to be had again ({e.found}): "
+            warn(f"the weights that {run.path} began with are not to be had again ({e.actual}): "
                  "its baseline has random ones")
     body, given = loading.build_body(cfg.arch, run.task.size, cfg.arch_args, given)
     source = given.tag or given.source

@@ -13,7 +13,7 @@ from fastcore.basics import chunked
 
 from ..config import TrainConfig
 from ..data.images import PictureError
-from ..data.labels.issue_rules import LEAST
+from ..data.splits import MIN_ROWS, check_split_sizes, too_few_images
 from ..models.network import Y_RANGE
 from ..tasks import Target, Task
 from ..tasks.geometry import place_picture
@@ -154,11 +154,10 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
 
 def _check_enough(n: int, n_broken: int, n_train: int, n_valid: int) -> None:
     """Raise ImgregError if broken pictures leave too few of n; a table that is small from the start passes."""
-    if n - n_broken < LEAST <= n:
-        usable = f"only {n - n_broken} rows whose picture can be used, fewer than {LEAST}"
-        raise ImgregError("labels to learn from", usable, "imgreg check TABLE, and mending the pictures")
-    if n_train < 2 or not n_valid:
-        raise ImgregError("at least 2 whole pictures to train on and 1 to validate with", f"{n_train} and {n_valid}")
+    if n - n_broken < MIN_ROWS <= n:
+        raise ImgregError("labels to learn from", too_few_images(n - n_broken),
+                          "imgreg check TABLE, and mending the pictures")
+    check_split_sizes(n_train, n_valid)
 
 
 def _batch_labels(opened: cache.OpenedPictures, task: Task, dtypes: list[torch.dtype]) -> tuple[torch.Tensor, ...]:
