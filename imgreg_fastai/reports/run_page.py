@@ -174,7 +174,7 @@ def _data_part(inputs: ReportInputs) -> dict:
     for issue in result.issues:
         examples = first_few(issue.names or (f"row {row}" for row in issue.rows), 3)
         count = f"{len(issue.rows):,}" if issue.rows else ""
-        rows.append((issue.text, checks.WORDS[issue.level], count, examples, issue.hint))
+        rows.append((issue.text, checks.LEVEL_TITLES[issue.level], count, examples, issue.hint))
     heads = ["issue", "severity", "rows", "such as", "what to do"]
     table = html.table("Issues of labels.csv of the run", heads, rows, words=True)
     return html.part(notes=[f"{result.summary}."], tables=[table])
