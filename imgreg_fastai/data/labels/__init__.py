@@ -53,12 +53,15 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
                also: tuple[str, ...] = ()) -> pd.DataFrame:
     """The pictures of a table: `image`, `path`, the task's box as float where it has one, and the columns `also`.
 
-    Labels need not be there. Raises ImgregError if the table cannot be read or lacks a column.
+    Labels need not be there; `attrs["left_out"]` counts the rows without use. Raises ImgregError if the table cannot be
+    read or lacks a column.
     """
     frame, _ = _from_table(Path(table), task, [], [], images, also)
     frame = _with_floats(frame, task.box)
     asked = filtering.mark_usable(frame, {"unnamed": frame["image"].isna(), "box": _no_box(frame, task)})
-    return filtering.drop_unusable(asked, Path(table))
+    usable = filtering.drop_unusable(asked, Path(table))
+    usable.attrs["left_out"] = len(asked) - len(usable)
+    return usable
 
 
 def usable_rows(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:
