@@ -250,7 +250,7 @@ def _rebuild(file: Path, about: dict, state: dict, device: str):
     try:
         own = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
         task = tasks.task_from_dict(about["task"])
-        net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.places)
+        net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.has_points)
         net.load_state_dict(state)
         mean, std = np.array([[float(v) for v in about[k]] for k in ("mean", "std")]).reshape(2, 3)
         if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):

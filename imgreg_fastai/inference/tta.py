@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..tasks import Motion, Point, Target, Task
+from ..tasks import Motion, Task
 from ..utils.errors import ImgregError
 
 
@@ -47,12 +47,5 @@ def average_moves(task: Task, outputs: np.ndarray, views: np.ndarray) -> dict[st
     aspect, answers = task.size[1] / task.size[0], []
     for move, own in zip(moves_for(task), outputs.astype(np.float64).swapaxes(0, 1), strict=True):
         back = move.back(len(own), aspect)
-        answers.append([_back(t, part, views, back) for t, part in zip(task.targets, task.split(own), strict=True)])
+        answers.append([t.undo(part, views, back) for t, part in zip(task.targets, task.split(own), strict=True)])
     return {t.name: t.average(np.stack(of)) for t, of in zip(task.targets, zip(*answers, strict=True), strict=True)}
-
-
-def _back(target: Target, outputs: np.ndarray, views: np.ndarray, motion: Motion) -> np.ndarray:
-    """Outputs for moved pictures as answers in units for those that were not; points move within the view."""
-    if isinstance(target, Point):
-        return target.decode(target.transform_labels(outputs, motion), views)
-    return target.transform_labels(target.decode(outputs, views), motion)
