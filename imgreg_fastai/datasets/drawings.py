@@ -1,5 +1,6 @@
 """What drawn data sets share: a folder that appears whole, and the processes that draw into it."""
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -35,9 +36,15 @@ def draw_in_pieces(write: Callable[..., T], work: list[tuple], jobs: int | None 
     """
     done = 0
     try:
-        with ProcessPoolExecutor(min(jobs or os.cpu_count() or 1, len(work), 61)) as pool:  # Windows takes no more
+        n_jobs = min(jobs or os.cpu_count() or 1, len(work), 61)  # Windows takes no more
+        with ProcessPoolExecutor(n_jobs, initializer=_ignore_interrupts) as pool:
             for written in pool.map(write, *zip(*work, strict=True)):
                 yield written
                 done += 1
     except BrokenProcessPool:
         yield from (write(*piece) for piece in work[done:])
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the one that started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
