@@ -82,6 +82,8 @@ class TrainConfig:
             raise ImgregError(f"{option_name(name)} {limits}", str(value))
 
     def _check_combinations(self) -> None:
+        if self.stop_at and not self.stop_at[1] > 0:
+            raise ImgregError("--stop-at TARGET=VALUE with a value above 0", str(self.stop_at[1]))
         if self.valid + self.test >= 1:
             raise ImgregError("--valid and --test of less than 1 together", f"{self.valid} and {self.test}")
         if self.test and self.folds:

@@ -4,34 +4,25 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
+from fastai.torch_core import set_seed
+
+from .. import plots, runs
 from ..data import splits
+from ..evaluation import calibrate, evaluate
+from ..inference import predictor
+from ..models import backbones, weights
+from ..models.devices import select_device
+from ..reports import run_page
 from ..tasks import Task
+from ..training import datablock, learner, loop, precision
 from ..utils.console import ProgressBar, say
-from ..utils.errors import ImgregError
 from ..utils.format import format_value
 from .preparation import TrainingPlan, assign_split
 
 
-def select_device(name: str):
-    """Return the torch.device of that name; auto: a CUDA GPU where there is one. Raises ImgregError if it is absent."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as e:
-        raise ImgregError("--device auto, cpu, cuda or mps, present here", f"'{name}': {str(e).splitlines()[0]}") from e
-    return torch.device(name)
-
-
 def build_dataloaders(plan: TrainingPlan):
     """Return fastai DataLoaders of a plan's rows."""
-    from fastai.torch_core import set_seed
-
-    from ..models import backbones
-    from ..training import datablock
-
     task, config = plan.task, plan.config
     backbones.check_backbone(config.arch, task.size, config.arch_args)
     set_seed(config.seed)
@@ -41,11 +32,6 @@ def build_dataloaders(plan: TrainingPlan):
 
 def build_learner(plan: TrainingPlan, dls):
     """Return an untrained fastai Learner on `dls`, and the weights.Weights that it starts from."""
-    from fastai.torch_core import set_seed
-
-    from ..models import weights
-    from ..training import learner
-
     task, config = plan.task, plan.config
     set_seed(config.seed)
     source = weights.find_weights(config.arch, config.weights)
@@ -58,7 +44,7 @@ def build_learner(plan: TrainingPlan, dls):
     return learn, source
 
 
-def train(plan: TrainingPlan, out: str | Path):
+def train(plan: TrainingPlan, out: str | Path) -> runs.Run:
     """Train, score and write a run folder.
 
     Args:
@@ -68,9 +54,6 @@ def train(plan: TrainingPlan, out: str | Path):
     Returns:
         runs.Run: The run; its state is "interrupted" after KeyboardInterrupt.
     """
-    from .. import runs
-    from ..training import precision
-
     dls = build_dataloaders(plan)
     learn, source = build_learner(plan, dls)
     run = runs.start_run(out, plan.task, plan.config, plan.rows, plan.table, plan.images, command=plan.command,
@@ -78,7 +61,8 @@ def train(plan: TrainingPlan, out: str | Path):
                          precision=precision.choose_precision(learn, plan.config.precision))
     _say_sizes(plan, dls, run)
     try:
-        _plot_first_batch(plan.task, dls, run)
+        first_batch = datablock.first_batch(dls, plan.task)
+        plots.save(plots.batch(plan.task, *first_batch), run.path / "plots" / "batch.png")
         stopped = _fit(plan, learn, source, run)
     except BaseException as e:
         run.note(state="failed", stopped=str(e) or type(e).__name__)
@@ -91,7 +75,7 @@ def train(plan: TrainingPlan, out: str | Path):
     return run
 
 
-def _say_sizes(plan: TrainingPlan, dls, run) -> None:
+def _say_sizes(plan: TrainingPlan, dls, run: runs.Run) -> None:
     n_calibration = len(_calibration_rows(plan))
     for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
     say(f"training {plan.config.arch} on {len(dls.train_ds)} pictures, "
@@ -101,26 +85,13 @@ def _say_sizes(plan: TrainingPlan, dls, run) -> None:
         say(reason)
 
 
-def _calibration_rows(plan: TrainingPlan):
+def _calibration_rows(plan: TrainingPlan) -> pd.DataFrame:
     """The rows that calibrate intervals: none where none are wanted, whatever the table keeps for it."""
     return plan.part("calibrate" if plan.config.calibrate != 0 else "")
 
 
-def _plot_first_batch(task: Task, dls, run) -> None:
-    from .. import plots
-    from ..training.datablock import first_batch
-
-    plots.save(plots.batch(task, *first_batch(dls, task)), run.path / "plots" / "batch.png")
-
-
-def _fit(plan: TrainingPlan, learn, source, run) -> str:
+def _fit(plan: TrainingPlan, learn, source: weights.Weights, run: runs.Run) -> str:
     """Train, writing the best weights, the last state and the history after epochs; returns why it stopped early."""
-    import pandas as pd
-
-    from ..inference import predictor
-    from ..models import backbones
-    from ..training import loop
-
     task, config = plan.task, plan.config
     stats = backbones.stats(config.arch)
     metadata = predictor.model_metadata(task, config.arch, config.arch_args, stats, source.to_dict())
@@ -150,14 +121,8 @@ def _epoch_line(task: Task, row: dict) -> str:
     return f"epoch {row['epoch']}: {errors}, validation loss {row['valid_loss']:.4f}"
 
 
-def _calibrate_and_score(plan: TrainingPlan, run) -> None:
+def _calibrate_and_score(plan: TrainingPlan, run: runs.Run) -> None:
     """Calibrate the best weights, score them on the parts held out, the test part now for the first time; report."""
-    import pandas as pd
-
-    from ..evaluation import calibrate, evaluate
-    from ..inference import predictor
-    from ..reports import run_page
-
     model = predictor.load_model(run.path, select_device(plan.config.device))
     if len(_calibration_rows(plan)):
         model = calibrate.calibrate(model, plan.rows, plan.config)
@@ -176,7 +141,7 @@ def dry_run(plan: TrainingPlan) -> None:
     say("one batch went through everything; nothing was kept")
 
 
-def train_several(plans: Iterable[tuple[str, TrainingPlan]], out: str | Path, name: str):
+def train_several(plans: Iterable[tuple[str, TrainingPlan]], out: str | Path, name: str) -> tuple[Path, list[runs.Run]]:
     """Train one plan after another, until one is interrupted.
 
     Args:
@@ -187,8 +152,6 @@ def train_several(plans: Iterable[tuple[str, TrainingPlan]], out: str | Path, na
     Returns:
         tuple[Path, list[runs.Run]]: That folder, and the runs; the last one may be interrupted.
     """
-    from .. import runs
-
     folder, trained_runs = runs.new_run_folder(Path(out), name), []
     try:
         for title, plan in plans:
@@ -202,7 +165,7 @@ def train_several(plans: Iterable[tuple[str, TrainingPlan]], out: str | Path, na
     return folder, trained_runs
 
 
-def cross_validate(plan: TrainingPlan, out: str | Path):
+def cross_validate(plan: TrainingPlan, out: str | Path) -> runs.Folds:
     """Train once for each fold, the runs side by side in a folder OUT/<task>-NNN.
 
     Args:
@@ -212,8 +175,6 @@ def cross_validate(plan: TrainingPlan, out: str | Path):
     Returns:
         runs.Folds: The runs, and the mean and spread of their scores.
     """
-    from .. import runs
-
     assign_split(plan)  # raises before a folder is made, and says once that the table's own split is not used
     plan = replace(plan, rows=plan.rows.drop(columns="split", errors="ignore"))
     n_folds = plan.config.folds

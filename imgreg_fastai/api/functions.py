@@ -5,9 +5,14 @@ from typing import NamedTuple
 from .. import datasets
 from ..data import labels
 from ..evaluation import metrics
+from ..inference.tta import moves_for
+from ..models.devices import select_device
+from ..runs import Run, load_run, new_folder, unused_name
+from ..runs import list_runs as list_runs  # a public function, too
 from ..utils.console import warn
 from ..utils.errors import ImgregError
-from . import fitting, prediction, preparation
+from . import preparation
+from .prediction import predict_images
 from .preparation import prepare, resolve_options
 
 
@@ -24,7 +29,7 @@ def check(task="angle", *, fast: bool = False, plot=None, out="runs", **options)
     Returns:
         tuple[checks.DataCheck, Path]: The issues, and where they are plotted.
     """
-    from .. import plots, runs
+    from .. import plots
     from ..data import checks
     from ..plots import overview, sheets
 
@@ -35,17 +40,21 @@ def check(task="angle", *, fast: bool = False, plot=None, out="runs", **options)
     plan = resolve_options(task, **options)
     health = checks.check(plan.table, plan.task, plan.images, fast, plan.config)
     preparation.warn_unused_valid(plan, health.frame)
-    path = Path(plot or Path(out) / runs.unused_name(Path(out), f"check-{plan.task.name}", ".png", always=True))
+    path = Path(plot or Path(out) / unused_name(Path(out), f"check-{plan.task.name}", ".png", always=True))
     return health, plots.save(overview.draw_overview(health), path)
 
 
 def dataloaders(task="angle", **options):
     """Return fastai DataLoaders for a task: labels in units, images normalised. Options as for `train`."""
+    from . import fitting
+
     return fitting.build_dataloaders(prepare(task, **options))
 
 
 def learner(task="angle", **options):
     """Return an untrained fastai Learner for a task. Options as for `train`."""
+    from . import fitting
+
     plan = prepare(task, **options)
     return fitting.build_learner(plan, fitting.build_dataloaders(plan))[0]
 
@@ -69,6 +78,8 @@ def train(task="angle", *, out="runs", dry_run: bool = False, command: str | Non
     Raises:
         ImgregError: A mistake that the user can mend, in one line.
     """
+    from . import fitting
+
     command = command or preparation.python_call("train", task, out=out, **options)
     plan = preparation.read_rows(resolve_options(task, command=command, **options))
     if plan.config.folds and not plan.config.fold and not dry_run:
@@ -101,8 +112,6 @@ def evaluate(run, table=None, device: str = "auto", images=None, by: str | None 
     from ..evaluation import evaluate
     from ..evaluation.baselines import load_or_measure
     from ..inference import predictor
-    from ..inference.tta import moves_for
-    from ..runs import new_folder
 
     run = _open_run(run)
     by = "group" if table is None and by == run.task.group else by
@@ -112,7 +121,7 @@ def evaluate(run, table=None, device: str = "auto", images=None, by: str | None 
         raise ImgregError("--baselines with the run's own validation part, picture by picture",
                           f"--by {by}" if by else f"'{table}'")
     metrics.check_aggregation(run.task, by, how, coverage)
-    model = predictor.load_model(run.path, fitting.select_device(device))
+    model = predictor.load_model(run.path, select_device(device))
     if run.about.get("state") != "trained":
         warn(f"the training of {run.path} did not come to its end: {run.about.get('state')}")
     model.coverage(coverage)  # what cannot be promised is refused before the work
@@ -164,7 +173,7 @@ def predict(model, pictures, boxes=None, draw=None, images=None, by: str | None 
         pd.DataFrame: As `Predictor.predict` returns it; `attrs["left_out"]` counts the images that could not be used.
     """
     model = model if hasattr(model, "predict") else load(model)
-    return prediction.predict_images(model, pictures, boxes, draw, images, by, how, coverage=coverage, tta=tta)
+    return predict_images(model, pictures, boxes, draw, images, by, how, coverage=coverage, tta=tta)
 
 
 def load(path, device: str = "cpu"):
@@ -172,7 +181,7 @@ def load(path, device: str = "cpu"):
     from ..inference import ensemble, predictor
 
     if not isinstance(path, (list, tuple)):
-        return predictor.load_model(path, fitting.select_device(device))
+        return predictor.load_model(path, select_device(device))
     models = tuple(model if hasattr(model, "predict") else load(model, device) for model in path)
     return models[0] if len(models) == 1 else ensemble.Ensemble(models)
 
@@ -197,13 +206,11 @@ def report(run, device: str = "auto") -> Path:
     """Write RUN/report.html anew, one page on what a run is worth; returns its path."""
     from ..reports import run_page
 
-    return run_page.write(_open_run(run), device=fitting.select_device(device))
+    return run_page.write(_open_run(run), device=select_device(device))
 
 
-def _open_run(run):
-    from .. import runs
-
-    return run if isinstance(run, runs.Run) else runs.load_run(run)
+def _open_run(run) -> Run:
+    return run if isinstance(run, Run) else load_run(run)
 
 
 class ComparisonFiles(NamedTuple):
@@ -232,13 +239,6 @@ def compare(paths, *, part: str = "valid", out="runs") -> ComparisonFiles:
     return ComparisonFiles(result, *comparison_page.write(result, Path(out)))
 
 
-def list_runs(folder="runs") -> list[dict]:
-    """Return the runs of a folder, the newest last, as plain data; see `runs.list_runs`."""
-    from .. import runs
-
-    return runs.list_runs(folder)
-
-
 def lr_find(task="angle", *, out="runs", **options):
     """Sweep the learning rate for a task.
 
@@ -250,14 +250,15 @@ def lr_find(task="angle", *, out="runs", **options):
     Returns:
         tuple[loop.Sweep, Path]: The sweep with its suggestion, and its plot.
     """
-    from .. import plots, runs
+    from .. import plots
     from ..training import loop, precision
+    from . import fitting
 
     _refuse(options, ("lr", "coverage"), "imgreg lr_find")
     plan = prepare(task, **options)
     learn, _ = fitting.build_learner(plan, fitting.build_dataloaders(plan))
     sweep = loop.find_lr(learn, precision.choose_precision(learn, plan.config.precision))
-    path = Path(out) / runs.unused_name(Path(out), f"lr_find-{plan.task.name}", ".png", always=True)
+    path = Path(out) / unused_name(Path(out), f"lr_find-{plan.task.name}", ".png", always=True)
     plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
     return sweep, path
 

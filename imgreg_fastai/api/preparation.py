@@ -142,13 +142,12 @@ def make_config(task: Task, **settings) -> TrainConfig:
         if name not in names:
             raise ImgregError("a setting of TrainConfig", f"'{name}'", close_matches(name, names))
     settings = {name: value for name, value in settings.items() if value is not None}
-    for name in settings:
-        if name in ("weights", "device"):
-            settings[name] = str(settings[name])
-        elif name in ("lr", "bs") and settings[name] == "auto":
+    for name, convert in (("weights", str), ("device", str), ("hold_out", as_tuple), ("arch_args", dict)):
+        if name in settings:
+            settings[name] = convert(settings[name])
+    for name in ("lr", "bs"):
+        if settings.get(name) == "auto":
             settings[name] = None
-        elif name == "hold_out":
-            settings[name] = as_tuple(settings[name])
     if settings.get("balance") and not any(t.kind == "number" for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
     recipe = dict(task.recipe)
@@ -156,20 +155,13 @@ def make_config(task: Task, **settings) -> TrainConfig:
         for name in ("arch_args", "weights", "lr", "body_lr"):
             recipe.pop(name, None)
     if "arch_args" in settings:
-        settings["arch_args"] = {**recipe.get("arch_args", {}), **dict(settings["arch_args"])}
+        settings["arch_args"] = {**recipe.get("arch_args", {}), **settings["arch_args"]}
     config = TrainConfig(**{**recipe, **settings})
-    if config.stop_at:
-        _check_goal(task, *config.stop_at)
+    targets = [t.name for t in task.targets]
+    if config.stop_at and config.stop_at[0] not in targets:
+        raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {', '.join(targets)}",
+                          f"'{config.stop_at[0]}'")
     return config
-
-
-def _check_goal(task: Task, target: str, error: float) -> None:
-    """Raise ImgregError for an unknown target, or an error that cannot be reached."""
-    names = [t.name for t in task.targets]
-    if not error > 0:
-        raise ImgregError("--stop-at TARGET=VALUE with a value above 0", str(error))
-    if target not in names:
-        raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {', '.join(names)}", f"'{target}'")
 
 
 def read_rows(plan: TrainingPlan) -> TrainingPlan:
@@ -181,8 +173,8 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
     table, strict = plan.table, plan.config.strict
     frame, issues = labels.check_rows(table, plan.task, plan.images, plan.config)
     warn_unused_valid(plan, frame)
-    stopping = [issue for issue in issues if issue.level == "stop" or strict]
-    if not (stopping and strict):
+    stopping = issues if strict else [issue for issue in issues if issue.level == "stop"]
+    if not (strict and issues):
         rows = labels.usable_rows(frame, plan.task, table)
     if stopping:
         more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
@@ -196,15 +188,10 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
 def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
     """Warn where a share to validate on was set, and the validation part is not drawn by it."""
     config = plan.config
-    if config.hold_out:
-        reason = "--hold-out"
-    elif config.folds:
-        reason = "--folds"
-    elif uses_own_split(frame, config):
-        reason = f"the column 'split' of {plan.table}"
-    else:
-        return
-    if config.valid != make_config(plan.task).valid:
+    reasons = {"--hold-out": config.hold_out, "--folds": config.folds,
+               f"the column 'split' of {plan.table}": uses_own_split(frame, config)}
+    reason = next((name for name, decides in reasons.items() if decides), None)
+    if reason and config.valid != make_config(plan.task).valid:
         warn(f"--valid {config.valid:g} changes nothing: {reason} says who validates")
 
 

@@ -69,12 +69,15 @@ def print_scores(name: str, scores: dict, where: str = "", unit_of_score: str = 
 
 def retyped(context: typer.Context, command: str) -> str:
     """Return what was typed, for another command that has the same options, without --fast, --plot and --out."""
-    words = shlex.split(context.obj)[2:]
-    for name, n_words in (("--fast", 1), ("--plot", 2), ("--out", 2)):
-        if name in words:
-            start = words.index(name)
-            del words[start : start + n_words]
-    return shlex.join(["imgreg", command, *words])
+    words, kept_words = iter(shlex.split(context.obj)[2:]), []
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if name in ("--plot", "--out"):
+            if not equals:
+                next(words)  # the option's value
+        elif name != "--fast":
+            kept_words.append(word)
+    return shlex.join(["imgreg", command, *kept_words])
 
 
 def print_json(value) -> None:

@@ -34,28 +34,27 @@ def argument(kind, metavar: str, help: str):
 TaskName = argument(str, "TASK", "angle, headpose, a labels table, or a folder whose file names hold the labels.")
 RunPath = argument(Path, "RUN", "A run folder, such as runs/angle-001.")
 Images = option(Path, IMAGES, "Folder that the names in a table are relative to (default: its own).", metavar="DIR")
-Size = option(str, IMAGES, "Size in pixels that the network sees (default: the task's, else 224).", metavar="N|HxW",
+Size = option(str, IMAGES, "Pixels that the network sees (default: the task's, else 224).", metavar="N|HxW",
               parser=parsers.parse_size)
 Coverage = option(float, SPLIT, "Share of all images that intervals hold for (default: 0.9, or as calibrated).")
 Device = option(str, TRAINING, "cpu, cuda, mps, or auto, which is a GPU where there is one (default: auto).")
 Epochs = option(int, TRAINING, f"Passes over the training images ({RECIPE} {TrainConfig.epochs}).",
                 min=MINIMUM["epochs"])
 Out = Annotated[Path, typer.Option(help="Folder for new runs and plots.", rich_help_panel=OUTPUT)]
-By = option(str, OUTPUT, "Column, such as house or patient, that gets one prediction for all images of a value "
-            "(default: one per image).", metavar="COLUMN")
+By = option(str, OUTPUT, "Column, such as house: one prediction for all images of a value (default: one per image).",
+            metavar="COLUMN")
 How = Annotated[str, typer.Option(metavar="mean|median", help="How --by combines predictions.")]
 Tta = flag("--tta", "Average over flipped and turned copies of an image, as far as the targets allow.")
 AsJson = flag("--json", "Print one JSON object.", OUTPUT)
 
-# Of train
+# Of train, besides TRAINING_OPTIONS
 FreezeEpochs = option(int, TRAINING, "Epochs before these that train the head only (default: 0).",
                       min=MINIMUM["freeze_epochs"])
 Patience = option(int, TRAINING, "Stop after this many epochs without a lower validation loss (default: never).",
                   min=MINIMUM["patience"])
-StopAt = option(str, TRAINING, "Stop when the validation error of a target is this small (default: never).",
+StopAt = option(str, TRAINING, "Stop when a target's validation error is this small (default: never).",
                 metavar="TARGET=VALUE", parser=parsers.parse_goal)
-Folds = option(int, SPLIT, "Train this many times, with other groups held out each time (default: once).",
-               min=MINIMUM["folds"])
+Folds = option(int, SPLIT, "Train this many times, with other groups held out (default: once).", min=MINIMUM["folds"])
 DryRun = flag("--dry-run", "Send one batch through everything and write nothing.", OUTPUT)
 
 # Of check, curve and data
@@ -64,16 +63,16 @@ PlotFile = option(Path, OUTPUT, "New file for the plot (default: OUT/check-TASK-
 Parts = Annotated[str, typer.Option(metavar="N,N,..", parser=parsers.parse_parts, rich_help_panel=OUTPUT,
                                     help="Parts of the training images, in per cent.")]
 BuiltIn = argument(str, "TASK", "angle or headpose.")
-Data = option(Path, PREDICT, "Folder of a built-in task's images, or drawn for drawings (default: data/TASK, which is "
-              "filled if need be).", metavar="DIR|drawn")
-Count = option(int, OUTPUT, "How many images to draw (default: the task's).")
+Data = option(Path, PREDICT, "Folder of a built-in task's images, or drawn (default: data/TASK, filled if need be).",
+              metavar="DIR|drawn")
+Count = option(int, OUTPUT, "Number of images to draw (default: the task's).")
 Pixels = option(int, OUTPUT, "Height and width of drawn images of angle, in pixels (default: 100).")
-DrawSeed = option(int, OUTPUT, "Another seed draws other images (default: 0).")
+DrawSeed = option(int, OUTPUT, "Seed of the drawing (default: 0).")
 DataOut = option(Path, OUTPUT, "New folder (default: data/TASK).")
 
 # Of commands on runs
-TableName = argument(Path | None, "TABLE",
-                     "A labels table, or a folder whose file names hold the labels (default: the validation part).")
+TableName = argument(Path | None, "TABLE", "A labels table, or a folder whose file names hold the labels (default: the "
+                     "validation part).")
 ModelPath = argument(Path, "MODEL", "A run folder or a model file; further ones are averaged with it.")
 Pictures = argument(list[str], "PICTURES", "Files, folders, globs, or - for a list on stdin.")
 Pattern = argument(str, "PATTERN", "Part of a name, or a glob such as 'resnet*'.")
@@ -81,9 +80,9 @@ RunPaths = argument(list[Path], "RUN", "Run folders; differences are to the firs
 Folder = argument(Path, "FOLDER", "A folder of runs.")
 Format = option(TableFormat, OUTPUT, "Format (default: by the ending of --out, else table).")
 NewFile = option(Path, OUTPUT, "New file for the predictions (default: stdout).")
-ModelFormat = option(str, OUTPUT, "learner, for fastai's load_learner, or bundle, without pickle (default: by the "
-                     "ending of --out, else learner).", metavar="learner|bundle")
-ModelOut = option(Path, OUTPUT, "New file (default: RUN/export.pkl or RUN/model.imgreg).")
+ModelFormat = option(str, OUTPUT, "learner is for fastai's load_learner, bundle is without pickle (default: learner).",
+                     metavar="learner|bundle")
+ModelOut = option(Path, OUTPUT, "New file, whose ending decides the format (default: in the run folder).")
 Drawings = option(Path, OUTPUT, "Folder for copies of the images with predictions drawn on them (default: none).",
                   metavar="DIR")
 Baselines = flag("--baselines", "Score small models on the same parts, too.")
@@ -99,31 +98,29 @@ TRAINING_OPTIONS = {
                     metavar="NAME=WORD", parser=parsers.parse_unit),
     "target_weights": option(list[str], PREDICT, "Weight of a target's loss. Repeatable (default: 1).",
                              OPTION_NAMES["target_weights"], metavar="NAME=NUMBER", parser=parsers.parse_weight),
-    "scale": option(str, PREDICT, "Scale on which plain numbers are learnt (default: by their spread).",
-                    metavar="linear|log"),
+    "scale": option(str, PREDICT, "Scale of plain numbers (default: by their spread).", metavar="linear|log"),
     "flip_pairs": option(str, PREDICT, "Points that change places in a mirror image, a file of them, or none "
                          "(default: by their names).", metavar="LEFT:RIGHT,.."),
     "data": Data,
-    "preset": option(str, PREDICT, "Version of headpose: fastbook, the fastai book's chapter 6, or drawn, for drawings "
-                     "(default: drawn with --data drawn, else none).", metavar="fastbook|drawn"),
+    "preset": option(str, PREDICT, "Version of headpose: that of the fastai book's chapter 6, or the one for drawings "
+                     "(default: drawn with --data drawn, else neither).", metavar="fastbook|drawn"),
     "labels": option(str, PREDICT, "Labels of headpose: by the whole calibration, or by the fastai book's formula "
                      "(default: the preset's, else exact).", metavar="exact|fastbook"),
-    "label_from_name": option(str, PREDICT, r"Pattern that reads labels off a folder's file names: 'age_(?P<age>\d+)' "
-                              "(default: a folder's labels.csv).", metavar="REGEX"),
-    "image_col": option(str, IMAGES, "Column that names the images (default: found by its content).", metavar="COLUMN"),
+    "label_from_name": option(str, PREDICT, r"Pattern of file names with labels, such as 'age_(?P<age>\d+)' (default: "
+                              "none).", metavar="REGEX"),
+    "image_col": option(str, IMAGES, "Column that names the images (default: by its content).", metavar="COLUMN"),
     "images": Images,
     "value_range": option(str, IMAGES, "Black and white of images of 16 or 32 bits (default: by their type).",
                           OPTION_NAMES["value_range"], metavar="BLACK,WHITE", parser=parsers.parse_value_range),
     "size": Size,
-    "fit": option(str, IMAGES, "How images of another shape get to that size (default: the task's, else pad).",
+    "fit": option(str, IMAGES, "How images get to that size (default: the task's, else pad).",
                   metavar="pad|squish|crop"),
-    "box": option(str, IMAGES, "Columns of the part of the image to be seen, in pixels (default: all of it).",
+    "box": option(str, IMAGES, "Columns of the part to be seen, in pixels (default: all of the image).",
                   metavar="CX,CY,W,H", parser=parsers.parse_names),
     "margin": option(float, IMAGES, "Widens the box on each side, as a share of it (default: 0.25)."),
-    "augment": option(str, IMAGES, "Random changes in training, of flip, quarter, turn, zoom, shift, colour, tint "
-                      "(default: auto, what the targets allow).", metavar="auto|none|LIST",
-                      parser=parsers.parse_augmentations),
-    "group": option(str, SPLIT, "Column of people, sequences, ...: no group is on two sides of the split "
+    "augment": option(str, IMAGES, "Random changes of training images: flip, quarter, turn, zoom, shift, colour, tint "
+                      "(default: auto).", metavar="auto|none|LIST", parser=parsers.parse_augmentations),
+    "group": option(str, SPLIT, "Column of people, sequences, ..., none of which is on two sides of the split "
                     "(default: group, where there is one).", metavar="COLUMN"),
     "valid": option(float, SPLIT, f"Share to validate on, without a column split ({RECIPE} {TrainConfig.valid})."),
     "test": option(float, SPLIT, "Share that is scored once, at the end (default: 0)."),

@@ -15,6 +15,7 @@ import typer
 
 from imgreg_fastai import cli
 from imgreg_fastai.api import functions
+from imgreg_fastai.api.learning_curve import LearningCurve
 from imgreg_fastai.cli import options
 from imgreg_fastai.datasets import headpose
 from imgreg_fastai.training.loop import Sweep
@@ -276,8 +277,19 @@ def test_lr_find_refuses_what_it_does_not_use_and_names_the_next_command(capsys,
     sweep = Sweep([1e-3, 1e-2], [1.0, 0.5], 0.004, True)
     monkeypatch.setattr(functions, "lr_find", lambda *_, **__: (sweep, "plot.png"))
     (tmp_path / "my photos").mkdir()
-    out = said(capsys, "lr_find", "angle", "--data", "my photos", "--out", "else where", "--size", 48)
-    assert out.splitlines()[-1] == "next: imgreg train angle --data 'my photos' --size 48 --lr 0.004"
+    for out in (["--out", "else where"], ["--out=else where"]):
+        text = said(capsys, "lr_find", "angle", "--data", "my photos", *out, "--size", 48)
+        assert text.splitlines()[-1] == "next: imgreg train angle --data 'my photos' --size 48 --lr 0.004"
+
+
+def test_curve_has_four_parts_unless_told_and_records_what_was_typed(capsys, monkeypatch):
+    def curve(task, **options):
+        assert options["parts"] == (10, 25, 50, 100) and options["command"] == "imgreg curve angle --lr auto"
+        assert (options["lr"], options["epochs"], options["strict"]) == ("auto", None, None)
+        return LearningCurve(Path("runs/curve-angle-001"), 3, [], {})
+
+    monkeypatch.setattr(functions, "curve", curve)
+    assert said(capsys, "curve", "angle", "--lr", "auto") == ""
 
 
 @pytest.mark.parametrize(("args", "says"), [

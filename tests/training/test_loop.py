@@ -35,7 +35,7 @@ def test_training_learns_and_keeps_the_best_weights(run):
 def test_the_learners_network_is_the_one_definition(drawn):
     for arch in ("resnet10t", "test_vit", "test_mambaout"):
         learn = functions.learner("angle", **small(drawn, arch=arch, size=(64, 64), weights="none"))
-        net = network.network(arch, (64, 64), 2)
+        net = network.network(arch, (64, 64), 2, make_config(ANGLE, arch=arch).arch_args)
         net.load_state_dict(learn.model.state_dict())
         x = torch.rand(2, 3, 64, 64)
         torch.testing.assert_close(net.eval()(x), learn.model.eval()(x))
