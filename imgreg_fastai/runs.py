@@ -62,11 +62,8 @@ class Run:
 
     def table(self, name: str, wanted: Iterable[str] = ()) -> pd.DataFrame:
         """A CSV file of the run; raises ImgregError if it cannot be read, or lacks a column that is `wanted`."""
-        text = ("image", "group", "split")  # a picture or a group may be called NA
         try:
-            columns = pd.read_csv(self.path / name, nrows=0).columns
-            frame = pd.read_csv(self.path / name, dtype=dict.fromkeys(text, str), keep_default_na=False,
-                                na_values={c: [""] if c in text else ["", "nan"] for c in columns})
+            frame = tables.read_csv(self.path / name)
         except (OSError, ValueError) as e:
             raise ImgregError(f"a run with its {name}", f"none to be read in '{self.path}'") from e
         if lacking := [column for column in wanted if column not in frame]:
@@ -247,7 +244,7 @@ def _line(path: Path) -> dict:
             return {"path": str(path), "state": "folder", "why": f"see imgreg runs {path}"}
         return _one(load_run(path))
     except ImgregError as e:
-        return {"path": str(path), "state": "broken", "why": e.found}
+        return {"path": str(path), "state": "broken", "why": e.actual}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:  # a file that somebody has changed
         return {"path": str(path), "state": "broken", "why": f"{type(e).__name__}: {e}"}
 

@@ -11,7 +11,7 @@ from .. import plots, runs
 from ..data import splits
 from ..evaluation import calibrate, evaluate
 from ..inference import predictor
-from ..models import backbones, weights
+from ..models import backbones, loading, weights
 from ..models.devices import select_device
 from ..reports import run_page
 from ..tasks import Task
@@ -23,22 +23,24 @@ from .preparation import TrainingPlan, assign_split
 
 def build_dataloaders(plan: TrainingPlan):
     """Return fastai DataLoaders of a plan's rows."""
-    task, config = plan.task, plan.config
-    backbones.check_backbone(config.arch, task.size, config.arch_args)
+    config = plan.config
     set_seed(config.seed)
     stats, device = backbones.stats(config.arch), select_device(config.device)
-    return datablock.build_dataloaders(plan.rows, task, config, stats, device)
+    return datablock.build_dataloaders(plan.rows, plan.task, config, stats, device)
 
 
-def build_learner(plan: TrainingPlan, dls):
-    """Return an untrained fastai Learner on `dls`, and the weights.Weights that it starts from."""
+def build_learner(plan: TrainingPlan):
+    """Return an untrained fastai Learner on a plan's rows, and the weights.Weights that it starts from.
+
+    The backbone comes first: one that does not work or fit is refused before any image is read.
+    """
     task, config = plan.task, plan.config
     set_seed(config.seed)
     source = weights.find_weights(config.arch, config.weights)
-    body, source = weights.build_body(config.arch, task.size, config.arch_args, source)
-    learn = learner.build_learner(dls, task, config, body)
-    if source.kind == "model":
-        has_head = weights.load_head(learn.model, source, task)
+    body, source = loading.build_body(config.arch, task.size, config.arch_args, source)
+    learn = learner.build_learner(build_dataloaders(plan), task, config, body)
+    if source.origin == "model":
+        has_head = loading.load_head(learn.model, source, task)
         head = "its head too" if has_head else "with a new head: its targets are others"
         say(f"starting from {source.source}, {head}")
     return learn, source
@@ -54,8 +56,8 @@ def train(plan: TrainingPlan, out: str | Path) -> runs.Run:
     Returns:
         runs.Run: The run; its state is "interrupted" after KeyboardInterrupt.
     """
-    dls = build_dataloaders(plan)
-    learn, source = build_learner(plan, dls)
+    learn, source = build_learner(plan)
+    dls = learn.dls
     run = runs.start_run(out, plan.task, plan.config, plan.rows, plan.table, plan.images, command=plan.command,
                          weights=source.to_dict(), state="training", device=str(dls.device),
                          precision=precision.choose_precision(learn, plan.config.precision))

@@ -1,5 +1,6 @@
 """The public functions: plain functions that return values. The command line calls them, too."""
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from .. import datasets
@@ -31,10 +32,10 @@ def check(task="angle", *, fast: bool = False, plot=None, out="runs", **options)
     """
     from .. import plots
     from ..data import checks
-    from ..plots import overview, sheets
+    from ..plots import figures, overview
 
     if plot is not None:
-        sheets.plot_format(plot)
+        figures.plot_format(plot)
         if Path(plot).exists():
             raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
     plan = resolve_options(task, **options)
@@ -55,8 +56,7 @@ def learner(task="angle", **options):
     """Return an untrained fastai Learner for a task. Options as for `train`."""
     from . import fitting
 
-    plan = prepare(task, **options)
-    return fitting.build_learner(plan, fitting.build_dataloaders(plan))[0]
+    return fitting.build_learner(prepare(task, **options))[0]
 
 
 def train(task="angle", *, out="runs", dry_run: bool = False, command: str | None = None, **options):
@@ -81,11 +81,13 @@ def train(task="angle", *, out="runs", dry_run: bool = False, command: str | Non
     from . import fitting
 
     command = command or preparation.python_call("train", task, out=out, **options)
+    if dry_run:
+        with TemporaryDirectory(prefix="imgreg-") as folder:
+            return fitting.dry_run(prepare(task, sample_folder=folder, **options))
     plan = preparation.read_rows(resolve_options(task, command=command, **options))
-    if plan.config.folds and not plan.config.fold and not dry_run:
+    if plan.config.folds and not plan.config.fold:
         return fitting.cross_validate(plan, out)
-    plan = preparation.assign_split(plan)
-    return fitting.dry_run(plan) if dry_run else fitting.train(plan, out)
+    return fitting.train(preparation.assign_split(plan), out)
 
 
 def evaluate(run, table=None, device: str = "auto", images=None, by: str | None = None, how: str = "mean",
@@ -256,7 +258,7 @@ def lr_find(task="angle", *, out="runs", **options):
 
     _refuse(options, ("lr", "coverage"), "imgreg lr_find")
     plan = prepare(task, **options)
-    learn, _ = fitting.build_learner(plan, fitting.build_dataloaders(plan))
+    learn, _ = fitting.build_learner(plan)
     sweep = loop.find_lr(learn, precision.choose_precision(learn, plan.config.precision))
     path = Path(out) / unused_name(Path(out), f"lr_find-{plan.task.name}", ".png", always=True)
     plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data import splits
-from ..data.labels.issue_rules import LEAST
+from ..data.splits import MIN_ROWS, split_units
 from ..evaluation.metrics import HARDLY
 from ..evaluation.scaling_law import curve_arrays, error_at, forecast
+from ..plots.figures import save
 from ..plots.learning_curve_chart import TargetCurve, draw_learning_curve
-from ..plots.sheets import save
 from ..runs import Run, write_file
 from ..utils.console import say
 from ..utils.errors import ImgregError, first_few
@@ -92,7 +91,7 @@ def measure(plan: TrainingPlan, parts, out: Path) -> LearningCurve:
 def nested_subsets(rows: pd.DataFrame, parts, seed: int) -> dict[float, pd.DataFrame]:
     """Draw growing parts of the training rows, each within the next, beside all validation rows.
 
-    Groups are taken whole, as near to the part as they come. A part of fewer than LEAST images, or that comes to the
+    Groups are taken whole, as near to the part as they come. A part of fewer than MIN_ROWS images, or that comes to the
     same as a smaller one, is left out, which is said.
 
     Args:
@@ -109,15 +108,15 @@ def nested_subsets(rows: pd.DataFrame, parts, seed: int) -> dict[float, pd.DataF
     if not all(isinstance(part, (int, float)) and 0 < part <= 100 for part in parts):
         raise ImgregError("--parts above 0 and up to 100, in per cent", first_few(parts), "--parts 10,25,50,100")
     training_rows = rows[rows["split"] == "train"]
-    units = splits.split_units(training_rows)
+    units = split_units(training_rows)
     order = np.random.default_rng([seed, 2]).permutation(np.sort(units.unique()))
     cumulative_sizes = units.value_counts()[order].to_numpy().cumsum()
     subsets, part_by_size = {}, {}
     for part in sorted(set(parts)):
         last = int(np.abs(cumulative_sizes - part / 100 * len(training_rows)).argmin())
         size = int(cumulative_sizes[last])
-        if size < LEAST:
-            say(f"{part:g} % is left out: {size} of {len(training_rows)} pictures to train on, fewer than {LEAST}")
+        if size < MIN_ROWS:
+            say(f"{part:g} % is left out: {size} of {len(training_rows)} pictures to train on, fewer than {MIN_ROWS}")
         elif size in part_by_size:
             say(f"{part:g} % is left out: whole groups make it the same {size} pictures as {part_by_size[size]:g} %")
         else:
@@ -125,7 +124,7 @@ def nested_subsets(rows: pd.DataFrame, parts, seed: int) -> dict[float, pd.DataF
             drawn = rows.index.isin(training_rows.index[units.isin(order[: last + 1])])
             subsets[part] = rows[drawn | (rows["split"] == "valid")]
     if len(subsets) < 2:
-        raise ImgregError(f"two parts of at least {LEAST} pictures to train on",
+        raise ImgregError(f"two parts of at least {MIN_ROWS} pictures to train on",
                           f"{len(training_rows)} pictures in all, {len(order)} groups or pictures apart",
                           "--parts 50,100")
     return subsets
@@ -144,7 +143,7 @@ def summarize(plan: TrainingPlan, folder: Path, run_by_part: dict[float, Run], s
 
 
 def draw(curve: LearningCurve):
-    """Return the plots.sheets.TitledFigure of a curve."""
+    """Return the plots.figures.TitledFigure of a curve."""
     sentences = [target["told"] for target in curve.targets.values()]
     title = "; ".join(sentences[:2]) + (f" (and {len(sentences) - 2} more targets)" if len(sentences) > 2 else "")
     target_curves = []

@@ -30,7 +30,7 @@ def predict_images(model, images, boxes, draw, folder, by: str | None, how: str,
     if draw is not None:
         from ..plots import copies
 
-        copies.writable(draw)
+        copies.check_writable(draw)
     sources = _find_sources(task, images, boxes, folder, by)
     result = model.predict(sources.images, sources.boxes, listed=True, **options)
     if draw is not None:

@@ -7,7 +7,7 @@ import pandas as pd
 from .. import datasets
 from ..config import TrainConfig, option_name
 from ..data import labels
-from ..data.labels.issue_rules import uses_own_split
+from ..data.splits import uses_table_split
 from ..tasks import Task, complete_task
 from ..utils.console import warn
 from ..utils.errors import ImgregError, close_matches
@@ -55,7 +55,7 @@ def prepare(task="angle", **options) -> TrainingPlan:
 def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=None, images=None, image_col=None,
                     label_from_name=None, flip_pairs=None, units=None, target_weights=None, scale=None, augment=None,
                     size=None, fit=None, box=None, margin=None, group=None, value_range=None, command="",
-                    **settings) -> TrainingPlan:
+                    sample_folder=None, **settings) -> TrainingPlan:
     """Return the plan of a training before its labels are read. None stands for an option's default.
 
     Args:
@@ -80,6 +80,7 @@ def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=
         group (str): The column of people, sequences, ...: no group is on two sides of a split.
         value_range (tuple[float, float]): Black and white of images of 16 or 32 bits.
         command (str): What was typed, for run.json.
+        sample_folder (str | Path): Of a dry run; see `datasets.locate`.
         **settings: Fields of TrainConfig.
 
     Raises:
@@ -91,7 +92,7 @@ def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=
     if isinstance(task, Task) or not datasets.own_table.is_table(task):
         named_task = {} if isinstance(task, Task) else {"images": images}
         refuse({**table_options, **named_task}, "with a labels table", f"the task '{getattr(task, 'name', task)}'")
-        task, table = datasets.locate(task, data, preset, labels)
+        task, table = datasets.locate(task, data, preset, labels, sample_folder)
     else:
         table = Path(task)
         hint = "--images DIR, the folder that its pictures' names are relative to" if data else None
@@ -178,10 +179,10 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
         rows = labels.usable_rows(frame, plan.task, table)
     if stopping:
         more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
-        raise ImgregError(f"labels to learn from in '{table}'", stopping[0].told() + more, f"imgreg check {table}")
+        raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more, f"imgreg check {table}")
     for issue in issues:
-        if issue.level == "note" and issue.kind != "missing":  # usable_rows has counted the missing labels
-            warn(f"{table}: {issue.told()}")
+        if issue.level == "note" and issue.code != "missing":  # usable_rows has counted the missing labels
+            warn(f"{table}: {issue.describe()}")
     return replace(plan, rows=rows)
 
 
@@ -189,7 +190,7 @@ def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
     """Warn where a share to validate on was set, and the validation part is not drawn by it."""
     config = plan.config
     reasons = {"--hold-out": config.hold_out, "--folds": config.folds,
-               f"the column 'split' of {plan.table}": uses_own_split(frame, config)}
+               f"the column 'split' of {plan.table}": uses_table_split(frame, config)}
     reason = next((name for name, decides in reasons.items() if decides), None)
     if reason and config.valid != make_config(plan.task).valid:
         warn(f"--valid {config.valid:g} changes nothing: {reason} says who validates")

@@ -5,8 +5,8 @@ import sys
 import warnings
 
 from ..utils.errors import ImgregError
-from . import data_commands, run_commands, training_commands  # noqa: F401  they register their commands with the app
-from .app import app, tell
+from . import data_commands, run_commands, training_commands
+from .application import app, tell
 
 __all__ = ["app", "main"]
 

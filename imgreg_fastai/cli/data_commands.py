@@ -6,7 +6,7 @@ import typer
 
 from .. import api
 from . import options as o
-from .app import PanelCommand, app, print_json, retyped
+from .application import PanelCommand, app, print_json, retyped
 
 
 @app.command(cls=PanelCommand)
@@ -23,7 +23,7 @@ def check(
     if json:
         print_json({**health.to_dict(), "plot": str(plot)})
     else:
-        print(f"{health.told()}\nplot: {plot}")
+        print(f"{health.describe()}\nplot: {plot}")
         print(f"next: {retyped(context, 'train')}" if health.fine else f"next: mend these, then {context.obj}")
     if not health.fine:
         raise typer.Exit(1)

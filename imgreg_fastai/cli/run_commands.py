@@ -9,7 +9,7 @@ import typer
 from .. import __version__, api
 from ..utils.errors import ImgregError
 from . import options as o
-from .app import app, print_json, print_scores, tell
+from .application import app, print_json, print_scores, tell
 
 
 @app.command()

@@ -6,7 +6,7 @@ import typer
 
 from .. import api
 from . import options as o
-from .app import PanelCommand, app, print_scores, retyped, tell
+from .application import PanelCommand, app, print_scores, retyped, tell
 
 
 @app.command(cls=PanelCommand)

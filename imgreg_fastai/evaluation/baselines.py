@@ -16,7 +16,7 @@ from ..config import TrainConfig
 from ..data import splits
 from ..data.images import PictureError, fit_images
 from ..inference.predictor import Predictor
-from ..models import backbones, network, weights
+from ..models import backbones, loading, network, weights
 from ..runs import Run
 from ..tasks import Task
 from ..training.losses import TaskLoss, encode_labels, mean_encoded
@@ -107,9 +107,9 @@ def _body(run: Run) -> tuple[nn.Module, str]:
                 raise ImgregError("the same weights", f"others in {given.source}")
         except ImgregError as e:
             given = weights.Weights("none")
-            warn(f"the weights that {run.path} began with are not to be had again ({e.found}): "
+            warn(f"the weights that {run.path} began with are not to be had again ({e.actual}): "
                  "its baseline has random ones")
-    body, given = weights.build_body(cfg.arch, run.task.size, cfg.arch_args, given)
+    body, given = loading.build_body(cfg.arch, run.task.size, cfg.arch_args, given)
     source = given.tag or given.source
     return body, f"the features of {cfg.arch} ({source if given.pretrained else 'random weights'})"
 

@@ -210,16 +210,17 @@ def _notes(entries: list[ComparedRun], targets: list[dict], part: str) -> list[s
 
 def _differing(entries: list[ComparedRun]) -> dict[str, list[str]]:
     """The settings that are not the same in all runs, as texts."""
-    each = [_settings(e.run) for e in entries]
+    each = [run_settings(e.run) for e in entries]
     names = dict.fromkeys(name for of in each for name in of)
-    texts = {name: [_text(of.get(name)) for of in each] for name in names}
+    texts = {name: [setting_text(of.get(name)) for of in each] for name in names}
     return {name: of for name, of in texts.items() if len(set(of)) > 1}
 
 
-def _settings(run: runs.Run) -> dict:
+def run_settings(run: runs.Run) -> dict:
     """All that made the run what it is, by the name that a person is to see."""
     task, about = run.task.to_dict(), run.about
-    view = {name: task[name] for name in ("size", "fit", "box", "margin", "augment", "value_range", "labelling")}
+    view = {name: task[name] for name in ("size", "fit", "box", "margin", "group", "augment", "name_pattern",
+                                          "value_range", "labelling")}
     began = about.get("weights") or {}
     return {"task": task["name"], "targets": task["targets"], **view, **run.config.to_dict(),
             "weights used": " ".join(filter(None, (began.get("kind"), began.get("tag") or began.get("source")))),
@@ -230,7 +231,7 @@ def _settings(run: runs.Run) -> dict:
             **{f"version of {name}": of for name, of in about.get("versions", {}).items()}}
 
 
-def _text(value) -> str:
+def setting_text(value) -> str:
     if value is None or value in ("", [], {}):
         return NONE
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -75,7 +75,7 @@ class Predictor:
         broken = seen.broken
         if len(broken) == len(sources):
             raise next(iter(broken.values())) if len(broken) == 1 else PictureError(
-                "pictures that can be opened", f"none among {len(broken)}: {first_few(e.found for e in broken.values())}")
+                "pictures that can be opened", f"none among {len(broken)}: {first_few(e.actual for e in broken.values())}")
         opened = [i for i in range(len(sources)) if i not in broken]
         names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in opened]
         found = {"image": names, **self.answers(seen), **self.intervals(seen, coverage)}

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
-from .sheets import CYCLE, INK, TitledFigure, with_unit_label
+from .axes import with_unit_label
+from .figures import CYCLE, INK, TitledFigure
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
     figure = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title, note)
     if not units:
         return figure
-    for ax, unit in zip(figure.charts(len(units)), units, strict=True):
+    for ax, unit in zip(figure.add_charts(len(units)), units, strict=True):
         curves_here = [curve for curve in curves if curve.unit == unit]
         for curve, colour in zip(curves_here, cycle(CYCLE), strict=False):
             _draw_target(ax, curve, colour)

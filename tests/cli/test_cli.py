@@ -213,8 +213,7 @@ def test_ctrl_c_while_data_are_fetched_is_one_line(monkeypatch, tmp_path, capsys
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(headpose, "_fastai", lambda: ("file:///nowhere", None, None))
-    monkeypatch.setattr(headpose, "_fetch", fetch)
+    monkeypatch.setattr(headpose.download, "fetch", fetch)
     with pytest.raises(SystemExit) as e:
         cli.main(["train", "headpose"])
     assert e.value.code == 130 and capsys.readouterr().err.splitlines()[-1].startswith("stopped")
@@ -274,7 +273,7 @@ def test_lr_find_refuses_what_it_does_not_use_and_names_the_next_command(capsys,
     for option in ("--lr", "--coverage"):
         line = mistake(capsys, "lr_find", "angle", option, 0.5)
         assert f"expected {option} with imgreg train; found imgreg lr_find" in line
-    sweep = Sweep([1e-3, 1e-2], [1.0, 0.5], 0.004, True)
+    sweep = Sweep([1e-3, 1e-2], [1.0, 0.5], 0.004, "")
     monkeypatch.setattr(functions, "lr_find", lambda *_, **__: (sweep, "plot.png"))
     (tmp_path / "my photos").mkdir()
     for out in (["--out", "else where"], ["--out=else where"]):
