@@ -36,7 +36,7 @@ def test_training_learns_and_keeps_the_best_weights(run):
 def test_the_learners_network_is_the_one_definition(drawn):
     for arch in ("resnet10t", "test_vit", "test_mambaout"):
         learn = functions.learner("angle", **small(drawn, arch=arch, size=(64, 64), weights="none"))
-        net = network.network(arch, (64, 64), 2)
+        net = network.network(arch, (64, 64), 2, make_config(ANGLE, arch=arch).arch_args)
         net.load_state_dict(learn.model.state_dict())
         x = torch.rand(2, 3, 64, 64)
         torch.testing.assert_close(net.eval()(x), learn.model.eval()(x))
@@ -147,7 +147,7 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
     rates, falling, flat = list(np.geomspace(1e-7, 10, 50)), list(np.linspace(1, 0.2, 50)), [1.0] * 50
     cases = (falling, (1e-3, 2e-3), True), (falling, (1e-6, 1e-2), False), (flat, (1e-3, 1e-3), False)
     for losses, found, trusted in cases:
-        passes = iter([loop.SweepPass(rates, losses, s) for s in found])
+        passes = iter([loop.Sweep(rates, losses, s) for s in found])
         monkeypatch.setattr(loop, "_sweep", lambda *_, passes=passes: next(passes))
         sweep = loop.find_lr(learn, "fp32")
         assert sweep.trusted is trusted and bool(sweep.why) is not trusted
@@ -155,8 +155,8 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
 
 def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path, monkeypatch):
     trained = []
-    real = fitting._finish
-    monkeypatch.setattr(fitting, "_finish", lambda run, frame: (real(run, frame), trained.append(run.scores)))
+    real = fitting._calibrate_and_score
+    monkeypatch.setattr(fitting, "_calibrate_and_score", lambda plan, run: (real(plan, run), trained.append(run.scores)))
     assert functions.train("angle", out=tmp_path / "runs", dry_run=True, **small(drawn)) is None
     assert not (tmp_path / "runs").exists() and trained[0]["valid"]["angle"]["n"] == 12
 
