@@ -19,7 +19,7 @@ from ..inference.predictor import Predictor
 from ..models import backbones, network, weights
 from ..runs import Run
 from ..tasks import Task
-from ..training.losses import TaskLoss, encode_labels, label_type, mean_encoded
+from ..training.losses import TaskLoss, encode_labels, mean_encoded
 from ..utils.console import progress_bar, say, warn
 from ..utils.errors import ImgregError
 from . import metrics
@@ -66,7 +66,7 @@ def measure(run: Run, device: str = "cpu") -> dict:
         body, words = _body(run)
         pixels = _smaller(run.task, PIXELS)
         fits = {"ridge on pixels": lambda: ridge(pixels, nn.Flatten(), PLAIN, rows, device),
-                f"ridge on {words}": lambda: ridge(run.task, Features(body, run.task.places),
+                f"ridge on {words}": lambda: ridge(run.task, Features(body, run.task.has_points),
                                                    backbones.stats(cfg.arch), rows, device),
                 "small CNN": lambda: cnn(_smaller(run.task, SEEN), cfg, rows, device)}
         for name, fit in fits.items():
@@ -137,7 +137,7 @@ class Features(nn.Module):
 def _labels(task: Task, rows: pd.DataFrame, views: np.ndarray) -> tuple[torch.Tensor, ...]:
     """For each target the labels as a batch holds them, [n, columns]: points in [-1, 1], all else in units."""
     values = [(t, rows[list(t.columns)].to_numpy(float)) for t in task.targets]
-    return tuple(torch.tensor(t.encode(y, views) if t.kind == "point" else y, dtype=label_type(t)) for t, y in values)
+    return tuple(torch.tensor(t.to_batch(y, views), dtype=t.label_dtype) for t, y in values)
 
 
 # ---- ridges

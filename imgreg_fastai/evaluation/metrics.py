@@ -289,9 +289,9 @@ def error_by_group(groups: pd.Series, error: np.ndarray, name: str = "mean") -> 
     Returns:
         {group: {n, mean}}, the largest mean first.
     """
-    table = pd.Series(error).groupby(groups.astype(object).to_numpy()).agg(["size", "mean"])
+    table = pd.Series(error).groupby(groups.astype(str).where(groups.notna()).to_numpy()).agg(["size", "mean"])
     table = table.sort_values("mean", ascending=False, kind="stable")
-    return {str(group): {"n": int(n), **round_numbers({name: mean})} for group, n, mean in table.itertuples()}
+    return {group: {"n": int(n), **round_numbers({name: mean})} for group, n, mean in table.itertuples()}
 
 
 # ---- scores as text

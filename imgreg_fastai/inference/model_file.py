@@ -110,7 +110,7 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
 
     arrays = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
     task = tasks.task_from_dict(about["task"])
-    net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.places)
+    net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.has_points)
     net.load_state_dict(state)
     stats = np.array([[float(v) for v in about[name]] for name in ("mean", "std")]).reshape(2, 3)
     if not (np.isfinite(stats).all() and (stats[1] > 0).all()):

@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..tasks import Motion, Point, Target, Task
+from ..tasks import Motion, Task
 from ..utils.errors import ImgregError
 
 
@@ -71,11 +71,5 @@ def average_moves(task: Task, outputs: np.ndarray, views: np.ndarray) -> dict[st
     for i, move in enumerate(moves_for(task)):
         motion = move.inverse(len(outputs), aspect)
         for target, part in zip(task.targets, task.split(outputs[:, i].astype(np.float64)), strict=True):
-            predictions[target.name].append(_undo(target, part, views, motion))
+            predictions[target.name].append(target.undo(part, views, motion))
     return {t.name: t.average(np.stack(predictions[t.name])) for t in task.targets}
-
-
-def _undo(target: Target, outputs: np.ndarray, views: np.ndarray, motion: Motion) -> np.ndarray:
-    if isinstance(target, Point):
-        return target.decode(target.transform_labels(outputs, motion), views)
-    return target.transform_labels(target.decode(outputs, views), motion)

@@ -14,19 +14,11 @@ from matplotlib.figure import Figure
 from ..utils.format import format_values, trailing_unit, with_unit
 from .charts import errors_over, groups, predicted_against_true, residuals
 from .curves import curves, lr_find
-from .marks import axes_origin, draw_interval, draw_label, error_text, has_interval_mark, join_points
+from .marks import axes_origin, draw_interval, draw_label
 from .sheets import BLUE, CYCLE, GREY, INK, PALE, VERMILION, empty_figure, labelled_rows, save, tiled_figure
 
 __all__ = ["batch", "by_target", "curves", "errors_over", "grid", "groups", "lr_find", "predicted_against_true",
            "residuals", "save", "tolerance", "worst", "write_all"]
-
-NOTES = {  # what the sheets of worst pictures say of their marks
-    "angle": "Blue: true. Vermilion, dashed: predicted.",
-    "number": "Blue: true. Vermilion: predicted.",
-    "point": "Blue: true. Vermilion: predicted; thin lines lead to it from the truth.",
-    "rotation": "Blue: true. Vermilion, dashed: predicted. Bold, with a dot: the front (−z), hollow where turned away.",
-}
-
 
 def open_tiles(paths, open_picture) -> list[tuple]:
     """(pixels, (height, width)) of each picture; the pixels are None where it cannot be opened."""
@@ -65,19 +57,19 @@ def batch(task, pictures, labels) -> Figure:
         _picture(ax, pictures[i], pictures[i].shape)
         values = {t.name: labels[t.name][i] for t in task.targets}
         for target, colour in zip(task.targets, CYCLE * len(task.targets), strict=False):
-            label = target.name if several and target.kind != "rotation" else ""
+            label = target.name if several and not target.names_itself else ""
             _mark(ax, task, target, values, colour, label, pictures[i].shape)
     return sheet
 
 
 def _side(targets) -> float:
     """A tile's width in inches: larger where places and axes are to be seen."""
-    return 2.6 if any(t.kind in ("point", "rotation") for t in targets) else 1.9
+    return 2.6 if any(t.has_mark and t.kind != "angle" for t in targets) else 1.9
 
 
 def _mark(ax, task, target, values: dict, colour: str, label: str | None, shape, **how) -> None:
     """Draw a target's label out of `values` {target name: [columns]}; a place needs no words, it is seen."""
-    label = None if target.kind == "point" else label
+    label = None if target.in_image else label
     draw_label(ax, target, values[target.name], colour, label, shape, origin=axes_origin(task, values), **how)
 
 
@@ -108,13 +100,13 @@ def worst(task, frame, open_picture, n: int = 12, target: str | None = None) -> 
     least, most = format_values(error[order[[-1, 0]]], target.unit)
     title = f"The {len(order)} worst of {len(error)}: {target.name} off by {least} to {most}{trailing_unit(target.unit)}"
     pictures, drawn = open_tiles(rows["path"].iloc[order], open_picture), drawn_together(task, target, rows)
-    note = NOTES[target.kind] + " Lines with a dot: the front." * any(t.kind == "rotation" for t in drawn[1:])
-    note += " Shaded: the interval." * (target.interval_columns[0] in rows and has_interval_mark(target))
+    note = target.mark_note + " Lines with a dot: the front." * any(t.kind == "rotation" for t in drawn[1:])
+    note += " Shaded: the interval." * (target.interval_columns[0] in rows and target.has_interval_mark)
     across, side = (3, 2.6) if _side(drawn) > 2 else (4, 1.95)
     sheet, axes = tiled_figure([shape for _, shape in pictures], across, side, 0.42, title, note)
     for ax, i, picture in zip(axes, order, pictures, strict=True):
         compare(ax, task, drawn, rows.iloc[i], *picture)
-        _caption(ax, error_text(target, error[i]), rows["image"].iloc[i])
+        _caption(ax, target.error_text(error[i]), rows["image"].iloc[i])
     return sheet
 
 
@@ -147,7 +139,7 @@ def compare(ax, task, drawn, row, pixels, shape, words: bool = True) -> None:
         texts = ("true", "predicted") if words and not i else (None, None)
         _mark(ax, task, target, true, BLUE, texts[0], shape, slight=i > 0)
         _mark(ax, task, target, predicted, VERMILION, texts[1], shape, dashed=True, slight=i > 0)
-        join_points(ax, target, true[target.name], predicted[target.name])
+        target.draw_error(ax, true[target.name], predicted[target.name], VERMILION)
 
 
 def tolerance(task_target, frame) -> float:
@@ -178,7 +170,7 @@ def grid(task, frame, open_picture, tolerance: float, n: int = 36, target: str |
         if pixels is not None:
             label = None if target.kind == "rotation" else ""  # three angles are too long for a small tile
             _mark(ax, task, target, by_target(task, rows.iloc[i], "_predicted"), colour, label, shape)
-        _caption(ax, error_text(target, error[i]), colour=colour)
+        _caption(ax, target.error_text(error[i]), colour=colour)
     return sheet
 
 

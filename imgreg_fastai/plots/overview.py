@@ -7,9 +7,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from ..data.checks import DataCheck
 from ..data.issues import LEVELS
-from ..data.labels.outliers import far_numbers
 from ..data.splits import SPLITS
-from ..tasks import Number, Point, Target
+from ..tasks import Point, Target
 from ..utils.format import trailing_unit
 from .sheets import (
     BLUE,
@@ -89,10 +88,8 @@ def _axes(sheet: TitledFigure, i: int, across: int, high: float):
 def _histogram(ax, t: Target, i: int, rows) -> None:
     """How often which values of a column stand in the rows of each part."""
     values = rows[t.columns[i]].to_numpy(float)
-    usual, log = np.isfinite(values), False
-    if t.kind == Number.kind:
-        odd, log = far_numbers(t, values)
-        usual &= ~odd & ((values > 0) | (not log))
+    usual, log = t.typical(values)
+    usual &= (values > 0) | (not log)
     ax.set_xlabel(with_unit_label(t.columns[i], t.unit), color=INK)
     ax.set_ylabel("rows", color=INK)
     if not usual.any():
@@ -103,7 +100,7 @@ def _histogram(ax, t: Target, i: int, rows) -> None:
     ax.hist([values[mask] for mask in of], edges, stacked=True, linewidth=0.4, edgecolor="white",
             color=[COLOURS[part] for part in chosen] or BLUE)
     _readable(ax, values[usual], log)
-    if t.kind != Number.kind and axis_limits(t, values[usual])[2]:
+    if t.wraps and axis_limits(t, values[usual])[2]:
         circular_ticks(ax.xaxis, t)
     if (n := int((np.isfinite(values) & ~usual).sum())):
         most = max(values[np.isfinite(values) & ~usual], key=abs)

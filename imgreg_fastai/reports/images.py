@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..plots import by_target, compare
-from ..plots.marks import MARKS, label_text
 from ..plots.sheets import BLUE, GREY, VERMILION, TitledFigure
 from ..utils.format import format_amount
 from . import html
@@ -75,7 +74,7 @@ def _drawn(fig: Figure) -> Image.Image:
 
 def needs_caption_strip(target) -> bool:
     """Whether it cannot be drawn on a picture."""
-    return target.kind not in MARKS or (target.kind == "angle" and not target.in_plane)
+    return not target.has_mark
 
 
 def _strip(ax, task, target, row, span) -> None:
@@ -95,7 +94,7 @@ def _strip(ax, task, target, row, span) -> None:
 
 def caption(task, target, row) -> str:
     """Truth, prediction and interval in words: "true 73.2°, predicted 74.1° ± 0.8"."""
-    true, predicted = (label_text(target, by_target(task, row, end)[target.name]) for end in ("", "_predicted"))
+    true, predicted = (target.label_text(by_target(task, row, end)[target.name]) for end in ("", "_predicted"))
     radii = np.array([row.get(name, np.nan) for name in target.interval_columns], float)
     known = np.isfinite(radii).any()
     off = format_amount(row[f"{target.name}_error"], target.unit)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from .. import plots
 from ..data import images
-from ..plots import charts, marks
+from ..plots import charts
 from ..plots.sheets import labelled_rows, period
 from ..utils.format import format_amount
 from . import html, occlusion
@@ -146,11 +146,11 @@ def _span(t, rows) -> tuple[float, float]:
 
 def _told(t, rows) -> str:
     """What the marks mean."""
-    note, strip = plots.NOTES[t.kind], needs_caption_strip(t)
+    note, strip = t.mark_note, needs_caption_strip(t)
     if strip:
         low, high = _span(t, rows)
         note += f" The strip below a picture reaches from {format_amount(low)} to {format_amount(high, t.unit)}."
-    return note + " Shaded: the interval." * (t.interval_columns[0] in rows and (strip or marks.has_interval_mark(t)))
+    return note + " Shaded: the interval." * (t.interval_columns[0] in rows and (strip or t.has_interval_mark))
 
 
 # ---- what the network looked at

@@ -56,7 +56,8 @@ def region(exact: tuple[float, float], upright: tuple[int, int], orientation: in
     return left, top, left + wide, top + high
 
 
-def place_picture(picture: tuple[int, int], size: tuple[int, int], policy: str, box=None, margin: float = 0.0) -> Placement:
+def place_picture(picture: tuple[int, int], size: tuple[int, int], policy: str, box=None,
+                  margin: float = 0.0) -> Placement:
     """How a picture of (width, height) is brought to `size` (height, width), whole or the `box` of it.
 
     `box`: centre x, centre y, width, height in pixels, widened by `margin` of its sides on each side. `pad` shows all

@@ -34,7 +34,7 @@ def cache_pictures(frame: pd.DataFrame, task: Task, keep: bool,
     The others are named. Without `keep` only the headers are read, and what is broken further on is left out later. Of
     more than MANY pictures, where no target lies in them, not even these: their views are those of any square.
     """
-    if not keep and len(frame) > MANY and not task.places and not strict:
+    if not keep and len(frame) > MANY and not task.has_points and not strict:
         say(f"{len(frame):,} pictures are opened as they come; what is broken is named and left out then")
         return frame, None, np.tile(place_picture(task.size[::-1], task.size, "squish").view, (len(frame), 1))
     try:

@@ -5,19 +5,18 @@ import random
 import numpy as np
 import pandas as pd
 import torch
-from fastai.data.block import DataBlock, RegressionBlock, TransformBlock
+from fastai.data.block import DataBlock, TransformBlock
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.transforms import ColReader, IndexSplitter, Normalize, RegressionSetup
 from fastai.torch_core import TensorImage, default_device
-from fastai.vision.core import TensorPoint
-from fastai.vision.data import ImageBlock, PointBlock
+from fastai.vision.data import ImageBlock
 from fastcore.basics import chunked
 
 from ..config import TrainConfig
 from ..data.images import PictureError
 from ..data.labels.issue_rules import LEAST
 from ..models.network import Y_RANGE
-from ..tasks import Point, Task
+from ..tasks import Task
 from ..tasks.geometry import place_picture
 from ..utils.console import say, warn
 from ..utils.errors import ImgregError, first_few
@@ -96,8 +95,7 @@ def build_datablock(task: Task, stats: tuple, held_out, types: list[torch.dtype]
     see label_types. fastai adds no normalisation to a net without pretrained weights, so it is always added here.
     """
     readers = [ColReader(t.columns[0] if len(t.columns) == 1 else list(t.columns)) for t in task.targets]
-    kinds = [PointBlock if isinstance(t, Point) else TransformBlock(type_tfms=Exact(c=1)) if of == torch.float64
-             else RegressionBlock(n_out=len(t.columns))
+    kinds = [TransformBlock(type_tfms=Exact(c=1)) if of == torch.float64 else t.block()
              for t, of in zip(task.targets, types or label_types(task, "cpu"), strict=True)]
     return DataBlock(
         blocks=(ImageBlock(cls=Picture), *kinds),
@@ -148,15 +146,15 @@ def _labels(frame: pd.DataFrame, task: Task, views: np.ndarray, types: list[torc
     labels = []
     for t, of in zip(task.targets, types, strict=True):
         values = frame[list(t.columns)].to_numpy(np.float64)
-        if isinstance(t, Point):
-            values = t.encode(values, views).reshape(len(values), -1, 2)
-            if beyond := int((np.abs(values) > Y_RANGE[1]).any(axis=2).sum()):
-                known = np.isfinite(values).all(axis=2).sum()
+        values = t.to_batch(values, views)
+        if t.in_image:
+            points = values.reshape(len(values), -1, 2)
+            if beyond := int((np.abs(points) > Y_RANGE[1]).any(axis=2).sum()):
+                known = np.isfinite(points).all(axis=2).sum()
                 more = "--fit pad, " * (task.fit == "crop") + "a larger --margin, " * bool(task.box)
                 warn(f"{beyond} of {known} points of {t.name} lie outside what the network sees: "
                      f"try {more}empty cells for unknown points")
-        y = torch.tensor(values, dtype=of)
-        labels.append(TensorPoint(y) if isinstance(t, Point) else y.squeeze(1))
+        labels.append(t.batch_tensor(torch.tensor(values, dtype=of)))
     return tuple(labels)
 
 
@@ -181,7 +179,7 @@ def first_batch(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, 
     pixels = (normalise.decode(pictures[:n]).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
     whole = place_picture(task.size[::-1], task.size, "squish").view[None]  # the view of a picture that has the size already
     truths = {t.name: to_plain_tensor(y[:n]).cpu().numpy() for t, y in zip(task.targets, labels, strict=True)}
-    truths |= {t.name: t.decode(truths[t.name], whole) for t in task.targets if isinstance(t, Point)}
+    truths = {t.name: t.from_batch(truths[t.name], whole) for t in task.targets}
     return pixels.as_subclass(torch.Tensor).cpu().numpy().astype(np.uint8), truths
 
 

@@ -24,7 +24,7 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body) -> Learn
     forward is put in the wrapper's place. The head has its y_range built in: fastai gives none to a custom head. It
     starts at the mean of the training part's labels, where `dls` knows them.
     """
-    if task.places:
+    if task.has_points:
         body = network.add_places(body, task.size)
         if not hasattr(body, "places"):
             warn(_why_no_places(body, task, cfg))

@@ -1,50 +1,24 @@
 """What training minimises: labels are encoded to what the network sees, and compared there, in torch."""
-from math import pi
+from functools import partial
 
 import numpy as np
-import roma
 import torch
 from fastai.learner import Metric
-from fastai.vision.core import TensorPoint
 from torch import nn
 from torch.nn import functional as F
 
-from ..tasks import Angle, Number, Point, Rotation, Target, Task
+from ..tasks import Target, Task
 
 # auto is l1: its gradient does not fade as the error gets small, where mse's does.
 PENALTIES = {"auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss,
              "huber": lambda p, t, reduction: F.huber_loss(p, t, delta=0.1, reduction=reduction)}
 FEW = 10_000  # labels are enough to know their mean by
 NOTHING = 1e-5  # a cost too small for anything to be learnt
-ROUNDED = 1e-6  # of a number's span: so much of its labels may be rounded off
-
-
-def encode(target: Target, values: torch.Tensor) -> torch.Tensor:
-    """Labels as a batch holds them, [n, columns], to what the network should put out, [n, n_out] in [-1, 1].
-
-    A batch holds points in [-1, 1] (fastai's PointBlock), all else in units. NaN stays NaN.
-    """
-    if isinstance(target, Angle):
-        theta = values * (2 * pi / target.period)
-        return torch.cat([theta.cos(), theta.sin()], dim=1)
-    if isinstance(target, Point):
-        return values
-    if isinstance(target, Rotation):
-        matrices = torch.from_numpy(target.matrix(values.detach().cpu().numpy()))
-        return matrices.flatten(1).to(values.device, values.dtype)
-    return target.encode(values)
 
 
 def label_type(target: Target) -> torch.dtype:
-    """The type of a target's labels in units: double precision where float32 would round off too much of a number.
-
-    Of seconds since 1970 it tells no two apart that are less than 128 s from each other.
-    """
-    if not isinstance(target, Number) or None in (target.low, target.high):
-        return torch.float32
-    with np.errstate(all="ignore"):  # beyond what float32 can hold the rounding is not a number
-        rounding = np.spacing(np.float32(max(abs(target.low), abs(target.high)))) / 2
-    return torch.float32 if rounding <= ROUNDED * (target.high - target.low) else torch.float64
+    """The torch dtype of a target's labels in units."""
+    return target.label_dtype
 
 
 def to_plain_tensor(y: torch.Tensor) -> torch.Tensor:
@@ -58,29 +32,13 @@ def to_plain_tensor(y: torch.Tensor) -> torch.Tensor:
 
 def encode_labels(target: Target, y: torch.Tensor) -> torch.Tensor:
     """A batch's labels of one target, of any fastai type, encoded in their own precision: float32 [n, n_out]."""
-    return encode(target, to_plain_tensor(y)).float()
+    return target.encode_labels(to_plain_tensor(y)).float()
 
 
-def penalty(target: Target, predicted: torch.Tensor, aim: torch.Tensor, kind: str = "auto",
+def penalty(target: Target, predicted: torch.Tensor, encoded: torch.Tensor, kind: str = "auto",
             rarity: "RarityWeights | None" = None) -> torch.Tensor:
-    """The mean penalty of `kind` over what is labelled: outputs [n, n_out] against encoded labels [n, n_out].
-
-    A rotation's is that of its geodesic distance in radians; the nine outputs are made a rotation by their singular
-    values (Levinson et al., NeurIPS 2020). Nothing labelled costs nothing.
-    """
-    labelled = aim.isfinite()
-    if isinstance(target, Rotation):
-        labelled = labelled.all(dim=1)
-        aim = torch.where(labelled[:, None], aim, torch.eye(3, device=aim.device, dtype=aim.dtype).flatten())
-        turned = roma.special_procrustes(predicted.unflatten(1, (3, 3)))
-        # The arc sine's slope is infinite at half a turn. Clamped, all within 0.16 degrees of it costs the same, and
-        # gives no gradient.
-        predicted = roma.rotmat_geodesic_distance(turned, aim.unflatten(1, (3, 3)), clamping=1 - 1e-6)
-        aim = torch.zeros_like(predicted)
-    costs = PENALTIES[kind](predicted, torch.where(labelled, aim, predicted.detach()), reduction="none")
-    if rarity is not None:
-        costs = costs * rarity(aim)
-    return torch.where(labelled, costs, 0).sum() / labelled.sum().clamp(min=1)
+    """The mean penalty of `kind` over what is labelled: outputs [n, n_out] against encoded labels [n, n_out]."""
+    return target.penalty(predicted, encoded, partial(PENALTIES[kind], reduction="none"), rarity)
 
 
 class RarityWeights:
@@ -113,7 +71,7 @@ def sample_encoded(target: Target, y: torch.Tensor) -> torch.Tensor:
     """About FEW encoded labels of one target [n, n_out], spread over all of its labelled rows, however sorted."""
     y = to_plain_tensor(y)
     y = y[y.isfinite().any(dim=1)]
-    return encode(target, y[:: max(1, len(y) // FEW)]).float()
+    return target.encode_labels(y[:: max(1, len(y) // FEW)]).float()
 
 
 def mean_encoded(task: Task, labels: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -137,7 +95,7 @@ class TaskLoss(nn.Module):
         if labels is not None and len(task.targets) > 1:
             guesses = task.split(mean_encoded(task, labels) if guess is None else guess)
             self.guessing = [_guess_cost(*of, kind) for of in zip(task.targets, guesses, labels, strict=True)]
-        self.rarities = [RarityWeights(sample_encoded(t, y)) if balance and isinstance(t, Number) else None
+        self.rarities = [RarityWeights(sample_encoded(t, y)) if balance and t.can_balance else None
                          for t, y in zip(task.targets, labels or [None] * len(task.targets), strict=True)]
         total = sum(t.weight for t in task.targets)
         self.shares = [t.weight / total / g for t, g in zip(task.targets, self.guessing, strict=True)]
@@ -164,10 +122,8 @@ def _guess_cost(target: Target, guess: torch.Tensor, y: torch.Tensor, kind: str)
 
 
 def _decoded(target: Target, out: torch.Tensor) -> torch.Tensor:
-    if isinstance(target, Point):
-        return TensorPoint(out.as_subclass(torch.Tensor).reshape(len(out), -1, 2))
-    values = torch.as_tensor(target.decode(out.numpy()), dtype=label_type(target))
-    return values[:, 0] if values.shape[1] == 1 else values
+    values = out.numpy() if target.in_image else target.decode(out.numpy())
+    return target.batch_tensor(torch.as_tensor(values, dtype=label_type(target)))
 
 
 class TargetError(Metric):
@@ -205,5 +161,4 @@ class TargetError(Metric):
         target = self.task.targets[self.index]
         own = self.task.split(predicted.detach().float().cpu().numpy())[self.index]
         true = to_plain_tensor(labels[self.index]).cpu().numpy().astype(np.float64)
-        true = target.decode(true, self.view) if isinstance(target, Point) else true
-        return target.error(target.decode(own, self.view), true)
+        return target.error(target.decode(own, self.view), target.from_batch(true, self.view))

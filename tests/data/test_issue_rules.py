@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from imgreg_fastai.data import labels
-from imgreg_fastai.data.labels import outliers
+from imgreg_fastai.data.labels import issue_rules
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
 from imgreg_fastai.utils.errors import ImgregError
 
@@ -196,8 +196,8 @@ def test_findings_of_a_folder_name_its_pictures(tmp_path):
 def odd(target, values) -> list:
     """(kind, level, rows) of what is odd about a target's values [n, columns]."""
     rows = pd.DataFrame(values, columns=list(target.columns))
-    return [(o.kind, o.level, None if o.mask is None else np.flatnonzero(o.mask).tolist())
-            for o in outliers.outlier_issues(rows, Task("t", (target,)))]
+    return [(o.code, o.level, None if o.mask is None else np.flatnonzero(o.mask).tolist())
+            for o in issue_rules._outliers(rows, Task("t", (target,)))]
 
 
 SPREADS = {

@@ -37,7 +37,7 @@ def ages(n=1200, hard=0.8, seed=0, people=0):
     features = rng.normal(size=(n, 12)) * np.linspace(2, 0.1, 12)
     age = rng.uniform(10, 90, n)
     error = rng.normal(size=n) * np.exp(hard * features[:, 1] / 2)
-    outputs = AGE.targets[0].encode(age + error)[:, None]
+    outputs = AGE.targets[0].encode_labels(age + error)[:, None]
     frame = pd.DataFrame({"path": np.arange(n).astype(str), "image": np.arange(n).astype(str), "age": age})
     frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
     if people:

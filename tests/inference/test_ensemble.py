@@ -49,9 +49,9 @@ def test_answers_are_averaged_by_each_kinds_own_mean_whatever_the_views():
     """The way around zero, prices by their logarithms, places in pixels of the picture, rotations as such."""
     kinds = (WAY, PRICE, SPOT, POSE, AGE)
     sides = [POSE.matrix(np.array([[0.0, pitch, 0.0]]))[0].ravel() for pitch in (10.0, 50.0)]
-    one = always(kinds, [*towards(350), PRICE.encode(np.array(4.0)), 0.0, 0.0, *sides[0], AGE.encode(20.0)])
+    one = always(kinds, [*towards(350), PRICE.encode_labels(np.array(4.0)), 0.0, 0.0, *sides[0], AGE.encode_labels(20.0)])
     other = always((replace(AGE, high=200.0), *kinds[:4]),  # in another order, scaled and seen otherwise
-                   [replace(AGE, high=200.0).encode(40.0), *towards(20), PRICE.encode(np.array(100.0)), 0.5, 0.0,
+                   [replace(AGE, high=200.0).encode_labels(40.0), *towards(20), PRICE.encode_labels(np.array(100.0)), 0.5, 0.0,
                     *sides[1]], size=(48, 96), fit="squish")
     both = Ensemble((one, other))
     frame = both.predict(BLACK)
@@ -64,7 +64,7 @@ def test_answers_are_averaged_by_each_kinds_own_mean_whatever_the_views():
 
 def test_a_number_that_one_learnt_plainly_has_the_plain_mean():
     linear = replace(PRICE, scale="linear", low=-100.0)
-    models = always([PRICE], [PRICE.encode(np.array(4.0))]), always([linear], [linear.encode(-2.0)])
+    models = always([PRICE], [PRICE.encode_labels(np.array(4.0))]), always([linear], [linear.encode_labels(-2.0)])
     for order in (models, models[::-1]):
         assert Ensemble(order).predict(BLACK)["price"][0] == pytest.approx(1, abs=1e-3)
 

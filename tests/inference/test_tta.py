@@ -61,7 +61,7 @@ def follows(pixels):
     frame = np.stack([dy, dx, no, -dx, dy, no, no, no, one], axis=1).reshape(-1, 3, 3)
     phi = np.rad2deg(np.arctan2(-dy, dx))  # counterclockwise as seen
     theta = np.deg2rad(WAY.zero - phi)
-    return np.hstack([across.reshape(-1, 4), FAR.encode(far[:, None]), (frame @ TILT).reshape(-1, 9),
+    return np.hstack([across.reshape(-1, 4), FAR.encode_labels(far[:, None]), (frame @ TILT).reshape(-1, 9),
                       np.stack([np.cos(theta), np.sin(theta)], 1)])
 
 
@@ -184,15 +184,15 @@ def test_a_rotation_that_never_moves_loses_its_yaw_and_roll_in_the_mirror():
 
 
 def test_a_number_whose_law_is_declared_stays_and_unlike_ones_are_averaged_by_their_kind():
-    steady = model(task(FAR), always(FAR.encode(np.array(20.0))))
+    steady = model(task(FAR), always(FAR.encode_labels(np.array(20.0))))
     assert steady.predict(PICTURE, tta=True)["far"][0] == pytest.approx(20)
     lit = np.zeros((48, 48, 3), np.uint8)
     lit[:, :24] = 255
-    sided = lambda pixels: FAR.encode(np.where(pixels[:, :1, 0, 0] > 0.5, 4.0, 100.0))  # noqa: E731
+    sided = lambda pixels: FAR.encode_labels(np.where(pixels[:, :1, 0, 0] > 0.5, 4.0, 100.0))  # noqa: E731
     flipped = task(replace(FAR, laws=("flip",)), augment=("flip",))
     plainly = replace(flipped, targets=(replace(flipped.targets[0], scale="linear"),))
     assert model(flipped, sided).predict(lit, tta=True)["far"][0] == pytest.approx(20)
-    linear = lambda pixels: plainly.targets[0].encode(np.where(pixels[:, :1, 0, 0] > 0.5, 4.0, 100.0))  # noqa: E731
+    linear = lambda pixels: plainly.targets[0].encode_labels(np.where(pixels[:, :1, 0, 0] > 0.5, 4.0, 100.0))  # noqa: E731
     assert model(plainly, linear).predict(lit, tta=True)["far"][0] == pytest.approx(52)
 
 
@@ -200,7 +200,7 @@ def test_a_number_whose_law_is_declared_stays_and_unlike_ones_are_averaged_by_th
 
 def test_intervals_are_those_of_the_picture_as_it_is(spotted):
     of = task(FAR)
-    one = model(of, lambda pixels: FAR.encode(50 + 100 * pixels[:, 0, 0, :1] + 20 * pixels[:, 2, 5, 7:8]))
+    one = model(of, lambda pixels: FAR.encode_labels(50 + 100 * pixels[:, 0, 0, :1] + 20 * pixels[:, 2, 5, 7:8]))
     one.network = (lambda x: x[:, :, 3, 3], lambda x: torch.zeros(len(x), 1))
     one = replace(one, calibration=plain(np.arange(1, 40.0), features=3))
     alone, moved = (one.predict(list(spotted["path"]), tta=tta) for tta in (False, True))

@@ -187,11 +187,11 @@ def test_a_front_that_is_turned_away_has_a_hollow_dot():
 
 
 def test_readings():
-    assert marks.label_text(POSE, [12.3, -3.4, 0.0]) == "yaw 12°, pitch −3°, roll 0°"
-    assert marks.label_text(CENTRE, [213.94, 63.06]) == "213.9, 63.1 px"
+    assert POSE.label_text(np.array([12.3, -3.4, 0.0])) == "yaw 12°, pitch −3°, roll 0°"
+    assert CENTRE.label_text(np.array([213.94, 63.06])) == "213.9, 63.1 px"
     task, frame = landmarks(1)
-    assert marks.label_text(task.targets[0], frame[list(task.columns)].to_numpy(float)[0]) == ""
-    assert marks.error_text(POSE, 12.34) == "off by 12.3°" and marks.error_text(CENTRE, 3.14) == "off by 3.1 px"
+    assert task.targets[0].label_text(frame[list(task.columns)].to_numpy(float)[0]) == ""
+    assert POSE.error_text(12.34) == "off by 12.3°" and CENTRE.error_text(3.14) == "off by 3.1 px"
 
 
 def test_words_that_are_too_wide_are_broken_at_their_commas():

@@ -1,4 +1,5 @@
 """The faults of labelled rows that show without opening a picture."""
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -6,11 +7,11 @@ import pandas as pd
 
 from ...config import TrainConfig
 from ...tasks import Target, Task
+from ...tasks.outliers import MIN_VALUES, LabelIssue
 from ...utils.errors import first_few
 from ..issues import Issue
 from ..splits import SPLITS
 from ..tables import real_paths
-from . import outliers
 
 LEAST = 10  # with fewer rows there is nothing to learn from, and nothing to judge by
 MISSING, WORD, INFINITE = 1, 2, 3  # what a label is that is no finite number; 0 where it is one
@@ -115,15 +116,25 @@ def _text(sheet: LabelTable, target: Target, where: np.ndarray, kind: str) -> st
 def _odd(sheet: LabelTable) -> list[Issue]:
     """Labels that are numbers and yet odd."""
     usable, out = sheet.frame["usable"].to_numpy(), []
-    for odd in outliers.outlier_issues(sheet.frame[usable], sheet.task):
+    for odd in _outliers(sheet.frame[usable], sheet.task):
         if odd.mask is None:
-            out.append(Issue(odd.kind, odd.level, (), len(sheet.frame), odd.text, odd.hint))
+            out.append(Issue(odd.code, odd.level, (), len(sheet.frame), odd.text, odd.hint))
         else:
             mask = np.zeros(len(usable), bool)
             mask[usable] = odd.mask
-            told = None if sheet.folder or not odd.told else [f"'{v}'" for v in sheet.raw[odd.told].to_numpy()[mask]]
-            out += sheet.finding(mask, odd.kind, odd.level, odd.text, odd.hint, told)
+            shown = None
+            if odd.column and not sheet.folder:
+                shown = [f"'{value}'" for value in sheet.raw[odd.column].to_numpy()[mask]]
+            out += sheet.finding(mask, odd.code, odd.level, odd.text, odd.hint, shown)
     return out
+
+
+def _outliers(rows: pd.DataFrame, task: Task) -> Iterator[LabelIssue]:
+    """What each target says of its labels in usable rows."""
+    for t in task.targets:
+        values = rows[list(t.columns)].to_numpy(float)
+        if np.isfinite(values).any(axis=1).sum() >= MIN_VALUES:
+            yield from t.outliers(values)
 
 
 def _repeated(sheet: LabelTable) -> list[Issue]:
