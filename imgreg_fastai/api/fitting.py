@@ -77,11 +77,15 @@ def train(task: Task, cfg: TrainConfig, frame, table: Path, out, images=None, co
     except BaseException as e:
         run.note(state="failed", stopped=str(e) or type(e).__name__)
         raise
-    run.note(state="interrupted" if stopped == "interrupted" else "trained", stopped=stopped)
+    run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":
         if stopped:
             say(f"stopped early: {stopped}")
-        _finish(run, frame)
+        try:
+            finish(run, frame, cfg.device)
+        except BaseException:
+            say(f"the network is trained, but not scored: imgreg evaluate {run.path} completes the run")
+            raise
     return run
 
 
@@ -102,16 +106,16 @@ def _fit(learn, task: Task, cfg: TrainConfig, run, found) -> str:
     """Train, writing the best weights, the last state and the history as they come; returns why it stopped early."""
     import pandas as pd
 
-    from ..inference import predictor
+    from ..inference import model_file
     from ..models import backbones
     from ..training import loop
 
-    about = predictor.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), found.to_dict())
-    best = run.path / predictor.MODEL
+    about = model_file.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), found.to_dict())
+    best = run.path / model_file.MODEL
 
     def after_epoch(row, improved):
         if improved:
-            predictor.save_model(best, learn.model, about)
+            model_file.save_model(best, learn.model, about)
         loop.save_state(learn, run.path / "last.ckpt", len(watch.history))
         run.write("history.csv", pd.DataFrame(watch.history))
         bar.line(_told(task, row))
@@ -124,7 +128,7 @@ def _fit(learn, task: Task, cfg: TrainConfig, run, found) -> str:
         loop.fit(learn, cfg, watch, found.pretrained, run.about["precision"])
     run.note(epochs_done=len(watch.history))
     if not best.exists():  # stopped within the first epoch
-        predictor.save_model(best, learn.model, about)
+        model_file.save_model(best, learn.model, about)
     return watch.stopped
 
 
@@ -133,21 +137,23 @@ def _told(task: Task, row: dict) -> str:
     return f"epoch {row['epoch']}: {errors}, validation loss {row['valid_loss']:.4f}"
 
 
-def _finish(run, frame) -> None:
+def finish(run, frame, device_name: str) -> None:
     """Calibrate the best weights, score them on the parts held out, the test part now for the first time; report."""
     import pandas as pd
 
     from ..evaluation import calibrate, evaluate
-    from ..inference import predictor
+    from ..inference import model_file
     from ..reports import run_page
 
-    model = predictor.load_model(run.path, device(run.config.device))
+    model = model_file.load_model(run.path, device(device_name))
     if len(_kept(frame, run.config)):
         model = calibrate.calibrate(model, frame, run.config)
-        predictor.save_model(run.path / predictor.MODEL, model.network, model.about, model.calibration)
+        model_file.save_model(run.path / model_file.MODEL, model.network, model.about, model.calibration)
     trained, held = frame[frame["split"] == "train"], frame[frame["split"].isin(("valid", "test"))]
-    evaluate.write_evaluation(run, Path(), model, held, trained, pd.read_csv(run.path / "history.csv"))
+    history = pd.read_csv(run.path / "history.csv")
+    run.scores = evaluate.write_evaluation(run.path, model, held, trained, history)
     run_page.write(run, model)
+    run.note(state="trained")
 
 
 def dry_run(task: Task, cfg: TrainConfig, frame, table: Path, images=None) -> None:
@@ -166,7 +172,7 @@ def cross_validate(name: str, n: int, out: Path, train_fold: Callable):
     """
     from .. import runs
 
-    folder, done = runs.new_run_folder(out, name), []
+    folder, done = runs.new_folder(out, name, always=True), []
     try:
         for fold in range(1, n + 1):
             say(f"fold {fold} of {n}")

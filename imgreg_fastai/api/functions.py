@@ -1,4 +1,5 @@
 """The verbs as plain functions that return values. cli.py says the same in the terminal."""
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from ..evaluation import metrics
 from ..tasks import Task
 from ..utils.console import warn
 from ..utils.errors import ImgregError
+from ..utils.files import atomic_folder
 from . import fitting, prediction, preparation
 from .preparation import prepare, resolve_options
 
@@ -29,8 +31,11 @@ def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **opt
     chosen, cfg, table = resolve_options(task, images=images, **options)
     health = checks.check(table, chosen, images, fast, cfg)
     preparation.warn_unused_valid(options.get("valid"), health.frame, cfg, table)
-    path = Path(plot or Path(out) / runs.unused_name(Path(out), f"check-{chosen.name}", ".png", always=True))
-    return health, plots.save(overview.draw_overview(health), path)
+    figure = overview.draw_overview(health)
+    if plot is not None:
+        return health, plots.save(figure, Path(plot))
+    with runs.new_files(Path(out), f"check-{chosen.name}", ".png") as (path,):
+        return health, plots.save(figure, path)
 
 
 def dataloaders(task="angle", **options):
@@ -74,19 +79,21 @@ def train(task="angle", *, out="runs", dry_run=False, command=None, **options):
 
 def evaluate(run, table=None, device: str = "auto", images=None, by=None, how: str = "mean",
              coverage: float | None = None, baselines: bool = False, tta: bool = False) -> dict:
-    """Score a run on its validation part, or on another labelled set; returns {target: {unit, n, mean, ...}}.
+    """Score a run on its validation part, or on another labelled set; returns {folder, scores, baselines}.
+
+    `folder`: where scores, predictions and plots are written, RUN/evaluations/NAME, under a new name if that exists;
+    `scores`: {target: {unit, n, mean, ...}}, see metrics.score; `baselines`: only if asked for. A run whose scoring
+    failed after its training is completed first.
 
     `table`: a labels table, or a folder whose file names hold the labels; pictures the run was trained on are left out.
     `images`: the folder that its names are relative to. `by`: a column; its pictures of one value are judged by one
     answer, their `how` mean or median. `coverage`: of the intervals, see Predictor.intervals. `baselines`: add
-    the scores of small models on the same parts under "baselines", see baselines.of. `tta`: what is scored is the
+    the scores of small models on the same parts, see baselines.load_or_measure. `tta`: what is scored is the
     average answer for a picture and its moved copies, see Predictor.predict.
-    Scores, predictions and plots are written to RUN/evaluations/NAME, under a new name if that exists; the returned
-    dict says where under "folder".
     """
     from .. import runs
     from ..evaluation import evaluate
-    from ..inference import predictor
+    from ..inference import model_file
     from ..inference.tta import moves_for
 
     run = run if isinstance(run, runs.Run) else runs.load_run(run)
@@ -97,25 +104,33 @@ def evaluate(run, table=None, device: str = "auto", images=None, by=None, how: s
         raise ImgregError("--baselines with the run's own validation part, picture by picture",
                           f"--by {by}" if by else f"'{table}'")
     metrics.check_aggregation(run.task, by, how, coverage)
-    model = predictor.load_model(run.path, fitting.device(device))
-    if run.about.get("state") != "trained":
-        warn(f"the training of {run.path} did not come to its end: {run.about.get('state')}")
-    model.coverage(coverage)  # what cannot be promised is known before the work
+    if run.state == "scoring":
+        fitting.finish(run, run.labels, device)
+    elif run.state != "trained":
+        warn(f"the training of {run.path} did not come to its end: {run.state}")
+    model = model_file.load_model(run.path, fitting.device(device))
+    model.resolve_coverage(coverage)  # what cannot be promised is known before the work
     if tta:
         moves_for(model.task)
-    trained, frame, name = _judged(run, model.task, table, images, by)
-    folder = runs.new_folder(run.path / "evaluations", f"{name}-tta" if tta else name).relative_to(run.path)
+    train_rows, rows, name = _scored_rows(run, model.task, table, images, by)
+    folder = runs.new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
     try:
-        scores = evaluate.write_evaluation(run, folder, model, frame.assign(split=name), trained, by=by, how=how,
-                                  coverage=coverage, tta=tta)
-    except ImgregError:
-        (run.path / folder).rmdir()
+        with atomic_folder(folder, "evaluate into") as work:
+            scores = evaluate.write_evaluation(work, model, rows.assign(split=name), train_rows, by=by, how=how,
+                                               coverage=coverage, tta=tta)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
         raise
-    return {"folder": str(run.path / folder), **scores[name], **(_baselines(run, model.device) if baselines else {})}
+    result = {"folder": str(folder), "scores": scores[name]}
+    if baselines:
+        from ..evaluation.baselines import load_or_measure
+
+        result["baselines"] = load_or_measure(run, model.device)
+    return result
 
 
-def _judged(run, task: Task, table, images, by) -> tuple:
-    """What `evaluate` scores, and beside what: (training rows, rows to be scored, what they are called)."""
+def _scored_rows(run, task: Task, table, images, by) -> tuple:
+    """What `evaluate` scores: (training rows, rows to be scored, what they are called)."""
     known = run.labels
     trained = known[known["split"] == "train"]
     if table is None:
@@ -123,12 +138,6 @@ def _judged(run, task: Task, table, images, by) -> tuple:
     read = labels.read_labels(table, task, to_divide=False, images=images, also=(by,) if by else ())
     frame = labels.exclude_trained(read, known[known["split"].isin(("train", "calibrate"))])
     return trained, frame, datasets.own_table.table_name(table)
-
-
-def _baselines(run, device) -> dict:
-    from ..evaluation import baselines
-
-    return {"baselines": baselines.load_or_measure(run, device)}
 
 
 def predict(model, pictures, boxes=None, draw=None, images=None, by=None, how: str = "mean",
@@ -148,10 +157,10 @@ def predict(model, pictures, boxes=None, draw=None, images=None, by=None, how: s
 
 def load(path, device: str = "cpu"):
     """Open a run folder or a model file (model.imgreg) as a Predictor, several as an Ensemble; a pickle is refused."""
-    from ..inference import ensemble, predictor
+    from ..inference import ensemble, model_file
 
     if not isinstance(path, (list, tuple)):
-        return predictor.load_model(path, fitting.device(device))
+        return model_file.load_model(path, fitting.device(device))
     models = tuple(one if hasattr(one, "predict") else load(one, device) for one in path)
     return models[0] if len(models) == 1 else ensemble.Ensemble(models)
 
@@ -206,9 +215,8 @@ def lr_find(task="angle", *, out="runs", **options):
     task, cfg, frame, _ = prepare(task, **options)
     learn, _ = fitting.learner(fitting.loaders(task, cfg, frame), task, cfg)
     sweep = loop.find_lr(learn, precision.choose_precision(learn, cfg.precision))
-    path = Path(out) / runs.unused_name(Path(out), f"lr_find-{task.name}", ".png", always=True)
-    plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
-    return sweep, path
+    with runs.new_files(Path(out), f"lr_find-{task.name}", ".png") as (path,):
+        return sweep, plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
 
 
 def curve(task="angle", *, parts=(10, 25, 50, 100), out="runs", command=None, **options):

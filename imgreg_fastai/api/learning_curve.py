@@ -12,8 +12,8 @@ from .. import runs
 from ..config import TrainConfig
 from ..data import splits
 from ..data.labels.issue_rules import LEAST
-from ..evaluation.metrics import HARDLY
-from ..evaluation.scaling_law import curve_arrays, error_at, forecast
+from ..evaluation.metrics import HARDLY_BETTER
+from ..evaluation.scaling_law import Forecast, curve_table, error_at, forecast
 from ..plots.sheets import CYCLE, INK, TitledFigure, save, with_unit_label
 from ..runs import Run
 from ..tasks import Task
@@ -28,13 +28,13 @@ class LearningCurve:
     """What was measured, in the folder `path`: of each part of the training pictures a run, and what they say together.
 
     `points`: a list of {part (per cent), pictures, run, errors {target: {mean, ci, baseline}}}, the fewest pictures
-    first; `targets` {name: {unit, law, off, twice, told}}: see `foretold`; `state`: trained or interrupted.
+    first; `targets` {name: Forecast}; `state`: trained or interrupted.
     """
 
     path: Path
     epochs: int
     points: list[dict]
-    targets: dict[str, dict]
+    targets: dict[str, Forecast]
     state: str = "trained"
     runs: list[Run] = field(default_factory=list, repr=False)
 
@@ -42,14 +42,15 @@ class LearningCurve:
         """All of it, to be read."""
         rows = [("part", "pictures", *(f"{name} error" for name in self.targets))]
         for point in self.points:
-            errors = [_error(point["errors"].get(name), of["unit"]) for name, of in self.targets.items()]
+            errors = [_error(point["errors"].get(name), of.unit) for name, of in self.targets.items()]
             rows.append((f"{point['part']:g} %", str(point["pictures"]), *errors))
         same = f"all trained for {self.epochs} epochs, so that fewer pictures also had fewer steps"
-        return "\n".join([align_columns(rows), same, *(of["told"] for of in self.targets.values())])
+        return "\n".join([align_columns(rows), same, *(of.text for of in self.targets.values())])
 
     def to_dict(self) -> dict:
         """What was found, as JSON can hold it."""
-        return {"epochs": self.epochs, "state": self.state, "points": self.points, "targets": self.targets}
+        return {"epochs": self.epochs, "state": self.state, "points": self.points,
+                "targets": {name: of.to_dict() for name, of in self.targets.items()}}
 
 
 def _error(scores: dict | None, unit: str) -> str:
@@ -68,7 +69,7 @@ def measure(task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, part
     not. Raises ImgregError where there are not two parts to compare.
     """
     todo, done = subsets(frame, parts, cfg.seed), []
-    folder = runs.new_run_folder(out, f"curve-{task.name}")
+    folder = runs.new_folder(out, f"curve-{task.name}", always=True)
     try:
         for part, rows in todo:
             say(f"{part:g} % of the pictures to train on, for {cfg.epochs} epochs as all parts")
@@ -133,15 +134,15 @@ def summarize(task: Task, folder: Path, epochs: int, done: list[tuple[float, Run
 
 def chart(curve: LearningCurve) -> Figure:
     """The errors over the number of training pictures on logarithmic axes, and the laws, dashed beyond the data."""
-    shown = {name: of for name, of in curve.targets.items() if len(curve_arrays(curve.points, name)[0])}
-    told = [of["told"] for of in curve.targets.values()]
+    shown = {name: of for name, of in curve.targets.items() if len(curve_table(curve.points, name))}
+    told = [of.text for of in curve.targets.values()]
     title = "; ".join(told[:2]) + (f" (and {len(told) - 2} more targets)" if len(told) > 2 else "")
-    units = list(dict.fromkeys(of["unit"] for of in shown.values()))
+    units = list(dict.fromkeys(of.unit for of in shown.values()))
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
             f"nothing was measured; ring: with twice the pictures. All trained for {curve.epochs} epochs.")
     sheet = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title[0].upper() + title[1:], note)
     for ax, unit in zip(sheet.charts(len(units)) if units else (), units, strict=True):
-        names = [name for name, of in shown.items() if of["unit"] == unit]
+        names = [name for name, of in shown.items() if of.unit == unit]
         for name, colour in zip(names, cycle(CYCLE), strict=False):
             _course(ax, name, curve, colour)
         _axes(ax, curve)
@@ -153,15 +154,16 @@ def chart(curve: LearningCurve) -> Figure:
 
 def _course(ax, name: str, curve: LearningCurve, colour: str) -> None:
     """One target's points and its law."""
-    n, errors, ends, guess = curve_arrays(curve.points, name)
-    bars = np.clip([errors - ends[:, 0], ends[:, 1] - errors], 0, None)
+    points, law = curve_table(curve.points, name), curve.targets[name].law
+    n, errors = points["pictures"].to_numpy(), points["error"].to_numpy()
+    bars = np.clip([errors - points["low"], points["high"] - errors], 0, None)
     ax.errorbar(n, errors, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=name)
-    if of := curve.targets[name].get("law"):
-        first = n[errors < HARDLY * guess][0]
+    if law:
+        first = n[errors < HARDLY_BETTER * points["guess"]][0]
         for start, end, style in ((first, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
             x = np.geomspace(start, end, 50)
-            ax.plot(x, error_at(x, of["a"], of["b"], of["c"]), color=colour, linewidth=1.6, linestyle=style)
-        ax.plot(2 * n[-1], curve.targets[name]["twice"], "o", color=colour, markersize=7, markerfacecolor="white")
+            ax.plot(x, error_at(x, *law), color=colour, linewidth=1.6, linestyle=style)
+        ax.plot(2 * n[-1], curve.targets[name].error_at_twice, "o", color=colour, markersize=7, markerfacecolor="white")
 
 
 def _axes(ax, curve: LearningCurve) -> None:

@@ -37,7 +37,7 @@ def _of_table(model, table, boxes, draw, images, by: str | None, asked: dict) ->
     if boxes is not None:
         raise ImgregError("the boxes in the table, or pictures with boxes=", f"both a table '{table}' and boxes")
     boxes = frame[list(model.task.box)].to_numpy() if model.task.box else None
-    result = model.predict(list(frame["path"]), boxes, listed=True, **asked)
+    result = model.predict(list(frame["path"]), boxes, expand=False, **asked)
     _draw(draw, model, result)
     rows = frame.iloc[result.index]  # by place: a picture may stand in several rows, for several boxes of it
     found = {column: rows[column].to_numpy() for column in ("image", *([by] if by else []))}

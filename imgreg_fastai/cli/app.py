@@ -25,11 +25,11 @@ def print_scores(name: str, numbers: dict, where: str = "", judged: str = "pictu
     """Print one target's scores: the mean beside guessing, each column, what its intervals hold, the worst groups."""
     from ..evaluation import coverage, metrics
 
-    print(f"{metrics.sentence(name, numbers)} on {numbers['n']} {judged}{where}")
-    if columns := metrics.columns_sentence(numbers):
+    print(f"{metrics.format_score(name, numbers)} on {numbers['n']} {judged}{where}")
+    if columns := metrics.format_columns(numbers):
         print(f"  {columns}")
     if "coverage" in numbers:
-        print(f"  {coverage.sentence(numbers['coverage'], numbers['unit'])}")
+        print(f"  {coverage.format_coverage(numbers['coverage'], numbers['unit'])}")
     if groups := numbers.get("groups"):
         worst = ", ".join(f"{g}: {metrics.format_value(s['mean'], numbers['unit'])}" for g, s in list(groups.items())[:5])
         print(f"  by group, worst first: {worst}" + (f" and {len(groups) - 5} more" if len(groups) > 5 else ""))

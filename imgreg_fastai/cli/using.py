@@ -19,16 +19,15 @@ def evaluate(
     from .. import api
     from ..evaluation import metrics
 
-    scores = api.evaluate(run, table, device or "auto", images, by, how, coverage, baselines, tta)
-    folder, small = scores.pop("folder"), scores.pop("baselines", {})
-    for name, s in scores.items():
+    result = api.evaluate(run, table, device or "auto", images, by, how, coverage, baselines, tta)
+    for name, s in result["scores"].items():
         print_scores(name, s, f" (by {by})" if by else "", "groups" if by else "pictures")
-        print(f"  {metrics.details(s)}")
-    if small:
-        from ..evaluation.baselines import as_lines
+        print(f"  {metrics.format_details(s)}")
+    if baselines:
+        from ..evaluation.baselines import format_baselines
 
-        print("\n".join(as_lines(small)))
-    print(f"written: {folder}")
+        print(format_baselines(result["baselines"]))
+    print(f"written: {result['folder']}")
 
 
 @app.command()
@@ -74,14 +73,14 @@ def compare(runs: o.RunPaths, part: o.Part = "valid", out: o.Out = Path("runs"),
 
         print(dumps({**found.to_dict(), "plot": str(plot), "page": str(page)}, ensure_ascii=False, allow_nan=False))
     else:
-        print(f"{found.told()}\nplot: {plot}   page: {page}")
+        print(f"{found.to_text()}\nplot: {plot}   page: {page}")
 
 
 @app.command()
 def runs(folder: o.Folder = Path("runs"), json: o.AsJson = False):
     """List the runs of a folder, the newest last, with their errors on the validation part."""
     from .. import api
-    from ..runs import list_as_text
+    from ..runs import format_runs
 
     found = api.list_runs(folder)
     if json:
@@ -89,7 +88,7 @@ def runs(folder: o.Folder = Path("runs"), json: o.AsJson = False):
 
         print(dumps({"runs": found}, ensure_ascii=False, allow_nan=False))
     else:
-        print(list_as_text(found) if found else f"no runs in '{folder}'")
+        print(format_runs(found) if found else f"no runs in '{folder}'")
 
 
 @app.command()

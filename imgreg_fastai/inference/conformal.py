@@ -8,6 +8,7 @@ Shapes: n pictures, F features of the network, d inputs of the difficulty model,
 for each of the interval_columns of all targets.
 """
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,8 +67,7 @@ class FeatureSpace:
         return np.hstack([coordinates, np.log(distance + 1e-12)[:, None], outputs, uncertainty]), distance
 
 
-@dataclass(frozen=True)
-class DifficultyModel:
+class DifficultyModel(NamedTuple):
     """The expected size of each error of a picture, up to a constant factor: exp of a clipped linear function.
 
     Args:

@@ -17,7 +17,7 @@ from .conformal import Calibration, calibration_from_arrays
 from .predictor import Predictor
 
 FORMAT = 2  # 2: with a calibration
-FILE = "model.safetensors"  # of a run
+MODEL = "model.safetensors"  # of a run
 CALIBRATION = "calibration."
 
 
@@ -67,10 +67,10 @@ def load_model(path: str | Path, device: str = "cpu") -> Predictor:
         ImgregError: if it is neither. A pickle is refused, since opening one runs code.
     """
     path = Path(path)
-    file = path / FILE if path.is_dir() else path
+    file = path / MODEL if path.is_dir() else path
     if not file.is_file():
         if path.is_dir():
-            raise ImgregError("a run with a trained model", f"no {FILE} in '{path}'", "imgreg train")
+            raise ImgregError("a run with a trained model", f"no {MODEL} in '{path}'", "imgreg train")
         raise ImgregError("a run or a model file", f"no '{path}'")
     about, state = _read(file)
     try:

@@ -21,9 +21,10 @@ HOW = ("Each difference is that to the first run, on the pictures that all of th
 
 def write(found: Comparison, out: Path) -> tuple[Path, Path]:
     """Write OUT/compare-NNN.png and OUT/compare-NNN.html, a number that neither had yet; returns both paths."""
-    stem = max(Path(runs.unused_name(out, NAME, ending, always=True)).stem for ending in (".png", ".html"))
-    plot = save(curves(found), out / f"{stem}.png")
-    return plot, runs.write_file(out / f"{stem}.html", html.render("report.html", contents(found)))
+    with runs.new_files(out, NAME, ".png", ".html") as (plot, page):
+        save(curves(found), plot)
+        runs.write_file(page, html.render("report.html", contents(found)))
+    return plot, page
 
 
 def curves(found: Comparison, chosen: list[str] | None = None) -> Figure:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..data import tables
 from ..data.images import open_picture
-from ..inference import predictor
+from ..inference import model_file
 from ..inference.predictor import Predictor
 from ..runs import Run
 from ..tasks import Task
@@ -52,18 +52,18 @@ def read_inputs(run: Run, model: Predictor | None = None, device: str = "cpu") -
 
     Raises ImgregError for a run that has not come to its end, or whose predictions cannot be read.
     """
-    state, scores = run.about.get("state", "unknown"), run.scores
-    if state != "trained" or not scores:
-        found = f"'{run.path}', " + ("without scores" if state == "trained" else f"whose state is: {state}")
+    scores, ended = run.scores, run.state in ("scoring", "trained")
+    if not ended or not scores:
+        found = f"'{run.path}', " + ("without scores" if ended else f"whose state is: {run.state}")
         raise ImgregError("a run that was trained to its end, and scored", found)
     frame, part = predictions(run), "valid" if "valid" in scores else next(iter(scores))
     rows = frame[frame["split"] == part].reset_index(drop=True)
-    history = run.table("history.csv") if (run.path / "history.csv").is_file() else None
+    history = run.read_table("history.csv") if (run.path / "history.csv").is_file() else None
     here = bool(rows["present"].any())
-    if model is None and here and (run.path / predictor.MODEL).is_file():
-        model = predictor.load_model(run.path, device)
+    if model is None and here and (run.path / model_file.MODEL).is_file():
+        model = model_file.load_model(run.path, device)
     return ReportInputs(run, run.task, scores, "test" if "test" in scores else part, part, rows, history, here, model,
-                    run.baselines)
+                    run.read_json("baselines.json"))
 
 
 def predictions(run: Run) -> pd.DataFrame:
@@ -72,7 +72,7 @@ def predictions(run: Run) -> pd.DataFrame:
     Raises ImgregError if it cannot be read, or lacks a column.
     """
     task = run.task
-    frame = run.table("predictions.csv", ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns),
+    frame = run.read_table("predictions.csv", ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns),
                                           *(f"{t.name}_error" for t in task.targets)])
     named = {c: f"{c}_predicted" for c in task.columns} | {f"{c}_true": c for c in task.columns}
     return tables.with_paths(frame.rename(columns=named), "image", Path(run.about["data"]["root"]))

@@ -3,9 +3,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..evaluation.coverage import FAR as LESS
-from ..evaluation.coverage import MANY, is_too_low
-from ..evaluation.metrics import HARDLY
+from ..evaluation.coverage import LARGE_SHORTFALL as LESS
+from ..evaluation.coverage import MIN_VALUES, is_too_low
+from ..evaluation.metrics import HARDLY_BETTER
 from ..utils.errors import first_few
 from ..utils.format import format_amount
 
@@ -46,7 +46,7 @@ def of_scores(target, numbers: dict) -> list[Weakness]:
 
 def _against_guessing(numbers: dict) -> Weakness | None:
     guess = numbers.get("baseline", 0.0)
-    if not numbers["mean"] > HARDLY * guess > 0:
+    if not numbers["mean"] > HARDLY_BETTER * guess > 0:
         return None
     word = "No" if numbers["mean"] >= guess else "Hardly"
     both = [format_amount(numbers[k], numbers["unit"]) for k in ("mean", "baseline")]
@@ -100,7 +100,7 @@ def _parts_held(target, numbers: dict) -> Weakness | None:
     held, unit = numbers.get("coverage", {}), numbers["unit"]
     parts = [(f"{target.name} {format_amount(p['low'])} to {format_amount(p['high'], unit)}", p) for p in held.get("range", [])]
     short = [(of["reached"], name) for name, of in [*parts, *held.get("groups", {}).items()]
-             if of["n"] >= MANY * len(target.interval_columns) and of["reached"] < held["asked"] - LESS]
+             if of["n"] >= MIN_VALUES * len(target.interval_columns) and of["reached"] < held["asked"] - LESS]
     if not short:
         return None
     told = first_few((f"of {name} only {share(reached)}" for reached, name in sorted(short)), 3)

@@ -20,7 +20,7 @@ def test_scores_of_known_errors():
     assert s["n"] == 4 and s["unit"] == "°" and s["max"] == 4
     assert s["mean"] == pytest.approx(1.75) and s["median"] == pytest.approx(1.5)
     assert s["bias"] == pytest.approx((2 - 1 + 0 + 4) / 4) and s["rmse"] == pytest.approx(np.sqrt(21 / 4))
-    assert metrics.sentence("angle", s).startswith("angle error 1.75° (guessing: ")
+    assert metrics.format_score("angle", s).startswith("angle error 1.75° (guessing: ")
 
 
 def test_the_baseline_is_the_training_parts_mean():
@@ -67,8 +67,8 @@ def test_a_target_of_several_columns_tells_each_of_them_too():
     assert s["p"]["columns"]["x"] == {"mean": 3, "median": 3, "rmse": 3, "bias": 1.5, "baseline": 15}
     assert s["p"]["columns"]["y"] == {"mean": 4, "median": 4, "rmse": 4, "bias": 4, "baseline": 0}
     assert "columns" not in s["n"] and s["p"]["bias"] == pytest.approx(np.hypot(1.5, 4))
-    assert metrics.columns_sentence(s["p"]) == "x 3 px, y 4 px" and metrics.columns_sentence(s["n"]) == ""
-    assert metrics.columns_sentence(s["p"], most=1) == ""
+    assert metrics.format_columns(s["p"]) == "x 3 px, y 4 px" and metrics.format_columns(s["n"]) == ""
+    assert metrics.format_columns(s["p"], max_columns=1) == ""
 
 
 def test_the_angles_of_a_rotation_wrap_round_one_by_one():
@@ -111,7 +111,7 @@ def test_points_of_which_some_are_missing_are_scored_by_the_others():
 def test_a_target_without_any_label_has_nothing_but_its_number():
     s = scored(rows(3, x=[NAN] * 3), rows(3))
     assert s["p"] == {"unit": "px", "n": 0} and s["n"]["n"] == 3
-    assert metrics.sentence("p", s["p"]) == "p: no labels"
+    assert metrics.format_score("p", s["p"]) == "p: no labels"
 
 
 def test_the_guess_skips_what_is_missing_in_the_training_part():
@@ -202,5 +202,5 @@ def test_the_part_of_the_spread_that_is_explained():
 
 def test_the_other_scores_in_a_line():
     s = {"unit": "°", "n": 9, "mean": 0.2, "ci": [0.161, 0.2349], "r2": 0.98765, "median": 0.1, "bias": -0.01}
-    assert metrics.details(s) == "mean 95 % between 0.161° and 0.235°  R² 0.988  median 0.1°  bias -0.01°"
-    assert metrics.details({"unit": "", "n": 0}) == ""
+    assert metrics.format_details(s) == "mean 95 % between 0.161° and 0.235°  R² 0.988  median 0.1°  bias -0.01°"
+    assert metrics.format_details({"unit": "", "n": 0}) == ""

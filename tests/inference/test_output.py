@@ -27,8 +27,8 @@ def test_a_number_is_told_as_exactly_as_it_is_known(value, radius, unit, told):
 def test_people_see_intervals_beside_their_numbers_and_a_warning_in_words():
     lines = output.format_predictions(ONE, "table", ANGLE).splitlines()
     assert lines[0].split() == ["image", "angle", "warning"]
-    assert "73.2° ± 0.9" in lines[1] and output.UNLIKE not in lines[1]
-    assert "5° ± 13" in lines[2] and lines[2].endswith(output.UNLIKE)
+    assert "73.2° ± 0.9" in lines[1] and output.OOD_WARNING not in lines[1]
+    assert "5° ± 13" in lines[2] and lines[2].endswith(output.OOD_WARNING)
 
 
 def test_without_anything_unlike_there_is_no_warning_column():

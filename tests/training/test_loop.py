@@ -78,7 +78,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_evaluated(drawn, tmp_path, monkeypatch,
     monkeypatch.setattr(loop, "TrainingWatch", lambda batch, epoch: real(batch=Interrupted(after), epoch=epoch))
     run = functions.train("angle", out=tmp_path, **small(drawn))
     assert run.about["state"] == "interrupted"
-    assert math.isfinite(functions.evaluate(run)["angle"]["mean"])
+    assert math.isfinite(functions.evaluate(run)["scores"]["angle"]["mean"])
 
 
 def test_precision_touches_the_body_only_while_training(drawn):
