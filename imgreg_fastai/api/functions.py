@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .. import datasets
 from ..data import labels
-from ..evaluation import metrics
+from ..evaluation import aggregation
 from ..tasks import Task
 from ..utils.console import warn
 from ..utils.errors import ImgregError
@@ -103,7 +103,7 @@ def evaluate(run, table=None, device: str = "auto", images=None, by=None, how: s
     if baselines and (table is not None or by is not None):
         raise ImgregError("--baselines with the run's own validation part, picture by picture",
                           f"--by {by}" if by else f"'{table}'")
-    metrics.check_aggregation(run.task, by, how, coverage)
+    aggregation.check_aggregation(run.task, by, how, coverage)
     if run.state == "scoring":
         fitting.finish(run, run.labels, device)
     elif run.state != "trained":

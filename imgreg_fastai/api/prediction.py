@@ -4,14 +4,14 @@ from pathlib import Path
 import pandas as pd
 
 from ..data import labels, tables
-from ..evaluation import metrics
+from ..evaluation import aggregation
 from ..inference.tta import moves_for
 from ..utils.errors import ImgregError
 
 
 def predict_pictures(model, pictures, boxes, draw, images, by: str | None, how: str, **asked) -> pd.DataFrame:
     """What a Predictor or an Ensemble says of pictures, or of a table's; see api.predict. `asked`: coverage and tta."""
-    metrics.check_aggregation(model.task, by, how, asked.get("coverage"))
+    aggregation.check_aggregation(model.task, by, how, asked.get("coverage"))
     if asked.get("tta"):
         moves_for(model.task)  # what cannot be done is known before the work
     if draw is not None:  # and what cannot be written
@@ -28,7 +28,7 @@ def predict_pictures(model, pictures, boxes, draw, images, by: str | None, how: 
         _draw(draw, model, result)
         if by == "folder":
             result = result.assign(folder=[str(Path(str(name)).parent) for name in result["image"]])
-    return metrics.aggregate_by(model.task, result, by, how) if by else result
+    return aggregation.aggregate_by(model.task, result, by, how) if by else result
 
 
 def _of_table(model, table, boxes, draw, images, by: str | None, asked: dict) -> pd.DataFrame:

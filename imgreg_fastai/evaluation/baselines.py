@@ -144,7 +144,7 @@ def ridge(task: Task, body: nn.Module, stats: tuple, rows: pd.DataFrame, device:
     encoded = torch.cat([t.encode_labels(y).float() for t, y in labels], dim=1).numpy()
     slopes, intercepts = fit_ridge(task, output.features, encoded, pd.factorize(splits.split_units(rows))[0])
     linear = nn.Linear(*slopes.shape)
-    linear.weight.data, linear.bias.data = torch.from_numpy(slopes.T.copy()).float(), torch.from_numpy(intercepts).float()
+    linear.weight.data, linear.bias.data = (torch.tensor(v, dtype=torch.float32) for v in (slopes.T, intercepts))
     head = nn.Sequential(linear, nn.Hardtanh(*network.Y_RANGE))  # the network's outputs have the same range
     return _predictor(task, body, head, stats, device)
 

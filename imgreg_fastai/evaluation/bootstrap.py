@@ -20,7 +20,7 @@ def interval(values: np.ndarray, units) -> tuple[float, float] | None:
             remains that over values.
 
     Returns:
-        Both ends, or None for fewer than MIN_UNITS units.
+        Both ends, to seven digits, or None for fewer than MIN_UNITS units.
     """
     from scipy.stats import bootstrap, t
 
@@ -34,8 +34,8 @@ def interval(values: np.ndarray, units) -> tuple[float, float] | None:
                        batch=max(1, MAX_DRAWS_HELD // n), rng=np.random.default_rng(0))
     mean = sums.sum() / counts.sum()
     widening = t.ppf(0.975, n - 1) / t.ppf(0.975, np.inf) * np.sqrt(n / (n - 1))
-    low, high = (float(mean + widening * (end - mean)) for end in result.confidence_interval)
-    return low, high
+    low, high = (mean + widening * (end - mean) for end in result.confidence_interval)
+    return float(f"{low:.7g}"), float(f"{high:.7g}")
 
 
 def _mean(sums: np.ndarray, counts: np.ndarray, axis: int) -> np.ndarray:

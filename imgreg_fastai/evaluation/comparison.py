@@ -28,7 +28,7 @@ class Comparison:
         names: Of the runs.
         targets: [{name, unit, n, by, units, runs}] of the targets that all runs have. n: number of pictures that all
             runs predicted; 0 means that there is no test. by: "picture" or "group", what is drawn by the bootstrap.
-            units: how many of these there are. runs: [{run, mean, n}], and for all but the first run {difference, ci,
+            units: How many of these there are. runs: [{run, mean, n}], and for all but the first run {difference, ci,
             verdict}, where the difference is to the first run.
         settings: {setting: its text for each run} of the settings that differ.
         notes: What to keep in mind.
@@ -46,10 +46,10 @@ class Comparison:
         """Write the comparison for people."""
         lines = []
         for target in self.targets:
-            rows = [(f"  {result['run']}", format_value(result["mean"], target["unit"]) if "mean" in result else "no labels")
-                    for result in target["runs"]]
+            results, unit = target["runs"], target["unit"]
+            rows = [(f"  {r['run']}", format_value(r["mean"], unit) if "mean" in r else "no labels") for r in results]
             lines += [f"{target['name']}: {headline(target, self.part)}", align_columns(rows)]
-            lines += [f"  {result['verdict']}" for result in target["runs"] if "verdict" in result]
+            lines += [f"  {r['verdict']}" for r in results if "verdict" in r]
         if self.settings:
             rows = [("settings that differ", *self.names), *((name, *texts) for name, texts in self.settings.items())]
             lines += ["", align_columns(rows)]
@@ -89,7 +89,7 @@ def compare_runs(paths: list, part: str = "valid") -> Comparison:
         name, matched = same_target[0].name, _match(tables, same_target)
         excluded = ~matched["same_labels"]
         if excluded.any():
-            notes.append(f"{name}: {excluded.sum()} pictures are left out, as their labels are not the same in all runs")
+            notes.append(f"{name}: {excluded.sum()} pictures are left out, as their labels differ between the runs")
         targets.append(_compare_target(compared, same_target[0], matched[~excluded], part))
     notes += _notes(compared, targets, part)
     return Comparison(part, [str(run.path) for run in compared], targets, _differing_settings(compared), notes,
@@ -160,8 +160,8 @@ def _compare_target(compared: list[Run], target: Target, matched: pd.DataFrame, 
     result = {"name": target.name, "unit": target.unit, "n": len(matched), "by": "picture", "units": 0, "runs": []}
     if matched.empty:
         for name, run in zip(names, compared, strict=True):
-            scores = run.scores.get(part, {}).get(target.name, {})
-            result["runs"].append({"run": name, "n": scores.get("n", 0), **{k: scores[k] for k in scores if k == "mean"}})
+            scores = run.scores.get(part, {}).get(target.name, {"n": 0})
+            result["runs"].append({"run": name, **{key: scores[key] for key in ("mean", "n") if key in scores}})
         return result
     units = splits.split_units(matched).to_numpy()
     result["units"] = len(pd.unique(units))
@@ -190,7 +190,7 @@ def _test_difference(difference: np.ndarray, units: np.ndarray, name: str, first
         word, ends = ("better", (-high, -low)) if high < 0 else ("worse", (low, high))
         amount = f"{format_value(abs(mean), unit)} ({ends[0]:.3g} to {ends[1]:.3g}, 95 %)"
         verdict = f"{name} is {word} by {amount}: more than the luck of these {target['by']}s"
-    return {**numbers, "ci": list(round_numbers({"low": low, "high": high}).values()), "verdict": verdict}
+    return {**numbers, "ci": [low, high], "verdict": verdict}
 
 
 def _notes(compared: list[Run], targets: list[dict], part: str) -> list[str]:

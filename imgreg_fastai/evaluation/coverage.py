@@ -80,8 +80,9 @@ def is_too_low(scores: dict) -> bool:
     """
     if "high" not in scores:
         return False
-    chance = 2 * math.sqrt(scores["asked"] * (1 - scores["asked"]) / (scores.get("units", 100) + 2))
-    return scores["reached"] + math.hypot(scores["high"] - scores["reached"], chance) < scores["asked"] - SMALL_SHORTFALL
+    coverage, reached = scores["asked"], scores["reached"]
+    chance = 2 * math.sqrt(coverage * (1 - coverage) / (scores.get("units", 100) + 2))
+    return reached + math.hypot(scores["high"] - reached, chance) < coverage - SMALL_SHORTFALL
 
 
 def warn_if_too_low(name: str, scores: dict, ood_share: float) -> None:

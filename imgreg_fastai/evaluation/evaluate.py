@@ -10,7 +10,7 @@ from ..data.splits import SPLITS
 from ..inference.predictor import Predictor
 from ..runs import write_file
 from ..utils.errors import ImgregError
-from . import metrics
+from . import aggregation, metrics
 from .coverage import measure_coverage, warn_if_too_low
 
 
@@ -25,7 +25,7 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         frame: Labels with `path` and `split`. The plots show the part valid, or else the first.
         train_rows: Labels of the training part, whose mean is guessed for comparison.
         history: DataFrame of the epochs, for a plot.
-        by: A column; pictures with the same value are scored as one, see metrics.aggregate_by, in groups.csv too.
+        by: A column; pictures with the same value are scored as one, see aggregation.aggregate_by, in groups.csv too.
         how: Of the aggregation.
         coverage: Of the intervals of a calibrated model, which is measured.
         tta: Whether to average over moved copies, see Predictor.predict.
@@ -44,7 +44,7 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
     names = [name for name in dict.fromkeys([*SPLITS, *rows["split"]]) if (rows["split"] == name).any()]
     parts = {name: rows[rows["split"] == name] for name in names}
     if by:
-        parts = {name: metrics.aggregate_by(task, part, by, how) for name, part in parts.items()}
+        parts = {name: aggregation.aggregate_by(task, part, by, how) for name, part in parts.items()}
         write_file(folder / "groups.csv", metrics.predictions_table(task, pd.concat(parts.values())))
     train_rows = metrics.add_views(task, train_rows)
     scores = {name: metrics.score(task, part, train_rows) for name, part in parts.items()}

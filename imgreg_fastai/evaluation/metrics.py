@@ -6,13 +6,11 @@ from ..data import splits
 from ..data.images import PictureError, image_views
 from ..inference.predictor import NetworkOutput, Predictor
 from ..tasks import Target, Task
-from ..utils.errors import ImgregError, first_few
 from ..utils.format import format_value, round_numbers
 from . import bootstrap
 
 HARDLY_BETTER = 0.8  # of the error of guessing: from here on a model is hardly better than guessing
 RANGE_PARTS = 5  # of a number's range, whose errors are told apart
-AGGREGATIONS = ("mean", "median")
 VIEW_COLUMNS = ("view_scale_x", "view_scale_y", "view_shift_x", "view_shift_y")  # see tasks.geometry
 
 
@@ -24,10 +22,10 @@ def predictions(predictor: Predictor, frame: pd.DataFrame, coverage: float | Non
     """Predict for a labels frame, and compare.
 
     Args:
-        predictor: the model.
-        frame: labels with `path`, and the columns of the box if the task has one.
-        coverage: of the intervals of a calibrated model, see Predictor.intervals.
-        tta: whether to average over moved copies, see Predictor.predict.
+        predictor: The model.
+        frame: Labels with `path`, and the columns of the box if the task has one.
+        coverage: Of the intervals of a calibrated model, see Predictor.intervals.
+        tta: Whether to average over moved copies, see Predictor.predict.
 
     Returns:
         The rows whose picture can be opened, with `<column>_predicted`, `<target>_error` (NaN without a label), of a
@@ -38,7 +36,7 @@ def predictions(predictor: Predictor, frame: pd.DataFrame, coverage: float | Non
     columns |= predictor.intervals(output, coverage)
     if predictor.task.has_points:
         columns |= dict(zip(VIEW_COLUMNS, output.views.T, strict=True))
-    return _with_errors(predictor.task, pd.concat([rows, pd.DataFrame(columns)], axis=1))
+    return add_errors(predictor.task, pd.concat([rows, pd.DataFrame(columns)], axis=1))
 
 
 def network_outputs(predictor: Predictor, frame: pd.DataFrame, features: bool = False,
@@ -46,10 +44,10 @@ def network_outputs(predictor: Predictor, frame: pd.DataFrame, features: bool = 
     """Send the pictures of a labels frame through a network.
 
     Args:
-        predictor: the model.
-        frame: labels with `path`, and the columns of the box if the task has one.
-        features: whether to return features.
-        tta: whether to return the outputs for moved copies.
+        predictor: The model.
+        frame: Labels with `path`, and the columns of the box if the task has one.
+        features: Whether to return features.
+        tta: Whether to return the outputs for moved copies.
 
     Returns:
         The rows whose picture can be opened, with a new index, and the output for them.
@@ -78,7 +76,8 @@ def values_of(target: Target, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     return tuple(rows[[f"{c}{end}" for c in target.columns]].to_numpy(float) for end in ("", "_predicted"))
 
 
-def _with_errors(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
+def add_errors(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
+    """Add `<target>_error` to rows with labels and predictions."""
     errors = {}
     for t in task.targets:
         true, predicted = values_of(t, rows)
@@ -98,79 +97,6 @@ def predictions_table(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
     return rows[first + [c for c in rows if c not in first]]
 
 
-# ---- one prediction for several pictures
-
-
-def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.DataFrame:
-    """Reduce pictures of the same thing to one row.
-
-    Args:
-        task: the task, without points.
-        frame: of Predictor.predict, or of `predictions`, whose labels are reduced as the predictions are.
-        by: the column that tells which pictures belong together. A picture without a value stands for itself.
-        how: "mean", each target's own average, or "median", of plain numbers.
-
-    Returns:
-        The column `by`, `pictures` (their number), a value for each column, and errors where `frame` has labels.
-
-    Raises:
-        ImgregError: if there is no such column, or see check_aggregation.
-    """
-    check_aggregation(task, by, how)
-    if by not in frame:
-        raise ImgregError(f"--by with a column of the table: {first_few(frame.columns, 8)}", f"'{by}'")
-    has_labels = f"{task.columns[0]}_predicted" in frame
-    endings = ("", "_predicted") if has_labels else ("",)
-    names = frame[by].astype(object).where(frame[by].notna(), [f"picture {i}" for i in range(len(frame))])
-    rows = []
-    for name, part in frame.groupby(names, sort=False):
-        row = {by: name, "pictures": len(part)}
-        for t in task.targets:
-            for end in endings:
-                columns = [f"{c}{end}" for c in t.columns]
-                row.update(zip(columns, _aggregate(t, part[columns].to_numpy(float), how), strict=True))
-        rows.append(row)
-    return _with_errors(task, pd.DataFrame(rows)) if has_labels else pd.DataFrame(rows)
-
-
-def _aggregate(target: Target, values: np.ndarray, how: str) -> np.ndarray:
-    """Reduce values [n, columns] to one row, NaN if all are missing."""
-    if not np.isfinite(values).any():
-        return np.full(values.shape[1], np.nan)
-    return np.nanmedian(values, axis=0) if how == "median" and target.scalar else target.constant_guess(values)
-
-
-def check_aggregation(task: Task, by: str | None, how: str = "mean", coverage: float | None = None) -> None:
-    """Check what is asked of `aggregate_by` before any picture is opened.
-
-    Args:
-        task: the task.
-        by: a column, or None for no aggregation.
-        how: one of AGGREGATIONS.
-        coverage: of intervals, which aggregated predictions do not have.
-
-    Raises:
-        ImgregError: if these do not go together.
-    """
-    if how not in AGGREGATIONS:
-        raise ImgregError(f"--how {', '.join(AGGREGATIONS)}", f"'{how}'")
-    if by is None:
-        if how != AGGREGATIONS[0]:
-            raise ImgregError(f"--by COLUMN for --how {how}", "no --by")
-        return
-    if coverage is not None:
-        raise ImgregError("--coverage without --by: one answer for several pictures has no interval", f"--by {by}")
-    reserved = {"image", "path", "split", "pictures", "unlike"}
-    for t in task.targets:
-        reserved.update(f"{name}{end}" for name in (t.name, *t.columns) for end in ("", "_predicted", "_true", "_error"))
-        reserved.update(t.interval_columns)
-    if by in reserved:
-        raise ImgregError("--by with a column that tells whose pictures they are", f"'{by}'")
-    if task.has_points:
-        names = first_few(t.name for t in task.targets if t.in_image)
-        raise ImgregError("--by with targets that are the same in several pictures", f"points: {names}")
-
-
 # ---- scores
 
 
@@ -178,22 +104,22 @@ def score(task: Task, rows: pd.DataFrame, train_rows: pd.DataFrame) -> dict[str,
     """Score predictions.
 
     Args:
-        task: the task.
-        rows: of `predictions` or `aggregate_by`.
-        train_rows: labels of the training part, see `add_views`. What is guessed is their mean; the mean of points is
+        task: The task.
+        rows: Of `predictions` or aggregation.aggregate_by.
+        train_rows: Labels of the training part, see `add_views`. What is guessed is their mean; the mean of points is
             taken in the view of each picture, where rows and train_rows have their VIEW_COLUMNS.
 
     Returns:
         {target: scores}, in units:
         unit, n: its unit, and the number of labelled pictures; the only scores where that is 0.
         mean, median, p90, p95, max, rmse: of the errors.
-        bias: see Target.bias.
-        baseline: the mean error of guessing.
-        r2: of plain numbers, 1 - sum of squared residuals / sum of squares of the labels about their mean.
+        bias: See Target.bias.
+        baseline: The mean error of guessing.
+        r2: Of plain numbers, 1 - sum of squared residuals / sum of squares of the labels about their mean.
         ci: [low, high], 95 % confidence interval of the mean, see bootstrap.interval.
-        columns: of targets with several columns, {column: {mean, median, rmse, bias, baseline, r2}} of residuals.
-        range: of plain numbers, see error_over_range.
-        groups: where there are several groups, see error_by_group.
+        columns: Of targets with several columns, {column: {mean, median, rmse, bias, baseline, r2}} of residuals.
+        range: Of plain numbers, see error_over_range.
+        groups: Where there are several groups, see error_by_group.
     """
     return {t.name: _score_target(t, rows, train_rows) for t in task.targets}
 
@@ -204,19 +130,17 @@ def _score_target(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> di
     if not len(error):
         return {"unit": t.unit, "n": 0}
     true, predicted = values_of(t, rows)
-    guess = _guess(t, rows, train_rows)
-    scores = {"unit": t.unit, "n": len(error), **round_numbers({
-        "mean": error.mean(), "median": np.median(error), "p90": np.quantile(error, 0.9),
-        "p95": np.quantile(error, 0.95), "max": error.max(), "rmse": np.sqrt(np.square(error).mean()),
-        "bias": t.bias(predicted, true), "baseline": np.nanmean(t.error(guess, true)),
-        "r2": _r2(t.residual(predicted, true), true) if t.scalar else np.nan,
-    })}
+    guess, residual = _guess(t, rows, train_rows), t.residual(predicted, true)
+    r2 = _r2(residual[:, 0], true[:, 0]) if t.scalar else np.nan
+    numbers = _statistics(error, t.error(guess, true), t.bias(predicted, true), r2)
+    numbers |= {"p90": np.quantile(error, 0.9), "p95": np.quantile(error, 0.95), "max": error.max()}
+    scores = {"unit": t.unit, "n": len(error), **round_numbers(numbers)}
     named = rows if {"path", "image"} & set(rows) else rows.assign(image=np.arange(len(rows)))
     interval = bootstrap.interval(error, splits.split_units(named))
     if interval is not None:
-        scores["ci"] = [float(f"{end:.7g}") for end in interval]
+        scores["ci"] = list(interval)
     if len(t.columns) > 1:
-        scores["columns"] = _score_columns(t, predicted, true, guess)
+        scores["columns"] = _score_columns(t, residual, true, t.residual(guess, true))
     if t.scalar:
         scores["range"] = error_over_range(true[:, 0], error, t.log_scale)
     if "group" in rows and rows["group"].nunique() > 1:
@@ -234,37 +158,39 @@ def _guess(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> np.ndarra
     return t.from_batch(guess, rows[views].to_numpy()) if in_view else guess
 
 
-def _score_columns(t: Target, predicted: np.ndarray, true: np.ndarray, guess: np.ndarray) -> dict[str, dict]:
-    """Score each column that has a label; see `score`."""
-    residuals, guess_residuals = t.residual(predicted, true), t.residual(guess, true)
+def _score_columns(t: Target, residual: np.ndarray, true: np.ndarray, guess_residual: np.ndarray) -> dict[str, dict]:
+    """Score each column that has a label, by its residuals; see `score`."""
     scores = {}
     for i, column in enumerate(t.columns):
-        residual, guess_error = residuals[:, i], np.abs(guess_residuals[:, i])
-        if np.isfinite(residual).any():
-            scores[column] = round_numbers({
-                "mean": np.nanmean(np.abs(residual)), "median": np.nanmedian(np.abs(residual)),
-                "rmse": np.sqrt(np.nanmean(np.square(residual))), "bias": np.nanmean(residual),
-                "baseline": np.nanmean(guess_error) if np.isfinite(guess_error).any() else np.nan,
-                "r2": _r2(residual, true[:, i]) if t.linear else np.nan,
-            })
+        rows = np.isfinite(residual[:, i])
+        if rows.any():
+            r2 = _r2(residual[rows, i], true[rows, i]) if t.linear else np.nan
+            errors = np.abs(residual[rows, i]), np.abs(guess_residual[rows, i])
+            scores[column] = round_numbers(_statistics(*errors, residual[rows, i].mean(), r2))
     return scores
+
+
+def _statistics(error: np.ndarray, guess_error: np.ndarray, bias: float, r2: float) -> dict[str, float]:
+    """Summarise errors [n]. Those of guessing are NaN for a point without a label in the training part."""
+    guess_error = guess_error[np.isfinite(guess_error)]
+    return {"mean": error.mean(), "median": np.median(error), "rmse": np.sqrt(np.square(error).mean()), "bias": bias,
+            "baseline": guess_error.mean() if len(guess_error) else np.nan, "r2": r2}
 
 
 def _r2(residual: np.ndarray, true: np.ndarray) -> float:
     """Return the coefficient of determination; NaN where all labels are alike."""
-    if not np.nanmin(true) < np.nanmax(true):
-        return np.nan
-    return 1 - np.nansum(np.square(residual)) / np.nansum(np.square(true - np.nanmean(true)))
+    spread = np.square(true - true.mean()).sum()
+    return 1 - np.square(residual).sum() / spread if true.min() < true.max() else np.nan
 
 
 def error_over_range(true: np.ndarray, error: np.ndarray, log: bool, name: str = "mean") -> list[dict]:
     """Average errors over equal parts of the range of the labels.
 
     Args:
-        true: labels, array [n].
-        error: array [n].
-        log: whether the parts are equal on a logarithmic scale.
-        name: what the average is called.
+        true: Labels, array [n].
+        error: Array [n].
+        log: Whether the parts are equal on a logarithmic scale.
+        name: What the average is called.
 
     Returns:
         {low, high, n, mean} of each of RANGE_PARTS parts that has a label.
@@ -282,9 +208,9 @@ def error_by_group(groups: pd.Series, error: np.ndarray, name: str = "mean") -> 
     """Average errors by group.
 
     Args:
-        groups: names [n]; rows without one are left out.
-        error: array [n].
-        name: what the average is called.
+        groups: Names [n]; rows without one are left out.
+        error: Array [n].
+        name: What the average is called.
 
     Returns:
         {group: {n, mean}}, the largest mean first.
@@ -313,7 +239,8 @@ def format_details(scores: dict) -> str:
     if "r2" in scores:
         texts.append(f"R² {scores['r2']:.3g}")
     names = ("median", "p90", "p95", "max", "rmse", "bias")
-    return "  ".join(texts + [f"{name} {format_value(scores[name], scores['unit'])}" for name in names if name in scores])
+    texts += [f"{name} {format_value(scores[name], scores['unit'])}" for name in names if name in scores]
+    return "  ".join(texts)
 
 
 def format_columns(scores: dict, max_columns: int = 4) -> str:

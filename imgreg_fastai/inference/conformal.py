@@ -24,10 +24,10 @@ class FeatureSpace:
     """The distribution of the training pictures' features, by probabilistic PCA (Tipping, Bishop 1999).
 
     Args:
-        mean: array [F].
-        axes: principal axes, array [k, F] of rows of length 1.
-        variance: variance along each axis, array [k].
-        noise_variance: variance along every other direction, array [1].
+        mean: Array [F].
+        axes: Principal axes, array [k, F] of rows of length 1.
+        variance: Variance along each axis, array [k].
+        noise_variance: Variance along every other direction, array [1].
     """
 
     mean: Array
@@ -39,7 +39,7 @@ class FeatureSpace:
         """Locate features among those of the training pictures.
 
         Args:
-            features: array [n, F].
+            features: Array [n, F].
 
         Returns:
             Coordinates along the axes in standard deviations, [n, k], and the squared Mahalanobis distance from the
@@ -56,8 +56,8 @@ class FeatureSpace:
         """Collect what difficulty is estimated from.
 
         Args:
-            features: array [n, F].
-            outputs: outputs of the network, array [n, n_out].
+            features: Array [n, F].
+            outputs: Outputs of the network, array [n, n_out].
             uncertainty: Task.uncertainty_features of the outputs, array [n, any number].
 
         Returns:
@@ -72,9 +72,9 @@ class DifficultyModel(NamedTuple):
 
     Args:
         scale_exponent: 1 where errors are proportional to Target.error_scale, else 0, array [m].
-        weights: of the inputs and of a constant, the last, for the logarithm of difficulty, array [d + 1, m].
-        low: the least logarithm, array [m].
-        high: the largest logarithm, array [m].
+        weights: Of the inputs and of a constant, the last, for the logarithm of difficulty, array [d + 1, m].
+        low: The least logarithm, array [m].
+        high: The largest logarithm, array [m].
     """
 
     scale_exponent: Array
@@ -98,12 +98,12 @@ class Calibration:
     """All that turns the features and outputs of a network into intervals and OOD flags.
 
     Args:
-        space: where the training pictures lie.
-        difficulty: the model of the size of errors.
-        scores: errors of the calibration pictures divided by their difficulty, array [n, m], NaN without a label.
-        groups: number of the group of each calibration picture, array [n]; coverage holds for new groups. A picture
+        space: Where the training pictures lie.
+        difficulty: The model of the size of errors.
+        scores: Errors of the calibration pictures divided by their difficulty, array [n, m], NaN without a label.
+        groups: Number of the group of each calibration picture, array [n]; coverage holds for new groups. A picture
             without a group has a number of its own.
-        max_distance: the distance beyond which a picture is flagged, array [1].
+        max_distance: The distance beyond which a picture is flagged, array [1].
     """
 
     space: FeatureSpace
@@ -116,8 +116,8 @@ class Calibration:
         """Estimate the difficulty of pictures, and flag those unlike the training pictures.
 
         Args:
-            features: array [n, F].
-            outputs: outputs of the network, array [n, n_out].
+            features: Array [n, F].
+            outputs: Outputs of the network, array [n, n_out].
             uncertainty: Task.uncertainty_features of the outputs.
             error_scales: Task.error_scales of the pictures, array [n, m].
 
@@ -131,13 +131,13 @@ class Calibration:
         """Compute the factors that turn difficulties into half-widths.
 
         Args:
-            coverage: the share of new pictures whose true values lie within their intervals.
+            coverage: The share of new pictures whose true values lie within their intervals.
 
         Returns:
             Array [m], NaN for an interval without a labelled calibration picture.
 
         Raises:
-            ImgregError: for a coverage out of (0, 1), or too high for so few calibration pictures or groups.
+            ImgregError: For a coverage out of (0, 1), or too high for so few calibration pictures or groups.
         """
         if not 0 < coverage < 1:
             raise ImgregError("--coverage between 0 and 1", f"{coverage:g}", "--coverage 0.9")
@@ -166,9 +166,9 @@ def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
     is split conformal prediction: the score of rank ceil((n + 1) coverage).
 
     Args:
-        scores: array [n]; NaN is left out.
-        groups: array [n].
-        coverage: between 0 and 1.
+        scores: Array [n]; NaN is left out.
+        groups: Array [n].
+        coverage: Between 0 and 1.
 
     Returns:
         The score; inf if there are too few groups, NaN if there is no score.
@@ -188,18 +188,19 @@ def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs
     """Rebuild the Calibration of a network from the arrays of a model file.
 
     Args:
-        arrays: as `Calibration.state` returns them.
+        arrays: As `Calibration.state` returns them.
         n_features: F.
-        n_outputs: how many outputs and uncertainty features there are together.
-        m: how many intervals a picture has.
+        n_outputs: How many outputs and uncertainty features there are together.
+        m: How many intervals a picture has.
 
     Raises:
-        ValueError: if the arrays do not fit together or to the network.
-        KeyError: if one is missing.
+        ValueError: If the arrays do not fit together or to the network.
+        KeyError: If one is missing.
     """
     k, n = len(arrays["axes"]), len(arrays["scores"])
     shapes = {"mean": (n_features,), "axes": (k, n_features), "variance": (k,), "rest": (1,), "sized": (m,),
-              "weights": (k + 2 + n_outputs, m), "low": (m,), "high": (m,), "scores": (n, m), "groups": (n,), "far": (1,)}
+              "weights": (k + 2 + n_outputs, m), "low": (m,), "high": (m,), "scores": (n, m), "groups": (n,),
+              "far": (1,)}
     if set(arrays) != set(shapes):
         raise ValueError(f"calibration of {', '.join(sorted(arrays))}")
     for name, shape in shapes.items():

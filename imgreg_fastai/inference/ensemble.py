@@ -23,10 +23,10 @@ class Ensemble:
     """Models of the same targets, whose predictions are averaged by each target's own average.
 
     Args:
-        models: at least one.
+        models: At least one.
 
     Raises:
-        ImgregError: if the targets differ in Target.comparison_key, or the boxes differ.
+        ImgregError: If the targets differ in Target.comparison_key, or the boxes differ.
     """
 
     models: tuple[Predictor, ...] = field(repr=False)
@@ -58,7 +58,7 @@ class Ensemble:
             the picture. There are no intervals.
 
         Raises:
-            ImgregError: as Predictor.predict does, and for a `coverage`.
+            ImgregError: As Predictor.predict does, and for a `coverage`.
         """
         if coverage is not None:
             raise ImgregError("--coverage with one model", f"{len(self.models)}, whose averaged half-widths have none")

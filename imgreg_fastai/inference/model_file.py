@@ -25,11 +25,11 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
     """Collect what a model file holds beside tensors, see Predictor.about.
 
     Args:
-        task: the completed task.
-        arch: timm's name of the backbone.
-        arch_args: further arguments for timm.create_model.
-        stats: mean and standard deviation that pixels are normalised by, three numbers each.
-        weights: where the weights came from, as JSON.
+        task: The completed task.
+        arch: Timm's name of the backbone.
+        arch_args: Further arguments for timm.create_model.
+        stats: Mean and standard deviation that pixels are normalised by, three numbers each.
+        weights: Where the weights came from, as JSON.
     """
     from .. import __version__
 
@@ -41,13 +41,13 @@ def save_model(path: str | Path, network, about: dict, calibration: Calibration 
     """Write a model file; returns its path.
 
     Args:
-        path: of the file, which is replaced if it exists.
-        network: a torch module.
-        about: as model_metadata returns it.
-        calibration: of the model, if it is calibrated.
+        path: Of the file, which is replaced if it exists.
+        network: A torch module.
+        about: As model_metadata returns it.
+        calibration: Of the model, if it is calibrated.
 
     Raises:
-        ImgregError: if the file cannot be written.
+        ImgregError: If the file cannot be written.
     """
     import torch
     from safetensors.torch import save as to_bytes
@@ -64,7 +64,7 @@ def load_model(path: str | Path, device: str = "cpu") -> Predictor:
     """Open a run folder or a model file for predicting.
 
     Raises:
-        ImgregError: if it is neither. A pickle is refused, since opening one runs code.
+        ImgregError: If it is neither. A pickle is refused, since opening one runs code.
     """
     path = Path(path)
     file = path / MODEL if path.is_dir() else path

@@ -15,9 +15,9 @@ def format_predictions(frame: pd.DataFrame, format: str, task: Task) -> str:
     """Write predictions as text.
 
     Args:
-        frame: as Predictor.predict returns it.
-        format: one of FORMATS. A table leaves columns of targets that have many out; all others hold everything.
-        task: the task of the model.
+        frame: As Predictor.predict returns it.
+        format: One of FORMATS. A table leaves columns of targets that have many out; all others hold everything.
+        task: The task of the model.
 
     Returns:
         The text, without a newline at its end. Numbers have four decimals, in a table two; small ones have more.

@@ -20,13 +20,13 @@ class NetworkOutput(NamedTuple):
     """What a network puts out for n pictures.
 
     Args:
-        outputs: array [n, n_out].
-        views: which part of each picture the network was shown, array [n, 4], see tasks.geometry.
+        outputs: Array [n, n_out].
+        views: Which part of each picture the network was shown, array [n, 4], see tasks.geometry.
         broken: {position: PictureError} of the pictures that could not be opened, which are not among the n.
-        features: array [n, F], on request.
-        difficulty: of a calibrated model, array [n, m] in units, see Calibration.assess.
-        ood: of a calibrated model, flags of pictures unlike the training pictures, array [n].
-        moved_outputs: on request, the outputs after each of the k moves_for the task, array [n, k, n_out].
+        features: Array [n, F], on request.
+        difficulty: Of a calibrated model, array [n, m] in units, see Calibration.assess.
+        ood: Of a calibrated model, flags of pictures unlike the training pictures, array [n].
+        moved_outputs: On request, the outputs after each of the k moves_for the task, array [n, k, n_out].
     """
 
     outputs: np.ndarray
@@ -43,11 +43,11 @@ class Predictor:
     """A trained network and all that it takes to use it.
 
     Args:
-        task: the completed task.
-        network: torch modules (body, head); together pictures [n, 3, h, w] -> outputs [n, task.n_out].
-        about: the JSON of the model file, see model_file.model_metadata.
-        device: where the network is.
-        calibration: what intervals come from, if the model is calibrated.
+        task: The completed task.
+        network: Torch modules (body, head); together pictures [n, 3, h, w] -> outputs [n, task.n_out].
+        about: The JSON of the model file, see model_file.model_metadata.
+        device: Where the network is.
+        calibration: What intervals come from, if the model is calibrated.
     """
 
     task: Task = field(repr=False)
@@ -61,14 +61,14 @@ class Predictor:
         """Predict for one picture or many. Pictures that cannot be opened are left out, with a warning.
 
         Args:
-            pictures: paths, folders, globs, bytes, arrays [h, w, 3] or Pillow pictures.
-            boxes: for a task with boxes, array [n, 4] or [4] in pixels: centre x, centre y, width, height.
-            bs: batch size.
-            quiet: whether to show no progress bar.
-            expand: whether folders and globs stand for the pictures in them. If not, `pictures` is a list of pictures,
+            pictures: Paths, folders, globs, bytes, arrays [h, w, 3] or Pillow pictures.
+            boxes: For a task with boxes, array [n, 4] or [4] in pixels: centre x, centre y, width, height.
+            bs: Batch size.
+            quiet: Whether to show no progress bar.
+            expand: Whether folders and globs stand for the pictures in them. If not, `pictures` is a list of pictures,
                 and the index of the result holds the position of each in it.
-            coverage: of the intervals of a calibrated model; by default the coverage it was calibrated for.
-            tta: whether to average over moved copies of each picture, see tta.moves_for. The intervals are those of
+            coverage: Of the intervals of a calibrated model; by default the coverage it was calibrated for.
+            tta: Whether to average over moved copies of each picture, see tta.moves_for. The intervals are those of
                 the picture as it is.
 
         Returns:
@@ -76,8 +76,8 @@ class Predictor:
             calibrated model also the columns of `intervals`.
 
         Raises:
-            PictureError: if no picture can be opened.
-            ImgregError: for boxes, a coverage or TTA that do not suit the model.
+            PictureError: If no picture can be opened.
+            ImgregError: For boxes, a coverage or TTA that do not suit the model.
         """
         sources = list_pictures(pictures) if expand else pictures
         coverage = self.resolve_coverage(coverage)
@@ -93,7 +93,7 @@ class Predictor:
         """Return the boxes of `n` pictures as an array [n, 4], or None if the task has no boxes.
 
         Raises:
-            ImgregError: if the task has boxes, and these are not one for each picture.
+            ImgregError: If the task has boxes, and these are not one for each picture.
         """
         if not self.task.box:
             return None
@@ -108,7 +108,7 @@ class Predictor:
         """Return the coverage of the intervals: `coverage`, or that of the calibration; None without a calibration.
 
         Raises:
-            ImgregError: if the model has no intervals of this coverage.
+            ImgregError: If the model has no intervals of this coverage.
         """
         if self.calibration is None:
             if coverage is not None:
@@ -125,12 +125,12 @@ class Predictor:
         """Send the pictures that can be opened through the network. The others are named in a warning.
 
         Args:
-            sources: pictures as `predict` takes them, without folders and globs.
-            boxes: array [n, 4], see `predict`.
-            bs: batch size.
-            quiet: whether to show no progress bar.
-            features: whether to return features.
-            tta: whether to return the outputs for moved copies.
+            sources: Pictures as `predict` takes them, without folders and globs.
+            boxes: Array [n, 4], see `predict`.
+            bs: Batch size.
+            quiet: Whether to show no progress bar.
+            features: Whether to return features.
+            tta: Whether to return the outputs for moved copies.
         """
         moves = moves_for(self.task) if tta else []
         pictures = fit_images(sources, self.task, boxes)
@@ -155,8 +155,8 @@ class Predictor:
         outputs, feature_array = self.forward(pixels)
         difficulty = ood = moved_outputs = None
         if self.calibration:
-            uncertainty = self.task.uncertainty_features(outputs)
-            difficulty, ood = self.calibration.assess(feature_array, outputs, uncertainty, self.task.error_scales(views))
+            uncertainty, scales = self.task.uncertainty_features(outputs), self.task.error_scales(views)
+            difficulty, ood = self.calibration.assess(feature_array, outputs, uncertainty, scales)
         if moves:  # the first leaves the pictures as they are
             moved_outputs = np.stack([outputs, *(self.forward(move.apply(pixels))[0] for move in moves[1:])], axis=1)
         return NetworkOutput(outputs, views, None, feature_array if features else None, difficulty, ood, moved_outputs)
@@ -192,8 +192,8 @@ class Predictor:
         """Compute the intervals and OOD flags of pictures.
 
         Args:
-            output: of the network.
-            coverage: by default the coverage that the model was calibrated for.
+            output: Of the network.
+            coverage: By default the coverage that the model was calibrated for.
 
         Returns:
             {interval column: half-widths [n] in units} and `unlike`, flags [n]; {} without a calibration.

@@ -11,8 +11,8 @@ class Move(NamedTuple):
     """A move of pictures that changes the place of pixels and nothing else.
 
     Args:
-        mirrored: whether left and right change places, before the turn.
-        quarters: quarter turns counterclockwise, as seen.
+        mirrored: Whether left and right change places, before the turn.
+        quarters: Quarter turns counterclockwise, as seen.
     """
 
     mirrored: bool
@@ -36,13 +36,13 @@ def moves_for(task: Task) -> list[Move]:
     square are turned by halves.
 
     Args:
-        task: the task of the model.
+        task: The task of the model.
 
     Returns:
         The moves; the first leaves pictures as they are.
 
     Raises:
-        ImgregError: if there is no other.
+        ImgregError: If there is no other.
     """
     flips = (False, True) if "flip" in task.augment else (False,)
     quarters = (0,)
@@ -59,9 +59,9 @@ def average_moves(task: Task, outputs: np.ndarray, views: np.ndarray) -> dict[st
     """Average what is predicted for a picture and its moved copies, by each target's own average.
 
     Args:
-        task: the task of the model.
-        outputs: of n pictures after each of their k moves (see moves_for), array [n, k, n_out].
-        views: of the pictures as they are, array [n, 4].
+        task: The task of the model.
+        outputs: Of n pictures after each of their k moves (see moves_for), array [n, k, n_out].
+        views: Of the pictures as they are, array [n, 4].
 
     Returns:
         {target name: predictions [n, columns] in units}.

@@ -127,8 +127,8 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
 
 def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path, monkeypatch):
     trained = []
-    real = fitting._finish
-    monkeypatch.setattr(fitting, "_finish", lambda run, frame: (real(run, frame), trained.append(run.scores)))
+    real = fitting.finish
+    monkeypatch.setattr(fitting, "finish", lambda run, *rest: (real(run, *rest), trained.append(run.scores)))
     assert functions.train("angle", out=tmp_path / "runs", dry_run=True, **small(drawn)) is None
     assert not (tmp_path / "runs").exists() and trained[0]["valid"]["angle"]["n"] == 12
 
