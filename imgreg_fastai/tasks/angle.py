@@ -74,11 +74,6 @@ class Angle(Target):
         """The logarithm of the length of (cos, sin), which is short where the network is torn between two angles."""
         return np.log(np.maximum(np.linalg.norm(encoded, axis=1, keepdims=True), 1e-6))
 
-    def residual(self, predicted: Array, true: Array) -> Array:
-        """Signed difference the short way round, in [-period/2, period/2)."""
-        half = self.period / 2
-        return (predicted - true + half) % self.period - half
-
     def constant_guess(self, values: Array) -> Array:
         """The circular mean of labels [n, 1], [1] (Mardia and Jupp, Directional Statistics, 2000)."""
         return self.average(values)

@@ -136,10 +136,6 @@ class Rotation(Target):
         distance = np.log(np.linalg.norm(values - 1, axis=1, keepdims=True) + 1e-6)
         return np.hstack([values, distance])
 
-    def residual(self, predicted: Array, true: Array) -> Array:
-        """Signed difference of each angle the short way round, in [-180, 180)."""
-        return (predicted - true + 180) % 360 - 180
-
     def error(self, predicted: Array, true: Array) -> Array:
         """The geodesic distance in degrees, the angle of the one turn from label to prediction: [n, 3] twice -> [n]."""
         return np.rad2deg(np.linalg.norm(self._turns(predicted, true), axis=1))

@@ -174,8 +174,9 @@ class Target:
     # ---- errors
 
     def residual(self, predicted: Array, true: Array) -> Array:
-        """Signed difference in units, [n, columns] each."""
-        return predicted - true
+        """Signed difference in units, [n, columns] each; of values that wrap, the short way round."""
+        difference = predicted - true
+        return difference if self.wraps is None else (difference + self.wraps / 2) % self.wraps - self.wraps / 2
 
     def error(self, predicted: Array, true: Array) -> Array:
         """The error of each image in units: [n, columns] twice -> [n]."""

@@ -21,16 +21,26 @@ RESERVED_COLUMNS = ("image", "path", "split", "group")  # columns of a labels ta
 
 @dataclass(frozen=True)
 class Task:
-    """What is predicted from which view of a picture.
+    """What is predicted from which view of an image.
 
-    `size`: height and width the network sees; `fit`: how a picture of another shape gets there; `box`: the four columns
-    of the part to be seen (centre x, centre y, width, height in pixels), widened by `margin` of its sides on each side;
-    `group`: the column that tells whose picture it is; `augment`: what may be done to a training picture, out of
-    AUGMENTATIONS; `recipe`: training settings that were measured to suit it, as (field of TrainConfig, value);
-    `name_pattern`: a regular expression with a group per column that reads labels off file names, `name_scale` times
-    what it matches; `labelling`: which of a dataset's ways to read its labels, where it has several; `image`: the
-    column that names the pictures, found by itself if left empty; `value_range`: what is black and what is white in
-    pictures of 16 or 32 bits, by their type if left out.
+    Args:
+        name: What it is called.
+        targets: What to predict.
+        size: Height and width in pixels that the network sees.
+        fit: How an image of another aspect ratio gets there: pad, squish or crop.
+        box: The four columns of the part to see: centre x, centre y, width and height in pixels; () for all of it.
+        margin: Widens the box, by this part of its sides on each side.
+        group: The column that tells whose image it is.
+        augment: What may be done to a training image, out of AUGMENTATIONS.
+        recipe: Training settings that were measured to suit the task, (field of TrainConfig, value) each.
+        name_pattern: A regular expression with a group for each column, which reads labels off file names.
+        name_scale: What the numbers in file names are multiplied by.
+        labelling: Which of a dataset's ways to read its labels, where it has several.
+        image: The column that names the images; "": it is inferred.
+        value_range: What is black and what is white in images of 16 or 32 bits; None: by their type.
+
+    Raises:
+        ImgregError: For fields that do not go together.
     """
 
     name: str
@@ -66,20 +76,19 @@ class Task:
                 "a fit that keeps angles, for pictures that are turned", "--fit squish", "--fit pad")
 
     def _check_targets(self) -> None:
-        taken = dict.fromkeys((*RESERVED_COLUMNS, self.image) if self.image else RESERVED_COLUMNS)
-        names, columns = [t.name for t in self.targets], [*taken, *self.columns]
-        twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
-        twice += [c for c in dict.fromkeys(columns) if columns.count(c) > 1 and c not in twice]
-        ours = {f"{t.name}_error" for t in self.targets} | {f"{c}{end}" for c in self.columns
-                                                             for end in ("_predicted", "_true")}
+        """Every target, column and column of results has a name of its own."""
+        reserved = [*RESERVED_COLUMNS, *([self.image] if self.image not in ("", *RESERVED_COLUMNS) else [])]
+        names = [t.name for t in self.targets]
         intervals = [name for t in self.targets for name in t.interval_columns]
-        ours |= {*intervals, "unlike", "warning"}
-        twice += [n for n in dict.fromkeys(intervals) if intervals.count(n) > 1]
-        if clash := ours & set(self.columns):
-            raise ImgregError("columns that are not called as predictions and errors will be", first_few(sorted(clash)))
-        if twice or not names:
-            expected = f"targets, each with a name and a column of its own (not {', '.join(taken)})"
-            raise ImgregError(expected, first_few(twice) or "none")
+        results = {*intervals, "unlike", "warning", *(f"{name}_error" for name in names),
+                   *(f"{column}{end}" for column in self.columns for end in ("_predicted", "_true"))}
+        clashes = sorted(results & set(self.columns))
+        if clashes:
+            raise ImgregError("columns that are not called as predictions and errors will be", first_few(clashes))
+        repeated = [*_repeated(names), *_repeated([*reserved, *self.columns]), *_repeated(intervals)]
+        if repeated or not names:
+            expected = f"targets, each with a name and a column of its own (not {', '.join(reserved)})"
+            raise ImgregError(expected, first_few(dict.fromkeys(repeated)) or "none")
 
     def _check_box(self) -> None:
         if self.box and (len(set(self.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in self.box)):
@@ -166,6 +175,11 @@ class Task:
             "name_scale": self.name_scale, "labelling": self.labelling, "image": self.image,
             "value_range": None if self.value_range is None else list(self.value_range),
         }
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    """The names that occur more than once, each once."""
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
 def allowed_augmentations(targets: Sequence[Target], fit: str) -> tuple[str, ...]:
