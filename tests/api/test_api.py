@@ -14,6 +14,9 @@ import torch
 
 from imgreg_fastai import evaluate, load, predict
 from imgreg_fastai.api import functions
+from imgreg_fastai.evaluation import evaluate as evaluation
+from imgreg_fastai.reports import run_page
+from imgreg_fastai.runs import load_run
 from imgreg_fastai.tasks import ANGLE
 from imgreg_fastai.utils.errors import ImgregError
 from tests.conftest import BOX, SMALL, TINY
@@ -29,6 +32,49 @@ def test_evaluate_scores_the_validation_part_and_says_where(run, tmp_path):
     assert written == {"valid": scores} and result["folder"].endswith("evaluations/valid")
     assert evaluate(copy)["folder"].endswith("evaluations/valid-002")
     assert {p.name for p in (copy / "evaluations/valid/plots").iterdir()} >= {"predicted.png", "worst.png"}
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_an_evaluation_that_fails_leaves_nothing_and_tells_its_own_error(run, tmp_path, monkeypatch, error):
+    copy = tmp_path / "angle-001"
+    shutil.copytree(run.path, copy)
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(evaluation.plots, "write_all", fail)
+    with pytest.raises(type(error)) as e:
+        evaluate(copy)
+    assert e.value is error and not list((copy / "evaluations").iterdir())
+
+
+def test_targets_may_be_called_as_the_parts_of_the_result(spotted, tmp_path):
+    names = ["folder", "baselines", "scores"]
+    frame = spotted.assign(image=spotted["path"]).rename(columns={"n": "folder", "way": "baselines", "yaw": "scores"})
+    frame[["image", "split", *names]].to_csv(tmp_path / "t.csv", index=False)
+    run = functions.train(tmp_path / "t.csv", targets=[f"{name}:number" for name in names], out=tmp_path, **TINY)
+    result = evaluate(run)
+    assert set(result) == {"folder", "scores"} and set(result["scores"]) == set(names)
+    assert Path(result["folder"]).is_dir() and all(s["n"] == 8 for s in result["scores"].values())
+
+
+def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp_path, monkeypatch):
+    from imgreg_fastai.evaluation import calibrate
+
+    def fail(*_):
+        raise MemoryError
+
+    for module, name in ((calibrate, "calibrate"), (evaluation.plots, "write_all"), (run_page, "write")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, fail)
+            with pytest.raises(MemoryError):
+                functions.train("angle", data=drawn, out=tmp_path / name, calibrate=0.3, **SMALL)
+        run = load_run(tmp_path / name / "angle-001")
+        assert run.state == "scoring" and bool(run.scores) == (name == "write")
+        result = evaluate(run)
+        assert load_run(run.path).state == run.state == "trained" and (run.path / "report.html").exists()
+        assert run.scores == load_run(run.path).scores and load(run.path).calibration is not None
+        assert result["scores"]["angle"]["mean"] == pytest.approx(run.scores["valid"]["angle"]["mean"], abs=1e-4)
 
 
 def test_evaluate_leaves_out_what_the_run_was_trained_on(run, drawn, tmp_path, caplog):

@@ -5,9 +5,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
 
 from imgreg_fastai import load
 from imgreg_fastai.evaluation import aggregation, metrics
+from imgreg_fastai.inference.predictor import Predictor
 from imgreg_fastai.tasks import ANGLE, Number, Point, Rotation, Task
 from imgreg_fastai.utils.errors import ImgregError
 
@@ -39,6 +42,29 @@ def test_predictions_keep_rows_and_leave_broken_pictures_out(run, tmp_path):
     assert list(result["image"]) == list(frame["image"].drop(2))
     error = np.abs((result["angle_predicted"] - result["angle"] + 90) % 180 - 90)
     np.testing.assert_allclose(result["angle_error"], error)
+
+
+def test_points_are_guessed_at_a_constant_place_of_each_picture(tmp_path):
+    """The mean shape as a fraction of the picture, whatever its size; other targets as ever."""
+    sizes, rng = [(40, 40), (80, 80), (200, 200), (400, 400)] * 6, np.random.default_rng(0)
+    rows = []
+    for i, (width, height) in enumerate(sizes):
+        Image.new("RGB", (width, height)).save(tmp_path / f"{i}.png")
+        x, y = width * (0.25 + rng.normal() / 100), height * 0.5
+        rows.append({"path": str(tmp_path / f"{i}.png"), "image": f"{i}.png", "x": x, "y": y, "n": width})
+    task = Task("t", (Point("p", ("x", "y")), Number("n", ("n",), low=0.0, high=500.0)), (32, 32))
+    model = Predictor(task, (lambda x: x, lambda x: torch.zeros(len(x), 3)), {"mean": (0.0,) * 3, "std": (1.0,) * 3})
+    frame = pd.DataFrame(rows)
+    train, valid = frame[:16], metrics.predictions(model, frame[16:])
+    in_pixels, in_view = metrics.score(task, valid, train), metrics.score(task, valid, metrics.add_views(task, train))
+    assert in_view["p"]["baseline"] < 0.02 * np.mean(sizes[16:]) < 60 < in_pixels["p"]["baseline"]
+    assert in_view["p"]["columns"]["x"]["baseline"] < 3 and in_view["p"]["columns"]["y"]["baseline"] < 1e-6
+    assert in_view["n"] == in_pixels["n"] and in_view["p"]["mean"] == in_pixels["p"]["mean"]
+    assert not set(metrics.VIEW_COLUMNS) & set(metrics.predictions_table(task, valid))
+    (tmp_path / "0.png").unlink()  # a lost training picture costs itself alone, and all of them the views
+    assert metrics.score(task, valid, metrics.add_views(task, train))["p"]["baseline"] < 3
+    gone = metrics.add_views(task, train.assign(path="gone.png"))
+    assert metrics.score(task, valid, gone) == in_pixels
 
 
 # several columns, groups, missing labels

@@ -48,6 +48,20 @@ def test_a_place_has_its_radius_behind_it():
     assert output.format_predictions(frame, "table", task).split() == ["image", "x", "y", "tip", "±", "a", "1.00", "2.00", "3.00"]
 
 
+def test_many_columns_are_for_programs():
+    """A table has a handful of a target's columns, and tells where all are."""
+    points = [f"p{i}_{axis}" for i in range(68) for axis in "xy"]
+    face = Point("face", tuple(points))
+    task = Task("t", (face, Number("age", ("age",), "years")), (32, 32))
+    columns = {**dict.fromkeys(points, 1.0), "age": 31.0, **dict.fromkeys(face.interval_columns, 2.0), "age_within": 3.0}
+    frame = pd.DataFrame({"image": ["a", "b"], **{name: [value] * 2 for name, value in columns.items()}})
+    lines = output.format_predictions(frame.assign(unlike=True), "table", task).splitlines()
+    assert lines[0].split() == ["image", *points[:6], "age", "warning"] and "31 ± 3 years" in lines[1]
+    assert len(lines) == 4 and lines[3] == "all 137 columns: --format csv" and max(map(len, lines)) < 120
+    assert output.format_predictions(frame, "csv", task).splitlines()[0].split(",") == ["image", *columns]
+    assert set(json.loads(output.format_predictions(frame, "json", task))[0]) == {"image", *columns}
+
+
 def test_without_a_calibration_nothing_changes():
     task = Task("t", (Number("age", ("age",), "years"),), (32, 32))
     frame = pd.DataFrame({"image": ["a"], "age": [31.456]})
