@@ -18,7 +18,8 @@ from PIL import Image, ImageFilter
 import imgreg_fastai
 from imgreg_fastai.config import fewest_to_calibrate
 from imgreg_fastai.data import images, labels
-from imgreg_fastai.datasets import angle, headpose, heads
+from imgreg_fastai.datasets import angle, headpose
+from imgreg_fastai.datasets.drawing import heads
 from imgreg_fastai.evaluation import calibrate
 from imgreg_fastai.inference import conformal
 from imgreg_fastai.tasks import ANGLE, DRAWN_HEADS, Number, Task

@@ -13,7 +13,7 @@ from imgreg_fastai.datasets import angle
 
 from . import question
 
-CHUNK = angle.CHUNK  # drawn at once by ours; matplotlib draws one by one, a new figure each, as the question did
+CHUNK = angle.CHUNK_SIZE  # drawn at once by ours; matplotlib draws one by one, a new figure each, as the question did
 
 
 def ours(folder, n, seed):

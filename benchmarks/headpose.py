@@ -25,7 +25,7 @@ def measure(quick: bool = False) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         if quick:
-            headpose.draw(home / headpose.DRAWN, 48, jobs=1)
+            headpose.draw(home / headpose.DRAWN_FOLDER, 48, jobs=1)
         start = time.perf_counter()
         command = [sys.executable, *TRAIN, *(QUICK if quick else ())]
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=home)

@@ -23,7 +23,6 @@ from .utils.files import atomic_file
 from .utils.format import align_columns, format_value, round_numbers
 
 PACKAGES = ("imgreg-fastai", "fastai", "torch", "torchvision", "timm", "numpy", "pandas", "pillow", "safetensors")
-TEXT_COLUMNS = ("image", "group", "split")  # a picture or a group may be called NA
 
 
 @dataclass
@@ -82,10 +81,8 @@ class Run:
         Raises:
             ImgregError: If it cannot be read, or lacks a column.
         """
-        file = self.path / name
         try:
-            missing = {c: [""] if c in TEXT_COLUMNS else ["", "nan"] for c in pd.read_csv(file, nrows=0).columns}
-            frame = pd.read_csv(file, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=missing)
+            frame = tables.read_csv(self.path / name)
         except (OSError, ValueError) as e:
             raise ImgregError(f"a run with its {name}", f"none to be read in '{self.path}'") from e
         if lacking := [column for column in columns if column not in frame]:
@@ -317,7 +314,7 @@ def _entry(path: Path) -> dict:
             return _folds_entry(path, inner)
         return {"path": str(path), "state": "folder", "why": f"see imgreg runs {path}"}
     except ImgregError as e:
-        return {"path": str(path), "state": "broken", "why": e.found}
+        return {"path": str(path), "state": "broken", "why": e.actual}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:  # somebody has changed a file
         return {"path": str(path), "state": "broken", "why": f"{type(e).__name__}: {e}"}
 

@@ -54,7 +54,7 @@ def bars():
     """Draw bars alone, turning about the picture's own middle: angles in [0, 360) -> uint8 [n, 100, 100]."""
     import numpy as np
 
-    from imgreg_fastai.datasets.angle import Canvas
+    from imgreg_fastai.datasets.drawing.bars import Canvas
 
     canvas = Canvas(100)
     canvas.middle, canvas.frame = (50.0, 50.0), np.ones((100, 100))

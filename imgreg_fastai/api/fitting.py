@@ -32,25 +32,29 @@ def loaders(task: Task, cfg: TrainConfig, frame):
     from ..models import backbones
     from ..training import datablock
 
-    backbones.check_backbone(cfg.arch, task.size, cfg.arch_args)
     set_seed(cfg.seed)
     return datablock.build_dataloaders(frame, task, cfg, backbones.stats(cfg.arch), device(cfg.device))
 
 
-def learner(dls, task: Task, cfg: TrainConfig):
-    """An untrained Learner, and the weights.Weights that it begins with."""
+def learner(task: Task, cfg: TrainConfig, frame):
+    """An untrained Learner over a labels frame with its split, and the weights.Weights that it begins with.
+
+    The backbone comes first: what does not work or fit ends here, before any picture is read.
+    """
     from fastai.torch_core import set_seed
 
-    from ..models import weights
+    from ..models import loading, weights
     from ..training.learner import build_learner
 
     set_seed(cfg.seed)
-    body, found = weights.build_body(cfg.arch, task.size, cfg.arch_args, weights.find_weights(cfg.arch, cfg.weights))
-    learn = build_learner(dls, task, cfg, body)
-    if found.kind == "model":
-        also = weights.load_head(learn.model, found, task)
-        say(f"starting from {found.source}, {'its head too' if also else 'with a new head: its targets are others'}")
-    return learn, found
+    source = weights.find_weights(cfg.arch, cfg.weights)
+    body, source = loading.build_body(cfg.arch, task.size, cfg.arch_args, source)
+    learn = build_learner(loaders(task, cfg, frame), task, cfg, body)
+    if source.origin == "model":
+        head_loaded = loading.load_head(learn.model, source, task)
+        head = "its head too" if head_loaded else "with a new head: its targets are others"
+        say(f"starting from {source.source}, {head}")
+    return learn, source
 
 
 def train(task: Task, cfg: TrainConfig, frame, table: Path, out, images=None, command: str = ""):
@@ -61,8 +65,8 @@ def train(task: Task, cfg: TrainConfig, frame, table: Path, out, images=None, co
     from .. import runs
     from ..training import precision
 
-    dls = loaders(task, cfg, frame)
-    learn, found = learner(dls, task, cfg)
+    learn, found = learner(task, cfg, frame)
+    dls = learn.dls
     used = precision.choose_precision(learn, cfg.precision)
     run = runs.start_run(out, task, cfg, frame, table, images, command=command, weights=found.to_dict(), state="training", precision=used,
                    device=str(dls.device))

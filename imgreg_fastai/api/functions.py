@@ -2,6 +2,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .. import datasets
 from ..data import labels
@@ -22,10 +23,10 @@ def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **opt
     """
     from .. import plots, runs
     from ..data import checks
-    from ..plots import overview, sheets
+    from ..plots import figures, overview
 
     if plot is not None:
-        sheets.plot_format(plot)
+        figures.plot_format(plot)
         if Path(plot).exists():
             raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
     chosen, cfg, table = resolve_options(task, images=images, **options)
@@ -47,7 +48,7 @@ def dataloaders(task="angle", **options):
 def learner(task="angle", **options):
     """A fastai Learner for a task, untrained; options as for `train`."""
     task, cfg, frame, _ = prepare(task, **options)
-    return fitting.learner(fitting.loaders(task, cfg, frame), task, cfg)[0]
+    return fitting.learner(task, cfg, frame)[0]
 
 
 def train(task="angle", *, out="runs", dry_run=False, command=None, **options):
@@ -60,11 +61,15 @@ def train(task="angle", *, out="runs", dry_run=False, command=None, **options):
     """
     command = command or preparation.python_call("train", task, out=out, **options)
     images = options.get("images")
+    if dry_run:
+        with TemporaryDirectory(prefix="imgreg-") as folder:
+            chosen, cfg, table = resolve_options(task, sample_folder=folder, **options)
+            rows = preparation.read_labels(table, chosen, cfg, images, options.get("valid"))
+            done, frame = preparation.split_and_complete(chosen, cfg, rows)
+            return fitting.dry_run(done, cfg, frame, table, images)
     chosen, cfg, table = resolve_options(task, **options)
     rows = preparation.read_labels(table, chosen, cfg, images, options.get("valid"))
     done, frame = preparation.split_and_complete(chosen, cfg, rows)
-    if dry_run:
-        return fitting.dry_run(done, cfg, frame, table, images)
     if not cfg.folds or cfg.fold:
         return fitting.train(done, cfg, frame, table, out, images, command)
     rows = rows.drop(columns="split", errors="ignore")  # it is not used, as was said once
@@ -213,7 +218,7 @@ def lr_find(task="angle", *, out="runs", **options):
     from ..training import loop, precision
 
     task, cfg, frame, _ = prepare(task, **options)
-    learn, _ = fitting.learner(fitting.loaders(task, cfg, frame), task, cfg)
+    learn, _ = fitting.learner(task, cfg, frame)
     sweep = loop.find_lr(learn, precision.choose_precision(learn, cfg.precision))
     with runs.new_files(Path(out), f"lr_find-{task.name}", ".png") as (path,):
         return sweep, plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)

@@ -11,10 +11,10 @@ from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from .. import runs
 from ..config import TrainConfig
 from ..data import splits
-from ..data.labels.issue_rules import LEAST
 from ..evaluation.metrics import HARDLY_BETTER
 from ..evaluation.scaling_law import Forecast, curve_table, error_at, forecast
-from ..plots.sheets import CYCLE, INK, TitledFigure, save, with_unit_label
+from ..plots.axes import with_unit_label
+from ..plots.figures import CYCLE, INK, TitledFigure, save
 from ..runs import Run
 from ..tasks import Task
 from ..utils.console import say
@@ -90,7 +90,7 @@ def measure(task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, part
 def subsets(frame: pd.DataFrame, parts, seed: int) -> list[tuple[float, pd.DataFrame]]:
     """[(part, rows)] for `parts` (per cent) of the training rows, each within the next, with all validation rows.
 
-    Whole groups, where there are any, as near to the part as these come; drawn by `seed`. A part of fewer than LEAST
+    Whole groups, where there are any, as near to the part as these come; drawn by `seed`. A part of fewer than MIN_ROWS
     pictures, or that comes to the same as a smaller one, is left out, and said. Raises ImgregError if one part is left.
     """
     trained = frame[frame["split"] == "train"]
@@ -100,15 +100,15 @@ def subsets(frame: pd.DataFrame, parts, seed: int) -> list[tuple[float, pd.DataF
     for part in _checked(parts):
         k = int(np.abs(reached - part / 100 * len(trained)).argmin())
         n = int(reached[k])
-        if n < LEAST:
-            say(f"{part:g} % is left out: {n} of {len(trained)} pictures to train on, fewer than {LEAST}")
+        if n < splits.MIN_ROWS:
+            say(f"{part:g} % is left out: {n} of {len(trained)} pictures to train on, fewer than {splits.MIN_ROWS}")
         elif n in found:
             say(f"{part:g} % is left out: whole groups make it the same {n} pictures as {found[n][0]:g} %")
         else:
             drawn = frame.index.isin(trained.index[own.isin(order[: k + 1])])
             found[n] = part, frame[drawn | (frame["split"] == "valid")]
     if len(found) < 2:
-        raise ImgregError(f"two parts of at least {LEAST} pictures to train on",
+        raise ImgregError(f"two parts of at least {splits.MIN_ROWS} pictures to train on",
                           f"{len(trained)} pictures in all, {len(order)} groups or pictures apart", "--parts 50,100")
     return list(found.values())
 
@@ -141,7 +141,7 @@ def chart(curve: LearningCurve) -> Figure:
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
             f"nothing was measured; ring: with twice the pictures. All trained for {curve.epochs} epochs.")
     sheet = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title[0].upper() + title[1:], note)
-    for ax, unit in zip(sheet.charts(len(units)) if units else (), units, strict=True):
+    for ax, unit in zip(sheet.add_charts(len(units)) if units else (), units, strict=True):
         names = [name for name, of in shown.items() if of.unit == unit]
         for name, colour in zip(names, cycle(CYCLE), strict=False):
             _course(ax, name, curve, colour)

@@ -17,7 +17,7 @@ def predict_pictures(model, pictures, boxes, draw, images, by: str | None, how: 
     if draw is not None:  # and what cannot be written
         from ..plots import copies
 
-        copies.writable(draw)
+        copies.check_writable(draw)
     place = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
     if isinstance(place, (str, Path)) and Path(place).suffix.lower() in tables.SUFFIXES:
         result = _of_table(model, place, boxes, draw, images, by, asked)

@@ -5,7 +5,7 @@ from pathlib import Path
 from .. import datasets
 from ..config import TrainConfig
 from ..data import labels
-from ..data.labels.issue_rules import uses_own_split
+from ..data.splits import uses_table_split
 from ..tasks import Task, complete_task
 from ..utils.console import warn
 from ..utils.errors import ImgregError, close_matches
@@ -36,7 +36,7 @@ def split_and_complete(chosen: Task, cfg, rows) -> tuple:
 
 def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=None, images=None, image_col="",
           label_from_name="", flip_pairs=None, units=(), target_weights=(), scale=None, augment=None, size=None,
-          fit=None, box=None, margin=None, group=None, value_range=None, **settings):
+          fit=None, box=None, margin=None, group=None, value_range=None, sample_folder=None, **settings):
     """What was asked for: (Task, TrainConfig, path of the labels table), before the labels are read.
 
     `task`: the name of a built-in task, the path of a labels table or of a folder whose names hold the labels, or a
@@ -44,13 +44,13 @@ def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=
     datasets.locate; `image_col`, `label_from_name`, `flip_pairs`, `units`, `target_weights`, `scale`: of a table, see
     datasets.own_table.task; `images`: the folder that its pictures' names are relative to; `size`: (height, width);
     `augment`: names out of tasks.AUGMENTATIONS; `box`: four columns; `value_range`: black and white of pictures of 16
-    or 32 bits; the rest are TrainConfig's fields.
+    or 32 bits; `sample_folder`: of a dry run, see datasets.locate; the rest are TrainConfig's fields.
     """
     own = {"image_col": image_col, "label_from_name": label_from_name, "flip_pairs": flip_pairs, "units": units,
            "target_weights": target_weights, "scale": scale, "images": images}
     targets, augment, box = (one if one is None else _listed(one) for one in (targets, augment, box))
     used = (*(box or ()), *([group] if group else ()))
-    chosen, table, specs = _chosen(task, list(targets), data, preset, labels, own, used)
+    chosen, table, specs = _chosen(task, list(targets), data, preset, labels, own, used, sample_folder)
     chosen = chosen.with_options(specs, augment, size=size, fit=fit, box=box, margin=margin, group=group,
                             value_range=value_range)
     if margin is not None and not chosen.box:
@@ -67,14 +67,14 @@ def _listed(words) -> tuple:
     return (words,) if isinstance(words, str) else tuple(words)
 
 
-def _chosen(task, specs, data, preset, labels, own, used) -> tuple[Task, Path, list]:
+def _chosen(task, specs, data, preset, labels, own, used, sample_folder) -> tuple[Task, Path, list]:
     """The Task, its labels table, and what `--target` says that is not yet in it."""
     if isinstance(task, Task) or not datasets.own_table.is_table(task):
         given = [name for name, value in own.items() if value and not (name == "images" and isinstance(task, Task))]
         if given:
             option = given[0].replace("_", "-").replace("units", "unit").replace("weights", "weight")
             raise ImgregError(f"--{option} with a labels table", f"the task '{getattr(task, 'name', task)}'")
-        return *datasets.locate(task, data, preset, labels), specs
+        return *datasets.locate(task, data, preset, labels, sample_folder), specs
     if preset or labels or data:
         option = "--preset" if preset else "--labels" if labels else "--data"
         raise ImgregError(f"{option} with a built-in task", f"the table '{task}'",
@@ -103,16 +103,16 @@ def read_labels(table: Path, task: Task, cfg, images, valid):
     kept = labels.usable_rows(frame, task, table) if not cfg.strict or not stops else None
     if stops:
         more = f" (and {len(stops) - 1} more)" if len(stops) > 1 else ""
-        raise ImgregError(f"labels to learn from in '{table}'", stops[0].told() + more, f"imgreg check {table}")
+        raise ImgregError(f"labels to learn from in '{table}'", stops[0].describe() + more, f"imgreg check {table}")
     for finding in found:
-        if finding.level == "note" and finding.kind != "missing":  # missing labels were counted by `keep`
-            warn(f"{table}: {finding.told()}")
+        if finding.level == "note" and finding.code != "missing":  # missing labels were counted by `keep`
+            warn(f"{table}: {finding.describe()}")
     return kept
 
 
 def warn_unused_valid(valid, frame, cfg, table: Path) -> None:
     """Warn where a part to validate with was asked for, and is not drawn."""
-    own = f"the column 'split' of {table}" if uses_own_split(frame, cfg) else ""
+    own = f"the column 'split' of {table}" if uses_table_split(frame, cfg) else ""
     why = "--hold-out" if cfg.hold_out else "--folds" if cfg.folds else own
     if valid is not None and why:
         warn(f"--valid {valid:g} changes nothing: {why} says who validates")

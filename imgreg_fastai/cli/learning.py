@@ -81,7 +81,7 @@ def check(
         print(dumps({**health.to_dict(), "plot": str(drawn)}, ensure_ascii=False, allow_nan=False))
     else:
         again = f"{shlex.quote(task)}{typed}"
-        print(f"{health.told()}\nplot: {drawn}")
+        print(f"{health.describe()}\nplot: {drawn}")
         print(f"next: imgreg train {again}" if health.fine else f"next: mend these, then imgreg check {again}")
     if not health.fine:
         raise typer.Exit(1)

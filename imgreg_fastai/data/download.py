@@ -1,7 +1,7 @@
-"""Fetching a file so that a broken connection costs nothing.
+"""Downloads that continue after a broken connection.
 
-fastai's own downloader begins anew after each break; its URLs and check values are used all the same
-(datasets/headpose.py). `requests` is what fastai itself fetches with.
+fastai's own downloader starts again after each break. Its URLs and checksums are used all the same: see
+datasets/headpose.py. `requests` is what fastai itself downloads with.
 """
 import errno
 import hashlib
@@ -11,168 +11,198 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from ..utils.console import ProgressBar
-from ..utils.errors import ImgregError
+from ..utils.errors import ImgregError, error_reason
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-PIECE = 1 << 18  # bytes moved at once
-AGAIN = "the same again: it goes on where it stopped"
-STALL = 30  # seconds without a byte after which a download that was under way is given up
+CHUNK_SIZE = 1 << 18  # bytes
+STALL_TIMEOUT = 30  # seconds without a byte after which a download that was under way is given up
 
 
-class Unreachable(ImgregError):
-    """Nothing could be fetched: no network, no such server, or it refuses."""
+class UnreachableError(ImgregError):
+    """Nothing can be downloaded: there is no network, no such server, or the server refuses."""
 
 
-def fetch(url: str, to: str | Path, size: int | None = None, md5: str | None = None, span: int | None = None,
-          timeout: float = 3.5, spare: int = 0) -> Path:
-    """Fetch an http, https or file `url` into the file `to`, going on where an earlier attempt broke off.
+class _Partial(NamedTuple):
+    """What earlier attempts downloaded: the bytes, and a file with their URL and the server's version of them."""
 
-    What has come lies in `to`.part until it is whole and checked: `size` in bytes, `md5` of its first `span` bytes
-    (None: of all). `timeout` in seconds until the server answers, the search for its name included; `spare` bytes must
-    stay free on the disk. Raises Unreachable, or ImgregError when it breaks off, the disk is full or a check fails.
+    data: Path
+    tag: Path
+
+    def progress(self, url: str) -> tuple[int, str]:
+        """The number of bytes of `url` and their version; (0, "") if they cannot be continued."""
+        if not (self.data.is_file() and self.tag.is_file()):
+            return 0, ""
+        tag_url, _, version = self.tag.read_text(encoding="utf-8").partition("\n")
+        return (self.data.stat().st_size, version) if tag_url == url and version else (0, "")
+
+
+class _Body(NamedTuple):
+    """A file as the server sends it: its bytes from `start` on, of `total` (None: unknown), in this version."""
+
+    chunks: Iterable[bytes]
+    start: int
+    total: int | None
+    version: str  # an ETag or a date; "" if the server sends neither
+
+
+def fetch(url: str, path: str | Path, size: int | None = None, md5: str | None = None, md5_bytes: int | None = None,
+          timeout: float = 3.5, reserve: int = 0) -> Path:
+    """Download a file. A download that broke off continues; its bytes are kept in `path`.part until they are complete.
+
+    Args:
+        url (str): an http, https or file URL.
+        path (str or Path): the file to write.
+        size (int or None): the file's expected size in bytes.
+        md5 (str or None): the expected MD5 checksum, in hexadecimal.
+        md5_bytes (int or None): the first bytes of the file that `md5` is of; None for all. They are read at once.
+        timeout (float): seconds until the server answers, including the search for its name.
+        reserve (int): bytes of the disk that must stay free.
+
+    Returns:
+        Path: `path`.
+
+    Raises:
+        UnreachableError: if nothing can be downloaded.
+        ImgregError: if the download breaks off, the disk is full, or size or checksum differ.
     """
-    to = Path(to)
-    if (size or md5) and to.is_file() and not _wrong(to, size, md5, span):
-        return to
-    part, tag = (to.with_name(to.name + end) for end in (".part", ".part.tag"))
+    path = Path(path)
+    partial = _Partial(path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag"))
+    if (size or md5) and path.is_file() and not _difference(path, size, md5, md5_bytes):
+        return path
     try:
-        _fetch(url, part, tag, size, timeout, spare)
-        if not (wrong := _wrong(part, size, md5, span)):
-            os.replace(part, to)
-        for left in (part, tag):
-            left.unlink(missing_ok=True)
+        _complete(partial, url, size, timeout, reserve)
+        difference = _difference(partial.data, size, md5, md5_bytes)
+        if not difference:
+            os.replace(partial.data, path)
+        for file in partial:
+            file.unlink(missing_ok=True)
     except OSError as e:
-        raise ImgregError("a place that can be written", f"'{to}': {e.strerror or e}") from e
-    if wrong:
-        raise ImgregError(f"the right file from {url}", wrong, "the same again: it begins anew")
-    return to
+        raise ImgregError("a place that can be written", f"'{path}': {error_reason(e)}") from e
+    if difference:
+        raise ImgregError(f"the right file from {url}", difference, "the same again: it begins anew")
+    return path
 
 
-def _wrong(path: Path, size: int | None, md5: str | None, span: int | None) -> str:
-    """What is wrong with a file, or nothing."""
+def _difference(path: Path, size: int | None, md5: str | None, md5_bytes: int | None) -> str:
+    """How a file differs from what is expected; "" if it does not."""
     if size is not None and path.stat().st_size != size:
         return f"{path.stat().st_size} bytes, not {size}"
     if md5 is None:
         return ""
-    digest, left = hashlib.md5(usedforsecurity=False), span or path.stat().st_size
     with path.open("rb") as f:
-        while piece := f.read(min(PIECE, left)):
-            digest.update(piece)
-            left -= len(piece)
+        digest = hashlib.md5(f.read(md5_bytes), usedforsecurity=False)
     return "" if digest.hexdigest() == md5 else "another checksum"
 
 
-def _fetch(url: str, part: Path, tag: Path, size: int | None, timeout: float, spare: int) -> None:
-    """Fill `part` with what is still missing of `url`."""
-    have, known = _kept(url, part, tag)
-    if have and have == size:
+def _complete(partial: _Partial, url: str, size: int | None, timeout: float, reserve: int) -> None:
+    """Download the missing bytes of `url`."""
+    start, version = partial.progress(url)
+    if start and start == size:
         return
-    pieces, done, total, version = _open(url, have, known, timeout)
-    total = total or size
+    body = _open(url, start, version, timeout)
+    total = body.total or size
     if size and total != size:
-        raise Unreachable(f"{size} bytes from {url}", f"{total}: another file, or a page of the network's own")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    needed, free = (total or 0) - done + spare, shutil.disk_usage(part.parent).free
+        raise UnreachableError(f"{size} bytes from {url}", f"{total}: another file, or a page of the network's own")
+    partial.data.parent.mkdir(parents=True, exist_ok=True)
+    needed = (total or 0) - body.start + reserve
+    free = shutil.disk_usage(partial.data.parent).free
     if needed > free:
-        raise ImgregError(f"{_mb(needed)} of free disk for {url}", f"{_mb(free)}", "making room, then the same again")
-    _save(url, part, tag, pieces, done, total, version)
+        raise ImgregError(f"{_megabytes(needed)} of free disk for {url}", _megabytes(free),
+                          "making room, then the same again")
+    _save(partial, url, body, total)
 
 
-def _save(url, part: Path, tag: Path, pieces: Iterable[bytes], done: int, total: int | None, version: str) -> None:
-    """Write the pieces to `part`, after the first `done` bytes, and what version of `url` they are of to `tag`."""
+def _save(partial: _Partial, url: str, body: _Body, total: int | None) -> None:
+    """Write the bytes as they come, with a progress bar."""
     import requests
 
-    again = AGAIN if version else "the same again"
+    retry = "the same again: it goes on where it stopped" if body.version else "the same again"
+    size = body.start
     try:
-        with part.open("ab" if done else "wb") as f, ProgressBar("fetching") as bar:
-            tag.write_text(f"{url}\n{version}", encoding="utf-8")  # not before an older version is gone
-            for piece in pieces:
-                f.write(piece)
-                done += len(piece)
-                bar.update(done, total, f"{_mb(done)} of {_mb(total)}")
-        if total and done < total:  # older versions of urllib3 say nothing when bytes are missing
+        with partial.data.open("ab" if size else "wb") as f, ProgressBar("downloading") as bar:
+            partial.tag.write_text(f"{url}\n{body.version}", encoding="utf-8")  # after an older version is gone
+            for chunk in body.chunks:
+                f.write(chunk)
+                size += len(chunk)
+                bar.update(size, total, f"{_megabytes(size)} of {_megabytes(total)}")
+        if total and size < total:  # older versions of urllib3 raise nothing when bytes are missing
             raise ConnectionError
-    except (requests.RequestException, ConnectionError, TimeoutError) as e:
-        found = f"a connection that broke after {_mb(done)} of {_mb(total)}"
-        raise ImgregError(f"all of {url}", found, again) from e
     except OSError as e:
-        if e.errno not in FULL:
-            raise
-        found = f"a full disk after {_mb(done)} of {_mb(total)}: '{part}'"
-        raise ImgregError(f"all of {url}", found, f"making room, then {again}") from e
+        progress = f"after {_megabytes(size)} of {_megabytes(total)}"
+        if isinstance(e, (requests.RequestException, ConnectionError, TimeoutError)):
+            raise ImgregError(f"all of {url}", f"a connection that broke {progress}", retry) from e
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            actual = f"a full disk {progress}: '{partial.data}'"
+            raise ImgregError(f"all of {url}", actual, f"making room, then {retry}") from e
+        raise
 
 
-def _kept(url: str, part: Path, tag: Path) -> tuple[int, str]:
-    """How many bytes of `url` an earlier attempt left, and of which version; 0 where the server told no version."""
-    known = tag.read_text(encoding="utf-8").split("\n") if tag.is_file() and part.is_file() else []
-    return (part.stat().st_size, known[1]) if known[:1] == [url] and any(known[1:]) else (0, "")
-
-
-def _open(url: str, have: int, tag: str, timeout: float) -> tuple[Iterable[bytes], int, int | None, str]:
-    """What is to be had: pieces of bytes, from which byte on, of how many (None: unknown), and this version's tag."""
+def _open(url: str, start: int, version: str, timeout: float) -> _Body:
+    """Open a URL at byte `start` of `version`, or at its beginning where the server no longer has that version."""
     scheme = urlsplit(url).scheme
     if scheme not in ("http", "https", "file"):
         raise ImgregError("a URL with http, https or file", f"'{url}'")
     if scheme == "file":
         path = Path(url2pathname(urlsplit(url).path))
         if not path.is_file():
-            raise Unreachable(f"a file at {url}", "none")
-        return _pieces(path), 0, path.stat().st_size, ""
-    headers = {"Accept-Encoding": "identity"}  # a packed answer could not be gone on with
-    reply = _ask(url, headers | ({"Range": f"bytes={have}-", "If-Range": tag} if have else {}), timeout)
-    going_on = reply.status_code == 206 and reply.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-    if have and not going_on and reply.status_code in (206, 416):
-        reply.close()
+            raise UnreachableError(f"a file at {url}", "none")
+        return _Body(_file_chunks(path), 0, path.stat().st_size, "")
+    headers = {"Accept-Encoding": "identity"}  # a compressed answer could not be continued
+    if start:
+        headers |= {"Range": f"bytes={start}-", "If-Range": version}
+    response = _request(url, headers, timeout)
+    continues = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    if start and not continues and response.status_code in (206, 416):
+        response.close()
         return _open(url, 0, "", timeout)
-    if reply.status_code not in (200, 206):
-        raise Unreachable(f"an answer from {url}", f"{reply.status_code} {reply.reason}")
-    start, length = have if going_on else 0, reply.headers.get("Content-Length", "")
-    total = start + int(length) if length.isdigit() else None
-    versions = [reply.headers.get(name, "") for name in ("ETag", "Last-Modified")]
-    version = next((v for v in versions if v and not v.startswith("W/")), "")  # a weak ETag says too little
-    return reply.iter_content(PIECE), start, total, version
+    if response.status_code not in (200, 206):
+        raise UnreachableError(f"an answer from {url}", f"{response.status_code} {response.reason}")
+    first = start if continues else 0
+    length = response.headers.get("Content-Length", "")
+    total = first + int(length) if length.isdigit() else None
+    version = response.headers.get("ETag", "")
+    if not version or version.startswith("W/"):  # a weak ETag does not promise the same bytes
+        version = response.headers.get("Last-Modified", "")
+    return _Body(response.iter_content(CHUNK_SIZE), first, total, version)
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _file_chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as f:
-        while piece := f.read(PIECE):
-            yield piece
+        while chunk := f.read(CHUNK_SIZE):
+            yield chunk
 
 
-def _ask(url: str, headers: dict[str, str], timeout: float):
-    """A server's answer, its body still to come, within `timeout` seconds in all; raises Unreachable.
+def _request(url: str, headers: dict[str, str], timeout: float):
+    """A server's response without its body, within `timeout` seconds in all; raises UnreachableError.
 
-    A thread of its own asks: the search for a server's name knows no timeout, and each of its addresses has its own.
+    It is requested in a thread: the search for a server's name has no timeout, and each of its addresses has its own.
     """
     import requests
 
-    box: queue.Queue = queue.Queue()
+    responses: queue.Queue = queue.Queue()
 
-    def ask():
+    def request():
         try:
-            box.put(requests.get(url, headers=headers, stream=True, timeout=(timeout, STALL)))
-        except (OSError, ValueError) as e:  # requests' own are OSErrors, those about the URL ValueErrors
-            box.put(e)
+            responses.put(requests.get(url, headers=headers, stream=True, timeout=(timeout, STALL_TIMEOUT)))
+        except (OSError, ValueError) as e:  # requests' own errors are OSErrors, those about the URL ValueErrors
+            responses.put(e)
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=request, daemon=True).start()
     try:
-        found = box.get(timeout=timeout)
+        response = responses.get(timeout=timeout)
     except queue.Empty:
-        found = TimeoutError(f"no answer within {timeout:g} seconds")
-    if isinstance(found, Exception):
-        raise Unreachable(f"an answer from {urlsplit(url).netloc or url}", _reason(found)) from found
-    return found
+        response = TimeoutError(f"no answer within {timeout:g} seconds")
+    if isinstance(response, Exception):
+        cause: BaseException = response
+        while inner := cause.__cause__ or cause.__context__:  # requests and urllib3 wrap the error that tells why
+            cause = inner
+        raise UnreachableError(f"an answer from {urlsplit(url).netloc or url}", error_reason(cause)) from response
+    return response
 
 
-def _reason(e: BaseException) -> str:
-    while inner := e.__cause__ or e.__context__:  # requests and urllib3 wrap what really happened
-        e = inner
-    return getattr(e, "strerror", None) or str(e) or type(e).__name__
-
-
-def _mb(n: int | None) -> str:
+def _megabytes(n: int | None) -> str:
     return "?" if n is None else f"{n / 1e6:,.1f} MB"

@@ -1,4 +1,4 @@
-"""Unpacking an archive so that it cannot do harm; fastai's own downloader extracts whatever an archive says."""
+"""Unpacks archives safely; fastai's own downloader also extracts what an archive puts outside its folder."""
 import gzip
 import tarfile
 import tempfile
@@ -6,69 +6,77 @@ import zlib
 from pathlib import Path
 
 from ..utils.console import ProgressBar, warn
-from ..utils.errors import ImgregError
+from ..utils.errors import ImgregError, error_reason
 from ..utils.files import atomic_folder
 
-PIECE = 1 << 18  # bytes read at once
+CHUNK_SIZE = 1 << 18  # bytes
 
 
-class Corrupt(ImgregError):
-    """An archive that is cut short or damaged, or holds what it should not."""
+class ArchiveError(ImgregError):
+    """An archive is cut short or damaged, or holds what it should not."""
 
 
-def unpack(archive: str | Path, to: str | Path, limit: int | None = None) -> Path:
-    """Unpack a .tar.gz into the new or empty folder `to`, whole or not at all; returns `to`.
+def unpack(archive: str | Path, folder: str | Path, max_size: int | None = None) -> Path:
+    """Unpack a .tar.gz completely or not at all.
 
-    Where all of it lies in one folder, the contents of that folder become `to`. Links inside the archive are left out.
-    `limit`: bytes it may unpack to. Raises Corrupt if it is damaged or reaches outside `to`, else ImgregError.
+    If all of its content lies in a single folder, the content of that folder is unpacked. Links are left out.
+
+    Args:
+        archive (str or Path): the .tar.gz file.
+        folder (str or Path): a new or empty folder.
+        max_size (int or None): the most bytes that the archive may unpack to.
+
+    Returns:
+        Path: `folder`.
+
+    Raises:
+        ArchiveError: if the archive is damaged, too large, or reaches outside `folder`.
+        ImgregError: if `folder` cannot be written.
     """
-    archive, to = Path(archive), Path(to)
+    archive, folder = Path(archive), Path(folder)
     if not hasattr(tarfile, "data_filter"):
         raise ImgregError("a Python that unpacks safely (3.10.12, 3.11.4 or newer)", "an older one",
                           f"unpacking '{archive}' by hand")
-    try:
-        with atomic_folder(to, "unpack into") as folder, tempfile.TemporaryDirectory(dir=folder) as work:
-            _extract(archive, Path(work), limit)
-            _settle(Path(work), folder)
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as e:
-        raise Corrupt(f"a whole .tar.gz that keeps to its folder: '{archive}'", str(e) or type(e).__name__) from e
-    except OSError as e:
-        raise ImgregError(f"room to unpack '{archive}' into '{to}'", e.strerror or str(e)) from e
-    return to
+    purpose = f"unpack '{archive}' into"
+    with atomic_folder(folder, purpose) as target, tempfile.TemporaryDirectory(dir=target) as temporary:
+        try:
+            _extract(archive, Path(temporary), max_size)
+        except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as e:
+            raise ArchiveError(f"a whole .tar.gz that keeps to its folder: '{archive}'", error_reason(e)) from e
+        _move_content(Path(temporary), target)
+    return folder
 
 
-def _extract(archive: Path, folder: Path, limit: int | None) -> None:
-    size, links, unpacked = archive.stat().st_size, 0, 0
+def _extract(archive: Path, folder: Path, max_size: int | None) -> None:
+    """Extract all files and folders, with a progress bar."""
+    archive_size = archive.stat().st_size
+    size = links = 0
     with archive.open("rb") as raw, gzip.open(raw) as plain, ProgressBar(f"unpacking {archive.name}") as bar:
         with tarfile.open(fileobj=plain, mode="r:") as tar:
             for member in tar:
-                unpacked += member.size
-                if limit and unpacked > limit:
-                    raise Corrupt(f"at most {limit / 1e6:,.1f} MB in '{archive}'", "more")
-                links += _extract_one(tar, member, folder)
-                bar.update(raw.tell(), size)
-        while plain.read(PIECE):  # the checksum of all of it stands at its end
+                size += member.size
+                if max_size and size > max_size:
+                    raise ArchiveError(f"at most {max_size / 1e6:,.1f} MB in '{archive}'", "more")
+                if member.name.startswith("/"):  # the filter would move it inside, but such an archive is suspicious
+                    raise tarfile.AbsolutePathError(member)
+                if member.issym() or member.islnk():  # left out, as older filters can be misled by links
+                    tarfile.data_filter(member, str(folder))  # raises if it points outside
+                    links += 1
+                else:
+                    tar.extract(member, folder, filter="data")
+                bar.update(raw.tell(), archive_size)
+        while plain.read(CHUNK_SIZE):  # gzip's checksum stands at the end, and reading it checks it
             pass
     if links:
         warn(f"left out {links} links of {archive}")
     if not any(folder.iterdir()):
-        raise Corrupt(f"files in '{archive}'", "none")
+        raise ArchiveError(f"files in '{archive}'", "none")
 
 
-def _extract_one(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> bool:
-    """Extract a file or folder; whether it was a link, which is left out: older filters can be led astray by them."""
-    if member.name.startswith("/"):  # the filter would bring it inside, but such an archive means no good
-        raise tarfile.AbsolutePathError(member)
-    if member.issym() or member.islnk():
-        tarfile.data_filter(member, str(folder))  # raises where it leads outside
-        return True
-    tar.extract(member, folder, filter="data")
-    return False
-
-
-def _settle(folder: Path, to: Path) -> None:
-    """Move what was unpacked, less a single folder around it, to `to`."""
-    inside = list(folder.iterdir())
-    home = inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
-    for child in list(home.iterdir()):
-        child.rename(to / child.name)
+def _move_content(folder: Path, target: Path) -> None:
+    """Move what was unpacked to `target`, without a single folder around it."""
+    children = list(folder.iterdir())
+    if len(children) == 1 and children[0].is_dir():
+        children = list(children[0].iterdir())
+    for child in children:
+        child.rename(target / child.name)

@@ -1,139 +1,149 @@
-"""The Biwi Kinect Head Pose data set (Fanelli et al., IJCV 2013): its frames, who is where, and their labels table.
+"""The Biwi Kinect Head Pose data set (Fanelli et al., IJCV 2013): its frames, its people, and their labels table.
 
-Labels are told as the colour camera sees the head, with each folder's own calibration: cameras.py.
+Labels are in the frame of the colour camera, with each folder's own calibration: cameras.py.
 """
-import os
-import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from ..data.splits import FEWEST
+from ..data.splits import MIN_CALIBRATE
 from ..tasks import Rotation
 from ..utils.console import progress_bar, warn
-from ..utils.errors import ImgregError, first_few
+from ..utils.errors import ImgregError, error_reason, first_few
 from ..utils.files import atomic_file
-from .cameras import Camera, find_faults, parse_pose, read_calibration, read_pose, reason
+from .cameras import Camera, read_calibration, read_pose
 
-__all__ = ["PARTS", "PEOPLE", "ROTATION", "TABLES", "Camera", "read_calibration", "read_pose", "write_table"]
-
-# Sequence -> person. Four people appear twice: a split by sequence puts them on both sides.
+# Sequence -> person. Four people appear twice: a split by sequence would put them into two parts.
 PEOPLE = {
     "01": "F01", "02": "F02", "03": "F03", "04": "F04", "05": "F05", "06": "F06", "07": "M01", "08": "M02",
     "09": "M03", "10": "M04", "11": "M05", "12": "M06", "13": "M07", "14": "M08", "15": "F03", "16": "M09",
     "17": "M10", "18": "F05", "19": "M11", "20": "M12", "21": "F02", "22": "M01", "23": "M13", "24": "M14",
 }
-# Whom nothing is trained on: people who appear once, women and men, and of either of Biwi's two calibrations.
+# The people outside the training part: they appear once; women and men, and each of Biwi's two calibrations, are there.
 PARTS = {"F04": "valid", "M07": "valid", "M11": "valid", "F06": "test", "M05": "test", "M14": "test"}
 TABLES = {"exact": "labels.csv", "fastbook": "labels_fastbook.csv"}
 ROTATION = Rotation("pose", ("yaw", "pitch", "roll"))
-FILE = re.compile(r"(frame_\d+)_(rgb\.jpg|rgb\.png|pose\.txt)")
 
 
 def write_table(folder: str | Path, labels: str = "exact") -> Path:
-    """Write the labels table of a copy of Biwi, fast.ai's (jpg) or the original (png), into its `folder`.
+    """Write the labels table of a copy of Biwi, fast.ai's (jpg) or the original (png), into its folder.
 
-    Columns: image; centre_x, centre_y in pixels; yaw, pitch, roll in degrees of the head's rotation in the colour
-    camera's frame, as targets.Rotation has them; group, the person; split, where the copy has enough people. `labels`:
-    "exact", or "fastbook" with the centres of the fastai book, which takes K of folder 01 for all and the depth
-    camera's frame for the colour camera's, and with folder 13 as its validation part. Frames that cannot be used are
-    named and left out. Raises ImgregError if this is no such copy or cannot be written to.
+    Columns: image; centre_x, centre_y in pixels; yaw, pitch, roll in degrees, as tasks.Rotation defines them; group,
+    the person; split, if the copy has people for training and for validation. Frames that cannot be used are named and
+    left out.
+
+    Args:
+        folder (str or Path): the copy, the folder that holds 01 to 24 or hpdb.
+        labels (str): "exact"; or "fastbook" for the centres of the fastai book, which takes K of folder 01 for all and
+            the depth camera's frame for the colour camera's, and for its validation part, folder 13.
+
+    Returns:
+        Path: the table.
+
+    Raises:
+        ImgregError: if the folder is no such copy or cannot be written.
     """
     folder = Path(folder)
     if labels not in TABLES:
         raise ImgregError(f"labels: {' or '.join(TABLES)}", f"'{labels}'")
-    found = _find(folder)
-    book = read_calibration(next(iter(found)).parent / "01" / "rgb.cal") if labels == "fastbook" else None
-    rows, turns, left_out = [], [], []
-    for home in progress_bar(found, len(found), f"reading the poses of {len(found)} sequences"):
-        for into, more in zip((rows, turns, left_out), _labels(home, found[home], book), strict=True):
-            into.extend(more)
-    if not rows:
-        raise ImgregError(f"frames in '{folder}' that can be used", f"none among {len(left_out)}: {first_few(left_out, 3)}")
+    sequences = _find_sequences(folder)
+    book_camera = read_calibration(sequences[0].parent / "01" / "rgb.cal") if labels == "fastbook" else None
+    tables, left_out = [], []
+    for sequence in progress_bar(sequences, len(sequences), f"reading the poses of {len(sequences)} sequences"):
+        frames, faults = _read_frames(sequence)
+        left_out += faults
+        if frames:
+            tables.append(_label_frames(sequence, frames, book_camera))
+    if not tables:
+        raise ImgregError(f"frames in '{folder}' that can be used",
+                          f"none among {len(left_out)}: {first_few(left_out, 3)}")
+    table = pd.concat(tables)
     if left_out:
-        warn(f"left out {len(left_out)} of {len(rows) + len(left_out)} frames of {folder}: {first_few(left_out)}")
-    _write(folder, labels, rows, np.array(turns))
+        warn(f"left out {len(left_out)} of {len(table) + len(left_out)} frames of {folder}: {first_few(left_out)}")
+    table["image"] = [path.relative_to(folder).as_posix() for path in table["image"]]
+    _add_split(table, labels)
+    try:
+        with atomic_file(folder / TABLES[labels]) as file:
+            table.to_csv(file, index=False)
+    except ImgregError as e:
+        hint = f"a folder of links: cp -rs '{folder.resolve()}' data/headpose"
+        raise ImgregError(e.expected, e.actual, hint) from e
     return folder / TABLES[labels]
 
 
-def _find(folder: Path) -> dict[Path, dict[str, dict[str, int]]]:
-    """The sequences in `folder` or its hpdb: home -> frame -> what its file names end in -> the picture's bytes."""
-    places = [folder, folder / "hpdb"]
+class _Frame(NamedTuple):
+    """An image, and the head's rotation [3, 3] and centre [3] in the depth camera's frame."""
+
+    image: Path
+    rotation: np.ndarray
+    centre: np.ndarray
+
+
+def _find_sequences(folder: Path) -> list[Path]:
+    """The folders of sequences in `folder` or its hpdb."""
+    for place in (folder, folder / "hpdb"):
+        sequences = [p for p in sorted(place.glob("[0-9][0-9]*")) if p.name.isdigit() and any(p.glob("frame_*_*"))]
+        if sequences:
+            return sequences
     try:
-        for root in places:
-            homes = sorted(p for p in root.iterdir() if re.fullmatch(r"\d\d+", p.name)) if root.is_dir() else []
-            if found := {home: frames for home in homes if home.is_dir() and (frames := _frames(home))}:
-                return found
-        inside = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else None
+        content = first_few(sorted(p.name for p in folder.iterdir())) or "an empty folder"
     except OSError as e:
-        raise ImgregError("a folder that can be read", f"'{e.filename}': {e.strerror}") from e
-    there = "no such folder" if inside is None else first_few(inside) or "an empty folder"
-    raise ImgregError(f"Biwi's frames, 01/frame_00003_rgb.jpg or .png, under '{folder}' or '{places[1]}'", there,
-                      "the folder that holds 01 to 24")
+        content = error_reason(e)
+    expected = f"Biwi's frames, 01/frame_00003_rgb.jpg or .png, under '{folder}' or '{folder / 'hpdb'}'"
+    raise ImgregError(expected, content, "the folder that holds 01 to 24")
 
 
-def _frames(home: Path) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for entry in os.scandir(home):
-        if (name := FILE.fullmatch(entry.name)) and entry.is_file():
-            found.setdefault(name[1], {})[name[2]] = 0 if name[2] == "pose.txt" else entry.stat().st_size
-    return found
-
-
-def _labels(home: Path, frames: dict, book: Camera | None) -> tuple[list[tuple], list[np.ndarray], list[str]]:
-    """A sequence's rows (home, picture, x, y), its rotations in the colour camera's frame, and what is left out."""
-    camera = read_calibration(home / "rgb.cal")
-    pictures, poses, left_out = _read(home, frames)
-    if not pictures:
-        return [], [], left_out
-    seen = np.array([np.vstack(camera.see(pose[:3], pose[3])) for pose in poses])
-    faults = find_faults(seen)
-    left_out += [f"{home.name}/{name} ({why})" for name, why in zip(pictures, faults, strict=True) if why]
-    good = np.flatnonzero(faults == "")
-    points = book.project(poses[good, 3]) if book else camera.project(seen[good, 3])
-    return [(home, pictures[i], *point) for i, point in zip(good, points, strict=True)], list(seen[good, :3]), left_out
-
-
-def _read(home: Path, frames: dict) -> tuple[list[str], np.ndarray, list[str]]:
-    """The pictures of a sequence, their poses [n, 4, 3], and the frames that lack one or the other."""
-    pictures, poses, left_out = [], [], []
-    for frame, files in sorted(frames.items()):
-        endings = sorted(files.keys() - {"pose.txt"})
-        ending = next((e for e in endings if files[e]), "")
+def _read_frames(sequence: Path) -> tuple[list[_Frame], list[str]]:
+    """The frames of a sequence that can be used, and why the others cannot."""
+    poses, pngs, jpgs = ({path.name[: -len(ending)]: path for path in sequence.glob(f"frame_*{ending}")}
+                         for ending in ("_pose.txt", "_rgb.png", "_rgb.jpg"))
+    images = {**pngs, **jpgs}
+    frames, faults = [], []
+    for name in sorted({**images, **poses}):
         try:
-            if not ending:
-                raise ValueError("an empty picture" if endings else "no picture")
-            poses.append(parse_pose(home / f"{frame}_pose.txt"))
-            pictures.append(f"{frame}_{ending}")
-        except FileNotFoundError:
-            left_out.append(f"{home.name}/{frame} (no pose)")
-        except (OSError, ValueError) as e:
-            left_out.append(f"{home.name}/{frame} ({reason(e)})")
-    return pictures, np.array(poses), left_out
+            if name not in images:
+                raise ImgregError("a picture", "no picture")
+            if not images[name].stat().st_size:
+                raise ImgregError("a picture", "an empty picture")
+            if name not in poses:
+                raise ImgregError("a pose", "no pose")
+            frames.append(_Frame(images[name], *read_pose(poses[name])))
+        except ImgregError as e:
+            faults.append(f"{sequence.name}/{name} ({e.actual})")
+    return frames, faults
+
+
+def _label_frames(sequence: Path, frames: list[_Frame], book_camera: Camera | None) -> pd.DataFrame:
+    """The rows of a sequence, without the split; `image` as a Path."""
+    camera = read_calibration(sequence / "rgb.cal")
+    poses = [camera.from_depth_frame(frame.rotation, frame.centre) for frame in frames]
+    if book_camera:
+        points = book_camera.project([frame.centre for frame in frames])
+    else:
+        points = camera.project([centre for _, centre in poses])
+    angles = ROTATION.angles(np.array([rotation for rotation, _ in poses]))
+    table = pd.DataFrame({"image": [frame.image for frame in frames]})
+    table[["centre_x", "centre_y"]] = np.char.mod("%.3f", points)
+    table[["yaw", "pitch", "roll"]] = np.char.mod("%.4f", angles)
+    return table.assign(group=PEOPLE.get(sequence.name, sequence.name))
+
+
+def _add_split(table: pd.DataFrame, labels: str) -> None:
+    """Add the column `split` if there are a training and a validation part; else the training divides the rows."""
+    if labels == "fastbook":
+        parts = table["group"].map(lambda person: "valid" if person == PEOPLE["13"] else "train")
+    else:
+        parts = table["group"].map(_part)
+    if table["group"][parts == "calibrate"].nunique() < MIN_CALIBRATE["groups"]:
+        parts = parts.replace("calibrate", "train")
+    if {"train", "valid"} <= set(parts):
+        table["split"] = parts
 
 
 def _part(person: str) -> str:
-    """Of people beyond Biwi's twenty, who are drawn, each tenth validates, each twentieth calibrates, another tests."""
-    beyond = {1: "valid", 11: "valid", 6: "calibrate", 16: "test"}.get(int(person) % 20) if person.isdigit() else None
-    return beyond or PARTS.get(person, "train")
-
-
-def _write(folder: Path, labels: str, rows: list[tuple], turns: np.ndarray) -> None:
-    people = [PEOPLE.get(home.name, home.name) for home, *_ in rows]
-    parts = ["valid" if home.name == "13" else "train" for home, *_ in rows] if labels == "fastbook" else [
-        _part(person) for person in people]
-    if len({person for person, part in zip(people, parts, strict=True) if part == "calibrate"}) < FEWEST[True]:
-        parts = ["train" if part == "calibrate" else part for part in parts]
-    divided = {"train", "valid"} <= set(parts)  # else whoever trains divides them
-    lines = ["image,centre_x,centre_y,yaw,pitch,roll,group" + ",split" * divided]
-    angles = ROTATION.angles(turns)
-    for (home, name, x, y), (yaw, pitch, roll), person, part in zip(rows, angles, people, parts, strict=True):
-        image = f"{home.relative_to(folder).as_posix()}/{name}"
-        lines.append(f"{image},{x:.3f},{y:.3f},{yaw:.4f},{pitch:.4f},{roll:.4f},{person}" + f",{part}" * divided)
-    table = folder / TABLES[labels]
-    try:
-        with atomic_file(table) as beside:
-            beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except ImgregError as e:
-        links = f"a folder of links: cp -rs '{folder.resolve()}' data/headpose"
-        raise ImgregError(e.expected, e.found, links) from e
+    """The part of a person. Names of drawn people are numbers: of twenty, two validate, one calibrates, one tests."""
+    if person.isdigit():
+        return {1: "valid", 11: "valid", 6: "calibrate", 16: "test"}.get(int(person) % 20, "train")
+    return PARTS.get(person, "train")

@@ -1,12 +1,13 @@
-"""Head pose: Biwi as the user has it, as fast.ai offers it, or drawn; each ends in the labels table of biwi.py.
+"""The data of the task headpose: a copy of Biwi, downloaded from fast.ai, or drawings in Biwi's form.
 
-URL and check values are fastai's: its download_checks.py is read as data, for `fastai.data.external`, where the URL has
-a name, loads torch and takes seconds. The check there is of the size and the MD5 of the first 2**20 bytes; the
-archive's own checksum holds the rest.
+URL and checksum are fastai's. Its file download_checks.py is read as data: `fastai.data.external`, where the URL has a
+name, loads torch and takes seconds. The checksum there is of the first 2**20 bytes; the archive's own checksum covers
+the rest.
 """
 import ast
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from ..data import download, unpack
 from ..utils.console import say
@@ -14,65 +15,92 @@ from ..utils.errors import ImgregError
 from ..utils.files import has_content
 from . import biwi
 
-HOME = "data/headpose"
-DRAWN = "data/headpose-drawn"
+FOLDER = "data/headpose"
+DRAWN_FOLDER = "data/headpose-drawn"
+SAMPLE_SIZE = 120
 ARCHIVE = "biwi_head_pose.tgz"
-CHECKED = 1 << 20  # the bytes that fastai's MD5 is of
-LIMIT = 20 * 10**9  # bytes: the originals with their depth take 6 GB
+MD5_BYTES = 1 << 20  # the bytes that fastai's MD5 is of
+MAX_SIZE = 20 * 10**9  # bytes: the originals with their depth take 6 GB
 LICENCE = (
     "the Biwi Kinect Head Pose Database is for research and education only, never to be redistributed; cite Fanelli, "
     "Dantone, Gall, Fossati, Van Gool: Random Forests for Real Time 3D Face Analysis, IJCV 101 (2013)"
 )
 
 
-def read(folder: str | Path = HOME, labels: str = "exact") -> Path:
-    """The labels table of a copy of Biwi: the one that is there, else a new one. `labels`: see biwi.write_table."""
+class _Source(NamedTuple):
+    """A URL, the size of its file in bytes and the MD5 of the first MD5_BYTES bytes; None: they are not checked."""
+
+    url: str
+    size: int | None = None
+    md5: str | None = None
+
+
+def read(folder: str | Path, labels: str = "exact") -> Path:
+    """Return the labels table of a copy of Biwi; write it if there is none.
+
+    Args:
+        folder (str or Path): the copy.
+        labels (str): "exact" or "fastbook", see biwi.write_table.
+
+    Returns:
+        Path: the table.
+    """
     table = Path(folder, biwi.TABLES.get(labels, "no such labels"))
     return table if table.is_file() else biwi.write_table(folder, labels)
 
 
-def obtain(out: str | Path = HOME, labels: str = "exact", url: str | None = None) -> Path:
-    """The labels table of the copy of Biwi in `out`; fetches fast.ai's copy (452 MB) if there is nothing in `out`.
+def obtain(out: str | Path = FOLDER, labels: str = "exact", url: str | None = None) -> Path:
+    """Download fast.ai's copy of Biwi (452 MB), unless there is a copy.
 
-    `url`: a .tgz to fetch instead, which is then not checked. Raises ImgregError if nothing can be fetched, within five
-    seconds, or if a fetch breaks off, in which case the next one goes on from there.
+    Args:
+        out (str or Path): a folder: empty, new, or with a copy of Biwi.
+        labels (str): "exact" or "fastbook", see biwi.write_table.
+        url (str or None): another .tgz to download, without a checksum.
+
+    Returns:
+        Path: the labels table.
+
+    Raises:
+        ImgregError: if nothing can be downloaded, within five seconds; or if the download breaks off. The next one
+            continues it.
     """
     out = Path(out)
-    if not has_content(out):
-        source, size, md5 = (url, None, None) if url else _fastai()
-        archive = out.resolve().with_name(f".{out.resolve().name}-{ARCHIVE}")
-        _fetch(source, archive, size, md5)
-        say(LICENCE)  # now, so that it is said once, whatever broke off before, and not where there is no network
-        try:
-            unpack.unpack(archive, out, LIMIT)
-        except unpack.Corrupt as e:
-            archive.unlink()
-            raise ImgregError(e.expected, e.found, "the same again: it is fetched anew") from e
+    if has_content(out):
+        return read(out, labels)
+    source = _Source(url) if url else _fastai_source()
+    archive = out.resolve().with_name(f".{out.resolve().name}-{ARCHIVE}")
+    try:
+        # Unpacked, it is as large again.
+        download.fetch(source.url, archive, source.size, source.md5, md5_bytes=MD5_BYTES, reserve=source.size or 0)
+        say(LICENCE)  # here it is printed once, whatever broke off before
+        unpack.unpack(archive, out, MAX_SIZE)
+    except download.UnreachableError as e:
+        hint = "--data DIR with a copy at hand, or --data drawn for drawn heads"
+        raise ImgregError(e.expected, e.actual, hint) from e
+    except unpack.ArchiveError as e:
         archive.unlink()
+        raise ImgregError(e.expected, e.actual, "the same again: it is fetched anew") from e
+    archive.unlink()
     return read(out, labels)
 
 
-def _fetch(source: str, archive: Path, size: int | None, md5: str | None) -> None:
-    try:
-        download.fetch(source, archive, size, md5, span=CHECKED, spare=size or 0)  # unpacked, it is as large again
-    except download.Unreachable as e:
-        then = "--data DIR with a copy at hand, or --data drawn for drawn heads"
-        raise ImgregError(e.expected, e.found, then) from e
-
-
-def _fastai() -> tuple[str, int, str]:
-    """fastai's URL of Biwi, its size in bytes and the MD5 of its first CHECKED bytes."""
+def _fastai_source() -> _Source:
     checks = Path(find_spec("fastai").submodule_search_locations[0], "data", "download_checks.py")
-    known = ast.literal_eval(checks.read_text(encoding="utf-8"))
-    return next((url, *check) for url, check in known.items() if url.endswith(f"/{ARCHIVE}"))
+    sources = [_Source(url, *check) for url, check in ast.literal_eval(checks.read_text(encoding="utf-8")).items()]
+    return next(source for source in sources if source.url.endswith(f"/{ARCHIVE}"))
 
 
-def draw(out: str | Path = DRAWN, n: int = 5000, seed: int = 0, jobs: int | None = None,
+def draw(out: str | Path = DRAWN_FOLDER, n: int = 5000, seed: int = 0, jobs: int | None = None,
          sequences: int | None = None) -> Path:
-    """Draw `n` pictures of heads into the new folder `out`, in Biwi's own form; returns the path of its labels table.
+    """Draw images of heads in Biwi's form.
 
-    `sequences`: see heads.draw.
+    Args:
+        out (str or Path): a new or empty folder.
+        n, seed, jobs, sequences: see drawing.heads.draw.
+
+    Returns:
+        Path: the labels table.
     """
-    from . import heads
+    from .drawing import heads
 
     return biwi.write_table(heads.draw(out, n, seed, jobs, sequences))

@@ -15,7 +15,7 @@ from torch import nn
 from ..config import TrainConfig
 from ..data import splits
 from ..inference.predictor import NetworkOutput, Predictor
-from ..models import backbones, network, weights
+from ..models import backbones, loading, network, weights
 from ..runs import Run
 from ..tasks import Task
 from ..training.losses import TaskLoss, mean_encoded
@@ -228,9 +228,9 @@ def _initial_body(run: Run) -> tuple[nn.Module, str]:
                 raise ImgregError("the same weights", f"others in {source.source}")
         except ImgregError as e:
             source = weights.Weights("none")
-            warn(f"the weights that {run.path} began with cannot be loaded again ({e.found}): "
+            warn(f"the weights that {run.path} began with cannot be loaded again ({e.actual}): "
                  "its baseline has random ones")
-    body, source = weights.build_body(cfg.arch, run.task.size, cfg.arch_args, source)
+    body, source = loading.build_body(cfg.arch, run.task.size, cfg.arch_args, source)
     weights_name = source.tag or source.source if source.pretrained else "random weights"
     return body, f"the features of {cfg.arch} ({weights_name})"
 

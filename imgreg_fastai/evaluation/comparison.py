@@ -216,17 +216,18 @@ def _notes(compared: list[Run], targets: list[dict], part: str) -> list[str]:
 
 def _differing_settings(compared: list[Run]) -> dict[str, list[str]]:
     """Return the settings that are not the same in all runs, as texts."""
-    settings = [_settings(run) for run in compared]
-    names = dict.fromkeys(name for run_settings in settings for name in run_settings)
-    texts = {name: [_setting_text(run_settings.get(name)) for run_settings in settings] for name in names}
+    settings = [run_settings(run) for run in compared]
+    names = dict.fromkeys(name for values in settings for name in values)
+    texts = {name: [setting_text(values.get(name)) for values in settings] for name in names}
     return {name: row for name, row in texts.items() if len(set(row)) > 1}
 
 
-def _settings(run: Run) -> dict:
+def run_settings(run: Run) -> dict:
     """Collect all that a run depends on, by the names that people see."""
     task, about, data = run.task.to_dict(), run.about, run.about["data"]
     weights = about.get("weights") or {}
-    view = {name: task[name] for name in ("size", "fit", "box", "margin", "augment", "value_range", "labelling")}
+    view = {name: task[name] for name in ("size", "fit", "box", "margin", "group", "augment", "name_pattern",
+                                          "value_range", "labelling")}
     return {"task": task["name"], "targets": task["targets"], **view, **run.config.to_dict(),
             "weights used": " ".join(filter(None, (weights.get("kind"), weights.get("tag") or weights.get("source")))),
             "weights' hash": (weights.get("sha256") or "")[:12], "precision used": about.get("precision"),
@@ -236,7 +237,8 @@ def _settings(run: Run) -> dict:
             **{f"version of {name}": number for name, number in about.get("versions", {}).items()}}
 
 
-def _setting_text(value) -> str:
+def setting_text(value) -> str:
+    """Write a setting."""
     if value is None or value in ("", [], {}):
         return NOT_SET
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -208,7 +208,7 @@ class Predictor:
 def _raise_broken(errors: list[PictureError]):
     if len(errors) == 1:
         raise errors[0]
-    raise PictureError("pictures that can be opened", f"none among {len(errors)}: {first_few(e.found for e in errors)}")
+    raise PictureError("pictures that can be opened", f"none among {len(errors)}: {first_few(e.actual for e in errors)}")
 
 
 def list_pictures(pictures) -> list:

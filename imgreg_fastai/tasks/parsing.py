@@ -123,7 +123,8 @@ def _suggestion(name: str, column: str, table_columns: Sequence[str]) -> str | N
     """What may have been meant by a column that is not there."""
     for spec, (cls, _) in SPECS.items():
         defaults = cls.default_columns(name)
-        if column == name and defaults != (name,) and set(defaults) <= set(table_columns):
+        by_name = defaults != (name,) and all(name in default for default in defaults)  # a rotation's are yaw, ...
+        if column == name and by_name and set(defaults) <= set(table_columns):
             return f"--target {name}:{spec}"
     close = close_matches(column, table_columns)
     return f"one of {close}" if close else None

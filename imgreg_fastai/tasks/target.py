@@ -82,6 +82,10 @@ class Target:
         """Whether it is one number on a line: with a range, a median and R²."""
         return self.linear and len(self.columns) == 1
 
+    def is_labelled(self, finite: Array) -> Array:
+        """Which rows have a label, by which of their values are there: [n, columns] -> [n]."""
+        return finite.any(axis=1) if self.partial else finite.all(axis=1)
+
     def complete(self, values: Array) -> "Target":
         """Fill in what must come from the data.
 

@@ -30,7 +30,7 @@ class Task:
         fit: How an image of another aspect ratio gets there: pad, squish or crop.
         box: The four columns of the part to see: centre x, centre y, width and height in pixels; () for all of it.
         margin: Widens the box, by this part of its sides on each side.
-        group: The column that tells whose image it is.
+        group: The column that tells whose image it is, which must be there; "": the column `group` where there is one.
         augment: What may be done to a training image, out of AUGMENTATIONS.
         recipe: Training settings that were measured to suit the task, (field of TrainConfig, value) each.
         name_pattern: A regular expression with a group for each column, which reads labels off file names.
@@ -49,7 +49,7 @@ class Task:
     fit: str = "pad"
     box: tuple[str, ...] = ()
     margin: float = 0.25
-    group: str = "group"
+    group: str = ""
     augment: tuple[str, ...] = ("colour",)
     recipe: tuple[tuple[str, object], ...] = ()
     name_pattern: str = ""
@@ -206,8 +206,10 @@ def task_from_dict(fields: dict) -> Task:
         if not all(isinstance(text, str) for text in texts) or any(isinstance(value, str) for value in lists):
             raise TypeError(f"texts {texts}, lists {lists}")
         value_range = fields.get("value_range")
+        group = fields.get("group", "")
         return Task(**{
             **fields,
+            "group": "" if group == "group" else group,  # "group" once said that no column was named
             "targets": tuple(target_from_dict(t) for t in fields["targets"]),
             "size": tuple(int(n) for n in fields["size"]),
             "augment": tuple(fields["augment"]),

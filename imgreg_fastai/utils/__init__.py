@@ -1,1 +1,1 @@
-"""Errors, files, lines on the terminal and numbers as text. Imports nothing else of the package."""
+"""Errors, files, console messages and numbers as text. Imports nothing else of the package."""

@@ -1,4 +1,4 @@
-"""What is said to people while work goes on: lines and progress bars, always on stderr."""
+"""Messages and progress bars for people, always on stderr."""
 import logging
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -8,42 +8,31 @@ log = logging.getLogger("imgreg")
 
 
 def say(text: str) -> None:
-    """Tell something worth knowing; seen in the terminal, silent in a library unless logging asks for it."""
+    """Log what happens, at the level INFO. The command line shows it; Python code shows it if logging is set up so."""
     log.info(text)
 
 
 def warn(text: str) -> None:
-    """Tell something the user did not ask for and should know: a picture left out, weights not to be had."""
+    """Log a problem at the level WARNING: an image that is left out, weights that are not available."""
     log.warning(text)
 
 
-def progress_bar(items: Iterable[T], total: int, doing: str) -> Iterator[T]:
-    """Yield `items` under a progress bar on stderr; no bar when stderr is not a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield from progress.track(items, total=total, description=doing)
-
-
 class ProgressBar:
-    """A progress bar with a line of text, for work whose total shows itself only as it goes on.
+    """A progress bar with a text behind it. It is drawn on terminals only.
 
-    On a terminal the bar is redrawn in place; elsewhere only `line` says anything.
+    Args:
+        description (str): the text before the bar, such as "training".
     """
 
-    def __init__(self, doing: str):
+    def __init__(self, description: str):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
                    TextColumn("{task.fields[text]}"))
-        self.seen = console.is_terminal
-        self.progress = Progress(*columns, console=console, transient=True, disable=not self.seen)
-        self.task = self.progress.add_task(doing, total=None, text="")
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.progress.add_task(description, total=None, text="")
 
     def __enter__(self):
         self.progress.start()
@@ -52,13 +41,36 @@ class ProgressBar:
     def __exit__(self, *_):
         self.progress.stop()
 
-    def update(self, done: int, total: int, text: str = "") -> None:
-        """Move the bar to `done` of `total`, with `text` behind it."""
-        self.progress.update(self.task, completed=done, total=total, text=text)
+    def update(self, completed: int, total: int | None, text: str = "") -> None:
+        """Move the bar.
+
+        Args:
+            completed (int): the steps that are complete.
+            total (int or None): all steps; None if their number is unknown.
+            text (str): the text behind the bar.
+        """
+        self.progress.update(self.task, completed=completed, total=total, text=text)
 
     def line(self, text: str) -> None:
-        """Say a line that stays, above the bar."""
-        if self.seen:
-            self.progress.console.print(text, highlight=False)
-        else:
+        """Print a line that stays above the bar; without a terminal, log it as `say` does."""
+        if self.progress.disable:
             say(text)
+        else:
+            self.progress.console.print(text, highlight=False)
+
+
+def progress_bar(items: Iterable[T], total: int, description: str) -> Iterator[T]:
+    """Yield items under a progress bar.
+
+    Args:
+        items (iterable): what to yield.
+        total (int): the number of items.
+        description (str): the text before the bar, such as "reading 200 pictures".
+
+    Yields:
+        the items.
+    """
+    with ProgressBar(description) as bar:
+        for n, item in enumerate(items):
+            bar.update(n, total, f"{n}/{total}")
+            yield item

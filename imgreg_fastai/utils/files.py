@@ -1,60 +1,89 @@
-"""Writing files and folders whole or not at all."""
+"""Files and folders that are written completely or not at all."""
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import ImgregError
+from .errors import ImgregError, error_reason
 
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """A place beside `path` to write to; when the block ends well, it takes the place of `path`, whose folder is made.
+    """Write a file so that a reader sees the old file or the complete new one.
 
-    However the block ends, `path` is the whole new file or what it was before, and nothing else is left. Raises
-    ImgregError if the place cannot be written or the disk is full.
+    Args:
+        path (str or Path): the file to write. Its folder is created if needed.
+
+    Yields:
+        Path: a temporary file beside `path` to write to. It replaces `path` when the block ends without an error, and
+        is deleted otherwise.
+
+    Raises:
+        ImgregError: if `path` cannot be written, or the disk is full.
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            yield beside
-            os.replace(beside, path)
+            yield temporary
+            os.replace(temporary, path)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as e:
-        if not isinstance(e, OSError) and "inline_container" not in str(e):
+        # torch.save reports a full disk by a RuntimeError that names this C++ file.
+        if isinstance(e, RuntimeError) and "inline_container" not in str(e):
             raise
-        why = e.strerror if isinstance(e, OSError) and e.strerror else "torch could not write it; is the disk full?"
-        raise ImgregError("a place that can be written", f"'{path}': {why}", "another --out") from e
+        reason = getattr(e, "strerror", None) or "torch could not write it; is the disk full?"
+        raise ImgregError("a place that can be written", f"'{path}': {reason}", "another --out") from e
 
 
 def has_content(folder: str | Path) -> bool:
-    """Whether it is a folder that holds anything."""
+    """Return whether `folder` is a folder that is not empty."""
     folder = Path(folder)
     return folder.is_dir() and any(folder.iterdir())
 
 
 @contextmanager
-def atomic_folder(path: str | Path, use: str, then: str | None = None) -> Iterator[Path]:
-    """A folder beside `path` to fill; when the block ends well, it becomes `path`, or fills it where that is empty.
+def atomic_folder(path: str | Path, purpose: str, hint: str | None = None) -> Iterator[Path]:
+    """Fill a new or empty folder completely or not at all.
 
-    If the block fails, `path` is what it was before; however it ends, nothing else is left. `use`: what it is for, as
-    in "draw into". Raises ImgregError, with `then`, if `path` holds anything; an OSError is for the caller to tell, who
-    knows what there was no room for.
+    Args:
+        path (str or Path): the folder to fill.
+        purpose (str): what the folder is for, in the words of the messages: "draw into".
+        hint (str or None): what the user can do about an error.
+
+    Yields:
+        Path: a temporary folder beside `path` to write to. When the block ends without an error it becomes `path`, or
+        its content moves to `path`. It is deleted otherwise.
+
+    Raises:
+        ImgregError: if `path` is a file or a folder that is not empty, or if something cannot be written.
     """
-    home = Path(path).resolve()
-    if has_content(home) or (home.exists() and not home.is_dir()):
-        raise ImgregError(f"a new or empty folder to {use}, so that nothing is lost", f"'{path}' in use", then)
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{home.name}-", dir=home.parent, ignore_cleanup_errors=True) as work:
-        folder = Path(work, "all")
-        folder.mkdir()  # with the permissions of any new folder; a temporary one is closed to others
-        yield folder
-        if not home.is_dir():
-            folder.rename(home)
-            return
-        for child in sorted(folder.iterdir(), key=Path.is_file):  # a labels table last: it says that all is there
-            child.rename(home / child.name)  # one by one, for `path` may be the current folder
+    target = Path(path).resolve()
+    if has_content(target) or target.is_file():
+        raise ImgregError(f"a new or empty folder to {purpose}, so that nothing is lost", f"'{path}' in use", hint)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".{target.name}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as temporary:
+            folder = Path(temporary, "all")
+            folder.mkdir()  # it has the permissions of any new folder; `temporary` is closed to other users
+            yield folder
+            _move_content(folder, target)
+    except OSError as e:
+        raise ImgregError(f"a folder that can be written, to {purpose}", f"'{target}': {error_reason(e)}", hint) from e
+
+
+def _move_content(folder: Path, target: Path) -> None:
+    """Rename the folder to a target that does not exist, or move its children to an empty target.
+
+    Children move one by one, as the target may be the current folder. Files move last: where a labels table is, all of
+    its images are.
+    """
+    if not target.is_dir():
+        folder.rename(target)
+        return
+    for child in sorted(folder.iterdir(), key=Path.is_file):
+        child.rename(target / child.name)

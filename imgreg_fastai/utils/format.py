@@ -5,42 +5,85 @@ TIGHT = ("°", "%")  # units that follow their number without a space
 
 
 def with_unit(number: str, unit: str) -> str:
-    """A number in words and its unit: "0.31°", "3.2 px"."""
-    return number + unit if unit in ("", *TIGHT) else f"{number} {unit}"
+    """Return a formatted number with its unit: "0.31°", "3.2 px"."""
+    return f"{number}{unit}" if unit in ("", *TIGHT) else f"{number} {unit}"
 
 
 def format_value(value: float, unit: str) -> str:
-    """A number with its unit: "0.31°", "3.2 px"."""
+    """Format a number for the terminal, with three significant digits: "0.314°", "3.2 px".
+
+    It differs from `format_amount` on purpose. The terminal's numbers are copied into other programs, so they have the
+    ASCII minus and no thousands separators; and a third digit shows the difference of two similar runs.
+
+    Args:
+        value (float): the number; may be NaN.
+        unit (str): its unit; may be "".
+
+    Returns:
+        str: the number with its unit, without trailing zeros.
+    """
     return with_unit(f"{value:.3g}", unit)
 
 
-def round_numbers(numbers: dict) -> dict:
-    """Numbers as JSON can hold them: what is none, such as a guess at points never seen, is left out."""
-    return {k: float(f"{v:.7g}") for k, v in numbers.items() if math.isfinite(v)}
-
-
 def format_amount(value: float, unit: str = "", decimals: int | None = None, sign: str = "") -> str:
-    """A number to be read, with its unit: "0.31°", "3.2 years"; two significant digits unless told `decimals`."""
+    """Format a number for charts and pages: "0.31°", "3.2 years", "12,300 px", "−0.012 px".
+
+    Args:
+        value (float): the number; finite.
+        unit (str): its unit.
+        decimals (int or None): the digits after the point; None for two significant digits.
+        sign (str): "+" to mark positive numbers, too.
+
+    Returns:
+        str: the number with its unit. Trailing zeros stay, so that the numbers of a column have one precision.
+    """
     if decimals is None:
-        decimals = 0 if not value else max(0, 1 - math.floor(math.log10(abs(value)) + 1e-9))
+        decimals = max(0, _decimals(value)) if value else 0
     comma = "," if abs(value) >= 1e4 else ""
-    text = f"{round(value, decimals) + 0.0:{sign}{comma}.{decimals}f}".replace("-", "−")  # + 0.0: no "−0"
-    return with_unit(text, unit)
+    rounded = round(value, decimals) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return with_unit(f"{rounded:{sign}{comma}.{decimals}f}".replace("-", "−"), unit)
 
 
 def format_values(values, unit: str, sign: str = "") -> list[str]:
-    """Numbers of one precision, to be read in a row; a unit that is a word is left for the end of the row."""
-    most = max(map(abs, values)) or 1.0
-    decimals = max(int(most < 100), 1 - math.floor(math.log10(most) + 1e-9))
+    """Format numbers that stand in a row with one precision.
+
+    Args:
+        values (sequence of float): finite numbers.
+        unit (str): their unit. "°" and "%" follow each number; other units belong behind the row: `trailing_unit`.
+        sign (str): "+" to mark positive numbers, too.
+
+    Returns:
+        list of str: the texts.
+    """
+    largest = max(map(abs, values)) or 1.0
+    decimals = max(1 if largest < 100 else 0, _decimals(largest))
     return [format_amount(v, unit if unit in TIGHT else "", decimals, sign) for v in values]
 
 
+def _decimals(value: float) -> int:
+    """The digits after the point that give two significant digits; `value` is not 0."""
+    return 1 - math.floor(math.log10(abs(value)) + 1e-9)
+
+
 def trailing_unit(unit: str) -> str:
-    """What stands for the unit at the end of a row: nothing for one that is no word."""
+    """Return the text for the unit behind a row of `format_values`: " px", or "" for "°", "%" and no unit."""
     return "" if unit in ("", *TIGHT) else f" {unit}"
 
 
+def round_numbers(numbers: dict) -> dict:
+    """Round numbers to seven significant digits for JSON, and drop those that are not finite."""
+    return {k: float(f"{v:.7g}") for k, v in numbers.items() if math.isfinite(v)}
+
+
 def align_columns(rows: list[tuple[str, ...]]) -> str:
-    """Rows of texts, all as many, as lines with one column below the other."""
-    wide = [max(map(len, of)) for of in zip(*rows, strict=True)]
-    return "\n".join("  ".join(text.ljust(n) for text, n in zip(row, wide, strict=True)).rstrip() for row in rows)
+    """Align a table's columns.
+
+    Args:
+        rows (list of tuple of str): rows of the same length.
+
+    Returns:
+        str: a line a row, its columns separated by two spaces.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(text.ljust(n) for text, n in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)

@@ -60,7 +60,8 @@ def test_without_data_they_are_fetched_then_trained_on(tmp_path, monkeypatch, ca
     tiny(tmp_path / "made" / "biwi_head_pose")
     with tarfile.open(tmp_path / "stand_in.tgz", "w:gz") as tar:
         tar.add(tmp_path / "made" / "biwi_head_pose", "biwi_head_pose")
-    monkeypatch.setattr(headpose, "_fastai", lambda: ((tmp_path / "stand_in.tgz").as_uri(), None, None))
+    source = headpose._Source((tmp_path / "stand_in.tgz").as_uri())
+    monkeypatch.setattr(headpose, "_fastai_source", lambda: source)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         cli.main(["data", "headpose"])

@@ -138,8 +138,8 @@ def test_pictures_that_are_not_kept_are_known_by_their_headers(houses):
     (houses / "photos" / "more" / "haus 0_0.png").write_bytes(b"no picture")
     kept, not_kept = (functions.dataloaders(table, cache=cache, workers=0, **how) for cache in ("on", "off"))
     assert [len(dls.train_ds) + len(dls.valid_ds) for dls in (kept, not_kept)] == [35, 35]
-    np.testing.assert_array_equal(kept.train.view, not_kept.train.view)
-    assert kept.train.kept is not None and not_kept.train.kept is None
+    np.testing.assert_array_equal(kept.valid.views, not_kept.valid.views)
+    assert kept.train.pixels is not None and not_kept.train.pixels is None
 
 
 def test_predict_reads_json_lines_by_house(houses, capsys):

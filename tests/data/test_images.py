@@ -414,7 +414,8 @@ def test_fitted_gives_each_picture_its_own_box_and_names_a_box_that_is_none():
     boxed = task((16, 16), box=("x", "y", "w", "h"), margin=0.0)
     done = list(fit_images([picture] * 5, boxed, np.array(boxes), jobs=2))
     for (pixels, view, _), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
-        assert (pixels == CORNERS[colour]).all() and np.array_equal(view, place_picture((40, 24), (16, 16), "pad", box).view)
+        assert (pixels == CORNERS[colour]).all()
+        assert np.array_equal(view, place_picture((40, 24), (16, 16), "pad", box).view)
     for wrong, told in zip(done[2:], ("outside", "no box", "no box"), strict=True):
         assert isinstance(wrong, PictureError) and told in str(wrong) and "box within the picture" in str(wrong)
 
@@ -574,7 +575,8 @@ def names(root, found):
 
 
 def test_find_searches_folders_sorted_and_below(photos):
-    assert names(photos, find_images([photos])) == ["a.JPG", "a1.png", "a[1].png", "b.png", "sub/d.webp", "sub/deep/e.Tiff"]
+    assert names(photos, find_images([photos])) == [
+        "a.JPG", "a1.png", "a[1].png", "b.png", "sub/d.webp", "sub/deep/e.Tiff"]
 
 
 def test_find_takes_places_in_the_order_given_and_files_by_any_name(photos):

@@ -1,6 +1,7 @@
 import pytest
 
-from imgreg_fastai.datasets import angle, drawings, heads
+from imgreg_fastai.datasets import angle
+from imgreg_fastai.datasets.drawing import heads, processes
 from imgreg_fastai.utils.errors import ImgregError
 
 either = pytest.mark.parametrize("draw", [angle.draw, heads.draw])
@@ -19,7 +20,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path, draw):
 @either
 def test_a_folder_that_cannot_be_made(tmp_path, draw):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ImgregError, match=r"a folder that can be written for 24 pictures; .*try --out with another f"):
+    with pytest.raises(ImgregError, match=r"a folder that can be written, to draw into; .*try --out with another n"):
         draw(tmp_path / "file" / "deeper" / "drawn", n=24)
 
 
@@ -41,7 +42,7 @@ def test_a_drawing_cut_short_leaves_nothing(tmp_path, monkeypatch, home, trouble
 class Inline:
     """Stands in for the pool of processes."""
 
-    def __init__(self, _):
+    def __init__(self, *_, **__):
         self.map = map
 
     def __enter__(self):
@@ -56,28 +57,28 @@ class Broken(Inline):
 
     def map(self, function, *rest):
         yield function(*(r[0] for r in rest))
-        raise drawings.BrokenProcessPool
+        raise processes.BrokenProcessPool
 
-    def __init__(self, _):
+    def __init__(self, *_, **__):
         pass
 
 
 def test_without_processes_the_work_is_done_here(monkeypatch):
-    monkeypatch.setattr(drawings, "ProcessPoolExecutor", Broken)
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", Broken)
     work = [(1, "a"), (2, "b"), (3, "c")]
-    assert list(drawings.draw_in_pieces(lambda *piece: piece, work, 2)) == work
+    assert list(processes.run_in_processes(lambda *piece: piece, work, 2)) == work
 
 
 def test_there_are_as_many_processes_as_work_and_no_more_than_a_system_takes(monkeypatch):
     asked = []
 
     class Pool(Inline):
-        def __init__(self, jobs):
+        def __init__(self, jobs, **_):
             super().__init__(jobs)
             asked.append(jobs)
 
-    monkeypatch.setattr(drawings, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(drawings.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(processes.os, "cpu_count", lambda: 2)
     for jobs, n in ((1, 3), (8, 3), (100, 100), (None, 3)):
-        assert list(drawings.draw_in_pieces(abs, [(i,) for i in range(n)], jobs)) == list(range(n))
+        assert list(processes.run_in_processes(abs, [(i,) for i in range(n)], jobs)) == list(range(n))
     assert asked == [1, 3, 61, 2]

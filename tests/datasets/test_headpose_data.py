@@ -8,9 +8,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from imgreg_fastai import datasets
 from imgreg_fastai.data import download, unpack
-from imgreg_fastai.datasets import biwi, headpose
+from imgreg_fastai.datasets import biwi, drawing, headpose
 from imgreg_fastai.utils.errors import ImgregError
 from tests.datasets.test_biwi import tiny
 
@@ -64,9 +63,9 @@ def test_fastais_url_and_check(monkeypatch, tmp_path):
 
     asked = {}
 
-    def fetch(url, to, size, md5, span, spare):
-        asked.update(url=url, size=size, md5=md5, span=span)
-        raise download.Unreachable("an answer", "none")
+    def fetch(url, to, size, md5, md5_bytes, reserve):
+        asked.update(url=url, size=size, md5=md5, md5_bytes=md5_bytes)
+        raise download.UnreachableError("an answer", "none")
 
     monkeypatch.setattr(download, "fetch", fetch)
     with pytest.raises(ImgregError):
@@ -78,7 +77,7 @@ def test_fastais_url_and_check(monkeypatch, tmp_path):
     assert (asked["size"], asked["md5"]) == checks[URLs.BIWI_HEAD_POSE]
     (tmp_path / "file").write_bytes(bytes(range(256)) * 5000)  # what its MD5 is of
     size, md5 = path_stats(tmp_path / "file")
-    assert not download._wrong(tmp_path / "file", size, md5, asked["span"])
+    assert not download._difference(tmp_path / "file", size, md5, asked["md5_bytes"])
 
 
 def test_without_a_network_it_is_told_what_to_type(tmp_path):
@@ -129,8 +128,8 @@ def test_drawn_heads_are_read_as_biwi_is(tmp_path, monkeypatch):
         asked.append(how)
         return tiny(tmp_path / "drawn")
 
-    monkeypatch.setitem(sys.modules, "imgreg_fastai.datasets.heads", SimpleNamespace(draw=draw))
-    monkeypatch.setattr(datasets, "heads", SimpleNamespace(draw=draw), raising=False)
+    monkeypatch.setitem(sys.modules, "imgreg_fastai.datasets.drawing.heads", SimpleNamespace(draw=draw))
+    monkeypatch.setattr(drawing, "heads", SimpleNamespace(draw=draw), raising=False)
     assert headpose.draw(tmp_path / "drawn", n=12, seed=3, jobs=1) == tmp_path / "drawn" / "labels.csv"
     assert asked == [(tmp_path / "drawn", 12, 3, 1, None)]
     assert len(pd.read_csv(tmp_path / "drawn" / "labels.csv")) == 12

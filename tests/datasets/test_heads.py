@@ -1,3 +1,4 @@
+import copy
 import re
 from dataclasses import replace
 
@@ -8,15 +9,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from imgreg_fastai.datasets import biwi, drawings, heads
+from imgreg_fastai.datasets import biwi
 from imgreg_fastai.datasets.cameras import Camera, read_calibration, read_pose
+from imgreg_fastai.datasets.drawing import heads, processes
+from imgreg_fastai.datasets.drawing.backgrounds import draw_room
+from imgreg_fastai.datasets.drawing.people import Person
+from imgreg_fastai.datasets.drawing.rendering import Light, render
 from imgreg_fastai.utils.errors import ImgregError
 from tests.datasets.test_drawings import Inline
 
 NAMES = sorted(set(biwi.PEOPLE.values()))
 CENTRED = Camera(np.array([[517.679, 0, 320], [0, 517.679, 240], [0, 0, 1]]), np.eye(3), np.zeros(3), (640, 480))
 MIRROR = np.diag([-1.0, 1, 1])
-people = st.builds(heads.person, st.sampled_from(NAMES), st.integers(0, 20))
+people = st.builds(Person, st.sampled_from(NAMES), st.integers(0, 20))
 few = settings(max_examples=8, deadline=None)
 
 
@@ -30,7 +35,19 @@ def poses(far=1.0):
 
 
 places = st.builds(lambda x, y, z: np.array([x, y, z]), st.floats(-150, 150), st.floats(-120, 60), st.floats(750, 1200))
-lights = st.builds(lambda x, y: heads.Light((x, y, -0.8)), st.floats(-1, 1), st.floats(-1, 0))
+lights = st.builds(lambda x, y: Light((x, y, -0.8)), st.floats(-1, 1), st.floats(-1, 0))
+
+
+def with_looks(who, **looks):
+    """The person with other looks."""
+    other = copy.copy(who)
+    vars(other).update(looks)
+    return other
+
+
+def landmarks(who):
+    """Points on the head's surface, [3] each in mm in its own frame."""
+    return {name: np.multiply(who.scale, point) for name, point in who.points().items()}
 
 
 def contents(folder):
@@ -70,7 +87,7 @@ def test_files_hold_what_was_drawn(drawn):
     assert np.abs(camera.rotation @ camera.rotation.T - np.eye(3)).max() < 2e-5
     _, numbers, turns, centres, *_ = heads._plan("20", 4, 3)
     for number, turn, centre in zip(numbers, turns, centres, strict=True):
-        seen = camera.see(*read_pose(drawn / "20" / f"frame_{number:05}_pose.txt"))
+        seen = camera.from_depth_frame(*read_pose(drawn / "20" / f"frame_{number:05}_pose.txt"))
         assert seen[0] == pytest.approx(turn, abs=1e-4)
         assert seen[1] == pytest.approx(centre, abs=0.05)
 
@@ -79,13 +96,6 @@ def test_same_seed_same_bytes_whatever_the_jobs(drawn, tmp_path):
     assert contents(heads.draw(tmp_path / "three", n=100, seed=3, jobs=3)) == contents(drawn)
     other = contents(heads.draw(tmp_path / "other", n=24, seed=4, jobs=2))
     assert other["01/frame_00003_rgb.jpg"] != contents(drawn)["01/frame_00003_rgb.jpg"]
-
-
-def test_pieces_of_a_sequence_belong_together(tmp_path):
-    for name, cuts in {"whole": [(0, 6)], "parts": [(0, 2), (2, 6)]}.items():
-        (tmp_path / name / "08").mkdir(parents=True)
-        assert sum(heads._write(tmp_path / name, "08", 6, *cut, 1) for cut in cuts) == 6
-    assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
 
 
 def test_numbers_have_gaps_and_neighbours_are_close():
@@ -100,7 +110,7 @@ def test_numbers_have_gaps_and_neighbours_are_close():
 
 
 def test_poses_cover_the_range_and_heads_stay_in_the_picture():
-    ways = [heads.wander(208, np.random.default_rng(i)) for i in range(24)]
+    ways = [heads.random_motion(208, np.random.default_rng(i)) for i in range(24)]
     turns, centres = (np.concatenate(v) for v in zip(*ways, strict=True))
     found = angles(turns)
     for values, limit in zip(found, (75, 60, 50), strict=True):
@@ -115,20 +125,20 @@ def test_poses_cover_the_range_and_heads_stay_in_the_picture():
 
 
 def test_twenty_people_and_rooms_differ():
-    everybody = [heads.person(name, 0) for name in NAMES]
-    assert len({replace(p, name="") for p in everybody}) == 20
-    pictures = np.stack([heads.render(p, np.eye(3), np.array([0, 0, 900.0]), CENTRED) for p in everybody])
-    rooms = np.stack([heads.room(k) for k in range(20)])
+    everybody = [Person(name, 0) for name in NAMES]
+    assert len({str(vars(p)) for p in everybody}) == 20
+    pictures = np.stack([render(p, np.eye(3), np.array([0, 0, 900.0]), CENTRED) for p in everybody])
+    rooms = np.stack([draw_room(k) for k in range(20)])
     for seen, least in ((pictures[:, 150:330, 250:390], 8), (rooms, 12)):
         small = seen[:, ::4, ::4].reshape(20, -1).astype(float)
         apart = np.abs(small[:, None] - small).mean(-1)
         assert apart[~np.eye(20, dtype=bool)].min() > least
-    assert heads.person("F01", 0) == everybody[0] != heads.person("F01", 1)
+    assert vars(Person("F01", 0)) == vars(everybody[0]) != vars(Person("F01", 1))
 
 
 def spots(who, pose, centre, **colours):
     """Middles in x, y and the numbers of the pixels that change with a colour of a person."""
-    one, two = (heads.render(replace(who, **{k: v[i] for k, v in colours.items()}), pose, centre, CENTRED).astype(int)
+    one, two = (render(with_looks(who, **{k: v[i] for k, v in colours.items()}), pose, centre, CENTRED).astype(int)
                 for i in range(2))
     apart = np.abs(one - two).sum(-1)
     rows, columns = np.nonzero(apart > 30)
@@ -139,9 +149,9 @@ def spots(who, pose, centre, **colours):
 @few
 @given(people, poses(0.6), places)
 def test_the_nose_is_seen_where_it_projects(who, pose, centre):
-    who = replace(who, beard="", glasses=None)
-    at, weights = spots(who, pose, centre, tip=((255, 0, 0), (0, 255, 255)))
-    nose = CENTRED.project(pose @ heads.landmarks(who)["nose"] + centre)[0]
+    who = with_looks(who, beard="", glasses=None)
+    at, weights = spots(who, pose, centre, nose_tip=((255, 0, 0), (0, 255, 255)))
+    nose = CENTRED.project(pose @ landmarks(who)["nose"] + centre)[0]
     near = np.linalg.norm(at - nose[:, None], axis=0) < 9  # the cheeks and ears blush in the same colour
     assert near.sum() > 20
     assert np.average(at[:, near], axis=1, weights=weights[near]) == pytest.approx(nose, abs=3)
@@ -150,9 +160,9 @@ def test_the_nose_is_seen_where_it_projects(who, pose, centre):
 @few
 @given(people, poses(0.5), places)
 def test_the_eyes_are_seen_where_they_project(who, pose, centre):
-    who = replace(who, glasses=None, hair="short", brows=(0.5, 0))
+    who = with_looks(who, glasses=None, hair="short", brows=(0.5, 0))
     at, weights = spots(who, pose, centre, eyes=((255, 0, 0), (0, 255, 255)))
-    points = heads.landmarks(who)
+    points = landmarks(who)
     left, right = CENTRED.project(np.array([pose @ points[f"{s}_eye"] + centre for s in ("left", "right")]))
     own = np.linalg.norm(at - left[:, None], axis=0) < np.linalg.norm(at - right[:, None], axis=0)
     assert len(weights) > 8
@@ -163,10 +173,10 @@ def test_the_eyes_are_seen_where_they_project(who, pose, centre):
 
 def test_a_head_of_no_rotation_looks_into_the_camera():
     far = np.array([0, 0, 900])
-    points = {k: CENTRED.project(v + far)[0] for k, v in heads.landmarks(heads.person("M01", 0)).items()}
+    points = {k: CENTRED.project(v + far)[0] for k, v in landmarks(Person("M01", 0)).items()}
     assert points["left_eye"][0] > 320 > points["right_eye"][0]  # the person's left is the picture's right
     assert points["top"][1] < points["left_eye"][1] < points["nose"][1] < points["mouth"][1] < points["chin"][1]
-    nose = {k: CENTRED.project(rotation(*turn) @ heads.landmarks(heads.person("M01", 0))["nose"] + far)[0]
+    nose = {k: CENTRED.project(rotation(*turn) @ landmarks(Person("M01", 0))["nose"] + far)[0]
             for k, turn in {"yaw": (40, 0, 0), "pitch": (0, 40, 0)}.items()}
     assert nose["yaw"][0] < 300  # positive yaw: to the picture's left
     assert nose["pitch"][1] < 240  # positive pitch: up
@@ -175,9 +185,9 @@ def test_a_head_of_no_rotation_looks_into_the_camera():
 @few
 @given(people, poses(), places, lights)
 def test_a_mirrored_pose_is_the_mirrored_picture(who, pose, centre, light):
-    one = heads.render(who, pose, centre, CENTRED, light)
+    one = render(who, pose, centre, CENTRED, light)
     mirrored = replace(light, towards=tuple(MIRROR @ light.towards))
-    other = heads.render(who, MIRROR @ pose @ MIRROR, MIRROR @ centre, CENTRED, mirrored)
+    other = render(who, MIRROR @ pose @ MIRROR, MIRROR @ centre, CENTRED, mirrored)
     apart = np.abs(one[:, ::-1].astype(int) - other)
     assert (one != 128).any(-1).mean() > 0.05
     assert apart.mean() < 0.02  # rounding may decide differently on an edge
@@ -189,9 +199,9 @@ def test_a_mirrored_pose_is_the_mirrored_picture(who, pose, centre, light):
 def test_a_turned_pose_is_the_turned_picture(who, pose, centre, light, degrees):
     turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
     assume(np.hypot(*CENTRED.project(centre)[0] - [320, 240]) < 60)
-    one = heads.render(who, pose, centre, CENTRED, light, body=np.eye(3))
+    one = render(who, pose, centre, CENTRED, light, body=np.eye(3))
     turned = replace(light, towards=tuple(turn @ light.towards))
-    other = heads.render(who, turn @ pose, turn @ centre, CENTRED, turned, body=turn)
+    other = render(who, turn @ pose, turn @ centre, CENTRED, turned, body=turn)
     expected = np.asarray(Image.fromarray(one).rotate(-degrees, Image.Resampling.BICUBIC))  # clockwise for positive
     rows, columns = np.mgrid[:480, :640]
     near = np.hypot(rows - 239.5, columns - 319.5) < 200  # what is outside one of the two pictures is not compared
@@ -201,8 +211,8 @@ def test_a_turned_pose_is_the_turned_picture(who, pose, centre, light, degrees):
 
 
 def test_a_person_outside_the_picture_leaves_the_background():
-    background = heads.room(3)
-    picture = heads.render(heads.person("F02"), np.eye(3), np.array([3000.0, 0, 900]), CENTRED, background=background)
+    background = draw_room(3)
+    picture = render(Person("F02"), np.eye(3), np.array([3000.0, 0, 900]), CENTRED, background=background)
     assert (picture == background).all()
 
 
@@ -214,8 +224,8 @@ def test_too_few(tmp_path, wrong):
 
 
 def test_an_empty_folder_is_used_and_the_path_is_returned_as_given(tmp_path, monkeypatch):
-    monkeypatch.setattr(heads, "_write", lambda *_: 0)
-    monkeypatch.setattr(drawings, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(heads, "_write", lambda folder, name, *_: (folder / name).mkdir())
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", Inline)
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     assert str(heads.draw("empty", n=24)) == "empty"

@@ -53,7 +53,8 @@ def test_a_mixed_task_does_what_all_its_targets_allow():
 
 
 def test_units_weights_and_scale():
-    task = task_from_columns("t", ["age", "price"], COLUMNS, units=[("price", "€")], weights=[("age", 2.0)], scale="log")
+    task = task_from_columns("t", ["age", "price"], COLUMNS, units=[("price", "€")], weights=[("age", 2.0)],
+                             scale="log")
     age, price = task.targets
     assert age == Number("age", ("age",), weight=2.0, scale="log")
     assert price == Number("price", ("price",), "€", scale="log")

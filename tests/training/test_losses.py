@@ -14,7 +14,7 @@ from imgreg_fastai.training.losses import (
     RarityWeights,
     TargetError,
     TaskLoss,
-    label_type,
+    encode_labels,
     mean_encoded,
     penalty,
     to_plain_tensor,
@@ -43,9 +43,14 @@ def test_a_column_of_labels_does_not_broadcast():
     assert wrong == pytest.approx(np.abs(perfect.numpy() - perfect.flip(0).numpy()).mean(), rel=1e-5)
 
 
+def encoded(task, labels):
+    """The outputs [n, n_out] that would be right for labels as batches hold them."""
+    return torch.cat([encode_labels(t, y) for t, y in zip(task.targets, labels, strict=True)], dim=1)
+
+
 def test_each_target_weighs_the_same_and_penalties_differ():
     labels = torch.tensor([20.0, 80.0]), torch.tensor([10.0, 350.0])
-    perfect = torch.cat([t.encode_labels(to_plain_tensor(y)) for t, y in zip(MIXED.targets, labels, strict=True)], dim=1)
+    perfect = encoded(MIXED, labels)
     off_age = perfect + torch.tensor([0.5, 0, 0])
     off_way = perfect + torch.tensor([0, 0.5, 0.5])
     assert TaskLoss(MIXED)(off_age, *labels).item() == pytest.approx(0.25)
@@ -69,8 +74,8 @@ def test_the_metric_is_in_units_wraps_round_and_is_named_an_error():
     assert TargetError(MIXED, 1).errors(torch.tensor([[0.0, 1, 0]]), torch.zeros(1), torch.tensor([350.0])) == 10
 
 
-def batch(pred, *yb):
-    return SimpleNamespace(pred=pred, yb=yb)
+def batch(pred, *yb, views=None):
+    return SimpleNamespace(pred=pred, yb=yb, dl=SimpleNamespace(views=views))
 
 
 def test_the_metric_is_the_mean_over_pictures_that_are_labelled_not_over_batches():
@@ -94,14 +99,22 @@ def test_the_metric_decodes_only_its_own_target(monkeypatch):
     assert TargetError(task, 1).errors(torch.zeros(1, 10), torch.zeros(1, 3), torch.tensor([40.0])) == 10
 
 
-def test_the_metric_of_points_is_in_pixels_of_the_view_it_was_given():
-    """A view of 100 x 50 pixels: half of it across is 50, half of it down is 25."""
+def test_the_metric_of_points_is_in_pixels_of_the_pictures():
+    """A picture of 100 x 50 pixels: half of it across is 50, half of it down is 25."""
     task = Task("eyes", (EYES,))
     predicted = torch.tensor([[0.0, 0, 0, 0], [0, 0, 0, 0]])
     labels = TensorPoint(torch.tensor([[[1.0, 0], [0, 1]], [[NAN, NAN], [0, -1]]]))
-    view = place_picture((100, 50), (32, 32), "squish").view
-    np.testing.assert_allclose(TargetError(task, 0, view).errors(predicted, labels), [(50 + 25) / 2, 25])
-    np.testing.assert_allclose(TargetError(task, 0).errors(predicted, labels), [1, 1])
+    views = np.stack([place_picture(size, (32, 32), "squish").view for size in ((100, 50), (100, 50), (10, 20))])
+    metric = TargetError(task, 0)
+    np.testing.assert_allclose(metric.errors(predicted, labels, views=views[:2]), [(50 + 25) / 2, 25])
+    np.testing.assert_allclose(metric.errors(predicted, labels, views=np.array([[1.0, 1, 0, 0]])), [1, 1])
+    assert np.isnan(metric.errors(predicted, labels)).all()
+    metric.accumulate(batch(predicted, labels, views=views))
+    metric.accumulate(batch(predicted[1:], labels[1:], views=views))  # the third picture: half of it down is 10
+    assert metric.value == pytest.approx((37.5 + 25 + 10) / 3)
+    metric.reset()
+    metric.accumulate(batch(predicted[1:], labels[1:], views=views))
+    assert metric.value == pytest.approx(25)
 
 
 # what is missing
@@ -243,13 +256,13 @@ def test_among_several_targets_guessing_each_costs_1(kind):
     task, labels = labelled()
     guess = mean_encoded(task, labels).expand(200, -1)
     balanced = TaskLoss(task, kind, labels)
-    assert TaskLoss(task, kind, labels, mean_encoded(task, labels)).guessing == balanced.guessing
+    assert TaskLoss(task, kind, labels, mean_encoded(task, labels)).guess_costs == balanced.guess_costs
     assert balanced(guess, *labels).item() == pytest.approx(1, rel=1e-4)
     outputs = guess.split([t.n_out for t in task.targets], dim=1)
     parts = zip(task.targets, outputs, labels, strict=True)
     costs = [penalty(t, out, t.encode_labels(to_plain_tensor(y)), kind) for t, out, y in parts]
-    assert [float(c) / g for c, g in zip(costs, balanced.guessing, strict=True)] == pytest.approx([1] * 4, rel=1e-4)
-    perfect = torch.cat([t.encode_labels(to_plain_tensor(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1).nan_to_num()
+    assert [float(c) / g for c, g in zip(costs, balanced.guess_costs, strict=True)] == pytest.approx([1] * 4, rel=1e-4)
+    perfect = encoded(task, labels).nan_to_num()
     assert balanced(perfect, *labels).item() < 0.01
 
 
@@ -289,7 +302,7 @@ def test_the_middle_is_the_mean_of_the_encoded_labels():
 
 def test_decodes_gives_points_as_fastai_has_them_and_angles_of_a_rotation():
     task, labels = labelled()
-    out = torch.cat([t.encode_labels(to_plain_tensor(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1)
+    out = encoded(task, labels)
     age, angle, eyes, pose = TaskLoss(task).decodes(out)
     assert isinstance(eyes, TensorPoint) and eyes.shape == (200, 2, 2) and pose.shape == (200, 3)
     assert type(age) is torch.Tensor and age.shape == (200,)
@@ -303,13 +316,13 @@ def test_decodes_gives_points_as_fastai_has_them_and_angles_of_a_rotation():
 @pytest.mark.parametrize("few", [10, 40])
 def test_the_balance_knows_all_labels_however_the_table_is_sorted(monkeypatch, few):
     """The first half has one target alone, the second the other, both in order; one is the same everywhere."""
-    monkeypatch.setattr(losses, "FEW", few)
+    monkeypatch.setattr(losses, "SAMPLE_SIZE", few)
     task = Task("merged", (Number("a", ("a",), low=0, high=1), Number("b", ("b",), low=0, high=1),
                            Point("p", ("x", "y"))))
     a = torch.cat([torch.linspace(0, 1, 100), torch.full((100,), torch.nan)])
     points = TensorPoint(torch.zeros(200, 1, 2))
     loss = TaskLoss(task, "l1", (a, a.flip(0), points))
-    assert loss.guessing == pytest.approx([0.5, 0.5, 1.0], rel=0.15)
+    assert loss.guess_costs == pytest.approx([0.5, 0.5, 1.0], rel=0.15)
     assert mean_encoded(task, (a, a.flip(0), points)).numpy() == pytest.approx([0, 0, 0, 0], abs=0.12)
 
 
@@ -351,7 +364,7 @@ def test_balance_moves_the_loss_to_rare_labels_and_leaves_what_is_no_plain_numbe
     (0.0, 100.0, False), (36.0, 42.0, False), (1.7e9 - 300, 1.7e9 + 300, True), (-1e308, 1e308, True),
 ])
 def test_labels_are_held_in_double_precision_where_float32_would_round_off_too_much(low, high, exact):
-    assert label_type(Number("n", ("n",), low=low, high=high)) is (torch.float64 if exact else torch.float32)
+    assert Number("n", ("n",), low=low, high=high).label_dtype is (torch.float64 if exact else torch.float32)
 
 
 def test_seconds_since_1970_are_learnt_and_decoded_to_the_millisecond():

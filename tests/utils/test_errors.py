@@ -11,7 +11,7 @@ from imgreg_fastai.utils.errors import ImgregError, close_matches, first_few
 def test_a_message_tells_what_was_expected_found_and_what_to_try():
     error = ImgregError("a table", "nothing", "imgreg data angle")
     assert str(error) == "expected a table; found nothing; try imgreg data angle"
-    assert (error.expected, error.found, error.hint) == ("a table", "nothing", "imgreg data angle")
+    assert (error.expected, error.actual, error.hint) == ("a table", "nothing", "imgreg data angle")
 
 
 @pytest.mark.parametrize(("parts", "text"), [
@@ -31,14 +31,14 @@ def test_errors_come_whole_out_of_a_worker_process(cls):
     error = cls("a", "b", "c")
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(again) is cls and str(again) == str(error)
-        assert (again.expected, again.found, again.hint) == ("a", "b", "c")
+        assert (again.expected, again.actual, again.hint) == ("a", "b", "c")
 
 
 def test_nearest_gives_the_likely_names_best_first():
     names = ["resnet18", "resnet10t", "vit_tiny", "convnext_atto", "mobilenet", "efficientnet", "swin"]
     assert close_matches("resnet81", names).startswith("'resnet18'") and "vit" not in close_matches("resnet81", names)
     assert close_matches("zzz", names) == ""
-    assert close_matches("resnet18", [f"resnet{i}" for i in range(10, 30)], most=2).count("'") == 4
+    assert close_matches("resnet18", [f"resnet{i}" for i in range(10, 30)], limit=2).count("'") == 4
 
 
 def test_nearest_gives_all_of_a_short_list_if_none_is_like_it():
