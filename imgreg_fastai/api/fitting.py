@@ -10,6 +10,7 @@ from ..tasks import Task
 from ..utils.console import ProgressBar, say
 from ..utils.errors import ImgregError
 from ..utils.format import format_value
+from ..utils.numbered import new_folder
 
 
 def device(name: str):
@@ -176,7 +177,7 @@ def cross_validate(name: str, n: int, out: Path, train_fold: Callable):
     """
     from .. import runs
 
-    folder, done = runs.new_folder(out, name, always=True), []
+    folder, done = new_folder(out, name, always=True), []
     try:
         for fold in range(1, n + 1):
             say(f"fold {fold} of {n}")

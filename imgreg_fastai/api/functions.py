@@ -11,6 +11,7 @@ from ..tasks import Task
 from ..utils.console import warn
 from ..utils.errors import ImgregError
 from ..utils.files import atomic_folder
+from ..utils.numbered import new_files, new_folder
 from . import fitting, prediction, preparation
 from .preparation import prepare, resolve_options
 
@@ -21,7 +22,7 @@ def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **opt
     `fast` opens no picture; `plot`: a new file, else OUT/check-<task>-NNN.png; other options as for `train`, of which
     `strict` lets any finding stop.
     """
-    from .. import plots, runs
+    from .. import plots
     from ..data import checks
     from ..plots import figures, overview
 
@@ -35,7 +36,7 @@ def check(task="angle", *, fast=False, plot=None, out="runs", images=None, **opt
     figure = overview.draw_overview(health)
     if plot is not None:
         return health, plots.save(figure, Path(plot))
-    with runs.new_files(Path(out), f"check-{chosen.name}", ".png") as (path,):
+    with new_files(Path(out), f"check-{chosen.name}", ".png") as (path,):
         return health, plots.save(figure, path)
 
 
@@ -118,7 +119,7 @@ def evaluate(run, table=None, device: str = "auto", images=None, by=None, how: s
     if tta:
         moves_for(model.task)
     train_rows, rows, name = _scored_rows(run, model.task, table, images, by)
-    folder = runs.new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
+    folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
     try:
         with atomic_folder(folder, "evaluate into") as work:
             scores = evaluate.write_evaluation(work, model, rows.assign(split=name), train_rows, by=by, how=how,
@@ -214,13 +215,13 @@ def lr_find(task="angle", *, out="runs", **options):
 
     Options as for `train`.
     """
-    from .. import plots, runs
+    from .. import plots
     from ..training import loop, precision
 
     task, cfg, frame, _ = prepare(task, **options)
     learn, _ = fitting.learner(task, cfg, frame)
     sweep = loop.find_lr(learn, precision.choose_precision(learn, cfg.precision))
-    with runs.new_files(Path(out), f"lr_find-{task.name}", ".png") as (path,):
+    with new_files(Path(out), f"lr_find-{task.name}", ".png") as (path,):
         return sweep, plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
 
 

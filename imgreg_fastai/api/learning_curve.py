@@ -20,6 +20,7 @@ from ..tasks import Task
 from ..utils.console import say
 from ..utils.errors import ImgregError, first_few
 from ..utils.format import align_columns, format_value
+from ..utils.numbered import new_folder
 from . import fitting
 
 
@@ -69,7 +70,7 @@ def measure(task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, part
     not. Raises ImgregError where there are not two parts to compare.
     """
     todo, done = subsets(frame, parts, cfg.seed), []
-    folder = runs.new_folder(out, f"curve-{task.name}", always=True)
+    folder = new_folder(out, f"curve-{task.name}", always=True)
     try:
         for part, rows in todo:
             say(f"{part:g} % of the pictures to train on, for {cfg.epochs} epochs as all parts")

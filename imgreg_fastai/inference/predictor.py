@@ -208,7 +208,8 @@ class Predictor:
 def _raise_broken(errors: list[PictureError]):
     if len(errors) == 1:
         raise errors[0]
-    raise PictureError("pictures that can be opened", f"none among {len(errors)}: {first_few(e.actual for e in errors)}")
+    names = first_few(error.actual for error in errors)
+    raise PictureError("pictures that can be opened", f"none among {len(errors)}: {names}")
 
 
 def list_pictures(pictures) -> list:

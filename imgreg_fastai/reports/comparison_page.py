@@ -10,6 +10,7 @@ from ..plots.axes import with_unit_label
 from ..plots.figures import CYCLE, TitledFigure, save
 from ..plots.training_charts import Course, best_row, draw_courses
 from ..utils.format import format_amount, format_value
+from ..utils.numbered import new_files
 from . import html
 from .images import chart
 
@@ -29,7 +30,7 @@ def write(comparison: Comparison, out: Path) -> tuple[Path, Path]:
     Returns:
         The paths of the plot and of the page.
     """
-    with runs.new_files(out, NAME, ".png", ".html") as (plot, page):
+    with new_files(out, NAME, ".png", ".html") as (plot, page):
         save(curves(comparison), plot)
         runs.write_file(page, html.render(page_data(comparison)))
     return plot, page

@@ -49,10 +49,11 @@ def test_answers_are_averaged_by_each_kinds_own_mean_whatever_the_views():
     """The way around zero, prices by their logarithms, places in pixels of the picture, rotations as such."""
     kinds = (WAY, PRICE, SPOT, POSE, AGE)
     sides = [POSE.matrix(np.array([[0.0, pitch, 0.0]]))[0].ravel() for pitch in (10.0, 50.0)]
-    one = always(kinds, [*towards(350), PRICE.encode_labels(np.array(4.0)), 0.0, 0.0, *sides[0], AGE.encode_labels(20.0)])
-    other = always((replace(AGE, high=200.0), *kinds[:4]),  # in another order, scaled and seen otherwise
-                   [replace(AGE, high=200.0).encode_labels(40.0), *towards(20), PRICE.encode_labels(np.array(100.0)), 0.5, 0.0,
-                    *sides[1]], size=(48, 96), fit="squish")
+    cheap, dear = (PRICE.encode_labels(np.array(price)) for price in (4.0, 100.0))
+    old = replace(AGE, high=200.0)
+    one = always(kinds, [*towards(350), cheap, 0.0, 0.0, *sides[0], AGE.encode_labels(20.0)])
+    other = always((old, *kinds[:4]),  # in another order, scaled and seen otherwise
+                   [old.encode_labels(40.0), *towards(20), dear, 0.5, 0.0, *sides[1]], size=(48, 96), fit="squish")
     both = Ensemble((one, other))
     frame = both.predict(BLACK)
     assert list(frame) == ["image", *both.task.columns] and len(frame) == 1
@@ -76,7 +77,8 @@ def test_one_model_twice_says_what_it_says_once(run, drawn):
     assert list(both["image"]) == list(alone["image"])
     assert model.task.targets[0].error(both[["angle"]].to_numpy(), alone[["angle"]].to_numpy()).max() < 1e-6
     assert functions.load([run.path]).about == model.about and not isinstance(functions.load((run.path,)), Ensemble)
-    pd.testing.assert_frame_equal(functions.predict([run.path, run.path], pictures), functions.predict([model, model], pictures))
+    by_path = functions.predict([run.path, run.path], pictures)
+    pd.testing.assert_frame_equal(by_path, functions.predict([model, model], pictures))
 
 
 # which pictures

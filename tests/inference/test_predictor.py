@@ -160,7 +160,8 @@ def test_predicting_needs_no_fastai(run, pictures):
 
 def test_outputs_are_columns_of_the_labels_table(run):
     model = load(run.path)
-    columns = model.decode(predictor.NetworkOutput(np.array([[0.0, 1.0], [-1.0, 0.0]], np.float32), np.ones((2, 4)), {}))
+    outputs = np.array([[0.0, 1.0], [-1.0, 0.0]], np.float32)
+    columns = model.decode(predictor.NetworkOutput(outputs, np.ones((2, 4)), {}))
     assert {k: list(v) for k, v in columns.items()} == {"angle": [45.0, 90.0]}
     assert isinstance(pd.DataFrame(columns), pd.DataFrame)
 

@@ -6,6 +6,7 @@ import pytest
 
 from imgreg_fastai import list_runs, runs
 from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.numbered import new_folder
 from tests.conftest import said
 from tests.evaluation.test_comparison import fake
 
@@ -26,7 +27,7 @@ def test_the_newest_run_is_last_and_tells_what_it_was(tmp_path):
 
 
 def test_folds_are_one_line_with_their_spread(tmp_path):
-    home = runs.new_folder(tmp_path, "t", always=True)
+    home = new_folder(tmp_path, "t", always=True)
     done = [fake(home, off=off, fold=i + 1, folds=3) for i, off in enumerate((1.0, 3.0))]
     runs.collect_folds(home, done)
     (line,) = list_runs(tmp_path)

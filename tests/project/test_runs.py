@@ -32,44 +32,6 @@ def test_an_opened_run_is_the_run(run):
     assert np.allclose(off.abs(), written["angle_error"])
 
 
-def test_folders_are_numbered_and_never_written_over(tmp_path):
-    assert runs.new_folder(tmp_path, "x").name == "x"
-    assert runs.new_folder(tmp_path, "x").name == "x-002"
-    assert [runs.new_folder(tmp_path, "set[1]").name for _ in range(3)] == ["set[1]", "set[1]-002", "set[1]-003"]
-    (tmp_path / "x-007").mkdir()
-    (tmp_path / "xs-9").mkdir()
-    assert runs.new_folder(tmp_path, "x").name == "x-008"
-    assert [runs.new_folder(tmp_path, "run", always=True).name for _ in range(2)] == ["run-001", "run-002"]
-
-
-def test_files_are_numbered_together_and_never_written_over(tmp_path):
-    (tmp_path / "y-004.html").touch()
-    for number in ("005", "006"):
-        with runs.new_files(tmp_path, "y", ".png", ".html") as paths:
-            assert [path.name for path in paths] == [f"y-{number}.png", f"y-{number}.html"] and paths[0].exists()
-            paths[1].touch()
-    with pytest.raises(KeyboardInterrupt), runs.new_files(tmp_path, "y", ".png", ".html") as paths:
-        paths[1].touch()
-        raise KeyboardInterrupt
-    assert not any(path.exists() for path in paths) and len(list(tmp_path.iterdir())) == 5
-
-
-def test_a_name_that_another_process_takes_first_is_left_to_it(tmp_path, monkeypatch):
-    """Both look for a free name, and only then does either create it."""
-    names = iter(["y-001", "y-001", "y-002"])
-    monkeypatch.setattr(runs, "_unused_name", lambda *_: next(names))
-    with runs.new_files(tmp_path, "y", ".png") as (first,), runs.new_files(tmp_path, "y", ".png") as (second,):
-        assert (first.name, second.name) == ("y-001.png", "y-002.png")
-    names = iter(["z", "z", "z-002"])
-    assert [runs.new_folder(tmp_path, "z").name for _ in range(2)] == ["z", "z-002"]
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ImgregError, match="a folder that can be written"):
-        runs.new_folder(tmp_path / "file", "x", always=True)
-
-
 def test_writing_is_whole_or_not_at_all(tmp_path):
     path = tmp_path / "a.json"
     runs.write_file(path, "one")
