@@ -5,7 +5,7 @@ import sys
 import warnings
 
 from ..utils.errors import ImgregError
-from . import learning, using  # noqa: F401  the verbs enter themselves
+from . import learning, using
 from .app import app, tell
 
 __all__ = ["app", "main"]

@@ -146,11 +146,8 @@ def cached_path(cfg: PretrainedCfg) -> str | None:
     if not cfg.hf_hub_id:
         return None
     repo, revision = _repository(cfg)
-    for name in _file_names(cfg):
-        path = huggingface_hub.try_to_load_from_cache(repo, name, revision=revision)
-        if isinstance(path, str):  # else None, or a mark that the repository has no such file
-            return path
-    return None
+    paths = [huggingface_hub.try_to_load_from_cache(repo, name, revision=revision) for name in _file_names(cfg)]
+    return next((path for path in paths if isinstance(path, str)), None)  # others mark that there is no such file
 
 
 def download(cfg: PretrainedCfg, timeout: float) -> str:
@@ -232,12 +229,11 @@ def table(pattern: str = "", size: tuple[int, int] | None = None) -> pd.DataFram
     """
     glob = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
     names = [name for name in timm.list_models() if fnmatch(name, glob)]
-    if len(names) > MAX_BUILT:
+    build = len(names) <= MAX_BUILT
+    if not build:
         columns = "params and works" if size else "params"
         console.say(f"{len(names)} backbones match; {columns} are shown for lists of up to {MAX_BUILT}")
-        rows = [_row(name, size, build=False) for name in names]
-    else:
-        rows = [_row(name, size, True) for name in console.progress_bar(names, len(names), "backbones")]
+    rows = [_row(name, size, build) for name in console.progress_bar(names, len(names), "backbones")]
     columns = ["name", "params", "input", "weights", "cached", *(["works"] if size else [])]
     return pd.DataFrame(rows, columns=columns, dtype=object)  # another dtype would turn None into NaN
 

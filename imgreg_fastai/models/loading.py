@@ -89,8 +89,7 @@ def _misfits(body: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
     Integers (counters and index tables) belong to the architecture and may be missing.
     """
     return [name for name, tensor in body.state_dict().items()
-            if (tensor.is_floating_point() or name in state)
-            and (name not in state or state[name].shape != tensor.shape)]
+            if (state[name].shape != tensor.shape if name in state else tensor.is_floating_point())]
 
 
 def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:

@@ -147,9 +147,5 @@ def read_tensors(path: str) -> dict[str, torch.Tensor]:
 
 
 def _sha256(path: str) -> str:
-    """The file's hash, read in pieces."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as f:
-        while piece := f.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+    """The hash of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

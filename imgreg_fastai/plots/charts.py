@@ -6,12 +6,11 @@ rows without a label or a prediction are left out.
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ..utils.format import format_amount, format_values, trailing_unit
 from . import axes
-from .figures import INK, TitledFigure, chart_figure, empty_figure
-from .frames import labelled_rows
+from .figures import INK, TitledFigure, chart_figure
+from .frames import labelled_rows, no_rows_figure
 from .group_charts import errors_by_point
 
 MAX_COLUMN_CHARTS = 4  # columns that have a chart each; more are points, which are pooled
@@ -53,7 +52,7 @@ def chart_series(target, true, values) -> tuple[list[Series], str]:
     return series, f"No chart over {', '.join(constant)}: the same in all pictures."
 
 
-def predicted_against_true(task, target, frame, baseline: dict[str, float] | None = None) -> Figure:
+def predicted_against_true(task, target, frame, baseline: dict[str, float] | None = None) -> TitledFigure:
     """Predictions over the true values with the diagonal, one chart a column.
 
     Args:
@@ -68,7 +67,7 @@ def predicted_against_true(task, target, frame, baseline: dict[str, float] | Non
     """
     _, true, predicted, error = labelled_rows(target, frame)
     if not len(true):
-        return empty_figure(target)
+        return no_rows_figure(target)
     best_constant = np.broadcast_to(target.constant_guess(true), true.shape)
     guess = (baseline or {}).get(target.name, target.error(best_constant, true).mean())
     near = true + target.residual(predicted, true)  # an angle across the seam is drawn beside its label
@@ -108,14 +107,14 @@ def _note_on_period(target, series: list[Series], near, predicted) -> str:
     return "Angles are drawn the short way round from their truth." if moved else ""
 
 
-def residuals(task, target, frame) -> Figure:
+def residuals(task, target, frame) -> TitledFigure:
     """Signed residuals over the true values with their running median and 90 % band, one chart a column.
 
     Many points have their mean errors instead, see errors_by_point. Arguments as for predicted_against_true.
     """
     _, true, predicted, _ = labelled_rows(target, frame)
     if not len(true):
-        return empty_figure(target)
+        return no_rows_figure(target)
     if len(target.columns) > MAX_COLUMN_CHARTS:
         return errors_by_point(task, target, frame)
     residual = target.residual(predicted, true)
@@ -137,13 +136,13 @@ def residuals(task, target, frame) -> Figure:
     return figure
 
 
-def errors_over(task, target, frame, column: str) -> Figure:
+def errors_over(task, target, frame, column: str) -> TitledFigure:
     """Errors over the true values of one of the target's columns, with their running median and 90 % band."""
     _, true, _, error = labelled_rows(target, frame)
     x = true[:, target.columns.index(column)]
     x, error = x[np.isfinite(x)], error[np.isfinite(x)]
     if not len(x):
-        return empty_figure(target)
+        return no_rows_figure(target)
     quantiles = axes.course(target, x, error)
     title, note = f"{target.name}: error over {column}", f"{len(x)} pictures"
     if quantiles is not None:

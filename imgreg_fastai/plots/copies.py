@@ -129,8 +129,9 @@ def annotated(picture: Image.Image, task, values: dict) -> Image.Image:
 def _write_beside_marks(ax, text: str) -> None:
     """Write into the corner where the text hides least of the marks; too wide, it is broken at its commas."""
     line = Line2D([], [], linestyle="none", label=text)
+    font = {"size": FONT_SIZE, "weight": "bold"}
     legend = ax.legend(handles=[line], loc="best", handlelength=0, handletextpad=0, borderpad=0.3, borderaxespad=0.4,
-                       framealpha=0.88, edgecolor="none", labelcolor=VERMILION, prop={"size": FONT_SIZE, "weight": "bold"})
+                       framealpha=0.88, edgecolor="none", labelcolor=VERMILION, prop=font)
     legend.set_zorder(4)  # below the marks
     (words,) = legend.get_texts()
     words.set_parse_math(False)

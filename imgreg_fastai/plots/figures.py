@@ -7,7 +7,7 @@ import math
 import textwrap
 from pathlib import Path
 
-import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,72 +18,49 @@ from ..utils.files import atomic_file
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+STYLES = ("-", "--", ":", "-.")  # of lines, where there are more than colours
 INK, GREY, PALE, SHADE = "#222222", "#6B6B6B", "#E6E6E6", "#F4F4F4"
-DPI = 130
+DPI, PADDING = 130, 0.1  # dots an inch; inches around axes
 FORMATS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "pdf", "svg", "eps", "ps")
-LEFT = 0.75  # inches from the figure's edge to the axes, and to the title above a chart
 
 
 class TitledFigure(Figure):
-    """A figure with a title and a note above its axes; a notebook shows it by itself.
+    """A figure with a title above its axes and a note below them; a notebook shows it by itself.
 
     Args:
         width: inches.
-        height: inches below the title and the note, which are added to it.
+        height: inches of the axes; those of the title and the note are added.
         title: the finding, with its number; broken into lines.
-        note: a sentence in small print below the title.
-        left: inches from the figure's edge to the title.
+        note: a sentence in small print.
     """
 
-    def __init__(self, width: float, height: float, title: str, note: str = "", left: float = LEFT):
-        title = textwrap.fill(title, int((width - left) * 9.6))
-        note = textwrap.fill(note, int((width - left) * 14.5))
-        title_height = 0.2 + 0.23 * (title.count("\n") + 1)
-        note_height = 0.17 * (note.count("\n") + 1) if note else 0
-        self.head = title_height + note_height + 0.22  # inches above the axes
-        height += self.head
-        super().__init__(figsize=(width, height), dpi=DPI, facecolor="white")
+    def __init__(self, width: float, height: float, title: str, note: str = ""):
+        title, note = textwrap.fill(title, int(9.4 * width)), textwrap.fill(note, int(14 * width))
+        height += 0.5 + 0.23 * title.count("\n") + (0.25 + 0.17 * note.count("\n") if note else 0)
+        super().__init__(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
+        self.get_layout_engine().set(w_pad=PADDING, h_pad=PADDING)
         FigureCanvasAgg(self)
-        place = {"x": left / width, "ha": "left", "va": "top"}
-        self.suptitle(title, y=1 - 0.2 / height, size=12.5, weight="bold", color=INK, **place)
-        self.text(y=1 - (title_height + 0.02) / height, s=note, size=9, color=GREY, **place)
+        self.suptitle(title, x=PADDING / width, ha="left", size=12.5, weight="bold", color=INK)
+        self.supxlabel(note, x=PADDING / width, ha="left", size=9, color=GREY)
 
-    def add_grid(self, n: int, across: int, margins: tuple[float, float, float], gaps: tuple[float, float]) -> list[Axes]:
-        """Add axes of one size in rows, from the top left.
+    def add_axes_grid(self, n: int, across: int) -> list[Axes]:
+        """Add `n` axes in rows of `across`, from the top left."""
+        axes = list(self.subplots(math.ceil(n / across), across, squeeze=False).flat)
+        for ax in axes[n:]:
+            ax.remove()
+        return axes[:n]
 
-        Args:
-            n: how many axes.
-            across: how many of them a row has.
-            margins: inches to the figure's edge at the left, the right and the bottom.
-            gaps: inches between axes, horizontally and vertically.
-
-        Returns:
-            The axes, row by row.
-        """
-        width, height = self.get_size_inches()
-        (left, right, bottom), (gap_x, gap_y) = margins, gaps
-        axes_width = (width - left - right + gap_x) / across - gap_x
-        axes_height = (height - self.head - bottom + gap_y) / math.ceil(n / across) - gap_y
-        axes = []
-        for i in range(n):
-            row, column = divmod(i, across)
-            x = left + column * (axes_width + gap_x)
-            y = height - self.head - axes_height - row * (axes_height + gap_y)
-            axes.append(self.add_axes((x / width, y / height, axes_width / width, axes_height / height)))
-        return axes
-
-    def add_charts(self, n: int = 1, across: int | None = None, left: float = LEFT) -> list[Axes]:
+    def add_charts(self, n: int = 1, across: int | None = None) -> list[Axes]:
         """Add axes for charts: a pale grid, labels in ink, no frame at the top and the right.
 
         Args:
             n: how many charts.
             across: how many of them stand in a row; all by default.
-            left: inches from the figure's edge to the axes.
 
         Returns:
             The axes, row by row.
         """
-        charts = self.add_grid(n, across or n, (left, 0.3, 0.6), (0.95, 0.85))
+        charts = self.add_axes_grid(n, across or n)
         for ax in charts:
             ax.spines[["top", "right"]].set_visible(False)
             ax.spines[["left", "bottom"]].set_color(GREY)
@@ -92,6 +69,7 @@ class TitledFigure(Figure):
             ax.yaxis.label.set_color(INK)
             ax.grid(color=PALE, linewidth=0.8)
             ax.set_axisbelow(True)
+            ax.set_prop_cycle(cycler(linestyle=STYLES) * cycler(color=CYCLE))
         return charts
 
     def draw(self, renderer) -> None:
@@ -107,38 +85,17 @@ class TitledFigure(Figure):
         return out.getvalue()
 
 
-def chart_figure(width: float, height: float, title: str, note: str = "", left: float = LEFT) -> tuple[TitledFigure, Axes]:
-    """A figure with one chart; arguments as for TitledFigure, `left` being that of the axes."""
+def chart_figure(width: float, height: float, title: str, note: str = "") -> tuple[TitledFigure, Axes]:
+    """A figure with one chart; arguments as for TitledFigure."""
     figure = TitledFigure(width, height, title, note)
-    (ax,) = figure.add_charts(left=left)
-    return figure, ax
+    return figure, figure.add_charts()[0]
 
 
-def empty_figure(target) -> TitledFigure:
-    """The figure for a table without a row to show."""
-    return TitledFigure(6, 0.3, f"{target.name}: nothing to show", "No row has both a label and a prediction.")
-
-
-def tiled_figure(shapes, across: int, side: float, caption: float, title: str, note: str) -> tuple[TitledFigure, list[Axes]]:
-    """A figure of pictures in rows.
-
-    Args:
-        shapes: (height, width) of each picture, in pixels.
-        across: the most tiles in a row.
-        side: width of a tile, in inches.
-        caption: inches free below each tile.
-        title: see TitledFigure.
-        note: see TitledFigure.
-
-    Returns:
-        The figure and its axes, one for each picture.
-    """
-    edge, gap = 0.35, 0.1
-    across = max(3, min(across, len(shapes)))  # three at least, so that the title has room
-    tile_height = side * float(np.clip(np.median([height / width for height, width in shapes]), 0.5, 1.5))
-    height = math.ceil(len(shapes) / across) * (tile_height + caption) + gap
-    figure = TitledFigure(across * side + 2 * edge - gap, height, title, note, edge)
-    return figure, figure.add_grid(len(shapes), across, (edge, edge, caption + 2 * gap), (gap, caption + gap))
+def empty_figure(title: str, note: str) -> TitledFigure:
+    """A figure without charts."""
+    figure, ax = chart_figure(6, 0.3, title, note)
+    ax.axis("off")
+    return figure
 
 
 def short_name(name: str) -> str:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from .figures import TitledFigure, empty_figure
+
 
 class LabelledRows(NamedTuple):
     """Rows with a label and a prediction.
@@ -33,6 +35,11 @@ def labelled_rows(target, frame: pd.DataFrame) -> LabelledRows:
     error = target.error(predicted, true) if len(true) else np.empty(0)
     labelled = np.isfinite(error)
     return LabelledRows(frame[labelled], true[labelled], predicted[labelled], error[labelled])
+
+
+def no_rows_figure(target) -> TitledFigure:
+    """The figure for a frame without labelled rows."""
+    return empty_figure(f"{target.name}: nothing to show", "No row has both a label and a prediction.")
 
 
 def row_values(task, row, suffix: str = "") -> dict[str, np.ndarray]:

@@ -1,21 +1,20 @@
 """Charts of errors by point and by group."""
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ..utils.format import format_amount
 from .axes import with_unit_label
-from .figures import BLUE, INK, SKY, chart_figure, empty_figure, short_name
-from .frames import labelled_rows
+from .figures import BLUE, INK, SKY, TitledFigure, chart_figure, short_name
+from .frames import labelled_rows, no_rows_figure
 
 MAX_GROUPS = 30
 
 
-def errors_by_point(task, target, frame) -> Figure:
+def errors_by_point(task, target, frame) -> TitledFigure:
     """The errors of each point of a target, under its name: their mean as a dot, 90 % of them as a line."""
     _, true, predicted, _ = labelled_rows(target, frame)
     if not len(true):
-        return empty_figure(target)
+        return no_rows_figure(target)
     errors = pd.DataFrame(target.interval_errors(predicted, true), columns=target.names).dropna(axis=1, how="all")
     names, mean = errors.columns, errors.mean().to_numpy()
     figure, ax = chart_figure(float(np.clip(1.2 + 0.16 * len(names), 7, 16)), 3.9, _title(target, names, mean),
@@ -30,22 +29,21 @@ def errors_by_point(task, target, frame) -> Figure:
     return figure
 
 
-def groups(task, target, frame) -> Figure:
+def groups(task, target, frame) -> TitledFigure:
     """The errors of each group (person, place), the worst first: their mean as a bar, 90 % of them as a line."""
     rows, _, _, error = labelled_rows(target, frame)
     errors = pd.Series(error).groupby(rows["group"].astype(str).where(rows["group"].notna()).to_numpy())
     table = errors.agg(["mean", "size", "median"]).assign(low=errors.quantile(0.05), high=errors.quantile(0.95))
     table = table.sort_values("mean", ascending=False, kind="stable")
     if table.empty:
-        return empty_figure(target)
+        return no_rows_figure(target)
     title = _title(target, table.index, table["mean"].to_numpy())
     note = "Bar: mean; ring: median; line: 90 % of the errors; dashed: mean of all; in brackets: pictures."
     if len(table) > MAX_GROUPS:
         note += f" The {MAX_GROUPS} worst of {len(table)} groups are shown."
     table = table[:MAX_GROUPS]
     names = [f"{short_name(name)}  ({size})" for name, size in table["size"].items()]
-    left = max(0.75, 0.3 + 0.078 * max(map(len, names)))
-    figure, ax = chart_figure(7.6, 1.0 + 0.24 * len(table), title, note, left)
+    figure, ax = chart_figure(7.6, 1.0 + 0.24 * len(table), title, note)
     positions = np.arange(len(table))
     ax.barh(positions, table["mean"], height=0.66, color=SKY, zorder=2)
     ax.hlines(positions, table["low"], table["high"], color=BLUE, linewidth=1.6, zorder=3)

@@ -3,7 +3,7 @@ import math
 from functools import partial
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 from ..data.checks import DataCheck
@@ -12,17 +12,17 @@ from ..data.splits import SPLITS
 from ..tasks import Point, Target
 from ..utils.format import trailing_unit
 from . import axes
-from .figures import BLUE, CYCLE, GREEN, GREY, INK, ORANGE, SKY, VERMILION, TitledFigure
+from .figures import BLUE, CYCLE, GREEN, GREY, INK, ORANGE, SKY, VERMILION, TitledFigure, empty_figure
 
 ACROSS, WIDTH, HEIGHT = 3, 4.1, 2.9  # charts in a row, and their sides in inches with the axes' labels
 MAX_HISTOGRAMS = 11
 MAX_BARS = 60  # different values that have a bar each
 MAX_DOTS = 20_000  # of more points a part is drawn, picked at random
 MAX_NAMED_POINTS = 6  # with a colour and a name each
-PART_COLOURS = dict(zip(SPLITS, (("blue", BLUE), ("orange", ORANGE), ("green", GREEN), ("vermilion", VERMILION)), strict=True))
+PART_COLOURS = dict(zip(SPLITS, (BLUE, ORANGE, GREEN, VERMILION), strict=True))
 
 
-def draw_overview(check: DataCheck) -> Figure:
+def draw_overview(check: DataCheck) -> TitledFigure:
     """Draw a histogram of each column, a chart of each target of points, and one of the pictures' sizes.
 
     Only rows that can be used are counted; there are sizes only if the pictures were opened.
@@ -30,20 +30,23 @@ def draw_overview(check: DataCheck) -> Figure:
     title = f"{check.task.name}: {check.summary}"
     rows = check.frame[check.frame["usable"]]
     if not len(rows):
-        return TitledFigure(6, 0.3, title, "No row can be used.")
+        return empty_figure(title, "No row can be used.")
     columns = [(target, column) for target in check.task.targets if not target.in_image for column in target.columns]
     drawings = [partial(_draw_histogram, target=target, column=column) for target, column in columns[:MAX_HISTOGRAMS]]
     drawings += [partial(_draw_points, target=target) for target in check.task.targets if target.in_image]
-    notes = [_issues_note(check), _parts_note(rows) if columns else ""]
+    drawings += [_draw_sizes] if "width" in rows else []
+    note = _issues_note(check)
     if len(columns) > MAX_HISTOGRAMS:
-        notes.append(f"{len(columns) - MAX_HISTOGRAMS} more columns are not drawn.")
-    if "width" in rows:
-        drawings.append(_draw_sizes)
+        note += f" {len(columns) - MAX_HISTOGRAMS} more columns are not drawn."
     across = min(ACROSS, len(drawings))
-    height = HEIGHT * math.ceil(len(drawings) / across) + (0.7 if len(drawings) == 1 else 0)
-    figure = TitledFigure(max(6.5, WIDTH * across), height, title, " ".join(filter(None, notes)))
+    height = max(3.6, HEIGHT * math.ceil(len(drawings) / across))
+    figure = TitledFigure(max(6.5, WIDTH * across), height, title, note)
     for ax, draw in zip(figure.add_charts(len(drawings), across), drawings, strict=True):
         draw(ax, rows=rows)
+    if columns and "split" in rows:
+        counts = rows["split"].value_counts().reindex(SPLITS).dropna()
+        bars = [Patch(color=PART_COLOURS[part], label=f"{part} ({n:,.0f})") for part, n in counts.items()]
+        figure.legend(handles=bars, loc="outside right upper", frameon=False, fontsize=9, labelcolor=INK)
     return figure
 
 
@@ -57,30 +60,19 @@ def _issues_note(check: DataCheck) -> str:
     return f"Found: {'; '.join(issues[:6])}{more}." if issues else ""
 
 
-def _parts_note(rows) -> str:
-    """The colours of the parts of the split."""
-    if "split" not in rows:
-        return ""
-    counts = rows["split"].value_counts()
-    parts = [f"{colour} {part} ({counts[part]:,})" for part, (colour, _) in PART_COLOURS.items() if part in counts]
-    return f"Bars: {', '.join(parts)}."
-
-
 def _draw_histogram(ax, rows, target: Target, column: str) -> None:
     """Draw the distribution of a column, stacked by part of the split; values far from all others are counted."""
     values = rows[column].to_numpy(float)
-    finite = np.isfinite(values)
     typical, log = target.typical(values)
     if log:
         typical &= values > 0
     ax.set(xlabel=axes.with_unit_label(column, target.unit), ylabel="rows")
     if not typical.any():
         return
-    split = rows["split"].to_numpy(object) if "split" in rows else np.full(len(rows), "")
-    series = {part: values[typical & (split == part)] for part in SPLITS if part in split}
-    colours = [PART_COLOURS[part][1] for part in series]
-    ax.hist(list(series.values()) or values[typical], _bar_edges(values[typical], log), stacked=True, linewidth=0.4,
-            edgecolor="white", color=colours or BLUE)
+    split = rows["split"].to_numpy(object) if "split" in rows else np.full(len(rows), SPLITS[0])
+    parts = [part for part in SPLITS if part in split]
+    ax.hist([values[typical & (split == part)] for part in parts], _bar_edges(values[typical], log), stacked=True,
+            linewidth=0.4, edgecolor="white", color=[PART_COLOURS[part] for part in parts])
     ax.yaxis.set_major_formatter(lambda v, _: f"{v:,.0f}" if v % 1 == 0 else "")
     if log:
         axes.set_log_scale(ax.xaxis, values[typical])
@@ -88,7 +80,7 @@ def _draw_histogram(ax, rows, target: Target, column: str) -> None:
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     if axes.axis_limits(target, values[typical]).full_circle:
         axes.set_circular_ticks(ax.xaxis, target.wraps)
-    far = values[finite & ~typical]
+    far = values[np.isfinite(values) & ~typical]
     if len(far):
         axes.note_beyond(ax, f"▲ {len(far)} far beyond, up to {max(far, key=abs):.4g}{trailing_unit(target.unit)}")
 

@@ -1,9 +1,10 @@
 """A picture in axes, with what is true and what was predicted drawn on it."""
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from .figures import BLUE, GREY, PALE, VERMILION
+from .figures import BLUE, GREY, PALE, VERMILION, TitledFigure
 from .frames import row_values
 from .marks import axes_origin, draw_interval, draw_label, origin_target
 
@@ -44,7 +45,7 @@ def open_tiles(paths, open_picture) -> list[Tile]:
     return tiles
 
 
-def show_picture(ax, tile: Tile, frame_colour: str = PALE, frame_width: float = 0.8) -> None:
+def show_picture(ax, tile: Tile) -> None:
     """Show a picture in the coordinates of its own pixels; without pixels, a grey tile."""
     pixels, (height, width) = tile
     if pixels is None:
@@ -52,7 +53,33 @@ def show_picture(ax, tile: Tile, frame_colour: str = PALE, frame_width: float = 
         ax.text(0.5, 0.5, "cannot be opened", transform=ax.transAxes, ha="center", va="center", size=8, color=GREY)
     ax.imshow(pixels, extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="antialiased")
     ax.set(xticks=[], yticks=[], autoscale_on=False, anchor="S")
-    ax.spines[:].set(color=frame_colour, linewidth=frame_width)
+    ax.spines[:].set(color=PALE, linewidth=0.8)
+
+
+def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, title: str,
+                 note: str) -> tuple[TitledFigure, list]:
+    """A figure of pictures in rows.
+
+    Args:
+        tiles: the pictures.
+        across: the most tiles in a row.
+        side: width of a tile, in inches.
+        caption: inches free below each tile.
+        title: see TitledFigure.
+        note: see TitledFigure.
+
+    Returns:
+        The figure and its axes, one for each picture.
+    """
+    across = max(3, min(across, len(tiles)))  # three at least, so that the title has room
+    aspect = float(np.clip(np.median([tile.shape[0] / tile.shape[1] for tile in tiles]), 0.5, 1.5))
+    height = math.ceil(len(tiles) / across) * (aspect * side + caption)
+    figure = TitledFigure(max(4.8, across * side), height, title, note)
+    axes = figure.add_axes_grid(len(tiles), across)
+    for ax, tile in zip(axes, tiles, strict=True):
+        show_picture(ax, tile)
+    figure.draw_without_rendering()  # lays the axes out, so that the room for words is known
+    return figure, axes
 
 
 def draw_target(ax, task, target, values: dict, colour: str, label: str | None, shape, **style) -> None:
@@ -99,14 +126,13 @@ def draw_comparison(ax, task, targets, row, tile: Tile, words: bool = True) -> N
     """Draw a picture with the true and the predicted values of targets.
 
     Args:
-        ax: empty axes.
+        ax: axes that show the picture.
         task: the Task.
         targets: what is drawn, see targets_together; the first with its interval, the others thin.
         row: a row of a frame, see frames.py.
         tile: the picture.
         words: whether the values of the first target stand in the corners.
     """
-    show_picture(ax, tile)
     if tile.pixels is None:
         return
     true, predicted = row_values(task, row), row_values(task, row, "_predicted")

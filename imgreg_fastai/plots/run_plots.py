@@ -2,11 +2,8 @@
 import re
 from pathlib import Path
 
-from .charts import errors_over, predicted_against_true, residuals
+from . import charts, grids, group_charts, training_charts
 from .figures import save
-from .grids import grid, tolerance, worst
-from .group_charts import groups
-from .training_charts import curves
 
 
 def write_all(folder: str | Path, task, history, frame, open_picture, baseline=None) -> list[Path]:
@@ -28,17 +25,17 @@ def write_all(folder: str | Path, task, history, frame, open_picture, baseline=N
     """
     folder, paths = Path(folder), []
     if history is not None:
-        paths.append(save(curves(history, {t.name: t.unit for t in task.targets}), folder / "curves.png"))
+        paths.append(save(training_charts.curves(history, task.targets), folder / "curves.png"))
     for target in task.targets:
-        figures = {"predicted": predicted_against_true(task, target, frame, baseline),
-                   "residuals": residuals(task, target, frame)}
+        figures = {"predicted": charts.predicted_against_true(task, target, frame, baseline),
+                   "residuals": charts.residuals(task, target, frame)}
         if target.wraps and len(target.columns) > 1:
             column = target.columns[0]
-            figures[f"error_over_{_file_part(column)}"] = errors_over(task, target, frame, column)
+            figures[f"error_over_{_file_part(column)}"] = charts.errors_over(task, target, frame, column)
         if "group" in frame and frame["group"].nunique() > 1:
-            figures["groups"] = groups(task, target, frame)
-        figures["worst"] = worst(task, target, frame, open_picture)
-        figures["grid"] = grid(task, target, frame, open_picture, tolerance(target, frame))
+            figures["groups"] = group_charts.groups(task, target, frame)
+        figures["worst"] = grids.worst(task, target, frame, open_picture)
+        figures["grid"] = grids.grid(task, target, frame, open_picture, grids.tolerance(target, frame))
         paths += [save(figure, folder / file_name(name, task, target)) for name, figure in figures.items()]
     return paths
 

@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter1d
 
 from ..utils.format import format_amount
 from .axes import add_legend, set_log_scale, with_unit_label
-from .figures import BLUE, CYCLE, GREY, SKY, VERMILION, TitledFigure, chart_figure
+from .figures import BLUE, GREY, SKY, VERMILION, TitledFigure, chart_figure
 
 
 def best_row(history: pd.DataFrame) -> int | None:
@@ -22,74 +21,63 @@ def best_row(history: pd.DataFrame) -> int | None:
 
 
 class Course(NamedTuple):
-    """A line over the epochs.
-
-    Args:
-        history: a row for each epoch, see `curves`.
-        column: what is drawn of it.
-        label: its name in the legend.
-        colour: of the line.
-        style: of the line.
-    """
+    """A line over the epochs: a `column` of a `history`, see `curves`, with a `label` in the legend."""
 
     history: pd.DataFrame
     column: str
     label: str
-    colour: str
-    style: str = "-"
 
 
 def draw_courses(ax, courses: list[Course], label: str) -> None:
     """Draw lines over the epochs, each with a ring at its lowest validation loss; `label`: of the y axis."""
-    for history, column, name, colour, style in courses:
-        marker = "o" if len(history) <= 40 else ""
-        ax.plot(history["epoch"], history[column], style, marker=marker, markersize=3.5, linewidth=1.8, label=name,
-                color=colour)
-        best = best_row(history)
+    for history, column, name in courses:
+        epochs, values, best = history["epoch"], history[column], best_row(history)
+        marker = "o" if len(epochs) <= 40 else ""
+        (line,) = ax.plot(epochs, values, marker=marker, markersize=3.5, linewidth=1.8, label=name)
         if best is not None and column != "train_loss":
-            ax.plot(history["epoch"].iloc[best], history[column].iloc[best], "o", markersize=10, markerfacecolor="none",
-                    markeredgecolor=colour, markeredgewidth=1.5)
-    set_log_scale(ax.yaxis, np.concatenate([course.history[course.column].to_numpy(float) for course in courses]))
+            ax.plot(epochs.iloc[best], values.iloc[best], marker="o", markersize=10, markerfacecolor="none",
+                    markeredgewidth=1.5, linestyle="none", color=line.get_color())
+    set_log_scale(ax.yaxis, np.concatenate([history[column].to_numpy(float) for history, column, _ in courses]))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
     ax.set(xlabel="epoch", ylabel=label)
-    if len(courses) > 1:
-        add_legend(ax)
 
 
-def curves(history: pd.DataFrame, units: dict[str, str]) -> Figure:
+def curves(history: pd.DataFrame, targets) -> TitledFigure:
     """Losses and validation errors over the epochs; a ring marks the epoch with the lowest validation loss.
 
     Args:
         history: `epoch`, `train_loss`, `valid_loss` and `<target>_error` for each target.
-        units: {target name: unit}; errors in different units have a chart each.
+        targets: the Targets; errors in different units have a chart each.
 
     Returns:
         A figure whose title has that epoch and its errors.
     """
-    charts = {"loss": [Course(history, "train_loss", "training", SKY), Course(history, "valid_loss", "validation", BLUE)]}
-    for name, unit in units.items():
-        courses = charts.setdefault(with_unit_label("mean validation error", unit), [])
-        courses.append(Course(history, f"{name}_error", name, (VERMILION, *CYCLE[2:])[len(courses) % (len(CYCLE) - 1)]))
+    charts = {"loss": [Course(history, "valid_loss", "validation"), Course(history, "train_loss", "training")]}
+    for target in targets:
+        courses = charts.setdefault(with_unit_label("mean validation error", target.unit), [])
+        courses.append(Course(history, f"{target.name}_error", target.name))
     best = best_row(history)
     note = "" if best is None else "The ring is the epoch with the lowest validation loss: its weights are kept."
-    figure = TitledFigure(4.6 * len(charts), 3.5, _curves_title(history, units, best), note)
+    figure = TitledFigure(4.6 * len(charts), 3.5, _curves_title(history, targets, best), note)
     for ax, (label, courses) in zip(figure.add_charts(len(charts)), charts.items(), strict=True):
         draw_courses(ax, courses, label)
         if best is not None:
             ax.axvline(history["epoch"].iloc[best], color=GREY, linewidth=0.9, linestyle=(0, (2, 3)), zorder=1)
+        if len(courses) > 1:
+            add_legend(ax)
     return figure
 
 
-def _curves_title(history: pd.DataFrame, units: dict[str, str], best: int | None) -> str:
+def _curves_title(history: pd.DataFrame, targets, best: int | None) -> str:
     """The best epoch and its errors, or those of the last one where there is no best."""
     title = f"{len(history)} epochs" if best is None else f"Best at epoch {history['epoch'].iloc[best]:g}"
     row = history.iloc[-1 if best is None else best] if len(history) else {}
-    errors = [f"{name} error {format_amount(row[f'{name}_error'], unit)}" for name, unit in units.items()
-              if np.isfinite(row.get(f"{name}_error", np.nan))]
+    errors = [f"{target.name} error {format_amount(row[f'{target.name}_error'], target.unit)}" for target in targets
+              if np.isfinite(row.get(f"{target.name}_error", np.nan))]
     return f"{title}: {', '.join(errors)}" if errors else title
 
 
-def lr_find(lrs, losses, suggestion: float | None, trusted: bool) -> Figure:
+def lr_find(lrs, losses, suggestion: float | None, trusted: bool) -> TitledFigure:
     """The sweep of learning rates.
 
     Args:

@@ -2,12 +2,11 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from .. import runs
 from ..evaluation.comparison import Comparison, headline
-from ..plots.axes import with_unit_label
-from ..plots.figures import CYCLE, TitledFigure, save
+from ..plots.axes import add_legend, with_unit_label
+from ..plots.figures import TitledFigure, save
 from ..plots.training_charts import Course, best_row, draw_courses
 from ..utils.format import format_amount, format_value
 from ..utils.numbered import new_files
@@ -15,7 +14,6 @@ from . import html
 from .images import chart
 
 NAME, LOSS = "compare", "valid_loss"
-STYLES = ("-", "--", ":", "-.")  # where there are more runs than colours
 METHOD = ("Each difference is that to the first run, on the pictures that all of them predicted. Its interval is a "
           "bootstrap interval over pictures, or over the groups they belong to.")
 
@@ -36,7 +34,7 @@ def write(comparison: Comparison, out: Path) -> tuple[Path, Path]:
     return plot, page
 
 
-def curves(comparison: Comparison, columns: list[str] | None = None) -> Figure:
+def curves(comparison: Comparison, columns: list[str] | None = None) -> TitledFigure:
     """Validation loss and validation errors over the epochs, a line for each run.
 
     A ring marks the epoch of a run's lowest validation loss; the title says which run's error is lowest there.
@@ -50,19 +48,19 @@ def curves(comparison: Comparison, columns: list[str] | None = None) -> Figure:
     """
     targets = _targets_by_column(comparison)
     columns = columns or [LOSS, *targets]
-    titles = [_lowest_error(comparison, targets[column]) for column in columns if column in targets]
+    histories = dict(zip(comparison.names, comparison.histories, strict=True))
+    titles = [_lowest_error(histories, targets[column]) for column in columns if column in targets]
     title = "; ".join(filter(None, titles)) or f"Validation loss of {len(comparison.names)} runs"
     figure = TitledFigure(4.5 * len(columns), 3.5, title,
                           "Validation, epoch by epoch. Rings: the epochs of the lowest validation loss.")
-    for ax, column in zip(figure.add_charts(len(columns)), columns, strict=True):
+    charts = figure.add_charts(len(columns))
+    for ax, column in zip(charts, columns, strict=True):
         label = "validation loss"
         if column in targets:
             label = with_unit_label(f"{targets[column]['name']} error", targets[column]["unit"])
-        courses = []
-        for i, (name, history) in enumerate(zip(comparison.names, comparison.histories, strict=True)):
-            style = STYLES[i // len(CYCLE) % len(STYLES)]
-            courses += [Course(history, column, name, CYCLE[i % len(CYCLE)], style)] if column in history else []
+        courses = [Course(history, column, name) for name, history in histories.items() if column in history]
         draw_courses(ax, courses, label)
+    add_legend(charts[0])
     return figure
 
 
@@ -71,13 +69,14 @@ def _targets_by_column(comparison: Comparison) -> dict[str, dict]:
     return {f"{target['name']}_error": target for target in comparison.targets}
 
 
-def _lowest_error(comparison: Comparison, target: dict) -> str:
+def _lowest_error(histories: dict, target: dict) -> str:
     """The run whose error is the lowest at its best epoch: "Lowest angle error: runs/b, 0.15°"."""
     column, errors = f"{target['name']}_error", {}
-    for name, history in zip(comparison.names, comparison.histories, strict=True):
+    for name, history in histories.items():
         best = best_row(history)
-        if best is not None and column in history and np.isfinite(history[column].iloc[best]):
+        if best is not None and column in history:
             errors[name] = history[column].iloc[best]
+    errors = {name: error for name, error in errors.items() if np.isfinite(error)}
     if not errors:
         return ""
     name = min(errors, key=errors.get)
@@ -97,7 +96,8 @@ def page_data(comparison: Comparison) -> dict:
             html.part(notes=[] if rows else ["None: these runs have the same settings."], tables=[settings])]),
         html.section("notes", "What to keep in mind", [html.note(*comparison.notes, METHOD)]),
     ]
-    return {"title": f"{len(comparison.names)} runs compared", "lead": ", ".join(comparison.names), "sections": sections}
+    names = comparison.names
+    return {"title": f"{len(names)} runs compared", "lead": ", ".join(names), "sections": sections}
 
 
 def _target_parts(target: dict, part: str) -> list[dict]:

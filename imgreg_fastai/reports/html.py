@@ -43,7 +43,8 @@ def table(caption: str, columns: list[str], rows, words: bool = False, bad=()) -
     return {"caption": caption, "columns": columns, "rows": rows, "words": words}
 
 
-def image_item(src: str, alt: str, size: tuple[int, int], caption: str = "", name: str = "", wide: bool = False) -> dict:
+def image_item(src: str, alt: str, size: tuple[int, int], caption: str = "", name: str = "",
+               wide: bool = False) -> dict:
     """An image.
 
     Args:
@@ -77,9 +78,9 @@ def part(title: str = "", *, verdict: str = "", bad: bool = False, warnings=(), 
         groups: see `group`; those without tiles are left out.
         code: text in a fixed-width font.
     """
-    return {"title": title, "verdict": verdict, "bad": bad, "warnings": list(warnings), "notes": list(filter(None, notes)),
-            "tables": [table for table in tables if table["rows"]], "charts": list(charts),
-            "groups": [group for group in groups if group["tiles"]], "code": code}
+    return {"title": title, "verdict": verdict, "bad": bad, "warnings": list(warnings),
+            "notes": [note for note in notes if note], "tables": [table for table in tables if table["rows"]],
+            "charts": list(charts), "groups": [group for group in groups if group["tiles"]], "code": code}
 
 
 def note(*sentences: str) -> dict:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from ..plots.figures import BLUE, GREY, VERMILION, TitledFigure
 from ..plots.frames import row_values
-from ..plots.pictures import Tile, draw_comparison
-from ..utils.format import format_amount
+from ..plots.pictures import Tile, draw_comparison, show_picture
+from ..utils.format import format_amount, with_unit
 from . import html
 
 CHART_DPI, CSS_DPI = 140, 96
@@ -34,7 +34,8 @@ def chart(figure: TitledFigure) -> dict:
 
 def photograph(image: Image.Image, alt: str, caption: str = "", name: str = "") -> dict:
     """A picture as WebP; arguments as for html.image_item."""
-    return html.image_item(_data_url(image.convert("RGB"), "WEBP", quality=WEBP_QUALITY), alt, image.size, caption, name)
+    url = _data_url(image.convert("RGB"), "WEBP", quality=WEBP_QUALITY)
+    return html.image_item(url, alt, image.size, caption, name)
 
 
 def saved_chart(file: Path, alt: str) -> list[dict]:
@@ -75,6 +76,7 @@ def example(task, targets, row, tile: Tile, span: tuple[float, float]) -> dict:
     figure = Figure(figsize=(TILE_WIDTH, height), dpi=TILE_DPI, facecolor="white")
     FigureCanvasAgg(figure)
     ax = figure.add_axes((0.004, strip / height, 0.992, 1 - (strip + 0.01) / height))
+    show_picture(ax, tile)
     draw_comparison(ax, task, targets, row, tile, words=False)
     if strip:
         _draw_strip(figure.add_axes((0.03, 0.05 * strip / height, 0.94, 0.8 * strip / height)), task, target, row, span)
@@ -102,16 +104,12 @@ def caption(task, target, row) -> str:
     half_widths = np.array([row.get(name, np.nan) for name in target.interval_columns], float)
     half_widths = half_widths[np.isfinite(half_widths)]
     error = format_amount(row[f"{target.name}_error"], target.unit)
-    if len(half_widths) and true and len(target.columns) == 1:
-        return f"true {true}, predicted {predicted} ± {format_amount(half_widths[0])}"
-    expected = f", expected within {_range_text(half_widths, target.unit)}" if len(half_widths) else ""
+    expected = ""
+    if len(half_widths):
+        ends = dict.fromkeys(format_amount(end) for end in (half_widths.min(), half_widths.max()))
+        expected = f", expected within {with_unit(' to '.join(ends), target.unit)}"
     if not true:
         return f"{len(target.columns) // 2} points, off by {error} on average{expected}"
+    if len(half_widths) and len(target.columns) == 1:
+        return f"true {true}, predicted {predicted} ± {format_amount(half_widths[0])}"
     return f"true {true}, predicted {predicted}{expected}, off by {error}"
-
-
-def _range_text(values: np.ndarray, unit: str) -> str:
-    """The smallest and the largest value: "40 to 180 px", "6.0 px"."""
-    low, high = format_amount(values.min()), format_amount(values.max())
-    high_with_unit = format_amount(values.max(), unit)
-    return high_with_unit if low == high else f"{low} to {high_with_unit}"

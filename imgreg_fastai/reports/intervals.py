@@ -1,11 +1,10 @@
 """The section on intervals, and its chart: how wide a model's intervals are, and how many true values they contain."""
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..plots.axes import set_log_scale, with_unit_label
-from ..plots.figures import BLUE, INK, PALE, SKY, VERMILION, chart_figure, empty_figure
-from ..plots.frames import labelled_rows
+from ..plots.figures import BLUE, INK, PALE, SKY, VERMILION, TitledFigure, chart_figure
+from ..plots.frames import labelled_rows, no_rows_figure
 from ..utils.format import format_amount
 from . import html
 from .images import chart
@@ -64,7 +63,7 @@ def _counted(target) -> str:
     return "points" if len(target.interval_columns) > 1 else "pictures"
 
 
-def errors_over_half_widths(task, target, frame) -> Figure:
+def errors_over_half_widths(task, target, frame) -> TitledFigure:
     """Each error over the half-width of its interval: below the diagonal it lies within.
 
     Args:
@@ -80,12 +79,12 @@ def errors_over_half_widths(task, target, frame) -> Figure:
     finite = np.isfinite(error + half_width)
     error, half_width = error[finite], half_width[finite]
     if not len(error):
-        return empty_figure(target)
+        return no_rows_figure(target)
     within, counted = error <= half_width, _counted(target)
     title = f"{target.name}: {100 * within.mean():.3g} % of {len(error):,} {counted} lie within their interval"
     if half_width.max() <= SAME_WIDTH * half_width.min():
         return _error_histogram(target, error, half_width[0], title)
-    figure, ax = chart_figure(6.2, 4.6, title, f"Above the line the error was larger than the interval. Task {task.name}.")
+    figure, ax = chart_figure(6.2, 4.6, title, "Above the line the error is larger than the interval.")
     lowest = np.clip(np.quantile(error, 0.01), half_width.min() / 100, half_width.min())  # no dot may cross the line
     line = np.linspace(half_width.min(), half_width.max(), 200)  # bent where one scale is logarithmic
     ax.plot(line, line, color=INK, linewidth=1)
@@ -93,11 +92,12 @@ def errors_over_half_widths(task, target, frame) -> Figure:
         ax.scatter(half_width[mask], np.maximum(error[mask], lowest), s=14, linewidth=0, color=colour, alpha=0.6)
     set_log_scale(ax.xaxis, half_width)
     set_log_scale(ax.yaxis, np.array([lowest, error.max(), half_width.max()]))
-    ax.set(xlabel=with_unit_label("half-width of the interval", target.unit), ylabel=with_unit_label("error", target.unit))
+    ax.set(xlabel=with_unit_label("half-width of the interval", target.unit),
+           ylabel=with_unit_label("error", target.unit))
     return figure
 
 
-def _error_histogram(target, error, half_width: float, title: str) -> Figure:
+def _error_histogram(target, error, half_width: float, title: str) -> TitledFigure:
     """The distribution of the errors, and a line at the half-width that all intervals have."""
     counted = _counted(target)
     note = f"All {counted} have the same interval, ±{format_amount(half_width, target.unit)}: the line."

@@ -30,11 +30,11 @@ def changes(model: Predictor, picture: FittedImage, positions: int = POSITIONS, 
         {target name: [positions, positions] in the units of its error, down and across}. The grey is the mean that
         pictures are normalised by, so that the network gets zeros.
     """
-    boxes, outputs = [None, *_boxes(picture.pixels.shape, positions)], []
-    for start in range(0, len(boxes), bs):
-        batch = [_with_patch(picture.pixels, box, model.about["mean"]) for box in boxes[start : start + bs]]
-        outputs.append(model.forward(np.stack(batch))[0])
-    predictions = model.task.decode(np.concatenate(outputs), np.broadcast_to(picture.view, (len(boxes), 4)))
+    pixels = np.repeat(picture.pixels[None], positions**2 + 1, axis=0)  # the first stays as it is
+    for hidden, box in zip(pixels[1:], product(*(_slices(side, positions) for side in pixels.shape[1:3])), strict=True):
+        hidden[box] = np.round(255 * np.asarray(model.about["mean"]))
+    outputs = [model.forward(pixels[start : start + bs])[0] for start in range(0, len(pixels), bs)]
+    predictions = model.task.decode(np.concatenate(outputs), np.broadcast_to(picture.view, (len(pixels), 4)))
     errors = {}
     for target in model.task.targets:
         unchanged, changed = predictions[target.name][:1], predictions[target.name][1:]
@@ -43,22 +43,10 @@ def changes(model: Predictor, picture: FittedImage, positions: int = POSITIONS, 
     return errors
 
 
-def _boxes(shape, positions: int) -> list[tuple[slice, slice]]:
-    """The patches on a picture of (height, width), from edge to edge, row by row."""
-    return list(product(*(_slices(side, positions) for side in shape[:2])))
-
-
 def _slices(side: int, positions: int) -> list[slice]:
+    """The positions of the patch along one side, from edge to edge."""
     patch = max(1, round(side * PATCH))
     return [slice(start, start + patch) for start in np.round(np.linspace(0, side - patch, positions)).astype(int)]
-
-
-def _with_patch(pixels: np.ndarray, box, mean) -> np.ndarray:
-    """A copy with a patch at `box`; without one for None."""
-    pixels = pixels.copy()
-    if box is not None:
-        pixels[box] = np.round(255 * np.asarray(mean))
-    return pixels
 
 
 def heat(change: np.ndarray, shape) -> np.ndarray:

@@ -89,8 +89,9 @@ def _verdict_parts(inputs: ReportInputs) -> list[dict]:
     for target in targets:
         weaknesses = weak[target.name]
         bad = not scores[target.name]["n"] or any(w.kind in ("guessing", "small") for w in weaknesses)
-        parts.append(html.part(inputs.heading(target), bad=bad, warnings=[w._asdict() for w in weaknesses if w not in shared],
-                               verdict=verdict.sentence(scores[target.name], part_name(inputs.verdict_part))))
+        warnings = [w._asdict() for w in weaknesses if w not in shared]
+        text = verdict.sentence(scores[target.name], part_name(inputs.verdict_part))
+        parts.append(html.part(inputs.heading(target), verdict=text, bad=bad, warnings=warnings))
     if inputs.history is not None:
         shared += verdict.training_weaknesses(inputs.history, inputs.run.about.get("stopped") or "")
     if shared:
@@ -113,8 +114,9 @@ def _small_model_weakness(inputs: ReportInputs, target) -> list[Weakness]:
     if mean is None or not small or min(small.values()) >= mean:
         return []
     best = min(small, key=small.get)
-    return [Weakness("small", f"A small model does better: {best} is off by {format_amount(small[best], target.unit)}, this "
-                     f"one by {format_amount(mean, target.unit)}.", "Take that, or train for longer, or from other weights.")]
+    return [Weakness("small", f"A small model does better: {best} is off by {format_amount(small[best], target.unit)}, "
+                     f"this one by {format_amount(mean, target.unit)}.",
+                     "Take that, or train for longer, or from other weights.")]
 
 
 def _scores_part(inputs: ReportInputs, target) -> dict:
@@ -159,7 +161,7 @@ def _cell(key: str, numbers: dict, unit: str, signed: bool) -> str:
 
 def _training_part(inputs: ReportInputs) -> dict:
     if inputs.history is not None:
-        return html.part(charts=[chart(curves(inputs.history, {t.name: t.unit for t in inputs.task.targets}))])
+        return html.part(charts=[chart(curves(inputs.history, inputs.task.targets))])
     plots = saved_chart(inputs.run.path / "plots" / "curves.png", "Losses and validation errors over the epochs.")
     return html.part(charts=plots) if plots else html.note("No history of the training was saved.")
 
@@ -174,7 +176,7 @@ def _data_part(inputs: ReportInputs) -> dict:
     for issue in result.issues:
         examples = first_few(issue.names or (f"row {row}" for row in issue.rows), 3)
         count = f"{len(issue.rows):,}" if issue.rows else ""
-        rows.append((issue.text, checks.WORDS[issue.level], count, examples, issue.hint))
+        rows.append((issue.text, checks.LEVEL_TITLES[issue.level], count, examples, issue.hint))
     heads = ["issue", "severity", "rows", "such as", "what to do"]
     table = html.table("Issues of labels.csv of the run", heads, rows, words=True)
     return html.part(notes=[f"{result.summary}."], tables=[table])

@@ -99,7 +99,8 @@ def size_names(sizes: pd.DataFrame) -> pd.Series:
         names = sizes["width"].map("{:g} × ".format) + sizes["height"].map("{:g}".format)
     else:
         quarters = area.groupby(np.ceil(4 * area.rank(pct=True)))
-        names = quarters.transform("min").map("{:,.0f} to ".format) + quarters.transform("max").map("{:,.0f} in all".format)
+        smallest, largest = quarters.transform("min"), quarters.transform("max")
+        names = smallest.map("{:,.0f} to ".format) + largest.map("{:,.0f} in all".format)
     return names.astype(pd.CategoricalDtype(names.loc[area.sort_values().index].unique(), ordered=True))
 
 

@@ -85,7 +85,7 @@ def _bias(target, numbers: dict, amount) -> Iterator[Weakness]:
             direction = "too large" if bias > 0 else "too small"
         yield Weakness("bias", f"Predictions are {direction} by {amount(abs(bias))} on average, much of the mean error "
                        f"of {amount(numbers['mean'])}.",
-                       "Look at the residuals: an offset that is the same everywhere often comes from how labels were read.")
+                       "Look at the residuals: the same offset everywhere often comes from how labels were read.")
 
 
 def _worse_parts(numbers: dict, amount) -> Iterator[Weakness]:
@@ -110,8 +110,8 @@ def _intervals(target, numbers: dict, amount) -> Iterator[Weakness]:
     if not coverage:
         return
     if is_too_low(coverage):
-        yield Weakness("intervals", f"The intervals are too narrow here: they hold for {share(coverage['reached'])} of the "
-                       f"pictures, and {share(coverage['asked'])} were asked.",
+        yield Weakness("intervals", f"The intervals are too narrow here: they hold for {share(coverage['reached'])} of "
+                       f"the pictures, and {share(coverage['asked'])} were asked.",
                        "Trust them only on pictures like those of the calibration; calibrate on pictures like these.")
     parts = list(coverage.get("groups", {}).items())
     for part in coverage.get("range", []):
@@ -142,11 +142,11 @@ def training_weaknesses(history, stopped: str = "") -> Iterator[Weakness]:
         return
     loss, train = history["valid_loss"].to_numpy(float), float(history["train_loss"].iloc[best])
     if loss[best] > OVERFITTED * train > 0:
-        yield Weakness("overfitted", f"Overfitted: the training loss of {train:.2g} lies far below the validation loss of "
-                       f"{loss[best]:.2g}.", "Train on more pictures, with more --augment or --wd.")
+        yield Weakness("overfitted", f"Overfitted: the training loss of {train:.2g} lies far below the validation loss "
+                       f"of {loss[best]:.2g}.", "Train on more pictures, with more --augment or --wd.")
     if best == len(loss) - 1 > 0 and not stopped and loss[best] < STILL_FALLING * np.nanmin(loss[:-1]):
-        yield Weakness("short", f"The last of {len(loss)} epochs was the best, and the validation loss was still falling.",
-                       f"Train for longer: --epochs {2 * len(loss)}.")
+        yield Weakness("short", f"The last of {len(loss)} epochs was the best, and the validation loss was still "
+                       "falling.", f"Train for longer: --epochs {2 * len(loss)}.")
 
 
 def share(part: float) -> str:

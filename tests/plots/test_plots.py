@@ -12,9 +12,9 @@ from PIL import Image
 from imgreg_fastai import plots
 from imgreg_fastai.datasets import angle as bars
 from imgreg_fastai.plots import copies, figures, marks, pictures, run_plots
+from imgreg_fastai.plots.axes import running_quantiles
 from imgreg_fastai.plots.figures import BLUE, VERMILION, TitledFigure
 from imgreg_fastai.plots.frames import labelled_rows
-from imgreg_fastai.plots.axes import running_quantiles
 from imgreg_fastai.tasks import ANGLE, HEADPOSE, Angle, Number, Point, Task
 from imgreg_fastai.utils.errors import ImgregError
 from imgreg_fastai.utils.format import format_amount
@@ -228,8 +228,10 @@ def test_titles_tell_the_error_and_that_of_guessing():
     assert title == "age: mean error 2.0 years, guessing 33 years"  # 3, 1 and -2; 30, 20 and 50 from 40
     rest = plots.residuals(AGE, AGE.targets[0], frame).get_suptitle()
     assert rest == "age: all residuals from −2.0 to +3.0 years, median +1.0"
-    assert plots.worst(AGE, AGE.targets[0], frame, open_picture, n=2).get_suptitle() == "The 2 worst of 3: age off by 2.0 to 3.0 years"
-    assert plots.grid(AGE, AGE.targets[0], frame, open_picture, 2).get_suptitle() == "66.6 % of 3 predictions of age within 2 years"
+    worst = plots.worst(AGE, AGE.targets[0], frame, open_picture, n=2)
+    assert worst.get_suptitle() == "The 2 worst of 3: age off by 2.0 to 3.0 years"
+    grid = plots.grid(AGE, AGE.targets[0], frame, open_picture, 2)
+    assert grid.get_suptitle() == "66.6 % of 3 predictions of age within 2 years"
     circle = table([1.0, 179.0], [179.0, 1.0])
     assert plots.predicted_against_true(ANGLE, BAR, circle).get_suptitle() == "angle: mean error 2.0°, guessing 1.0°"
 

@@ -3,21 +3,22 @@ import numpy as np
 import pytest
 
 from imgreg_fastai.plots.training_charts import curves, lr_find
+from imgreg_fastai.tasks import ANGLE, Number
 from tests.plots.test_plots import history, said
 
 
 def test_curves_mark_the_kept_epoch_and_use_a_log_scale_only_for_a_wide_range():
     run = history(8)
     run.loc[5, "valid_loss"] = 0.01
-    fig = curves(run, {"angle": "°"})
+    fig = curves(run, ANGLE.targets)
     assert fig.get_suptitle() == "Best at epoch 5: angle error 0.62°"
     assert [ax.get_yscale() for ax in fig.axes] == ["log", "log"]
-    assert curves(history(3), {"angle": "°"}).axes[0].get_yscale() == "linear"
+    assert curves(history(3), ANGLE.targets).axes[0].get_yscale() == "linear"
     assert fig.axes[1].get_ylabel() == "mean validation error (°)"
 
 
 def test_errors_in_different_units_have_different_axes():
-    fig = curves(history(4, age_error=[9, 8, 7, 6.0]), {"angle": "°", "age": "years"})
+    fig = curves(history(4, age_error=[9, 8, 7, 6.0]), [*ANGLE.targets, Number("age", ("age",), "years")])
     assert [ax.get_ylabel() for ax in fig.axes[1:]] == ["mean validation error (°)", "mean validation error (years)"]
     assert fig.get_suptitle() == "Best at epoch 3: angle error 2.5°, age error 6.0 years"
 

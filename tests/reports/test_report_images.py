@@ -149,8 +149,12 @@ def judged(radius, error):
                          "age_within": radius})
 
 
+def of_age_intervals(frame):
+    return intervals.errors_over_half_widths(AGE, AGE.targets[0], frame)
+
+
 def test_errors_over_their_radii_are_counted():
-    sheet = intervals.errors_over_half_widths(AGE, AGE.targets[0], judged([1.0, 2.0, 3.0, np.nan], [0.5, 2.5, 3.0, 1.0]))
+    sheet = of_age_intervals(judged([1.0, 2.0, 3.0, np.nan], [0.5, 2.5, 3.0, 1.0]))
     assert "66.7 % of 3 pictures lie within their interval" in sheet.get_suptitle()
     (ax,) = sheet.axes
     assert sorted(len(dots.get_offsets()) for dots in ax.collections) == [1, 2]
@@ -160,7 +164,7 @@ def test_misses_lie_above_the_line_and_hits_below_it_whatever_the_scales():
     rng = np.random.default_rng(0)
     for radius in (rng.uniform(5, 15, 300), rng.uniform(1, 50, 300), np.linspace(5, 6, 300)):
         error = np.r_[np.abs(rng.normal(0, 0.6, 299)) * radius[:299], 0.0]
-        sheet = intervals.errors_over_half_widths(AGE, AGE.targets[0], judged(radius, error))
+        sheet = of_age_intervals(judged(radius, error))
         (ax,), mask = sheet.axes, error <= radius
         sheet.canvas.draw()
         line = ax.transData.transform(ax.lines[0].get_xydata())
@@ -172,16 +176,16 @@ def test_misses_lie_above_the_line_and_hits_below_it_whatever_the_scales():
 
 
 def test_no_hit_is_drawn_as_a_miss_where_nearly_all_are_misses():
-    sheet = intervals.errors_over_half_widths(AGE, AGE.targets[0], judged([1.0, 2.0] + [1.5] * 300, [0.5, 1.0] + [9.0] * 300))
+    sheet = of_age_intervals(judged([1.0, 2.0] + [1.5] * 300, [0.5, 1.0] + [9.0] * 300))
     x, y = sheet.axes[0].collections[0].get_offsets().T
     assert (y <= x).all()
 
 
 def test_where_all_radii_are_one_their_errors_are_spread_beside_it():
-    sheet = intervals.errors_over_half_widths(AGE, AGE.targets[0], judged(2.0, np.linspace(0, 4, 50)))
+    sheet = of_age_intervals(judged(2.0, np.linspace(0, 4, 50)))
     (ax,) = sheet.axes
     assert "±2.0 years" in sheet.texts[1].get_text() and sum(bar.get_height() for bar in ax.patches) == 50
 
 
 def test_without_a_radius_there_is_nothing_to_show():
-    assert "nothing to show" in intervals.errors_over_half_widths(AGE, AGE.targets[0], judged(np.nan, [1.0])).get_suptitle()
+    assert "nothing to show" in of_age_intervals(judged(np.nan, [1.0])).get_suptitle()

@@ -16,7 +16,8 @@ from imgreg_fastai.reports import html, inputs, run_page
 from imgreg_fastai.utils.errors import ImgregError
 from tests.conftest import TINY, said
 
-SECTIONS = ["verdict", "scores", "training", "predictions", "errors", "examples", "intervals", "occlusion", "data", "settings"]
+SECTIONS = ["verdict", "scores", "training", "predictions", "errors", "examples", "intervals", "occlusion", "data",
+            "settings"]
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>&{{ 7*7 }}\'.png'
 
 
@@ -47,8 +48,9 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def several(spotted, tmp_path_factory):
     """A run of a point, a number and a rotation on the spotted pictures, in groups."""
-    return functions.train(spotted["path"].iloc[0].rpartition("/")[0] + "/labels.csv", out=tmp_path_factory.mktemp("several"),
-                     targets=["red=rx,ry:point", "n", "head=yaw,pitch,roll:rotation"], **TINY)
+    table = spotted["path"].iloc[0].rpartition("/")[0] + "/labels.csv"
+    return functions.train(table, out=tmp_path_factory.mktemp("several"),
+                           targets=["red=rx,ry:point", "n", "head=yaw,pitch,roll:rotation"], **TINY)
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +247,8 @@ def test_without_pictures_a_page_takes_no_better_ones_place(copied, capsys, capl
     poor = copied.path / "report-without-pictures.html"
     assert said(capsys, "report", copied.path, "--device", "cpu") == f"written: {poor}\n"
     (warned,) = caplog.messages
-    assert warned.startswith("12 of 12 pictures are not in") and warned.endswith("report-without-pictures.html does not show them")
+    assert warned.startswith("12 of 12 pictures are not in")
+    assert warned.endswith("report-without-pictures.html does not show them")
     assert (copied.path / "report.html").read_text() == "with pictures" and "<h2" in poor.read_text(encoding="utf-8")
 
 

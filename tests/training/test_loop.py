@@ -147,7 +147,7 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
     rates, falling, flat = list(np.geomspace(1e-7, 10, 50)), list(np.linspace(1, 0.2, 50)), [1.0] * 50
     cases = (falling, (1e-3, 2e-3), True), (falling, (1e-6, 1e-2), False), (flat, (1e-3, 1e-3), False)
     for losses, found, trusted in cases:
-        passes = iter([loop.SweepPass(rates, losses, s) for s in found])
+        passes = iter([loop.Sweep(rates, losses, s) for s in found])
         monkeypatch.setattr(loop, "_sweep", lambda *_, passes=passes: next(passes))
         sweep = loop.find_lr(learn, "fp32")
         assert sweep.trusted is trusted and bool(sweep.why) is not trusted
