@@ -13,6 +13,7 @@ from imgreg_fastai.api.preparation import TrainingPlan
 from imgreg_fastai.evaluation import scaling_law
 from imgreg_fastai.tasks import Angle, Number, Task
 from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.numbered import new_folder
 from tests.cli.test_cli import mistake
 from tests.conftest import said
 from tests.evaluation.test_scaling_law import points
@@ -84,7 +85,7 @@ def test_parts_of_no_use_are_one_line(n, parts, told):
 
 def fake_run(folder, name, rows, mean, state="trained"):
     """A run as fitting.train would leave it."""
-    path = runs.new_folder(folder, name, always=True)
+    path = new_folder(folder, name, always=True)
     run = runs.Run(path, {"state": state, "data": {"split": rows["split"].value_counts().to_dict()}})
     if state == "trained":
         of = {"unit": "°", "n": 20, "mean": mean, "ci": [0.9 * mean, 1.1 * mean], "baseline": 45.0, "p90": 2 * mean}

@@ -46,7 +46,7 @@ def test_a_spreadsheets_table_with_pictures_elsewhere_is_trained_scored_and_pred
     assert set(run.scores) == {"valid", "test"} and run.scores["test"]["Preis"]["n"] == 9
     monkeypatch.chdir(houses)  # where nothing of it lies beside
     again = functions.evaluate(run.path, houses / "preise.csv", images=houses / "photos", by="Haus", how="median")
-    assert again["Preis"]["n"] == 5  # houses that were not trained on
+    assert again["scores"]["Preis"]["n"] == 5  # houses that were not trained on
     groups = pd.read_csv(Path(again["folder"]) / "groups.csv")
     assert (groups["pictures"] == 3).all() and {"Haus", "Preis", "Preis_true", "Preis_error"} <= set(groups)
 
@@ -170,7 +170,8 @@ def test_pictures_that_moved_are_still_known_to_have_been_trained_on(houses):
     run = functions.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
     trained = (run.labels["split"] == "train").sum()
     (houses / "photos").rename(houses / "elsewhere")
-    assert functions.evaluate(run.path, houses / "preise.csv", images=houses / "elsewhere")["Preis"]["n"] == 36 - trained
+    elsewhere = functions.evaluate(run.path, houses / "preise.csv", images=houses / "elsewhere")
+    assert elsewhere["scores"]["Preis"]["n"] == 36 - trained
 
 
 def test_small_numbers_are_told_as_they_are(tmp_path, capsys):
