@@ -109,7 +109,8 @@ def _body(run: Run) -> tuple[nn.Module, str]:
             given = weights.Weights("none")
             warn(f"the weights that {run.path} began with are not to be had again ({e.actual}): "
                  "its baseline has random ones")
-    body, given = loading.build_body(cfg.arch, run.task.size, cfg.arch_args, given)
+    body = backbones.build(cfg.arch, run.task.size, cfg.arch_args)
+    given = loading.load_body(body, cfg.arch, given)
     source = given.tag or given.source
     return body, f"the features of {cfg.arch} ({source if given.pretrained else 'random weights'})"
 
