@@ -38,8 +38,8 @@ def build_learner(plan: TrainingPlan):
     """
     task, config = plan.task, plan.config
     set_seed(config.seed)
-    source = weights.find_weights(config.arch, config.weights)
-    body, source = loading.build_body(config.arch, task.size, config.arch_args, source)
+    body = backbones.build(config.arch, task.size, config.arch_args)
+    source = loading.load_body(body, config.arch, weights.find_weights(config.arch, config.weights))
     learn = learner.build_learner(build_dataloaders(plan), task, config, body)
     if source.origin == "model":
         has_head = loading.load_head(learn.model, source, task)

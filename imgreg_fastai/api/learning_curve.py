@@ -15,7 +15,6 @@ from ..runs import Run, write_file
 from ..utils.console import say
 from ..utils.errors import ImgregError, first_few
 from ..utils.format import align_columns, format_value
-from ..utils.numbered import new_folder
 from . import fitting
 from .preparation import TrainingPlan
 
