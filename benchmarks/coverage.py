@@ -115,9 +115,9 @@ def score(name: str, run, held_out: pd.DataFrame) -> list[dict]:
     """
     model = imgreg_fastai.load(run.path)
     space, (trained, valid, other) = calibrate.score_parts(model, run.labels, held_out, 0)
-    fit = calibrate.fit_difficulty(model.task, trained, valid, COVERAGE)
+    difficulty_model, _ = calibrate.fit_difficulty(model.task, trained, valid, COVERAGE)
     inputs, ood, distances, extents, units = other
-    difficulty = extents ** fit[0] * conformal.difficulty(inputs, *fit[1:4])
+    difficulty = difficulty_model.predict(inputs, extents)
     groups = {"pictures": np.arange(len(units)), "people": units}
     if len(np.unique(units)) == len(units):
         del groups["people"]
@@ -174,13 +174,13 @@ def cover_half(distances, difficulty, units, calibrates, hardest) -> list[float]
 
 def measure_ood(model, space, ood: np.ndarray, held_out: pd.DataFrame) -> dict:
     """Return the share of changed images that is called OOD, where 1 % of the held-out images is."""
-    limit = np.quantile(ood, 1 - conformal.UNLIKE, method="higher")
+    limit = np.quantile(ood, 1 - conformal.OOD_SHARE, method="higher")
     rows = held_out.sample(min(200, len(held_out)), random_state=0)
     boxes = rows[list(model.task.box)].to_numpy(float) if model.task.box else None
     pixels = np.stack([p.pixels for p in images.fit_images(list(rows["path"]), model.task, boxes)])
     changed = {name: np.stack(list(map(change, pixels))) for name, change in CHANGES.items()}
     changed["foreign"] = foreign(*model.task.size)
-    return {f"ood: {name}": np.mean(space.places(features(model, images))[1] > limit)
+    return {f"ood: {name}": np.mean(space.project(features(model, images))[1] > limit)
             for name, images in changed.items()}
 
 

@@ -104,7 +104,7 @@ def train(frame: pd.DataFrame, folder: Path, options: dict) -> tuple[np.ndarray,
     model = imgreg_fastai.load(run.path)
     model.network.load_state_dict(torch.load(run.path / "last.ckpt", weights_only=True)["model"])
     paths = list(frame["image"][frame["split"] == "valid"])
-    return model.predict(paths, listed=True)[COLUMNS].to_numpy(), seconds
+    return model.predict(paths, expand=False)[COLUMNS].to_numpy(), seconds
 
 
 class Deadline(Callback):

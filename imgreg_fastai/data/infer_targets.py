@@ -1,7 +1,8 @@
-"""What a table of labels seems to be about, where nobody said: targets by the names and the values of its columns."""
+"""Inferring the targets of a table for which none are named, by the names and the values of its columns."""
 import re
+from collections import defaultdict
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, count, product
 
 import numpy as np
 import pandas as pd
@@ -11,226 +12,243 @@ from ..tasks.flip_pairs import NAMELESS, PARTS, point_names
 from ..utils.console import say
 from ..utils.errors import ImgregError, first_few
 
-FEW = 10  # different whole numbers or fewer may be classes
+MAX_CLASSES = 10  # so few different whole numbers may be classes
 TURN = 2 * np.pi
-DIRECTIONS = {"heading", "bearing", "direction", "azimuth"}  # go round once in 360 degrees
+AXES = ("yaw", "pitch", "roll")
+DIRECTIONS = {"heading", "bearing", "direction", "azimuth"}  # wrap at 360 degrees
 ANGLES = {*DIRECTIONS, "angle", "orientation"}
 IDS = {"id", "ids", "index", "idx", "row", "no", "nr", "uuid"}
 GROUPS = {"person", "subject", "patient", "class", "category", "gender", "sex", "fold", "series", "sequence", "frame"}
-PICTURES = ("", "img", "image", "picture", "photo")
-SIZES = ({"x", "y", "w", "h"}, {"x", "y", "width", "height"}, {"cx", "cy", "w", "h"}, {"cx", "cy", "width", "height"},
+BOX_NAMES = {"box", "bbox", "roi"}
+IMAGE_NAMES = {"", "img", "image", "picture", "photo"}
+SIZES = ({"width", "height"}, {"w", "h"})
+BOXES = ({"x", "y", "w", "h"}, {"x", "y", "width", "height"}, {"cx", "cy", "w", "h"}, {"cx", "cy", "width", "height"},
          {"xmin", "ymin", "xmax", "ymax"}, {"left", "top", "right", "bottom"}, {"left", "top", "width", "height"})
-Columns = dict[str, np.ndarray]  # the values of each column of numbers, NaN where there is none
 
 
-@dataclass(frozen=True)
-class InferredTargets:
-    """Targets as `--target` takes them, and what is to be told: a line for each thing found or left out."""
+@dataclass
+class _Inference:
+    """What is inferred so far; `columns` holds the finite values of each column of numbers that is still free."""
 
-    specs: tuple[str, ...]
-    told: tuple[str, ...]
+    columns: dict[str, np.ndarray]
+    specs: list[str]
+    messages: list[str]
+
+    def take(self, columns, message: str, specs=()) -> None:
+        """Take columns: they are the targets `specs`, or left out."""
+        self.columns = {name: values for name, values in self.columns.items() if name not in columns}
+        self.messages.append(message)
+        self.specs += specs
 
 
-def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -> InferredTargets:
-    """The targets of a table for which none were named; `image`: its column of pictures; `used`: others with a use.
+def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
+    """Infer the targets of a table.
 
-    Pairs of x and y are points, yaw, pitch and roll a rotation, what is called an angle and stays below 180 or 360 is
-    one; boxes, ids, classes and words are left out, and what remains is a number each. Raises ImgregError if that is
-    nothing.
+    Pairs of x and y are points; yaw, pitch and roll are a rotation; what is called an angle and stays below 180 or 360
+    is one. Boxes, ids, classes and words are left out. Each column that remains is a number.
+
+    Args:
+        frame: The table, or its beginning.
+        image: The column that names the images.
+        used: Columns that have another use.
+
+    Returns:
+        Each target as `--target` takes it; and a line for each target, and for each column that is left out.
+
+    Raises:
+        ImgregError: There is nothing to predict.
     """
-    numbers, told = _numbers(frame, [image, *RESERVED_COLUMNS, *used])
-    left, specs = dict(numbers), []
-    for look in (_boxes, _points, _rotations, _angles, _ids_and_classes, _plain):
-        found, lines, used = look(left)
-        specs, told = specs + found, told + lines
-        left = {column: values for column, values in left.items() if column not in used}
+    inference = _Inference({}, [], [])
+    _read_numbers(inference, frame.drop(columns=[image, *RESERVED_COLUMNS, *used], errors="ignore"))
+    numbers = list(inference.columns)
+    for rule in (_boxes, _points, _rotations, _angles, _ids_and_classes, _plain_numbers):
+        rule(inference)
+    specs, messages = inference.specs, inference.messages
     if specs:
-        return InferredTargets(tuple(specs), tuple(told))
+        return specs, messages
     if not numbers:
-        raise ImgregError("a column of numbers to predict", "; ".join([f"none among {first_few(frame.columns, 8)}", *told]))
-    for line in told:  # why nothing is left
+        reasons = [f"none among {first_few(frame.columns, 8)}", *messages]
+        raise ImgregError("a column of numbers to predict", "; ".join(reasons))
+    for line in messages:
         say(line)
     raise ImgregError("--target NAME, since no column of numbers looks like one to predict",
-                      f"{first_few(numbers, 8)}", f"--target {next(iter(numbers))}, if that is what to predict")
+                      f"{first_few(numbers, 8)}", f"--target {numbers[0]}, if that is what to predict")
 
 
-def _numbers(frame: pd.DataFrame, taken: list[str]) -> tuple[Columns, list[str]]:
-    """The columns in which most of what stands there are numbers, and a line for each of the others."""
-    numbers, told = {}, []
-    for column in frame.columns:
-        if column in taken:
-            continue
-        known = _known(frame[column])
-        values = _floats(known)
-        if not len(known):
-            told.append(f"left out {column}: it is empty")
-        elif np.isfinite(values).mean() <= 0.5:
-            told.append(_words(column, known.astype(str)))
-        elif re.search("[:=,*]", column):
-            told.append(f"left out {column}: --target cannot say a name with : = , or * (the table could call it else)")
+def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
+    """Read the columns in which most values are numbers; say why the others are left out."""
+    for name in frame.columns:
+        values = _without_blanks(frame[name])
+        numbers = _to_floats(values)
+        if not len(values):
+            inference.messages.append(f"left out {name}: it is empty")
+        elif np.isfinite(numbers).mean() <= 0.5:
+            inference.messages.append(_about_words(name, values.astype(str)))
+        elif re.search("[:=,*]", name):
+            inference.messages.append(f"left out {name}: --target cannot say a name with : = , or * "
+                                      "(the table could call it else)")
         else:
-            numbers[column] = values[np.isfinite(values)]
-    return numbers, told
+            inference.columns[name] = numbers[np.isfinite(numbers)]
 
 
-def _known(values: pd.Series) -> pd.Series:
-    """What stands in the rows where anything does."""
+def _without_blanks(values: pd.Series) -> pd.Series:
     values = values.dropna()
-    if pd.api.types.is_numeric_dtype(values) or not (values.dtype == object or pd.api.types.is_string_dtype(values)):
-        return values
-    words = values.astype(str).str.strip()
-    return words[words != ""]
+    if values.dtype == object or pd.api.types.is_string_dtype(values):
+        values = values.astype(str).str.strip()
+        return values[values != ""]
+    return values
 
 
-def _floats(known: pd.Series) -> np.ndarray:
-    """As numbers; what is none is NaN."""
-    if pd.api.types.is_bool_dtype(known) or pd.api.types.is_datetime64_any_dtype(known):
-        return np.full(len(known), np.nan)
-    return pd.to_numeric(known, errors="coerce").to_numpy(float, na_value=np.nan)
+def _to_floats(values: pd.Series) -> np.ndarray:
+    """Convert to numbers; NaN where there is none."""
+    if pd.api.types.is_bool_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
+        return np.full(len(values), np.nan)
+    return pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
 
 
-def _words(column: str, known: pd.Series) -> str:
-    """The line on a column of words."""
-    kinds = known.unique()
-    if len(kinds) == len(known) > FEW:
-        return f"left out {column}: words, each row's its own, such as {kinds[0]}"
-    such = first_few((word if len(word) < 30 else f"{word[:27]}..." for word in sorted(kinds)), 3)
-    return (f"left out {column}: it looks like a class ({such}), and imgreg predicts numbers "
-            f"(--group {column}, if it tells whose picture it is)")
+def _about_words(name: str, words: pd.Series) -> str:
+    """Say what a column of words looks like."""
+    values = words.unique()
+    if len(values) == len(words) > MAX_CLASSES:
+        return f"left out {name}: words, each row's its own, such as {values[0]}"
+    examples = first_few((word if len(word) < 30 else f"{word[:27]}..." for word in sorted(values)), 3)
+    return (f"left out {name}: it looks like a class ({examples}), and imgreg predicts numbers "
+            f"(--group {name}, if it tells whose picture it is)")
 
 
-def _parts(column: str) -> list[str]:
-    """The words of a name, small."""
-    return [part.lower() for part in PARTS.findall(column)]
+def _words(name: str) -> list[str]:
+    """Divide a name into its words, in lower case."""
+    return [part.lower() for part in PARTS.findall(name)]
 
 
-def _boxes(left: Columns) -> tuple[list, list, set]:
-    """Columns that together are a box or the size of the picture."""
-    used = {c for c in left if {"box", "bbox", "roi"} & set(_parts(c))}
-    squeezed = {c: re.sub(r"[^a-z\d]", "", c.lower()).removesuffix("px") for c in left}
-    for sides in SIZES:
-        last = min(sides, key=len)
-        for column in [c for c in left if squeezed[c].endswith(last)]:
-            before = squeezed[column].removesuffix(last)
-            box = {c for c in left if squeezed[c] in {before + side for side in sides}}
-            used |= box if len(box) == 4 else set()
-    for before, (width, height) in product(PICTURES, (("width", "height"), ("w", "h"))):
-        size = {c for c in left if squeezed[c] in (before + width, before + height)}
-        used |= size if len(size) == 2 else set()
-    listed = [c for c in left if c in used]
-    told = f"left out {first_few(listed, 8)}: a box or the size of the picture (--box CX,CY,W,H looks at a box alone; " \
-           f"--target {listed[0]} predicts it)" if listed else ""
-    return [], [told] if told else [], used
+def _boxes(inference: _Inference) -> None:
+    """Leave out columns that together are a box, or the size of the image."""
+    columns = inference.columns
+    boxes = {name for name in columns if BOX_NAMES & set(_words(name))}
+    sides_of: dict[str, dict[str, str]] = defaultdict(dict)  # by what precedes the side in a column's name
+    for name, side in product(columns, set().union(*BOXES, *SIZES)):
+        plain = re.sub(r"[^a-z\d]", "", name.lower()).removesuffix("px")
+        if plain.endswith(side):
+            sides_of[plain.removesuffix(side)][side] = name
+    for prefix, sides in sides_of.items():
+        for box in (*BOXES, *(SIZES if prefix in IMAGE_NAMES else ())):
+            if box <= set(sides):
+                boxes |= {sides[side] for side in box}
+    names = [name for name in columns if name in boxes]
+    if names:
+        inference.take(names, f"left out {first_few(names, 8)}: a box or the size of the picture "
+                       f"(--box CX,CY,W,H looks at a box alone; --target {names[0]} predicts it)")
 
 
-def _points(left: Columns) -> tuple[list, list, set]:
-    """Pairs of x and y: up to three with names of their own are a target each, others one target."""
-    pairs = [(x, y) for x in left if (y := _with("y", x, left)) and not _with("z", x, left)]
-    parts = [p for p in pairs if all(len(left[c]) and left[c].min() >= 0 and left[c].max() <= 1 for c in p)]
-    told = [f"left out {first_few(c for p in parts for c in p)}: parts of the picture's width and height from 0 to 1, as it "
-            "seems, and points are in pixels"] if parts else []
-    columns = [c for p in pairs if p not in parts for c in p]
-    used = {c for p in pairs for c in p}
-    if not columns:
-        return [], told, used
-    called, (sides, lacking) = point_names(columns, "point"), pairs_by_name(columns)
-    called = ("point",) if len(called) == len(called[0]) == 1 else called  # of cx and cy
-    own = not (sides or lacking) and not any(map(NAMELESS.fullmatch, called))
-    if (len(called) == 1 or (len(called) <= 3 and own)) and not set(called) & set(left):
-        specs = [f"{name}={x},{y}:point" for name, x, y in zip(called, columns[::2], columns[1::2], strict=True)]
-        lines = [f"predicting {name}, a point by {x} and {y} (--target {x} --target {y} takes them as plain numbers)"
-                 for name, x, y in zip(called, columns[::2], columns[1::2], strict=True)]
-        return specs, told + lines, used
-    name = next(n for n in ("points", "places", "all_points") if n not in left)
-    told.append(f"predicting {name}, {len(called)} points: {first_few(called, 4)} "
-                "(--target 'NAME=X,Y,X,Y:point' takes others)")
-    return [f"{name}={','.join(columns)}:point"], told, used
+def _points(inference: _Inference) -> None:
+    """Take pairs of x and y: up to three with names of their own are a target each, others are one target."""
+    columns = inference.columns
+    pairs = [(x, _counterpart("y", x, columns)) for x in columns if not _counterpart("z", x, columns)]
+    pairs = [pair for pair in pairs if pair[1]]
+    fractions = [name for x, y in pairs if all(_within_0_and_1(columns[name]) for name in (x, y)) for name in (x, y)]
+    if fractions:
+        inference.take(fractions, f"left out {first_few(fractions)}: parts of the picture's width and height from 0 to "
+                       "1, as it seems, and points are in pixels")
+    pairs = [pair for pair in pairs if pair[0] not in fractions]
+    in_turn = [name for pair in pairs for name in pair]
+    if not in_turn:
+        return
+    names, (sides, unpaired) = point_names(in_turn, "point"), pairs_by_name(in_turn)
+    if len(names) == len(names[0]) == 1:  # of cx and cy
+        names = ("point",)
+    distinct = not (sides or unpaired) and not any(map(NAMELESS.fullmatch, names))
+    if (len(names) == 1 or (len(names) <= 3 and distinct)) and not set(names) & set(columns):
+        for name, (x, y) in zip(names, pairs, strict=True):
+            inference.take((x, y), f"predicting {name}, a point by {x} and {y} "
+                           f"(--target {x} --target {y} takes them as plain numbers)", [f"{name}={x},{y}:point"])
+        return
+    target = next(name for name in ("points", "places", "all_points") if name not in columns)
+    inference.take(in_turn, f"predicting {target}, {len(names)} points: {first_few(names, 4)} "
+                   "(--target 'NAME=X,Y,X,Y:point' takes others)", [f"{target}={','.join(in_turn)}:point"])
 
 
-def _with(letter: str, x: str, left: Columns) -> str | None:
-    """The column called as `x` is but with another letter in place of an x that begins or ends one of its words."""
+def _within_0_and_1(values: np.ndarray) -> bool:
+    return values.min() >= 0 and values.max() <= 1
+
+
+def _counterpart(letter: str, x: str, columns) -> str | None:
+    """Return the column with the name of `x`, but with a `letter` for an x that begins or ends one of its words."""
     for match in re.finditer("[xX]", x):
         i = match.start()
-        around = x[i - 1 : i], x[i + 1 : i + 2]
-        inside = all(c.isalpha() and not (c.islower() and x[i].isupper()) for c in around)
-        other = x[:i] + (letter.upper() if x[i].isupper() else letter) + x[i + 1 :]
-        if not inside and other in left:
-            return other
+        neighbours = x[i - 1 : i], x[i + 1 : i + 2]
+        inside = all(c.isalpha() and not (c.islower() and x[i].isupper()) for c in neighbours)
+        name = x[:i] + (letter.upper() if x[i].isupper() else letter) + x[i + 1 :]
+        if not inside and name in columns:
+            return name
     return None
 
 
-def _rotations(left: Columns) -> tuple[list, list, set]:
-    """Yaw, pitch and roll that share the rest of their name."""
-    specs, told, used = [], [], set()
-    for yaw in [c for c in left if "yaw" in _parts(c)]:
-        three = [next((c for c in left if _parts(c) == [axis if p == "yaw" else p for p in _parts(yaw)]), None)
-                 for axis in ("yaw", "pitch", "roll")]
-        if None in three:
+def _rotations(inference: _Inference) -> None:
+    """Take yaw, pitch and roll that share the rest of their name."""
+    columns, by_rest = inference.columns, defaultdict(dict)
+    for name, axis in product(columns, AXES):
+        if axis in _words(name):
+            by_rest[tuple("" if word == axis else word for word in _words(name))][axis] = name
+    names = (name for name in chain(("pose", "rotation"), map("pose_{}".format, count(2))) if name not in columns)
+    for angles in ([by_axis[axis] for axis in AXES] for by_axis in by_rest.values() if len(by_axis) == len(AXES)):
+        listed = f"{angles[0]}, {angles[1]} and {angles[2]}"
+        if max(np.abs(columns[name]).max() for name in angles) <= TURN / 2 + 0.01:
+            inference.messages.append(f"{listed} look like radians and are taken as plain numbers "
+                                      f"(in degrees, --target pose={','.join(angles)}:rotation is a rotation)")
             continue
-        listed = f"{three[0]}, {three[1]} and {three[2]}"
-        if max(np.abs(left[c]).max() for c in three) <= TURN / 2 + 0.01:
-            told.append(f"{listed} look like radians and are taken as plain numbers "
-                        f"(in degrees, --target pose={','.join(three)}:rotation is a rotation)")
-            continue
-        used |= set(three)
-        names_ = ("pose", "rotation", *(f"pose_{i}" for i in range(2, len(left))))
-        name = next(n for n in names_ if n not in left and not any(spec.startswith(f"{n}=") for spec in specs))
-        specs.append(f"{name}={','.join(three)}:rotation")
-        told.append(f"predicting {name}, a rotation by {listed} in degrees "
-                    f"(--target {yaw} takes one of them as a plain number)")
-    return specs, told, used
+        target = next(names)
+        inference.take(angles, f"predicting {target}, a rotation by {listed} in degrees "
+                       f"(--target {angles[0]} takes one of them as a plain number)",
+                       [f"{target}={','.join(angles)}:rotation"])
 
 
-def _angles(left: Columns) -> tuple[list, list, set]:
-    """What is called an angle, is never negative, and stays within a half or a whole turn in degrees."""
-    specs, told = [], []
-    for column, values in left.items():
-        if not ANGLES & set(_parts(column)) or IDS & set(_parts(column)):
+def _angles(inference: _Inference) -> None:
+    """Take what is called an angle, is never negative, and stays within a half or a whole turn in degrees."""
+    for name, values in inference.columns.items():
+        words = set(_words(name))
+        if not ANGLES & words or IDS & words:
             continue
         if values.min() < 0 or values.max() >= 360 or values.max() <= TURN:
-            told.append(f"{column} is taken as a plain number, by its values from {values.min():g} to {values.max():g} "
-                        f"(--target {column}:angle360 takes it as an angle in degrees that goes round)")
+            inference.messages.append(
+                f"{name} is taken as a plain number, by its values from {values.min():g} to {values.max():g} "
+                f"(--target {name}:angle360 takes it as an angle in degrees that goes round)")
             continue
-        kind = "angle180" if values.max() < 180 and not DIRECTIONS & set(_parts(column)) else "angle360"
-        specs.append(f"{column}:{kind}")
-        told.append(f"predicting {column} as {kind}, by its name and its values up to {values.max():g} "
-                    f"(--target {column}:number if it does not go round)")
-    return specs, told, {spec.partition(":")[0] for spec in specs}
+        kind = "angle180" if values.max() < 180 and not DIRECTIONS & words else "angle360"
+        inference.take([name], f"predicting {name} as {kind}, by its name and its values up to {values.max():g} "
+                       f"(--target {name}:number if it does not go round)", [f"{name}:{kind}"])
 
 
-def _ids_and_classes(left: Columns) -> tuple[list, list, set]:
-    """Columns of numbers that only count or name things."""
-    told = {}
-    for column, values in left.items():
-        if why := _not_measured(column, values):
-            told[column] = f"left out {column}: {why} (--target {column} predicts it all the same)"
-    return [], list(told.values()), set(told)
+def _ids_and_classes(inference: _Inference) -> None:
+    """Leave out columns of numbers that only count or name things."""
+    for name, values in inference.columns.items():
+        why = _not_measured(name, values)
+        if why:
+            inference.take([name], f"left out {name}: {why} (--target {name} predicts it all the same)")
 
 
-def _not_measured(column: str, values: np.ndarray) -> str:
-    """Why these are no numbers to predict, in words; nothing if they may be."""
-    if IDS & set(_parts(column)[-1:]):
+def _not_measured(name: str, values: np.ndarray) -> str:
+    """Say why these are not measurements; "" if they may be."""
+    if IDS & set(_words(name)[-1:]):
         return "by its name it looks like an id"
-    kinds = np.unique(values)
-    if len(kinds) == 1:
-        return f"{kinds[0]:g} in every row"
-    if (kinds % 1 != 0).any() or len(values) < FEW:
+    different = np.unique(values)
+    n, k, span = len(values), len(different), different[-1] - different[0]
+    if k == 1:
+        return f"{different[0]:g} in every row"
+    if (different % 1 != 0).any() or n < MAX_CLASSES:
         return ""
-    if GROUPS & set(_parts(column)):
-        return f"by its name it looks like a class or a group, {len(kinds)} of them"
-    span, n = kinds[-1] - kinds[0], len(values)
+    if GROUPS & set(_words(name)):
+        return f"by its name it looks like a class or a group, {k} of them"
     in_order = (np.diff(values) > 0).all()  # with gaps; prices may be all different too, but lie further apart
-    if len(kinds) == n and span < (10 if in_order else 2) * n:
+    if k == n and span < (10 if in_order else 2) * n:
         return "whole numbers that are all different, and so it looks like an id"
-    if len(kinds) == 2 or (len(kinds) <= FEW and n >= 3 * len(kinds) and abs(kinds[0]) <= 1 and span < 2 * len(kinds)):
-        return f"{len(kinds)} different whole numbers, and so it looks like a class"
+    if k == 2 or (k <= MAX_CLASSES and n >= 3 * k and abs(different[0]) <= 1 and span < 2 * k):
+        return f"{k} different whole numbers, and so it looks like a class"
     return ""
 
 
-def _plain(left: Columns) -> tuple[list, list, set]:
-    """Every other number is itself."""
-    columns = list(left)
-    if not columns:
-        return [], [], set()
-    kind = "a plain number" if len(columns) == 1 else "plain numbers"
-    return columns, [f"predicting {first_few(columns, 12)}: {kind} (--target NAME chooses)"], set(columns)
+def _plain_numbers(inference: _Inference) -> None:
+    """Take each column that remains as a number."""
+    names = list(inference.columns)
+    if names:
+        kind = "a plain number" if len(names) == 1 else "plain numbers"
+        inference.take(names, f"predicting {first_few(names, 12)}: {kind} (--target NAME chooses)", names)

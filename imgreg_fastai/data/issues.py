@@ -1,4 +1,4 @@
-"""What is found wrong, or worth knowing, about labelled pictures: one value a fault, told in one line."""
+"""Issues: what is wrong, or worth knowing, about a table of labelled images."""
 from dataclasses import dataclass
 
 from ..utils.errors import first_few
@@ -8,15 +8,19 @@ LEVELS = ("stop", "leave out", "note")
 
 @dataclass(frozen=True)
 class Issue:
-    """One fault of a table, and the rows that have it.
+    """One issue of a table, and the rows that have it.
 
-    `kind`: a word to count it by; `level`: "stop" would ruin a run, "leave out" costs these rows, "note" is worth
-    knowing; `rows`: their numbers as an editor counts them, the header being row 1, all of them, out of `total`;
-    `text`: what it is; `hint`: what to do about it; `names`: what the rows are called where that tells more than a
-    number, one a row.
+    Attributes:
+        code: A word by which issues are counted.
+        level: "stop" would ruin a training, "leave out" costs the rows, "note" is worth knowing.
+        rows: Numbers of all these rows as an editor counts them, the header being row 1.
+        total: Number of rows of the table.
+        text: What the issue is.
+        hint: What to do about it.
+        names: A name for each row, where it says more than the number.
     """
 
-    kind: str
+    code: str
     level: str
     rows: tuple[int, ...]
     total: int
@@ -30,16 +34,20 @@ class Issue:
         if self.names and len(self.names) != len(self.rows):
             raise ValueError(f"{len(self.names)} names of {len(self.rows)} rows")
 
-    def told(self, most: int = 5) -> str:
-        """One line: what, how many, the first few rows and how many more, and what to do."""
+    def describe(self) -> str:
+        """Describe the issue in one line: what it is, how many rows have it and the first of them, and what to do."""
         line = self.text
         if self.rows:
-            shown = first_few(self.names or (f"row {row}" for row in self.rows), most)
-            line += f": {len(self.rows)} of {self.total} rows ({shown})"
+            names = first_few(self.names or (f"row {row}" for row in self.rows))
+            line += f": {len(self.rows)} of {self.total} rows ({names})"
         return " ".join(f"{line}; {self.hint}".split() if self.hint else line.split())
 
     def to_dict(self) -> dict:
-        """The finding as JSON can hold it; `rows` are all of them, `names` are left out where there are none."""
-        of = {"kind": self.kind, "level": self.level, "text": self.text, "count": len(self.rows), "total": self.total,
-              "rows": list(self.rows)}
-        return of | ({"names": list(self.names)} if self.names else {}) | ({"then": self.hint} if self.hint else {})
+        """Return the issue as JSON can hold it; names and hint are left out where there are none."""
+        fields = {"kind": self.code, "level": self.level, "text": self.text, "count": len(self.rows),
+                  "total": self.total, "rows": list(self.rows)}
+        if self.names:
+            fields["names"] = list(self.names)
+        if self.hint:
+            fields["then"] = self.hint
+        return fields

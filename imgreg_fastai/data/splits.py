@@ -1,4 +1,4 @@
-"""Dividing labelled pictures into parts: what belongs together never stands on both sides."""
+"""Splits: what belongs together never stands in two parts."""
 import math
 
 import numpy as np
@@ -11,175 +11,256 @@ from ..utils.errors import ImgregError, close_matches, first_few
 from .tables import files_exist, real_paths
 
 SPLITS = ("train", "valid", "calibrate", "test")
-CALIBRATE = 0.15  # the part of the training part that is kept for intervals unasked,
-ENOUGH = 1000  # and how many pictures of it at most: with these 90 % come out within 1 %
-FEWEST = {True: 9, False: 50}  # groups, or pictures without groups, that are worth keeping: 9 groups promise 90 %
-STRATA = 10  # parts of a number's range, equally full, of which a share is drawn from each
+MIN_ROWS = 10  # fewer rows are too few to train and to score with
+MIN_ROWS_OF_SPLIT = {"train": 2, "valid": 1}
+CALIBRATE_SHARE = 0.15  # the share of the training part that is kept for intervals by default
+MAX_CALIBRATE = 1000  # images kept for intervals by default: with these, 90 % intervals cover 90 % within 1 %
+MIN_CALIBRATE = {"groups": 9, "pictures": 50}  # fewer are not worth keeping: 9 groups promise 90 %
+STRATA = 10  # equally full parts of a number's range, from each of which a share is drawn
+
+
+def uses_table_split(frame: pd.DataFrame, cfg: TrainConfig) -> bool:
+    """Tell whether a training uses the split of its table: there is one, and no groups or folds are held out instead.
+
+    Args:
+        frame: Rows of a labels table.
+        cfg: The training's settings.
+    """
+    return "split" in frame and not cfg.hold_out and not cfg.folds
+
+
+def check_split_sizes(n_train: int, n_valid: int, hint: str | None = None) -> None:
+    """Raise ImgregError if there are too few images to train on or to validate with.
+
+    Args:
+        n_train: Number of images in the training part.
+        n_valid: Number of images in the validation part.
+        hint: What to do about it.
+    """
+    least = MIN_ROWS_OF_SPLIT
+    if n_train < least["train"] or n_valid < least["valid"]:
+        raise ImgregError(f"at least {least['train']} pictures to train on and {least['valid']} to validate with",
+                          f"{n_train} and {n_valid}", hint)
+
+
+def too_few_images(n: int) -> str:
+    """Say that broken images leave too few rows."""
+    return f"only {n} rows whose picture can be used, fewer than {MIN_ROWS}"
 
 
 def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None) -> pd.DataFrame:
-    """The frame with a `split` column: as `cfg` holds out, else its own where it has one, else drawn.
+    """Assign each row to a part: train, valid, calibrate or test.
 
-    No group, and no picture with several rows, is on two sides of what is held out or drawn. With `cfg.test` a part is
-    kept apart before anything else. Drawn without groups for a `task` with one Number, each part has its share of small
-    and large ones. Raises ImgregError for unknown parts, or when nothing is left to train on or to validate with.
+    Groups or folds that `cfg` holds out come first, then the table's own split, else the parts are drawn. No group and
+    no image with several rows is in two parts of what is held out or drawn. Without groups and with one number to
+    predict, small and large numbers have their share of each part.
+
+    Args:
+        frame: Rows of a labels table: `image`, `path`, labels and optionally `group` and `split`.
+        cfg: The training's settings.
+        task: The task, for the strata of its number.
+
+    Returns:
+        The frame with the column `split`.
+
+    Raises:
+        ImgregError: A part has an unknown name, or too few images are left to train on or to validate with.
     """
-    test, own = getattr(cfg, "test", 0.0), "split" in frame
-    if test and own:
+    has_split = "split" in frame
+    if cfg.test and has_split:
         raise ImgregError("--test for a table that has no column 'split'", "one that has", "rows whose split is test")
-    kept = frame["split"].isin(("calibrate", "test")).sum() if own else 0
-    if kept and (cfg.hold_out or cfg.folds):
-        say(f"the table's own split is not used: its {kept} rows of calibrate and test are trained on, too")
-    if cfg.hold_out or cfg.folds or not own:
-        frame = frame.assign(split=_parts(frame, cfg, test, task))
+    if not uses_table_split(frame, cfg):
+        unused = frame["split"].isin(("calibrate", "test")).sum() if has_split else 0
+        if unused:
+            say(f"the table's own split is not used: its {unused} rows of calibrate and test are trained on, too")
+        frame = frame.assign(split=_draw_splits(frame, cfg, task))
     elif unknown := sorted({str(part) for part in frame["split"].unique()} - set(SPLITS)):
         raise ImgregError(f"a split column with {', '.join(SPLITS)}", first_few(unknown))
     elif cfg.calibrate and (frame["split"] == "calibrate").any():
         raise ImgregError("--calibrate for a table that keeps no rows for it", "one that does", "no --calibrate")
     k, _ = calibration_size(frame, cfg)
-    frame = _calibrating(frame, k, cfg, task) if k else frame
+    if k:
+        frame = _draw_calibration(frame, k, cfg, task)
     counts = frame["split"].value_counts()
-    if counts.get("train", 0) < 2 or counts.get("valid", 0) < 1:
-        found = f"{counts.get('train', 0)} and {counts.get('valid', 0)}"
-        more = "rows whose split is train and valid" if own else "more labelled pictures"
-        raise ImgregError("at least 2 pictures to train on and 1 to validate with", found, more)
+    check_split_sizes(counts.get("train", 0), counts.get("valid", 0),
+                      "rows whose split is train and valid" if has_split else "more labelled pictures")
     return frame
 
 
 def calibration_size(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
-    """How many groups (pictures, where there are no groups) of the training part to keep for intervals; if none, why.
+    """Compute how many groups (or images without groups) of the training part are kept for intervals.
 
-    `frame`: with its split. None where the table keeps some of its own, where none is asked for, or where they would be
-    too few; raises ImgregError if that was asked for by number.
+    Args:
+        frame: Rows with their split.
+        cfg: The training's settings.
+
+    Returns:
+        The number of groups or images, and if it is 0 for lack of images, the reason. It is 0 without a reason where
+        the table keeps rows of its own, or where `cfg` wants none.
+
+    Raises:
+        ImgregError: `cfg` asks for a share that is too small to calibrate with.
     """
     if (frame["split"] == "calibrate").any() or cfg.calibrate == 0:
         return 0, ""
-    trained = frame[frame["split"] == "train"]
-    n, needed = split_units(trained).nunique(), fewest_to_calibrate(cfg.coverage)
-    if cfg.calibrate and round(cfg.calibrate * len(trained)) < needed:
-        raise ImgregError(f"--calibrate that keeps at least {needed} pictures, for intervals of {cfg.coverage:.0%}",
-                          f"{cfg.calibrate:g} of {len(trained)}", "--calibrate 0 for none")
-    if cfg.calibrate and n < 2:
-        raise ImgregError("--calibrate with two groups or more to train on", str(n), "--calibrate 0 for none")
+    training_part = frame[frame["split"] == "train"]
+    n, min_promised = split_units(training_part).nunique(), fewest_to_calibrate(cfg.coverage)
     if cfg.calibrate:
+        if round(cfg.calibrate * len(training_part)) < min_promised:
+            raise ImgregError(
+                f"--calibrate that keeps at least {min_promised} pictures, for intervals of {cfg.coverage:.0%}",
+                f"{cfg.calibrate:g} of {len(training_part)}", "--calibrate 0 for none")
+        if n < 2:
+            raise ImgregError("--calibrate with two groups or more to train on", str(n), "--calibrate 0 for none")
         return min(max(1, round(cfg.calibrate * n)), n - 1), ""
-    what = "groups" if "group" in frame and n < len(trained) else "pictures"
-    k, least = round(CALIBRATE * n), max(FEWEST[what == "groups"], needed)
-    if n and k < least:
-        keep = least if 2 * least <= n else max(k, 1) if what == "groups" else needed
-        more = f"{math.ceil(100 * keep / n) / 100:g} keeps {keep}{'' if keep == least else ' all the same'}"
-        return 0, (f"no intervals: {100 * CALIBRATE:g} % of {n} {what} to train on are fewer than the {least} that "
-                   f"they take (--calibrate {more})")
-    return (max(least, min(k, round(ENOUGH * n / len(trained)))), "") if n else (0, "")
+    if not n:
+        return 0, ""
+    units = "groups" if "group" in frame and n < len(training_part) else "pictures"
+    k, least = round(CALIBRATE_SHARE * n), max(MIN_CALIBRATE[units], min_promised)
+    if k < least:
+        return 0, _too_few_to_calibrate(n, units, least, min_promised)
+    return max(least, min(k, round(MAX_CALIBRATE * n / len(training_part)))), ""
 
 
-def _calibrating(frame: pd.DataFrame, k: int, cfg: TrainConfig, task: Task | None) -> pd.DataFrame:
-    """The frame with `k` units of its training part in the part calibrate."""
-    own = split_units(frame)
-    free, rng = own[frame["split"] == "train"], np.random.default_rng([cfg.seed, 1])
-    drawn = _drawn(free, k, _values(frame, own, task), rng)
-    taken = (frame["split"] == "train") & own.isin(drawn)
-    return frame.assign(split=frame["split"].where(~taken, "calibrate"))
+def _too_few_to_calibrate(n: int, units: str, least: int, min_promised: int) -> str:
+    """Say that `n` groups or images are too few for intervals, and which share keeps as many as is possible."""
+    if 2 * least <= n:
+        k, anyway = least, ""
+    else:
+        k, anyway = (max(round(CALIBRATE_SHARE * n), 1) if units == "groups" else min_promised), " all the same"
+    return (f"no intervals: {100 * CALIBRATE_SHARE:g} % of {n} {units} to train on are fewer than the {least} that "
+            f"they take (--calibrate {math.ceil(100 * k / n) / 100:g} keeps {k}{anyway})")
 
 
-def _parts(frame: pd.DataFrame, cfg: TrainConfig, test: float, task: Task | None) -> np.ndarray:
-    """The part of each row, drawn or held out: the test part first, though never of what is held out by name."""
-    own, rng = split_units(frame), np.random.default_rng(cfg.seed)
-    free = ~_held_out(frame, own, cfg.hold_out) if cfg.hold_out else pd.Series(True, frame.index)
-    parts = pd.Series(np.where(free, "train", "valid"), frame.index, dtype=object)
-    strata, n = _values(frame, own, task), own.nunique()
-    if test:
-        tested = own.isin(_drawn(own[free], max(1, round(n * test)), strata, rng))
-        parts[tested], free = "test", free & ~tested
-    if cfg.folds:  # before the first fold is trained, only to know whether there are enough groups
-        parts[free & (_fold(own[free], cfg).reindex(frame.index) == (cfg.fold or 1))] = "valid"
+def _draw_calibration(frame: pd.DataFrame, k: int, cfg: TrainConfig, task: Task | None) -> pd.DataFrame:
+    """Move `k` units of the training part to the part calibrate."""
+    units, training = split_units(frame), frame["split"] == "train"
+    drawn = _draw(units[training], k, _unit_values(frame, units, task), np.random.default_rng([cfg.seed, 1]))
+    return frame.assign(split=frame["split"].mask(training & units.isin(drawn), "calibrate"))
+
+
+def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None) -> pd.Series:
+    """Draw the part of each row: first what is held out by name, then the test part, then a fold or the valid part."""
+    units, rng = split_units(frame), np.random.default_rng(cfg.seed)
+    values, n = _unit_values(frame, units, task), units.nunique()
+    free = ~_held_out(frame, units, cfg.hold_out) if cfg.hold_out else pd.Series(True, frame.index)
+    parts = pd.Series("train", frame.index, dtype=object).where(free, "valid")
+    if cfg.test:
+        in_test = units.isin(_draw(units[free], max(1, round(n * cfg.test)), values, rng))
+        parts[in_test], free = "test", free & ~in_test
+    if cfg.folds:
+        parts[_fold(units[free], cfg)] = "valid"
     elif not cfg.hold_out:
-        parts[free & own.isin(_drawn(own[free], max(1, round(n * cfg.valid)), strata, rng))] = "valid"
-    return parts.to_numpy()
+        parts[free & units.isin(_draw(units[free], max(1, round(n * cfg.valid)), values, rng))] = "valid"
+    return parts
 
 
-def _drawn(units: pd.Series, k: int, values: pd.Series | None, rng: np.random.Generator) -> np.ndarray:
-    """`k` of the units at random; where they have `values`, as many from each tenth of them, within one."""
-    names = np.sort(units.unique())
+def _draw(units: pd.Series, k: int, values: pd.Series | None, rng: np.random.Generator) -> np.ndarray:
+    """Draw `k` of the units at random; where they have `values`, as many from each tenth of them, within one."""
+    names = rng.permutation(np.sort(units.unique()))
     n, k = len(names), min(k, len(names))
     if values is None or not n:
-        return rng.permutation(names)[:k]
-    shuffled = rng.permutation(names)  # so that equal values are in no order
-    ranked = shuffled[np.argsort(values[shuffled].to_numpy(), kind="stable")]
-    order = ranked[np.lexsort((rng.random(n), np.arange(n) * STRATA // n))]
-    return order[np.diff(np.floor(np.arange(n + 1) * k / n + rng.random())) > 0]  # every n / k th, k in all
+        return names[:k]
+    ranked = names[np.argsort(values[names].to_numpy(), kind="stable")]  # names are shuffled: ties are in no order
+    by_stratum = ranked[np.lexsort((rng.random(n), np.arange(n) * STRATA // n))]
+    return by_stratum[np.diff(np.floor(np.arange(n + 1) * k / n + rng.random())) > 0]  # every n / k th, k in all
 
 
-def _values(frame: pd.DataFrame, units: pd.Series, task: Task | None) -> pd.Series | None:
-    """The number of each unit, where there are no groups and the task has one target, a Number."""
+def _unit_values(frame: pd.DataFrame, units: pd.Series, task: Task | None) -> pd.Series | None:
+    """Return the number to predict of each unit, where there are no groups and one number is all that is predicted."""
     if task is None or "group" in frame or len(task.targets) != 1 or task.targets[0].kind != Number.kind:
         return None
     return frame[task.columns[0]].groupby(units).mean()
 
 
 def _held_out(frame: pd.DataFrame, units: pd.Series, names: tuple[str, ...]) -> pd.Series:
-    """Whether each row is of the groups called so, or of those whose pictures lie in folders called so."""
-    groups = frame["group"].where(frame["group"].isna(), frame["group"].astype(str)) if "group" in frame else None
-    folders = frame["image"].str.replace("\\", "/", regex=False).str.rpartition("/")[0]
-    parts = {folder: set(folder.split("/")) - {"", "."} for folder in folders.unique()}
-    held = pd.Series(False, frame.index)
+    """Tell which rows are of the groups with these `names`, or have their images in folders with these names."""
+    folders = frame["image"].str.replace("\\", "/", regex=False).str.rpartition("/")[0].str.split("/")
+    groups = frame.get("group", pd.Series(None, frame.index, dtype=object)).map(str, na_action="ignore")
+    held_out = pd.Series(False, frame.index)
     for name in names:
-        here = folders.isin([folder for folder in parts if name in parts[folder]])
-        here |= (groups == name) if groups is not None else False
-        if not here.any():
-            known = sorted(groups.dropna().unique()) if groups is not None else []
-            raise ImgregError("--hold-out with a group, or a folder of pictures", f"'{name}'", close_matches(name, known))
-        held |= here
-    beside = units.isin(units[held].unique()) & ~held
-    if beside.any():
-        say(f"held out as well: {int(beside.sum())} other pictures of {first_few(sorted(units[beside].unique()))}")
-    return held | beside
+        matches = (groups == name) | folders.map(lambda parts, name=name: name in parts and name not in ("", "."))
+        if not matches.any():
+            raise ImgregError("--hold-out with a group, or a folder of pictures", f"'{name}'",
+                              close_matches(name, sorted(groups.dropna().unique())))
+        held_out |= matches
+    others = units.isin(units[held_out].unique()) & ~held_out
+    if others.any():
+        say(f"held out as well: {others.sum()} other pictures of {first_few(sorted(units[others].unique()))}")
+    return held_out | others
 
 
-def _fold(own: pd.Series, cfg: TrainConfig) -> pd.Series:
-    """The fold of each row, from 1: groups dealt out so that folds are about equally large; seeded."""
-    sizes = own.value_counts()
-    if len(sizes) < cfg.folds:
-        raise ImgregError(f"at least {cfg.folds} groups of pictures for --folds {cfg.folds}", str(len(sizes)))
-    order = np.random.default_rng(cfg.seed).permutation(np.sort(sizes.index))
-    sizes, filled, fold = sizes[order].sort_values(ascending=False, kind="stable"), np.zeros(cfg.folds), {}
-    for name, size in sizes.items():
-        fold[name] = int(filled.argmin()) + 1
-        filled[fold[name] - 1] += size
-    return own.map(fold)
+def _fold(units: pd.Series, cfg: TrainConfig) -> pd.Index:
+    """Return the index of the rows of one fold; folds hold whole units, are about equally large and seeded."""
+    from sklearn.model_selection import GroupKFold
+
+    codes, names = pd.factorize(units, sort=True)
+    if len(names) < cfg.folds:
+        raise ImgregError(f"at least {cfg.folds} groups of pictures for --folds {cfg.folds}", str(len(names)))
+    # GroupKFold's own shuffle makes folds of equally many groups, whatever the sizes of these.
+    groups = np.random.default_rng(cfg.seed).permutation(len(names))[codes]
+    folds = [rows for _, rows in GroupKFold(cfg.folds).split(groups, groups=groups)]
+    return units.index[folds[(cfg.fold or 1) - 1]]  # without a fold: the first, to check that there are enough groups
 
 
 def split_units(frame: pd.DataFrame) -> pd.Series:
-    """What must not be on two sides of a split: the row's group, or its picture where it has none; [n] names."""
+    """Name what must not stand in two parts of a split: the row's group, or its image where it has none.
+
+    Args:
+        frame: Rows with `image` or `path`, and optionally `group`.
+
+    Returns:
+        A name for each row; groups that share an image have one name.
+    """
     units = frame.index.to_series()
     if "group" in frame:
-        own = frame["group"].notna()
-        units = ("row " + units.astype(str)).where(~own, "group " + frame["group"].astype(str)).astype(object)
-    pictures = frame["path" if "path" in frame else "image"]
-    return _together(units, pictures) if pictures.duplicated().any() else units
+        no_group = frame["group"].isna()
+        units = ("group " + frame["group"].astype(str)).astype(object).mask(no_group, "row " + units.astype(str))
+    images = frame["path" if "path" in frame else "image"]
+    if not images.duplicated().any():
+        return units
+    unit_codes, image_codes = pd.factorize(units)[0], pd.factorize(images)[0]
+    links = np.stack([unit_codes, unit_codes.max() + 1 + image_codes], axis=1)
+    return units.groupby(connected_groups(links, int(links.max()) + 1)[unit_codes]).transform("first")
 
 
-def _together(units: pd.Series, pictures: pd.Series) -> pd.Series:
-    """The units, those that share a picture under the name of the first of them."""
-    codes, names = pd.factorize(units)
-    joined = pd.Series(codes, units.index)
-    while True:
-        first = joined.groupby(pictures).transform("min").groupby(codes).transform("min")
-        if first.equals(joined):
-            return pd.Series(names[joined.to_numpy()], units.index)
-        joined = first
+def connected_groups(pairs: np.ndarray, n: int) -> np.ndarray:
+    """Number the groups among `n` things, of which those in a pair are in one group.
+
+    Args:
+        pairs: Indices, int [m, 2].
+        n: Number of things.
+
+    Returns:
+        The number of each thing's group, int [n].
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    return connected_components(links, directed=False)[1]
 
 
 def exclude_trained(frame: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose picture is not among those `trained` on, by file; says how many were. Raises if none is left.
+    """Leave out the rows whose image a run was trained or calibrated on, and warn how many they are.
 
-    Where a file that was trained on is no longer there, a picture of its name counts as the same: it may have moved.
+    Where such a file no longer exists, an image of the same name counts as the same: it may have moved.
+
+    Args:
+        frame: Rows with `image` and `path`.
+        trained: The rows the run was trained and calibrated on.
+
+    Returns:
+        The other rows.
+
+    Raises:
+        ImgregError: No row is left.
     """
-    known = real_paths(frame["path"]).isin(set(real_paths(trained["path"])))
     moved = trained.loc[~files_exist(trained["path"]), "image"]
-    known |= frame["image"].isin(set(moved))
-    if known.all():
+    in_training = real_paths(frame["path"]).isin(set(real_paths(trained["path"]))) | frame["image"].isin(set(moved))
+    n = in_training.sum()
+    if n == len(frame):
         raise ImgregError("pictures that the run was not trained on", f"{len(frame)} that it was", "other pictures")
-    if known.any():
-        warn(f"left out {int(known.sum())} of {len(frame)} pictures, because the run was trained or calibrated on them")
-    return frame[~known].reset_index(drop=True)
+    if n:
+        warn(f"left out {n} of {len(frame)} pictures, because the run was trained or calibrated on them")
+    return frame[~in_training].reset_index(drop=True)

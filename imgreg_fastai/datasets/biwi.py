@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data.splits import FEWEST
+from ..data.splits import MIN_CALIBRATE
 from ..tasks import Rotation
 from ..utils.console import progress_bar, warn
 from ..utils.errors import ImgregError, error_reason, first_few
@@ -124,7 +124,7 @@ def _add_split(table: pd.DataFrame, labels: str) -> None:
         parts = table["group"].map(lambda person: "valid" if person == PEOPLE["13"] else "train")
     else:
         parts = table["group"].map(_part)
-    if table["group"][parts == "calibrate"].nunique() < FEWEST[True]:
+    if table["group"][parts == "calibrate"].nunique() < MIN_CALIBRATE["groups"]:
         parts = parts.replace("calibrate", "train")
     if {"train", "valid"} <= set(parts):
         table["split"] = parts

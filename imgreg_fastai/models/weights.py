@@ -1,163 +1,151 @@
-"""Loading weights: a body with those of a file in it, and a head where it was made for the same targets."""
-import json
-import logging
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
-from typing import Any
+"""The weights that a training starts from: found in the hub's cache, on the hub, or in a file."""
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from pickle import UnpicklingError
 
-from .. import tasks
-from ..tasks import Task
+import torch
+from huggingface_hub import constants
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from timm.models import PretrainedCfg, load_state_dict
+
 from ..utils import console
-from ..utils.errors import ImgregError
+from ..utils.errors import ImgregError, first_few
 from . import backbones
-from .sources import Weights, find_weights, no_weights, tensors
+from .backbones import TIMM_ERRORS, short_reason
 
-__all__ = ["Weights", "build_body", "find_weights", "load_head"]
-
-AS_FOUND = 0.1  # up to so many tensors (a renamed last norm) may start anew, with a warning
-DECODED_BY = ("low", "high", "scale", "period", "sequence")  # what a head's outputs mean, beside kind and columns
-# (body or None, its tensors that the file lacks or has in another shape, the number of its tensors)
-Loaded = tuple[Any, list[str], int]
-_one_at_a_time = threading.Lock()
+SAFE = (".safetensors", ".imgreg")
+PICKLED = (".pth", ".pt", ".bin", ".pth.tar")
 
 
-def build_body(arch: str, size: tuple[int, int], arch_args: dict | None, weights: Weights) -> tuple[Any, Weights]:
-    """The body with these weights in it, and the weights as they turned out.
+@dataclass(frozen=True)
+class Weights:
+    """Where the weights of a backbone come from, as run.json records it.
 
-    Where they do not fit, weights of `auto` give way to none, with a warning; others raise ImgregError. timm loads
-    whatever matches and logs the rest, so the count is ours.
+    Attributes:
+        origin: hub (downloaded now), cache (downloaded before), file, model (a run or bundle of imgreg), or none.
+        tag: timm's name of the weights.
+        source: Repository or file name.
+        sha256: Hash of the weights file.
+        note: Why there are none, or which tensors of the backbone they lack.
+        path: Path of the weights file; not recorded.
+        auto: Whether none will do where these do not fit; not recorded.
     """
-    from . import network
 
-    make = partial(network.body, arch, size, arch_args)
-    if not weights.pretrained:
-        return make(), weights
-    body, misfits, total = _loaded(make, weights)
-    if body is not None and not misfits:
-        return body, weights
-    found = f"{len(misfits)} of {total} tensors of {arch} have no match in {weights.source}, first '{misfits[0]}'"
-    if body is not None and len(misfits) <= AS_FOUND * total:
-        console.warn(f"{found}; they start from scratch")
-        return body, replace(weights, note=found)
-    if weights.auto:
-        return make(), no_weights(arch, found)
-    raise ImgregError(f"weights that fit {arch}", found, "--weights none, or the weights' own --arch and --arch-arg")
+    origin: str
+    tag: str | None = None
+    source: str | None = None
+    sha256: str | None = None
+    note: str = ""
+    path: str | None = field(default=None, repr=False, compare=False)
+    auto: bool = field(default=False, repr=False, compare=False)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether there are any."""
+        return self.origin != "none"
+
+    def to_dict(self) -> dict:
+        """The weights as JSON can hold them, without any path of this machine; the origin is called kind there."""
+        return {"kind": self.origin, "tag": self.tag, "source": self.source, "sha256": self.sha256, "note": self.note}
 
 
-def load_head(model: Any, weights: Weights, task: Task) -> bool:
-    """Load what lies above the body of a model of ours too, if it was made for the same targets; whether it was.
+def find_weights(arch: str, spec: str, timeout: float = 3.0) -> Weights:
+    """Find the weights of a backbone; a download shows a progress bar.
 
-    Where its outputs only stand for other numbers, that is said.
+    Args:
+        arch: Name of a timm model, with or without .tag.
+        spec: auto, hub, none, or the path of a weights file, a run or a model file. auto takes the local cache, else
+            the hub, else none with a warning.
+        timeout: Seconds within which the hub must answer.
+
+    Returns:
+        The weights, not yet loaded.
+
+    Raises:
+        ImgregError: The weights of `hub` or of a path are not available.
     """
-    from safetensors import safe_open
-
-    with safe_open(weights.path, framework="pt") as f:
-        try:
-            made_for = tasks.task_from_dict(json.loads((f.metadata() or {})["imgreg"])["task"])
-        except (ImgregError, ValueError, KeyError, TypeError):
-            return False
-        if not _same(made_for, task):
-            return False
-        own = {k: v.shape for k, v in model.state_dict().items() if k.startswith(("1.", "0.places."))}
-        found = {k: f.get_tensor(k) for k in f.keys() if k in own}  # noqa: SIM118
-        if {k: v.shape for k, v in found.items()} != own:
-            return False
-        model.load_state_dict(found, strict=False)
-    return True
-
-
-def _same(made_for: Task, task: Task) -> bool:
-    """Whether the outputs of both tasks mean the same."""
-    if [(t.kind, t.columns) for t in made_for.targets] != [(t.kind, t.columns) for t in task.targets]:
-        return False
-    for old, new in zip(made_for.targets, task.targets, strict=True):
-        there, here = old.to_dict(), new.to_dict()
-        if other := [k for k in DECODED_BY if there.get(k) != here.get(k)]:
-            told = (", ".join(f"{k} {of[k]}" for k in other) for of in (there, here))
-            console.say("the head of {} was made for {}; here it is to learn {}".format(new.name, *told))
-            return False
-    return True
-
-
-def _loaded(make: Callable[..., Any], weights: Weights) -> Loaded:
-    """The body by the first way that fits all of it, else by the way that fits most.
-
-    timm's own loading comes first, since it renames tensors and resizes position embeddings, but for a model of ours.
-    """
-    tries = []
-    for way in (_plainly, _through_timm) if weights.kind == "model" else (_through_timm, _plainly):
-        body, misfits, total = way(make, weights)
-        if body is not None and not misfits:
-            return body, misfits, total
-        if misfits:
-            tries.append((body, misfits, total))
-    return min(tries, key=lambda t: (t[0] is None, len(t[1])))
-
-
-def _plainly(make: Callable[..., Any], weights: Weights) -> Loaded:
-    """The body with the file's tensors loaded by name."""
-    body, state = make(), _state(weights)
-    misfits, total = _misfits(body, state)
+    if spec == "none":
+        return Weights("none", note="none were asked for")
+    if spec not in ("auto", "hub"):
+        return _from_path(Path(spec).expanduser())
+    cfg = backbones.pretrained_cfg(arch)
     try:
-        body.load_state_dict(state, strict=False)
-    except RuntimeError:  # another shape, which the misfits name
-        return None, misfits, total
-    return body, misfits, total
+        return replace(_from_hub(arch, cfg, timeout), auto=spec == "auto")
+    except ImgregError as e:
+        if spec == "hub":
+            raise
+        return no_weights(arch, e.actual)
 
 
-def _through_timm(make: Callable[..., Any], weights: Weights) -> Loaded:
-    """The same by timm's loading, which first fits the names and position embeddings of its own releases."""
-    source = {"state_dict": _state(weights)} if weights.kind == "model" else {"file": weights.path}
-    with _watched() as seen:
-        try:
-            body = make(pretrained=True, pretrained_cfg_overlay={**source, "custom_load": False})
-        except backbones.REFUSALS:
-            return None, *(seen[0] if seen else ([], 0))  # a filter of timm's failed
-    for key in source:  # or a whole state dict, or a path of this machine, would travel in every pickle
-        body.pretrained_cfg.pop(key, None)
-    return body, *seen[0]
+def no_weights(arch: str, reason: str) -> Weights:
+    """No weights, with a warning."""
+    hint = "say --weights FILE to give weights, --weights none if meant so"
+    console.warn(f"{arch} trains from scratch: {reason}; {hint}")
+    return Weights("none", note=reason)
 
 
-def _state(weights: Weights) -> dict:
-    """{name in timm's body: tensor} of the weights' file; in a net of ours the body is item 0, or within it."""
-    state = tensors(weights.path)
-    if weights.kind != "model":
-        return state
-    start = "0.timm_body." if any(k.startswith("0.timm_body.") for k in state) else "0."
-    return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+def _from_hub(arch: str, cfg: PretrainedCfg, timeout: float) -> Weights:
+    """The weights in the cache or on the hub; raises ImgregError if they are not there or the file is broken."""
+    expected, hint = f"the weights of {arch} on the hub", "--weights FILE, or --weights none"
+    if not cfg.hf_hub_id:
+        reason = f"its weights are not on the hub but at {cfg.url}" if cfg.url else "timm has no weights for it"
+        raise ImgregError(expected, reason, hint)
+    path = backbones.cached_path(cfg)
+    origin, place = ("cache", "usable in the cache") if path else ("hub", f"from {constants.ENDPOINT}")
+    try:
+        path = path or backbones.download(cfg, timeout)
+        _tensor_names(path)
+    except Exception as e:  # huggingface_hub, its HTTP client and its download engine share no base class
+        raise ImgregError(expected, f"no {cfg.hf_hub_id} {place} ({short_reason(e)})", hint) from e
+    return Weights(origin, cfg.tag, cfg.hf_hub_id, _sha256(path), path=path)
 
 
-def _misfits(body: Any, state: dict) -> tuple[list[str], int]:
-    """The body's numbers that `state` lacks or has in another shape, and how many tensors the body has.
+def _from_path(path: Path) -> Weights:
+    """The weights in a file, a run folder or a bundle; raises ImgregError if it is none of these."""
+    file = path / "model.safetensors" if path.is_dir() else path
+    if not file.is_file():
+        state = "a folder without model.safetensors" if path.is_dir() else "which is not there"
+        raise ImgregError("--weights auto, hub, none or a weights file, run or model", f"'{path}', {state}")
+    if not file.name.endswith((*SAFE, *PICKLED)):
+        raise ImgregError(f"a weights file: {', '.join((*SAFE, *PICKLED))}", f"'{path}'")
+    # imgreg's networks are a Sequential, whose tensors begin with a number; the names of timm's do not.
+    origin = "model" if any(name.startswith("0.") for name in _tensor_names(str(file))) else "file"
+    return Weights(origin, None, path.resolve().name, _sha256(str(file)), path=str(file))
 
-    Counters and index tables (integers) are the architecture's own and may be lacking.
-    """
-    own = body.state_dict()
-    names = [k for k, v in own.items() if k in state or v.is_floating_point()]
-    return [k for k in names if k not in state or state[k].shape != own[k].shape], len(own)
+
+def _tensor_names(path: str) -> list[str]:
+    """The names of a file's tensors; raises ImgregError if it is no weights file."""
+    if not path.endswith(SAFE):
+        return list(read_tensors(path))
+    name = Path(path).name
+    try:
+        with safe_open(path, framework="pt") as f:
+            names, metadata = list(f.keys()), f.metadata() or {}
+    except (SafetensorError, OSError) as e:
+        raise ImgregError("a safetensors file", f"'{name}' ({short_reason(e)})") from e
+    if path.endswith(".imgreg") and "imgreg" not in metadata:
+        raise ImgregError("a bundle that imgreg export wrote", f"'{name}', which only has its name")
+    if not names:
+        raise ImgregError("a file with weights", f"'{name}', which holds none")
+    return names
 
 
-@contextmanager
-def _watched() -> Iterator[list[tuple[list[str], int]]]:
-    """While it lasts, a list gets the misfits of each state dict loaded: timm keeps its filtered one to itself.
+def read_tensors(path: str) -> dict[str, torch.Tensor]:
+    """The tensors of a weights file by name; raises ImgregError for a pickle that is more than a state dict."""
+    if path.endswith(SAFE):
+        return load_file(path)
+    name, expected = Path(path).name, "a state dict of tensors (nothing else in a pickle is loaded)"
+    try:
+        state = load_state_dict(path, weights_only=True)
+    except (*TIMM_ERRORS, OSError, EOFError, UnpicklingError) as e:
+        raise ImgregError(expected, f"'{name}' ({short_reason(e)})") from e
+    if not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise ImgregError(expected, f"'{name}' with {first_few(state) or 'nothing'}")
+    return state
 
-    timm's own lines about them, one name after the other, are not let through.
-    """
-    from torch import nn
 
-    log, original, seen = logging.getLogger("timm.models._builder"), nn.Module.load_state_dict, []
-
-    def watching(module, state_dict, *args, **kwargs):
-        seen.append(_misfits(module, state_dict))
-        return original(module, state_dict, *args, **kwargs)
-
-    with _one_at_a_time:
-        was_disabled = log.disabled
-        nn.Module.load_state_dict, log.disabled = watching, True
-        try:
-            yield seen
-        finally:
-            nn.Module.load_state_dict, log.disabled = original, was_disabled
+def _sha256(path: str) -> str:
+    """The hash of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -1,238 +1,159 @@
-"""The charts of what a run predicts and where it errs.
+"""Charts of predictions, residuals and errors over the true values.
 
-Every function returns a Figure whose title says the finding, with its number. `frame` is a DataFrame of one row a
-picture: `image` (the name to show), `path` (the file to open), the targets' columns, and each column's prediction in
-`<column>_predicted`. Rows that lack either are left out.
+Every function returns a figure whose title says the finding, with its number. A `frame` is described in frames.py;
+rows without a label or a prediction are left out.
 """
-from warnings import catch_warnings, simplefilter
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
 from ..utils.format import format_amount, format_values, trailing_unit
-from .sheets import (
-    BAND_FROM,
-    BLUE,
-    INK,
-    ORANGE,
-    SKY,
-    VERMILION,
-    TitledFigure,
-    axis_label,
-    axis_limits,
-    circular_ticks,
-    dots,
-    empty_figure,
-    labelled_rows,
-    note_beyond,
-    period,
-    residual_dots,
-    running_quantiles,
-    seam,
-    with_unit_label,
-)
+from . import axes
+from .figures import INK, TitledFigure, chart_figure
+from .frames import labelled_rows, no_rows_figure
+from .group_charts import errors_by_point
 
-MOST = 4  # columns that have a chart each; more are points, which are pooled
+MAX_COLUMN_CHARTS = 4  # columns that have a chart each; more are points, which are pooled
 
 
-def _series(target, true, values) -> list:
-    """What has a chart of its own, as (column, true [n], values [n]): each column, or of many points all x and all y.
+class Series(NamedTuple):
+    """The values of one chart: the name of its column, the labels [n] and what stands over them [n]."""
 
-    Columns without a label are left out, and those that never vary, if others do.
+    column: str
+    true: np.ndarray
+    values: np.ndarray
+
+
+def chart_series(target, true, values) -> tuple[list[Series], str]:
+    """What has a chart of its own: each column whose labels vary, or of many points all x and all y.
+
+    Args:
+        target: the Target.
+        true: labels [n, columns]; NaN where there is none.
+        values: what stands over them [n, columns].
+
+    Returns:
+        The series, of all labelled columns if none varies; and a sentence on the columns or points, empty if there is
+        nothing to say.
     """
-    if len(target.columns) > MOST:
-        return [(axis, true[:, i::2].ravel(), values[:, i::2].ravel()) for i, axis in enumerate("xy")]
-    found, alike = np.isfinite(true + values), still(target, true)
-    shown = {*target.columns} - {*alike} or target.columns
-    return [(c, true[ok, i], values[ok, i]) for i, (c, ok) in enumerate(zip(target.columns, found.T, strict=True))
-            if ok.any() and c in shown]
+    if len(target.columns) > MAX_COLUMN_CHARTS:
+        series = [Series(axis, true[:, i::2].ravel(), values[:, i::2].ravel()) for i, axis in enumerate("xy")]
+        return series, f"{len(target.columns) // 2} points in each: all x, all y."
+    series, constant = [], []
+    for column, x, y in zip(target.columns, true.T, values.T, strict=True):
+        labelled = np.isfinite(x)
+        if labelled.any():
+            series.append(Series(column, x[labelled], y[labelled]))
+        if len(np.unique(x[labelled])) == 1:
+            constant.append(column)
+    if len(constant) in (0, len(series)):
+        return series, ""
+    series = [chart for chart in series if chart.column not in constant]
+    return series, f"No chart over {', '.join(constant)}: the same in all pictures."
 
 
-def still(target, true) -> list[str]:
-    """The columns whose true values are the same in all pictures; none of many points, which are pooled."""
-    few = len(target.columns) <= MOST
-    return [c for c, of in zip(target.columns, true.T, strict=True) if few and len(np.unique(of[np.isfinite(of)])) == 1]
+def predicted_against_true(task, target, frame, baseline: dict[str, float] | None = None) -> TitledFigure:
+    """Predictions over the true values with the diagonal, one chart a column.
 
+    Args:
+        task: the Task.
+        target: one of its targets.
+        frame: see frames.py.
+        baseline: {target name: mean error of guessing, in units}, as scores have it; where it is missing, the error of
+            the best constant for these rows.
 
-def without(target, true, series=()) -> str:
-    """What to say of the columns that never vary and have no chart; `series`: those that have one."""
-    lacking = [c for c in still(target, true) if c not in [column for column, *_ in series]]
-    return f" No chart over {', '.join(lacking)}: the same in all pictures." if lacking else ""
-
-
-def predicted_against_true(task, target, frame, baseline: dict[str, float] | None = None) -> Figure:
-    """Prediction over truth with the diagonal, one chart a column; the title has the error and that of guessing.
-
-    `baseline`: {target name: mean error of guessing in units}, as scoring takes it from the training part; where it is
-    missing, that of the best guess for this very frame.
+    Returns:
+        A figure whose title has the mean error and that of guessing.
     """
     _, true, predicted, error = labelled_rows(target, frame)
     if not len(true):
-        return empty_figure(target)
-    guess = (baseline or {}).get(target.name)
-    means = [format_amount(e, target.unit) for e in (error.mean(), _guess(target, true) if guess is None else guess)]
-    near = true + target.residual(predicted, true)  # an angle across the seam is drawn beside its truth
-    series = _series(target, true, near)
-    pooled = f" {target.n} points in each: all x, all y." if len(target.columns) > MOST else ""
-    pooled += f"{without(target, true, series)} {_crossing(target, true, near, predicted)}"
-    note = f"{len(true)} pictures, task {task.name}.{pooled}"
+        return no_rows_figure(target)
+    best_constant = np.broadcast_to(target.constant_guess(true), true.shape)
+    guess = (baseline or {}).get(target.name, target.error(best_constant, true).mean())
+    near = true + target.residual(predicted, true)  # an angle across the seam is drawn beside its label
+    series, note = chart_series(target, true, near)
+    note = f"{len(true)} pictures, task {task.name}. {note} {_note_on_period(target, series, near, predicted)}"
+    title = (f"{target.name}: mean error {format_amount(error.mean(), target.unit)}, "
+             f"guessing {format_amount(guess, target.unit)}")
     width, height = (5.9, 5.45) if len(series) == 1 else (4.6, 4.2)
-    sheet = TitledFigure(width * len(series), height, f"{target.name}: mean error {means[0]}, guessing {means[1]}", note)
-    for ax, (column, x, y) in zip(sheet.charts(len(series)), series, strict=True):
-        _against(ax, target, x, y)
-        ax.set_xlabel(axis_label(target, column, "true"), color=INK)
-        ax.set_ylabel(axis_label(target, column, "predicted"), color=INK)
-    return sheet
+    figure = TitledFigure(width * len(series), height, title, note)
+    for ax, (column, x, y) in zip(figure.add_charts(len(series)), series, strict=True):
+        _draw_against(ax, target, x, y)
+        ax.set(xlabel=axes.axis_label(target, column, "true"), ylabel=axes.axis_label(target, column, "predicted"))
+    return figure
 
 
-def _guess(target, true) -> float:
-    """The mean error of the best constant for these rows."""
-    with catch_warnings():
-        simplefilter("ignore", RuntimeWarning)  # a point that is labelled nowhere has no mean, and no error
-        return float(np.nanmean(target.error(np.broadcast_to(target.constant_guess(true), true.shape), true)))
+def _draw_against(ax, target, true, near) -> None:
+    """Draw dots and the diagonal in a square."""
+    limits = axes.axis_limits(target, true)
+    if not limits.full_circle:
+        limits = axes.axis_limits(target, np.stack([true, near]))
+    ends = (limits.low, limits.high)
+    ax.plot(ends, ends, color=INK, linewidth=1, zorder=1)
+    axes.draw_dots(ax, true, near)
+    ax.set(xlim=ends, ylim=ends)
+    if limits.full_circle:
+        axes.extend_beyond_circle(ax, target.wraps, limits, near)
 
 
-def _against(ax, target, true, near) -> None:
-    low, high, round_ = axis_limits(target, true)
-    if not round_:
-        low, high, _ = axis_limits(target, np.stack([true, near]))
-    ax.plot((low, high), (low, high), color=INK, linewidth=1, zorder=1)
-    dots(ax, true, near)
-    ax.set(xlim=(low, high), ylim=(low, high))
-    if round_:
-        seam(ax, target, low, high, near)
-
-
-def _crossing(target, true, near, predicted) -> str:
-    """What to say of predictions that were drawn a period away from their number; nothing if there are none."""
-    for _, x, y in _series(target, true, near):
-        low, high, round_ = axis_limits(target, x)
+def _note_on_period(target, series: list[Series], near, predicted) -> str:
+    """A sentence on predictions that are drawn a period away from their number; empty if there are none."""
+    for _, x, y in series:
+        low, high, full_circle = axes.axis_limits(target, x)
         crossed = ((y < low) | (y > high)).sum()
-        if round_ and crossed:
+        if full_circle and crossed:
             return f"{crossed} beyond the seam {low:g}° = {high:g}° (shaded) stand beside their truth."
-    away = (np.abs(near - predicted) > 1e-6).any()  # a missing truth is not away
-    return "Angles are drawn the short way round from their truth." if away else ""
+    moved = (np.abs(near - predicted) > 1e-6).any()  # False for a missing label, which is NaN
+    return "Angles are drawn the short way round from their truth." if moved else ""
 
 
-def _course(target, x, y):
-    """The running median of y over x and the band that holds 90 % of it, see sheets.running; None for a few rows."""
-    return running_quantiles(x, y, period(target) if axis_limits(target, x)[2] else None) if len(x) >= BAND_FROM else None
+def residuals(task, target, frame) -> TitledFigure:
+    """Signed residuals over the true values with their running median and 90 % band, one chart a column.
 
-
-def _over(ax, target, column: str, x, course) -> None:
-    """Lay the axis of true values x below a chart, and draw the course over it."""
-    start, end, round_ = axis_limits(target, x)
-    if course is not None:
-        ax.fill_between(course[0], course[1], course[3], color=ORANGE, alpha=0.3, linewidth=0, zorder=0.5)
-        ax.plot(course[0], course[2], color=VERMILION, linewidth=2)
-    if round_:
-        circular_ticks(ax.xaxis, target)
-    ax.set_xlim(start, end)
-    ax.set_xlabel(axis_label(target, column, "true"), color=INK)
-
-
-def residuals(task, target, frame) -> Figure:
-    """Signed residuals over the truth with their running median and the band that holds 90 % of them.
-
-    One chart a column; of many points their mean errors instead, see by_point.
+    Many points have their mean errors instead, see errors_by_point. Arguments as for predicted_against_true.
     """
     _, true, predicted, _ = labelled_rows(target, frame)
     if not len(true):
-        return empty_figure(target)
-    if len(target.columns) > MOST:
-        return by_point(task, target, frame)
-    rest = target.residual(predicted, true)
-    many, note = len(true) >= BAND_FROM, f"Predicted less true, {len(true)} pictures, task {task.name}."
-    low, middle, high = format_values(np.nanquantile(rest, (0.05, 0.5, 0.95) if many else (0, 0.5, 1)), target.unit, "+")
-    note += " Line: running median; band: 90 % of the residuals there." * many
-    title = f"{target.name}: {'nine in ten' if many else 'all'} residuals from {low} to {high}{trailing_unit(target.unit)}"
-    width = 8 if len(series := _series(target, true, rest)) == 1 else 4.9
-    sheet = TitledFigure(width * len(series), 3.9, f"{title}, median {middle}", note + without(target, true, series))
-    for ax, (column, x, y) in zip(sheet.charts(len(series)), series, strict=True):
-        residual_dots(ax, target, x, y)
+        return no_rows_figure(target)
+    if len(target.columns) > MAX_COLUMN_CHARTS:
+        return errors_by_point(task, target, frame)
+    residual = target.residual(predicted, true)
+    note = f"Predicted less true, {len(true)} pictures, task {task.name}."
+    part, quantiles = "all", (0, 0.5, 1)
+    if len(true) >= axes.MIN_ROWS_FOR_BAND:
+        part, quantiles = "nine in ten", (0.05, 0.5, 0.95)
+        note += " Line: running median; band: 90 % of the residuals there."
+    low, median, high = format_values(np.nanquantile(residual, quantiles), target.unit, "+")
+    title = f"{target.name}: {part} residuals from {low} to {high}{trailing_unit(target.unit)}, median {median}"
+    series, column_note = chart_series(target, true, residual)
+    width = 8 if len(series) == 1 else 4.9
+    figure = TitledFigure(width * len(series), 3.9, title, f"{note} {column_note}")
+    for ax, (column, x, y) in zip(figure.add_charts(len(series)), series, strict=True):
+        limit = axes.draw_clipped_dots(ax, x, y, target.unit)
         ax.axhline(0, color=INK, linewidth=1, zorder=1)
-        _over(ax, target, column, x, _course(target, x, y))
-        ax.set_ylabel(with_unit_label("residual", target.unit), color=INK)
-    return sheet
+        axes.draw_over_labels(ax, target, column, x, axes.course(target, x, y))
+        ax.set(ylim=(-limit, limit), ylabel=axes.with_unit_label("residual", target.unit))
+    return figure
 
 
-def errors_over(task, target, frame, column: str) -> Figure:
+def errors_over(task, target, frame, column: str) -> TitledFigure:
     """Errors over the true values of one of the target's columns, with their running median and 90 % band."""
     _, true, _, error = labelled_rows(target, frame)
     x = true[:, target.columns.index(column)]
     x, error = x[np.isfinite(x)], error[np.isfinite(x)]
     if not len(x):
-        return empty_figure(target)
-    course, title, note = _course(target, x, error), f"{target.name}: error over {column}", f"{len(x)} pictures"
-    if course is not None:
-        of = course[:, [course[2].argmin(), course[2].argmax()]]
-        low, high = (f"{format_amount(e, target.unit)} at {column} {format_amount(v, target.unit)}" for v, e in of[[0, 2]].T)
-        title = f"{target.name}: median error from {low} to {high}"
+        return no_rows_figure(target)
+    quantiles = axes.course(target, x, error)
+    title, note = f"{target.name}: error over {column}", f"{len(x)} pictures"
+    if quantiles is not None:
+        ends = []
+        for i in (quantiles.median.argmin(), quantiles.median.argmax()):
+            at = format_amount(quantiles.x[i], target.unit)
+            ends.append(f"{format_amount(quantiles.median[i], target.unit)} at {column} {at}")
+        title = f"{target.name}: median error from {ends[0]} to {ends[1]}"
         note += ". Line: running median; band: 90 % of the errors there"
-    sheet = TitledFigure(8, 3.9, title, f"{note}. Task {task.name}.")
-    (ax,) = sheet.charts()
-    top = min(error.max(), 2.5 * np.quantile(error, 0.98)) or 1.0
-    dots(ax, x, np.minimum(error, 1.04 * top))
-    _over(ax, target, column, x, course)
-    ax.set_ylim(0, 1.07 * top)
-    ax.set_ylabel(with_unit_label("error", target.unit), color=INK)
-    if (far := (error > 1.04 * top).sum()):
-        note_beyond(ax, f"▲ {far} beyond this chart, up to {format_amount(error.max(), target.unit)}")
-    return sheet
-
-
-def by_point(task, target, frame) -> Figure:
-    """The error of each point of a Point target, under its name."""
-    _, true, predicted, _ = labelled_rows(target, frame)
-    if not len(true):
-        return empty_figure(target)
-    names = np.array(target.names)
-    distance = np.linalg.norm((predicted - true).reshape(len(true), -1, 2), axis=2)
-    labelled = np.isfinite(distance).any(axis=0)
-    names, distance = names[labelled], distance[:, labelled]
-    mean, (low, high) = np.nanmean(distance, axis=0), np.nanquantile(distance, (0.05, 0.95), axis=0)
-    worst, best = (f"{names[i]}, {format_amount(mean[i], target.unit)}" for i in (mean.argmax(), mean.argmin()))
-    sheet = TitledFigure(float(np.clip(1.2 + 0.16 * len(names), 7, 16)), 3.9, f"{target.name}: worst {worst}; best {best}",
-                  f"Dot: a point's mean error; line: 90 % of its errors. {len(true)} pictures, task {task.name}.")
-    (ax,) = sheet.charts()
-    places, step = np.arange(len(names)), 1 + len(names) // 90
-    ax.vlines(places, low, high, color=SKY, linewidth=2)
-    ax.plot(places, mean, "o", color=BLUE, markersize=4.5)
-    ax.set_xticks(places[::step], names[::step], rotation=90 if len(names) > 12 else 0, fontsize=7.5)
-    ax.grid(visible=False, axis="x")
-    ax.set(xlim=(-0.8, len(names) - 0.2), ylim=(0, None))
-    ax.set_ylabel(with_unit_label("error", target.unit), color=INK)
-    return sheet
-
-
-def groups(task, target, frame, most: int = 30) -> Figure:
-    """The errors of each group (person, place), worst first: their mean as a bar, and how they are spread."""
-    rows, _, _, error = labelled_rows(target, frame)
-    of = pd.Series(error).groupby(rows["group"].astype(str).where(rows["group"].notna()).to_numpy())
-    table = of.agg(["mean", "size", "median"]).assign(low=of.quantile(0.05), high=of.quantile(0.95))
-    table = table.sort_values("mean", ascending=False, kind="stable")
-    if table.empty:
-        return empty_figure(target)
-    worst, best = (f"{table.index[i]}, {format_amount(table['mean'].iloc[i], target.unit)}" for i in (0, -1))
-    note = "Bar: mean; ring: median; line: 90 % of the errors; dashed: mean of all; in brackets: pictures."
-    note += f" The {most} worst of {len(table)} groups are shown." if len(table) > most else ""
-    shown = table[:most]
-    names = [f"{n if len(n) <= 24 else n[:23] + '…'}  ({size})" for n, size in shown["size"].items()]
-    sheet = TitledFigure(7.6, 1.0 + 0.24 * len(shown), f"{target.name}: worst {worst}; best {best}", note)
-    (ax,) = sheet.charts(left=max(0.75, 0.3 + 0.078 * max(map(len, names))))
-    _spread(ax, shown)
-    ax.axvline(error.mean(), color=INK, linewidth=1, linestyle=(0, (2, 3)), zorder=4)
-    ax.set_yticks(range(len(shown)), names)
-    ax.set_xlabel(with_unit_label("error", target.unit), color=INK)
-    return sheet
-
-
-def _spread(ax, table) -> None:
-    """A bar, a line and a ring for each row of groups' table, from the top."""
-    places = np.arange(len(table))
-    ax.barh(places, table["mean"], height=0.66, color=SKY, zorder=2)
-    ax.hlines(places, table["low"], table["high"], color=BLUE, linewidth=1.6, zorder=3)
-    ax.plot(table["median"], places, "o", markersize=5, markerfacecolor="white", markeredgecolor=BLUE, zorder=4)
-    ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(0, None))
-    ax.grid(visible=False, axis="y")
+    figure, ax = chart_figure(8, 3.9, title, f"{note}. Task {task.name}.")
+    limit = axes.draw_clipped_dots(ax, x, error, target.unit)
+    axes.draw_over_labels(ax, target, column, x, quantiles)
+    ax.set(ylim=(0, limit), ylabel=axes.with_unit_label("error", target.unit))
+    return figure

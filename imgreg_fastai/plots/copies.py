@@ -1,16 +1,30 @@
-"""Copies of the user's pictures with what was predicted drawn on them."""
+"""Copies of the user's pictures with the predictions drawn on them."""
+import math
 import os
 from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
 
 from ..data.images import PictureError, open_picture, warn_broken
 from ..utils.console import progress_bar
 from ..utils.files import atomic_file
-from . import by_target
-from .marks import annotated
+from .figures import VERMILION
+from .frames import row_values
+from .marks import FONT_SIZE, axes_origin, draw_label
+
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
-def writable(folder: str | Path) -> None:
-    """Make the folder if there is none; raises ImgregError if no file can be written there."""
+def check_writable(folder: str | Path) -> None:
+    """Make the folder if there is none.
+
+    Raises:
+        ImgregError: no file can be written there.
+    """
     trial = Path(folder) / ".imgreg"
     with atomic_file(trial) as file:
         file.touch()
@@ -18,27 +32,38 @@ def writable(folder: str | Path) -> None:
 
 
 def draw(folder: str | Path, task, frame) -> list[Path]:
-    """Copies of the pictures of `frame` (Predictor.predict) in `folder`, at their own size, with what was predicted.
+    """Write copies of pictures, at their own size, with the predictions drawn on them.
 
     JPEG stays JPEG, all else becomes PNG. No file is overwritten: the next free one of NAME, NAME-2, NAME-3 is taken.
-    Pictures that cannot be opened are named in a warning and left out; raises ImgregError if one cannot be written.
+    Pictures that cannot be opened are named in a warning and left out.
+
+    Args:
+        folder: where to write.
+        task: the Task.
+        frame: predictions as Predictor.predict gives them.
+
+    Returns:
+        The paths of the copies.
+
+    Raises:
+        ImgregError: a copy cannot be written.
     """
-    folder, paths, broken, last = Path(folder), [], [], {}
+    folder, paths, broken, numbers = Path(folder), [], [], {}
     rows = zip(frame["image"], (row for _, row in frame.iterrows()), strict=True)
     for name, row in progress_bar(rows, len(frame), f"drawing {len(frame)} pictures"):
         try:
-            picture = _to_draw_on(name, task.value_range)
+            picture = _open(name, task.value_range)
         except PictureError as e:
             broken.append(e)
             continue
-        path = _free(folder, Path(name), last)
-        _write(path, annotated(picture, task, by_target(task, row)), picture.info.get("icc_profile"))
+        path = _free_path(folder, Path(name), numbers)
+        _write(path, annotated(picture, task, row_values(task, row)), picture.info.get("icc_profile"))
         paths.append(path)
     warn_broken(broken, len(frame))
     return paths
 
 
-def _to_draw_on(name, value_range):
+def _open(name, value_range) -> Image.Image:
     """The picture of that path; raises PictureError if it has none, or is too large for matplotlib."""
     if not isinstance(name, str):
         raise PictureError("a picture with a file", f"number {name}, which has no file")
@@ -48,19 +73,70 @@ def _to_draw_on(name, value_range):
     return picture
 
 
-def _free(folder: Path, source: Path, last: dict[str, int]) -> Path:
-    """A path for the copy of `source` that is not there yet; `last`: the number given last to each name."""
-    tail = ".jpg" if source.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif") else ".png"
-    name = source.stem + tail
+def _free_path(folder: Path, source: Path, numbers: dict[str, int]) -> Path:
+    """A path for the copy of `source` that does not exist yet; `numbers`: the last number of each name."""
+    suffix = ".jpg" if source.suffix.lower() in JPEG_SUFFIXES else ".png"
+    name = source.stem + suffix
     while True:
-        last[name] = last.get(name, 0) + 1
-        path = folder / (name if last[name] == 1 else f"{source.stem}-{last[name]}{tail}")
+        numbers[name] = numbers.get(name, 0) + 1
+        path = folder / (name if numbers[name] == 1 else f"{source.stem}-{numbers[name]}{suffix}")
         if not os.path.lexists(path):
             return path
 
 
 def _write(path: Path, picture, profile: bytes | None) -> None:
     """Write an RGB copy, with the colour profile of its source if that is one of RGB."""
-    how = {"format": "JPEG", "quality": 92, "subsampling": 0} if path.suffix == ".jpg" else {"format": "PNG"}
+    options = {"format": "PNG"}
+    if path.suffix == ".jpg":
+        options = {"format": "JPEG", "quality": 92, "subsampling": 0}
+    if profile and profile[16:20] == b"RGB ":
+        options["icc_profile"] = profile
     with atomic_file(path) as file:
-        picture.convert("RGB").save(file, **how, icc_profile=profile if profile and profile[16:20] == b"RGB " else None)
+        picture.convert("RGB").save(file, **options)
+
+
+def annotated(picture: Image.Image, task, values: dict) -> Image.Image:
+    """A copy of a picture with predictions drawn on it, whose marks grow with the picture.
+
+    Args:
+        picture: an RGB Pillow picture.
+        task: the Task.
+        values: {target name: [columns] in units}.
+
+    Returns:
+        An RGBA picture of the same size.
+    """
+    width, height = picture.size
+    dpi = max(86.0, math.sqrt(width * height) / 4.6)
+    figure = Figure(figsize=((width + 0.01) / dpi, (height + 0.01) / dpi), dpi=dpi)  # 0.01: rounded down to pixels
+    FigureCanvasAgg(figure)
+    figure.patch.set_alpha(0)
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), autoscale_on=False)
+    ax.axis("off")
+    lines, origin = [], axes_origin(task, values)
+    for target in task.targets:
+        draw_label(ax, target, values[target.name], VERMILION, None, (height, width), origin=origin)
+        text = target.label_text(values[target.name]) if np.isfinite(values[target.name]).all() else ""
+        if text and (not target.in_image or width / dpi >= 3):  # there is little room, and the mark says it all
+            lines.append(text if len(task.targets) == 1 or target.names_itself else f"{target.name} {text}")
+    if lines:
+        _write_beside_marks(ax, "\n".join(lines))
+    figure.canvas.draw()
+    return Image.alpha_composite(picture.convert("RGBA"), Image.fromarray(np.array(figure.canvas.buffer_rgba())))
+
+
+def _write_beside_marks(ax, text: str) -> None:
+    """Write into the corner where the text hides least of the marks; too wide, it is broken at its commas."""
+    line = Line2D([], [], linestyle="none", label=text)
+    font = {"size": FONT_SIZE, "weight": "bold"}
+    legend = ax.legend(handles=[line], loc="best", handlelength=0, handletextpad=0, borderpad=0.3, borderaxespad=0.4,
+                       framealpha=0.88, edgecolor="none", labelcolor=VERMILION, prop=font)
+    legend.set_zorder(4)  # below the marks
+    (words,) = legend.get_texts()
+    words.set_parse_math(False)
+    box = legend.get_window_extent()
+    if box.width > ax.bbox.width:
+        words.set_text(text.replace(", ", "\n"))
+        box = legend.get_window_extent()
+    words.set_size(FONT_SIZE * float(np.clip(0.5 * ax.bbox.height / box.height, 0.75, 1)))

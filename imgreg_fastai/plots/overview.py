@@ -1,176 +1,142 @@
-"""One picture of a labels table: how its labels are spread, where its points lie, and how large its pictures are."""
+"""One figure of a labels table: how its labels are distributed, where its points lie, how large its pictures are."""
 import math
+from functools import partial
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter
 
 from ..data.checks import DataCheck
 from ..data.issues import LEVELS
-from ..data.labels.outliers import far_numbers
 from ..data.splits import SPLITS
-from ..tasks import Number, Point, Target
+from ..tasks import Point, Target
 from ..utils.format import trailing_unit
-from .sheets import (
-    BLUE,
-    CYCLE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    SKY,
-    VERMILION,
-    TitledFigure,
-    axis_limits,
-    circular_ticks,
-    log_scale,
-    note_beyond,
-    with_unit_label,
-)
+from . import axes
+from .figures import BLUE, CYCLE, GREEN, GREY, INK, ORANGE, SKY, VERMILION, TitledFigure, empty_figure
 
-ACROSS, WIDE, HIGH = 3, 4.1, 2.9  # charts in a row, and their sides in inches with what is written about them
-MOST = 11  # histograms
-FEW = 60  # different values that have a bar each
-DOTS = 20_000  # points that are drawn, of more a part at random
-NAMED = 6  # points that have a colour and a name each
-COLOURS = dict(zip(SPLITS, (BLUE, ORANGE, GREEN, VERMILION), strict=True))
+ACROSS, WIDTH, HEIGHT = 3, 4.1, 2.9  # charts in a row, and their sides in inches with the axes' labels
+MAX_HISTOGRAMS = 11
+MAX_BARS = 60  # different values that have a bar each
+MAX_DOTS = 20_000  # of more points a part is drawn, picked at random
+MAX_NAMED_POINTS = 6  # with a colour and a name each
+PART_COLOURS = dict(zip(SPLITS, (BLUE, ORANGE, GREEN, VERMILION), strict=True))
 
 
-def draw_overview(health: DataCheck) -> Figure:
-    """Histograms of all columns, a chart of all points of a target, and one of the pictures' sizes if they were opened.
+def draw_overview(check: DataCheck) -> TitledFigure:
+    """Draw a histogram of each column, a chart of each target of points, and one of the pictures' sizes.
 
-    Only rows that can be used are counted.
+    Only rows that can be used are counted; there are sizes only if the pictures were opened.
     """
-    rows = health.frame[health.frame["usable"]]
-    columns = [(t, i) for t in health.task.targets if t.kind != Point.kind for i in range(len(t.columns))]
-    charts = [lambda ax, t=t, i=i: _histogram(ax, t, i, rows) for t, i in columns[:MOST]]
-    charts += [lambda ax, t=t: _points(ax, t, rows) for t in health.task.targets if t.kind == Point.kind]
-    charts += [lambda ax: _sizes(ax, rows)] if "width" in rows else []
-    note = f"{len(columns) - MOST} more columns are not drawn." if len(columns) > MOST else ""
-    note = " ".join(text for text in (_told(health), columns and _parts_told(rows), note) if text)
+    title = f"{check.task.name}: {check.summary}"
+    rows = check.frame[check.frame["usable"]]
     if not len(rows):
-        return TitledFigure(6, 0.3, f"{health.task.name}: {health.summary}", "No row can be used.")
-    across = min(ACROSS, len(charts))
-    high = HIGH + 0.7 * (len(charts) == 1)
-    sheet = TitledFigure(max(6.5, WIDE * across), high * math.ceil(len(charts) / across),
-                  f"{health.task.name}: {health.summary}", note)
-    for i, chart in enumerate(charts):
-        chart(_axes(sheet, i, across, high))
-    return sheet
+        return empty_figure(title, "No row can be used.")
+    columns = [(target, column) for target in check.task.targets if not target.in_image for column in target.columns]
+    drawings = [partial(_draw_histogram, target=target, column=column) for target, column in columns[:MAX_HISTOGRAMS]]
+    drawings += [partial(_draw_points, target=target) for target in check.task.targets if target.in_image]
+    drawings += [_draw_sizes] if "width" in rows else []
+    note = _issues_note(check)
+    if len(columns) > MAX_HISTOGRAMS:
+        note += f" {len(columns) - MAX_HISTOGRAMS} more columns are not drawn."
+    across = min(ACROSS, len(drawings))
+    height = max(3.6, HEIGHT * math.ceil(len(drawings) / across))
+    figure = TitledFigure(max(6.5, WIDTH * across), height, title, note)
+    for ax, draw in zip(figure.add_charts(len(drawings), across), drawings, strict=True):
+        draw(ax, rows=rows)
+    if columns and "split" in rows:
+        counts = rows["split"].value_counts().reindex(SPLITS).dropna()
+        bars = [Patch(color=PART_COLOURS[part], label=f"{part} ({n:,.0f})") for part, n in counts.items()]
+        figure.legend(handles=bars, loc="outside right upper", frameon=False, fontsize=9, labelcolor=INK)
+    return figure
 
 
-def _told(health: DataCheck) -> str:
-    """What was found, without the rows."""
-    found = [f.text + (f" ({len(f.rows):,} row{'s' * (len(f.rows) > 1)})" if f.rows else "")
-             for level in LEVELS for f in health.at(level)]
-    return f"Found: {'; '.join(found[:6])}{f' and {len(found) - 6} more' if len(found) > 6 else ''}." if found else ""
+def _issues_note(check: DataCheck) -> str:
+    """The first few issues, without their rows."""
+    issues = []
+    for issue in (issue for level in LEVELS for issue in check.at(level)):
+        rows = f" ({len(issue.rows):,} row{'s' if len(issue.rows) > 1 else ''})" if issue.rows else ""
+        issues.append(issue.text + rows)
+    more = f" and {len(issues) - 6} more" if len(issues) > 6 else ""
+    return f"Found: {'; '.join(issues[:6])}{more}." if issues else ""
 
 
-def _parts_told(rows) -> str:
-    """Which colour is which part of the split."""
-    if "split" not in rows:
-        return ""
-    counts = rows["split"].value_counts()
-    names = {BLUE: "blue", ORANGE: "orange", GREEN: "green", VERMILION: "vermilion"}
-    told = ", ".join(f"{names[COLOURS[part]]} {part} ({counts[part]:,})" for part in SPLITS if part in counts)
-    return f"Bars: {told}."
-
-
-def _axes(sheet: TitledFigure, i: int, across: int, high: float):
-    """The axes of the `i`-th chart, counted from the top left."""
-    (ax,) = sheet.charts()
-    width, height = sheet.get_size_inches()
-    wide, (row, column) = width / across, divmod(i, across)
-    left, bottom = column * wide + 0.75, height - sheet.head - (row + 1) * high + 0.65
-    ax.set_position((left / width, bottom / height, (wide - 1.0) / width, (high - 0.85) / height))
-    return ax
-
-
-def _histogram(ax, t: Target, i: int, rows) -> None:
-    """How often which values of a column stand in the rows of each part."""
-    values = rows[t.columns[i]].to_numpy(float)
-    usual, log = np.isfinite(values), False
-    if t.kind == Number.kind:
-        odd, log = far_numbers(t, values)
-        usual &= ~odd & ((values > 0) | (not log))
-    ax.set_xlabel(with_unit_label(t.columns[i], t.unit), color=INK)
-    ax.set_ylabel("rows", color=INK)
-    if not usual.any():
+def _draw_histogram(ax, rows, target: Target, column: str) -> None:
+    """Draw the distribution of a column, stacked by part of the split; values far from all others are counted."""
+    values = rows[column].to_numpy(float)
+    typical, log = target.typical(values)
+    if log:
+        typical &= values > 0
+    ax.set(xlabel=axes.with_unit_label(column, target.unit), ylabel="rows")
+    if not typical.any():
         return
-    edges, parts = _edges(values[usual], log), rows["split"].to_numpy(object) if "split" in rows else None
-    chosen = [part for part in SPLITS if (parts == part).any()] if parts is not None else []
-    of = [usual & (parts == part) for part in chosen] or [usual]
-    ax.hist([values[mask] for mask in of], edges, stacked=True, linewidth=0.4, edgecolor="white",
-            color=[COLOURS[part] for part in chosen] or BLUE)
-    _readable(ax, values[usual], log)
-    if t.kind != Number.kind and axis_limits(t, values[usual])[2]:
-        circular_ticks(ax.xaxis, t)
-    if (n := int((np.isfinite(values) & ~usual).sum())):
-        most = max(values[np.isfinite(values) & ~usual], key=abs)
-        note_beyond(ax, f"▲ {n} far beyond, up to {most:.4g}{trailing_unit(t.unit)}")
-
-
-def _readable(ax, values: np.ndarray, log: bool) -> None:
-    """Ticks of large numbers in thousands and millions, of logarithms at powers of ten."""
+    split = rows["split"].to_numpy(object) if "split" in rows else np.full(len(rows), SPLITS[0])
+    if not np.isin(split.astype(str), SPLITS).any():  # a table may call its parts otherwise, which is an issue
+        split = np.full(len(rows), SPLITS[0])
+    parts = [part for part in SPLITS if part in split]
+    ax.hist([values[typical & (split == part)] for part in parts], _bar_edges(values[typical], log), stacked=True,
+            linewidth=0.4, edgecolor="white", color=[PART_COLOURS[part] for part in parts])
     ax.yaxis.set_major_formatter(lambda v, _: f"{v:,.0f}" if v % 1 == 0 else "")
     if log:
-        ax.set_xscale("log")
-        decades = np.log10(values.max() / values.min())
-        ax.xaxis.set_major_locator(LogLocator(subs=(1,) if decades > 3 else (1, 3) if decades > 1.5 else (1, 2, 5)))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-    if log or np.abs(values).max() >= 1e5:
+        axes.set_log_scale(ax.xaxis, values[typical])
+    elif np.abs(values[typical]).max() >= axes.LARGE:
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if axes.axis_limits(target, values[typical]).full_circle:
+        axes.set_circular_ticks(ax.xaxis, target.wraps)
+    far = values[np.isfinite(values) & ~typical]
+    if len(far):
+        axes.note_beyond(ax, f"▲ {len(far)} far beyond, up to {max(far, key=abs):.4g}{trailing_unit(target.unit)}")
 
 
-def _edges(values: np.ndarray, log: bool) -> np.ndarray:
-    """The edges of a histogram's bars: one bar a value where there are few."""
-    each, (low, high) = np.unique(values), (values.min(), values.max())
-    if len(each) <= FEW and len(each) < len(values) / 2:
-        wide = 0.4 * np.diff(each).min() if len(each) > 1 else 0.4
-        return np.stack([each - wide, each + wide], axis=1).ravel()
+def _bar_edges(values: np.ndarray, log: bool) -> np.ndarray:
+    """The edges of a histogram's bars: one bar for each value where there are few."""
+    different = np.unique(values)
+    if len(different) <= MAX_BARS and len(different) < len(values) / 2:
+        half_width = 0.4 * (np.diff(different).min() if len(different) > 1 else 1.0)
+        return np.stack([different - half_width, different + half_width], axis=1).ravel()
     n = int(np.clip(len(values) ** 0.5, 10, 50)) + 1
-    return np.geomspace(low, high, n) if log else np.linspace(low, high, n)
+    return (np.geomspace if log else np.linspace)(values.min(), values.max(), n)
 
 
-def _points(ax, t: Point, rows) -> None:
-    """All points of all rows, laid over each other across the picture where its size is known, else in pixels."""
-    points = rows[list(t.columns)].to_numpy(float).reshape(len(rows), -1, 2)
-    some = np.random.default_rng(0).permutation(len(points))[: max(1, DOTS // t.n)]
-    if known := "width" in rows:
+def _draw_points(ax, rows, target: Point) -> None:
+    """Draw all points of all rows over each other, across the picture where its size is known, else in pixels."""
+    points = rows[list(target.columns)].to_numpy(float).reshape(len(rows), -1, 2)
+    sample = np.random.default_rng(0).permutation(len(points))[: max(1, MAX_DOTS // target.n)]
+    if "width" in rows:
         size = rows[["width", "height"]].to_numpy(float)
         points = points / size[:, None]
         ax.set_box_aspect(float(np.clip(np.nanmedian(size[:, 1] / size[:, 0]), 0.5, 1.2)))
-        ax.set(xlim=(-0.05, 1.05), ylim=(1.05, -0.05))
         ax.plot((0, 1, 1, 0, 0), (0, 0, 1, 1, 0), color=GREY, linewidth=1)
+        ax.set(xlim=(-0.05, 1.05), ylim=(1.05, -0.05))
     else:
         ax.set_aspect("equal", adjustable="datalim")
-    for k in range(t.n):
-        ax.scatter(*points[some, k].T, s=4, linewidth=0, color=CYCLE[k % len(CYCLE)] if t.n <= NAMED else SKY,
-                   alpha=float(np.clip(6000 / len(some) / t.n, 0.08, 0.7)))
-        ax.plot(*np.nanmedian(points[:, k], axis=0), "o", markersize=5 if t.n <= NAMED else 2.5, markeredgewidth=0.4,
-                markeredgecolor="white", color=CYCLE[k % len(CYCLE)] if t.n <= NAMED else BLUE, label=t.names[k])
-    if 1 < t.n <= NAMED:
-        ax.legend(fontsize=8, framealpha=0.7, edgecolor="none", loc="upper right", labelcolor=INK)
-    if not known:
         ax.invert_yaxis()
-    ax.set_xlabel(f"{t.name}: {t.n} point{'s' * (t.n > 1)}, {'across the picture' if known else 'px'}", color=INK)
+    named = target.n <= MAX_NAMED_POINTS
+    alpha = float(np.clip(6000 / len(sample) / target.n, 0.08, 0.7))
+    for k, name in enumerate(target.names):
+        colour, median_colour, size = (CYCLE[k], CYCLE[k], 5) if named else (SKY, BLUE, 2.5)
+        ax.scatter(*points[sample, k].T, s=4, linewidth=0, color=colour, alpha=alpha)
+        ax.plot(*np.nanmedian(points[:, k], axis=0), "o", markersize=size, markeredgewidth=0.4, markeredgecolor="white",
+                color=median_colour, label=name)
+    if named and target.n > 1:
+        ax.legend(fontsize=8, framealpha=0.7, edgecolor="none", loc="upper right", labelcolor=INK)
+    points_text = f"{target.n} points" if target.n > 1 else "1 point"
+    ax.set_xlabel(f"{target.name}: {points_text}, {'across the picture' if 'width' in rows else 'px'}")
 
 
-def _sizes(ax, rows) -> None:
-    """Each size of picture as a disc, as large as there are many of it."""
+def _draw_sizes(ax, rows) -> None:
+    """Draw each size of picture as a disc whose area is that of its count."""
     counts = rows.drop_duplicates("path").groupby(["width", "height"]).size()
-    width, height = (counts.index.get_level_values(i).to_numpy(float) for i in (0, 1))
-    ax.set_xlabel("width of the picture (px)", color=INK)
-    ax.set_ylabel("height (px)", color=INK)
+    ax.set(xlabel="width of the picture (px)", ylabel="height (px)")
     if counts.empty:
         return
+    width, height = np.array(list(counts.index), float).T
     area = 200 * counts.to_numpy() / counts.max()
     ax.scatter(width, height, s=np.maximum(area / len(counts) ** 0.5, 8), color=BLUE, alpha=0.5, linewidth=0)
     ax.set(xlim=(0, 1.12 * width.max()), ylim=(0, 1.12 * height.max()))
-    i = int(np.argmax(counts.to_numpy()))
-    text = f"{'all' if len(counts) == 1 else 'most'} {width[i]:g}x{height[i]:g} ({counts.iloc[i]:,})"
+    i = int(counts.argmax())
     if len(counts) == 1 or counts.iloc[i] > len(rows) / 5:
+        text = f"{'all' if len(counts) == 1 else 'most'} {width[i]:g}x{height[i]:g} ({counts.iloc[i]:,})"
         ax.annotate(text, (width[i], height[i]), (0, -18), textcoords="offset points", ha="right", size=9, color=INK)
     if width.max() > 10 * width.min() or height.max() > 10 * height.min():
-        log_scale(ax.xaxis, width)
-        log_scale(ax.yaxis, height)
+        axes.set_log_scale(ax.xaxis, width)
+        axes.set_log_scale(ax.yaxis, height)

@@ -1,4 +1,4 @@
-"""Pictures as pages hold them: inside the page, small, with words that say what they show."""
+"""Images that are embedded in a page: charts, photographs, and tiles with a picture's truth and prediction."""
 import base64
 from io import BytesIO
 from pathlib import Path
@@ -8,109 +8,108 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..plots import by_target, compare
-from ..plots.marks import MARKS, label_text
-from ..plots.sheets import BLUE, GREY, VERMILION, TitledFigure
-from ..utils.format import format_amount
+from ..plots.figures import BLUE, GREY, VERMILION, TitledFigure
+from ..plots.frames import row_values
+from ..plots.pictures import Tile, draw_comparison, show_picture
+from ..utils.format import format_amount, with_unit
 from . import html
 
-DPI, CSS = 140, 96  # of a chart, and of a browser
-WIDE = 860  # pixels in a browser, from which on a narrow screen would make a chart too small to read
-COLOURS = 128  # of a chart, which has few
-QUALITY = 78  # of a photograph
-SIDE, SHARP = 2.6, 125  # a tile's width in inches, and its dots an inch
-STRIP = 0.3  # inches below a picture
+CHART_DPI, CSS_DPI = 140, 96
+WIDE = 860  # CSS pixels, from which on a narrow screen would make a chart too small to read
+CHART_COLOURS = 128
+WEBP_QUALITY = 78
+TILE_WIDTH, TILE_DPI = 2.6, 125  # inches; dots an inch
+STRIP_HEIGHT = 0.3  # inches
 
 
-def chart(sheet: TitledFigure) -> dict:
-    """A chart as a PNG; its title and its note are what is told to those who do not see it."""
-    sheet.set_dpi(DPI)
-    image = _drawn(sheet)
-    few = image.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    alt = ". ".join(" ".join(text.get_text().split()) for text in sheet.texts[:2] if text.get_text())
-    size = tuple(round(side * CSS / DPI) for side in image.size)
-    return html.image_item(_src(few, "PNG", optimize=True), alt, size, wide=size[0] > WIDE)
+def chart(figure: TitledFigure) -> dict:
+    """A chart as a PNG; its title and its note are the text for those who do not see it."""
+    figure.set_dpi(CHART_DPI)
+    image = _drawn(figure)
+    small = image.quantize(CHART_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    alt = ". ".join(" ".join(text.get_text().split()) for text in figure.texts[:2] if text.get_text())
+    width, height = (round(side * CSS_DPI / CHART_DPI) for side in image.size)
+    return html.image_item(_data_url(small, "PNG", optimize=True), alt, (width, height), wide=width > WIDE)
 
 
 def photograph(image: Image.Image, alt: str, caption: str = "", name: str = "") -> dict:
-    """A picture as WebP."""
-    return html.image_item(_src(image.convert("RGB"), "WEBP", quality=QUALITY), alt, image.size, caption, name)
+    """A picture as WebP; arguments as for html.image_item."""
+    url = _data_url(image.convert("RGB"), "WEBP", quality=WEBP_QUALITY)
+    return html.image_item(url, alt, image.size, caption, name)
 
 
-def saved_chart(file: Path, alt: str) -> dict | None:
-    """A plot that a run kept, or None."""
+def saved_chart(file: Path, alt: str) -> list[dict]:
+    """A plot that was saved with a run, if it is still there: a list of one, or of none."""
     if not file.is_file():
-        return None
+        return []
     with Image.open(file) as image:
-        return photograph(image, alt)
+        return [photograph(image, alt)]
 
 
-def _src(image: Image.Image, form: str, **how) -> str:
-    image.save(written := BytesIO(), form, **how)
-    return f"data:image/{form.lower()};base64,{base64.b64encode(written.getvalue()).decode()}"
+def _data_url(image: Image.Image, image_format: str, **options) -> str:
+    buffer = BytesIO()
+    image.save(buffer, image_format, **options)
+    return f"data:image/{image_format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def example(task, drawn, row, pixels, shape, span) -> dict:
-    """A tile: a picture with truth, prediction and interval, and its caption; arguments as for plots.compare.
+def _drawn(figure: Figure) -> Image.Image:
+    figure.canvas.draw()
+    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
 
-    What cannot be drawn on a picture stands on a strip below it, which reaches over `span` (low, high).
+
+def example(task, targets, row, tile: Tile, span: tuple[float, float]) -> dict:
+    """A tile: a picture with truth, prediction and interval, and its caption.
+
+    Args:
+        task: the Task.
+        targets: what is drawn; the first is in the caption and, if it has no mark, on a strip below the picture.
+        row: a row of a frame, see plots/frames.py, with the target's error.
+        tile: the picture.
+        span: the lowest and the highest value on the strip.
+
+    Returns:
+        See html.image_item.
     """
-    target, aspect = drawn[0], float(np.clip(shape[0] / shape[1], 0.5, 1.5))
-    strip = STRIP * needs_caption_strip(target)
-    high = SIDE * aspect + strip
-    fig = Figure(figsize=(SIDE, high), dpi=SHARP, facecolor="white")
-    FigureCanvasAgg(fig)
-    ax = fig.add_axes((0.004, strip / high, 0.992, 1 - (strip + 0.01) / high))
-    compare(ax, task, drawn, row, pixels, shape, words=False)
+    target = targets[0]
+    strip = 0 if target.has_mark else STRIP_HEIGHT
+    height = TILE_WIDTH * float(np.clip(tile.shape[0] / tile.shape[1], 0.5, 1.5)) + strip
+    figure = Figure(figsize=(TILE_WIDTH, height), dpi=TILE_DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    ax = figure.add_axes((0.004, strip / height, 0.992, 1 - (strip + 0.01) / height))
+    show_picture(ax, tile)
+    draw_comparison(ax, task, targets, row, tile, words=False)
     if strip:
-        _strip(fig.add_axes((0.03, 0.05 * strip / high, 0.94, 0.8 * strip / high)), task, target, row, span)
-    told = caption(task, target, row)
-    return photograph(_drawn(fig), f"{row['image']}: {told}", told, str(row["image"]))
+        _draw_strip(figure.add_axes((0.03, 0.05 * strip / height, 0.94, 0.8 * strip / height)), task, target, row, span)
+    text = caption(task, target, row)
+    return photograph(_drawn(figure), f"{row['image']}: {text}", text, str(row["image"]))
 
 
-def _drawn(fig: Figure) -> Image.Image:
-    fig.canvas.draw()
-    return Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert("RGB")
-
-
-def needs_caption_strip(target) -> bool:
-    """Whether it cannot be drawn on a picture."""
-    return target.kind not in MARKS or (target.kind == "angle" and not target.in_plane)
-
-
-def _strip(ax, task, target, row, span) -> None:
-    """Truth and prediction as strokes on a line, the interval as a band behind them."""
-    (true,), (predicted,) = (by_target(task, row, end)[target.name] for end in ("", "_predicted"))
-    radius = row.get(target.interval_columns[0], np.nan)
+def _draw_strip(ax, task, target, row, span: tuple[float, float]) -> None:
+    """Draw truth and prediction as strokes on a line, and the interval as a band."""
+    (true,), (predicted,) = row_values(task, row)[target.name], row_values(task, row, "_predicted")[target.name]
+    half_width = row.get(target.interval_columns[0], np.nan)
     ax.axhline(0.5, color=GREY, linewidth=0.8)
-    if np.isfinite(radius):
-        ax.axvspan(predicted - radius, predicted + radius, color=VERMILION, alpha=0.25, linewidth=0)
+    if np.isfinite(half_width):
+        ax.axvspan(predicted - half_width, predicted + half_width, color=VERMILION, alpha=0.25, linewidth=0)
     ax.axvline(true, color=BLUE, linewidth=2.4)
     ax.axvline(predicted, color=VERMILION, linewidth=2, linestyle=(0, (2, 1)))
-    if getattr(target, "scale", "") == "log":
-        ax.set_xscale("log")
-    ax.set(xlim=span, ylim=(0, 1))
+    ax.set(xlim=span, ylim=(0, 1), xscale="log" if target.log_scale else "linear")
     ax.axis("off")
 
 
 def caption(task, target, row) -> str:
-    """Truth, prediction and interval in words: "true 73.2°, predicted 74.1° ± 0.8"."""
-    true, predicted = (label_text(target, by_target(task, row, end)[target.name]) for end in ("", "_predicted"))
-    radii = np.array([row.get(name, np.nan) for name in target.interval_columns], float)
-    known = np.isfinite(radii).any()
-    off = format_amount(row[f"{target.name}_error"], target.unit)
-    if not true:  # many points
-        told = f"{target.n} points, off by {off} on average"
-        return f"{told}, expected within {_from_to(radii, target.unit)}" if known else told
-    told = f"true {true}, predicted {predicted}"
-    if not known:
-        return f"{told}, off by {off}"
-    if len(target.columns) > 1:
-        return f"{told}, expected within {_from_to(radii, target.unit)}, off by {off}"
-    return f"{told} ± {format_amount(radii[0])}"
-
-
-def _from_to(radii: np.ndarray, unit: str) -> str:
-    """The smallest and the largest radius: "40 to 180 px", "6.0 px"."""
-    least, most = np.nanmin(radii), np.nanmax(radii)
-    return format_amount(most, unit) if format_amount(least) == format_amount(most) else f"{format_amount(least)} to {format_amount(most, unit)}"
+    """Truth, prediction and interval in words: "true 73.2°, predicted 74.1° ± 0.80"; arguments as for `example`."""
+    true = target.label_text(row_values(task, row)[target.name])
+    predicted = target.label_text(row_values(task, row, "_predicted")[target.name])
+    half_widths = np.array([row.get(name, np.nan) for name in target.interval_columns], float)
+    half_widths = half_widths[np.isfinite(half_widths)]
+    error = format_amount(row[f"{target.name}_error"], target.unit)
+    expected = ""
+    if len(half_widths):
+        ends = dict.fromkeys(format_amount(end) for end in (half_widths.min(), half_widths.max()))
+        expected = f", expected within {with_unit(' to '.join(ends), target.unit)}"
+    if not true:
+        return f"{len(target.columns) // 2} points, off by {error} on average{expected}"
+    if len(half_widths) and len(target.columns) == 1:
+        return f"true {true}, predicted {predicted} ± {format_amount(half_widths[0])}"
+    return f"true {true}, predicted {predicted}{expected}, off by {error}"

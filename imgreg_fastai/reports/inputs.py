@@ -1,4 +1,4 @@
-"""What a run kept, as a report wants it: its scores, its predictions as charts take them, its pictures."""
+"""What a report is made from: a run's scores, its predictions as charts take them, and its model."""
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -7,72 +7,101 @@ import pandas as pd
 
 from ..data import tables
 from ..data.images import open_picture
-from ..inference import predictor
+from ..inference import model_file
 from ..inference.predictor import Predictor
 from ..runs import Run
 from ..tasks import Task
 from ..utils.errors import ImgregError
 
-WORDS = {"valid": "validation", "calibrate": "calibration"}  # what a part of the split is called in a sentence
+PART_NAMES = {"valid": "validation", "calibrate": "calibration"}  # a part of the split in a sentence
 
 
 class ReportInputs(NamedTuple):
-    """A scored run, read.
+    """A scored run.
 
-    `judged`: the part whose scores are the verdict, test where there is one; `part`: the one that is looked into, valid
-    where there is one, so that nothing is learnt from the test pictures; `rows`: its predictions, see charts.py;
-    `history`: the epochs, or None; `here`: whether any of their pictures still lies where it was; `model`: None where
-    they or its file are gone; `baselines`: what small models do, see baselines.of, {} where none was measured.
+    Args:
+        run: the run.
+        task: its Task.
+        scores: {part: {target name: scores}}.
+        verdict_part: the part whose scores are the verdict: test where there is one.
+        part: the part whose pictures are shown: valid where there is one, so that nobody adapts to the test pictures.
+        rows: the predictions of `part`, see plots/frames.py, and `present`, whether the picture's file exists.
+        history: the epochs; None where they were not saved.
+        model: None where the pictures or the model file are gone.
+        baselines: {name: {target name: scores}} of small models; empty where none was measured.
     """
 
     run: Run
     task: Task
     scores: dict
-    judged: str
+    verdict_part: str
     part: str
     rows: pd.DataFrame
     history: pd.DataFrame | None
-    here: bool
     model: Predictor | None
     baselines: dict
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether any of the pictures is where it was."""
+        return bool(self.rows["present"].any())
+
+    @property
     def open_picture(self):
-        """path -> an upright RGB Pillow picture, as the run saw it."""
+        """path -> an upright RGB Pillow picture, as the model gets it."""
         return partial(open_picture, value_range=self.task.value_range)
 
     @property
-    def grouped(self) -> bool:
-        """Whether there are groups to be told apart."""
+    def has_groups(self) -> bool:
+        """Whether the pictures belong to several groups."""
         return "group" in self.rows and self.rows["group"].nunique() > 1
+
+    def heading(self, target) -> str:
+        """The heading of a target's part of a section: none for the only target."""
+        return target.name if len(self.task.targets) > 1 else ""
+
+
+def part_name(part: str) -> str:
+    """A part of the split in a sentence: "validation"."""
+    return PART_NAMES.get(part, part)
 
 
 def read_inputs(run: Run, model: Predictor | None = None, device: str = "cpu") -> ReportInputs:
-    """What `run` kept; its `model` is opened unless it is given.
+    """Read a run.
 
-    Raises ImgregError for a run that has not come to its end, or whose predictions cannot be read.
+    Args:
+        run: the run.
+        model: its model, if it is already open.
+        device: where to open it otherwise.
+
+    Returns:
+        ReportInputs.
+
+    Raises:
+        ImgregError: the run is not trained to its end, or its predictions cannot be read.
     """
-    state, scores = run.about.get("state", "unknown"), run.scores
-    if state != "trained" or not scores:
-        found = f"'{run.path}', " + ("without scores" if state == "trained" else f"whose state is: {state}")
-        raise ImgregError("a run that was trained to its end, and scored", found)
-    frame, part = predictions(run), "valid" if "valid" in scores else next(iter(scores))
-    rows = frame[frame["split"] == part].reset_index(drop=True)
-    history = run.table("history.csv") if (run.path / "history.csv").is_file() else None
-    here = bool(rows["present"].any())
-    if model is None and here and (run.path / predictor.MODEL).is_file():
-        model = predictor.load_model(run.path, device)
-    return ReportInputs(run, run.task, scores, "test" if "test" in scores else part, part, rows, history, here, model,
-                    run.baselines)
+    scores, is_trained = run.scores, run.state in ("scoring", "trained")
+    if not is_trained or not scores:
+        problem = "without scores" if is_trained else f"whose state is: {run.state}"
+        raise ImgregError("a run that was trained to its end, and scored", f"'{run.path}', {problem}")
+    part = "valid" if "valid" in scores else next(iter(scores))
+    frame = read_predictions(run)
+    history = run.read_table("history.csv") if (run.path / "history.csv").is_file() else None
+    inputs = ReportInputs(run, run.task, scores, "test" if "test" in scores else part, part,
+                          frame[frame["split"] == part].reset_index(drop=True), history, model, run.read_json("baselines.json"))
+    if model is None and inputs.has_pictures and (run.path / model_file.MODEL).is_file():
+        return inputs._replace(model=model_file.load_model(run.path, device))
+    return inputs
 
 
-def predictions(run: Run) -> pd.DataFrame:
-    """predictions.csv as scoring.predictions gave it: `<column>`, `<column>_predicted`, `path`; and `present`.
+def read_predictions(run: Run) -> pd.DataFrame:
+    """A run's predictions.csv with the column names of plots/frames.py, and `present`.
 
-    Raises ImgregError if it cannot be read, or lacks a column.
+    Raises:
+        ImgregError: the file cannot be read, or lacks a column.
     """
     task = run.task
-    frame = run.table("predictions.csv", ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns),
+    frame = run.read_table("predictions.csv", ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns),
                                           *(f"{t.name}_error" for t in task.targets)])
-    named = {c: f"{c}_predicted" for c in task.columns} | {f"{c}_true": c for c in task.columns}
-    return tables.with_paths(frame.rename(columns=named), "image", Path(run.about["data"]["root"]))
+    names = {c: f"{c}_predicted" for c in task.columns} | {f"{c}_true": c for c in task.columns}
+    return tables.with_paths(frame.rename(columns=names), "image", Path(run.about["data"]["root"]))

@@ -1,190 +1,204 @@
-"""The sections of a report that show pictures: charts of answers and errors, examples, and what the network looked at.
+"""The sections of a report that show pictures and charts: predictions, errors, examples, and occlusion.
 
-Each function takes the Evidence and gives the parts of its section, see html.part. `which` are the targets shown.
+Each function takes the ReportInputs and the targets to show, and returns the parts of its section, see html.part.
 """
-from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
-from .. import plots
 from ..data import images
-from ..plots import charts, marks
-from ..plots.sheets import labelled_rows, period
+from ..plots import charts, group_charts, run_plots
+from ..plots.frames import labelled_rows
+from ..plots.pictures import comparison_note, open_tiles, targets_together
 from ..utils.format import format_amount
 from . import html, occlusion
-from .images import chart, example, needs_caption_strip, photograph, saved_chart
+from .images import chart, example, photograph, saved_chart
 from .inputs import ReportInputs
-from .verdict import FAR, FEW_OF_PART
+from .verdict import is_far_worse
 
-SHOWN = 12  # pictures of each kind
-LOOKED = 3  # of them whose parts are hidden, one by one; one where there are many targets
-FEW_SIZES, QUARTERS = 4, (0, 0.25, 0.5, 0.75, 1)
-ASKED = 5000  # pictures whose headers are read
-WIDE = 320  # pixels of a tile at least
-MOVED = "The pictures are not where they were when the run was scored"
-
-
-def target_heading(e: ReportInputs, target) -> str:
-    """The title of a target's part: none where it is the only one."""
-    return target.name if len(e.task.targets) > 1 else ""
+MAX_EXAMPLES = 12  # pictures of each kind
+MAX_OCCLUDED, MAX_OCCLUDED_OF_MANY = 3, 1  # pictures of each kind for a target; the latter from three targets on
+MAX_SIZES = 4  # different sizes of pictures that have a row each
+MAX_HEADERS = 5000  # pictures whose headers are read
+MIN_TILE_WIDTH = 320  # pixels
+NO_PICTURES = "The pictures are not where they were when the run was scored"
+EXPLANATION = ("A grey patch is moved over each picture. The redder a place, the more the prediction changes when the "
+               "patch hides it. Red on the object itself is good; red on the background shows that the network relies "
+               "on something else.")
 
 
-def predictions_section(e: ReportInputs, which) -> list[dict]:
+def prediction_parts(inputs: ReportInputs, targets) -> list[dict]:
     """Predicted against true, and the residuals."""
-    guesses = {name: of["baseline"] for name, of in e.scores[e.part].items() if "baseline" in of}
-    return [html.part(target_heading(e, t), charts=[chart(charts.predicted_against_true(e.task, t, e.rows, guesses)),
-                                            chart(charts.residuals(e.task, t, e.rows))]) for t in which]
+    guessing = {name: scores["baseline"] for name, scores in inputs.scores[inputs.part].items() if "baseline" in scores}
+    return [html.part(inputs.heading(target), charts=[
+        chart(charts.predicted_against_true(inputs.task, target, inputs.rows, guessing)),
+        chart(charts.residuals(inputs.task, target, inputs.rows))]) for target in targets]
 
 
-# ---- where it errs
+# ---- errors
 
 
-def errors(e: ReportInputs, which) -> list[dict]:
+def error_parts(inputs: ReportInputs, targets) -> list[dict]:
     """The errors over the true values, by group, and by the size of the picture."""
-    sizes, parts = _sizes(e), []
-    for t in which:
-        true = labelled_rows(t, e.rows)[1]
-        still, told = charts.still(t, true), charts.without(t, true).strip()
-        over = [c for c in t.columns if c not in still] if len(t.columns) <= charts.MOST else []
-        drawn = [chart(charts.errors_over(e.task, t, e.rows, column)) for column in over]
-        drawn += [chart(charts.groups(e.task, t, e.rows))] if e.grouped else []
-        note, tables = _by_size(e, t, sizes)
-        parts += [html.part(target_heading(e, t), notes=[told] if told else [], charts=drawn),
-                  html.part(notes=[note] if note else [], tables=tables)]
+    sizes, parts = _picture_sizes(inputs), []
+    for target in targets:
+        true = labelled_rows(target, inputs.rows).true
+        series, note = charts.chart_series(target, true, true)
+        figures = [charts.errors_over(inputs.task, target, inputs.rows, column) for column, *_ in series
+                   if column in target.columns]  # the points of many are pooled
+        note = note if figures else ""
+        if inputs.has_groups:
+            figures.append(group_charts.groups(inputs.task, target, inputs.rows))
+        parts += [html.part(inputs.heading(target), notes=[note], charts=map(chart, figures)),
+                  _size_part(inputs, target, sizes)]
     return parts
 
 
-def _sizes(e: ReportInputs) -> np.ndarray:
-    """Width and height [n, 2] of the rows' pictures, by their headers; NaN where it is not known."""
-    sizes = np.full((len(e.rows), 2), np.nan)
-    there = np.flatnonzero(e.rows["present"].to_numpy(bool))
-    asked = np.random.default_rng(0).permutation(there)[:ASKED]
-    for i, found in zip(asked, images.map_ahead(images.read_header, None, e.rows["path"].iloc[asked]), strict=True):
-        if not isinstance(found, images.PictureError):
-            sizes[i] = found.width, found.height
-    return sizes
+def _picture_sizes(inputs: ReportInputs) -> pd.DataFrame:
+    """`width` and `height` of pictures by their headers, with the index of the rows; of very many, some at random."""
+    rows = inputs.rows[inputs.rows["present"]]
+    rows = rows.sample(min(MAX_HEADERS, len(rows)), random_state=0)
+    headers = images.map_ahead(images.read_header, None, rows["path"])
+    sizes = [(np.nan, np.nan) if isinstance(header, images.PictureError) else (header.width, header.height)
+             for header in headers]
+    return pd.DataFrame(sizes, rows.index, ["width", "height"], float).dropna()
 
 
-def _by_size(e: ReportInputs, t, sizes: np.ndarray) -> tuple[str, list[dict]]:
-    """A sentence, where all pictures have one size or none is known, or a table."""
-    error = e.rows[f"{t.name}_error"].to_numpy(float)
-    ok = np.isfinite(error) & np.isfinite(sizes).all(axis=1)
-    sizes, error = sizes[ok], error[ok]
-    if not len(error):
-        return f"{MOVED}, so that errors by their size cannot be told.", []
-    names, which = _quarters(sizes)
-    if len(names) == 1:
-        return f"All pictures are of one size, {names[0]} pixels.", []
-    rows = []
-    for i, name in enumerate(names):
-        own = error[which == i]
-        bad = bool(len(own) >= FEW_OF_PART and own.mean() > FAR * error.mean())
-        rows.append(html.row(name + ": far worse" * bad, [f"{len(own):,}", *(format_amount(v, t.unit) for v in (
-            own.mean(), np.median(own), np.quantile(own, 0.9)))], bad))
+def _size_part(inputs: ReportInputs, target, sizes: pd.DataFrame) -> dict:
+    """A table of errors by the size of the picture; a sentence where there is one size or none."""
+    error = inputs.rows.loc[sizes.index, f"{target.name}_error"].dropna()
+    if error.empty:
+        return html.note(f"{NO_PICTURES}, so that there are no errors by their size.")
+    names = size_names(sizes.loc[error.index])
+    if names.nunique() == 1:
+        return html.note(f"All pictures are of one size, {names.iloc[0]} pixels.")
+    rows, bad = [], []
+    for name, part in error.groupby(names, observed=True):
+        if is_far_worse(len(part), part.mean(), error.mean()):
+            name += ": far worse"
+            bad.append(name)
+        values = (part.mean(), part.median(), part.quantile(0.9))
+        rows.append((name, f"{len(part):,}", *(format_amount(value, target.unit) for value in values)))
     heads = ["size of the picture, pixels", "pictures", "mean error", "median", "90 of 100 within"]
-    return "", [html.table(f"Errors by the size of the picture ({t.name})", heads, rows)]
+    return html.part(tables=[html.table(f"Errors by the size of the picture ({target.name})", heads, rows, bad=bad)])
 
 
-def _quarters(sizes: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Names of at most four parts of the pictures by size [n, 2], and which of them each is in [n]."""
-    each, which = np.unique(sizes, axis=0, return_inverse=True)
-    if len(each) <= FEW_SIZES:
-        return [f"{w:g} × {h:g}" for w, h in each], which.reshape(-1)
-    area = sizes.prod(axis=1)
-    edges = np.unique(np.quantile(area, QUARTERS))
-    which = np.clip(np.searchsorted(edges, area, side="right") - 1, 0, max(len(edges) - 2, 0))
-    spans = [area[which == i] for i in range(which.max() + 1)]
-    return [f"{of.min():,.0f} to {of.max():,.0f} in all" for of in spans], which
+def size_names(sizes: pd.DataFrame) -> pd.Series:
+    """The sizes of pictures in words, as ordered categories.
+
+    Args:
+        sizes: `width` and `height`.
+
+    Returns:
+        With the same index, "60 × 40" where there are few sizes, else the picture's quarter by area.
+    """
+    area = sizes["width"] * sizes["height"]
+    if len(sizes.drop_duplicates()) <= MAX_SIZES:
+        names = sizes["width"].map("{:g} × ".format) + sizes["height"].map("{:g}".format)
+    else:
+        quarters = area.groupby(np.ceil(4 * area.rank(pct=True)))
+        smallest, largest = quarters.transform("min"), quarters.transform("max")
+        names = smallest.map("{:,.0f} to ".format) + largest.map("{:,.0f} in all".format)
+    return names.astype(pd.CategoricalDtype(names.loc[area.sort_values().index].unique(), ordered=True))
 
 
 # ---- examples
 
 
-def example_rows(t, rows) -> tuple:
-    """(the rows with an answer and a label, the worst of them, those whose errors are nearest to the median)."""
-    found, _, _, error = labelled_rows(t, rows)
-    order = np.argsort(-error, kind="stable")
-    worst, rest = np.split(order, [min(SHOWN, (len(order) + 1) // 2)])
-    near = np.argsort(np.abs(error[rest] - np.median(error)), kind="stable") if len(rest) else rest
-    return found, worst, rest[near][:SHOWN]
+class ExampleRows(NamedTuple):
+    """The rows with the largest errors, and those whose errors are nearest to the median."""
+
+    worst: pd.DataFrame
+    typical: pd.DataFrame
 
 
-def examples(e: ReportInputs, which) -> list[dict]:
-    """The worst and the typical pictures; the plot that the run kept where the pictures are gone."""
-    if not e.here:
-        return [_kept_worst(e, t) for t in which]
-    picked = {t.name: example_rows(t, e.rows) for t in which}
-    paths = list(dict.fromkeys(chain(*(rows["path"].iloc[np.concatenate(both)] for rows, *both in picked.values()))))
-    opened = dict(zip(paths, plots.open_tiles(paths, e.open_picture), strict=True))
+def example_rows(target, rows) -> ExampleRows:
+    """Pick the examples of a target; no row is in both parts."""
+    labelled = labelled_rows(target, rows)
+    order = np.argsort(-labelled.error, kind="stable")
+    worst, rest = np.split(order, [min(MAX_EXAMPLES, (len(order) + 1) // 2)])
+    if len(rest):
+        distance = np.abs(labelled.error[rest] - np.median(labelled.error))
+        rest = rest[np.argsort(distance, kind="stable")][:MAX_EXAMPLES]
+    return ExampleRows(labelled.frame.iloc[worst], labelled.frame.iloc[rest])
+
+
+def example_parts(inputs: ReportInputs, targets) -> list[dict]:
+    """The worst and the typical pictures; the saved plot where the pictures are gone."""
+    if not inputs.has_pictures:
+        return [_saved_worst(inputs, target) for target in targets]
+    examples = {target.name: example_rows(target, inputs.rows) for target in targets}
+    paths = pd.concat([rows["path"] for both in examples.values() for rows in both]).unique()
+    tiles = dict(zip(paths, open_tiles(paths, inputs.open_picture), strict=True))
     parts = []
-    for t in which:
-        rows, *both = picked[t.name]
-        drawn, span, note = plots.drawn_together(e.task, t, rows), _span(t, rows), _told(t, rows)
-        groups = [html.group(f"The {len(places)} {word}" if len(places) > 1 else f"The {word}", [
-            example(e.task, drawn, row, *opened[row["path"]], span) for _, row in rows.iloc[places].iterrows()], note)
-            for places, word in zip(both, ("worst", "typical, around the median error"), strict=True) if len(places)]
-        parts.append(html.part(target_heading(e, t), groups=groups))
+    for target in targets:
+        together, span = targets_together(inputs.task, target, inputs.rows), _strip_span(target, inputs.rows)
+        note, groups = _marks_note(together, inputs.rows, span), []
+        for name, rows in zip(("worst", "typical, around the median error"), examples[target.name], strict=True):
+            shown = [example(inputs.task, together, row, tiles[row["path"]], span) for _, row in rows.iterrows()]
+            groups.append(html.group(f"The {len(rows)} {name}" if len(rows) > 1 else f"The {name}", shown, note))
+        parts.append(html.part(inputs.heading(target), groups=groups))
     return parts
 
 
-def _kept_worst(e: ReportInputs, t) -> dict:
-    plot = saved_chart(e.run.path / "plots" / plots.file_name("worst", e.task, t),
-                f"The worst pictures by {t.name} with truth and prediction, drawn when the run was scored.")
-    told = "; this is what was drawn then." if plot else ", and no plot of them was kept."
-    return html.part(target_heading(e, t), notes=[MOVED + told], charts=[plot] if plot else [])
+def _saved_worst(inputs: ReportInputs, target) -> dict:
+    plot = saved_chart(inputs.run.path / "plots" / run_plots.file_name("worst", inputs.task, target),
+                       f"The worst pictures by {target.name} with truth and prediction, drawn when the run was scored.")
+    note = f"{NO_PICTURES}; this is what was drawn then." if plot else f"{NO_PICTURES}, and no plot of them was kept."
+    return html.part(inputs.heading(target), notes=[note], charts=plot)
 
 
-def _span(t, rows) -> tuple[float, float]:
-    """What the strips below pictures reach over."""
-    if period(t):
-        return 0.0, period(t)
-    values = rows[[c for column in t.columns for c in (column, f"{column}_predicted")]].to_numpy(float)
+def _strip_span(target, rows) -> tuple[float, float]:
+    """The lowest and the highest value on the strips below pictures."""
+    if target.wraps:
+        return 0.0, target.wraps
+    values = rows[[*target.columns, *(f"{column}_predicted" for column in target.columns)]].to_numpy(float)
     low, high = np.nanmin(values), np.nanmax(values)
-    return (low / 1.05, high * 1.05) if getattr(t, "scale", "") == "log" and low > 0 else (low, high)
+    return (low / 1.05, high * 1.05) if target.log_scale and low > 0 else (low, high)
 
 
-def _told(t, rows) -> str:
-    """What the marks mean."""
-    note, strip = plots.NOTES[t.kind], needs_caption_strip(t)
-    if strip:
-        low, high = _span(t, rows)
-        note += f" The strip below a picture reaches from {format_amount(low)} to {format_amount(high, t.unit)}."
-    return note + " Shaded: the interval." * (t.interval_columns[0] in rows and (strip or marks.has_interval_mark(t)))
+def _marks_note(together, rows, span: tuple[float, float]) -> str:
+    """What the marks and the strip mean."""
+    target, note = together[0], comparison_note(together, rows)
+    if target.has_mark:
+        return note
+    low, high = format_amount(span[0]), format_amount(span[1], target.unit)
+    return f"{note} The strip below a picture reaches from {low} to {high}; the interval, if any, is shaded."
 
 
-# ---- what the network looked at
+# ---- occlusion
 
 
-def occlusion_section(e: ReportInputs, which) -> list[dict]:
-    """How far the answer moves when a part of a picture is hidden, for a few typical and a few of the worst."""
-    if not e.here or e.model is None:
-        why = MOVED if not e.here else "The model file is not in the run"
-        return [html.part(notes=[f"{why}, so that nothing can be hidden from the network."])]
-    few = LOOKED if len(which) <= 2 else 1
-    picked = {}
-    for t in which:
-        rows, worst, typical = example_rows(t, e.rows)
-        picked[t.name] = ([("typical", i) for i in rows.index[typical[:few]]]
-                          + [("among the worst", i) for i in rows.index[worst[:few]]])
-    seen = _occluded(e, sorted({i for of in picked.values() for _, i in of}))
-    return [html.part(target_heading(e, t), groups=[html.group("Where hiding a part moves the answer", [
-        _warm(e, t, word, i, *seen[i]) for word, i in picked[t.name] if i in seen])]) for t in which]
+def occlusion_parts(inputs: ReportInputs, targets) -> list[dict]:
+    """How far the prediction changes when a part of a picture is hidden, for typical pictures and the worst."""
+    if inputs.model is None:
+        reason = "The model file is not in the run" if inputs.has_pictures else NO_PICTURES
+        return [html.note(EXPLANATION), html.note(f"{reason}, so that nothing can be hidden from the network.")]
+    n = MAX_OCCLUDED if len(targets) <= 2 else MAX_OCCLUDED_OF_MANY
+    parts = [html.note(EXPLANATION)]
+    for target in targets:
+        worst, typical = example_rows(target, inputs.rows)
+        tiles = _occluded(inputs, target, "typical", typical[:n])
+        tiles += _occluded(inputs, target, "among the worst", worst[:n])
+        group = html.group("Where hiding a part changes the prediction", tiles)
+        parts.append(html.part(inputs.heading(target), groups=[group]))
+    return parts
 
 
-def _occluded(e: ReportInputs, places: list[int]) -> dict:
-    """{row: (pixels, {target: changes})} of the pictures of these rows that can be opened."""
-    rows, box = e.rows.loc[places], list(e.task.box)
-    opened = images.fit_images(list(rows["path"]), e.task, rows[box].to_numpy(float) if box else None)
-    return {i: (picture.pixels, occlusion.changes(e.model, picture)) for i, picture in zip(places, opened, strict=True)
-            if not isinstance(picture, images.PictureError)}
-
-
-def _warm(e: ReportInputs, t, word: str, i: int, pixels, changes: dict) -> dict:
-    """A tile: the picture as the network sees it, red where hiding it moves the answer."""
-    image, change = occlusion.overlay(pixels, changes[t.name]), changes[t.name]
-    times = max(1, -(-WIDE // image.width))
-    image = image.resize((times * image.width, times * image.height), Image.Resampling.BICUBIC)
-    most, name = format_amount(change.max(), t.unit), str(e.rows["image"].loc[i])
-    told = f"{word}: hiding {occlusion.where(change)} moves the answer by up to {most}"
-    return photograph(image, f"{name}, {told}", told, name)
+def _occluded(inputs: ReportInputs, target, kind: str, rows) -> list[dict]:
+    """Tiles of the pictures of these rows that can be opened, as the network gets them, red where they matter."""
+    boxes, tiles = list(inputs.task.box), []
+    pictures = images.fit_images(list(rows["path"]), inputs.task, rows[boxes].to_numpy(float) if boxes else None)
+    for name, picture in zip(rows["image"].astype(str), pictures, strict=True):
+        if isinstance(picture, images.PictureError):
+            continue
+        change = occlusion.changes(inputs.model, picture)[target.name]
+        image = occlusion.overlay(picture.pixels, change)
+        scale = max(1, -(-MIN_TILE_WIDTH // image.width))
+        image = image.resize((scale * image.width, scale * image.height), Image.Resampling.BICUBIC)
+        text = (f"{kind}: hiding {occlusion.strongest_position(change)} changes the prediction by up to "
+                f"{format_amount(change.max(), target.unit)}")
+        tiles.append(photograph(image, f"{name}, {text}", text, name))
+    return tiles

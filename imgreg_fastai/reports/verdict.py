@@ -1,133 +1,152 @@
-"""What a run's scores come to, in plain words: a sentence for each target, and warnings with what to do about them."""
+"""The verdict on a run's scores in plain words: a sentence for each target, and weaknesses with what to do about them.
+
+`numbers` are one target's scores of one part of the split, as evaluation.metrics.score and evaluation.coverage give
+them.
+"""
+from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from ..evaluation.coverage import FAR as LESS
-from ..evaluation.coverage import MANY, is_too_low
-from ..evaluation.metrics import HARDLY
+from ..evaluation.coverage import LARGE_SHORTFALL as MUCH_LESS
+from ..evaluation.coverage import MIN_VALUES, is_too_low
+from ..evaluation.metrics import HARDLY_BETTER
+from ..plots.training_charts import best_row
 from ..utils.errors import first_few
 from ..utils.format import format_amount
 
-FAR = 2.0  # times the mean error of all is far worse
-FEW, FEW_OF_PART = 30, 5  # pictures below which a mean says little: of all, of a group or a part of the range
-LEANING = 0.5  # of the mean error that a bias may have
-OVER = 2.0  # times the training loss at the epoch that was kept
-FALLING = 0.99  # of the lowest loss before: one cycle's last epoch is nearly always the best, by a hair
+FAR_WORSE = 2.0  # times the mean error of all pictures
+MIN_PICTURES, MIN_PICTURES_OF_PART = 30, 5  # fewer make a mean unreliable: of all, of a group or a part of the range
+MAX_BIAS = 0.5  # of the mean error
+OVERFITTED = 2.0  # times the training loss at the best epoch
+STILL_FALLING = 0.99  # of the lowest loss before: one cycle's last epoch is nearly always the best, by a hair
 
 
 class Weakness(NamedTuple):
-    """A weakness: a word to know it by, what it is, and what to do about it."""
+    """A weakness of a model.
+
+    Args:
+        kind: a word to know it by.
+        text: what it is.
+        hint: what to do about it.
+    """
 
     kind: str
     text: str
     hint: str
 
 
+def is_far_worse(n: int, mean: float, mean_of_all: float) -> bool:
+    """Whether the mean error of n pictures is far above that of all, and n not too small to say so."""
+    return bool(n >= MIN_PICTURES_OF_PART and mean > FAR_WORSE * mean_of_all)
+
+
 def sentence(numbers: dict, part: str) -> str:
-    """One target's scores in words, with the error of guessing and what nine in ten keep within."""
-    if not numbers["n"]:
+    """One target's scores in words, with the error of guessing and what nine in ten predictions keep within.
+
+    Args:
+        numbers: the target's scores.
+        part: the name of their part in a sentence, such as "validation".
+    """
+    n, amount = numbers["n"], partial(format_amount, unit=numbers["unit"])
+    if not n:
         return f"No picture of the {part} part has a label: nothing can be said."
-    unit, n = numbers["unit"], numbers["n"]
-    of = f"{n:,} pictures it was not trained on" if n > 1 else "the only picture it was not trained on"
-    told = f"Off by {format_amount(numbers['mean'], unit)} on average on {of}"
-    told += f"; guessing would be off by {format_amount(numbers['baseline'], unit)}." if "baseline" in numbers else "."
-    return f"{told} Nine in ten lie within {format_amount(numbers['p90'], unit)}." if n >= 10 else told
+    pictures = f"{n:,} pictures it was not trained on" if n > 1 else "the only picture it was not trained on"
+    text = f"Off by {amount(numbers['mean'])} on average on {pictures}"
+    if "baseline" in numbers:
+        text += f"; guessing would be off by {amount(numbers['baseline'])}"
+    return f"{text}. Nine in ten lie within {amount(numbers['p90'])}." if n >= 10 else f"{text}."
 
 
-def of_scores(target, numbers: dict) -> list[Weakness]:
-    """What is weak in a target's scores of one part; see scoring.score. Nothing where it has no labels."""
+def weaknesses(target, numbers: dict) -> list[Weakness]:
+    """The weaknesses in a target's scores of one part; none where it has no labels."""
     if not numbers["n"]:
         return []
-    found = [_against_guessing(numbers), _bias(target, numbers), _groups(numbers), _range(numbers),
-             _intervals(numbers), _parts_held(target, numbers), _few(numbers)]
-    return [warned for warned in found if warned]
+    amount = partial(format_amount, unit=numbers["unit"])
+    return [*_against_guessing(numbers, amount), *_bias(target, numbers, amount), *_worse_parts(numbers, amount),
+            *_intervals(target, numbers, amount), *_few_pictures(numbers["n"])]
 
 
-def _against_guessing(numbers: dict) -> Weakness | None:
-    guess = numbers.get("baseline", 0.0)
-    if not numbers["mean"] > HARDLY * guess > 0:
-        return None
-    word = "No" if numbers["mean"] >= guess else "Hardly"
-    both = [format_amount(numbers[k], numbers["unit"]) for k in ("mean", "baseline")]
-    return Weakness("guessing", f"{word} better than guessing: {both[0]} against {both[1]}.",
-                  "Look at the faults of the data below; then train for more epochs, or with more pictures.")
+def _against_guessing(numbers: dict, amount) -> Iterator[Weakness]:
+    mean, guess = numbers["mean"], numbers.get("baseline", 0.0)
+    if mean > HARDLY_BETTER * guess > 0:
+        word = "No" if mean >= guess else "Hardly"
+        yield Weakness("guessing", f"{word} better than guessing: {amount(mean)} against {amount(guess)}.",
+                       "Look at the faults of the data below; then train for more epochs, or with more pictures.")
 
 
-def _bias(target, numbers: dict) -> Weakness | None:
+def _bias(target, numbers: dict, amount) -> Iterator[Weakness]:
     bias, n = numbers.get("bias", 0.0), numbers["n"]
-    chance = 3 * numbers["rmse"] / n**0.5  # what is seen without any
-    if n < FEW or abs(bias) < max(LEANING * numbers["mean"], chance):
-        return None
-    size = format_amount(abs(bias), numbers["unit"])
-    way = ("too large" if bias > 0 else "too small") if len(target.columns) == 1 else "to one side"
-    return Weakness("bias", f"Answers are {way} by {size} on average, much of the mean error of "
-                  f"{format_amount(numbers['mean'], numbers['unit'])}.",
-                  "Look at the residuals: an offset that is the same everywhere often comes from how labels were read.")
+    by_chance = 3 * numbers["rmse"] / n**0.5
+    if n >= MIN_PICTURES and abs(bias) >= max(MAX_BIAS * numbers["mean"], by_chance):
+        direction = "to one side"
+        if len(target.columns) == 1:
+            direction = "too large" if bias > 0 else "too small"
+        yield Weakness("bias", f"Predictions are {direction} by {amount(abs(bias))} on average, much of the mean error "
+                       f"of {amount(numbers['mean'])}.",
+                       "Look at the residuals: the same offset everywhere often comes from how labels were read.")
 
 
-def _groups(numbers: dict) -> Weakness | None:
-    worse = {name: g for name, g in numbers.get("groups", {}).items()
-             if g["n"] >= FEW_OF_PART and g["mean"] > FAR * numbers["mean"]}
-    if not worse:
-        return None
-    told = first_few((f"{name} ({format_amount(g['mean'], numbers['unit'])})" for name, g in worse.items()), 3)
-    return Weakness("groups", f"Far worse than the mean of {format_amount(numbers['mean'], numbers['unit'])} on {told}.",
-                  "Look at their pictures and labels, and train on more like them.")
+def _worse_parts(numbers: dict, amount) -> Iterator[Weakness]:
+    """Groups and parts of the range whose errors are far above the mean."""
+    mean = numbers["mean"]
+    groups = [f"{name} ({amount(part['mean'])})" for name, part in numbers.get("groups", {}).items()
+              if is_far_worse(part["n"], part["mean"], mean)]
+    if groups:
+        yield Weakness("groups", f"Far worse than the mean of {amount(mean)} on {first_few(groups, 3)}.",
+                       "Look at their pictures and labels, and train on more like them.")
+    parts = [part for part in numbers.get("range", []) if is_far_worse(part["n"], part["mean"], mean)]
+    if parts:
+        worst = max(parts, key=lambda part: part["mean"])
+        yield Weakness("range", f"Far worse where the true value lies between {format_amount(worst['low'])} and "
+                       f"{amount(worst['high'])}: off by {amount(worst['mean'])} on {worst['n']:,} pictures.",
+                       "Train on more pictures of that range, or with --balance.")
 
 
-def _range(numbers: dict) -> Weakness | None:
-    parts = [p for p in numbers.get("range", []) if p["n"] >= FEW_OF_PART and p["mean"] > FAR * numbers["mean"]]
-    if not parts:
-        return None
-    worst, unit = max(parts, key=lambda p: p["mean"]), numbers["unit"]
-    return Weakness("range", f"Far worse where the truth lies between {format_amount(worst['low'])} and "
-                  f"{format_amount(worst['high'], unit)}: off by {format_amount(worst['mean'], unit)} on {worst['n']:,} pictures.",
-                  "Train on more pictures of that range, or with --balance.")
+def _intervals(target, numbers: dict, amount) -> Iterator[Weakness]:
+    """Intervals that are too narrow: for all pictures, or for parts of the range and groups, the worst first."""
+    coverage = numbers.get("coverage")
+    if not coverage:
+        return
+    if is_too_low(coverage):
+        yield Weakness("intervals", f"The intervals are too narrow here: they hold for {share(coverage['reached'])} of "
+                       f"the pictures, and {share(coverage['asked'])} were asked.",
+                       "Trust them only on pictures like those of the calibration; calibrate on pictures like these.")
+    parts = list(coverage.get("groups", {}).items())
+    for part in coverage.get("range", []):
+        parts.append((f"{target.name} {format_amount(part['low'])} to {amount(part['high'])}", part))
+    too_low = [(part["reached"], name) for name, part in parts if part["n"] >= MIN_VALUES * len(target.interval_columns)
+               and part["reached"] < coverage["asked"] - MUCH_LESS]
+    if too_low:
+        names = first_few((f"of {name} only {share(reached)}" for reached, name in sorted(too_low)), 3)
+        yield Weakness("uneven", f"The intervals promise {share(coverage['asked'])}, and {names} lie within theirs.",
+                       "Do not rely on them there; train and calibrate on more pictures like those.")
 
 
-def _intervals(numbers: dict) -> Weakness | None:
-    held = numbers.get("coverage")
-    if not held or not is_too_low(held):
-        return None
-    return Weakness("intervals", f"The intervals are too narrow here: they hold for {share(held['reached'])} of the "
-                  f"pictures, and {share(held['asked'])} were asked.",
-                  "Trust them only on pictures like those of the calibration; calibrate on pictures like these.")
+def _few_pictures(n: int) -> Iterator[Weakness]:
+    if n < MIN_PICTURES:
+        yield Weakness("few", f"Only {n} picture{'s were' if n > 1 else ' was'} scored, so that all of this is rough.",
+                       "Keep more pictures for validation: --valid 0.3.")
 
 
-def _parts_held(target, numbers: dict) -> Weakness | None:
-    """The parts of the range and the groups whose intervals hold far less than they promise, the worst first."""
-    held, unit = numbers.get("coverage", {}), numbers["unit"]
-    parts = [(f"{target.name} {format_amount(p['low'])} to {format_amount(p['high'], unit)}", p) for p in held.get("range", [])]
-    short = [(of["reached"], name) for name, of in [*parts, *held.get("groups", {}).items()]
-             if of["n"] >= MANY * len(target.interval_columns) and of["reached"] < held["asked"] - LESS]
-    if not short:
-        return None
-    told = first_few((f"of {name} only {share(reached)}" for reached, name in sorted(short)), 3)
-    return Weakness("uneven", f"The intervals promise {share(held['asked'])}, and {told} lie within theirs.",
-                  "Do not rely on them there; train and calibrate on more pictures like those.")
+def training_weaknesses(history, stopped: str = "") -> Iterator[Weakness]:
+    """Whether the training was too long or too short.
 
-
-def _few(numbers: dict) -> Weakness | None:
-    n = numbers["n"]
-    return Weakness("few", f"Only {n} picture{'s were' if n > 1 else ' was'} scored, so that all of this is rough.",
-                  "Keep more pictures for validation: --valid 0.3.") if n < FEW else None
-
-
-def of_training(history, stopped: str = "") -> list[Weakness]:
-    """What the epochs of history.csv say: learnt by heart, or not learnt to the end; `stopped`: why it ended early."""
-    loss = history["valid_loss"].to_numpy(float)
-    if not np.isfinite(loss).any():
-        return []
-    best, found = int(np.nanargmin(loss)), []
-    train = float(history["train_loss"].iloc[best])
-    if loss[best] > OVER * train > 0:
-        found.append(Weakness("overfitted", f"Overfitted: the training loss of {train:.2g} lies far below the validation "
-                            f"loss of {loss[best]:.2g}.", "Train on more pictures, with more --augment or --wd."))
-    if best == len(loss) - 1 > 0 and not stopped and loss[best] < FALLING * np.nanmin(loss[:-1]):
-        found.append(Weakness("short", f"The last of {len(loss)} epochs was the best, and the validation loss was still "
-                            "falling.", f"Train for longer: --epochs {2 * len(loss)}."))
-    return found
+    Args:
+        history: see plots/training_charts.py.
+        stopped: why it ended early; empty if it did not.
+    """
+    best = best_row(history)
+    if best is None:
+        return
+    loss, train = history["valid_loss"].to_numpy(float), float(history["train_loss"].iloc[best])
+    if loss[best] > OVERFITTED * train > 0:
+        yield Weakness("overfitted", f"Overfitted: the training loss of {train:.2g} lies far below the validation loss "
+                       f"of {loss[best]:.2g}.", "Train on more pictures, with more --augment or --wd.")
+    if best == len(loss) - 1 > 0 and not stopped and loss[best] < STILL_FALLING * np.nanmin(loss[:-1]):
+        yield Weakness("short", f"The last of {len(loss)} epochs was the best, and the validation loss was still "
+                       "falling.", f"Train for longer: --epochs {2 * len(loss)}.")
 
 
 def share(part: float) -> str:

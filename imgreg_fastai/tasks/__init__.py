@@ -5,12 +5,13 @@ The network sees values in [-1, 1]; people see units.
 from .angle import Angle
 from .built_in import ANGLE, BUILT_IN, DRAWN_HEADS, FASTBOOK, HEADPOSE, PRESETS
 from .flip_pairs import pairs_by_name, read_pairs, with_flip_pairs
-from .kinds import KINDS_BY_NAME, target_from_dict
-from .number import SCALES, Number, wants_log
+from .kinds import KINDS, KINDS_BY_NAME, target_from_dict
+from .motion import MOVES, Motion
+from .number import SCALES, Number, prefers_log
 from .parsing import parse_for_table, parse_target, with_options
 from .point import Point
 from .rotation import Rotation, nearest_rotation
-from .target import MOVES, Array, Motion, Target, is_finite
+from .target import Array, Target, is_finite
 from .task import (
            AUGMENTATIONS,
            COLOURS,
@@ -22,10 +23,3 @@ from .task import (
            default_augmentations,
            task_from_dict,
 )
-
-__all__ = ["ANGLE", "AUGMENTATIONS", "BUILT_IN", "COLOURS", "DRAWN_HEADS", "FASTBOOK", "FITS", "HEADPOSE",
-           "KINDS_BY_NAME", "MOVES", "PRESETS", "RESERVED_COLUMNS", "SCALES", "Angle", "Array", "Motion",
-           "Number", "Point", "Rotation", "Target", "Task", "allowed_augmentations", "complete_task",
-           "default_augmentations", "is_finite", "nearest_rotation", "pairs_by_name", "parse_for_table",
-           "parse_target", "read_pairs", "target_from_dict", "task_from_dict", "wants_log", "with_flip_pairs",
-           "with_options"]

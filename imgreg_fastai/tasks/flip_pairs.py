@@ -1,7 +1,6 @@
 """Left and right among points: what they are called, and which a mirror makes one another."""
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import takewhile
 from os.path import isfile
 from pathlib import Path
@@ -47,78 +46,88 @@ def pairs_by_name(columns: Sequence[str]) -> tuple[Pairs, tuple[str, ...]]:
     `columns`: x and y of each point in turn. left_eye and right_eye, LeftEye and RightEye, lefteye and righteye, eye_l
     and eye_r, L1 and R1 are pairs; l and r are not where points go by other letters too.
     """
-    called = point_names(columns)
-    place = {name: i for i, name in enumerate(called)}
-    letters = {part for name in called for part in PARTS.findall(name) if len(part) == 1 and part.isalpha()}
+    names = point_names(columns)
+    position = {name: i for i, name in enumerate(names)}
+    letters = {part for name in names for part in PARTS.findall(name) if len(part) == 1 and part.isalpha()}
     sides = OTHER if len(letters - {*"lrLRmMcC"}) < 2 else {k: v for k, v in OTHER.items() if len(k) > 1}
-    partner = [next((place[other] for other in _others(name, sides) if other in place), None) for name in called]
+    partner = [next((position[other] for other in _mirrored_names(name, sides) if other in position), None)
+               for name in names]
     pairs = tuple((i, j) for i, j in enumerate(partner) if j is not None and i < j and partner[j] == i)
     matched = {i for pair in pairs for i in pair}
-    sided = [any(part.lower() in sides for part in PARTS.findall(name)) for name in called]
-    return pairs, tuple(name for i, name in enumerate(called) if sided[i] and i not in matched)
+    has_side = [any(part.lower() in sides for part in PARTS.findall(name)) for name in names]
+    return pairs, tuple(name for i, name in enumerate(names) if has_side[i] and i not in matched)
 
 
-def _others(name: str, sides: dict[str, str]) -> list[str]:
-    """What the point on the other side may be called: its words of a side changed, or a word that begins or ends so."""
+def _mirrored_names(name: str, sides: dict[str, str]) -> list[str]:
+    """What the point on the other side may be called: with its word of a side changed, or the side within a word."""
     parts = PARTS.findall(name)
-    whole = [_like(part, sides[part.lower()]) if part.lower() in sides else part for part in parts]
-    glued = [re.sub("^(left|right)|(left|right)$", lambda m: _like(m[0], OTHER[m[0].lower()]), part, flags=re.I)
-             for part in parts]
-    return [other for other in ("".join(whole), "".join(glued)) if other != name]
+    words = [_with_case_of(part, sides[part.lower()]) if part.lower() in sides else part for part in parts]
+    within = [re.sub("^(left|right)|(left|right)$", lambda m: _with_case_of(m[0], OTHER[m[0].lower()]), part,
+                     flags=re.I) for part in parts]
+    return [other for other in ("".join(words), "".join(within)) if other != name]
 
 
-def _like(model: str, word: str) -> str:
-    """`word` in capitals as `model` is."""
+def _with_case_of(model: str, word: str) -> str:
+    """`word` in capitals where `model` has them."""
     if model.isupper():
         return word.upper()
     return word.capitalize() if model[:1].isupper() else word
 
 
-def read_pairs(given: str | Path | Iterable[tuple[str, str]], points: Sequence) -> dict[str, Pairs]:
-    """The flip_pairs of each Point by its name, as the user gives them.
+def read_pairs(pairs: str | Path | Iterable[tuple[str, str]], points: Sequence) -> dict[str, Pairs]:
+    """The flip_pairs of each Point target, from what a user says.
 
-    `given`: `left_eye:right_eye,p00:p16`, the path of a text file with a pair a line, `none` for no pairs, or pairs of
-    names. A point goes by its name, or by either of its columns. Raises ImgregError for what is no point of `points`.
+    Args:
+        pairs: `left_eye:right_eye,p00:p16`, the path of a text file with a pair a line, `none` for no pairs, or pairs
+            of names. A point goes by its name, or by either of its columns.
+        points: The Point targets.
+
+    Returns:
+        {target name: pairs of positions in its row}.
+
+    Raises:
+        ImgregError: For a name that is no point's, a point in two pairs, or a pair of points of two targets.
     """
-    of = {t.name: [] for t in points}
-    known = {name: (t.name, i) for t in points for i, name in enumerate(t.names)}
-    columns = {column: (t.name, i // 2) for t in points for i, column in enumerate(t.columns)}
+    by_name = {name: (t.name, i) for t in points for i, name in enumerate(t.names)}
+    by_column = {column: (t.name, i // 2) for t in points for i, column in enumerate(t.columns)}
+    positions: dict[str, list] = {t.name: [] for t in points}
     used = set()
-    for pair in _listed(given):
+    for pair in _name_pairs(pairs):
         for name in pair:
-            if name not in known and name not in columns:
-                close = close_matches(name, known)
-                raise ImgregError(f"--flip-pairs with names of points: {first_few(known, 8)}", f"'{name}'", close or None)
-        (target, a), (other, b) = ends = [known.get(name) or columns[name] for name in pair]
-        if target != other:
+            if name not in by_name and name not in by_column:
+                raise ImgregError(f"--flip-pairs with names of points: {first_few(by_name, 8)}", f"'{name}'",
+                                  close_matches(name, by_name) or None)
+        first, second = (by_name.get(name) or by_column[name] for name in pair)
+        if first[0] != second[0]:
             raise ImgregError("--flip-pairs of points of one target, --target NAME=X,Y,X,Y:point",
-                              f"'{pair[0]}' of {target} and '{pair[1]}' of {other}")
-        if a == b or used & set(ends):
+                              f"'{pair[0]}' of {first[0]} and '{pair[1]}' of {second[0]}")
+        if first == second or used & {first, second}:
             raise ImgregError("--flip-pairs with each point once", f"{pair[0]}:{pair[1]}")
-        used |= set(ends)
-        of[target].append((a, b))
-    return {name: tuple(pairs) for name, pairs in of.items()}
+        used |= {first, second}
+        positions[first[0]].append((first[1], second[1]))
+    return {name: tuple(pairs) for name, pairs in positions.items()}
 
 
-def _listed(given) -> list[tuple[str, str]]:
+def _name_pairs(pairs) -> list[tuple[str, str]]:
     """The pairs of names, wherever they stand."""
-    if not isinstance(given, (str, Path)):
-        entries = [pair if isinstance(pair, str) else ":".join(map(str, pair)) for pair in given]
-    elif str(given).strip() == "none":
+    if not isinstance(pairs, (str, Path)):
+        entries = [pair if isinstance(pair, str) else ":".join(map(str, pair)) for pair in pairs]
+    elif str(pairs).strip() == "none":
         return []
-    elif isfile(given):
-        entries = _lines(Path(given))
+    elif isfile(pairs):
+        entries = _file_lines(Path(pairs))
     else:
-        entries = str(given).split(",")
-    pairs = [tuple(re.split(r"\s*[:,;\t]\s*", entry.strip())) for entry in entries if entry.strip()]
-    wrong = [entry for entry in pairs if len(entry) != 2 or not all(entry)]
-    if wrong or not pairs:
+        entries = str(pairs).split(",")
+    names = [tuple(re.split(r"\s*[:,;\t]\s*", entry.strip())) for entry in entries if entry.strip()]
+    wrong = [entry for entry in names if len(entry) != 2 or not all(entry)]
+    if wrong or not names:
         raise ImgregError("--flip-pairs LEFT:RIGHT,.., a text file with a pair a line, or none",
-                          f"'{':'.join(wrong[0])}'" if wrong else f"no pair in '{given}'")
-    return pairs
+                          f"'{':'.join(wrong[0])}'" if wrong else f"no pair in '{pairs}'")
+    return names
 
 
-def _lines(file: Path) -> list[str]:
+def _file_lines(file: Path) -> list[str]:
+    """The lines of a file of pairs, without comments; names apart by blanks are joined by a colon."""
     try:
         lines = [line.partition("#")[0].strip() for line in file.read_text("utf-8-sig").splitlines()]
         return [re.sub(r"^([^\s:,;]+)\s+([^\s:,;]+)$", r"\1:\2", line) for line in lines]
@@ -126,35 +135,51 @@ def _lines(file: Path) -> list[str]:
         raise ImgregError("--flip-pairs with a text file", f"'{file}': {e}") from e
 
 
-def with_flip_pairs(chosen: Sequence, given=None) -> tuple[tuple, tuple[str, ...]]:
-    """(the targets, whose points follow the picture and know left from right, a line for what was found of each).
+def with_flip_pairs(targets: Sequence, pairs=None) -> tuple[tuple, list[str]]:
+    """Let points follow the image, and pair left and right.
 
-    `given`: see `read_pairs`; points it does not speak of, or all without it, are paired by their names.
+    Args:
+        targets: Targets of any kind; those that are not points stay as they are.
+        pairs: See `read_pairs`; points that it does not name, or all if None, are paired by their names.
+
+    Returns:
+        The targets, and a line on each target of points.
     """
-    points = [t for t in chosen if t.kind == "point"]
-    if given is not None and not points:
-        raise ImgregError("--flip-pairs with a target of points", first_few(f"{t.kind} '{t.name}'" for t in chosen))
-    pairs = {} if given is None else read_pairs(given, points)
-    none = given is not None and not any(pairs.values())
-    done = [_with_sides(t, pairs.get(t.name, ()), none) if t in points else (t, None) for t in chosen]
-    return tuple(t for t, _ in done), tuple(told for _, told in done if told)
+    points = [t for t in targets if t.in_image]
+    if pairs is not None and not points:
+        raise ImgregError("--flip-pairs with a target of points", first_few(f"{t.kind} '{t.name}'" for t in targets))
+    by_target = {} if pairs is None else read_pairs(pairs, points)
+    no_pairs = pairs is not None and not any(by_target.values())
+    paired, lines = [], []
+    for t in targets:
+        if t.in_image:
+            t, line = _pair_points(t, by_target.get(t.name, ()), no_pairs)
+            lines.append(line)
+        paired.append(t)
+    return tuple(paired), lines
 
 
-def _with_sides(point, given: Pairs, none: bool):
-    """The Point with the pairs `given` and those its names tell, unless there are to be none, and a line on them."""
-    called, (found, lacking) = point.names, ((), ()) if none else pairs_by_name(point.columns)
-    named = {i for pair in given for i in pair}
-    pairs = given + tuple(pair for pair in found if not named & set(pair))
-    matched = {i for pair in pairs for i in pair}
-    lacking = [name for i, name in enumerate(called) if name in lacking and i not in matched]
-    nameless = [name for i, name in enumerate(called) if i not in matched and NAMELESS.fullmatch(name)]
-    unsure = not none and not given and point.n > 1 and (nameless or not pairs)
-    if lacking or unsure:
-        why = f"{first_few(lacking)} without the other side" if lacking else "its names do not tell left from right"
-        told = f"pictures are not mirrored, {why} (--flip-pairs LEFT:RIGHT,.., or none where no two change places)"
-        return replace(point, follows=True, mirror=False, flip_pairs=()), f"{point.name}: {told}"
-    swaps = first_few((f"{called[a]} and {called[b]}" for a, b in pairs), 8) if pairs else "no two points"
-    alone = point.n - len(matched)
-    told = f", and {alone} of {point.n} points stay what they are" if given and alone else ""
-    told += "" if none or named == matched != set() else " (--flip-pairs changes it)"
-    return replace(point, follows=True, mirror=True, flip_pairs=pairs), f"{point.name}: a mirror swaps {swaps}{told}"
+def _pair_points(point, pairs: Pairs, no_pairs: bool):
+    """The Point with these pairs, those that its names tell unless `no_pairs`, and a line on them."""
+    names = point.names
+    by_name, unmatched = ((), ()) if no_pairs else pairs_by_name(point.columns)
+    in_pairs = {i for pair in pairs for i in pair}
+    all_pairs = pairs + tuple(pair for pair in by_name if not in_pairs & set(pair))
+    matched = {i for pair in all_pairs for i in pair}
+    unmatched = [name for i, name in enumerate(names) if name in unmatched and i not in matched]
+    nameless = [name for i, name in enumerate(names) if i not in matched and NAMELESS.fullmatch(name)]
+    unsure = not no_pairs and not pairs and point.n > 1 and (nameless or not all_pairs)
+    if unmatched or unsure:
+        why = "its names do not tell left from right"
+        if unmatched:
+            why = f"{first_few(unmatched)} without the other side"
+        line = f"pictures are not mirrored, {why} (--flip-pairs LEFT:RIGHT,.., or none where no two change places)"
+        return point.with_pairs((), mirror=False), f"{point.name}: {line}"
+    swaps = first_few((f"{names[a]} and {names[b]}" for a, b in all_pairs), 8) if all_pairs else "no two points"
+    line = f"{point.name}: a mirror swaps {swaps}"
+    single = point.n - len(matched)
+    if pairs and single:
+        line += f", and {single} of {point.n} points stay what they are"
+    if not no_pairs and not (pairs and in_pairs == matched):
+        line += " (--flip-pairs changes it)"
+    return point.with_pairs(all_pairs), line

@@ -1,97 +1,123 @@
-"""Where a picture lies in what the network sees: which part of it is shown, and how its pixels become [-1, 1]."""
+"""Where an image lies in what the network sees: which part of it is shown, and how its pixels become [-1, 1].
+
+A *view* [4] is (scale x, scale y, shift x, shift y) of v = scale * pixel + shift, where v is -1 and 1 at the edges of
+what the network sees.
+"""
 from typing import NamedTuple
 
 import numpy as np
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
+
 
 class Placement(NamedTuple):
-    """`source` (left, top, right, bottom) of a picture, in its pixels, is shown at `target`, in whole pixels of a view.
+    """How a part of an image is shown to the network.
 
-    `size`: the view's height and width; what is not covered is padding.
+    Attributes:
+        source: The part, (left, top, right, bottom) in pixels of the image.
+        target: Where it is shown, (left, top, right, bottom) in whole pixels of the network's input. The rest is
+            padding.
+        size: Height and width of the network's input.
     """
 
-    source: tuple[float, float, float, float]
+    source: Box
     target: tuple[int, int, int, int]
     size: tuple[int, int]
 
     @property
     def view(self) -> np.ndarray:
-        """[4]: scale x, scale y, shift x, shift y of seen = scale * pixel + shift, with the view's edges at -1, 1."""
+        """The view of the image, [4]."""
         left, top, right, bottom = self.source
         x0, y0, x1, y1 = self.target
         height, width = self.size
         scale = np.array([2 * (x1 - x0) / (right - left) / width, 2 * (y1 - y0) / (bottom - top) / height])
         return np.concatenate([scale, 2 * np.array([x0 / width, y0 / height]) - 1 - scale * (left, top)])
 
-
     @property
     def spare(self) -> float:
-        """How many times smaller the picture may be, and still have two pixels a side for each that is seen."""
+        """How many times smaller the image may be decoded and still have two pixels a side for each that is shown."""
         left, top, right, bottom = self.source
         x0, y0, x1, y1 = self.target
         return min((right - left) / (x1 - x0), (bottom - top) / (y1 - y0)) / 2
 
-    def within(self, picture: tuple[int, int], region: tuple[float, float, float, float]) -> "Placement":
-        """The same place in a smaller copy of the picture (width, height), which lies at `region` of its pixels."""
+    def within(self, size: tuple[int, int], region: Box) -> "Placement":
+        """The same placement for a smaller copy of an image of `size` (width, height), which lies at `region` of it."""
         left, top, right, bottom = region
-        x, y = (right - left) / picture[0], (bottom - top) / picture[1]
-        source = self.source[:2], self.source[2:]
-        return self._replace(source=tuple(edge for sx, sy in source for edge in (left + x * sx, top + y * sy)))
+        x, y = (right - left) / size[0], (bottom - top) / size[1]
+        x0, y0, x1, y1 = self.source
+        return self._replace(source=(left + x * x0, top + y * y0, left + x * x1, top + y * y1))
 
 
 def upright_size(size: tuple, orientation: int) -> tuple:
-    """The width and height of a picture once it is upright; `orientation`: EXIF's, 1 to 8."""
+    """Width and height of an image once it is upright; `orientation`: EXIF's, 1 to 8."""
     return tuple(size[::-1]) if orientation >= 5 else tuple(size)
 
 
-def region(exact: tuple[float, float], upright: tuple[int, int], orientation: int) -> tuple[float, float, float, float]:
-    """Where a picture lies in a smaller copy of it that was turned upright, in its pixels.
+def region(exact: tuple[float, float], upright: tuple[int, int], orientation: int) -> Box:
+    """Where an image lies in a smaller copy of it that was turned upright.
 
-    The copy is `exact` (width, height) before it is turned, and rounded up to whole pixels at its right and bottom,
-    which `orientation` may have made its left and top.
+    Args:
+        exact: Width and height of the copy before it is turned; it is rounded up to whole pixels at its right and
+            bottom, which `orientation` may make its left and top.
+        upright: Width and height of the upright copy, in whole pixels.
+        orientation: EXIF's, 1 to 8.
+
+    Returns:
+        (left, top, right, bottom) in pixels of the copy.
     """
-    wide, high = upright_size(exact, orientation)
-    left = upright[0] - wide if orientation in (2, 3, 6, 7) else 0.0
-    top = upright[1] - high if orientation in (3, 4, 7, 8) else 0.0
-    return left, top, left + wide, top + high
+    width, height = upright_size(exact, orientation)
+    left = upright[0] - width if orientation in (2, 3, 6, 7) else 0.0
+    top = upright[1] - height if orientation in (3, 4, 7, 8) else 0.0
+    return left, top, left + width, top + height
 
 
-def place_picture(picture: tuple[int, int], size: tuple[int, int], policy: str, box=None, margin: float = 0.0) -> Placement:
-    """How a picture of (width, height) is brought to `size` (height, width), whole or the `box` of it.
+def place_picture(picture: tuple[int, int], size: tuple[int, int], policy: str, box=None,
+                  margin: float = 0.0) -> Placement:
+    """How an image, or a box of it, is brought to the network's size.
 
-    `box`: centre x, centre y, width, height in pixels, widened by `margin` of its sides on each side. `pad` shows all
-    of it, with what lies around it, or padding beyond the picture; `crop` its middle; `squish` bends its shape. Raises
-    ValueError for a box that is none, or lies outside the picture.
+    Args:
+        picture: Width and height of the image.
+        size: Height and width of the network's input.
+        policy: `pad` shows all of it, with what lies around it, or padding beyond the image; `crop` its middle;
+            `squish` changes its aspect ratio.
+        box: Centre x, centre y, width and height in pixels of the part to show; None: all of the image.
+        margin: Widens the box, by this part of its sides on each side.
+
+    Returns:
+        The placement.
+
+    Raises:
+        ValueError: For a box without size, or outside the image.
     """
-    left, top, right, bottom = region = _region(picture, size, policy, box, margin)
+    left, top, right, bottom = shown = _shown(picture, size, policy, box, margin)
     source = (max(left, 0.0), max(top, 0.0), min(right, float(picture[0])), min(bottom, float(picture[1])))
     if not (source[0] < source[2] and source[1] < source[3]):
         raise ValueError(f"a box that lies outside: {tuple(float(b) for b in box)} in {picture[0]} x {picture[1]}")
-    x0, x1 = _span(source[0], source[2], region[0], region[2], size[1])
-    y0, y1 = _span(source[1], source[3], region[1], region[3], size[0])
+    x0, x1 = _pixel_span(source[0], source[2], shown[0], shown[2], size[1])
+    y0, y1 = _pixel_span(source[1], source[3], shown[1], shown[3], size[0])
     return Placement(source, (x0, y0, x1, y1), tuple(size))
 
 
-def _region(picture, size, policy: str, box, margin: float) -> tuple[float, float, float, float]:
-    """What is to be seen, (left, top, right, bottom); it may reach beyond the picture."""
-    x, y, wide, high = picture[0] / 2, picture[1] / 2, float(picture[0]), float(picture[1])
+def _shown(picture, size, policy: str, box, margin: float) -> Box:
+    """The part of the plane that the network sees; it may reach beyond the image."""
+    x, y, width, height = picture[0] / 2, picture[1] / 2, float(picture[0]), float(picture[1])
     if box is not None:
-        x, y, wide, high = (float(b) for b in box)
-        if not (np.isfinite([x, y, wide, high]).all() and wide > 0 and high > 0):
-            raise ValueError(f"no box: {(x, y, wide, high)}")
-        wide, high = wide * (1 + 2 * margin), high * (1 + 2 * margin)
-    shape = size[1] / size[0]
+        x, y, width, height = (float(b) for b in box)
+        if not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0):
+            raise ValueError(f"no box: {(x, y, width, height)}")
+        width, height = width * (1 + 2 * margin), height * (1 + 2 * margin)
+    aspect = size[1] / size[0]
     if policy != "squish":
-        wider = wide > high * shape
-        if wider == (policy == "pad"):
-            high = wide / shape
+        too_wide = width > height * aspect
+        if too_wide == (policy == "pad"):
+            height = width / aspect
         else:
-            wide = high * shape
-    return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
+            width = height * aspect
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
-def _span(low: float, high: float, start: float, end: float, n: int) -> tuple[int, int]:
-    """The whole pixels, of n between `start` and `end`, that [low, high] covers: as many as its length rounds to."""
+def _pixel_span(low: float, high: float, start: float, end: float, n: int) -> tuple[int, int]:
+    """The whole pixels, of n from `start` to `end`, that [low, high] covers: as many as its length rounds to."""
     first, last = ((edge - start) / (end - start) * n for edge in (low, high))
     count = max(1, min(n, round(last - first)))
     at = min(max(0, round((first + last - count) / 2)), n - count)
@@ -99,10 +125,10 @@ def _span(low: float, high: float, start: float, end: float, n: int) -> tuple[in
 
 
 def to_view(points: np.ndarray, views: np.ndarray) -> np.ndarray:
-    """Points [n, points, 2] in pixels -> across the views [n, 4] or [1, 4], the view's edges at -1 and 1."""
+    """Points [n, points, 2] in pixels -> [-1, 1] across the views [n, 4] or [1, 4]."""
     return points * views[:, None, :2] + views[:, None, 2:]
 
 
 def to_pixels(points: np.ndarray, views: np.ndarray) -> np.ndarray:
-    """The way back: points across the views -> pixels of the original pictures."""
+    """The inverse of `to_view`."""
     return (points - views[:, None, 2:]) / views[:, None, :2]

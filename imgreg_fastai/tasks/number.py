@@ -1,35 +1,39 @@
-"""One number a picture: a plain number, or an angle.
-
-Every formula between units and the network's [-1, 1] stands here, once, in arithmetic that numpy arrays and torch
-tensors share, except for the trigonometry: `encode` is torch's (see losses.py).
-"""
+"""A plain number, or its logarithm."""
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from ..utils.errors import ImgregError
-from .target import MOVES, Array, Motion, Target, is_finite, mean
+from .motion import MOVES
+from .outliers import LabelIssue, far_values, quartiles
+from .target import Array, Target, decimals_of, is_finite, mean
 
 SCALES = ("auto", "linear", "log")
 # Labels of the training part lie within 2/3 of [-1, 1], which leaves the network a third of their range (of their
 # logarithms' range) beyond the largest and below the smallest: others may be larger than any that were seen.
 MARGIN = 0.25
-FEWEST = 10  # values that tell a spread
-SPREAD = 20.0  # the 99th percentile over the 1st beyond which a logarithm is thought of
-STRAIGHTER = 0.4  # and how much less skew it must be; exponential values have 0.57
-LOWEST = 1.1  # where the network's range ends
-LARGEST_LOG = 700.0  # of a float64
-LARGEST = 1e308
+MIN_VALUES = 10  # fewer do not tell a spread
+MIN_RATIO = 20.0  # of the 99th percentile to the 1st, below which a logarithm gains nothing
+MAX_SKEWNESS_LEFT = 0.4  # as a part of the values' own; exponential values have 0.57
+RANGE_END = 1.1  # where the network's range ends
+MAX_LOG = 700.0  # of a float64
+MAX_FLOAT = 1e308
+MAX_ROUNDING = 1e-6  # of a number's range: so much of its labels may be rounded off
+UNKNOWN_VALUES = (-1.0, -9.0, -99.0, -999.0, -9999.0)  # often written for a number that is not known
 
 
 @dataclass(frozen=True)
 class Number(Target):
     """A plain number, or its logarithm, scaled from [low, high] to [-1, 1].
 
-    `scale`: linear, log, or auto, which `complete` resolves; before that auto is linear. `laws`: the moves of the
-    picture under which the number stays what it is.
+    Args:
+        low: What the network's -1 means, in units; from the labels if None.
+        high: What the network's 1 means, in units; from the labels if None.
+        scale: linear, log, or auto, which `complete` decides; before that auto is linear.
+        laws: The moves of the image under which the number stays what it is.
     """
 
     low: float | None = None
@@ -38,6 +42,9 @@ class Number(Target):
     laws: tuple[str, ...] = ()
 
     kind: ClassVar[str] = "number"
+    specs: ClassVar[dict[str, dict]] = {"number": {}}
+    can_balance: ClassVar[bool] = True
+    mark_note: ClassVar[str] = "Blue: true. Vermilion: predicted."
 
     def __post_init__(self):
         super().__post_init__()
@@ -52,82 +59,143 @@ class Number(Target):
             raise ImgregError(f"laws of '{self.name}' out of {', '.join(MOVES)}", repr(self.laws))
 
     @property
-    def moves(self) -> tuple[str, ...]:
-        """The moves it was declared to stand."""
-        return self.laws
+    def log_scale(self) -> bool:
+        """Whether it is learnt by its logarithm."""
+        return self.scale == "log"
 
     def complete(self, values: Array) -> "Number":
-        """Fill in what was not given: `scale` by `wants_log`, `low` and `high` with MARGIN beyond the labels.
+        """Choose `scale` by `prefers_log`, and `low` and `high` with MARGIN beyond the labels, unless they are set.
 
-        Raises ImgregError if all values are one, or not above 0 where their logarithm was asked for.
+        Args:
+            values: Labels of the training part, [n, 1].
+
+        Raises:
+            ImgregError: If all values are equal, or not above 0 where their logarithm is to be learnt.
         """
-        given = (self.low, self.high)
-        if None not in given:
+        if None not in (self.low, self.high):
             return self if self.scale != "auto" else replace(self, scale="linear")
         values = np.asarray(values, np.float64)
         values = values[np.isfinite(values)]
-        low, high = (own if end is None else end for own, end in zip((values.min(), values.max()), given, strict=True))
+        low = float(values.min() if self.low is None else self.low)
+        high = float(values.max() if self.high is None else self.high)
         if low == high:
             raise ImgregError(f"a column '{self.columns[0]}' whose values differ", f"{low:g} in every row")
-        log = low > 0 and wants_log(values) if self.scale == "auto" else self.scale == "log"
-        done = replace(self, low=float(low), high=float(high), scale="log" if log else "linear")
-        ends = (new if end is None else end for new, end in zip(widen(done.low, done.high, log), given, strict=True))
-        return replace(done, **dict(zip(("low", "high"), ends, strict=True)))
+        log = (low > 0 and prefers_log(values)) if self.scale == "auto" else self.scale == "log"
+        target = replace(self, low=low, high=high, scale="log" if log else "linear")  # checks them
+        wider_low, wider_high = widen(low, high, log)
+        return replace(target, low=wider_low if self.low is None else self.low,
+                       high=wider_high if self.high is None else self.high)
 
-    def _span(self) -> tuple[float, float]:
+    def _middle_and_half(self) -> tuple[float, float]:
         """The middle of [low, high] and half its length, of the logarithms where the scale is log."""
-        low, high = (math.log(self.low), math.log(self.high)) if self.scale == "log" else (self.low, self.high)
+        low, high = (math.log(self.low), math.log(self.high)) if self.log_scale else (self.low, self.high)
         return low / 2 + high / 2, high / 2 - low / 2
 
-    def encode(self, values: Array) -> Array:
-        """Units -> [-1, 1], for numpy and torch alike: low and high lie at -1 and 1.
+    def encode_labels(self, labels):
+        """Units [n, 1] -> [-1, 1], tensor or array: low becomes -1, high 1.
 
-        What has no logarithm, or a very small one, is put where the network's range ends.
+        A value that has no logarithm, or a very small one, is put where the network's range ends.
         """
-        middle, half = self._span()
-        if self.scale == "log":
-            values = values.clip(min=math.exp(max(middle - LOWEST * half, -LARGEST_LOG)))
-            values = values.log() if hasattr(values, "log") else np.log(values)
-        return (values - middle) / half
+        middle, half = self._middle_and_half()
+        if self.log_scale:
+            labels = labels.clip(min=math.exp(max(middle - RANGE_END * half, -MAX_LOG)))
+            labels = labels.log() if hasattr(labels, "log") else np.log(labels)
+        return (labels - middle) / half
 
     def decode(self, encoded: Array, views: Array = None) -> Array:
-        """[n, 1] in [-1, 1] -> [n, 1] in units, in double precision; of a logarithm never infinite."""
-        middle, half = self._span()
+        """Outputs [n, 1], array or tensor -> [n, 1] in units, in double precision; never infinite."""
+        middle, half = self._middle_and_half()
         encoded = encoded.double() if hasattr(encoded, "double") else np.asarray(encoded, np.float64)
         values = encoded * half + middle
-        if self.scale != "log":
+        if not self.log_scale:
             return values
-        values = values.clip(-LARGEST_LOG, LARGEST_LOG)
+        values = values.clip(-MAX_LOG, MAX_LOG)
         return values.exp() if hasattr(values, "exp") else np.exp(values)
 
-    def constant_guess(self, values: Array) -> Array:
-        """The constant to guess: the mean, [columns]."""
-        return np.nanmean(values, axis=0)
+    @property
+    def label_dtype(self):
+        """float64 where float32 would round off too much: of seconds since 1970 it tells none apart within 128 s."""
+        import torch
+
+        if None in (self.low, self.high):
+            return torch.float32
+        with np.errstate(all="ignore"):  # beyond what float32 can hold the rounding is not a number
+            rounding = np.spacing(np.float32(max(abs(self.low), abs(self.high)))) / 2
+        return torch.float32 if rounding <= MAX_ROUNDING * (self.high - self.low) else torch.float64
 
     def average(self, values: Array) -> Array:
-        """[k, n, 1] -> [n, 1]: the mean, of what was learnt by its logarithm the geometric one."""
-        if self.scale != "log":
+        """[k, n, 1] -> [n, 1]: the mean; of a number that is learnt by its logarithm the geometric mean."""
+        if not self.log_scale:
             return mean(values)
         return np.exp(mean(np.log(np.where(values > 0, values, np.nan))))
 
-    def transform_labels(self, values: Array, motion: Motion) -> Array:
-        """The labels [n, 1] after a motion of their pictures that was declared to leave them."""
-        return values
+    # ---- moves of the image
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """The moves under which it was declared to stay what it is."""
+        return self.laws
+
+    def declare_moves(self, moves: tuple[str, ...]) -> "Number":
+        """The number, which these moves leave as it is, too."""
+        return replace(self, laws=tuple(move for move in MOVES if move in moves or move in self.laws))
+
+    # ---- checks and words
+
+    def outliers(self, values: np.ndarray) -> Iterator[LabelIssue]:
+        """Values that stand for an unknown one, and values far from all others."""
+        column, values = self.columns[0], values[:, 0]
+        below = values < 0
+        filler = float(values[below].min()) if below.any() else 0.0
+        if filler in UNKNOWN_VALUES and (values[below] == filler).all() and np.nanquantile(values, 0.25) > 3:
+            yield LabelIssue(below, "filler", "note", f"{filler:g} as {self.name}, the only value below 0",
+                             "if it stands for an unknown one, leave it empty", column)
+        far = np.isfinite(values) & ~self.typical(values)[0]
+        if far.any():
+            low, high = quartiles(values[np.isfinite(values)])
+            text = f"far from other values of {self.name}, half of which are {low:g} to {high:g}"
+            yield LabelIssue(far, "outlier", "note", text, "mend them, or leave them empty", column)
+
+    def typical(self, values: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Which values [n] are not far from all others, and whether these are to be learnt by their logarithm.
+
+        One value that is far makes any column look as if it had a long tail, so the scale is decided without those.
+        """
+        finite, far = np.isfinite(values), far_values(values)
+        others = values[finite & ~far & ~far_values(values, log=True)]
+        log = self.log_scale
+        if self.scale == "auto" and len(others) and others.min() < others.max():
+            log = self.complete(others[:, None]).log_scale
+        return finite & ~(far_values(values, log=True) if log else far), log
+
+    def decimals(self, values: Array) -> int:
+        """How many decimals tell a thousandth of the range."""
+        if None in (self.low, self.high):
+            return super().decimals(values)
+        return decimals_of(self.high - self.low)
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> "Number":
+        """As Target.from_dict; a file without a scale was written when there was only one."""
+        return super().from_dict({"scale": "linear", **fields})
 
 
-def wants_log(values: np.ndarray) -> bool:
-    """Whether finite values are better told apart by ratio: a long tail that their logarithms have not.
+def prefers_log(values: np.ndarray) -> bool:
+    """Whether values are better told apart by ratio: they have a long tail that their logarithms have not.
 
-    There are at least 10, all above 0, the 99th percentile is more than 20 times the 1st, and the logarithms' skewness
-    is less than 0.4 of the values' own, those beyond these percentiles counted as if they lay there. So prices and
-    lognormal values are; uniform, normal and, where there are hundreds, exponential ones, whose logarithms have a tail
-    of their own towards 0, are not.
+    There are at least MIN_VALUES, all above 0, the 99th percentile is more than MIN_RATIO times the 1st, and the
+    logarithms' skewness is less than MAX_SKEWNESS_LEFT of the values' own, values beyond these percentiles being moved
+    there. Prices and lognormal values are so; uniform, normal and, where there are hundreds, exponential ones, whose
+    logarithms have a tail of their own towards 0, are not.
+
+    Args:
+        values: Finite, [n].
     """
-    if len(values) < FEWEST or values.min() <= 0:
+    if len(values) < MIN_VALUES or values.min() <= 0:
         return False
-    few, many = np.quantile(values, (0.01, 0.99))
-    values = np.clip(values, few, many)  # or one wild value would decide
-    return bool(many / SPREAD > few and abs(_skewness(np.log(values))) < STRAIGHTER * abs(_skewness(values)))
+    p1, p99 = np.quantile(values, (0.01, 0.99))
+    values = np.clip(values, p1, p99)  # or one wild value would decide
+    return bool(p99 / MIN_RATIO > p1 and abs(_skewness(np.log(values))) < MAX_SKEWNESS_LEFT * abs(_skewness(values)))
 
 
 def _skewness(values: np.ndarray) -> float:
@@ -140,12 +208,12 @@ def _skewness(values: np.ndarray) -> float:
 def widen(low: float, high: float, log: bool = False) -> tuple[float, float]:
     """[low, high] with MARGIN of its length added at each end, as factors where `log`.
 
-    What is never below 0, or never above it, stays so.
+    A range that is never below 0, or never above it, stays so.
     """
     if log:
-        more = MARGIN * (math.log(high) - math.log(low))
-        ends = math.log(low) - more, math.log(high) + more
-        return tuple(math.exp(min(max(end, -LARGEST_LOG), LARGEST_LOG)) for end in ends)
-    more = MARGIN * high - MARGIN * low
-    below, above = max(low - more, min(low, -LARGEST)), min(high + more, max(high, LARGEST))
+        margin = MARGIN * (math.log(high) - math.log(low))
+        ends = math.log(low) - margin, math.log(high) + margin
+        return tuple(math.exp(min(max(end, -MAX_LOG), MAX_LOG)) for end in ends)
+    margin = MARGIN * high - MARGIN * low
+    below, above = max(low - margin, min(low, -MAX_FLOAT)), min(high + margin, max(high, MAX_FLOAT))
     return max(below, 0.0) if low >= 0 else below, min(above, 0.0) if high <= 0 else above

@@ -1,23 +1,32 @@
-"""Places in the picture."""
-from dataclasses import dataclass
+"""Positions in the image."""
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from ..utils.errors import ImgregError
-from . import flip_pairs as naming
-from . import geometry as v
-from .target import MOVES, Array, Motion, Target, mean
+from ..utils.errors import ImgregError, first_few
+from ..utils.format import format_amount
+from . import flip_pairs as pairing
+from . import geometry
+from .marks import MAX_CROSSES, SHADE
+from .motion import MOVES, Motion
+from .outliers import LabelIssue, far_values
+from .target import Array, Target, mean
+
+CORNERS = ((0.0, 0.0), (-1.0, -1.0))  # what programs write for a point that is not there
 
 
 @dataclass(frozen=True)
 class Point(Target):
-    """Points in pixels of the upright original picture: x right, y down, from the outer corner of its first pixel.
+    """Points in pixels of the upright original image: x right, y down, from the outer corner of its first pixel.
 
-    `columns`: x and y of each in turn. The network sees them in [-1, 1] across its view of the picture. `follows`
-    declares that the points move with what is seen when the picture is mirrored or turned; `flip_pairs` are those that
-    a mirror makes one another (left eye, right eye), by their places in the row, from 0; `mirror` is False where it is
-    not known which these are, so that no picture is mirrored.
+    `columns` are x and y of each point in turn. The network sees them in [-1, 1] across its view of the image.
+
+    Args:
+        follows: Whether the points move with what is seen when the image is mirrored or turned.
+        flip_pairs: Points that a mirror exchanges (left eye, right eye), by their place in the row, from 0.
+        mirror: False where these are not known, so that no image is mirrored.
     """
 
     unit: str = "px"
@@ -26,20 +35,31 @@ class Point(Target):
     mirror: bool = True
 
     kind: ClassVar[str] = "point"
-    wants: ClassVar[str] = "columns for x and y of each point"
+    column_rule: ClassVar[str] = "columns for x and y of each point"
+    specs: ClassVar[dict[str, dict]] = {"point": {}}
     partial: ClassVar[bool] = True
+    in_image: ClassVar[bool] = True
+    has_mark: ClassVar[bool] = True
+    mark_note: ClassVar[str] = "Blue: true. Vermilion: predicted; thin lines lead to it from the truth."
 
     def __post_init__(self):
         super().__post_init__()
         pairs = self.flip_pairs if isinstance(self.flip_pairs, tuple) else (None,)
-        whole = all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs)
-        of = [i for pair in pairs for i in pair] if whole else [None]
-        if not all(isinstance(i, int) and 0 <= i < self.n for i in of) or len(set(of)) != len(of):
-            raise ImgregError(f"flip_pairs of '{self.name}': pairs out of its {self.n} points", f"{self.flip_pairs}")
+        if all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+            members = [i for pair in pairs for i in pair]
+            if all(isinstance(i, int) and 0 <= i < self.n for i in members) and len(set(members)) == len(members):
+                return
+        raise ImgregError(f"flip_pairs of '{self.name}': pairs out of its {self.n} points", f"{self.flip_pairs}")
 
     @staticmethod
-    def _fits(n: int) -> bool:
+    def accepts_columns(n: int) -> bool:
+        """x and y of at least one point."""
         return n >= 2 and n % 2 == 0
+
+    @staticmethod
+    def default_columns(name: str) -> tuple[str, ...]:
+        """NAME_x and NAME_y."""
+        return f"{name}_x", f"{name}_y"
 
     @property
     def n(self) -> int:
@@ -49,63 +69,83 @@ class Point(Target):
     @property
     def names(self) -> tuple[str, ...]:
         """What each point is called, by what its two columns share: nose for nose_x and nose_y."""
-        return naming.point_names(self.columns, self.name)
+        return pairing.point_names(self.columns, self.name)
 
     @property
     def n_out(self) -> int:
         """x and y of each point."""
         return len(self.columns)
 
-    @property
-    def moves(self) -> tuple[str, ...]:
-        """All moves, if the points follow them; no mirror unless it is known what becomes of left and right."""
-        return tuple(move for move in MOVES if self.follows and (self.mirror or move != "flip"))
+    # ---- labels in a batch
 
-    def encode(self, values: Array, views: np.ndarray) -> Array:
-        """Pixels [n, columns] -> [n, columns] across the views [n, 4]; see views.py."""
-        return v.to_view(values.reshape(len(values), -1, 2), views).reshape(values.shape)
+    def block(self):
+        """fastai's PointBlock."""
+        from fastai.vision.data import PointBlock
 
-    def decode(self, encoded: Array, views: np.ndarray) -> Array:
-        """[n, columns] across the views [n, 4] or [1, 4] -> pixels of the original pictures."""
-        encoded = np.asarray(encoded, np.float64)
-        return v.to_pixels(encoded.reshape(len(encoded), -1, 2), views).reshape(encoded.shape)
+        return PointBlock
+
+    def to_batch(self, values: Array, views: Array) -> Array:
+        """Pixels [n, columns] -> [n, columns] across the views [n, 4]."""
+        return geometry.to_view(values.reshape(len(values), -1, 2), views).reshape(values.shape)
+
+    def from_batch(self, values: Array, views: Array) -> Array:
+        """[n, columns] across the views [n, 4] or [1, 4] -> pixels of the original images."""
+        values = np.asarray(values, np.float64)
+        return geometry.to_pixels(values.reshape(len(values), -1, 2), views).reshape(values.shape)
+
+    def decode(self, encoded: Array, views: Array = None) -> Array:
+        """Outputs [n, columns] -> pixels of the original images."""
+        return self.from_batch(encoded, views)
+
+    def batch_tensor(self, labels):
+        """Labels [n, columns] as fastai's TensorPoint [n, points, 2]."""
+        from fastai.vision.core import TensorPoint
+
+        return TensorPoint(labels.reshape(len(labels), -1, 2))
+
+    # ---- errors and intervals
 
     @property
     def interval_columns(self) -> tuple[str, ...]:
-        """A radius for each point, under the target's name and its own where there are several."""
+        """A radius for each point, under the target's name and the point's where there are several."""
+        if self.n == 1:
+            return super().interval_columns
         names = self.names if len(set(self.names)) == self.n else range(self.n)
-        return tuple(f"{self.name}_{name}_within" for name in names) if self.n > 1 else super().interval_columns
+        return tuple(f"{self.name}_{name}_within" for name in names)
 
     def interval_errors(self, predicted: Array, true: Array) -> Array:
-        """How far each point is off: [n, columns] twice -> [n, points]; NaN for one without a label."""
+        """The distance of each point from its label: [n, columns] twice -> [n, points]; NaN without a label."""
         return np.linalg.norm((predicted - true).reshape(len(true), -1, 2), axis=2)
 
     def error_scale(self, views: Array) -> Array:
-        """Pixels of the original picture to half a side of the view: a network is off by a part of what it sees."""
+        """Pixels of the original image per half side of the view: the network errs by a part of what it sees."""
         return 1 / np.sqrt(views[:, :1] * views[:, 1:2])
 
     def error(self, predicted: Array, true: Array) -> Array:
-        """The mean distance of a picture's points that are labelled: [n, columns] twice -> [n]."""
-        distance = self.interval_errors(predicted, true)
-        labelled = np.isfinite(distance)
-        n = labelled.sum(axis=1)
-        return np.where(n > 0, np.where(labelled, distance, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
+        """The mean distance of an image's labelled points: [n, columns] twice -> [n]."""
+        return mean(self.interval_errors(predicted, true).T)
 
     def bias(self, predicted: Array, true: Array) -> float:
         """The length of the mean residual, averaged over the points that are labelled anywhere."""
-        residual = self.residual(predicted, true)
-        labelled = np.isfinite(residual)
-        known = labelled.any(axis=0).reshape(-1, 2).all(axis=1)
-        mean = np.where(labelled, residual, 0).sum(axis=0) / np.maximum(labelled.sum(axis=0), 1)
-        lengths = np.linalg.norm(mean.reshape(-1, 2), axis=1)[known]
-        return float(lengths.mean()) if len(lengths) else float("nan")
+        lengths = np.linalg.norm(mean(self.residual(predicted, true)).reshape(-1, 2), axis=1)
+        return float(mean(lengths))
 
-    def constant_guess(self, values: Array) -> Array:
-        """The constant to guess: each point's mean place in pixels, [columns]; NaN for one that is labelled nowhere."""
-        return mean(values)
+    # ---- moves of the image
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """All moves, if the points follow them; no mirror unless left and right are known."""
+        return tuple(move for move in MOVES if self.follows and (self.mirror or move != "flip"))
+
+    def refusal(self) -> tuple[str, str]:
+        """Why it cannot be mirrored."""
+        if not self.follows or self.mirror:
+            return super().refusal()
+        return (f"which points of {self.name} change places in a mirror is not known",
+                "--flip-pairs LEFT:RIGHT,.., or --flip-pairs none if no two do")
 
     def transform_labels(self, values: Array, motion: Motion) -> Array:
-        """The labels [n, columns], in [-1, 1], after the motion of their pictures."""
+        """The labels [n, columns], in [-1, 1], after the motion of their images."""
         points = values.reshape(len(values), -1, 2) * (motion.aspect, 1)
         order = np.arange(self.n)
         for a, b in self.flip_pairs:
@@ -116,3 +156,78 @@ class Point(Target):
         turned = np.stack([x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)], axis=2)
         turned = turned / (motion.aspect, 1) * motion.zoom[:, None, None] + motion.shift[:, None]
         return turned.reshape(values.shape)
+
+    def undo(self, outputs: Array, views: Array, motion: Motion) -> Array:
+        """Points move within the view, before they are pixels."""
+        return self.decode(self.transform_labels(outputs, motion), views)
+
+    # ---- checks, words and marks
+
+    def outliers(self, values: np.ndarray) -> Iterator[LabelIssue]:
+        """Fractions in place of pixels, points in a corner, points far from all others."""
+        finite = values[np.isfinite(values)]
+        if np.abs(finite).max() <= 1 and np.ptp(finite) > 0:
+            text = f"all of {self.name} lies from {finite.min():g} to {finite.max():g}: no pixels"
+            yield LabelIssue(None, "fractions", "stop", text, "multiply by the picture's width and height")
+            return
+        points = values.reshape(len(values), -1, 2)
+        for x, y in CORNERS:
+            at_corner = (points == (x, y)).all(axis=2)
+            if at_corner.any():
+                names = first_few(np.array(self.names)[at_corner.any(axis=0)], 3)
+                yield LabelIssue(at_corner.any(axis=1), "corner", "note",
+                                 f"at ({x:g}, {y:g}), the picture's corner: {names}",
+                                 "leave the values of a point empty that is not there")
+        far = np.zeros(len(values), bool)
+        for axis in (0, 1):
+            far |= far_values(points[..., axis].ravel()).reshape(len(values), -1).any(axis=1)
+        if far.any():
+            yield LabelIssue(far, "outlier", "note", f"points of {self.name} far from all others",
+                             "mend them, or leave them empty")
+
+    def label_text(self, values: np.ndarray) -> str:
+        """The position of a single point; nothing for many."""
+        return super().label_text(values) if self.n == 1 else ""
+
+    def error_text(self, error: float) -> str:
+        """With two significant digits."""
+        return "off by " + format_amount(error, self.unit)
+
+    @property
+    def has_interval_mark(self) -> bool:
+        """Discs about a few points; about many they would hide the image."""
+        return self.n <= MAX_CROSSES
+
+    def draw(self, ax, values: np.ndarray, colour: str, shape: tuple[int, ...], dashed: bool = False, origin=None,
+             thin: bool = False) -> None:
+        """A cross at each point, upright or (a prediction beside its label) slanting; of many points a dot each."""
+        from matplotlib.patheffects import withStroke
+
+        points = values.reshape(-1, 2) - 0.5
+        if self.n > MAX_CROSSES:
+            ax.plot(*points.T, "o", color=colour, markersize=2.6, markeredgecolor="white", markeredgewidth=0.35,
+                    zorder=5)
+            return
+        marker, size = ("x", 5.5) if dashed else ("+", 8.5)
+        ax.plot(*points.T, marker, color=colour, markersize=size, markeredgewidth=1.6, zorder=5.5,
+                path_effects=[withStroke(linewidth=2.9, foreground="white")])
+
+    def draw_interval(self, ax, predicted: np.ndarray, half_widths: np.ndarray, shape: tuple[int, ...],
+                      colour: str) -> None:
+        """A disc about each predicted point."""
+        from matplotlib.patches import Circle
+
+        for point, radius in zip(predicted.reshape(-1, 2) - 0.5, half_widths, strict=True):
+            ax.add_patch(Circle(point, radius, facecolor=colour, **SHADE))
+
+    def draw_error(self, ax, true: np.ndarray, predicted: np.ndarray, colour: str) -> None:
+        """Thin lines from true points to predicted ones."""
+        from matplotlib.patheffects import withStroke
+
+        ends = np.stack([np.reshape(true, (-1, 2)), np.reshape(predicted, (-1, 2))]) - 0.5
+        halo = [withStroke(linewidth=1.8, foreground="white")] if self.n <= MAX_CROSSES else None
+        ax.plot(ends[..., 0], ends[..., 1], color=colour, linewidth=0.8, zorder=4.9, gid="join", path_effects=halo)
+
+    def with_pairs(self, pairs: tuple[tuple[int, int], ...], mirror: bool = True) -> "Point":
+        """The points, which follow the image, with these flip_pairs."""
+        return replace(self, follows=True, mirror=mirror, flip_pairs=pairs)

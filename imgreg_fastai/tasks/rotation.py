@@ -1,25 +1,34 @@
 """Rotations of things in the camera's frame: x right, y down, z forward."""
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import ClassVar
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
-from scipy.spatial.transform import Rotation as R
 
 from ..utils.errors import ImgregError
-from .target import Array, Motion, Target, mean
+from ..utils.format import format_amount
+from .marks import draw_line, image_centre
+from .motion import Motion
+from .outliers import LabelIssue, radians_issue
+from .target import Array, Target, mean
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
+LENGTH = 0.3  # of the front's mark, as a part of the image's shorter side
+CLAMP = 1 - 1e-6  # of the arc sine, whose slope is infinite at half a turn: within 0.16 degrees of it no gradient
 
 
 @dataclass(frozen=True)
 class Rotation(Target):
-    """A rotation, by its angles in degrees; the network sees the matrix, angles are derived last.
+    """A rotation, by three angles in degrees; the network sees the matrix, angles are derived last.
 
-    Without a `sequence` the columns are the head-pose field's yaw (to the picture's left), pitch (up) and roll
-    (clockwise as seen): the matrix is scipy's from_euler("XYZ", [-pitch, yaw, roll]). Another `sequence` is one of
-    scipy's, its angles in the columns' order. `camera_frame` declares that it is the rotation of what is seen, so that
-    a mirror makes it M R M with M = diag(-1, 1, 1), and a turn of the picture Rz R.
+    Without a `sequence` the columns are the head-pose field's yaw (to the image's left), pitch (up) and roll
+    (clockwise as seen): the matrix is scipy's from_euler("XYZ", [-pitch, yaw, roll]).
+
+    Args:
+        sequence: One of scipy's Euler sequences, its angles in the columns' order; "" for yaw, pitch and roll.
+        camera_frame: Whether it is the rotation of what is seen, so that a mirror makes it M R M with
+            M = diag(-1, 1, 1), and a turn of the image Rz R.
     """
 
     unit: str = "°"
@@ -27,8 +36,16 @@ class Rotation(Target):
     camera_frame: bool = False
 
     kind: ClassVar[str] = "rotation"
+    column_rule: ClassVar[str] = "three columns of angles"
+    specs: ClassVar[dict[str, dict]] = {"rotation": {}}
+    spec_option: ClassVar[str] = "sequence"
     rigid: ClassVar[bool] = True
-    wants: ClassVar[str] = "three columns of angles"
+    linear: ClassVar[bool] = False
+    wraps: ClassVar[float | None] = 360.0
+    has_mark: ClassVar[bool] = True
+    names_itself: ClassVar[bool] = True
+    mark_note: ClassVar[str] = ("Blue: true. Vermilion, dashed: predicted. Bold, with a dot: the front (−z), hollow "
+                                "where turned away.")
 
     def __post_init__(self):
         super().__post_init__()
@@ -38,75 +55,108 @@ class Rotation(Target):
             raise ImgregError("a sequence of axes such as XYZ, or xyz for fixed ones", repr(self.sequence))
 
     @staticmethod
-    def _fits(n: int) -> bool:
+    def accepts_columns(n: int) -> bool:
+        """Three angles."""
         return n == 3
+
+    @staticmethod
+    def default_columns(name: str) -> tuple[str, ...]:
+        """The head-pose field's."""
+        return "yaw", "pitch", "roll"
 
     @property
     def n_out(self) -> int:
         """The nine numbers of the matrix, row by row; it is made a rotation by its singular values."""
         return 9
 
-    @property
-    def moves(self) -> tuple[str, ...]:
-        """Flips and turns, if it is the rotation of what is seen. Zoom and shift change the angle of view."""
-        return ("flip", "quarter", "turn") if self.camera_frame else ()
+    # ---- angles and matrices
 
     def matrix(self, values: Array) -> np.ndarray:
         """Angles [n, 3] in degrees -> matrices [n, 3, 3]; NaN where an angle is missing."""
+        from scipy.spatial.transform import Rotation as ScipyRotation
+
         values = np.asarray(values, np.float64)
-        whole = np.isfinite(values).all(axis=1)
+        complete = np.isfinite(values).all(axis=1)
         matrices = np.full((len(values), 3, 3), np.nan)
-        if whole.any():
-            yaw, pitch, roll = values[whole].T
-            own = values[whole] if self.sequence else np.stack([-pitch, yaw, roll], axis=1)
-            matrices[whole] = R.from_euler(self.sequence or "XYZ", own, degrees=True).as_matrix()
+        if complete.any():
+            angles, sequence = values[complete], self.sequence or "XYZ"
+            if not self.sequence:
+                yaw, pitch, roll = angles.T
+                angles = np.stack([-pitch, yaw, roll], axis=1)
+            matrices[complete] = ScipyRotation.from_euler(sequence, angles, degrees=True).as_matrix()
         return matrices
 
     def angles(self, matrices: np.ndarray) -> np.ndarray:
         """Matrices [n, 3, 3] -> angles [n, 3] in degrees; NaN where a matrix is."""
-        whole = np.isfinite(matrices).all(axis=(1, 2))
+        from scipy.spatial.transform import Rotation as ScipyRotation
+
+        complete = np.isfinite(matrices).all(axis=(1, 2))
         values = np.full((len(matrices), 3), np.nan)
-        if whole.any():
+        if complete.any():
             with catch_warnings():
                 simplefilter("ignore", UserWarning)  # gimbal lock: any of its angles will do
-                own = R.from_matrix(matrices[whole]).as_euler(self.sequence or "XYZ", degrees=True)
-            values[whole] = own if self.sequence else np.stack([own[:, 1], -own[:, 0], own[:, 2]], axis=1)
+                angles = ScipyRotation.from_matrix(matrices[complete]).as_euler(self.sequence or "XYZ", degrees=True)
+            if not self.sequence:
+                angles = np.stack([angles[:, 1], -angles[:, 0], angles[:, 2]], axis=1)
+            values[complete] = angles
         return values
 
+    def encode_labels(self, labels):
+        """Angles [n, 3] in degrees, a tensor -> the nine numbers of their matrices, [n, 9]."""
+        import torch
+
+        matrices = torch.from_numpy(self.matrix(labels.detach().cpu().numpy()))
+        return matrices.flatten(1).to(labels.device, labels.dtype)
+
     def decode(self, encoded: Array, views: Array = None) -> Array:
-        """Nine numbers [n, 9] -> angles [n, 3]: of the nearest rotation (Levinson et al., NeurIPS 2020)."""
+        """Nine numbers [n, 9] -> angles [n, 3] of the nearest rotation (Levinson et al., NeurIPS 2020)."""
         return self.angles(nearest_rotation(np.asarray(encoded, np.float64).reshape(-1, 3, 3)))
+
+    def penalty(self, predicted, encoded, loss, weights=None):
+        """The mean loss of the geodesic distances in radians, over complete labels.
+
+        The nine outputs are made a rotation by their singular values (Levinson et al., NeurIPS 2020).
+        """
+        import roma
+        import torch
+
+        labelled = encoded.isfinite().all(dim=1)
+        identity = torch.eye(3, device=encoded.device, dtype=encoded.dtype).flatten()
+        true = torch.where(labelled[:, None], encoded, identity).unflatten(1, (3, 3))
+        rotations = roma.special_procrustes(predicted.unflatten(1, (3, 3)))
+        distances = roma.rotmat_geodesic_distance(rotations, true, clamping=CLAMP)[:, None]
+        return super().penalty(distances, torch.where(labelled, 0.0, torch.nan)[:, None], loss, weights)
+
+    # ---- errors
 
     def uncertainty_features(self, encoded: Array) -> Array:
         """The singular values of the nine numbers, and how far they are from a rotation's, which are 1."""
-        nine = np.nan_to_num(np.asarray(encoded, np.float64)).reshape(-1, 3, 3)
-        values = np.linalg.svd(nine, compute_uv=False)
-        away = np.log(np.linalg.norm(values - 1, axis=1, keepdims=True) + 1e-6)
-        return np.hstack([values, away])
-
-    def residual(self, predicted: Array, true: Array) -> Array:
-        """Signed difference of each angle the short way round, in [-180, 180)."""
-        return (predicted - true + 180) % 360 - 180
+        matrices = np.nan_to_num(np.asarray(encoded, np.float64)).reshape(-1, 3, 3)
+        values = np.linalg.svd(matrices, compute_uv=False)
+        distance = np.log(np.linalg.norm(values - 1, axis=1, keepdims=True) + 1e-6)
+        return np.hstack([values, distance])
 
     def error(self, predicted: Array, true: Array) -> Array:
-        """The geodesic distance in degrees: the angle of the one turn that leads from truth to prediction, [n]."""
-        return np.rad2deg(np.linalg.norm(self._between(predicted, true), axis=1))
+        """The geodesic distance in degrees, the angle of the one turn from label to prediction: [n, 3] twice -> [n]."""
+        return np.rad2deg(np.linalg.norm(self._turns(predicted, true), axis=1))
 
     def bias(self, predicted: Array, true: Array) -> float:
-        """The angle in degrees of the mean turn from truth to prediction, in the camera's frame."""
-        return float(np.rad2deg(np.linalg.norm(np.nanmean(self._between(predicted, true), axis=0))))
+        """The angle in degrees of the mean turn from label to prediction, in the camera's frame."""
+        return float(np.rad2deg(np.linalg.norm(np.nanmean(self._turns(predicted, true), axis=0))))
 
-    def _between(self, predicted: Array, true: Array) -> np.ndarray:
-        """Rotation vectors [n, 3] in radians that lead from truth to prediction; NaN where either lacks an angle."""
-        step = self.matrix(predicted) @ self.matrix(true).swapaxes(1, 2)
-        whole = np.isfinite(step).all(axis=(1, 2))
-        vectors = np.full((len(step), 3), np.nan)
-        if whole.any():
-            vectors[whole] = R.from_matrix(step[whole]).as_rotvec()
+    def _turns(self, predicted: Array, true: Array) -> np.ndarray:
+        """Rotation vectors [n, 3] in radians from labels to predictions; NaN where either lacks an angle."""
+        from scipy.spatial.transform import Rotation as ScipyRotation
+
+        turns = self.matrix(predicted) @ self.matrix(true).swapaxes(1, 2)
+        complete = np.isfinite(turns).all(axis=(1, 2))
+        vectors = np.full((len(turns), 3), np.nan)
+        if complete.any():
+            vectors[complete] = ScipyRotation.from_matrix(turns[complete]).as_rotvec()
         return vectors
 
     def constant_guess(self, values: Array) -> Array:
-        """The constant to guess: the rotation nearest to all by the sum of squared chords, as angles [3]."""
+        """The rotation nearest to all labels [n, 3] by the sum of squared chords, as angles [3]."""
         return self.average(values[:, None])[0]
 
     def average(self, values: Array) -> Array:
@@ -114,21 +164,102 @@ class Rotation(Target):
         matrices = self.matrix(values.reshape(-1, 3)).reshape(*values.shape[:2], 3, 3)
         return self.angles(nearest_rotation(mean(matrices)))
 
+    # ---- moves of the image
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """Flips and turns, if it is the rotation of what is seen. Zoom and shift change the angle of view."""
+        return ("flip", "quarter", "turn") if self.camera_frame else ()
+
+    def declare_moves(self, moves: tuple[str, ...]) -> "Rotation":
+        """The rotation of what is seen."""
+        return replace(self, camera_frame=True)
+
+    def declaration(self) -> str:
+        """What is taken for granted."""
+        return (f"{self.name} is taken for the rotation of what is seen, in the camera's frame: it is mirrored and "
+                "turned with the picture (leave --augment out if it is not)")
+
+    def refusal(self) -> tuple[str, str]:
+        """Why it cannot be zoomed or shifted."""
+        why = f"they change the angle of view, which {self.name} does not know of" if self.camera_frame else ""
+        return why, "--augment colour"
+
     def transform_labels(self, values: Array, motion: Motion) -> Array:
-        """The labels [n, 3] after the motion of their pictures."""
+        """The labels [n, 3] after the motion of their images."""
         matrices = self.matrix(values)
         mirrored = motion.mirrored[:, None, None] > 0
         matrices = np.where(mirrored, MIRROR @ matrices @ MIRROR, matrices)
-        clockwise = -motion.turn[:, None]  # as z points away and y down, that is the positive sense
-        about_z = R.from_euler("z", clockwise, degrees=True).as_matrix()
+        clockwise = np.deg2rad(-motion.turn)  # as z points away and y down, that is the positive sense about z
+        cos, sin, zero = np.cos(clockwise), np.sin(clockwise), np.zeros_like(clockwise)
+        about_z = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, zero + 1], axis=1).reshape(-1, 3, 3)
         return self.angles(about_z @ matrices)
+
+    # ---- checks, words and marks
+
+    def outliers(self, values: np.ndarray) -> Iterator[LabelIssue]:
+        """Angles beyond a whole turn, and angles in radians."""
+        finite, sizes = values[np.isfinite(values)], np.abs(np.nan_to_num(values))
+        beyond = sizes > 360
+        if beyond.any():
+            column = self.columns[int(beyond.any(axis=0).argmax())]
+            yield LabelIssue(beyond.any(axis=1), "turns", "note",
+                             f"{self.name} by more than a whole turn, as in {column}", "mend these angles", column)
+        if sizes.max() <= 1.001 * np.pi and finite.std() > 0.1:
+            yield radians_issue(self.name, finite)
+
+    @property
+    def comparison_key(self) -> tuple:
+        """Its sequence must agree, too."""
+        return *super().comparison_key, self.sequence
+
+    def describe(self) -> str:
+        """With its sequence."""
+        return super().describe() + (f" (sequence {self.sequence})" if self.sequence else "")
+
+    def label_text(self, values: np.ndarray) -> str:
+        """Each angle with its column: "yaw 12°, pitch −3°, roll 5°"."""
+        return ", ".join(f"{column} {format_amount(float(v), self.unit, 0)}"
+                         for column, v in zip(self.columns, values, strict=True))
+
+    def error_text(self, error: float) -> str:
+        """With one decimal."""
+        return "off by " + format_amount(error, self.unit, 1)
+
+    def draw(self, ax, values: np.ndarray, colour: str, shape: tuple[int, ...], dashed: bool = False, origin=None,
+             thin: bool = False) -> None:
+        """The axes x and y, and boldest, with a dot at its end, the front (-z), as seen from far away.
+
+        The dot is hollow where the front is turned away. `thin`: the front alone.
+        """
+        matrix, length = self.matrix(values[None])[0], LENGTH * min(shape[:2])
+        inside = origin is not None and 0 <= origin[0] <= shape[1] and 0 <= origin[1] <= shape[0]
+        start = np.asarray(origin, float) - 0.5 if inside else image_centre(shape)
+        if not thin:
+            self._draw_x_and_y(ax, matrix, length, start, colour, dashed)
+        tip, away = start - length * matrix[:2, 2], matrix[2, 2] <= 0
+        draw_line(ax, (start, tip), colour, 1.1 if thin else 2.4, dashed)
+        ax.plot(*tip, "o", markersize=4 if thin else 5, color="white" if away else colour, zorder=5.2,
+                markeredgecolor=colour if away else "white", markeredgewidth=0.8)
+
+    def _draw_x_and_y(self, ax, matrix, length: float, start, colour: str, dashed: bool) -> None:
+        """The axes x and y with their letters; a dashed prediction's are known by those of the label beside it."""
+        from matplotlib.patheffects import withStroke
+
+        for i, letter in enumerate("xy"):
+            step = 0.7 * length * matrix[:2, i]
+            draw_line(ax, (start, start + step), colour, 1.3, dashed)
+            if not dashed:
+                place = start + step + 0.1 * length * step / max(float(np.hypot(*step)), 1e-9)
+                ax.plot(*place, marker=f"${letter}$", markersize=4.5, color=colour, markeredgewidth=0.3, zorder=5,
+                        path_effects=[withStroke(linewidth=2, foreground="white")])
 
 
 def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
     """[n, 3, 3] -> the rotations nearest in the sum of squares (Kabsch, Acta Cryst. 1976); NaN stays NaN."""
     rotations = np.full(matrices.shape, np.nan)
-    whole = np.isfinite(matrices).all(axis=(1, 2))
-    u, _, vt = np.linalg.svd(matrices[whole])
+    complete = np.isfinite(matrices).all(axis=(1, 2))
+    u, _, vt = np.linalg.svd(matrices[complete])
     u[:, :, 2] *= np.linalg.det(u @ vt)[:, None]
-    rotations[whole] = u @ vt
+    rotations[complete] = u @ vt
     return rotations

@@ -1,39 +1,32 @@
-"""What every kind of target shares, and what can be done to a picture."""
+"""What every kind of target shares."""
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..utils.errors import ImgregError
+from ..utils.format import format_amount
+from .motion import Motion
+from .outliers import LabelIssue
 
 Array = Any  # a numpy array, or a torch tensor where a docstring says so
-# mirror left and right, turn by 90 degrees, turn by a few degrees, come nearer or go back, move aside
-MOVES = ("flip", "quarter", "turn", "zoom", "shift")
-
-
-@dataclass(frozen=True)
-class Motion:
-    """What was done to n pictures, in this order: mirrored, turned, zoomed and shifted, all about their middle.
-
-    `mirrored` [n]: 1 where left and right changed places, else 0; `turn` [n]: degrees counterclockwise as seen; `zoom`
-    [n]: 2 makes things twice as large; `shift` [n, 2]: to the right and down, in half widths and half heights;
-    `aspect`: width / height of the pictures.
-    """
-
-    mirrored: np.ndarray
-    turn: np.ndarray
-    zoom: np.ndarray
-    shift: np.ndarray
-    aspect: float = 1.0
 
 
 @dataclass(frozen=True)
 class Target:
-    """One thing to be predicted: its `name`, the `columns` of the labels table that hold it and its `unit`.
+    """One thing to predict. Each kind of target is a subclass, in a file of its own.
 
-    `weight`: how much it counts beside the task's other targets, which all weigh the same otherwise.
-    `decode`, `residual`, `error`, `centre` and `moved` work on arrays with a row a picture. A missing value is NaN; the
-    error of a row that lacks it is NaN.
+    Arrays have one row per image. A missing label is NaN, and so is the error of a row that lacks it.
+
+    Args:
+        name: What it is called.
+        columns: The columns of the labels table that hold it.
+        unit: Unit of its labels, for people.
+        weight: How much it counts beside the task's other targets, which count the same otherwise.
+
+    Raises:
+        ImgregError: If a name is empty, the number of columns does not fit the kind, or the weight is not above 0.
     """
 
     name: str
@@ -42,23 +35,42 @@ class Target:
     weight: float = field(default=1.0, kw_only=True)
 
     kind: ClassVar[str]
-    wants: ClassVar[str] = "one column"  # how many columns, in words
-    partial: ClassVar[bool] = False  # whether some of its columns say something where others are missing
-    rigid: ClassVar[bool] = False  # whether turning a picture of bent shape would make the label false
+    column_rule: ClassVar[str] = "one column"  # how many columns it takes, in words
+    specs: ClassVar[dict[str, dict]] = {}  # what --target NAME:SPEC may say for this kind -> fields that it sets
+    spec_option: ClassVar[str] = ""  # the field that SPEC=VALUE sets
+    partial: ClassVar[bool] = False  # some columns may be labelled where others are not
+    rigid: ClassVar[bool] = False  # turning a squished image would make the label false
+    in_image: ClassVar[bool] = False  # labels are positions in the image
+    linear: ClassVar[bool] = True  # values lie on a line; False: they wrap
+    can_balance: ClassVar[bool] = False  # rare labels can count more
+    wraps: ClassVar[float | None] = None  # the period of each column, in units
+    log_scale: ClassVar[bool] = False  # it is learnt by its logarithm
+    has_mark: ClassVar[bool] = False  # it can be drawn on an image
+    has_interval_mark: ClassVar[bool] = False  # and so can its interval
+    names_itself: ClassVar[bool] = False  # `label_text` names the columns, so that no target name need precede it
+    mark_note: ClassVar[str] = "Blue: label. Orange: prediction."
 
     def __post_init__(self):
-        words = (self.name, *self.columns)
+        names = (self.name, *self.columns)
         if not isinstance(self.unit, str):
             raise ImgregError(f"the unit of '{self.name}' in words", repr(self.unit))
-        if not self._fits(len(self.columns)) or not all(isinstance(word, str) and word.strip() for word in words):
-            found = f"'{self.name}' with {', '.join(map(repr, self.columns)) or 'none'}"
-            raise ImgregError(f"a {self.kind} with a name and {self.wants}", found)
+        if not self.accepts_columns(len(self.columns)) or not all(isinstance(n, str) and n.strip() for n in names):
+            columns = f"'{self.name}' with {', '.join(map(repr, self.columns)) or 'none'}"
+            raise ImgregError(f"a {self.kind} with a name and {self.column_rule}", columns)
         if isinstance(self.weight, bool) or not is_finite(self.weight) or self.weight <= 0:
             raise ImgregError(f"a weight of '{self.name}': a number above 0", repr(self.weight))
 
+    # ---- columns and outputs
+
     @staticmethod
-    def _fits(n: int) -> bool:
+    def accepts_columns(n: int) -> bool:
+        """Whether a target of this kind can have n columns."""
         return n == 1
+
+    @staticmethod
+    def default_columns(name: str) -> tuple[str, ...]:
+        """The columns of a target for which none were named."""
+        return (name,)
 
     @property
     def n_out(self) -> int:
@@ -66,60 +78,271 @@ class Target:
         return 1
 
     @property
-    def moves(self) -> tuple[str, ...]:
-        """The moves of the picture under which the label's law is known; none unless the Task declares it."""
-        return ()
+    def scalar(self) -> bool:
+        """Whether it is one number on a line: with a range, a median and R²."""
+        return self.linear and len(self.columns) == 1
+
+    def is_labelled(self, finite: Array) -> Array:
+        """Which rows have a label, by which of their values are there: [n, columns] -> [n]."""
+        return finite.any(axis=1) if self.partial else finite.all(axis=1)
 
     def complete(self, values: Array) -> "Target":
-        """The target with what must come from data, from the training part's `values` [n, columns]."""
+        """Fill in what must come from the data.
+
+        Args:
+            values: Labels of the training part, [n, columns] in units.
+
+        Returns:
+            The completed target.
+        """
         return self
 
-    def residual(self, predicted: Array, true: Array) -> Array:
-        """Signed difference in units, [n, columns] each."""
-        return predicted - true
+    def decode(self, encoded: Array, views: Array = None) -> Array:
+        """Turn network outputs into units.
 
-    def error(self, predicted: Array, true: Array) -> Array:
-        """The error of each picture in units: [n, columns] twice -> [n]."""
-        return np.abs(self.residual(predicted, true)).mean(axis=1)
+        Args:
+            encoded: Outputs, [n, n_out] in [-1, 1].
+            views: Where each image lies in what the network sees, [n, 4] or [1, 4]; see geometry. For points only.
+
+        Returns:
+            Values in units, [n, columns], float64.
+        """
+        raise TypeError(f"{type(self).__name__} does not say how outputs become units")
+
+    # ---- labels in a batch (torch and fastai)
 
     @property
-    def interval_columns(self) -> tuple[str, ...]:
-        """The columns that tell how far off a prediction may be, one for each of `distances`."""
-        return (f"{self.name}_within",)
+    def label_dtype(self):
+        """The torch dtype of its labels in a batch."""
+        import torch
 
-    def interval_errors(self, predicted: Array, true: Array) -> Array:
-        """The errors that have an interval each, in units: [n, columns] twice -> [n, len(within)]."""
-        return self.error(predicted, true)[:, None]
+        return torch.float32
 
-    def average(self, values: Array) -> Array:
-        """One answer out of k for each picture: [k, n, columns] -> [n, columns]; of those known, NaN where none is."""
-        return mean(values)
+    def block(self):
+        """The fastai block of its labels."""
+        from fastai.vision.data import RegressionBlock
 
-    def error_scale(self, views: Array) -> Array:
-        """What errors are measured against before they are compared between pictures: views [n, 4] -> [n, 1]."""
-        return np.ones((len(views), 1))
+        return RegressionBlock(n_out=len(self.columns))
 
-    def uncertainty_features(self, encoded: Array) -> Array:
-        """What the network's outputs [n, n_out] betray of their own error beside the value, [n, any number]."""
-        return np.empty((len(encoded), 0))
+    def to_batch(self, values: Array, views: Array) -> Array:
+        """Labels in units as a batch holds them.
+
+        Args:
+            values: [n, columns] in units.
+            views: [n, 4]; see geometry.
+
+        Returns:
+            [n, columns]: points in [-1, 1] across the view, other kinds in units.
+        """
+        return values
+
+    def from_batch(self, values: Array, views: Array) -> Array:
+        """The inverse of `to_batch`."""
+        return values
+
+    def batch_tensor(self, labels):
+        """Labels [n, columns] as the tensor that a fastai batch holds: one column is [n]."""
+        return labels[:, 0] if labels.shape[1] == 1 else labels
+
+    def encode_labels(self, labels):
+        """Labels as a batch holds them, encoded.
+
+        Args:
+            labels: Tensor [n, columns].
+
+        Returns:
+            Tensor [n, n_out] in [-1, 1], what the network should put out. NaN stays NaN.
+        """
+        return labels
+
+    def penalty(self, predicted, encoded, loss: Callable, weights: Callable | None = None):
+        """The mean loss over what is labelled.
+
+        Args:
+            predicted: Outputs, tensor [n, n_out].
+            encoded: Encoded labels, tensor [n, n_out]; NaN where a label is missing.
+            loss: Elementwise loss of (predicted, encoded), such as torch's l1_loss with reduction="none".
+            weights: Gives each encoded label its weight, [n, n_out] -> [n, n_out]; None: all weigh 1.
+
+        Returns:
+            Scalar tensor; 0 where nothing is labelled.
+        """
+        import torch
+
+        labelled = encoded.isfinite()
+        costs = loss(predicted, torch.where(labelled, encoded, predicted.detach()))
+        if weights is not None:
+            costs = costs * weights(encoded)
+        return torch.where(labelled, costs, 0).sum() / labelled.sum().clamp(min=1)
+
+    # ---- errors
+
+    def residual(self, predicted: Array, true: Array) -> Array:
+        """Signed difference in units, [n, columns] each; of values that wrap, the short way round."""
+        difference = predicted - true
+        return difference if self.wraps is None else (difference + self.wraps / 2) % self.wraps - self.wraps / 2
+
+    def error(self, predicted: Array, true: Array) -> Array:
+        """The error of each image in units: [n, columns] twice -> [n]."""
+        return np.abs(self.residual(predicted, true)).mean(axis=1)
 
     def bias(self, predicted: Array, true: Array) -> float:
         """The systematic part of the error in units: the mean residual, signed where there is one column."""
         return float(np.nanmean(self.residual(predicted, true)))
+
+    def constant_guess(self, values: Array) -> Array:
+        """The best constant prediction for labels [n, columns], [columns]: the mean, unless the kind says otherwise."""
+        return mean(values)
+
+    def average(self, values: Array) -> Array:
+        """Average k predictions of each image: [k, n, columns] -> [n, columns], leaving NaN out."""
+        return mean(values)
+
+    # ---- intervals
+
+    @property
+    def interval_columns(self) -> tuple[str, ...]:
+        """The columns that hold interval half-widths, one for each of `interval_errors`."""
+        return (f"{self.name}_within",)
+
+    def interval_errors(self, predicted: Array, true: Array) -> Array:
+        """The errors that have an interval each, in units: [n, columns] twice -> [n, len(interval_columns)]."""
+        return self.error(predicted, true)[:, None]
+
+    def error_scale(self, views: Array) -> Array:
+        """What errors are divided by before images are compared: views [n, 4] -> [n, 1]."""
+        return np.ones((len(views), 1))
+
+    def uncertainty_features(self, encoded: Array) -> Array:
+        """What the outputs [n, n_out] tell about their own error beside the value, [n, any number]."""
+        return np.empty((len(encoded), 0))
+
+    # ---- moves of the image
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """The moves whose effect on the label is known; none unless the task declares it."""
+        return ()
+
+    def declare_moves(self, moves: tuple[str, ...]) -> "Target":
+        """The target once a user has declared, by asking for these moves, that it bears them; itself if it cannot."""
+        return self
+
+    def declaration(self) -> str:
+        """What `declare_moves` takes for granted, as a sentence; "" where that is told for all numbers together."""
+        return ""
+
+    def refusal(self) -> tuple[str, str]:
+        """(why some moves are not allowed, what to type instead)."""
+        return "", "--augment colour"
+
+    def transform_labels(self, values: Array, motion: Motion) -> Array:
+        """The labels [n, columns], as a batch holds them, after a motion of their images."""
+        return values
+
+    def undo(self, outputs: Array, views: Array, motion: Motion) -> Array:
+        """Predictions for moved images as those for the images themselves.
+
+        Args:
+            outputs: [n, n_out] for the moved images.
+            views: [n, 4] of the images as they are.
+            motion: What moves the images back.
+
+        Returns:
+            [n, columns] in units.
+        """
+        return self.transform_labels(self.decode(outputs, views), motion)
+
+    # ---- checks, words and marks
+
+    def outliers(self, values: np.ndarray) -> Iterator[LabelIssue]:
+        """What looks wrong about labels [n, columns] that are numbers all the same."""
+        return iter(())
+
+    def typical(self, values: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Which values [n] of a column are not far from all others, and whether they are compared by ratio."""
+        return np.isfinite(values), False
+
+    @property
+    def comparison_key(self) -> tuple:
+        """What must agree before predictions of two models are compared or averaged."""
+        return self.name, self.columns, self.kind, self.unit
+
+    def describe(self) -> str:
+        """The target in words: "angle 'heading' of column heading in ° (period 360)"."""
+        return f"{self.kind} '{self.name}' of {', '.join(self.columns)}" + (f" in {self.unit}" if self.unit else "")
+
+    def decimals(self, values: Array) -> int:
+        """How many decimals tell a thousandth of the range of its labels."""
+        return decimals_of(float(np.abs(values).max()))
+
+    def label_text(self, values: np.ndarray) -> str:
+        """A label [columns] in words: "43.2 years"; "" where there is too much of it."""
+        units = [""] * (len(values) - 1) + [self.unit]
+        decimals = self.decimals(values)
+        return ", ".join(format_amount(float(v), unit, decimals) for v, unit in zip(values, units, strict=True))
+
+    def error_text(self, error: float) -> str:
+        """An error in words: "off by 3.1°"."""
+        return "off by " + format_amount(error, self.unit, self.decimals(error) + (error < 1))
+
+    def draw(self, ax, values: np.ndarray, colour: str, shape: tuple[int, ...], dashed: bool = False, origin=None,
+             thin: bool = False) -> None:
+        """Draw a label on an image; nothing for kinds without a mark.
+
+        Args:
+            ax: Matplotlib Axes that show the image, pixel centres at whole numbers.
+            values: [columns] in units.
+            colour: Of the mark.
+            shape: Height and width of the image.
+            dashed: A prediction beside its label.
+            origin: (x, y) where axes begin, in pixels; the image's centre if None.
+            thin: The mark stands back behind one that matters more.
+        """
+
+    def draw_interval(self, ax, predicted: np.ndarray, half_widths: np.ndarray, shape: tuple[int, ...],
+                      colour: str) -> None:
+        """Shade where the true value is expected about a prediction [columns]; nothing for kinds without a mark."""
+
+    def draw_error(self, ax, true: np.ndarray, predicted: np.ndarray, colour: str) -> None:
+        """Draw what lies between label and prediction, [columns] each; nothing unless the kind says so."""
+
+    # ---- JSON
 
     def to_dict(self) -> dict:
         """The target as JSON can hold it."""
         fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         return {"kind": self.kind, **fields}
 
+    @classmethod
+    def from_dict(cls, fields: dict) -> "Target":
+        """The target that `to_dict` wrote, but for its kind. Raises TypeError or KeyError for other fields."""
+        if not isinstance(fields["columns"], (list, tuple)):
+            raise TypeError(f"columns {fields['columns']!r}")
+        types = cls.__dataclass_fields__
+        for name, value in fields.items():
+            if name in types and types[name].type in ("bool", bool) and not isinstance(value, bool):
+                raise TypeError(f"{name} {value!r}")
+        return cls(**{name: _tuples(value) for name, value in fields.items()})
+
+
+def _tuples(value):
+    """Lists, within lists too, as tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def decimals_of(span: float) -> int:
+    """How many decimals tell a thousandth of a span."""
+    return max(0, 3 - int(np.floor(np.log10(span or 1.0))))
+
 
 def mean(values: Array) -> Array:
-    """The mean over the first axis of what is known, NaN where nothing is."""
-    known = np.isfinite(values)
-    n = known.sum(axis=0)
-    return np.where(n > 0, np.where(known, values / np.maximum(n, 1), 0).sum(axis=0), np.nan)
+    """The mean over the first axis, leaving NaN out; NaN where nothing is left."""
+    finite = np.isfinite(values)
+    n = finite.sum(axis=0)
+    return np.where(n > 0, np.where(finite, values / np.maximum(n, 1), 0).sum(axis=0), np.nan)
 
 
 def is_finite(value: object) -> bool:
-    """Whether it is a number that has a place on the line."""
+    """Whether it is a finite number."""
     return isinstance(value, (int, float)) and abs(value) < float("inf")

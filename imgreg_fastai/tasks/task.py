@@ -1,4 +1,5 @@
 """A Task says what the numbers of a labels table mean. It is pure data, JSON there and back."""
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -8,10 +9,9 @@ from ..utils.console import say
 from ..utils.errors import ImgregError, first_few
 from . import invariance
 from .kinds import target_from_dict
-from .number import Number
+from .motion import MOVES
 from .parsing import parse_target
-from .point import Point
-from .target import MOVES, Target, is_finite
+from .target import Target, is_finite
 
 FITS = ("pad", "squish", "crop")
 COLOURS = ("colour", "tint")  # brightness and contrast; the light's own colour
@@ -21,16 +21,26 @@ RESERVED_COLUMNS = ("image", "path", "split", "group")  # columns of a labels ta
 
 @dataclass(frozen=True)
 class Task:
-    """What is predicted from which view of a picture.
+    """What is predicted from which view of an image.
 
-    `size`: height and width the network sees; `fit`: how a picture of another shape gets there; `box`: the four columns
-    of the part to be seen (centre x, centre y, width, height in pixels), widened by `margin` of its sides on each side;
-    `group`: the column that tells whose picture it is; `augment`: what may be done to a training picture, out of
-    AUGMENTATIONS; `recipe`: training settings that were measured to suit it, as (field of TrainConfig, value);
-    `name_pattern`: a regular expression with a group per column that reads labels off file names, `name_scale` times
-    what it matches; `labelling`: which of a dataset's ways to read its labels, where it has several; `image`: the
-    column that names the pictures, found by itself if left empty; `value_range`: what is black and what is white in
-    pictures of 16 or 32 bits, by their type if left out.
+    Args:
+        name: What it is called.
+        targets: What to predict.
+        size: Height and width in pixels that the network sees.
+        fit: How an image of another aspect ratio gets there: pad, squish or crop.
+        box: The four columns of the part to see: centre x, centre y, width and height in pixels; () for all of it.
+        margin: Widens the box, by this part of its sides on each side.
+        group: The column that tells whose image it is, which must be there; "": the column `group` where there is one.
+        augment: What may be done to a training image, out of AUGMENTATIONS.
+        recipe: Training settings that were measured to suit the task, (field of TrainConfig, value) each.
+        name_pattern: A regular expression with a group for each column, which reads labels off file names.
+        name_scale: What the numbers in file names are multiplied by.
+        labelling: Which of a dataset's ways to read its labels, where it has several.
+        image: The column that names the images; "": it is inferred.
+        value_range: What is black and what is white in images of 16 or 32 bits; None: by their type.
+
+    Raises:
+        ImgregError: For fields that do not go together.
     """
 
     name: str
@@ -39,7 +49,7 @@ class Task:
     fit: str = "pad"
     box: tuple[str, ...] = ()
     margin: float = 0.25
-    group: str = "group"
+    group: str = ""
     augment: tuple[str, ...] = ("colour",)
     recipe: tuple[tuple[str, object], ...] = ()
     name_pattern: str = ""
@@ -66,20 +76,19 @@ class Task:
                 "a fit that keeps angles, for pictures that are turned", "--fit squish", "--fit pad")
 
     def _check_targets(self) -> None:
-        taken = dict.fromkeys((*RESERVED_COLUMNS, self.image) if self.image else RESERVED_COLUMNS)
-        names, columns = [t.name for t in self.targets], [*taken, *self.columns]
-        twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
-        twice += [c for c in dict.fromkeys(columns) if columns.count(c) > 1 and c not in twice]
-        ours = {f"{t.name}_error" for t in self.targets} | {f"{c}{end}" for c in self.columns
-                                                             for end in ("_predicted", "_true")}
+        """Every target, column and column of results has a name of its own."""
+        reserved = [*RESERVED_COLUMNS, *([self.image] if self.image not in ("", *RESERVED_COLUMNS) else [])]
+        names = [t.name for t in self.targets]
         intervals = [name for t in self.targets for name in t.interval_columns]
-        ours |= {*intervals, "unlike", "warning"}
-        twice += [n for n in dict.fromkeys(intervals) if intervals.count(n) > 1]
-        if clash := ours & set(self.columns):
-            raise ImgregError("columns that are not called as predictions and errors will be", first_few(sorted(clash)))
-        if twice or not names:
-            expected = f"targets, each with a name and a column of its own (not {', '.join(taken)})"
-            raise ImgregError(expected, first_few(twice) or "none")
+        results = {*intervals, "unlike", "warning", *(f"{name}_error" for name in names),
+                   *(f"{column}{end}" for column in self.columns for end in ("_predicted", "_true"))}
+        clashes = sorted(results & set(self.columns))
+        if clashes:
+            raise ImgregError("columns that are not called as predictions and errors will be", first_few(clashes))
+        repeated = [*_repeated(names), *_repeated([*reserved, *self.columns]), *_repeated(intervals)]
+        if repeated or not names:
+            expected = f"targets, each with a name and a column of its own (not {', '.join(reserved)})"
+            raise ImgregError(expected, first_few(dict.fromkeys(repeated)) or "none")
 
     def _check_box(self) -> None:
         if self.box and (len(set(self.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in self.box)):
@@ -104,26 +113,33 @@ class Task:
         return sum(t.n_out for t in self.targets)
 
     @property
-    def places(self) -> bool:
+    def has_points(self) -> bool:
         """Whether the network must tell where things are, and not only what they look like."""
-        return any(t.kind == Point.kind for t in self.targets)
+        return any(t.in_image for t in self.targets)
 
-    def with_options(self, specs: list[str] = (), augment=None, **given) -> "Task":
-        """The task for other targets (`NAME[=COL,...][:KIND]` each), another view of the picture, other fields.
+    def with_options(self, specs: Sequence[str] = (), augment: Sequence[str] | None = None, **fields) -> "Task":
+        """The task with other targets, augmentation and fields.
 
-        Its own augmentations that would make a label false are dropped; `augment` replaces them, and is refused then.
-        To name moves there is to declare the law of plain numbers (they stay) and of rotations, and is said.
+        Args:
+            specs: `NAME[=COLUMN,...][:KIND]` each; the task's own targets if there are none.
+            augment: Augmentations in place of the task's. To name moves declares that plain numbers and rotations bear
+                them, which is said. None: the task's, without those that would make a label false.
+            **fields: Other fields of Task; None leaves a field as it is.
+
+        Raises:
+            ImgregError: For targets, augmentations or fields that do not go together.
         """
-        chosen = tuple(parse_target(s, self.targets) for s in specs) or self.targets
-        given = {name: value for name, value in given.items() if value is not None}
-        fit = given.get("fit", self.fit)
+        targets = tuple(parse_target(spec, self.targets) for spec in specs) or self.targets
+        fields = {name: value for name, value in fields.items() if value is not None}
+        fit = fields.get("fit", self.fit)
         if augment is None and fit in FITS:
-            augment = tuple(a for a in self.augment if a in allowed_augmentations(chosen, fit))
+            augment = tuple(a for a in self.augment if a in allowed_augmentations(targets, fit))
         elif augment:
-            chosen, told = invariance.declare_invariance(chosen, tuple(m for m in augment if m in MOVES), self.targets)
-            for line in told:
+            moves = tuple(move for move in augment if move in MOVES)
+            targets, lines = invariance.declare_invariance(targets, moves, self.targets)
+            for line in lines:
                 say(line)
-        return replace(self, targets=chosen, augment=tuple(augment or ()), **given)
+        return replace(self, targets=targets, augment=tuple(augment or ()), **fields)
 
     def split(self, outputs) -> list:
         """The network's outputs [..., n_out], an array or a tensor, divided by target: [..., t.n_out] for each."""
@@ -136,16 +152,17 @@ class Task:
         return {t.name: t.decode(part, views) for t, part in parts}
 
     def error_scales(self, views) -> np.ndarray:
-        """Each distance's Target.extent for pictures seen by `views` [n, 4], [n, all Target.interval_columns]."""
-        return np.hstack([np.broadcast_to(t.error_scale(views), (len(views), len(t.interval_columns))) for t in self.targets])
+        """Target.error_scale of each interval, for images with these `views` [n, 4]: [n, all interval columns]."""
+        scales = [np.repeat(t.error_scale(views), len(t.interval_columns), axis=1) for t in self.targets]
+        return np.hstack(scales)
 
     @property
     def n_uncertainty_features(self) -> int:
-        """How many numbers `doubts` gives."""
+        """How many numbers `uncertainty_features` gives for an image."""
         return self.uncertainty_features(np.ones((1, self.n_out))).shape[1]
 
     def uncertainty_features(self, encoded) -> np.ndarray:
-        """Target.doubt of all targets for outputs [n, n_out], [n, any number]."""
+        """Target.uncertainty_features of all targets side by side, for outputs [n, n_out]."""
         parts = zip(self.targets, self.split(encoded), strict=True)
         return np.hstack([t.uncertainty_features(part) for t, part in parts])
 
@@ -160,58 +177,72 @@ class Task:
         }
 
 
-def allowed_augmentations(chosen: tuple[Target, ...], fit: str) -> tuple[str, ...]:
+def _repeated(names: Sequence[str]) -> list[str]:
+    """The names that occur more than once, each once."""
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+
+
+def allowed_augmentations(targets: Sequence[Target], fit: str) -> tuple[str, ...]:
     """The augmentations that keep the labels of these targets true.
 
-    A squished picture may be mirrored, but a turn of it is no turn of the original, whose angles the labels tell.
+    A squished image may be mirrored, but a turn of it is no turn of the original, whose angles the labels tell.
     """
-    bent = ("quarter", "turn") if fit == "squish" and any(t.rigid for t in chosen) else ()
-    return tuple(a for a in AUGMENTATIONS if a in COLOURS or (a not in bent and all(a in t.moves for t in chosen)))
+    squished = ("quarter", "turn") if fit == "squish" and any(t.rigid for t in targets) else ()
+    return tuple(a for a in AUGMENTATIONS
+                 if a in COLOURS or (a not in squished and all(a in t.moves for t in targets)))
 
 
-def default_augmentations(chosen: tuple[Target, ...], fit: str = "pad") -> tuple[str, ...]:
-    """What is done to the pictures of a user's table: all that points can bear, colour where there is anything else."""
-    wanted = ("flip", "turn", "zoom", "shift", *COLOURS) if all(t.kind == Point.kind for t in chosen) else ("colour",)
-    return tuple(a for a in wanted if a in allowed_augmentations(chosen, fit))
+def default_augmentations(targets: Sequence[Target], fit: str = "pad") -> tuple[str, ...]:
+    """The augmentations for a user's table: all that points can bear; colour alone where there is anything else."""
+    defaults = ("flip", "turn", "zoom", "shift", *COLOURS) if all(t.in_image for t in targets) else ("colour",)
+    return tuple(a for a in defaults if a in allowed_augmentations(targets, fit))
 
 
 def task_from_dict(fields: dict) -> Task:
-    """The task that `to_dict` wrote; raises ImgregError if it is none."""
+    """The task that `Task.to_dict` wrote; raises ImgregError if it is none."""
     try:
-        of = dict(fields)
-        texts = [of.get(name, "") for name in ("name", "fit", "group", "name_pattern", "labelling", "image")]
-        if not all(isinstance(text, str) for text in texts) or any(isinstance(of[k], str) for k in ("size", "augment")):
-            raise TypeError(f"words {texts}, size {of['size']!r}, augment {of['augment']!r}")
-        if isinstance(of.get("box", ()), str):
-            raise TypeError(f"box {of['box']!r}")
-        of["targets"] = tuple(target_from_dict(t) for t in of["targets"])
-        of["size"], of["augment"] = tuple(int(n) for n in of["size"]), tuple(of["augment"])
-        if of.get("value_range") is not None:
-            of["value_range"] = tuple(of["value_range"])
-        of["recipe"], of["box"] = tuple(of["recipe"].items()), tuple(of.get("box", ()))
-        return Task(**of)
+        texts = [fields.get(name, "") for name in ("name", "fit", "group", "name_pattern", "labelling", "image")]
+        lists = [fields["size"], fields["augment"], fields.get("box", ())]
+        if not all(isinstance(text, str) for text in texts) or any(isinstance(value, str) for value in lists):
+            raise TypeError(f"texts {texts}, lists {lists}")
+        value_range = fields.get("value_range")
+        group = fields.get("group", "")
+        return Task(**{
+            **fields,
+            "group": "" if group == "group" else group,  # "group" once said that no column was named
+            "targets": tuple(target_from_dict(t) for t in fields["targets"]),
+            "size": tuple(int(n) for n in fields["size"]),
+            "augment": tuple(fields["augment"]),
+            "box": tuple(fields.get("box", ())),
+            "recipe": tuple(fields["recipe"].items()),
+            "value_range": None if value_range is None else tuple(value_range),
+        })
     except (TypeError, KeyError, ValueError, OverflowError, AttributeError) as e:
         raise ImgregError("the description of a task", f"{type(e).__name__}: {e}") from e
 
 
 def complete_task(task: Task, training_part) -> Task:
-    """The task with what must come from data; `training_part`: the DataFrame of the training pictures.
+    """Fill in what must come from the data.
 
-    Raises ImgregError for a target without a label there.
+    Args:
+        task: The task.
+        training_part: DataFrame of the training images.
+
+    Returns:
+        The task with completed targets.
+
+    Raises:
+        ImgregError: For a target without a label in the training part.
     """
-    done = (_completed(t, training_part[list(t.columns)].to_numpy(float)) for t in task.targets)
-    done = replace(task, targets=tuple(done))
-    logs = [new for t, new in zip(task.targets, done.targets, strict=True)
-            if isinstance(new, Number) and new.scale == "log" != t.scale]
-    for t in logs:
-        values = training_part[list(t.columns)].to_numpy(float)
-        ends = f"{np.nanmin(values):g} to {np.nanmax(values):g}"
-        say(f"{t.name} is learnt by its logarithm, since its labels run from {ends} (--scale linear changes it)")
-    return done
-
-
-def _completed(target: Target, values) -> Target:
-    labelled = np.isfinite(values)
-    if not (labelled.any(axis=1) if target.partial else labelled.all(axis=1)).any():
-        raise ImgregError(f"a value of {target.name} among the pictures to train on", "none")
-    return target.complete(values)
+    targets = []
+    for t in task.targets:
+        labels = training_part[list(t.columns)].to_numpy(float)
+        labelled = np.isfinite(labels).any(axis=1) if t.partial else np.isfinite(labels).all(axis=1)
+        if not labelled.any():
+            raise ImgregError(f"a value of {t.name} among the pictures to train on", "none")
+        completed = t.complete(labels)
+        if completed.log_scale and not t.log_scale:
+            say(f"{t.name} is learnt by its logarithm, since its labels run from {np.nanmin(labels):g} to "
+                f"{np.nanmax(labels):g} (--scale linear changes it)")
+        targets.append(completed)
+    return replace(task, targets=tuple(targets))

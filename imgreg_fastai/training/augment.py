@@ -1,7 +1,7 @@
 """Changes to a training batch that keep the labels true.
 
-fastai's own flips and turns move the picture and leave a number as it was, without an error. Here one transform sees
-the whole batch, draws the moves, warps the pictures once, and asks each target's law where its label went.
+fastai's own flips and turns move the picture and leave a number as it was, without an error. Here one transform draws
+the moves of the whole batch, warps the pictures once, and asks each target what becomes of its labels.
 """
 import math
 
@@ -11,20 +11,21 @@ from fastai.torch_core import TensorImage
 from fasttransform import ItemTransform, Transform
 
 from ..tasks import MOVES, Motion, Target, Task
+from .losses import to_plain_tensor
 
 TURN = 15.0  # degrees, the largest small turn
 ZOOM = 1.2  # the largest zoom, in or out
-BRIGHT = 0.1  # the most that is added, of a range of 1
+BRIGHT = 0.1  # the largest change of brightness, of a range of 1
 CONTRAST = 0.22  # the largest factor of the distance from middle grey is e to this
 TINT = 0.3  # the largest factor of a channel is e to this
-SHIFT = 0.2  # the furthest shift, in half widths and half heights
+SHIFT = 0.2  # the largest shift, in half widths and half heights
 
 
 class GeometricTransform(ItemTransform):
-    """Mirror, turn, zoom and shift pictures and labels together; training batches only.
+    """Mirror, turn, zoom and shift pictures and labels of training batches together.
 
-    The batch is (pictures [n, 3, h, w], a tensor of labels for each target of the task: points in [-1, 1], others in
-    units).
+    A batch is the pictures [n, 3, h, w] and a tensor of labels for each target of the task: points in [-1, 1], others
+    in units.
     """
 
     split_idx, order = 0, 5  # before the pixels become floats: a byte moves faster
@@ -36,55 +37,61 @@ class GeometricTransform(ItemTransform):
     def encodes(self, batch):
         pictures, *labels = batch
         motion = draw(self.task.augment, len(pictures), pictures.shape[-1] / pictures.shape[-2])
-        moved = [_moved(t, y, motion) for t, y in zip(self.task.targets, labels, strict=True)]
-        return (warp(pictures, motion), *moved)
+        moved = [_transform_labels(t, y, motion) for t, y in zip(self.task.targets, labels, strict=True)]
+        return warp(pictures, motion), *moved
 
 
 def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
-    """Moves for n pictures of width / height `aspect`, of the kinds `allowed` out of targets.MOVES.
+    """Draw random moves. Half of the pictures get no small turn, zoom and shift: these resample, and blur.
 
-    Half of the pictures get a small turn, zoom and shift: these resample, and the network is to see sharp ones as well.
+    Args:
+        allowed: The moves to draw, out of tasks.MOVES; other names are ignored.
+        n: Number of pictures.
+        aspect: Width / height of the pictures.
     """
-    some = torch.randint(0, 2, (n,)) if {"turn", "zoom", "shift"} & set(allowed) else torch.zeros(n)
-
-    def spread(name: str, *more: int) -> torch.Tensor:  # from -1 to 1
-        if name not in allowed:
-            return torch.zeros(n, *more)
-        return (torch.rand(n, *more) * 2 - 1) * some.view(n, *[1] * len(more))
-
-    mirrored = torch.randint(0, 2, (n,)) if "flip" in allowed else torch.zeros(n)
-    quarters = torch.randint(0, 4, (n,)) if "quarter" in allowed else torch.zeros(n)
-    turn, zoom = 90.0 * quarters + TURN * spread("turn"), torch.exp(math.log(ZOOM) * spread("zoom"))
-    parts = (part.double().numpy() for part in (mirrored, turn, zoom, SHIFT * spread("shift", 2)))
-    return Motion(*parts, aspect)
+    resampled = torch.randint(0, 2, (n,))
+    mirrored = torch.randint(0, 2, (n,)) * ("flip" in allowed)
+    quarters = torch.randint(0, 4, (n,)) * ("quarter" in allowed)
+    turn = 90.0 * quarters + TURN * _spread(n) * resampled * ("turn" in allowed)
+    zoom = torch.exp(math.log(ZOOM) * _spread(n) * resampled * ("zoom" in allowed))
+    shift = SHIFT * _spread(n, 2) * resampled[:, None] * ("shift" in allowed)
+    return Motion(*(part.double().numpy() for part in (mirrored, turn, zoom, shift)), aspect)
 
 
 def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
-    """Move pictures [n, c, h, w] as `motion` says.
+    """Move pictures.
 
-    A flip or a quarter turn of a square picture moves whole pixels of any type, a quarter of the work of sampling; what
-    remains interpolates, repeats the border, and gives floats of the same range.
+    A flip and a quarter turn of a square picture move whole pixels, a quarter of the work of sampling. Other moves
+    interpolate, and repeat the border.
+
+    Args:
+        pictures: [n, c, h, w] of any type.
+        motion: What is to be done to each.
+
+    Returns:
+        [n, c, h, w]; floats of the same range if anything was interpolated, else the type of `pictures`.
     """
     square = pictures.shape[-2] == pictures.shape[-1]
     step = 90 if square else 180
-    whole = step * np.round(motion.turn / step)
-    moved, rest = _swap(pictures.as_subclass(torch.Tensor), motion.mirrored, whole), motion.turn - whole
-    crooked = np.flatnonzero((rest != 0) | (motion.zoom != 1) | (motion.shift != 0).any(axis=1))
-    if len(crooked):
+    exact_turn = step * np.round(motion.turn / step)
+    small_turn = motion.turn - exact_turn
+    moved = _move_pixels(pictures.as_subclass(torch.Tensor), motion.mirrored, exact_turn)
+    rows = np.flatnonzero((small_turn != 0) | (motion.zoom != 1) | (motion.shift != 0).any(axis=1))
+    if len(rows):
         moved = moved.float()
-        moved[crooked] = _sample(moved[crooked], rest[crooked], motion.zoom[crooked], motion.shift[crooked])
+        moved[rows] = _sample(moved[rows], small_turn[rows], motion.zoom[rows], motion.shift[rows])
     return moved.as_subclass(type(pictures))
 
 
-def _swap(pictures: torch.Tensor, mirrored: np.ndarray, turn: np.ndarray) -> torch.Tensor:
-    """Mirror, then turn by whole quarters: pixels change places and nothing else. Of eight moves each at once."""
+def _move_pixels(pictures: torch.Tensor, mirrored: np.ndarray, turn: np.ndarray) -> torch.Tensor:
+    """Mirror, then turn by multiples of 90 degrees; the pictures of each of the eight moves together."""
     moved = torch.empty_like(pictures)
     moves = 4 * mirrored.astype(int) + (turn / 90).astype(int) % 4
     for move in np.unique(moves):
-        chosen = torch.from_numpy(np.flatnonzero(moves == move)).to(pictures.device)
-        part = pictures.index_select(0, chosen)
+        rows = torch.from_numpy(np.flatnonzero(moves == move)).to(pictures.device)
+        part = pictures.index_select(0, rows)
         part = part.flip(-1) if move >= 4 else part
-        moved.index_copy_(0, chosen, part.rot90(int(move) % 4, (-2, -1)))
+        moved.index_copy_(0, rows, part.rot90(int(move) % 4, (-2, -1)))
     return moved
 
 
@@ -92,48 +99,52 @@ def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: n
     """Turn float pictures by any angle, zoom and shift them."""
     height, width = pictures.shape[-2:]
     cos, sin = np.cos(np.deg2rad(turn)) / zoom, np.sin(np.deg2rad(turn)) / zoom
-    # From a place in the new picture to its place in the old: with y downwards, turning back counterclockwise is the
-    # matrix of a turn forwards. Coordinates go from -1 to 1 along sides of unlike length.
+    # From a position in the new picture to that in the old: with y downwards, turning back counterclockwise is the
+    # matrix of a turn forwards. Coordinates go from -1 to 1 along sides of different length.
     back = np.stack([np.stack([cos, -sin * height / width], 1), np.stack([sin * width / height, cos], 1)], 1)
     theta = np.concatenate([back, -back @ shift[:, :, None]], axis=2)
     grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(pictures), pictures.shape, align_corners=False)
     return torch.nn.functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
+def _transform_labels(target: Target, labels: torch.Tensor, motion: Motion) -> torch.Tensor:
+    """A batch's labels of one target after the motion, in the type they came in."""
+    values = to_plain_tensor(labels).detach().cpu().double().numpy()
+    moved = torch.from_numpy(np.ascontiguousarray(target.transform_labels(values, motion)))
+    return moved.to(labels.device, labels.dtype).reshape(labels.shape).as_subclass(type(labels))
+
+
 class ColourTransform(Transform):
-    """Change brightness and contrast (`colour`) and the colour of the light (`tint`) of training pictures.
+    """Change brightness, contrast and tint of training pictures.
 
     All of it is one factor and one sum a channel, in place: fastai's Brightness and Contrast go through a logit and
     back, each, which cost a fifth of a training step on two cores.
+
+    Args:
+        colour: Change brightness and contrast.
+        tint: Change the colour of the light.
     """
 
-    split_idx, order = 0, 40  # floats by then, not yet normalised
+    split_idx, order = 0, 40  # when pixels are floats, and not yet normalised
 
     def __init__(self, colour: bool = True, tint: bool = False):
         super().__init__()
         self.colour, self.tint = colour, tint
 
     def encodes(self, x: TensorImage):
-        contrast = torch.exp(CONTRAST * self.colour * _spread(len(x), 1))
-        bright = (1 - contrast) / 2 + BRIGHT * self.colour * _spread(len(x), 1)
-        tint = torch.exp(TINT * self.tint * _spread(len(x), x.shape[1]))
+        contrast = torch.exp(CONTRAST * self.colour * _spread(len(x), 1, 1, 1))
+        bright = (1 - contrast) / 2 + BRIGHT * self.colour * _spread(len(x), 1, 1, 1)
+        tint = torch.exp(TINT * self.tint * _spread(len(x), x.shape[1], 1, 1))
         return x.mul_((contrast * tint).to(x.device)).add_((bright * tint).to(x.device)).clamp_(0, 1)
 
 
-def _spread(n: int, channels: int) -> torch.Tensor:
-    """Random numbers of -1 to 1, [n, channels, 1, 1]."""
-    return torch.rand(n, channels, 1, 1) * 2 - 1
+def _spread(*shape: int) -> torch.Tensor:
+    """Random numbers, uniform in [-1, 1]."""
+    return torch.rand(shape) * 2 - 1
 
 
-def _moved(target: Target, labels: torch.Tensor, motion: Motion) -> torch.Tensor:
-    """A batch's labels of one target after the motion, in the type they came in."""
-    values = labels.as_subclass(torch.Tensor).detach().cpu().double().reshape(len(labels), -1).numpy()
-    moved = torch.from_numpy(np.ascontiguousarray(target.transform_labels(values, motion))).to(labels.device, labels.dtype)
-    return moved.reshape(labels.shape).as_subclass(type(labels))
-
-
-def transforms(task: Task) -> list:
-    """The batch transforms a task's augmentation stands for."""
+def transforms(task: Task) -> list[Transform]:
+    """The batch transforms of a task's augmentation."""
+    colour, tint = "colour" in task.augment, "tint" in task.augment
     moves = [GeometricTransform(task)] if set(task.augment) & set(MOVES) else []
-    colour, tint = ("colour" in task.augment), ("tint" in task.augment)
     return moves + ([ColourTransform(colour, tint)] if colour or tint else [])

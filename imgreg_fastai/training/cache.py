@@ -1,6 +1,8 @@
-"""Opening all pictures of a labels frame, and keeping them decoded in memory where they fit."""
+"""Opening the pictures of a labels frame before training, and keeping them decoded in memory where they fit."""
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,51 +12,84 @@ from ..data.images import PictureError, fit_images, image_views, warn_broken
 from ..data.images.levels import warn_levels
 from ..tasks import Task
 from ..tasks.geometry import place_picture
-from ..utils.console import log, progress_bar, say
+from ..utils.console import progress_bar, say
 from ..utils.errors import ImgregError
 
-MANY = 50_000  # pictures: more are not kept in memory unasked, as reading them first would take minutes
+MAX_OPENED = 50_000  # pictures: opening more of them before training would take minutes
 
 
-def fits(n: int, task: Task) -> bool:
-    """Whether n decoded pictures are few enough, and fit into a quarter of the memory that there is to use."""
-    limits = [4 << 30]
-    try:
-        limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (AttributeError, ValueError, OSError) as e:  # not every system tells; without a limit the file says "max"
-        log.debug("memory limit not known: %s", e)
-    return n <= MANY and n * task.size[0] * task.size[1] * 3 <= min(limits) / 4
+class OpenedPictures(NamedTuple):
+    """The pictures of a labels frame that can be opened.
 
-
-def cache_pictures(frame: pd.DataFrame, task: Task, keep: bool,
-           strict: bool = False) -> tuple[pd.DataFrame, torch.Tensor | None, np.ndarray]:
-    """The rows whose pictures can be opened, their views [n, 4], and with `keep` their pixels as uint8 [n, 3, h, w].
-
-    The others are named. Without `keep` only the headers are read, and what is broken further on is left out later. Of
-    more than MANY pictures, where no target lies in them, not even these: their views are those of any square.
+    Attributes:
+        frame: Their rows, numbered anew.
+        views: Their views [n, 4], see tasks/geometry.py.
+        pixels: uint8 [n, 3, h, w]; None where they are not kept in memory.
     """
-    if not keep and len(frame) > MANY and not task.places and not strict:
+
+    frame: pd.DataFrame
+    views: np.ndarray
+    pixels: torch.Tensor | None
+
+
+def fit_in_memory(n: int, task: Task) -> bool:
+    """Whether n decoded pictures are at most MAX_OPENED, and take at most a quarter of the usable memory."""
+    memory = 4 << 30
+    with suppress(AttributeError, ValueError, OSError):  # some systems have no such value or file; "max" is no limit
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    height, width = task.size
+    return n <= MAX_OPENED and n * height * width * 3 <= memory / 4
+
+
+def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = False) -> OpenedPictures:
+    """Open the pictures of a labels frame; a warning names those that cannot be opened.
+
+    Args:
+        frame: Labels frame with column `path`.
+        task: The task.
+        keep: Whether to decode the pictures and keep their pixels. Otherwise only headers are read, and pictures that
+            are broken further on are left out in training. Of more than MAX_OPENED pictures of a task without points
+            not even headers are read; their views are those of a picture that has the network's size.
+        strict: Whether a broken picture is an error.
+
+    Returns:
+        The pictures that can be opened.
+
+    Raises:
+        PictureError: No picture can be opened, or with `strict` any cannot.
+        ImgregError: The pixels do not fit into memory.
+    """
+    if not keep and len(frame) > MAX_OPENED and not task.has_points and not strict:
         say(f"{len(frame):,} pictures are opened as they come; what is broken is named and left out then")
-        return frame, None, np.tile(place_picture(task.size[::-1], task.size, "squish").view, (len(frame), 1))
+        view = place_picture(task.size[::-1], task.size, "squish").view
+        return OpenedPictures(frame, np.tile(view, (len(frame), 1)), None)
     try:
-        pictures = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
+        pixels = torch.empty((len(frame), 3, *task.size), dtype=torch.uint8) if keep else None
     except RuntimeError as e:
         raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
-    broken, views, levels = {}, [], set()
-    boxes = frame[list(task.box)].to_numpy() if task.box else None
-    found_all = (fit_images if keep else image_views)(frame["path"], task, boxes)
-    for i, found in enumerate(progress_bar(found_all, len(frame), f"reading {len(frame)} pictures")):
-        if isinstance(found, PictureError):
-            broken[i] = found
-            continue
-        views.append(found.view if keep else found)
-        if keep:
-            levels.add(found.levels)
-            pictures[i - len(broken)] = torch.from_numpy(found.pixels.copy()).permute(2, 0, 1)
-    if broken and (strict or len(broken) == len(frame)):
+    views, broken = _read_pictures(frame, task, pixels)
+    if broken and (strict or not views):
         raise next(iter(broken.values()))
     warn_broken(list(broken.values()), len(frame))
+    frame = frame.drop(index=list(broken)).reset_index(drop=True)
+    return OpenedPictures(frame, np.stack(views), pixels[: len(views)] if keep else None)
+
+
+def _read_pictures(frame: pd.DataFrame, task: Task,
+                   pixels: torch.Tensor | None) -> tuple[list[np.ndarray], dict[int, PictureError]]:
+    """The views of the pictures that open, and the error of each row that does not; fills `pixels` if there are any."""
+    views, broken, levels = [], {}, set()
+    boxes = frame[list(task.box)].to_numpy() if task.box else None
+    pictures = (image_views if pixels is None else fit_images)(frame["path"], task, boxes)
+    for i, picture in enumerate(progress_bar(pictures, len(frame), f"reading {len(frame)} pictures")):
+        if isinstance(picture, PictureError):
+            broken[i] = picture
+        elif pixels is None:
+            views.append(picture)
+        else:
+            pixels[len(views)] = torch.from_numpy(picture.pixels.copy()).permute(2, 0, 1)
+            views.append(picture.view)
+            levels.add(picture.levels)
     warn_levels(levels)
-    whole = frame.drop(index=list(broken)).reset_index(drop=True)
-    return whole, pictures[: len(whole)] if keep else None, np.stack(views)
+    return views, broken

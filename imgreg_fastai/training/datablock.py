@@ -1,39 +1,37 @@
-"""Labels and a Task -> DataBlock -> fastai DataLoaders, with the decoded pictures kept in memory when they fit."""
+"""Labels and a Task -> DataBlock -> fastai DataLoaders, with the decoded pictures in memory where they fit."""
 import os
-import random
 
 import numpy as np
 import pandas as pd
 import torch
-from fastai.data.block import DataBlock, RegressionBlock, TransformBlock
+from fastai.data.block import DataBlock, TransformBlock
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.transforms import ColReader, IndexSplitter, Normalize, RegressionSetup
-from fastai.torch_core import TensorImage, default_device
-from fastai.vision.core import TensorPoint
-from fastai.vision.data import ImageBlock, PointBlock
+from fastai.torch_core import TensorImage, default_device, get_random_states, set_random_states
+from fastai.vision.data import ImageBlock
 from fastcore.basics import chunked
 
 from ..config import TrainConfig
 from ..data.images import PictureError
-from ..data.labels.issue_rules import LEAST
+from ..data.splits import MIN_ROWS, check_split_sizes, too_few_images
 from ..models.network import Y_RANGE
-from ..tasks import Point, Task
+from ..tasks import Target, Task
 from ..tasks.geometry import place_picture
 from ..utils.console import say, warn
 from ..utils.errors import ImgregError, first_few
 from . import augment, cache
-from .losses import label_type, to_plain_tensor
+from .losses import to_plain_tensor
 from .transforms import Fit, Picture, Source
 
 
-class Normalise(Normalize):
-    """fastai's, in place: the floats were made a moment ago, and memory for two more copies costs a millisecond."""
+class InPlaceNormalize(Normalize):
+    """fastai's, in place: memory for two more copies of a batch costs a millisecond."""
 
     def encodes(self, x: TensorImage):
         return x.sub_(self.mean).div_(self.std)
 
 
-class Exact(RegressionSetup):
+class DoubleRegressionSetup(RegressionSetup):
     """fastai's, in double precision."""
 
     def encodes(self, o):
@@ -41,157 +39,189 @@ class Exact(RegressionSetup):
 
 
 class PictureDL(TfmdDL):
-    """A DataLoader that leaves broken pictures out, and deals batches from memory once `keep` gave it the pictures.
+    """A DataLoader that leaves broken pictures out, and takes batches from memory where the pictures are kept there.
 
-    fastai's own path costs about a millisecond a picture even for one that is decoded; from memory it is an index.
-    What is kept belongs to this object alone: `new` does not copy it, so that no exported learner carries a picture.
+    fastai's way costs about a millisecond a picture even if it is decoded; from memory it is an index. `new` does not
+    copy the attributes, so that no exported learner holds a picture.
+
+    Attributes:
+        labels: For each target the labels of this loader's pictures as a batch holds them.
+        views: Views [n, 4] of this loader's pictures, in the order of its batches; of the validation loader only.
+        blank: Item that takes the place of a broken picture, so that views and batches stay in step; None: it is left
+            out.
+        pixels: uint8 pictures [m, 3, h, w], those of both loaders; None where they are not kept.
+        rows: The rows [n] of `pixels` that are this loader's.
     """
 
-    kept = None
-    labels = view = None  # of this loader's pictures: for each target, as a batch holds them; their middle view [4]
-
-    def keep(self, rows: torch.Tensor, pictures: torch.Tensor, labels: tuple[torch.Tensor, ...]):
-        """Hold uint8 pictures [n, 3, h, w] and, for each target, labels as a batch has them.
-
-        `rows`: those that are this loader's. The pictures are shared with the other part's loader, not copied.
-        """
-        self.kept = (rows, pictures, labels)
-        return self
+    labels = views = blank = pixels = rows = None
 
     def create_batches(self, samples):
-        """Batches of (TensorImage uint8, labels...) by index, as `after_batch` wants them."""
-        if self.kept is None:
+        """Batches of (TensorImage uint8, labels...), before `after_batch`."""
+        if self.pixels is None:
             return super().create_batches(samples)
-        return (self._deal(torch.tensor(chosen)) for chosen in chunked(samples, self.bs, self.drop_last))
+        return (self._batch(torch.tensor(indices)) for indices in chunked(samples, self.bs, self.drop_last))
 
-    def _deal(self, chosen: torch.Tensor):
-        rows, pictures, labels = self.kept
-        chosen = rows[chosen]
-        return (TensorImage(pictures.index_select(0, chosen)), *(y[chosen] for y in labels))
+    def _batch(self, indices: torch.Tensor) -> tuple:
+        """A batch from memory."""
+        return TensorImage(self.pixels.index_select(0, self.rows[indices])), *(y[indices] for y in self.labels)
 
     def do_item(self, index):
-        """One item, or None for a picture that cannot be opened."""
-        for at in [index] if index is not None else [None, *range(1, self.n)]:  # None: any, to learn the types
+        """One item, or the blank for a picture that cannot be opened; fastai asks for None to learn the types."""
+        for i in [index] if index is not None else [None, *range(1, self.n)]:
             try:
-                return super().do_item(at)
+                return super().do_item(i)
             except PictureError as e:
                 warn(f"left out: {e}")
-        return None
+        return self.blank
 
 
-def label_types(task: Task, device=None) -> list[torch.dtype]:
-    """The type of each target's labels in a batch on `device`; what is rounded there is said."""
-    types = [label_type(t) for t in task.targets]
-    if torch.float64 in types and torch.device(device or default_device()).type == "mps":  # which has no float64
-        named = first_few(t.name for t, of in zip(task.targets, types, strict=True) if of == torch.float64)
-        warn(f"labels of {named} are rounded to 7 digits, all that an mps device has (--device cpu keeps more)")
-        return [torch.float32] * len(types)
-    return types
+def label_dtypes(task: Task, device: torch.device | str) -> list[torch.dtype]:
+    """The dtype of each target's labels in a batch on `device`; a warning names those that are rounded there."""
+    dtypes = [t.label_dtype for t in task.targets]
+    if torch.float64 in dtypes and torch.device(device).type == "mps":  # which has no float64
+        names = first_few(t.name for t in task.targets if t.label_dtype == torch.float64)
+        warn(f"labels of {names} are rounded to 7 digits, all that an mps device has (--device cpu keeps more)")
+        return [torch.float32] * len(dtypes)
+    return dtypes
 
 
-def build_datablock(task: Task, stats: tuple, held_out, types: list[torch.dtype] | None = None) -> DataBlock:
-    """The DataBlock of a task: a picture, and a PointBlock or a RegressionBlock for each target.
+def build_datablock(task: Task, stats: tuple, valid_rows, dtypes: list[torch.dtype]) -> DataBlock:
+    """Build the DataBlock of a task: an ImageBlock, and a PointBlock or a RegressionBlock for each target.
 
-    `stats`: the backbone's mean and standard deviation; `held_out`: the row numbers of the validation part; `types`:
-    see label_types. fastai adds no normalisation to a net without pretrained weights, so it is always added here.
+    fastai adds no normalisation to a network without pretrained weights, so it is always added here.
+
+    Args:
+        task: The task.
+        stats: Mean and standard deviation of the pixels that the backbone expects.
+        valid_rows: Row numbers of the validation part.
+        dtypes: dtype of each target's labels, see `label_dtypes`.
+
+    Returns:
+        The DataBlock of a labels frame.
     """
-    readers = [ColReader(t.columns[0] if len(t.columns) == 1 else list(t.columns)) for t in task.targets]
-    kinds = [PointBlock if isinstance(t, Point) else TransformBlock(type_tfms=Exact(c=1)) if of == torch.float64
-             else RegressionBlock(n_out=len(t.columns))
-             for t, of in zip(task.targets, types or label_types(task, "cpu"), strict=True)]
+    blocks = [TransformBlock(type_tfms=DoubleRegressionSetup(c=1)) if dtype == torch.float64 else t.block()
+              for t, dtype in zip(task.targets, dtypes, strict=True)]
     return DataBlock(
-        blocks=(ImageBlock(cls=Picture), *kinds),
+        blocks=(ImageBlock(cls=Picture), *blocks),
         n_inp=1,
         get_x=Source(task),
-        get_y=readers,
-        splitter=IndexSplitter(held_out),
+        get_y=[ColReader(t.columns[0] if len(t.columns) == 1 else list(t.columns)) for t in task.targets],
+        splitter=IndexSplitter(valid_rows),
         item_tfms=Fit(task),
-        batch_tfms=[*augment.transforms(task), Normalise.from_stats(*stats, cuda=False)],
+        batch_tfms=[*augment.transforms(task), InPlaceNormalize.from_stats(*stats, cuda=False)],
     )
 
 
 def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, device=None) -> DataLoaders:
-    """DataLoaders over the train and valid rows of `frame` (labels.read, labels.divide).
+    """Build the DataLoaders of a training.
 
-    A batch larger than the training part is made smaller, and said. Raises ImgregError if too few pictures can be
-    opened.
+    Args:
+        frame: Labels frame with its split; the train and valid rows are used.
+        task: The task.
+        cfg: How the network is trained. A batch size above the number of training pictures is lowered, with a message.
+        stats: Mean and standard deviation of the pixels that the backbone expects.
+        device: torch device of the batches; fastai's default if None.
+
+    Returns:
+        fastai DataLoaders of PictureDL.
+
+    Raises:
+        ImgregError: Too few pictures can be opened.
     """
-    whole, n = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True), len(frame)
-    keep = cache.fits(len(whole), task) if cfg.cache == "auto" else cfg.cache == "on"
-    frame, pictures, views = cache.cache_pictures(whole, task, keep, cfg.strict)
-    trained, held_out = (np.flatnonzero(frame["split"] == part) for part in ("train", "valid"))
-    _check_enough(n, len(whole) - len(frame), len(trained), len(held_out))
-    workers, types = 0 if keep else min(os.cpu_count() or 1, 8), label_types(task, device)
-    dls = build_datablock(task, stats, held_out, types).dataloaders(
-        frame, bs=batch_size(cfg.bs, len(trained)), dl_type=PictureDL, device=device,
+    rows = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True)
+    keep = cache.fit_in_memory(len(rows), task) if cfg.cache == "auto" else cfg.cache == "on"
+    opened = cache.open_pictures(rows, task, keep, cfg.strict)
+    train_rows, valid_rows = (np.flatnonzero(opened.frame["split"] == part) for part in ("train", "valid"))
+    _check_enough(len(frame), len(rows) - len(opened.frame), len(train_rows), len(valid_rows))
+
+    dtypes = label_dtypes(task, device or default_device())
+    workers = 0 if keep else min(os.cpu_count() or 1, 8)
+    dls = build_datablock(task, stats, valid_rows, dtypes).dataloaders(
+        opened.frame, bs=batch_size(cfg.bs, len(train_rows)), dl_type=PictureDL, device=device,
         num_workers=workers if cfg.workers is None else cfg.workers,
     )
-    labels = _labels(frame, task, views, types)
-    for dl, rows in ((dls.train, trained), (dls.valid, held_out)):
-        dl.labels, dl.view = tuple(y[rows] for y in labels), np.median(views[rows], axis=0)
+
+    labels = _batch_labels(opened, task, dtypes)
+    for dl, part in ((dls.train, train_rows), (dls.valid, valid_rows)):
+        dl.labels = tuple(y[part] for y in labels)
         if keep:
-            dl.keep(torch.from_numpy(rows), pictures, labels)
+            dl.pixels, dl.rows = opened.pixels, torch.from_numpy(part)
+    dls.valid.views = opened.views[valid_rows]
+    blank = TensorImage(torch.zeros(3, *task.size, dtype=torch.uint8))
+    dls.valid.blank = (blank, *(torch.full_like(y[0], torch.nan) for y in labels))
     return dls
 
 
-def _check_enough(n: int, broken: int, trained: int, held_out: int) -> None:
-    """Raise ImgregError if broken pictures leave too few of `n`; fewer from the start are the caller's own wish."""
-    if n - broken < LEAST <= n:
-        found = f"only {n - broken} rows whose picture can be used, fewer than {LEAST}"
-        raise ImgregError("labels to learn from", found, "imgreg check TABLE, and mending the pictures")
-    if trained < 2 or not held_out:
-        raise ImgregError("at least 2 whole pictures to train on and 1 to validate with", f"{trained} and {held_out}")
+def _check_enough(n: int, n_broken: int, n_train: int, n_valid: int) -> None:
+    """Raise ImgregError if broken pictures leave too few of n; a table that is small from the start passes."""
+    if n - n_broken < MIN_ROWS <= n:
+        raise ImgregError("labels to learn from", too_few_images(n - n_broken),
+                          "imgreg check TABLE, and mending the pictures")
+    check_split_sizes(n_train, n_valid)
 
 
-def _labels(frame: pd.DataFrame, task: Task, views: np.ndarray, types: list[torch.dtype]) -> tuple[torch.Tensor, ...]:
-    """For each target all rows' labels as a batch holds them: [n], [n, columns], or TensorPoint [n, points, 2]."""
+def _batch_labels(opened: cache.OpenedPictures, task: Task, dtypes: list[torch.dtype]) -> tuple[torch.Tensor, ...]:
+    """For each target the labels of all rows as a batch holds them."""
     labels = []
-    for t, of in zip(task.targets, types, strict=True):
-        values = frame[list(t.columns)].to_numpy(np.float64)
-        if isinstance(t, Point):
-            values = t.encode(values, views).reshape(len(values), -1, 2)
-            if beyond := int((np.abs(values) > Y_RANGE[1]).any(axis=2).sum()):
-                known = np.isfinite(values).all(axis=2).sum()
-                more = "--fit pad, " * (task.fit == "crop") + "a larger --margin, " * bool(task.box)
-                warn(f"{beyond} of {known} points of {t.name} lie outside what the network sees: "
-                     f"try {more}empty cells for unknown points")
-        y = torch.tensor(values, dtype=of)
-        labels.append(TensorPoint(y) if isinstance(t, Point) else y.squeeze(1))
+    for target, dtype in zip(task.targets, dtypes, strict=True):
+        values = target.to_batch(opened.frame[list(target.columns)].to_numpy(np.float64), opened.views)
+        if target.in_image:
+            _warn_points_outside(target, values.reshape(len(values), -1, 2), task)
+        labels.append(target.batch_tensor(torch.tensor(values, dtype=dtype)))
     return tuple(labels)
 
 
-def peek(dl: TfmdDL):
-    """One batch of a DataLoader, with all random numbers afterwards as if nobody had looked."""
-    torch_state, order = torch.random.get_rng_state(), dl.rng.getstate()
-    python_state = random.getstate()
+def _warn_points_outside(target: Target, points: np.ndarray, task: Task) -> None:
+    """Warn of points [n, points, 2] beyond the range of the network's outputs."""
+    n_outside = int((np.abs(points) > Y_RANGE[1]).any(axis=2).sum())
+    if n_outside:
+        hints = ["--fit pad"] if task.fit == "crop" else []
+        hints += ["a larger --margin"] if task.box else []
+        hint = ", ".join([*hints, "empty cells for unknown points"])
+        n_labelled = np.isfinite(points).all(axis=2).sum()
+        warn(f"{n_outside} of {n_labelled} points of {target.name} lie outside what the network sees: try {hint}")
+
+
+def peek(dl: TfmdDL) -> tuple:
+    """One batch of a DataLoader; the random numbers drawn afterwards are the same as without it."""
+    states, loader_state = get_random_states(), dl.rng.getstate()
     batch = dl.one_batch()
-    torch.random.set_rng_state(torch_state)
-    dl.rng.setstate(order)
-    random.setstate(python_state)
+    set_random_states(**states)
+    dl.rng.setstate(loader_state)
     return batch
 
 
-def first_batch(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict]:
-    """Augmented training pictures as a person sees them: uint8 [n, h, w, 3], and {target: labels [n, columns]}.
+def first_batch(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The first augmented training pictures, for people; draws no random number.
 
-    Points are in these pictures' pixels. Looking changes no random number.
+    Args:
+        dls: DataLoaders of the task.
+        task: The task.
+        n: Number of pictures, at most a batch.
+
+    Returns:
+        The pictures, uint8 [n, h, w, 3], and {target: labels [n, columns] in units}; points are in pixels of these
+        pictures.
     """
     pictures, *labels = peek(dls.train)
-    normalise = next(t for t in dls.train.after_batch.fs if isinstance(t, Normalize))
-    pixels = (normalise.decode(pictures[:n]).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
-    whole = place_picture(task.size[::-1], task.size, "squish").view[None]  # the view of a picture that has the size already
-    truths = {t.name: to_plain_tensor(y[:n]).cpu().numpy() for t, y in zip(task.targets, labels, strict=True)}
-    truths |= {t.name: t.decode(truths[t.name], whole) for t in task.targets if isinstance(t, Point)}
-    return pixels.as_subclass(torch.Tensor).cpu().numpy().astype(np.uint8), truths
+    normalize = next(t for t in dls.train.after_batch.fs if isinstance(t, Normalize))
+    pixels = (normalize.decode(pictures[:n]).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
+    view = place_picture(task.size[::-1], task.size, "squish").view[None]  # of a picture that has the size already
+    values = {t.name: t.from_batch(to_plain_tensor(y[:n]).cpu().numpy(), view)
+              for t, y in zip(task.targets, labels, strict=True)}
+    return pixels.as_subclass(torch.Tensor).cpu().numpy().astype(np.uint8), values
 
 
-def batch_size(asked: int | None, n: int) -> int:
-    """The batch size for n training pictures: at most n, so that an epoch has a batch; a smaller one is said.
+def batch_size(bs: int | None, n: int) -> int:
+    """The batch size for n training pictures: at most n, so that an epoch has a batch.
 
-    None asks for 64, or what gives an epoch 20 batches if that is less, but 8 at least.
+    Args:
+        bs: Batch size of the config; a lower one is taken with a message. None: 64, or what gives an epoch 20 batches
+            if that is less, but at least 8.
+        n: Number of training pictures.
     """
-    if asked is None:
+    if bs is None:
         return min(max(8, min(64, n // 20)), n)
-    if asked > n:
-        say(f"batches of {n}, not {asked}: there are {n} pictures to train on")
-    return min(asked, n)
+    if bs > n:
+        say(f"batches of {n}, not {bs}: there are {n} pictures to train on")
+    return min(bs, n)

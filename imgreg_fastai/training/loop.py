@@ -1,49 +1,57 @@
-"""Fitting a Learner: the one cycle, what is watched and kept on the way, and the search for a learning rate."""
+"""Fitting a Learner: one cycle with early stopping, the saved state, and the search for a learning rate."""
 import math
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import lr_find as _register_lr_find  # noqa: F401  adds Learner.lr_find, fit_one_cycle
 from fastai.callback.schedule import valley
-from fastai.learner import Learner, Recorder
+from fastai.learner import Learner
+from fastcore.basics import noop
 
 from ..config import TrainConfig
 from ..utils.console import say, warn
 from ..utils.errors import ImgregError
 from ..utils.files import atomic_file
-from . import precision
+from .precision import in_precision
 
-WARMUP = 0.25  # the part of the cycle in which the rate rises
+WARMUP = 0.25  # the part of the cycle in which the learning rate rises
 
 
 @dataclass
 class TrainingWatch:
-    """What `fit` tells as it goes: each hook may be replaced. `row` is a line of the history."""
+    """The progress of a fit. A `row` is a line of the history: epoch, losses, errors, learning rate, seconds.
 
-    batch: callable = lambda done, total, row: None  # after each batch: how far, and the newest row
-    epoch: callable = lambda row, improved: None  # after each epoch; `improved`: the lowest validation loss so far
-    history: list = field(default_factory=list)  # a dict an epoch
-    stopped: str = ""  # why it ended early
+    Attributes:
+        batch: Called after each training batch with its number, the number of all, and the newest row or {}.
+        epoch: Called after each epoch with its row and whether its weights are the ones to keep.
+        history: The rows so far.
+        stopped: Why the fit ended early; "" if it did not.
+    """
+
+    batch: Callable[[int, int, dict], None] = noop
+    epoch: Callable[[dict, bool], None] = noop
+    history: list[dict] = field(default_factory=list)
+    stopped: str = ""
 
 
 class TrainingCallback(Callback):
-    """Writes the history, tells the Watch, and stops the fit when patience ends or the goal is reached."""
+    """Write the history, report to the watch, and stop the fit when patience ends or `stop_at` is reached."""
 
     order = 60  # after fastai's Recorder, whose values it reads
 
-    def __init__(self, cfg: TrainConfig, watch: TrainingWatch, total: int):
-        self.cfg, self.watch, self.total = cfg, watch, total
-        self.patient = True  # not yet in the frozen epochs: they only prepare the others
-        self.best, self.since, self.done, self.row = math.inf, 0, 0, {}
+    def __init__(self, cfg: TrainConfig, watch: TrainingWatch, n_batches: int):
+        self.cfg, self.watch, self.n_batches = cfg, watch, n_batches
+        self.best_loss, self.epochs_since_best, self.batch, self.row = math.inf, 0, 0, {}
 
     def before_train(self):
-        self.before = self.done
-        self.start = time.perf_counter()
+        self.start, self.first_batch = time.perf_counter(), self.batch
 
     def after_batch(self):
         if not self.training:
@@ -52,11 +60,11 @@ class TrainingCallback(Callback):
         if not math.isfinite(loss):
             lr = self.opt.hypers[-1]["lr"]
             raise ImgregError("a finite loss", f"{loss} at a learning rate of {lr:.2g}", "a smaller --lr")
-        self.done += 1
-        self.watch.batch(self.done, self.total, self.row)
+        self.batch += 1
+        self.watch.batch(self.batch, self.n_batches, self.row)
 
     def after_train(self):
-        if self.done == self.before:  # or fastai would call an epoch of no batches a success
+        if self.batch == self.first_batch:  # fastai would call an epoch without batches a success
             raise ImgregError("a batch to train on in every epoch", "none", "a smaller --bs")
 
     def after_epoch(self):
@@ -65,79 +73,136 @@ class TrainingCallback(Callback):
         self.row = {"epoch": len(self.watch.history) + 1, **values, "lr": float(self.opt.hypers[-1]["lr"]),
                     "seconds": round(time.perf_counter() - self.start, 2)}
         self.watch.history.append(self.row)
-        improved = self.row["valid_loss"] < self.best
-        self.best, self.since = min(self.best, self.row["valid_loss"]), 0 if improved else self.since + 1
-        reached = self._reached()
-        self.watch.epoch(self.row, improved or bool(reached))  # the weights that reached the goal are those to keep
-        if not reached and self.cfg.patience and self.since >= self.cfg.patience and self.patient:
-            reached = f"no better validation loss in {self.since} epochs"
-        self.watch.stopped = reached
-        if reached:
+        improved = self.row["valid_loss"] < self.best_loss
+        self.best_loss = min(self.best_loss, self.row["valid_loss"])
+        frozen = self.opt.frozen_idx > 0  # frozen epochs only prepare the others, and end no patience
+        self.epochs_since_best = 0 if improved or frozen else self.epochs_since_best + 1
+
+        goal = self._goal_message()
+        self.watch.epoch(self.row, improved or bool(goal))
+        if not goal and self.cfg.patience and self.epochs_since_best >= self.cfg.patience:
+            goal = f"no better validation loss in {self.epochs_since_best} epochs"
+        self.watch.stopped = goal
+        if goal:
             raise CancelFitException
 
-    def _reached(self) -> str:
+    def _goal_message(self) -> str:
+        """That the error of `stop_at` is reached; "" if it is not."""
         target, goal = self.cfg.stop_at or ("", 0.0)
         error = self.row.get(f"{target}_error", math.inf)
         return f"{target} error {error:.3g} reached {goal:g}" if target and error <= goal else ""
 
 
-def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool, chosen: str) -> None:
-    """Train by one cycle, after frozen epochs where asked, in the precision `chosen`.
+def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool, precision: str) -> None:
+    """Train by one cycle, after frozen epochs where the config has some. Ctrl-C ends the fit without an error.
 
-    A pretrained body learns at `body_lr` times the head's rate from the start. KeyboardInterrupt ends the fit quietly,
-    with `watch.stopped` saying so. Raises ImgregError when the loss stops being a number.
+    Args:
+        learn: Learner of `build_learner`.
+        cfg: How it is trained.
+        watch: Progress of the fit, which is filled in.
+        pretrained: Whether the body has weights; then it learns at `cfg.body_lr` times the head's rate.
+        precision: Precision of the body: fp32, bf16 or fp16.
+
+    Raises:
+        ImgregError: The loss is not finite, or an epoch has no batch.
     """
-    frozen = cfg.freeze_epochs if pretrained else 0
+    n_frozen = cfg.freeze_epochs if pretrained else 0
     if cfg.freeze_epochs and not pretrained:
         warn("no frozen epochs: the backbone starts from random weights, which must learn")
     quiet(learn)
-    keeper = TrainingCallback(cfg, watch, (frozen + cfg.epochs) * len(learn.dls.train))
-    cbs = [*precision.speed(chosen), keeper]
+    callback = TrainingCallback(cfg, watch, (n_frozen + cfg.epochs) * len(learn.dls.train))
     try:
-        lr = _found_lr(learn, chosen) if cfg.lr is None else cfg.lr
-        if frozen:
-            keeper.patient = False
-            learn.freeze()
-            learn.fit_one_cycle(frozen, lr, pct_start=0.99, cbs=cbs)
-            learn.unfreeze()
-            keeper.patient, keeper.since = True, 0
-        if not watch.stopped:
-            rates = slice(lr * cfg.body_lr, lr) if pretrained else lr
-            learn.fit_one_cycle(cfg.epochs, rates, pct_start=WARMUP, cbs=cbs)
+        lr = _search_lr(learn, precision) if cfg.lr is None else cfg.lr
+        with in_precision(learn, precision), learn.added_cbs(callback):
+            if n_frozen:
+                learn.freeze()
+                learn.fit_one_cycle(n_frozen, lr, pct_start=0.99)
+                learn.unfreeze()
+            if not watch.stopped:
+                rates = slice(lr * cfg.body_lr, lr) if pretrained else lr
+                learn.fit_one_cycle(cfg.epochs, rates, pct_start=WARMUP)
     except KeyboardInterrupt:
         watch.stopped = "interrupted"
-    finally:
-        precision.without_precision(cbs)
 
 
 def save_state(learn: Learner, path: Path, epochs: int) -> None:
-    """Write the last state, whole or not at all: model, optimizer, random numbers, epochs done; tensors only."""
+    """Write the last state: model, optimizer, random numbers and epochs; tensors and plain values only.
+
+    Args:
+        learn: The Learner.
+        path: File to write; it is replaced at once or not at all.
+        epochs: Number of epochs trained.
+    """
     opt = learn.opt.state_dict()
-    opt["param_groups"] = [{k: _unboxed(v) for k, v in group.items()} for group in opt["param_groups"]]
+    opt["param_groups"] = [{k: _plain_value(v) for k, v in group.items()} for group in opt["param_groups"]]
     state = {"model": learn.model.state_dict(), "opt": opt, "epochs": epochs, "random": torch.random.get_rng_state()}
     with atomic_file(path) as file:
         torch.save(state, file)
 
 
-def _unboxed(value):
+def _plain_value(value):
     """numpy's numbers, which the schedule leaves in the optimizer, as Python's: torch's safe loading wants those."""
     if isinstance(value, tuple):
-        return tuple(map(_unboxed, value))
+        return tuple(map(_plain_value, value))
     return value.item() if hasattr(value, "item") and not isinstance(value, torch.Tensor) else value
 
 
 def quiet(learn: Learner) -> None:
-    """No bars and tables of fastai's: progress is told through the Watch."""
+    """Remove fastai's progress bars and tables."""
     learn.remove_cbs([cb for cb in learn.cbs if isinstance(cb, ProgressCallback)])
-    learn.logger = _nothing
+    learn.logger = noop
 
 
-def _nothing(*_):
-    """A logger that says nothing, and can be pickled."""
+# ---- the search for a learning rate
 
 
-def _found_lr(learn: Learner, chosen: str) -> float:
-    sweep = find_lr(learn, chosen)
+class Sweep(NamedTuple):
+    """A learning rate sweep.
+
+    Attributes:
+        lrs: Rates, of the first pass where there are several.
+        losses: The smoothed losses at these rates.
+        suggestion: The suggested rate.
+        why: Why the suggestion is not to be trusted; "" if it is.
+    """
+
+    lrs: list[float]
+    losses: list[float]
+    suggestion: float
+    why: str = ""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the suggestion means anything."""
+        return not self.why
+
+
+def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
+    """Sweep the learning rate twice from the same weights; the model stays as it is.
+
+    The suggestion is the geometric mean of the two. It is trusted if they agree within a factor of 8 and the loss fell
+    by a tenth before it rose: on a few dozen pictures a sweep suggests rates two thousand times apart.
+
+    Args:
+        learn: Learner of `build_learner`.
+        precision: Precision of the body: fp32, bf16 or fp16.
+        steps: Number of batches of a pass.
+    """
+    quiet(learn)
+    passes = [_sweep(learn, precision, steps) for _ in range(2)]
+    low, high = sorted(max(p.suggestion, 1e-7) for p in passes)
+    fall = min(1 - min(p.losses) / p.losses[0] for p in passes)
+    why = ""
+    if high > 8 * low:
+        why = f"two sweeps suggest {low:.1g} and {high:.1g}"
+    elif fall < 0.1:
+        why = f"the loss fell by {100 * max(fall, 0):.0f} % only"
+    return Sweep(passes[0].lrs, passes[0].losses, math.sqrt(low * high), why)
+
+
+def _search_lr(learn: Learner, precision: str) -> float:
+    """The suggestion of a sweep, or the default rate if it is not to be trusted."""
+    sweep = find_lr(learn, precision)
     if not sweep.trusted:
         warn(f"the search for a learning rate means nothing here ({sweep.why}); taking {TrainConfig.lr:g}")
         return TrainConfig.lr
@@ -145,54 +210,14 @@ def _found_lr(learn: Learner, chosen: str) -> float:
     return sweep.suggestion
 
 
-@dataclass
-class Sweep:
-    """A learning rate sweep: rates and losses of the first pass, the suggestion, and whether it means anything."""
-
-    lrs: list
-    losses: list
-    suggestion: float
-    trusted: bool
-    why: str = ""
-
-
-def find_lr(learn: Learner, chosen: str, steps: int = 100) -> Sweep:
-    """Sweep the learning rate twice from the same weights, in the precision `chosen`; the model stays as is.
-
-    The suggestion is the geometric mean of the two valleys. It is trusted if they agree within a factor of 8 and the
-    loss fell by a tenth before it rose: on a few dozen pictures a sweep suggests rates two thousand times apart.
-    """
-    quiet(learn)
-    passes = [_sweep(learn, chosen, steps) for _ in range(2)]
-    found = [max(s, 1e-7) for _, _, s in passes]
-    lrs, losses, _ = passes[0]
-    falls = [1 - min(s) / s[0] for s in (_smooth(p[1]) for p in passes)]
-    why = ""
-    if max(found) > 8 * min(found):
-        why = f"two sweeps suggest {min(found):.1g} and {max(found):.1g}"
-    elif min(falls) < 0.1:
-        why = f"the loss fell by {100 * max(min(falls), 0):.0f} % only"
-    return Sweep(lrs, losses, math.sqrt(found[0] * found[1]), not why, why)
-
-
-def _sweep(learn: Learner, chosen: str, steps: int) -> tuple[list, list, float]:
-    """One sweep of fastai's lr_find, its temporary checkpoint in a temporary folder."""
-    path, cbs = learn.path, precision.speed(chosen)
-    with tempfile.TemporaryDirectory() as folder:
+def _sweep(learn: Learner, precision: str, steps: int) -> Sweep:
+    """One pass of fastai's lr_find, whose checkpoint goes to a temporary folder."""
+    path = learn.path
+    with tempfile.TemporaryDirectory() as folder, in_precision(learn, precision):
         learn.path = Path(folder)
         try:
-            with learn.added_cbs(cbs):
-                found = learn.lr_find(num_it=steps, show_plot=False, suggest_funcs=(valley,))
+            suggested = learn.lr_find(num_it=steps, show_plot=False, suggest_funcs=(valley,))
         finally:
             learn.path = path
-            precision.without_precision(cbs)
-    recorder: Recorder = learn.recorder
-    return list(map(float, recorder.lrs)), list(map(float, recorder.losses)), float(found.valley)
-
-
-def _smooth(values: list, beta: float = 0.9) -> list:
-    mean, out = 0.0, []
-    for i, value in enumerate(values, 1):
-        mean = beta * mean + (1 - beta) * value
-        out.append(mean / (1 - beta**i))
-    return out
+    lrs, losses = learn.recorder.lrs, learn.recorder.losses
+    return Sweep(list(map(float, lrs)), list(map(float, losses)), float(suggested.valley))

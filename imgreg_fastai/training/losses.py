@@ -1,209 +1,206 @@
-"""What training minimises: labels are encoded to what the network sees, and compared there, in torch."""
-from math import pi
+"""What training minimises, and the errors in units that it reports: labels are encoded and compared in torch."""
+from functools import partial
 
 import numpy as np
-import roma
 import torch
 from fastai.learner import Metric
-from fastai.vision.core import TensorPoint
 from torch import nn
 from torch.nn import functional as F
 
-from ..tasks import Angle, Number, Point, Rotation, Target, Task
+from ..tasks import Target, Task
 
 # auto is l1: its gradient does not fade as the error gets small, where mse's does.
-PENALTIES = {"auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss,
-             "huber": lambda p, t, reduction: F.huber_loss(p, t, delta=0.1, reduction=reduction)}
-FEW = 10_000  # labels are enough to know their mean by
-NOTHING = 1e-5  # a cost too small for anything to be learnt
-ROUNDED = 1e-6  # of a number's span: so much of its labels may be rounded off
-
-
-def encode(target: Target, values: torch.Tensor) -> torch.Tensor:
-    """Labels as a batch holds them, [n, columns], to what the network should put out, [n, n_out] in [-1, 1].
-
-    A batch holds points in [-1, 1] (fastai's PointBlock), all else in units. NaN stays NaN.
-    """
-    if isinstance(target, Angle):
-        theta = values * (2 * pi / target.period)
-        return torch.cat([theta.cos(), theta.sin()], dim=1)
-    if isinstance(target, Point):
-        return values
-    if isinstance(target, Rotation):
-        matrices = torch.from_numpy(target.matrix(values.detach().cpu().numpy()))
-        return matrices.flatten(1).to(values.device, values.dtype)
-    return target.encode(values)
-
-
-def label_type(target: Target) -> torch.dtype:
-    """The type of a target's labels in units: double precision where float32 would round off too much of a number.
-
-    Of seconds since 1970 it tells no two apart that are less than 128 s from each other.
-    """
-    if not isinstance(target, Number) or None in (target.low, target.high):
-        return torch.float32
-    with np.errstate(all="ignore"):  # beyond what float32 can hold the rounding is not a number
-        rounding = np.spacing(np.float32(max(abs(target.low), abs(target.high)))) / 2
-    return torch.float32 if rounding <= ROUNDED * (target.high - target.low) else torch.float64
+LOSSES = {"auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss, "huber": partial(F.huber_loss, delta=0.1)}
+SAMPLE_SIZE = 10_000  # labels are enough to know their mean by
+MIN_COST = 1e-5  # a smaller cost of guessing counts as 1: such labels are all alike
 
 
 def to_plain_tensor(y: torch.Tensor) -> torch.Tensor:
-    """A label of any fastai type as a plain tensor of floats [n, columns], of double precision where it had that.
+    """A batch's labels of one target, of any fastai type, as a plain tensor of floats.
 
-    One column arrives as [n]: against an output of [n, 1] it would silently broadcast to [n, n].
+    Args:
+        y: [n], [n, columns] or [n, points, 2].
+
+    Returns:
+        [n, columns], float64 if `y` is, else float32. A column [n] would broadcast to [n, n] against outputs [n, 1].
     """
-    y = y.as_subclass(torch.Tensor).reshape(len(y), -1)
+    y = y.as_subclass(torch.Tensor)[:, None].flatten(1)
     return y if y.dtype == torch.float64 else y.float()
 
 
 def encode_labels(target: Target, y: torch.Tensor) -> torch.Tensor:
-    """A batch's labels of one target, of any fastai type, encoded in their own precision: float32 [n, n_out]."""
-    return encode(target, to_plain_tensor(y)).float()
+    """A batch's labels of one target, encoded in their own precision: float32 [n, n_out]."""
+    return target.encode_labels(to_plain_tensor(y)).float()
 
 
-def penalty(target: Target, predicted: torch.Tensor, aim: torch.Tensor, kind: str = "auto",
-            rarity: "RarityWeights | None" = None) -> torch.Tensor:
-    """The mean penalty of `kind` over what is labelled: outputs [n, n_out] against encoded labels [n, n_out].
+def penalty(target: Target, predicted: torch.Tensor, encoded: torch.Tensor, loss: str = "auto",
+            weights: "RarityWeights | None" = None) -> torch.Tensor:
+    """The mean loss of one target over what is labelled.
 
-    A rotation's is that of its geodesic distance in radians; the nine outputs are made a rotation by their singular
-    values (Levinson et al., NeurIPS 2020). Nothing labelled costs nothing.
+    Args:
+        target: The target.
+        predicted: Outputs, [n, n_out].
+        encoded: Encoded labels, [n, n_out].
+        loss: auto, l1, mse or huber.
+        weights: How much each label counts; None: all count the same.
+
+    Returns:
+        Scalar tensor.
     """
-    labelled = aim.isfinite()
-    if isinstance(target, Rotation):
-        labelled = labelled.all(dim=1)
-        aim = torch.where(labelled[:, None], aim, torch.eye(3, device=aim.device, dtype=aim.dtype).flatten())
-        turned = roma.special_procrustes(predicted.unflatten(1, (3, 3)))
-        # The arc sine's slope is infinite at half a turn. Clamped, all within 0.16 degrees of it costs the same, and
-        # gives no gradient.
-        predicted = roma.rotmat_geodesic_distance(turned, aim.unflatten(1, (3, 3)), clamping=1 - 1e-6)
-        aim = torch.zeros_like(predicted)
-    costs = PENALTIES[kind](predicted, torch.where(labelled, aim, predicted.detach()), reduction="none")
-    if rarity is not None:
-        costs = costs * rarity(aim)
-    return torch.where(labelled, costs, 0).sum() / labelled.sum().clamp(min=1)
+    return target.penalty(predicted, encoded, partial(LOSSES[loss], reduction="none"), weights)
+
+
+def sample_encoded(target: Target, y: torch.Tensor) -> torch.Tensor:
+    """About SAMPLE_SIZE encoded labels of one target, [n, n_out], evenly spread over its labelled rows."""
+    y = to_plain_tensor(y)
+    y = y[y.isfinite().any(dim=1)]
+    return encode_labels(target, y[:: max(1, len(y) // SAMPLE_SIZE)])
+
+
+def mean_encoded(task: Task, labels: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """The mean of the encoded labels, [n_out]: the best constant output, 0 where nothing is labelled."""
+    means = [sample_encoded(t, y).nanmean(dim=0) for t, y in zip(task.targets, labels, strict=True)]
+    return torch.cat(means).nan_to_num()
 
 
 class RarityWeights:
-    """How much a Number's label counts: more where labels are rare, 1 on the mean over the training part.
+    """How much a number's label counts: more where labels are rare, 1 on average over the training part.
 
     The weight is one over the root of the labels' density, smoothed by a Gaussian (label distribution smoothing; Yang
     et al., Delving into Deep Imbalanced Regression, ICML 2021, there "SQINV" with LDS).
+
+    Args:
+        encoded: Encoded labels of the training part, [n, 1].
     """
 
     bins, sigma = 100, 2.0  # over [-1, 1], and the kernel's width in bins: the paper's
 
-    def __init__(self, aims: torch.Tensor):
-        """`aims`: the training part's encoded labels [n, 1]."""
-        counts = torch.bincount(self._bin(aims), minlength=self.bins).float()
-        reach = torch.arange(self.bins)
-        kernel = torch.exp(-0.5 * ((reach[:, None] - reach) / self.sigma) ** 2)
-        alone = 1 / kernel.sum(dim=1).max()  # the density of one label: where there is none, none counts more
-        weights = ((kernel @ counts) / kernel.sum(dim=1)).clamp(min=alone).rsqrt()
+    def __init__(self, encoded: torch.Tensor):
+        counts = torch.bincount(self._bin(encoded), minlength=self.bins).float()
+        positions = torch.arange(self.bins)
+        kernel = torch.exp(-0.5 * ((positions[:, None] - positions) / self.sigma) ** 2)
+        single = 1 / kernel.sum(dim=1).max()  # the density of one label: empty bins count no more than it does
+        weights = ((kernel @ counts) / kernel.sum(dim=1)).clamp(min=single).rsqrt()
         self.weights = weights * counts.sum() / (weights * counts).sum()
 
-    def _bin(self, aims: torch.Tensor) -> torch.Tensor:
-        return ((aims.flatten().nan_to_num() + 1) / 2 * self.bins).long().clamp(0, self.bins - 1)
+    def _bin(self, encoded: torch.Tensor) -> torch.Tensor:
+        """The bins [n] of encoded labels."""
+        return ((encoded.flatten().nan_to_num() + 1) / 2 * self.bins).long().clamp(0, self.bins - 1)
 
-    def __call__(self, aims: torch.Tensor) -> torch.Tensor:
-        """The weights of encoded labels, [n, 1]."""
-        return self.weights.to(aims.device)[self._bin(aims)].unsqueeze(1)
-
-
-def sample_encoded(target: Target, y: torch.Tensor) -> torch.Tensor:
-    """About FEW encoded labels of one target [n, n_out], spread over all of its labelled rows, however sorted."""
-    y = to_plain_tensor(y)
-    y = y[y.isfinite().any(dim=1)]
-    return encode(target, y[:: max(1, len(y) // FEW)]).float()
-
-
-def mean_encoded(task: Task, labels: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """The mean of the encoded labels, [n_out]: what to put out before anything has been learnt."""
-    return torch.cat([sample_encoded(t, y).nanmean(dim=0) for t, y in zip(task.targets, labels, strict=True)]).nan_to_num()
+    def __call__(self, encoded: torch.Tensor) -> torch.Tensor:
+        """The weights [n, 1] of encoded labels [n, 1]."""
+        return self.weights.to(encoded.device)[self._bin(encoded)].unsqueeze(1)
 
 
 class TaskLoss(nn.Module):
-    """The loss of a Task: the mean penalty over a target's outputs, averaged over its targets.
+    """The loss of a task: the mean penalty of each target, averaged over its targets.
 
-    Among several targets each one's is divided by what `guess` costs, over the training part's `labels`: so each
-    begins at 1 whatever its unit and kind, and falls to the part of guessing that is left; a target's own `weight`
-    then says how much it counts. `guess` [n_out]: `mean_encoded` of these labels, for whoever has it already. `balance`:
-    rare labels of plain numbers count more.
+    Among several targets each penalty is divided by its value for a constant guess, so that each begins at 1 whatever
+    its unit and kind, and falls to the part of guessing that is left. A target's `weight` then says how much it counts.
+
+    Args:
+        task: The task.
+        loss: auto, l1, mse or huber.
+        labels: Labels of the training part, a tensor for each target as a batch holds them; None: nothing is divided
+            or balanced.
+        balance: Rare labels of plain numbers count more.
     """
 
-    def __init__(self, task: Task, kind: str = "auto", labels: tuple[torch.Tensor, ...] | None = None,
-                 guess: torch.Tensor | None = None, balance: bool = False):
+    def __init__(self, task: Task, loss: str = "auto", labels: tuple[torch.Tensor, ...] | None = None,
+                 balance: bool = False):
         super().__init__()
-        self.task, self.kind, self.guessing = task, kind, [1.0] * len(task.targets)
-        if labels is not None and len(task.targets) > 1:
-            guesses = task.split(mean_encoded(task, labels) if guess is None else guess)
-            self.guessing = [_guess_cost(*of, kind) for of in zip(task.targets, guesses, labels, strict=True)]
-        self.rarities = [RarityWeights(sample_encoded(t, y)) if balance and isinstance(t, Number) else None
-                         for t, y in zip(task.targets, labels or [None] * len(task.targets), strict=True)]
+        n = len(task.targets)
+        self.task, self.loss, self.guess_costs, self.rarity_weights = task, loss, [1.0] * n, [None] * n
+        if labels is not None:
+            samples = [(t, sample_encoded(t, y)) for t, y in zip(task.targets, labels, strict=True)]
+            if n > 1:
+                self.guess_costs = [_guess_cost(t, encoded, loss) for t, encoded in samples]
+            if balance:
+                self.rarity_weights = [RarityWeights(encoded) if t.can_balance else None for t, encoded in samples]
         total = sum(t.weight for t in task.targets)
-        self.shares = [t.weight / total / g for t, g in zip(task.targets, self.guessing, strict=True)]
+        self.shares = [t.weight / total / cost for t, cost in zip(task.targets, self.guess_costs, strict=True)]
 
     def forward(self, predicted: torch.Tensor, *labels: torch.Tensor) -> torch.Tensor:
-        """`predicted`: [n, n_out]; `labels`: a tensor for each target, as a batch holds them."""
-        outputs = self.task.split(predicted.as_subclass(torch.Tensor).float())
-        costs = [penalty(t, out, encode_labels(t, y), self.kind, rarity)
-                 for t, out, y, rarity in zip(self.task.targets, outputs, labels, self.rarities, strict=True)]
-        return sum(cost * share for cost, share in zip(costs, self.shares, strict=True))
+        """The loss of a batch.
 
-    def decodes(self, predicted: torch.Tensor):
-        """Outputs [n, n_out] to labels as a batch holds them, one tensor a target."""
-        outputs = self.task.split(predicted.detach().cpu())
-        labels = [_decoded(t, out) for t, out in zip(self.task.targets, outputs, strict=True)]
+        Args:
+            predicted: Outputs, [n, n_out].
+            *labels: A tensor for each target, as a batch holds them.
+
+        Returns:
+            Scalar tensor.
+        """
+        outputs = self.task.split(predicted.as_subclass(torch.Tensor).float())
+        parts = zip(self.task.targets, outputs, labels, self.rarity_weights, self.shares, strict=True)
+        return sum(share * penalty(t, output, encode_labels(t, y), self.loss, weights)
+                   for t, output, y, weights, share in parts)
+
+    def decodes(self, predicted: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Outputs [n, n_out] -> labels as a batch holds them, a tensor for each target; fastai calls it."""
+        labels = []
+        for target, output in zip(self.task.targets, self.task.split(predicted.detach().cpu()), strict=True):
+            values = output.numpy() if target.in_image else target.decode(output.numpy())
+            labels.append(target.batch_tensor(torch.as_tensor(values, dtype=target.label_dtype)))
         return labels[0] if len(labels) == 1 else tuple(labels)
 
 
-def _guess_cost(target: Target, guess: torch.Tensor, y: torch.Tensor, kind: str) -> float:
-    """What guessing costs; 1 where that is nothing, as for labels that are all alike."""
-    wanted = sample_encoded(target, y)
-    cost = float(penalty(target, guess.expand(len(wanted), -1), wanted, kind))
-    return cost if cost > NOTHING else 1.0
-
-
-def _decoded(target: Target, out: torch.Tensor) -> torch.Tensor:
-    if isinstance(target, Point):
-        return TensorPoint(out.as_subclass(torch.Tensor).reshape(len(out), -1, 2))
-    values = torch.as_tensor(target.decode(out.numpy()), dtype=label_type(target))
-    return values[:, 0] if values.shape[1] == 1 else values
+def _guess_cost(target: Target, encoded: torch.Tensor, loss: str) -> float:
+    """The penalty of the mean of encoded labels [n, n_out] as a guess; 1 where it is nothing, as if all are alike."""
+    guess = encoded.nanmean(dim=0).nan_to_num()
+    cost = float(penalty(target, guess.expand_as(encoded), encoded, loss))
+    return cost if cost > MIN_COST else 1.0
 
 
 class TargetError(Metric):
-    """The mean error of one target in its unit, over what is labelled; `index` is its place in the task.
+    """The mean error of one target in its unit, over what is labelled in the validation part.
 
-    `view` [4] turns points into pixels: that of the training part's middle picture, since a batch does not tell.
+    Points need the views of the pictures, which the validation loader has (PictureDL.views); with another loader their
+    error is NaN.
+
+    Args:
+        task: The task.
+        index: Position of the target among the task's.
     """
 
-    def __init__(self, task: Task, index: int, view=(1.0, 1.0, 0.0, 0.0)):
-        self.task, self.index, self.view = task, index, np.array([view])
+    def __init__(self, task: Task, index: int):
+        self.task, self.index = task, index
         self.reset()
 
     @property
     def name(self) -> str:
-        """fastai minimises what is called an error."""
+        """A name with "error" in it, which fastai knows to minimise."""
         return f"{self.task.targets[self.index].name}_error"
 
-    def reset(self):
+    def reset(self) -> None:
         """Begin an epoch."""
-        self.total, self.count = 0.0, 0
+        self.total, self.count, self.rows = 0.0, 0, 0
 
-    def accumulate(self, learn):
-        """Add a batch."""
-        error = self.errors(learn.pred, *learn.yb)
-        labelled = np.isfinite(error)
-        self.total, self.count = self.total + error[labelled].sum(), self.count + labelled.sum()
+    def accumulate(self, learn) -> None:
+        """Add a batch; batches come in the order of the loader's views."""
+        rows = slice(self.rows, self.rows + len(learn.pred))
+        views = getattr(learn.dl, "views", None)
+        errors = self.errors(learn.pred, *learn.yb, views=None if views is None else views[rows])
+        self.total += np.nansum(errors)
+        self.count += np.isfinite(errors).sum()
+        self.rows = rows.stop
 
     @property
     def value(self) -> float:
         """The mean so far; NaN before anything labelled was seen."""
         return self.total / self.count if self.count else float("nan")
 
-    def errors(self, predicted: torch.Tensor, *labels: torch.Tensor) -> np.ndarray:
-        """`predicted` and `labels` as the loss gets them; the error of each picture in units [n]."""
-        target = self.task.targets[self.index]
-        own = self.task.split(predicted.detach().float().cpu().numpy())[self.index]
-        true = to_plain_tensor(labels[self.index]).cpu().numpy().astype(np.float64)
-        true = target.decode(true, self.view) if isinstance(target, Point) else true
-        return target.error(target.decode(own, self.view), true)
+    def errors(self, predicted: torch.Tensor, *labels: torch.Tensor, views: np.ndarray | None = None) -> np.ndarray:
+        """The error of each picture.
+
+        Args:
+            predicted: Outputs, [n, n_out].
+            *labels: A tensor for each target, as a batch holds them.
+            views: [n, 4] of the pictures, or [1, 4]; without them the error of points is NaN.
+
+        Returns:
+            [n] in units; NaN where there is no label.
+        """
+        target, views = self.task.targets[self.index], np.full((1, 4), np.nan) if views is None else views
+        outputs = self.task.split(predicted.detach().float().cpu().numpy())[self.index]
+        true = target.from_batch(to_plain_tensor(labels[self.index]).cpu().numpy().astype(np.float64), views)
+        return target.error(target.decode(outputs, views), true)

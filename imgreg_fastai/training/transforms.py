@@ -1,4 +1,4 @@
-"""An item of the DataBlock: a picture that is named now and opened later, its box, and how it gets to its size."""
+"""An item of the DataBlock: a picture that is opened only when it is fitted, its box, and how it gets to its size."""
 from typing import NamedTuple
 
 import torch
@@ -13,21 +13,27 @@ from ..utils.errors import ImgregError
 
 
 class Picture(PILImage):
-    """A picture that Fit opens no larger than the network sees it, and all of which is read for whoever looks at it."""
+    """A picture that Fit opens no larger than the network needs; any other look at it reads all of it.
 
-    source = box = None  # what it is read from; the part of it to be seen, where the task has a box
+    Attributes:
+        source: Path, bytes, array or Pillow picture that it is read from.
+        box: The part that the network sees, where the task has a box: centre x, centre y, width, height in pixels.
+        read: Whether the pixels are those of the source.
+    """
+
+    source = box = None
     read = True
 
-    @staticmethod  # a bound class method would be pickled by value, with the path of this file
+    @staticmethod  # a class method would be pickled by value, with the path of this file
     def create(source):
-        """Name a path, bytes, an array or a Pillow picture, or Boxed; opening it is left to Fit, or to a first look."""
+        """Name a path, bytes, an array or a Pillow picture, or a Boxed one, without opening it."""
         picture = Picture(Image.new("RGB", (1, 1)))
         picture.source, picture.box = source if isinstance(source, Boxed) else (source, None)
         picture.read = False
         return picture
 
     def load(self):
-        """Read all of it, as Pillow's stubs do; raises PictureError."""
+        """Read all of it, as Pillow's lazy files do; raises PictureError."""
         if not self.read:
             self.read = True
             vars(self).update(vars(open_picture(self.source)))
@@ -35,34 +41,38 @@ class Picture(PILImage):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the whole upright picture."""
+        """Width and height of the upright picture."""
         self.load()
         return super().size
 
 
 class Boxed(NamedTuple):
-    """A picture's path and the box of the part to be seen; fastai maps over a plain tuple, not over a named one."""
+    """A picture's path and its box; fastai would take a plain tuple for several items.
+
+    Attributes:
+        source: Path of the picture.
+        box: Centre x, centre y, width and height in pixels of the upright picture.
+    """
 
     source: str
     box: tuple[float, ...]
 
 
 class Source(Transform):
-    """Reads from a row what Picture.create takes: the path, with the box where the task has one."""
+    """A row of the labels frame -> the path, or a Boxed picture where the task has a box."""
 
     def __init__(self, task: Task):
         super().__init__()
         self.box = list(task.box)
 
     def encodes(self, row):
-        """A row of the labels frame -> path, or Boxed."""
         return Boxed(row["path"], tuple(map(float, row[self.box]))) if self.box else row["path"]
 
 
 class Fit(ItemTransform):
-    """Bring a picture to the task's size by its policy, and points in its pixels along."""
+    """Bring a picture to the task's size by its policy, and the points in its pixels along."""
 
-    order = 0  # before PointBlock divides points by the size of the picture they lie in
+    order = 0  # before PointBlock divides points by the size of the picture
 
     def __init__(self, task: Task):
         super().__init__()
@@ -72,10 +82,13 @@ class Fit(ItemTransform):
         picture, *labels = item
         if not isinstance(picture, Picture):
             return item
-        if self.task.box and picture.box is None:  # or it would see all of the picture, and be wrong without a word
-            raise ImgregError("a picture with its box: items.Boxed(path, (cx, cy, w, h))", "no box")
-        view, spot, _ = load_image(picture if picture.source is None else picture.source, self.task, picture.box)
-        edge = torch.tensor(self.task.size[::-1])
-        moved = [TensorPoint((to_view(y[None], spot.view[None])[0] + 1) / 2 * edge) if isinstance(y, TensorPoint) else y
-                 for y in labels]
-        return (Picture(view), *moved)
+        if self.task.box and picture.box is None:  # the network would see all of the picture, and be wrong silently
+            raise ImgregError("a picture with its box: transforms.Boxed(path, (cx, cy, w, h))", "no box")
+        source = picture if picture.source is None else picture.source
+        fitted, place, _ = load_image(source, self.task, picture.box)
+        return Picture(fitted), *(self._moved_point(y, place) if isinstance(y, TensorPoint) else y for y in labels)
+
+    def _moved_point(self, points: TensorPoint, place) -> TensorPoint:
+        """Points [points, 2] in pixels of the picture -> in pixels of the fitted one."""
+        across = to_view(points[None], place.view[None])[0]  # in [-1, 1]
+        return TensorPoint((across + 1) / 2 * torch.tensor(self.task.size[::-1]))

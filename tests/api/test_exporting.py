@@ -4,14 +4,18 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from fastai.learner import load_learner
 from PIL import Image
 
 from imgreg_fastai import export, load
-from imgreg_fastai.api import functions
+from imgreg_fastai.api import exporting, functions
+from imgreg_fastai.inference import model_file
+from imgreg_fastai.models import backbones
 from imgreg_fastai.tasks.geometry import place_picture, to_pixels
 from imgreg_fastai.training.transforms import Boxed
 from imgreg_fastai.utils.errors import ImgregError
@@ -108,6 +112,51 @@ def test_exported_learners_of_points_give_pixels_of_the_resized_picture_and_of_s
     np.testing.assert_allclose(pose, expected[["yaw", "pitch", "roll"]].astype(float), atol=0.01)
     assert float(np.ravel(n)[0]) == pytest.approx(expected["n"], abs=1e-3)
     assert float(np.ravel(way)[0]) == pytest.approx(expected["way"], abs=0.01)
+
+
+KINDS = {
+    "number": {"targets": ["n:number"], "balance": True},
+    "log": {"targets": ["n:number"], "scale": "log"},
+    "angle": {"targets": ["way:angle360"]},
+    "rotation": {"targets": ["pose:rotation"]},
+    "points": {"targets": ["spots=rx,ry,bx,by:point"]},
+    "pooled": {"targets": ["spots=rx,ry,bx,by:point"], "size": (32, 32)},  # a head without positions
+}
+
+
+def test_exported_learners_of_every_kind_and_head_predict_in_an_empty_folder_what_the_run_does(spotted, tmp_path):
+    folder, picture, table = tmp_path / "empty", spotted["path"][3], tmp_path / "labels.csv"
+    folder.mkdir()
+    spotted.assign(image=spotted["path"], n=spotted["n"] + 1).drop(columns="path").to_csv(table, index=False)
+    models = {}
+    for name, options in KINDS.items():
+        options = {**TINY, "fit": "squish", **options}
+        task, cfg, _, _ = functions.prepare(table, **options)
+        network = functions.learner(table, **options).model  # a run without its training, plots and report
+        torch.nn.init.normal_(network[1][0].weight, std=0.5)
+        about = model_file.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), {})
+        model_file.save_model(tmp_path / name / model_file.MODEL, network, about)
+        exporting.export(SimpleNamespace(path=tmp_path / name, config=cfg), out=folder / f"{name}.pkl")
+        models[name] = load(tmp_path / name)
+    command = [sys.executable, "-c", ALSO, picture, *(f"{name}.pkl" for name in models)]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    for line, (name, model) in zip(ran.stdout.splitlines()[-len(models):], models.items(), strict=True):
+        values = np.ravel(json.loads(line)[1])
+        if model.task.has_points:  # fastai's are pixels of the squished picture
+            width, height = Image.open(picture).size
+            scale = width / model.task.size[1], height / model.task.size[0]
+            values = (values.reshape(-1, 2) * scale).ravel()
+        expected = model.predict(picture)[model.task.columns].to_numpy()[0]
+        np.testing.assert_allclose(values, expected.astype(float), atol=0.01, err_msg=name)
+
+
+def test_a_run_that_was_balanced_is_exported_without_labels(spotted, tmp_path):
+    table = Path(spotted["path"][0]).parent / "labels.csv"
+    run = functions.train(table, targets=["n:number"], balance=True, out=tmp_path / "runs", **TINY)
+    learn = load_learner(export(run, out=tmp_path / "export.pkl"))
+    value = float(np.ravel(learn.predict(spotted["path"][4])[0])[0])
+    assert value == pytest.approx(load(run.path).predict(spotted["path"][4])["n"][0], abs=1e-3)
 
 
 def test_a_bundle_of_a_box_model_takes_its_boxes_along(spotted, tmp_path):

@@ -90,8 +90,8 @@ def test_the_program_beside_it_draws_it(drawing):
 def test_the_doctor_has_nothing_above_a_note(specs):
     task = own_table.table_task(SAMPLE / "labels.csv", list(specs)).with_options(group="gauge")
     health = checks.check(SAMPLE / "labels.csv", task)
-    assert {f.level for f in health.findings} <= {"note"} and health.fine
-    assert {f.kind for f in health.findings} <= {"missing", "turned"}
+    assert {f.level for f in health.issues} <= {"note"} and health.fine
+    assert {f.code for f in health.issues} <= {"missing", "turned"}
     assert health.facts["usable"] == 120 and health.facts["groups"] == 12
 
 
@@ -149,5 +149,5 @@ def test_what_a_spreadsheet_makes_of_the_sample_is_read(table, tmp_path, how, en
     other.to_csv(place, index=False, **how)
     task = own_table.table_task(place, ["pressure", "tip:point"])
     frame, found = labels.check_rows(place, task, images=SAMPLE)
-    assert frame["usable"].all() and [f.kind for f in found] == ["missing"]
+    assert frame["usable"].all() and [f.code for f in found] == ["missing"]
     np.testing.assert_allclose(frame[task.columns], table[task.columns])

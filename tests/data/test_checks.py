@@ -11,7 +11,8 @@ from imgreg_fastai import cli
 from imgreg_fastai.api import functions
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.data import checks
-from imgreg_fastai.data.checks import likeness
+from imgreg_fastai.data.checks import duplicates, image_stats
+from imgreg_fastai.data.splits import connected_groups
 from imgreg_fastai.plots import overview
 from imgreg_fastai.tasks import Angle, Number, Point, Task
 
@@ -49,7 +50,7 @@ def checked(folder, frame, task=TASK, **how):
 def by_kind(findings) -> dict[str, set]:
     rows: dict[str, set] = {}
     for f in findings:
-        rows.setdefault(f.kind, set()).update(f.rows)
+        rows.setdefault(f.code, set()).update(f.rows)
     return rows
 
 
@@ -137,21 +138,21 @@ def plant(folder, frame, seed):
 def test_faults_planted_by_a_seed_are_all_found_and_nothing_else_is(tmp_path, seed):
     frame = clean(tmp_path / "t", seed)
     health = checked(tmp_path / "t", frame)
-    assert health.findings == [] and health.fine and health.summary == "120 rows, 120 pictures: nothing found"
+    assert health.issues == [] and health.fine and health.summary == "120 rows, 120 pictures: nothing found"
     frame, expected = plant(tmp_path / "t", frame, seed)
     health = checked(tmp_path / "t", frame)
-    found = by_kind(health.findings)
+    found = by_kind(health.issues)
     assert found == expected
     print(f"seed {seed}: {sum(map(len, expected.values()))} rows with {len(expected)} kinds of fault, all found")
-    assert not health.fine and [f.kind for f in health.at("stop")] == ["split", "group"]
-    assert {f.kind for f in health.at("leave out")} == {"absent", "unnamed", "broken"}
+    assert not health.fine and [f.code for f in health.at("stop")] == ["split", "group"]
+    assert {f.code for f in health.at("leave out")} == {"absent", "unnamed", "broken"}
     assert health.facts["usable"] == len(frame) - 3 * EACH == health.frame["usable"].sum()
     same = {row for group in health.facts["duplicates"]["same"] for row in group}
     nearly = [set(group) for group in health.facts["duplicates"]["nearly"]]
     assert len(same) == 6 * EACH and len(nearly) == 3 * EACH and all(len(group) == 2 for group in nearly)
     json.dumps(health.to_dict(), allow_nan=False)
-    assert all("\n" not in f.told() for f in health.findings)
-    fast = by_kind(checked(tmp_path / "t", frame, fast=True).findings)
+    assert all("\n" not in f.describe() for f in health.issues)
+    fast = by_kind(checked(tmp_path / "t", frame, fast=True).issues)
     opened = {"broken", "duplicate", "near", "contradicting", "leak", "outside", "depth", "blank", "turned", "animated"}
     assert fast == {kind: rows for kind, rows in expected.items() if kind not in opened}
 
@@ -164,7 +165,7 @@ def heads(tmp_path_factory):
 
 
 def finding(health, kind):
-    (one,) = [f for f in health.findings if f.kind == kind]
+    (one,) = [f for f in health.issues if f.code == kind]
     return one
 
 
@@ -177,15 +178,16 @@ def test_what_is_told_names_rows_files_and_reasons(heads):
         shutil.copy(folder / source, folder / name)
     rows = pd.concat([frame, frame.iloc[[0, 1]].assign(image=["empty.png", "text.jpg"]), again])
     health = checked(folder, rows)
-    assert finding(health, "broken").told() == (
+    assert finding(health, "broken").describe() == (
         "a picture that cannot be opened: 2 of 125 rows (row 122 'empty.png' (an empty file), row 123 'text.jpg' "
         "(not a picture Pillow can read))")
-    assert finding(health, "duplicate").told() == (
+    assert finding(health, "duplicate").describe() == (
         "2 pictures in several files, with the same labels: 5 of 125 rows (row 5 '003.png', row 126 'more.png' "
         "like row 5, row 6 '004.png', row 124 'again.png' like row 6, row 125 'third.png' like row 6); keep one row of "
         "each")
     assert sorted(health.facts["duplicates"]["same"]) == [[5, 126], [6, 124, 125]]
-    assert health.told().endswith("125 rows, of which 123 can be used, 123 pictures: 1 that cost rows, 1 worth knowing")
+    assert health.describe().endswith(
+        "125 rows, of which 123 can be used, 123 pictures: 1 that cost rows, 1 worth knowing")
 
 
 def test_the_split_that_a_training_would_draw_is_looked_at_where_the_table_has_none(heads):
@@ -212,12 +214,12 @@ def test_boxes_outside_their_picture_are_left_out_and_those_over_its_edge_noted(
     folder, frame = heads
     frame = frame.assign(cx=40, cy=32, w=30, h=30)
     task = Task("t", (TASK.targets[0],), box=BOX, group="who")
-    assert checked(folder, frame, task).findings == []
+    assert checked(folder, frame, task).issues == []
     frame.loc[[3, 7, 8], "cx"], frame.loc[[11, 12], "cy"], frame.loc[20, "w"] = 500, 5, 81
     shutil.copy(folder / "000.png", folder / "other_box.png")
     other = frame.iloc[[0]].assign(image="other_box.png", cx=20, age=5)  # of another thing in the picture
     health = checked(folder, pd.concat([frame, other]), task)
-    assert by_kind(health.findings) == {"box": {5, 9, 10}, "edge": {13, 14}}
+    assert by_kind(health.issues) == {"box": {5, 9, 10}, "edge": {13, 14}}
     assert finding(health, "box").level == "leave out" and "up to 10 px" in finding(health, "edge").text
     assert health.facts["usable"] == 118
 
@@ -228,9 +230,9 @@ def test_too_few_pictures_that_can_be_opened_stop(heads):
         (folder / f"no{i}.png").write_bytes(b"no")
     few = pd.concat([frame.iloc[:9], frame.iloc[90:98].assign(image=[f"no{i}.png" for i in range(8)])])
     health = checked(folder, few.drop(columns="split"))
-    assert [f.kind for f in health.findings] == ["broken", "few"] and not health.fine
+    assert [f.code for f in health.issues] == ["broken", "few"] and not health.fine
     none = checked(folder, few.iloc[9:].assign(image="no1.png"))
-    assert not none.fine and "few" in by_kind(none.findings) and overview.draw_overview(none)
+    assert not none.fine and "few" in by_kind(none.issues) and overview.draw_overview(none)
 
 
 def test_a_folder_is_told_by_the_names_of_its_pictures(tmp_path):
@@ -253,20 +255,21 @@ def test_pairs_are_found_whatever_bits_differ_and_no_others():
         bits = rng.permutation(64)[: k % 9]
         hashes[j] = hashes[i] ^ np.bitwise_or.reduce(np.uint64(1) << bits.astype(np.uint64), initial=np.uint64(0))
         tiny[j] = tiny[i] if k % 2 else np.clip(tiny[i].astype(int) + rng.integers(-2, 3, 432), 0, 255)
-    found, whole = likeness.near_pairs(hashes, tiny)
-    wanted = {tuple(sorted(pair)) for k, pair in enumerate(pairs.tolist()) if k % 9 <= likeness.APART}
+    found, whole = duplicates.near_pairs(hashes, tiny)
+    wanted = {tuple(sorted(pair)) for k, pair in enumerate(pairs.tolist()) if k % 9 <= duplicates.MAX_BITS}
     assert whole and len(found) == len(wanted) and {tuple(sorted(pair)) for pair in found.tolist()} == wanted
-    assert len(np.unique(likeness.groups(found, 4000))) == 4000 - len(wanted)
-    assert likeness.near_pairs(hashes[:1], tiny[:1])[0].shape == likeness.near_pairs(hashes[:0], tiny[:0])[0].shape == (0, 2)
+    assert len(np.unique(connected_groups(found, 4000))) == 4000 - len(wanted)
+    for n in (0, 1):
+        assert duplicates.near_pairs(hashes[:n], tiny[:n])[0].shape == (0, 2)
 
 
 def test_dark_pictures_of_16_bits_are_not_taken_for_each_other(tmp_path):
     frame, rng = clean(tmp_path / "t", 3), np.random.default_rng(3)
     for name in frame["image"]:  # all that is shown of them is black
         Image.fromarray(np.asarray(picture(rng).convert("L")).astype(np.uint16)).save(tmp_path / "t" / name)
-    assert "duplicate" not in by_kind(checked(tmp_path / "t", frame).findings)
+    assert "duplicate" not in by_kind(checked(tmp_path / "t", frame).issues)
     shown = Task("t", TASK.targets, group="who", value_range=(0, 255))
-    assert checked(tmp_path / "t", frame, shown).findings == []
+    assert checked(tmp_path / "t", frame, shown).issues == []
 
 
 def test_a_large_picture_is_compared_by_a_smaller_copy(tmp_path):
@@ -274,10 +277,11 @@ def test_a_large_picture_is_compared_by_a_smaller_copy(tmp_path):
     seen = []
     for name, how in (("a.png", {}), ("b.bmp", {}), ("c.jpg", {"quality": 70})):
         large.save(tmp_path / name, **how)
-        seen.append(likeness.fingerprint(tmp_path / name))
+        seen.append(image_stats.fingerprint(tmp_path / name))
     a, b, c = seen
-    assert a.content == b.content != c.content and a.facts[:2] == c.facts[:2] == (1600, 1200)
-    pairs, _ = likeness.near_pairs(np.array([s.hash for s in seen], np.uint64), np.stack([s.tiny.ravel() for s in seen]))
+    assert a.content == b.content != c.content and a.header[:2] == c.header[:2] == (1600, 1200)
+    hashes, tiny = np.array([s.hash for s in seen], np.uint64), np.stack([s.tiny.ravel() for s in seen])
+    pairs, _ = duplicates.near_pairs(hashes, tiny)
     assert {tuple(pair) for pair in pairs.tolist()} == {(0, 1), (0, 2), (1, 2)}
 
 
@@ -300,8 +304,8 @@ def test_the_verb_tells_draws_and_names_the_next_command(heads, tmp_path, monkey
     lines = out.splitlines()
     assert code == 0 and lines[-3] == "120 rows, 120 pictures: nothing found"
     assert lines[-2] == "plot: runs/check-my table-001.png"
-    assert lines[-1] == (f"next: imgreg train '{table}' --target age --target spot=x,y:point --flip-pairs none --group "
-                         "who --valid 0.3")
+    assert lines[-1] == (f"next: imgreg train '{table}' --target age --target spot=x,y:point --group who --valid 0.3 "
+                         "--flip-pairs none")
     code, out, _ = ran(capsys, "check", table, *options, "--json", "--fast", "--plot", "own.png")
     told = json.loads(out)
     assert code == 0 and told["fine"] and told["findings"] == [] and told["plot"] == "own.png"
@@ -333,7 +337,7 @@ def test_a_range_that_does_not_suit_deep_pictures_is_found(tmp_path, caplog):
     for name in frame["image"]:
         Image.fromarray(np.asarray(picture(rng).convert("L")).astype(np.uint16) * 16).save(tmp_path / "t" / name)
     found = finding(checked(tmp_path / "t", frame), "levels")
-    assert found.level == "note" and "where 0 to 65535 is shown; try --range" in found.told() and not caplog.records
+    assert found.level == "note" and "where 0 to 65535 is shown; try --range" in found.describe() and not caplog.records
 
 
 def test_strict_stops_at_what_is_only_worth_knowing(heads, tmp_path, capsys):
@@ -347,7 +351,7 @@ def test_strict_stops_at_what_is_only_worth_knowing(heads, tmp_path, capsys):
 
 def test_a_built_in_task_is_checked_by_its_name(drawn, tmp_path):
     health, plot = functions.check("angle", data=drawn, out=tmp_path)
-    assert health.findings == [] and health.facts["opened"] == 120 and plot == tmp_path / "check-angle-001.png"
+    assert health.issues == [] and health.facts["opened"] == 120 and plot == tmp_path / "check-angle-001.png"
 
 
 def test_the_plot_has_a_chart_for_each_column_for_points_and_for_sizes(heads):
@@ -356,7 +360,7 @@ def test_the_plot_has_a_chart_for_each_column_for_points_and_for_sizes(heads):
     sheet = overview.draw_overview(health)
     assert [ax.get_xlabel().split(" ")[0].rstrip(":") for ax in sheet.axes] == ["age", "heading", "spot", "width"]
     assert sum(bar.get_height() for bar in sheet.axes[0].patches) == 120
-    assert "nothing found" in sheet.get_suptitle() and "blue train (96)" in sheet.texts[-1].get_text()
+    assert "nothing found" in sheet.get_suptitle() and sheet.legends[0].get_texts()[0].get_text() == "train (96)"
     odd = checked(folder, frame.assign(age=frame["age"].mask(frame.index == 5, 10**6)), fast=True)
     ages, *_, spots = overview.draw_overview(odd).axes
     assert sum(bar.get_height() for bar in ages.patches) == 119 and "1 far beyond" in ages.texts[0].get_text()

@@ -300,7 +300,7 @@ def test_a_decompression_bomb_is_refused_before_it_goes_off(monkeypatch, side, r
         if not refused:
             assert open_picture(data).size == (side, side)
             return
-        with pytest.raises(PictureError, match="to_pixels"):
+        with pytest.raises(PictureError, match="pixels"):
             open_picture(data)
 
 
@@ -315,12 +315,12 @@ def test_a_large_jpeg_is_no_bomb_if_it_is_decoded_small(monkeypatch):
         assert read_header(baseline)[:2] == (400, 300)
         for data, view in ((baseline, task((300, 400))), (written(photo, "JPEG", progressive=True), spot),
                            (written(photo), spot), (written(Image.new("RGB", (500, 500)), "JPEG"), spot)):
-            with pytest.raises(PictureError, match="to_pixels"):
+            with pytest.raises(PictureError, match="pixels"):
                 load_image(data, view)
         for data in (written(photo), written(Image.new("RGB", (500, 500)), "JPEG")):
-            with pytest.raises(PictureError, match="to_pixels"):
+            with pytest.raises(PictureError, match="pixels"):
                 read_header(data)
-        with pytest.raises(PictureError, match="400 x 300 to_pixels, more than 100000"):
+        with pytest.raises(PictureError, match="400 x 300 pixels, more than 100000"):
             open_picture(baseline)
 
 
@@ -392,8 +392,8 @@ def test_fitted_keeps_the_order_and_puts_errors_in_their_places():
     assert len(done) == 150
     for i, picture in enumerate(done):
         if i % 7:
-            to_pixels, view, _ = picture
-            assert to_pixels.shape == (4, 6, 3) and to_pixels.dtype == np.uint8 and (to_pixels[2, 3] == i).all()
+            pixels, view, _ = picture
+            assert pixels.shape == (4, 6, 3) and pixels.dtype == np.uint8 and (pixels[2, 3] == i).all()
             assert view.shape == (4,)
         else:
             assert isinstance(picture, PictureError)
@@ -413,14 +413,15 @@ def test_fitted_gives_each_picture_its_own_box_and_names_a_box_that_is_none():
     picture, boxes = four_corners(40, 24), [[10, 6, 8, 8], [30, 18, 8, 8], [90, 6, 8, 8], [10, 6, 0, 8], [np.nan] * 4]
     boxed = task((16, 16), box=("x", "y", "w", "h"), margin=0.0)
     done = list(fit_images([picture] * 5, boxed, np.array(boxes), jobs=2))
-    for (to_pixels, view, _), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
-        assert (to_pixels == CORNERS[colour]).all() and np.array_equal(view, place_picture((40, 24), (16, 16), "pad", box).view)
+    for (pixels, view, _), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
+        assert (pixels == CORNERS[colour]).all()
+        assert np.array_equal(view, place_picture((40, 24), (16, 16), "pad", box).view)
     for wrong, told in zip(done[2:], ("outside", "no box", "no box"), strict=True):
         assert isinstance(wrong, PictureError) and told in str(wrong) and "box within the picture" in str(wrong)
 
 
 def test_the_margin_of_the_task_widens_the_box():
-    """A box of 8 to_pixels with a quarter of it on each side shows 12 to_pixels, of which the middle 8 are the blue ones."""
+    """A box of 8 pixels with a quarter of it on each side shows 12 pixels, of which the middle 8 are the blue ones."""
     picture = Image.new("RGB", (40, 40), "red")
     picture.paste("blue", (16, 16, 24, 24))
     (done,) = fit_images([picture], task((60, 60), box=("x", "y", "w", "h"), margin=0.25), np.array([[20, 20, 8, 8]]))
@@ -476,7 +477,7 @@ SIZES = ((403, 277), (301, 402), (1201, 70))
 @pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
 @pytest.mark.parametrize("boxed", [False, True])
 def test_a_jpeg_decoded_small_is_seen_as_the_whole_one_is(orientation, policy, boxed, decoded):
-    """The view is the whole picture's own, points come back to 1e-9 to_pixels, and what is seen differs by a grey."""
+    """The view is the whole picture's own, points come back to 1e-9 pixels, and what is seen differs by a grey."""
     rng, exif = np.random.default_rng(orientation), Image.Exif()
     exif[274] = orientation
     for shape in SIZES:
@@ -510,7 +511,7 @@ def test_a_spot_in_a_jpeg_decoded_small_is_where_the_view_says(orientation):
         row, column = np.mgrid[:56, :56] + 0.5
         found = np.array([(bright * column).sum(), (bright * row).sum()]) / bright.sum()
         told = in_pixels((found / 28 - 1)[None, None], seen.place.view[None])[0, 0]
-        np.testing.assert_allclose(told, at, atol=1.5)  # of the original's to_pixels, of which 14 make one of the view's
+        np.testing.assert_allclose(told, at, atol=1.5)  # of the original's pixels, of which 14 make one of the view's
 
 
 def test_the_callers_own_jpeg_stays_whole():
@@ -521,7 +522,7 @@ def test_the_callers_own_jpeg_stays_whole():
 @pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 70_000), (70_000, 1), (2, 60_000)])
 def test_the_thinnest_pictures_are_seen(policy, shape):
-    """With points that come back, in JPEG (which ends at 65,500 to_pixels), PNG and TIFF of 16 bits."""
+    """With points that come back, in JPEG (which ends at 65,500 pixels), PNG and TIFF of 16 bits."""
     small = min(shape[0], 60_000), min(shape[1], 60_000)
     for size, data in ((small, written(Image.new("RGB", small, "white"), "JPEG")),
                        (shape, written(Image.new("L", shape, "white"))),
@@ -574,7 +575,8 @@ def names(root, found):
 
 
 def test_find_searches_folders_sorted_and_below(photos):
-    assert names(photos, find_images([photos])) == ["a.JPG", "a1.png", "a[1].png", "b.png", "sub/d.webp", "sub/deep/e.Tiff"]
+    assert names(photos, find_images([photos])) == [
+        "a.JPG", "a1.png", "a[1].png", "b.png", "sub/d.webp", "sub/deep/e.Tiff"]
 
 
 def test_find_takes_places_in_the_order_given_and_files_by_any_name(photos):

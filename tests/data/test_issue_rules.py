@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from imgreg_fastai.data import labels
-from imgreg_fastai.data.labels import outliers
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
 from imgreg_fastai.utils.errors import ImgregError
 
@@ -65,11 +64,12 @@ def test_faults_planted_by_a_seed_are_all_found_and_nothing_else_is(folder, seed
     for kind, (column, value, _) in PLANTED.items():
         frame.loc[places[kind], column] = [value(i) for i in places[kind]]
     seen, found = surveyed(folder, frame)
-    assert {f.kind: (f.level, set(f.rows)) for f in found} == {
+    assert {f.code: (f.level, set(f.rows)) for f in found} == {
         kind: (PLANTED[kind][2], set((at + 2).tolist())) for kind, at in places.items()}
     lost = np.concatenate([at for kind, at in places.items() if PLANTED[kind][2] == "leave out"])
     assert set(np.flatnonzero(~seen["usable"])) == set(lost) and all(f.total == N for f in found)
-    assert all("\n" not in f.told() and "12 of 300 rows (row " in f.told() and "and 7 more" in f.told() for f in found)
+    for line in (f.describe() for f in found):
+        assert "\n" not in line and "12 of 300 rows (row " in line and "and 7 more" in line
     kept = labels.usable_rows(seen, AGE, folder / "t.csv")
     assert len(kept) == N - len(lost) and np.isfinite(kept["age"]).all()
 
@@ -79,11 +79,11 @@ def test_a_value_that_is_lost_among_others_costs_no_row_and_is_noted(folder):
     frame.loc[[3, 4], "lx"], frame.loc[5, "roll"], frame.loc[6, "age"], frame.loc[7, "w"] = "", "inf", "old", 0
     frame.loc[8, ["age", "lx", "ly", "rx", "ry", "yaw"]] = ""
     seen, found = surveyed(folder, frame, MANY)
-    assert [(f.kind, f.level, f.rows) for f in found] == [
+    assert [(f.code, f.level, f.rows) for f in found] == [
         ("word", "note", (8,)), ("missing", "leave out", (10,)), ("missing", "leave out", (10,)),
         ("missing", "note", (5, 6)), ("infinite", "note", (7,)), ("missing", "leave out", (10,)),
         ("box", "leave out", (9,))]
-    assert "'old'" in found[0].text and "eyes in lx" in found[3].text and "roll" in found[4].text
+    assert "'old'" in found[0].text and "no value in lx, ly" in found[3].text and "roll" in found[4].text
     assert seen.index[~seen["usable"]].tolist() == [7, 8]
     assert seen.loc[3, ["lx", "ly"]].isna().tolist() == [True, False]
 
@@ -92,8 +92,8 @@ def test_a_row_with_two_faults_is_told_by_both_and_left_out_once(folder, caplog)
     frame = clean().drop(columns="split")
     frame.loc[3, ["image", "age"]] = "gone.png", "old"
     seen, found = surveyed(folder, frame)
-    assert [(f.kind, f.rows) for f in found] == [("word", (5,)), ("absent", (5,))]
-    assert "row 5 'gone.png'" in found[1].told()
+    assert [(f.code, f.rows) for f in found] == [("word", (5,)), ("absent", (5,))]
+    assert "row 5 'gone.png'" in found[1].describe()
     assert len(labels.usable_rows(seen, AGE, folder / "t.csv")) == N - 1 and len(caplog.records) == 1
 
 
@@ -103,15 +103,15 @@ def test_a_face_of_many_points_is_read_without_a_murmur(folder):
     values = pd.DataFrame(np.random.default_rng(0).uniform(0, 99, (N, 136)).round(1), columns=face.columns)
     values.iloc[7, 5] = np.nan
     seen, found = surveyed(folder, pd.concat([clean()[["image"]], values], axis=1), face)
-    assert [(f.kind, f.level, f.rows) for f in found] == [("missing", "note", (9,))] and "p2_y" in found[0].text
+    assert [(f.code, f.level, f.rows) for f in found] == [("missing", "note", (9,))] and "p2_y" in found[0].text
     assert seen[face.columns].notna().sum().sum() == N * 136 - 1
 
 
 def test_a_target_without_any_value_stops(folder):
     _, found = surveyed(folder, clean().assign(age=""), AGE)
-    assert [(f.kind, f.level) for f in found] == [("target", "stop"), ("few", "stop")]
+    assert [(f.code, f.level) for f in found] == [("target", "stop"), ("few", "stop")]
     _, found = surveyed(folder, clean().assign(yaw="x"), MANY)
-    assert [(f.kind, f.level) for f in found] == [("target", "stop")] and "pose" in found[0].told()
+    assert [(f.code, f.level) for f in found] == [("target", "stop")] and "pose" in found[0].describe()
 
 
 @pytest.mark.parametrize(("other", "kind"), [(None, "repeated"), (99, "contradicting")])
@@ -120,7 +120,7 @@ def test_a_picture_in_several_rows_whatever_way_it_is_named(folder, other, kind)
     again = frame.iloc[[4, 5, 5]].assign(image=["./004.png", str(folder / "005.png"), f"../{folder.name}/005.png"])
     again = again if other is None else again.assign(age=other)
     _, found = surveyed(folder, pd.concat([frame, again]))
-    assert [(f.kind, f.level, f.rows) for f in found] == [(kind, "note", (6, 7, 302, 303, 304))] and found[0].hint
+    assert [(f.code, f.level, f.rows) for f in found] == [(kind, "note", (6, 7, 302, 303, 304))] and found[0].hint
 
 
 def test_rows_of_one_picture_that_tell_of_its_parts_or_fill_each_other_are_no_contradiction(folder):
@@ -129,34 +129,34 @@ def test_rows_of_one_picture_that_tell_of_its_parts_or_fill_each_other_are_no_co
     assert not found  # another box of the same picture
     frame.loc[4, "age"] = ""
     _, found = surveyed(folder, pd.concat([frame, frame.iloc[[4]].assign(age=9, yaw="")]), MANY)
-    assert [f.kind for f in found] == ["missing", "missing", "repeated"]
+    assert [f.code for f in found] == ["missing", "missing", "repeated"]
 
 
 def test_pictures_and_groups_in_several_parts_of_the_split(folder):
     frame = clean()
     again = frame.iloc[[4, 5]].assign(split=["valid", "train"])
     _, found = surveyed(folder, pd.concat([frame, again]))
-    assert [(f.kind, f.level) for f in found] == [("repeated", "note"), ("leak", "note"), ("group", "stop")]
-    assert found[1].rows == (6, 302) and "'004.png'" in found[1].told()
-    assert len(found[2].rows) == 11 and "'p4'" in found[2].told() and all(f.hint for f in found)
+    assert [(f.code, f.level) for f in found] == [("repeated", "note"), ("leak", "note"), ("group", "stop")]
+    assert found[1].rows == (6, 302) and "'004.png'" in found[1].describe()
+    assert len(found[2].rows) == 11 and "'p4'" in found[2].describe() and all(f.hint for f in found)
     frame["who"] = ""  # nobody's pictures are not one body's
     assert not surveyed(folder, frame)[1]
 
 
 def test_a_split_without_rows_to_train_on_or_to_validate_with(folder):
     _, found = surveyed(folder, clean().assign(split="train"))
-    assert [(f.kind, f.level, f.text) for f in found if f.kind == "part"] == [
+    assert [(f.code, f.level, f.text) for f in found if f.code == "part"] == [
         ("part", "stop", "0 rows whose split is valid")]
 
 
 def test_all_one_value_stops_and_one_target_of_several_is_noted(folder):
     _, found = surveyed(folder, clean().assign(age=30))
-    assert [(f.kind, f.level) for f in found] == [("constant", "stop")]
-    assert "the same age in every row: 30" in found[0].told()
+    assert [(f.code, f.level) for f in found] == [("constant", "stop")]
+    assert "the same age in every row: 30" in found[0].describe()
     _, found = surveyed(folder, clean().assign(age=30), MANY)
-    assert [(f.kind, f.level) for f in found] == [("constant", "note")]
+    assert [(f.code, f.level) for f in found] == [("constant", "note")]
     constant = clean().assign(lx=1, ly=2, rx="", ry="")  # one eye is nowhere labelled, the other always there
-    assert "constant" in [f.kind for f in surveyed(folder, constant, MANY)[1]]
+    assert "constant" in [f.code for f in surveyed(folder, constant, MANY)[1]]
 
 
 @pytest.mark.parametrize(("n", "few"), [(1, True), (9, True), (10, False)])
@@ -164,8 +164,8 @@ def test_fewer_than_ten_usable_rows_stop(folder, n, few):
     frame = clean().drop(columns="split").head(n + 3)
     frame.loc[frame.index[-3:], "age"] = "x"
     _, found = surveyed(folder, frame)
-    assert [f.kind for f in found] == ["word"] + ["few"] * few
-    assert not few or (found[1].level == "stop" and f"only {n} usable rows" in found[1].told())
+    assert [f.code for f in found] == ["word"] + ["few"] * few
+    assert not few or (found[1].level == "stop" and f"only {n} usable rows" in found[1].describe())
 
 
 def test_what_is_no_table_or_lacks_a_column_is_refused_before_any_finding(folder):
@@ -190,14 +190,13 @@ def test_findings_of_a_folder_name_its_pictures(tmp_path):
     for name in ("none.png", "age_old.png"):
         (tmp_path / name).write_bytes(b"x")
     _, found = labels.check_rows(tmp_path, Task("t", AGE.targets, name_pattern=r"age_(?P<age>\w+)"))
-    assert [(f.kind, f.names) for f in found] == [("unlabelled", ("none.png",)), ("word", ("age_old.png",))]
+    assert [(f.code, f.names) for f in found] == [("word", ("age_old.png",)), ("unlabelled", ("none.png",))]
 
 
 def odd(target, values) -> list:
     """(kind, level, rows) of what is odd about a target's values [n, columns]."""
-    rows = pd.DataFrame(values, columns=list(target.columns))
-    return [(o.kind, o.level, None if o.mask is None else np.flatnonzero(o.mask).tolist())
-            for o in outliers.outlier_issues(rows, Task("t", (target,)))]
+    return [(o.code, o.level, None if o.mask is None else np.flatnonzero(o.mask).tolist())
+            for o in target.outliers(values)]
 
 
 SPREADS = {
@@ -283,11 +282,11 @@ def test_oddities_are_told_with_the_value_as_it_stands(folder):
     frame = clean().drop(columns="split")
     frame.loc[7, "age"], frame.loc[9, "age"] = 123456, ""
     _, found = surveyed(folder, frame)
-    assert [f.kind for f in found] == ["missing", "outlier"]
-    assert "1 of 300 rows (row 9 '123456" in found[1].told() and "half of which are" in found[1].text
+    assert [f.code for f in found] == ["missing", "outlier"]
+    assert "1 of 300 rows (row 9 '123456" in found[1].describe() and "half of which are" in found[1].text
 
 
 def test_a_target_of_words_alone_is_told_with_one_of_them(folder):
     _, found = surveyed(folder, clean().assign(age=np.resize(["dog", "cat"], N)))
-    assert found[0].kind == "target" and found[0].level == "stop"
-    assert "no value of age in any row: no number in age, such as 'dog'" in found[0].told()
+    assert found[0].code == "target" and found[0].level == "stop"
+    assert "no value of age in any row: no number in age, such as 'dog'" in found[0].describe()

@@ -8,19 +8,20 @@ from imgreg_fastai.data.issues import Issue
 
 def test_it_tells_what_how_many_the_first_five_rows_and_how_many_more():
     few = Issue("absent", "leave out", (3, 9), 100, "no such picture")
-    assert few.told() == "no such picture: 2 of 100 rows (row 3, row 9)"
+    assert few.describe() == "no such picture: 2 of 100 rows (row 3, row 9)"
     many = Issue("word", "note", tuple(range(2, 14)), 100, "no number in age", "mend them")
-    assert many.told() == ("no number in age: 12 of 100 rows (row 2, row 3, row 4, row 5, row 6 and 7 more); "
+    assert many.describe() == ("no number in age: 12 of 100 rows (row 2, row 3, row 4, row 5, row 6 and 7 more); "
                            "mend them")
 
 
 def test_names_are_told_in_place_of_numbers_and_what_has_no_rows_tells_none():
-    assert Issue("x", "note", (3,), 9, "odd", names=("row 3 'a.png'",)).told() == "odd: 1 of 9 rows (row 3 'a.png')"
-    assert Issue("few", "stop", (), 3, "only 3 usable rows", "label more").told() == "only 3 usable rows; label more"
+    assert Issue("x", "note", (3,), 9, "odd", names=("row 3 'a.png'",)).describe() == "odd: 1 of 9 rows (row 3 'a.png')"
+    few = Issue("few", "stop", (), 3, "only 3 usable rows", "label more")
+    assert few.describe() == "only 3 usable rows; label more"
 
 
 def test_it_is_one_line_even_if_a_label_is_not():
-    assert "\n" not in Issue("word", "note", (2,), 9, "no number, such as 'a\nb'", "mend\nit").told()
+    assert "\n" not in Issue("word", "note", (2,), 9, "no number, such as 'a\nb'", "mend\nit").describe()
 
 
 def test_all_rows_go_into_json():

@@ -9,7 +9,7 @@ import pytest
 from imgreg_fastai import runs
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.data import labels
-from imgreg_fastai.tasks import ANGLE, Number, Point, Rotation, Task
+from imgreg_fastai.tasks import ANGLE, Number, Point, Rotation, Task, task_from_dict
 from imgreg_fastai.utils.errors import ImgregError
 
 FACE = Task("faces", (Number("age", ("age",)), Point("eye", ("eye_x", "eye_y"))))
@@ -232,6 +232,19 @@ def test_the_group_may_stand_in_a_column_of_another_name(folder):
         labels.read_labels(alone, replace(AGE, group="person"))
 
 
+def test_a_group_column_that_is_named_must_be_there_even_if_it_is_called_group(folder):
+    table = write(folder, "image,age\n0.png,1\n1.png,2\n")
+    with pytest.raises(ImgregError, match=r"a column 'group' in .*; found image, age"):
+        labels.read_labels(table, replace(AGE, group="group"))
+    assert len(labels.read_labels(table, AGE)) == 2
+    assert len(labels.read_labels(table, replace(AGE, group="group"), to_divide=False)) == 2
+    saved = {**AGE.to_dict(), "group": "group"}  # as older versions wrote it where no column was named
+    assert len(labels.read_labels(table, task_from_dict(saved))) == 2
+    table = write(folder, "image,age,group,split\n0.png,1,a,train\n1.png,2,a,valid\n")
+    assert [[i.level for i in labels.check_rows(table, replace(AGE, group=group))[1] if i.code == "group"]
+            for group in ("", "group")] == [["note"], ["stop"]]
+
+
 def test_the_group_may_be_a_column_that_is_predicted_or_a_box(folder):
     table = write(folder, "image,age,eye_x,eye_y\n0.png,30,2,3\n1.png,40,4,5\n")
     frame = labels.read_labels(table, replace(FACE, group="age"))
@@ -293,7 +306,7 @@ def test_a_folder_whose_names_hold_the_labels(tmp_path, warned):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "notes.txt").write_text("angle_00000")
     frame = labels.read_labels(tmp_path, ANGLE)
-    assert list(frame.columns) == ["image", "path", "angle"] and not warned()
+    assert list(frame.columns) == ["image", "angle", "path"] and not warned()
     assert dict(zip(frame["image"], frame["angle"], strict=True)) == pytest.approx(
         dict(zip(names, (0, 45.5, 179.99, 90), strict=True)))
     assert all(path == str(tmp_path / image) for image, path in zip(frame["image"], frame["path"], strict=True))
@@ -304,12 +317,12 @@ def test_names_without_a_label_are_counted_and_left_out(tmp_path, warned):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     assert labels.read_labels(tmp_path, ANGLE)["image"].tolist() == ["angle_00100.png"]
-    told = "left out 3 of 4 pictures without a label in their name: angle_1.png, angle_123456.png, photo.png"
+    told = f"left out 3 of 4 rows of {tmp_path}, no label in its name: angle_1.png, angle_123456.png, sub/photo.png"
     assert warned() == [told]
 
 
 def test_a_folder_without_a_label_in_any_name_is_one_line(folder):
-    told = r"^expected file names like 'angle_00000\.png'; found none among the 10 pictures in '.*', such as '0\.png'$"
+    told = r"^expected file names that match 'angle_\(.*'; found none among the 10 pictures in '.*', such as '0\.png'$"
     with pytest.raises(ImgregError, match=told):
         labels.read_labels(folder, ANGLE)
 
@@ -321,7 +334,7 @@ def test_a_folder_whose_sub_folders_are_called_by_their_labels(tmp_path, warned)
     frame = labels.read_labels(tmp_path, AGE)
     found = dict(zip(frame["image"], frame["age"], strict=True))
     assert found == {"31/a.png": 31, "31/b.png": 31, "4.5/deep/c.png": 4.5}
-    assert warned() == ["left out 1 of 4 pictures without a label in their name: loose.png"]
+    assert warned() == [f"left out 1 of 4 rows of {tmp_path}, no label in its name: loose.png"]
 
 
 def test_names_may_hold_the_group_and_the_part_and_a_word_is_told_by_its_picture(tmp_path, warned):

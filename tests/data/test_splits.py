@@ -152,7 +152,7 @@ def test_a_part_of_the_training_part_is_kept_for_intervals_unasked():
 
 
 def test_of_many_pictures_no_more_are_kept_than_are_of_use_unless_asked():
-    assert (divided(frame_of(20_000), calibrate=None) == "calibrate").sum() == splits.ENOUGH
+    assert (divided(frame_of(20_000), calibrate=None) == "calibrate").sum() == splits.MAX_CALIBRATE
     assert (divided(frame_of(20_000), calibrate=0.25) == "calibrate").sum() == 4000
 
 
@@ -162,7 +162,7 @@ def test_whole_groups_are_kept_for_intervals():
     assert parts.groupby(frame["group"]).nunique().eq(1).all()
     assert frame["group"][parts == "calibrate"].nunique() == 12
     large = frame_of(60_000, group=[f"g{i % 100}" for i in range(60_000)])
-    assert large["group"][divided(large, calibrate=None) == "calibrate"].nunique() == splits.FEWEST[True]
+    assert large["group"][divided(large, calibrate=None) == "calibrate"].nunique() == splits.MIN_CALIBRATE["groups"]
 
 
 def people(n):

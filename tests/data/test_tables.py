@@ -101,7 +101,7 @@ def test_row_numbers_are_those_of_an_editor_though_a_note_has_several_lines(tmp_
 
 
 def test_only_so_many_rows(tmp_path):
-    assert len(tables.read_table(write(tmp_path, "image,age\n" + "0.png,1\n" * 50), most=7)) == 7
+    assert len(tables.read_table(write(tmp_path, "image,age\n" + "0.png,1\n" * 50), max_rows=7)) == 7
 
 
 def test_parquet_with_its_index_and_its_gaps(tmp_path):
@@ -111,7 +111,7 @@ def test_parquet_with_its_index_and_its_gaps(tmp_path):
     found = tables.read_table(tmp_path / "t.parquet", ("image", "group", "who"))
     assert found["image"].tolist() == ["a", "b", "c"] and found["age"].tolist() == [1, 2, 3]
     assert found["group"].fillna("-").tolist() == ["1", "-", "7"] and found["who"].tolist() == ["3", "4", "5"]
-    assert len(tables.read_table(tmp_path / "t.parquet", most=2)) == 2
+    assert len(tables.read_table(tmp_path / "t.parquet", max_rows=2)) == 2
 
 
 def test_parquet_without_pyarrow_is_one_line(tmp_path, monkeypatch):

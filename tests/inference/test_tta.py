@@ -61,7 +61,7 @@ def follows(pixels):
     frame = np.stack([dy, dx, no, -dx, dy, no, no, no, one], axis=1).reshape(-1, 3, 3)
     phi = np.rad2deg(np.arctan2(-dy, dx))  # counterclockwise as seen
     theta = np.deg2rad(WAY.zero - phi)
-    return np.hstack([across.reshape(-1, 4), FAR.encode(far[:, None]), (frame @ TILT).reshape(-1, 9),
+    return np.hstack([across.reshape(-1, 4), FAR.encode_labels(far[:, None]), (frame @ TILT).reshape(-1, 9),
                       np.stack([np.cos(theta), np.sin(theta)], 1)])
 
 
@@ -89,10 +89,12 @@ def test_as_many_moves_as_the_laws_and_the_training_allow(of, n):
 ])
 def test_a_task_without_a_move_is_told_so_in_one_line_before_the_work(of, spotted):
     one = model(of, follows)
-    for asked in (lambda: one.predict(list(spotted["path"]), tta=True), lambda: one.see(["nosuch.png"], tta=True),
-                  lambda: metrics.predictions(one, spotted, tta=True), lambda: functions.predict(one, "nosuch", tta=True)):
+    for call in (lambda: one.predict(list(spotted["path"]), tta=True),
+                 lambda: one.predict_outputs(["nosuch.png"], tta=True),
+                 lambda: metrics.predictions(one, spotted, tta=True),
+                 lambda: functions.predict(one, "nosuch", tta=True)):
         with pytest.raises(ImgregError, match=r"--tta with a task whose laws.*'seen'.*trained with flip") as e:
-            asked()
+            call()
         assert "\n" not in str(e.value)
 
 
@@ -112,11 +114,11 @@ def test_pixels_move_as_in_training_and_every_kind_comes_back(move, size):
     aspect, one = size[1] / size[0], np.ones(3)
     there = Motion(move.mirrored * one, 90.0 * move.quarters * one, one, np.zeros((3, 2)), aspect)
     warped = augment.warp(torch.from_numpy(pixels).permute(0, 3, 1, 2), there).permute(0, 2, 3, 1)
-    assert np.array_equal(move.there(pixels), warped.numpy())
+    assert np.array_equal(move.apply(pixels), warped.numpy())
     for target, labels in ((SPOTS, [[-0.5, 0.2, 0.9, -0.3]]), (WAY, [[33.0]]), (POSE, [[20.0, -35.0, 70.0]]),
                            (FAR, [[7.0]]), (replace(SPOTS, flip_pairs=((0, 1),)), [[-0.5, 0.2, 0.9, -0.3]])):
         start = np.tile(labels, (3, 1))
-        again = target.transform_labels(target.transform_labels(start, there), move.back(3, aspect))
+        again = target.transform_labels(target.transform_labels(start, there), move.inverse(3, aspect))
         assert target.error(again, start) == pytest.approx(0, abs=1e-6)
 
 
@@ -184,15 +186,15 @@ def test_a_rotation_that_never_moves_loses_its_yaw_and_roll_in_the_mirror():
 
 
 def test_a_number_whose_law_is_declared_stays_and_unlike_ones_are_averaged_by_their_kind():
-    steady = model(task(FAR), always(FAR.encode(np.array(20.0))))
+    steady = model(task(FAR), always(FAR.encode_labels(np.array(20.0))))
     assert steady.predict(PICTURE, tta=True)["far"][0] == pytest.approx(20)
     lit = np.zeros((48, 48, 3), np.uint8)
     lit[:, :24] = 255
-    sided = lambda pixels: FAR.encode(np.where(pixels[:, :1, 0, 0] > 0.5, 4.0, 100.0))  # noqa: E731
+    sided = lambda pixels: FAR.encode_labels(np.where(pixels[:, :1, 0, 0] > 0.5, 4.0, 100.0))  # noqa: E731
     flipped = task(replace(FAR, laws=("flip",)), augment=("flip",))
     plainly = replace(flipped, targets=(replace(flipped.targets[0], scale="linear"),))
     assert model(flipped, sided).predict(lit, tta=True)["far"][0] == pytest.approx(20)
-    linear = lambda pixels: plainly.targets[0].encode(np.where(pixels[:, :1, 0, 0] > 0.5, 4.0, 100.0))  # noqa: E731
+    linear = lambda pixels: plainly.targets[0].encode_labels(np.where(pixels[:, :1, 0, 0] > 0.5, 4.0, 100.0))  # noqa: E731
     assert model(plainly, linear).predict(lit, tta=True)["far"][0] == pytest.approx(52)
 
 
@@ -200,7 +202,7 @@ def test_a_number_whose_law_is_declared_stays_and_unlike_ones_are_averaged_by_th
 
 def test_intervals_are_those_of_the_picture_as_it_is(spotted):
     of = task(FAR)
-    one = model(of, lambda pixels: FAR.encode(50 + 100 * pixels[:, 0, 0, :1] + 20 * pixels[:, 2, 5, 7:8]))
+    one = model(of, lambda pixels: FAR.encode_labels(50 + 100 * pixels[:, 0, 0, :1] + 20 * pixels[:, 2, 5, 7:8]))
     one.network = (lambda x: x[:, :, 3, 3], lambda x: torch.zeros(len(x), 1))
     one = replace(one, calibration=plain(np.arange(1, 40.0), features=3))
     alone, moved = (one.predict(list(spotted["path"]), tta=tta) for tta in (False, True))
@@ -210,7 +212,9 @@ def test_intervals_are_those_of_the_picture_as_it_is(spotted):
 def test_a_run_is_evaluated_and_predicts_by_averages(run, drawn, tmp_path, capsys):
     copy = shutil.copytree(run.path, tmp_path / "angle-001")
     alone, moved = (functions.evaluate(copy, tta=tta) for tta in (False, True))
-    assert moved["folder"].endswith("evaluations/valid-tta") and moved["angle"]["n"] == alone["angle"]["n"]
+    assert moved["folder"].endswith("evaluations/valid-tta")
+    alone, moved = alone["scores"], moved["scores"]
+    assert moved["angle"]["n"] == alone["angle"]["n"]
     assert moved["angle"]["mean"] != alone["angle"]["mean"]
     told = said(capsys, "evaluate", copy, "--tta")
     assert f"angle error {metrics.format_value(moved['angle']['mean'], '°')}" in told and "valid-tta-002" in told
@@ -220,5 +224,5 @@ def test_a_run_is_evaluated_and_predicts_by_averages(run, drawn, tmp_path, capsy
     rows = json.loads(said(capsys, "predict", copy, *held["path"], "--tta", "--format", "json"))
     ours = metrics.predictions(functions.load(copy), held, tta=True)["angle_predicted"]
     assert [row["angle"] for row in rows] == pytest.approx(list(ours), abs=1e-3)
-    nothing = functions.load(copy).see([tmp_path / "gone.png"], tta=True)
-    assert len(nothing.broken) == 1 and functions.load(copy).answers(nothing)["angle"].shape == (0,)
+    nothing = functions.load(copy).predict_outputs([tmp_path / "gone.png"], tta=True)
+    assert len(nothing.broken) == 1 and functions.load(copy).decode(nothing)["angle"].shape == (0,)

@@ -4,7 +4,7 @@ import time
 import pytest
 import torch
 
-from imgreg_fastai.models import backbones
+from imgreg_fastai.models import backbones, network
 from imgreg_fastai.utils.errors import ImgregError
 
 ARCH, SIZE = "test_resnet", (64, 64)
@@ -15,7 +15,8 @@ ARCH, SIZE = "test_resnet", (64, 64)
 
 @pytest.mark.parametrize(("arch", "size"), [(ARCH, (64, 48)), ("resnet10t.c3_in1k", (64, 64)), ("test_vit", (96, 64))])
 def test_check_passes_what_works(arch, size):
-    assert backbones.check_backbone(arch, size) is None
+    body = backbones.build(arch, size)
+    assert body(torch.zeros(2, 3, *size)).shape == (2, network.n_features(body))
 
 
 @pytest.mark.parametrize(
@@ -35,22 +36,22 @@ def test_check_passes_what_works(arch, size):
 )
 def test_check_refuses_in_one_line(arch, size, args, says):
     with pytest.raises(ImgregError) as e:
-        backbones.check_backbone(arch, size, args)
+        backbones.build(arch, size, args)
     assert says in str(e.value) and "\n" not in str(e.value)
 
 
 def test_the_size_that_check_offers_works():
     for arch, size in (("test_vit", (100, 90)), ("test_maxvit", (100, 100))):
         with pytest.raises(ImgregError) as e:
-            backbones.check_backbone(arch, size)
+            backbones.build(arch, size)
         offered = e.value.hint.removeprefix("--size ").split("x")
-        backbones.check_backbone(arch, (int(offered[0]), int(offered[-1])))
+        backbones.build(arch, (int(offered[0]), int(offered[-1])))
 
 
-def test_check_draws_no_random_numbers_and_needs_no_memory():
+def test_whether_a_backbone_works_draws_no_random_numbers_and_needs_no_memory():
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    backbones.check_backbone("vit_large_patch16_224", (64, 64))  # 300 million parameters
+    assert backbones.works("vit_large_patch16_224", (64, 64))  # 300 million parameters
     assert torch.equal(before, torch.get_rng_state())
 
 

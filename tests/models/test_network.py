@@ -100,24 +100,29 @@ GRIDS = [("test_resnet", (64, 96)), ("test_vit", (96, 128)), ("test_mambaout", (
 def test_a_body_that_places_adds_two_numbers_a_map_and_keeps_the_pooled_features(arch, size):
     torch.manual_seed(0)
     body = network.body(arch, size).eval()
-    placed = network.add_places(body, size)
+    placed = network.add_positions(body, size)
     x = torch.randn(2, 3, *size)
     with torch.no_grad():
         plain, more = body(x), placed(x)
-    assert isinstance(placed, network.BodyWithPlaces) and network.n_features(placed) == more.shape[1]
+    assert isinstance(placed, network.BodyWithPositions) and network.n_features(placed) == more.shape[1]
     torch.testing.assert_close(more[:, : plain.shape[1]], plain)
     places = more[:, plain.shape[1] :]
-    assert places.shape == (2, 2 * network.MAPS) and places.abs().max() < 1
-    assert network.add_places(placed, size) is placed
+    assert places.shape == (2, 2 * network.N_MAPS) and places.abs().max() < 1
+    assert network.add_positions(placed, size) is placed
 
 
 def test_the_centre_of_a_map_is_where_it_is_high_across_then_down():
-    centres = network.SpatialSoftmax((3, 4))
+    centres = network.SpatialSoftmax(3, 4)
     maps = torch.full((1, 3, 12), -100.0)
     maps[0, 0, 0], maps[0, 1, 1 * 4 + 3] = 100, 100  # row 0 column 0; row 1 column 3
     maps[0, 2] = 0  # alike everywhere
     expected = torch.tensor([[-0.75, -2 / 3, 0.75, 0, 0, 0]])
-    torch.testing.assert_close(centres(maps), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(centres(maps.transpose(1, 2)), expected, atol=1e-6, rtol=0)
+
+
+def feature_list(body, x):
+    """The last features, [B, positions, C], row by row."""
+    return network.channels_last(body, body.forward_features(x)).flatten(1, -2)
 
 
 @pytest.mark.parametrize(("arch", "size"), GRIDS[:3])  # the last looks at the whole picture before its last features
@@ -125,28 +130,28 @@ def test_features_are_listed_row_by_row_so_that_a_map_lies_as_the_picture_does(a
     """What changes in one corner of the picture changes most the feature at that corner."""
     torch.manual_seed(0)
     body = network.body(arch, size).eval()
-    placed = network.add_places(body, size)
-    grid = placed.places[2].grid
+    placed = network.add_positions(body, size)
+    grid = placed.places[1].grid
     x, (height, width) = torch.zeros(1, 3, *size), size
     with torch.no_grad():
-        before = network.feature_list(body, body.forward_features(x))
+        before = feature_list(body, x)
         for down in (False, True):
             for right in (False, True):
                 spotted = x.clone()
                 spotted[..., height * 3 // 4 * down : height // 4 + height * 3 // 4 * down,
                         width * 3 // 4 * right : width // 4 + width * 3 // 4 * right] = 3.0
-                change = (network.feature_list(body, body.forward_features(spotted)) - before).norm(dim=2)[0]
+                change = (feature_list(body, spotted) - before).norm(dim=2)[0]
                 at = grid[change.argmax()]
                 assert (at[0] > 0, at[1] > 0) == (right, down), (arch, right, down)
 
 
 def test_a_body_without_a_grid_stays_as_it_is():
     body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 4))
-    assert network.add_places(body, (8, 8)) is body
+    assert network.add_positions(body, (8, 8)) is body
 
 
 def test_a_body_without_places_tells_whether_it_has_no_grid_or_one_of_one_place():
     body = network.body("test_resnet", (32, 32))
-    assert network.feature_grid(body, (32, 32))[0] == (1, 1) and network.add_places(body, (32, 32)) is body
-    assert network.feature_grid(body, (64, 32))[0] == (2, 1)
+    assert network.feature_grid(body, (32, 32))[:2] == (1, 1) and network.add_positions(body, (32, 32)) is body
+    assert network.feature_grid(body, (64, 32))[:2] == (2, 1)
     assert network.feature_grid(torch.nn.Flatten(), (8, 8)) is None

@@ -81,8 +81,8 @@ def test_a_copy_whose_prediction_is_no_number_is_left_as_it_was(tmp_path):
 
 
 def test_a_folder_that_can_be_written_is_made_and_left_empty_one_that_cannot_is_told_of(tmp_path):
-    copies.writable(tmp_path / "new" / "drawn")
+    copies.check_writable(tmp_path / "new" / "drawn")
     assert not list((tmp_path / "new" / "drawn").iterdir())
     (tmp_path / "file").touch()
     with pytest.raises(ImgregError, match="place that can be written"):
-        copies.writable(tmp_path / "file")
+        copies.check_writable(tmp_path / "file")

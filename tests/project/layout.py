@@ -1,5 +1,7 @@
 """The layout of the package, computed from its imports: entries, arrows, floors, circles, and a diagram of them."""
 import ast
+import re
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -75,5 +77,27 @@ def diagram(graph: dict[str, set[str]]) -> str:
     return "\n".join(lines)
 
 
+def module_table() -> str:
+    """The modules of the package as a Markdown table: the name and the first line of the docstring of each."""
+    lines = ["| module | content |", "|---|---|"]
+    for entry in ORDER:
+        for path in sorted([*PACKAGE.glob(f"{entry}.py"), *PACKAGE.glob(f"{entry}/**/*.py")]):
+            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            first_line = text.partition("\n")[0].replace("|", "/").replace("[", "\\[")
+            lines.append(f"| `{path.relative_to(PACKAGE).as_posix()}` | {first_line} |")
+    return "\n".join(lines)
+
+
+def updated_page(page: str) -> str:
+    """docs/architecture.md with today's diagram and table of modules."""
+    mermaid = f"```mermaid\n{diagram(imports())}\n```"
+    page = re.sub(r"```mermaid\n.*?\n```", lambda _: mermaid, page, count=1, flags=re.DOTALL)
+    return re.sub(r"\| module \| content \|\n(\|.*(\n|$))*", lambda _: module_table() + "\n", page)
+
+
 if __name__ == "__main__":
-    print(diagram(imports()))
+    if sys.argv[1:] == ["--write"]:
+        architecture = PACKAGE.parent / "docs" / "architecture.md"
+        architecture.write_text(updated_page(architecture.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print(diagram(imports()))

@@ -28,7 +28,7 @@ CORNER = (slice(0, 16), slice(40, 60))
 def test_the_map_is_warm_where_the_network_looks_and_nowhere_else():
     target = Number("n", ("n",), low=0, high=20)  # the network's 1 is 20, its 0 is 10
     change = occlusion.changes(model(target, CORNER), WHITE)["n"]
-    assert change.shape == (8, 8) and occlusion.where(change) == "the upper right"
+    assert change.shape == (8, 8) and occlusion.strongest_position(change) == "the upper right"
     hidden = 8 * 10 / (16 * 20)  # of what it looks at, by a patch of 8 by 10 pixels that lies within it
     assert change.max() == pytest.approx(10 * hidden, rel=0.01)  # grey is not exactly the mean of 8 bits
     warm = occlusion.heat(change, WHITE.pixels.shape) > 1e-6
@@ -47,7 +47,7 @@ def test_changes_of_points_are_pixels_of_the_picture_and_angles_go_the_short_way
 
 def test_every_pixel_is_hidden_by_some_patch_and_what_never_moved_has_no_colour():
     for shape in ((48, 60, 3), (224, 224, 3), (33, 97, 3)):
-        assert (occlusion.heat(np.ones((8, 8)), shape) == 1).all()
+        assert occlusion.heat(np.ones((8, 8)), shape) == pytest.approx(np.ones(shape[:2]))
     plain = np.asarray(occlusion.overlay(WHITE.pixels, np.zeros((8, 8))))
     assert (plain == 255).all()
 
@@ -65,7 +65,7 @@ def test_the_overlay_is_red_where_it_is_warm_and_grey_elsewhere():
 def test_places_have_names(place, told):
     change = np.zeros((8, 8))
     change[place] = 1
-    assert occlusion.where(change) == told
+    assert occlusion.strongest_position(change) == told
 
 
 def test_pictures_are_seen_in_batches_and_stay_as_they_were():

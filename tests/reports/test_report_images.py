@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from imgreg_fastai import plots
-from imgreg_fastai.plots import marks, sheets
+from imgreg_fastai.plots import marks
+from imgreg_fastai.plots.figures import BLUE, TitledFigure
+from imgreg_fastai.plots.pictures import Tile
 from imgreg_fastai.reports import images, intervals
 from imgreg_fastai.tasks import ANGLE, HEADPOSE, Angle, Number, Point, Task
 
@@ -57,7 +59,7 @@ def test_many_points_are_told_by_their_mean():
 
 
 def test_a_tile_without_a_place_has_a_strip_with_truth_prediction_and_band():
-    tile = images.example(AGE, AGE.targets, of_age(age_within=8.0), PIXELS, PIXELS.shape[:2], (0, 100))
+    tile = images.example(AGE, AGE.targets, of_age(age_within=8.0), Tile(PIXELS, PIXELS.shape[:2]), (0, 100))
     strip = opened(tile)[-34:]
     blue, red, pale = ((np.abs(strip - colour).sum(axis=2) < far).any(axis=0) for far, colour in (
         (90, (0, 114, 178)), (90, (213, 94, 0)), (40, (244, 214, 191))))
@@ -69,17 +71,17 @@ def test_a_tile_without_a_place_has_a_strip_with_truth_prediction_and_band():
 
 def test_a_place_needs_no_strip_and_a_missing_picture_is_a_tile_all_the_same():
     values = row(angle=10.0, angle_predicted=20.0, angle_error=10.0)
-    assert not images.needs_caption_strip(BAR) and images.needs_caption_strip(replace(BAR, in_plane=False))
-    there, gone = (images.example(ANGLE, [BAR], values, pixels, (40, 60), (0, 180)) for pixels in (PIXELS, None))
+    assert BAR.has_mark and not replace(BAR, in_plane=False).has_mark
+    there, gone = (images.example(ANGLE, [BAR], values, Tile(pixels, (40, 60)), (0, 180)) for pixels in (PIXELS, None))
     assert opened(there).shape == opened(gone).shape and (opened(gone)[20:60, 20:60] < 250).all()
 
 
 def test_a_chart_has_its_finding_for_those_who_do_not_see_it():
-    sheet = sheets.TitledFigure(4, 2, "angle: <b>best</b> $1", "The note\nof it")
-    sheet.charts()
+    sheet = TitledFigure(4, 2, "angle: <b>best</b> $1", "The note\nof it")
+    sheet.add_charts()
     shown = images.chart(sheet)
     assert shown["alt"] == "angle: <b>best</b> $1. The note of it" and shown["src"].startswith("data:image/png;base64,")
-    assert opened(shown).shape[1] == pytest.approx(4 * images.DPI, abs=1)
+    assert opened(shown).shape[1] == pytest.approx(4 * images.CHART_DPI, abs=1)
 
 
 def test_a_chart_of_several_panels_is_wide():
@@ -91,15 +93,15 @@ def test_a_chart_of_several_panels_is_wide():
 
 def test_a_kept_plot_is_shown_and_a_lost_one_is_not(tmp_path):
     Image.new("RGB", (30, 20), "red").save(tmp_path / "worst.png")
-    assert opened(images.saved_chart(tmp_path / "worst.png", "worst")).shape == (20, 30, 3)
-    assert images.saved_chart(tmp_path / "other.png", "worst") is None
+    assert opened(images.saved_chart(tmp_path / "worst.png", "worst")[0]).shape == (20, 30, 3)
+    assert images.saved_chart(tmp_path / "other.png", "worst") == []
 
 
 # intervals on pictures
 
 
 def patches(target, predicted, radii_, shape=(40, 60)):
-    ax = sheets.TitledFigure(3, 3, "test").charts()[0]
+    ax = TitledFigure(3, 3, "test").add_charts()[0]
     marks.draw_interval(ax, target, np.asarray(predicted, float), radii_, shape)
     return ax.patches
 
@@ -113,8 +115,8 @@ def test_the_interval_of_a_point_is_a_disc_about_it():
 def test_the_interval_of_a_direction_lies_about_its_arrow(zero, clockwise, value):
     target = Angle("hand", ("hand",), in_plane=True, zero=zero, clockwise=clockwise)
     (wedge,) = patches(target, [value], [10.0])
-    ax = sheets.TitledFigure(3, 3, "test").charts()[0]
-    marks.draw_label(ax, target, [value], sheets.BLUE, None, (40, 60))
+    ax = TitledFigure(3, 3, "test").add_charts()[0]
+    marks.draw_label(ax, target, [value], BLUE, None, (40, 60))
     start, tip = next(line for line in ax.lines if line.get_gid() is None).get_xydata()
     middle = np.radians((wedge.theta1 + wedge.theta2) / 2)
     assert wedge.theta2 - wedge.theta1 == pytest.approx(20) and wedge.center == pytest.approx(start)
@@ -129,7 +131,7 @@ def test_an_orientation_has_two_ends_and_what_cannot_be_drawn_has_none():
 
 def test_the_worst_pictures_have_their_intervals_drawn():
     frame = pd.DataFrame([of_angle(i) for i in range(4)])
-    sheet = plots.worst(ANGLE, frame, lambda path: Image.new("RGB", (60, 40)))
+    sheet = plots.worst(ANGLE, BAR, frame, lambda path: Image.new("RGB", (60, 40)))
     assert "Shaded: the interval." in sheet.texts[1].get_text()
     assert all(len([p for p in ax.patches if p.get_gid() == "within"]) == 2 for ax in sheet.axes)
 
@@ -147,8 +149,12 @@ def judged(radius, error):
                          "age_within": radius})
 
 
+def of_age_intervals(frame):
+    return intervals.errors_over_half_widths(AGE, AGE.targets[0], frame)
+
+
 def test_errors_over_their_radii_are_counted():
-    sheet = intervals.errors_within(AGE, AGE.targets[0], judged([1.0, 2.0, 3.0, np.nan], [0.5, 2.5, 3.0, 1.0]))
+    sheet = of_age_intervals(judged([1.0, 2.0, 3.0, np.nan], [0.5, 2.5, 3.0, 1.0]))
     assert "66.7 % of 3 pictures lie within their interval" in sheet.get_suptitle()
     (ax,) = sheet.axes
     assert sorted(len(dots.get_offsets()) for dots in ax.collections) == [1, 2]
@@ -158,7 +164,7 @@ def test_misses_lie_above_the_line_and_hits_below_it_whatever_the_scales():
     rng = np.random.default_rng(0)
     for radius in (rng.uniform(5, 15, 300), rng.uniform(1, 50, 300), np.linspace(5, 6, 300)):
         error = np.r_[np.abs(rng.normal(0, 0.6, 299)) * radius[:299], 0.0]
-        sheet = intervals.errors_within(AGE, AGE.targets[0], judged(radius, error))
+        sheet = of_age_intervals(judged(radius, error))
         (ax,), mask = sheet.axes, error <= radius
         sheet.canvas.draw()
         line = ax.transData.transform(ax.lines[0].get_xydata())
@@ -170,16 +176,16 @@ def test_misses_lie_above_the_line_and_hits_below_it_whatever_the_scales():
 
 
 def test_no_hit_is_drawn_as_a_miss_where_nearly_all_are_misses():
-    sheet = intervals.errors_within(AGE, AGE.targets[0], judged([1.0, 2.0] + [1.5] * 300, [0.5, 1.0] + [9.0] * 300))
+    sheet = of_age_intervals(judged([1.0, 2.0] + [1.5] * 300, [0.5, 1.0] + [9.0] * 300))
     x, y = sheet.axes[0].collections[0].get_offsets().T
     assert (y <= x).all()
 
 
 def test_where_all_radii_are_one_their_errors_are_spread_beside_it():
-    sheet = intervals.errors_within(AGE, AGE.targets[0], judged(2.0, np.linspace(0, 4, 50)))
+    sheet = of_age_intervals(judged(2.0, np.linspace(0, 4, 50)))
     (ax,) = sheet.axes
     assert "±2.0 years" in sheet.texts[1].get_text() and sum(bar.get_height() for bar in ax.patches) == 50
 
 
 def test_without_a_radius_there_is_nothing_to_show():
-    assert "nothing to show" in intervals.errors_within(AGE, AGE.targets[0], judged(np.nan, [1.0])).get_suptitle()
+    assert "nothing to show" in of_age_intervals(judged(np.nan, [1.0])).get_suptitle()

@@ -16,7 +16,8 @@ from imgreg_fastai.reports import html, inputs, run_page
 from imgreg_fastai.utils.errors import ImgregError
 from tests.conftest import TINY, said
 
-SECTIONS = ["verdict", "scores", "training", "answers", "errors", "examples", "intervals", "looked", "data", "settings"]
+SECTIONS = ["verdict", "scores", "training", "predictions", "errors", "examples", "intervals", "occlusion", "data",
+            "settings"]
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>&{{ 7*7 }}\'.png'
 
 
@@ -47,8 +48,9 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def several(spotted, tmp_path_factory):
     """A run of a point, a number and a rotation on the spotted pictures, in groups."""
-    return functions.train(spotted["path"].iloc[0].rpartition("/")[0] + "/labels.csv", out=tmp_path_factory.mktemp("several"),
-                     targets=["red=rx,ry:point", "n", "head=yaw,pitch,roll:rotation"], **TINY)
+    table = spotted["path"].iloc[0].rpartition("/")[0] + "/labels.csv"
+    return functions.train(table, out=tmp_path_factory.mktemp("several"),
+                           targets=["red=rx,ry:point", "n", "head=yaw,pitch,roll:rotation"], **TINY)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def copied(run, tmp_path):
 
 
 def gathered(run):
-    return run_page.gather(inputs.read_inputs(run))
+    return run_page.page_data(inputs.read_inputs(run))
 
 
 def parts(data, name):
@@ -92,7 +94,7 @@ def page(run):
 def test_it_is_plain_data_whose_sections_stand_in_order(told, told_of_several):
     for data in (told, told_of_several):
         assert json.loads(json.dumps(data)) == data
-        assert [s["id"] for s in data["sections"]] == [c["id"] for c in data["contents"]] == SECTIONS
+        assert [s["id"] for s in data["sections"]] == SECTIONS
         words = [text for text in strings(data) if not text.startswith("data:")]
         assert not [text for text in words if re.search(r"\b(nan|NaN|None|inf|undefined)\b", text)]
 
@@ -133,7 +135,7 @@ def test_the_worst_pictures_are_the_worst_and_the_typical_ones_lie_at_the_median
 
 def test_each_target_has_a_part_of_its_own_and_groups_are_told_apart(several, told_of_several):
     data = told_of_several
-    for name in ("scores", "answers", "examples"):
+    for name in ("scores", "predictions", "examples"):
         assert [part["title"] for part in parts(data, name) if part["title"]] == ["red", "n", "head"]
     charts = [chart["alt"] for part in parts(data, "errors") for chart in part["charts"]]
     assert sum("Bar: mean; ring: median" in alt for alt in charts) == 3
@@ -141,7 +143,7 @@ def test_each_target_has_a_part_of_its_own_and_groups_are_told_apart(several, to
     sizes = {row["name"].removesuffix(": far worse") for row in tables[0]["rows"]}
     assert len(tables) == 3 and len(sizes) == 2 and sizes < {"60 × 40", "40 × 60", "50 × 50", "90 × 30"}
     assert sum(int(row["cells"][0]) for row in tables[0]["rows"]) == several.scores["valid"]["red"]["n"]
-    assert len(parts(data, "looked")[1]["groups"][0]["tiles"]) == 2
+    assert len(parts(data, "occlusion")[1]["groups"][0]["tiles"]) == 2
 
 
 def test_what_is_weak_in_all_targets_is_told_once_and_a_bias_of_several_columns_has_no_sign(told_of_several):
@@ -160,7 +162,7 @@ def test_a_target_without_labels_and_a_single_picture_are_told_as_such(several, 
     frame.assign(n_true=np.nan, n_error=np.nan).to_csv(run.path / "predictions.csv", index=False)
     valid = {name: {**of, "n": 1} for name, of in run.scores["valid"].items()}
     run.write("scores.json", {"valid": {**valid, "n": {"unit": "", "n": 0}}})
-    data = gathered(run)
+    data = gathered(runs.load_run(run.path))
     assert parts(data, "verdict")[1]["verdict"] == "No picture of the validation part has a label: nothing can be said."
     assert [part["title"] for part in parts(data, "examples")] == ["", "red", "head"]
     assert parts(data, "examples")[0]["notes"] == ["Without pictures here: 1 of 3 targets."]
@@ -172,11 +174,11 @@ def test_sizes_of_many_kinds_are_told_in_quarters():
     from imgreg_fastai.reports import sections
 
     rng = np.random.default_rng(0)
-    sizes = rng.integers(100, 1000, (200, 2)).astype(float)
-    names, which = sections._quarters(sizes)
-    assert len(names) == 4 and (np.bincount(which) == 50).all() and names[0].endswith("in all")
-    names, which = sections._quarters(np.array([[10.0, 20.0]] * 3))
-    assert names == ["10 × 20"] and (which == 0).all()
+    names = sections.size_names(pd.DataFrame(rng.integers(100, 1000, (200, 2)), columns=["width", "height"]))
+    assert names.nunique() == 4 and (names.value_counts() == 50).all() and names.str.endswith("in all").all()
+    assert [float(name.split()[0].replace(",", "")) for name in names.cat.categories] == sorted(
+        float(name.split()[0].replace(",", "")) for name in names.cat.categories)
+    assert list(sections.size_names(pd.DataFrame({"width": [10.0] * 3, "height": [20.0] * 3}))) == ["10 × 20"] * 3
 
 
 def test_intervals_are_told_where_there_are_any(copied):
@@ -190,9 +192,9 @@ def test_intervals_are_told_where_there_are_any(copied):
         "groups": {"ann": {"n": 5, "reached": 0.2}, "bob": {"n": 7, "reached": 0.8}}}
     copied.write("scores.json", scores)
     data = gathered(copied)
-    flattered, unlike, own = parts(data, "intervals")
-    assert "also chose the epoch and taught which pictures are hard" in flattered["notes"][0]
-    assert unlike["notes"][0].startswith("2 of 12 pictures are unlike")
+    notes, own = parts(data, "intervals")
+    assert "also chose the epoch and taught which pictures are hard" in notes["notes"][0]
+    assert notes["notes"][1].startswith("2 of 12 pictures are unlike")
     assert own["tables"][0]["rows"][0]["cells"] == ["90 %", "50 %", "40 % to 60 %", "30°"]
     assert own["tables"][1]["rows"][0] == {"name": "ann", "cells": ["5", "20 %"], "bad": False}
     assert "lie within their interval" in own["charts"][0]["alt"]
@@ -206,7 +208,7 @@ def test_with_a_test_part_it_is_the_verdict_and_the_valid_part_is_looked_into(co
     frame.to_csv(copied.path / "predictions.csv", index=False)
     scores = copied.scores
     copied.write("scores.json", {**scores, "test": {"angle": {**scores["valid"]["angle"], "n": 4, "mean": 1.234}}})
-    data = gathered(copied)
+    data = gathered(runs.load_run(copied.path))
     assert parts(data, "verdict")[0]["verdict"].startswith("Off by 1.2° on average on 4 pictures")
     shown = {t["name"] for group in parts(data, "examples")[0]["groups"] for t in group["tiles"]}
     assert shown == set(frame["image"][4:])
@@ -229,13 +231,13 @@ def test_a_run_whose_pictures_moved_has_its_report_from_what_it_kept(copied):
     data = gathered(copied)
     (example,) = parts(data, "examples")
     assert "not where they were" in example["notes"][0] and example["charts"][0]["alt"].startswith("The worst pictures")
-    assert "not where they were" in parts(data, "looked")[1]["notes"][0]
-    assert len(parts(data, "answers")[0]["charts"]) == 2 and "not checked" in parts(data, "data")[0]["notes"][0]
+    assert "not where they were" in parts(data, "occlusion")[1]["notes"][0]
+    assert len(parts(data, "predictions")[0]["charts"]) == 2 and "not checked" in parts(data, "data")[0]["notes"][0]
     shutil.rmtree(copied.path / "plots")
     (copied.path / "history.csv").unlink()
     data = gathered(copied)
     assert "no plot of them was kept" in parts(data, "examples")[0]["notes"][0]
-    assert parts(data, "training")[0]["notes"] == ["No history of the training was kept."]
+    assert parts(data, "training")[0]["notes"] == ["No history of the training was saved."]
     assert "<h2" in page(copied)
 
 
@@ -245,7 +247,8 @@ def test_without_pictures_a_page_takes_no_better_ones_place(copied, capsys, capl
     poor = copied.path / "report-without-pictures.html"
     assert said(capsys, "report", copied.path, "--device", "cpu") == f"written: {poor}\n"
     (warned,) = caplog.messages
-    assert warned.startswith("12 of 12 pictures are not in") and warned.endswith("does not replace report.html")
+    assert warned.startswith("12 of 12 pictures are not in")
+    assert warned.endswith("report-without-pictures.html does not show them")
     assert (copied.path / "report.html").read_text() == "with pictures" and "<h2" in poor.read_text(encoding="utf-8")
 
 
@@ -262,7 +265,7 @@ def test_a_few_lost_pictures_cost_their_tiles_alone(copied, tmp_path, drawn, cap
 def test_without_the_model_file_only_what_needs_it_is_missing(copied):
     (copied.path / "model.safetensors").unlink()
     data = gathered(copied)
-    assert "model file is not in the run" in parts(data, "looked")[1]["notes"][0]
+    assert "model file is not in the run" in parts(data, "occlusion")[1]["notes"][0]
     assert len(parts(data, "examples")[0]["groups"]) == 2
 
 
@@ -337,6 +340,6 @@ def test_names_that_are_markup_stay_names(copied):
 
 def test_a_template_is_not_silent_about_what_it_lacks():
     with pytest.raises(UndefinedError):
-        html.render("report.html", {"title": "t", "contents": []})
+        html.render({"title": "t", "lead": "l", "sections": [{"id": "a", "title": "b"}]})
     with pytest.raises(TypeError, match="chart"):
         html.part(chart=[])

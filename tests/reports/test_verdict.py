@@ -10,7 +10,7 @@ GOOD = {"unit": "years", "n": 1000, "mean": 2.0, "median": 1.6, "p90": 4.1, "rms
 
 
 def kinds(numbers, target=AGE):
-    return [warned.kind for warned in verdict.of_scores(target, {**GOOD, **numbers})]
+    return [warned.kind for warned in verdict.weaknesses(target, {**GOOD, **numbers})]
 
 
 def test_the_sentence_tells_error_guessing_and_what_nine_in_ten_keep_within():
@@ -25,7 +25,7 @@ def test_without_a_guess_few_pictures_or_labels_it_says_less():
         "Off by 2.0 years on average on the only picture it was not trained on.")
     assert verdict.sentence({"unit": "°", "n": 0}, "test") == (
         "No picture of the test part has a label: nothing can be said.")
-    assert verdict.of_scores(AGE, {"unit": "", "n": 0}) == []
+    assert verdict.weaknesses(AGE, {"unit": "", "n": 0}) == []
 
 
 def test_a_good_model_has_no_warnings():
@@ -37,7 +37,7 @@ def test_a_good_model_has_no_warnings():
 @pytest.mark.parametrize(("numbers", "kind", "told"), [
     ({"mean": 11.0, "rmse": 13.0}, "guessing", "Hardly better than guessing: 11 years against 12 years."),
     ({"mean": 12.5, "rmse": 15.0}, "guessing", "No better than guessing: 12 years against 12 years."),
-    ({"bias": -1.4}, "bias", "Answers are too small by 1.4 years on average"),
+    ({"bias": -1.4}, "bias", "Predictions are too small by 1.4 years on average"),
     ({"groups": {"ann": {"n": 9, "mean": 5.0}, "bob": {"n": 2, "mean": 9.0}}}, "groups", "on ann (5.0 years)."),
     ({"range": [{"low": 60, "high": 80, "n": 12, "mean": 6.0}]}, "range", "between 60 and 80 years: off by 6.0 years"),
     ({"coverage": {"asked": 0.9, "reached": 0.8, "low": 0.77, "high": 0.83, "width": 4.0}}, "intervals",
@@ -49,7 +49,7 @@ def test_a_good_model_has_no_warnings():
     ({"n": 12}, "few", "Only 12 pictures were scored"),
 ])
 def test_each_weakness_is_told_with_its_number_and_with_what_to_do(numbers, kind, told):
-    (warned,) = verdict.of_scores(AGE, {**GOOD, **numbers})
+    (warned,) = verdict.weaknesses(AGE, {**GOOD, **numbers})
     assert warned.kind == kind and told in warned.text and warned.hint
 
 
@@ -72,7 +72,7 @@ def test_of_points_a_group_counts_by_its_pictures():
 
 
 def test_a_bias_of_points_has_no_sign_and_an_angle_is_too_large():
-    told = [verdict.of_scores(t, {**GOOD, "bias": 1.4})[0].text for t in (Point("p", ("x", "y")), Angle("a", ("a",)))]
+    told = [verdict.weaknesses(t, {**GOOD, "bias": 1.4})[0].text for t in (Point("p", ("x", "y")), Angle("a", ("a",)))]
     assert "to one side" in told[0] and "too large" in told[1]
 
 
@@ -90,6 +90,6 @@ def history(train, valid):
     ([0.5, 0.4], [float("nan")] * 2, "", []),
 ])
 def test_the_training_was_too_long_or_too_short(train, valid, stopped, found):
-    warned = verdict.of_training(history(train, valid), stopped)
+    warned = list(verdict.training_weaknesses(history(train, valid), stopped))
     assert [w.kind for w in warned] == found
     assert "short" not in found or "--epochs 6" in warned[0].hint

@@ -93,7 +93,7 @@ def test_named_sides_let_pictures_be_mirrored_and_it_is_told():
     (face, age), told = with_flip_pairs((FACE, Number("age", ("age",))))
     assert face == replace(FACE, follows=True, flip_pairs=((0, 1),)) and face.moves == MOVES
     assert age == Number("age", ("age",))
-    assert told == ("face: a mirror swaps left_eye and right_eye (--flip-pairs changes it)",)
+    assert told == ["face: a mirror swaps left_eye and right_eye (--flip-pairs changes it)"]
 
 
 @pytest.mark.parametrize(("of", "why"), [

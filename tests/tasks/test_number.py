@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgreg_fastai import tasks
-from imgreg_fastai.tasks import MOVES, Angle, Motion, Number, Point, wants_log
+from imgreg_fastai.tasks import MOVES, Angle, Motion, Number, Point, prefers_log
 from imgreg_fastai.utils.errors import ImgregError
 
 PRICE = Number("price", ("price",), "€")
@@ -37,21 +37,21 @@ def drawn(kind, n=2000, seed=0):
 ])
 def test_a_logarithm_is_taken_when_the_spread_asks_for_it(kind, log, seed):
     values = drawn(kind, seed=seed)
-    assert wants_log(values) is log
+    assert prefers_log(values) is log
     assert PRICE.complete(values[:, None]).scale == ("log" if log else "linear")
 
 
 @pytest.mark.parametrize("values", [np.append(drawn("prices"), 0), np.append(drawn("prices"), -1), -drawn("prices")])
 def test_what_is_not_above_0_has_no_logarithm(values):
-    assert not wants_log(values) and PRICE.complete(values[:, None]).scale == "linear"
+    assert not prefers_log(values) and PRICE.complete(values[:, None]).scale == "linear"
     with pytest.raises(ImgregError, match=r"labels of 'price' above 0.*try --scale linear"):
         replace(PRICE, scale="log").complete(values[:, None])
 
 
 def test_a_few_values_tell_no_spread():
-    assert not wants_log(np.append(np.linspace(1, 1000, 500), 1e9))  # nor does one wild value ask for it
-    assert not wants_log(np.array([1.0, 10, 100, 1000])) and not wants_log(np.array([]))
-    assert wants_log(10.0 ** np.arange(10))
+    assert not prefers_log(np.append(np.linspace(1, 1000, 500), 1e9))  # nor does one wild value ask for it
+    assert not prefers_log(np.array([1.0, 10, 100, 1000])) and not prefers_log(np.array([]))
+    assert prefers_log(10.0 ** np.arange(10))
 
 
 def test_a_scale_that_is_asked_for_is_kept():
@@ -77,7 +77,7 @@ def test_predictions_can_pass_every_label_seen_by_nearly_a_third_of_their_range(
     if low < 0 < low + span:
         assert highest == pytest.approx(low + 1.325 * span, abs=1e-9 * (abs(low) + span))
         assert lowest == pytest.approx(low - 0.325 * span, abs=1e-9 * (abs(low) + span))
-    assert np.abs(number.encode(values)).max() <= 1 + 1e-12
+    assert np.abs(number.encode_labels(values)).max() <= 1 + 1e-12
 
 
 def test_what_is_never_below_0_does_not_begin_there():
@@ -114,7 +114,7 @@ def test_units_come_back_in_double_precision_whatever_their_size(values, scale, 
     torch = pytest.importorskip("torch") if torch_too else None
     values = np.array(values, float)[:, None]
     number = replace(PRICE, scale=scale).complete(values)
-    seen = number.encode(torch.from_numpy(values) if torch_too else values)
+    seen = number.encode_labels(torch.from_numpy(values) if torch_too else values)
     assert isinstance(seen, torch.Tensor if torch_too else np.ndarray) and np.abs(np.asarray(seen)).max() <= 1
     again = number.decode(seen)
     within = {"rel": 1e-12} if scale == "log" else {"abs": 1e-11 * np.ptp(values / 2)}
@@ -128,10 +128,10 @@ def test_tensors_are_encoded_and_decoded_as_arrays_are(encoded, scale):
     torch = pytest.importorskip("torch")
     number, encoded = Number("n", ("n",), low=2.0, high=300.0, scale=scale), np.array(encoded)[:, None]
     units = number.decode(encoded)
-    np.testing.assert_allclose(number.encode(units), encoded, atol=1e-9)
+    np.testing.assert_allclose(number.encode_labels(units), encoded, atol=1e-9)
     again = number.decode(torch.tensor(encoded, dtype=torch.float32))
     np.testing.assert_allclose(again.numpy(), units, rtol=1e-5, atol=1e-4)
-    single = number.encode(torch.tensor(units, dtype=torch.float32))
+    single = number.encode_labels(torch.tensor(units, dtype=torch.float32))
     assert single.dtype == torch.float32
     np.testing.assert_allclose(single.numpy(), encoded, atol=1e-5)
 
@@ -141,7 +141,7 @@ def test_what_has_no_logarithm_lies_where_the_network_ends_and_what_is_missing_s
     torch = pytest.importorskip("torch") if torch_too else None
     values = np.array([[-3.0], [0], [1e-30], [np.nan], [100]])
     number = Number("n", ("n",), low=10.0, high=1000.0, scale="log")
-    seen = np.asarray(number.encode(torch.from_numpy(values) if torch_too else values)).ravel()
+    seen = np.asarray(number.encode_labels(torch.from_numpy(values) if torch_too else values)).ravel()
     assert seen == pytest.approx([-REACH, -REACH, -REACH, np.nan, 0], nan_ok=True)
 
 

@@ -62,7 +62,7 @@ def test_flip_pairs_that_are_no_pairs_are_refused_and_never_a_traceback(pairs):
 def test_decode_undoes_encode_for_pictures_of_any_size(sizes, policy, seed):
     views = np.stack([place_picture(size, (48, 64), policy).view for size in sizes])
     values = np.random.default_rng(seed).uniform(-100, 3000, (len(sizes), 6))
-    encoded = EYES.encode(values, views)
+    encoded = EYES.to_batch(values, views)
     assert encoded.shape == values.shape
     np.testing.assert_allclose(EYES.decode(encoded, views), values, atol=1e-6)
     np.testing.assert_allclose(EYES.decode(encoded.astype(np.float32), views), values, atol=0.01)
@@ -70,7 +70,7 @@ def test_decode_undoes_encode_for_pictures_of_any_size(sizes, policy, seed):
 
 def test_the_views_edges_are_at_1_and_missing_points_stay_missing():
     views = place_picture((100, 50), (40, 40), "squish").view[None]
-    encoded = EYES.encode(np.array([[0, 0, 100, 50, 50, NAN]]), views)
+    encoded = EYES.to_batch(np.array([[0, 0, 100, 50, 50, NAN]]), views)
     np.testing.assert_allclose(encoded, [[-1, -1, 1, 1, 0, NAN]], atol=1e-12)
     np.testing.assert_allclose(EYES.decode(encoded, views), [[0, 0, 100, 50, 50, NAN]], atol=1e-9)
 

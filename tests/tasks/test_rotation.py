@@ -11,7 +11,6 @@ from scipy.spatial.transform import Rotation as R
 
 from imgreg_fastai import tasks
 from imgreg_fastai.tasks import Motion, Rotation, nearest_rotation
-from imgreg_fastai.training.losses import encode
 from imgreg_fastai.utils.errors import ImgregError
 
 POSE = Rotation("pose", ("yaw", "pitch", "roll"), camera_frame=True)
@@ -220,7 +219,7 @@ def test_the_guess_is_the_chordal_mean():
 def test_decode_undoes_encode_whatever_the_outputs_length(sequence, pose, length):
     target = Rotation("r", ("a", "b", "c"), sequence=sequence)
     values = torch.tensor([pose])
-    encoded = encode(target, values)
+    encoded = target.encode_labels(values)
     assert encoded.shape == (1, 9) and encoded.dtype == values.dtype and encoded.abs().max() <= 1 + 1e-6
     decoded = target.decode((length * encoded).numpy())
     assert apart(target.matrix(decoded)[0], target.matrix([pose])[0]) < 0.1  # float32 within the arc cosine
@@ -236,8 +235,8 @@ def test_a_row_that_lacks_an_angle_is_missing_everywhere_and_costs_the_others_no
         "matrix": POSE.matrix(values), "angles": POSE.angles(POSE.matrix(values)),
         "error": POSE.error(values, np.zeros((3, 3))), "the other way": POSE.error(np.zeros((3, 3)), values),
         "moved": POSE.transform_labels(values, motion(3, 1, 10.0)),
-        "encoded": encode(POSE, torch.tensor(values)).numpy(),
-        "decoded": POSE.decode(encode(POSE, torch.tensor(values)).numpy()),
+        "encoded": POSE.encode_labels(torch.tensor(values)).numpy(),
+        "decoded": POSE.decode(POSE.encode_labels(torch.tensor(values)).numpy()),
     }
     for name, found in checks.items():
         flat = found.reshape(3, -1)

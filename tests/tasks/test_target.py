@@ -91,12 +91,12 @@ def test_a_number_comes_back(low, span, encoded):
     encoded = np.array(encoded)[:, None]
     units = number.decode(encoded)
     assert units.shape == encoded.shape
-    assert number.encode(units) == pytest.approx(encoded, abs=1e-9 * (1 + abs(low) / span))
+    assert number.encode_labels(units) == pytest.approx(encoded, abs=1e-9 * (1 + abs(low) / span))
 
 
 def test_a_numbers_ends_are_minus_1_and_1():
     number = Number("n", ("n",), low=10, high=30)
-    assert number.encode(np.array([[10.0], [20], [30], [40]])).ravel().tolist() == [-1, 0, 1, 2]
+    assert number.encode_labels(np.array([[10.0], [20], [30], [40]])).ravel().tolist() == [-1, 0, 1, 2]
     assert number.decode(np.float32([[-1], [1]])).ravel().tolist() == [10, 30]
 
 

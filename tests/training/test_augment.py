@@ -132,7 +132,7 @@ def test_a_zoom_makes_things_larger_and_a_shift_takes_them_along(zoom):
 def test_colour_is_added_and_moves_left_out_as_the_task_says():
     names = [type(t).__name__ for t in augment.transforms(replace(ANGLE, augment=("colour",)))]
     assert names == ["ColourTransform"]
-    assert [type(t).__name__ for t in augment.transforms(ANGLE)] == ["Moves"]
+    assert [type(t).__name__ for t in augment.transforms(ANGLE)] == ["GeometricTransform"]
     assert augment.transforms(replace(ANGLE, augment=())) == []
 
 

@@ -38,7 +38,7 @@ def test_from_memory_and_from_files_give_the_same_batches(drawn):
     frame, cfg = table(drawn, cache="on")
     kept = datablock.build_dataloaders(frame, PLAIN, cfg, STATS, "cpu")
     read = datablock.build_dataloaders(frame, PLAIN, table(drawn, cache="off")[1], STATS, "cpu")
-    assert kept.train.kept is not None and read.train.kept is None
+    assert kept.train.pixels is not None and read.train.pixels is None
     for a, b in zip(everything(kept.valid), everything(read.valid), strict=True):
         torch.testing.assert_close(a, b)
     assert len(kept.train) == len(read.train) == 96 // 16
@@ -84,7 +84,8 @@ def test_no_whole_picture_is_one_line(tmp_path):
     rows = [{"image": "a.png", "path": str(tmp_path / "a.png"), "angle": 1.0, "split": s} for s in ("train", "valid")]
     for cache in ("on", "off"):
         with pytest.raises(ImgregError, match=r"a\.png|none among"):
-            datablock.build_dataloaders(pd.DataFrame(rows), PLAIN, make_config(PLAIN, cache=cache, workers=0), STATS, "cpu")
+            cfg = make_config(PLAIN, cache=cache, workers=0)
+            datablock.build_dataloaders(pd.DataFrame(rows), PLAIN, cfg, STATS, "cpu")
 
 
 def test_nothing_kept_travels_with_an_empty_copy(drawn):
@@ -130,7 +131,7 @@ def test_of_very_many_pictures_not_even_the_headers_are_read_first(spotted, tmp_
     (tmp_path / "x.png").write_bytes(b"no picture")
     frame = spotted.assign(angle=spotted["n"])
     frame.loc[0, "path"] = str(tmp_path / "x.png")
-    monkeypatch.setattr(memory, "MANY", 10)
+    monkeypatch.setattr(memory, "MAX_OPENED", 10)
     monkeypatch.setattr(memory, "image_views", None)
     with caplog.at_level(logging.INFO):
         dls = datablock.build_dataloaders(frame, PLAIN, make_config(PLAIN, bs=4, workers=0, cache="auto"), STATS, "cpu")
@@ -168,7 +169,7 @@ def test_labels_keep_the_digits_that_float32_would_round_off(spotted, caplog):
         assert y.tolist() == frame.loc[frame["split"] == "valid", "n"].tolist()
         assert set(everything(dls.train)[1].tolist()) <= set(frame["n"])
     assert "rounded" not in caplog.text
-    assert datablock.label_types(task, "mps") == [torch.float32] and "labels of n are rounded" in caplog.text
+    assert datablock.label_dtypes(task, "mps") == [torch.float32] and "labels of n are rounded" in caplog.text
 
 
 # points, boxes, missing labels
@@ -193,7 +194,7 @@ def built(frame, task, **of):
 def test_points_from_memory_and_from_files_are_the_same_batches(spotted, fit, box):
     task = spots(fit, box)
     kept, read = (built(spotted, task, cache=c) for c in ("on", "off"))
-    assert kept.valid.kept is not None and read.valid.kept is None
+    assert kept.valid.pixels is not None and read.valid.pixels is None
     for a, b in zip(kept.valid, read.valid, strict=True):
         assert type(a[1]) is type(b[1]) is TensorPoint and a[1].shape == (4, 2, 2)
         for mine, theirs in zip(a, b, strict=True):
@@ -238,9 +239,9 @@ def test_a_points_box_does_not_show_in_what_is_decoded(spotted):
     for fit, box in VIEWS:
         task = spots(fit, box)
         valid = spotted[spotted["split"] == "valid"].reset_index(drop=True)
-        views = np.stack([
-            place_picture(Image.open(row["path"]).size, task.size, fit, row[list(box)] if box else None, task.margin).view
-            for _, row in valid.iterrows()])
+        boxes = valid[list(box)].to_numpy() if box else [None] * len(valid)
+        views = np.stack([place_picture(Image.open(path).size, task.size, fit, of, task.margin).view
+                          for path, of in zip(valid["path"], boxes, strict=True)])
         _, y = everything(built(spotted, task).valid)
         found = to_pixels(y.numpy().astype(float), views).reshape(8, 4)
         np.testing.assert_allclose(found, valid[["rx", "ry", "bx", "by"]], atol=1e-3)
@@ -290,14 +291,15 @@ def test_shown_points_are_in_the_shown_pictures_pixels(spotted):
             assert picture[int(y), int(x), 0] > 130
 
 
-def test_the_loaders_know_their_labels_and_their_middle_view(spotted):
+def test_the_loaders_know_their_labels_and_that_for_validation_its_views(spotted):
     dls = built(spotted, spots())
     assert dls.train.labels[0].shape == (8, 2, 2) and isinstance(dls.train.labels[0], TensorPoint)
     _, y = everything(dls.valid)
     torch.testing.assert_close(dls.valid.labels[0].as_subclass(torch.Tensor), y, equal_nan=True)
-    shapes = [SHAPES[i % 4] for i in range(0, 16, 2)]
-    expected = np.median([place_picture(shape, (32, 48), "pad").view for shape in shapes], axis=0)
-    np.testing.assert_allclose(dls.train.view, expected)
+    shapes = [SHAPES[i % 4] for i in range(1, 16, 2)]
+    expected = [place_picture(shape, (32, 48), "pad").view for shape in shapes]
+    np.testing.assert_allclose(dls.valid.views, expected)
+    assert dls.train.views is None
 
 
 def test_a_box_outside_its_picture_is_named_counted_and_left_out(spotted, caplog):

@@ -14,8 +14,7 @@ from imgreg_fastai.training.losses import (
     RarityWeights,
     TargetError,
     TaskLoss,
-    encode,
-    label_type,
+    encode_labels,
     mean_encoded,
     penalty,
     to_plain_tensor,
@@ -31,22 +30,27 @@ MIXED = Task("mixed", (Number("age", ("age",), "years", low=0.0, high=100.0), An
 @pytest.mark.parametrize("target", [ANGLE.targets[0], *MIXED.targets], ids=lambda t: t.name)
 def test_decode_undoes_encode(target):
     values = torch.linspace(0, 99, 34)[:, None]
-    coded = encode(target, values)
+    coded = target.encode_labels(values)
     assert coded.shape == (34, target.n_out) and coded.abs().max() <= 1 + 1e-6
     np.testing.assert_allclose(target.decode(coded.numpy()), values.numpy(), atol=1e-3)
 
 
 def test_a_column_of_labels_does_not_broadcast():
     labels = torch.tensor([10.0, 50.0, 170.0])
-    perfect = encode(ANGLE.targets[0], to_plain_tensor(labels))
+    perfect = ANGLE.targets[0].encode_labels(to_plain_tensor(labels))
     assert TaskLoss(ANGLE)(perfect, labels).item() == pytest.approx(0, abs=1e-6)
     wrong = TaskLoss(ANGLE)(perfect, labels.flip(0)).item()
     assert wrong == pytest.approx(np.abs(perfect.numpy() - perfect.flip(0).numpy()).mean(), rel=1e-5)
 
 
+def encoded(task, labels):
+    """The outputs [n, n_out] that would be right for labels as batches hold them."""
+    return torch.cat([encode_labels(t, y) for t, y in zip(task.targets, labels, strict=True)], dim=1)
+
+
 def test_each_target_weighs_the_same_and_penalties_differ():
     labels = torch.tensor([20.0, 80.0]), torch.tensor([10.0, 350.0])
-    perfect = torch.cat([encode(t, to_plain_tensor(y)) for t, y in zip(MIXED.targets, labels, strict=True)], dim=1)
+    perfect = encoded(MIXED, labels)
     off_age = perfect + torch.tensor([0.5, 0, 0])
     off_way = perfect + torch.tensor([0, 0.5, 0.5])
     assert TaskLoss(MIXED)(off_age, *labels).item() == pytest.approx(0.25)
@@ -65,13 +69,13 @@ def test_decodes_gives_one_tensor_a_target_in_units():
 def test_the_metric_is_in_units_wraps_round_and_is_named_an_error():
     metric = TargetError(ANGLE, 0)
     assert metric.name == "angle_error"
-    coded = encode(ANGLE.targets[0], torch.tensor([[179.0], [1.0]]))
+    coded = ANGLE.targets[0].encode_labels(torch.tensor([[179.0], [1.0]]))
     assert metric.errors(coded, torch.tensor([1.0, 1.0])).mean() == pytest.approx(1.0, abs=1e-3)
     assert TargetError(MIXED, 1).errors(torch.tensor([[0.0, 1, 0]]), torch.zeros(1), torch.tensor([350.0])) == 10
 
 
-def batch(pred, *yb):
-    return SimpleNamespace(pred=pred, yb=yb)
+def batch(pred, *yb, views=None):
+    return SimpleNamespace(pred=pred, yb=yb, dl=SimpleNamespace(views=views))
 
 
 def test_the_metric_is_the_mean_over_pictures_that_are_labelled_not_over_batches():
@@ -95,14 +99,22 @@ def test_the_metric_decodes_only_its_own_target(monkeypatch):
     assert TargetError(task, 1).errors(torch.zeros(1, 10), torch.zeros(1, 3), torch.tensor([40.0])) == 10
 
 
-def test_the_metric_of_points_is_in_pixels_of_the_view_it_was_given():
-    """A view of 100 x 50 pixels: half of it across is 50, half of it down is 25."""
+def test_the_metric_of_points_is_in_pixels_of_the_pictures():
+    """A picture of 100 x 50 pixels: half of it across is 50, half of it down is 25."""
     task = Task("eyes", (EYES,))
     predicted = torch.tensor([[0.0, 0, 0, 0], [0, 0, 0, 0]])
     labels = TensorPoint(torch.tensor([[[1.0, 0], [0, 1]], [[NAN, NAN], [0, -1]]]))
-    view = place_picture((100, 50), (32, 32), "squish").view
-    np.testing.assert_allclose(TargetError(task, 0, view).errors(predicted, labels), [(50 + 25) / 2, 25])
-    np.testing.assert_allclose(TargetError(task, 0).errors(predicted, labels), [1, 1])
+    views = np.stack([place_picture(size, (32, 32), "squish").view for size in ((100, 50), (100, 50), (10, 20))])
+    metric = TargetError(task, 0)
+    np.testing.assert_allclose(metric.errors(predicted, labels, views=views[:2]), [(50 + 25) / 2, 25])
+    np.testing.assert_allclose(metric.errors(predicted, labels, views=np.array([[1.0, 1, 0, 0]])), [1, 1])
+    assert np.isnan(metric.errors(predicted, labels)).all()
+    metric.accumulate(batch(predicted, labels, views=views))
+    metric.accumulate(batch(predicted[1:], labels[1:], views=views))  # the third picture: half of it down is 10
+    assert metric.value == pytest.approx((37.5 + 25 + 10) / 3)
+    metric.reset()
+    metric.accumulate(batch(predicted[1:], labels[1:], views=views))
+    assert metric.value == pytest.approx(25)
 
 
 # what is missing
@@ -113,7 +125,7 @@ def random(target, n=8, seed=0):
     if isinstance(target, Point):
         labels = torch.tensor(rng.uniform(-0.9, 0.9, (n, target.n_out)), dtype=torch.float32)
     else:
-        labels = encode(target, torch.tensor(rng.uniform(-80, 80, (n, len(target.columns))), dtype=torch.float32))
+        labels = target.encode_labels(torch.tensor(rng.uniform(-80, 80, (n, len(target.columns))), dtype=torch.float32))
     return torch.tensor(rng.uniform(-1, 1, (n, target.n_out)), dtype=torch.float32, requires_grad=True), labels
 
 
@@ -176,7 +188,7 @@ def test_a_rotations_penalty_is_its_error_in_radians_whatever_the_outputs_length
     assert error == pytest.approx(degrees, abs=1e-4)
     lengths = torch.tensor([0.3, 0.5, 1, 2, 3])[:, None]
     out = torch.tensor(predicted, dtype=torch.float32).flatten(1) * lengths
-    aim = encode(POSE, torch.tensor(true, dtype=torch.float32))
+    aim = POSE.encode_labels(torch.tensor(true, dtype=torch.float32))
     assert penalty(POSE, out, aim).item() == pytest.approx(np.deg2rad(degrees), abs=np.deg2rad(0.01))
     if degrees > 1:
         assert penalty(POSE, out, aim).item() == pytest.approx(np.deg2rad(error.mean()), rel=2e-3)
@@ -190,7 +202,7 @@ def test_gradients_are_finite_where_truth_and_prediction_agree_and_where_they_ar
     for axis in np.eye(3):
         out = R.from_rotvec(np.deg2rad(degrees) * axis).as_matrix() @ POSE.matrix(true)
         out = torch.tensor(out, dtype=torch.float32).flatten(1).requires_grad_()
-        penalty(POSE, out, encode(POSE, torch.tensor(true, dtype=torch.float32)), kind).backward()
+        penalty(POSE, out, POSE.encode_labels(torch.tensor(true, dtype=torch.float32)), kind).backward()
         assert out.grad.isfinite().all() and out.grad.abs().max() < 1e3
 
 
@@ -208,13 +220,13 @@ def test_gradients_are_finite_for_many_opposite_rotations():
 def test_nine_numbers_that_are_near_no_rotation_still_have_a_finite_gradient(out):
     """All of one size, none, a mirror image: singular values that are equal make a naive gradient infinite."""
     predicted = out.expand(2, 9).clone().requires_grad_()
-    penalty(POSE, predicted, encode(POSE, torch.tensor([[10.0, 20, 30], [0, 0, 0]]))).backward()
+    penalty(POSE, predicted, POSE.encode_labels(torch.tensor([[10.0, 20, 30], [0, 0, 0]]))).backward()
     assert predicted.grad.isfinite().all()
 
 
 def test_a_rotation_is_learnt_from_any_start():
     """Plain descent on the nine numbers reaches the truth, half a turn away as well."""
-    aim = encode(POSE, torch.tensor([[50.0, -30, 20], [-60, 10, 100], [0, 0, 179]]))
+    aim = POSE.encode_labels(torch.tensor([[50.0, -30, 20], [-60, 10, 100], [0, 0, 179]]))
     predicted = torch.eye(3).flatten().repeat(3, 1).requires_grad_()
     optimiser = torch.optim.Adam([predicted], lr=0.05)
     for _ in range(300):
@@ -244,13 +256,12 @@ def test_among_several_targets_guessing_each_costs_1(kind):
     task, labels = labelled()
     guess = mean_encoded(task, labels).expand(200, -1)
     balanced = TaskLoss(task, kind, labels)
-    assert TaskLoss(task, kind, labels, mean_encoded(task, labels)).guessing == balanced.guessing
     assert balanced(guess, *labels).item() == pytest.approx(1, rel=1e-4)
     outputs = guess.split([t.n_out for t in task.targets], dim=1)
     parts = zip(task.targets, outputs, labels, strict=True)
-    costs = [penalty(t, out, encode(t, to_plain_tensor(y)), kind) for t, out, y in parts]
-    assert [float(c) / g for c, g in zip(costs, balanced.guessing, strict=True)] == pytest.approx([1] * 4, rel=1e-4)
-    perfect = torch.cat([encode(t, to_plain_tensor(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1).nan_to_num()
+    costs = [penalty(t, out, t.encode_labels(to_plain_tensor(y)), kind) for t, out, y in parts]
+    assert [float(c) / g for c, g in zip(costs, balanced.guess_costs, strict=True)] == pytest.approx([1] * 4, rel=1e-4)
+    perfect = encoded(task, labels).nan_to_num()
     assert balanced(perfect, *labels).item() < 0.01
 
 
@@ -258,7 +269,7 @@ def test_half_of_the_guess_is_left_when_one_of_two_targets_is_known():
     task, labels = labelled()
     two, both = Task("two", task.targets[1:3]), labels[1:3]
     out = mean_encoded(two, both).repeat(200, 1)
-    out[:, :2] = encode(two.targets[0], to_plain_tensor(both[0]))
+    out[:, :2] = two.targets[0].encode_labels(to_plain_tensor(both[0]))
     assert TaskLoss(two, "auto", both)(out, *both).item() == pytest.approx(0.5, rel=1e-3)
 
 
@@ -290,7 +301,7 @@ def test_the_middle_is_the_mean_of_the_encoded_labels():
 
 def test_decodes_gives_points_as_fastai_has_them_and_angles_of_a_rotation():
     task, labels = labelled()
-    out = torch.cat([encode(t, to_plain_tensor(y)) for t, y in zip(task.targets, labels, strict=True)], dim=1)
+    out = encoded(task, labels)
     age, angle, eyes, pose = TaskLoss(task).decodes(out)
     assert isinstance(eyes, TensorPoint) and eyes.shape == (200, 2, 2) and pose.shape == (200, 3)
     assert type(age) is torch.Tensor and age.shape == (200,)
@@ -304,13 +315,13 @@ def test_decodes_gives_points_as_fastai_has_them_and_angles_of_a_rotation():
 @pytest.mark.parametrize("few", [10, 40])
 def test_the_balance_knows_all_labels_however_the_table_is_sorted(monkeypatch, few):
     """The first half has one target alone, the second the other, both in order; one is the same everywhere."""
-    monkeypatch.setattr(losses, "FEW", few)
+    monkeypatch.setattr(losses, "SAMPLE_SIZE", few)
     task = Task("merged", (Number("a", ("a",), low=0, high=1), Number("b", ("b",), low=0, high=1),
                            Point("p", ("x", "y"))))
     a = torch.cat([torch.linspace(0, 1, 100), torch.full((100,), torch.nan)])
     points = TensorPoint(torch.zeros(200, 1, 2))
     loss = TaskLoss(task, "l1", (a, a.flip(0), points))
-    assert loss.guessing == pytest.approx([0.5, 0.5, 1.0], rel=0.15)
+    assert loss.guess_costs == pytest.approx([0.5, 0.5, 1.0], rel=0.15)
     assert mean_encoded(task, (a, a.flip(0), points)).numpy() == pytest.approx([0, 0, 0, 0], abs=0.12)
 
 
@@ -329,8 +340,8 @@ def test_a_target_of_three_times_the_weight_counts_three_times():
 def test_rare_labels_count_more_and_on_the_mean_as_much():
     torch.manual_seed(0)
     labels = torch.cat([torch.rand(900) * 0.2, torch.rand(100) * 0.8 + 0.2])
-    rarity = RarityWeights(encode(RANGE, labels[:, None]))
-    weights = rarity(encode(RANGE, labels[:, None]))
+    rarity = RarityWeights(RANGE.encode_labels(labels[:, None]))
+    weights = rarity(RANGE.encode_labels(labels[:, None]))
     assert weights.shape == (1000, 1) and weights.mean() == pytest.approx(1.0, abs=1e-4)
     assert weights[900:].mean() / weights[:900].mean() == pytest.approx(6.0, rel=0.25)  # the root of 36 times denser
     assert rarity(torch.tensor([[float("nan")], [-9.0], [9.0]])).isfinite().all()
@@ -352,7 +363,7 @@ def test_balance_moves_the_loss_to_rare_labels_and_leaves_what_is_no_plain_numbe
     (0.0, 100.0, False), (36.0, 42.0, False), (1.7e9 - 300, 1.7e9 + 300, True), (-1e308, 1e308, True),
 ])
 def test_labels_are_held_in_double_precision_where_float32_would_round_off_too_much(low, high, exact):
-    assert label_type(Number("n", ("n",), low=low, high=high)) is (torch.float64 if exact else torch.float32)
+    assert Number("n", ("n",), low=low, high=high).label_dtype is (torch.float64 if exact else torch.float32)
 
 
 def test_seconds_since_1970_are_learnt_and_decoded_to_the_millisecond():

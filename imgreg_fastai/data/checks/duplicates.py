@@ -1,131 +1,197 @@
-"""The same picture, or nearly the same, in several files: with which labels, and in which parts of the split."""
+"""The same image, or nearly the same, in several files: with which labels, and in which parts of the split."""
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
-from ...tasks import Point, Target
+from ...tasks import Target
 from ..issues import Issue
-from . import likeness
+from ..labels.issue_rules import labels_differ
+from ..splits import connected_groups
 from .image_stats import CheckedTable
 
-ANOTHER = 0.2  # labels of nearly the same picture are others if they differ by more than this part of what any two do
+DIFFERENT_LABELS = 0.2  # labels of similar images differ if by more than this share of what any two labels do
+MAX_BITS = 6  # bits of 64 in which the hashes of one image differ once it was saved again; nearly always 0 to 4
+# How much tiny copies of one image differ at most, as the root of the mean square and anywhere: in brightness, and in
+# colour, of which JPEG keeps less. Of 200 faces that were saved again at quality 30 to 75, or at half to twice their
+# size, 99.5 % were within; of 6,350 pairs of other photographs whose hashes were as close, 4.
+BRIGHTNESS, COLOUR = (2.0, 8), (4.0, 20)
+CONTRAST_SHARE = 0.1  # and no more than this share of the image's contrast
+BLOCK = 1 << 24  # pairs of hashes that are compared at once
+TINY_BLOCK = 20_000  # pairs of tiny copies that are compared at once
+MAX_PAIRS = 10_000_000  # pairs of tiny copies that are compared at all: half a minute
 
 
-def duplicate_issues(s: CheckedTable) -> tuple[list[Issue], dict[str, list[list[int]]]]:
-    """The findings, and the groups of rows whose pictures are the `same` and `nearly` the same.
+class Duplicates(NamedTuple):
+    """The issues, and groups of row numbers whose images are the `same`, and nearly the same (`similar`)."""
 
-    Kinds: duplicate, near, contradicting, leak.
+    issues: list[Issue]
+    same: list[list[int]]
+    similar: list[list[int]]
+
+
+def find_duplicates(table: CheckedTable) -> Duplicates:
+    """Find rows whose images are the same, or nearly the same, in several files.
+
+    Codes: duplicate, near, contradicting, leak.
     """
-    rows = np.flatnonzero(s.of >= 0)
+    rows = np.flatnonzero(table.opened)
     if not len(rows):
-        return [], {"same": [], "nearly": []}
-    _, first, content = np.unique(s.album.content[s.of[rows]], return_index=True, return_inverse=True)
-    one = s.of[rows[first]]  # a picture of each content
-    seen = np.flatnonzero(~s.album.blank[one])  # a blank one looks like all others that are blank
-    pairs, whole = likeness.near_pairs(s.album.hash[one][seen], s.album.tiny[one][seen])
-    pairs = seen[pairs]
-    near = likeness.groups(pairs, len(one))[content]
-    kinds = pd.DataFrame({"file": s.of[rows], "content": content, "near": near}, rows)
-    out = [*_same(s, kinds), *_near(s, kinds, pairs, whole), *_leaks(s, kinds, pairs)]
-    return out, {"same": _numbers(s, kinds, "content", "file"), "nearly": _numbers(s, kinds, "near", "content")}
+        return Duplicates([], [], [])
+    facts = table.stats.facts
+    at = facts.index.get_indexer(table.image[rows])
+    _, first, content = np.unique(facts["content"].to_numpy()[at], return_index=True, return_inverse=True)
+    examples = at[first]  # one image of each content
+    compared = np.flatnonzero(~facts["blank"].to_numpy()[examples])  # a blank image looks like all others
+    pairs, complete = near_pairs(facts["hash"].to_numpy()[examples][compared], table.stats.tiny[examples][compared])
+    pairs = compared[pairs]
+    keys = pd.DataFrame({"file": table.image[rows], "content": content,
+                         "similar": connected_groups(pairs, len(examples))[content]}, rows)
+    issues = [*_same_issues(table, keys), *_similar_issues(table, keys, pairs, complete),
+              *_leak_issues(table, keys, pairs)]
+    return Duplicates(issues, _row_numbers(table, keys, "content", "file"),
+                      _row_numbers(table, keys, "similar", "content"))
 
 
-def _several(kinds: pd.DataFrame, by, what: str) -> pd.DataFrame:
-    """The rows of those groups that hold several of `what`."""
-    return kinds[kinds.groupby(by)[what].transform("nunique") > 1]
+def _with_several(keys: pd.DataFrame, by, column: str) -> pd.DataFrame:
+    """Select the rows of groups that hold several values of a column."""
+    return keys[keys.groupby(by)[column].transform("nunique") > 1]
 
 
-def _numbers(s: CheckedTable, kinds: pd.DataFrame, by: str, what: str) -> list[list[int]]:
-    number = s.frame["row"].to_numpy()
-    return [number[group.index].tolist() for _, group in _several(kinds, by, what).groupby(by)]
+def _row_numbers(table: CheckedTable, keys: pd.DataFrame, by: str, column: str) -> list[list[int]]:
+    numbers = table.labels.frame["row"]
+    return [numbers[group.index].tolist() for _, group in _with_several(keys, by, column).groupby(by)]
 
 
-def _grouped(s: CheckedTable, group: pd.Series, kind: str, text: str, then: str) -> list[Issue]:
-    """A Issue on rows whose `group` is given, group by group, each told with the first one; `text`: see _counted."""
-    if group.empty:
-        return []
-    first = pd.Series(group.index, group.index).groupby(group).transform("first")
-    order = np.lexsort((group.index, first))
-    rows, first = s.frame.loc[group.index[order]], s.frame.loc[first.iloc[order]]
-    like = first["image"] if s.folder else "row " + first["row"].astype(str)
-    like = np.where(first.index == rows.index, "", " like " + like.to_numpy())
-    names = rows["image"] if s.folder else "row " + rows["row"].astype(str) + " '" + rows["image"] + "'"
-    text = _counted(text, group.nunique())
-    return [Issue(kind, "note", tuple(rows["row"].tolist()), len(s.frame), text, then, tuple(names + like))]
+def _group_issue(table: CheckedTable, groups: pd.Series, code: str, text: str, hint: str) -> list[Issue]:
+    """Make an Issue of the rows in `groups`, group by group; each row but the first names the first of its group.
 
-
-def _counted(text: str, n: int) -> str:
-    """The text with the number for # and the plural's s for @."""
-    return text.replace("#", f"{n:,}").replace("@", "s" * (n != 1))
-
-
-def _same(s: CheckedTable, kinds: pd.DataFrame) -> list[Issue]:
-    """The same picture in several files, with the same labels and with others; another box of it is another thing."""
-    keys = kinds.assign(**s.frame.loc[kinds.index, list(s.task.box)])
-    keys = _several(keys, ["content", *s.task.box], "file")
-    group = keys.groupby(["content", *s.task.box]).ngroup()
-    differ = (s.frame.loc[keys.index, s.task.columns].groupby(group).transform("nunique") > 1).any(axis=1)
-    return [*_grouped(s, group[~differ], "duplicate", "# picture@ in several files, with the same labels",
-                      "keep one row of each"),
-            *_grouped(s, group[differ], "contradicting", "# picture@ in several files, with different labels",
-                      "keep the rows that are right")]
-
-
-def _near(s: CheckedTable, kinds: pd.DataFrame, pairs: np.ndarray, whole: bool) -> list[Issue]:
-    """Pictures that are nearly the same: with about the same labels, and pairs with others."""
-    group, what = _several(kinds, "near", "content")["near"], f"{'' if whole else 'at least '}# group@ of nearly"
-    differ = pairs[_differ(s, kinds, pairs)] if len(pairs) and not s.task.box else pairs[:0]  # a box has its own label
-    differ = kinds["content"][group.index].isin(differ.ravel())
-    return [*_grouped(s, group[~differ], "near", f"{what} the same picture",
-                      "keep one row of each, unless they are frames of one scene"),
-            *_grouped(s, group[differ], "contradicting", f"{what} the same picture, with different labels",
-                      "keep the rows that are right")]
-
-
-def _differ(s: CheckedTable, kinds: pd.DataFrame, pairs: np.ndarray) -> np.ndarray:
-    """Of which pairs of pictures the labels are further apart than a fifth of what any two are.
-
-    Of none of one group: frames of one person may look nearly the same, and the labels be right.
+    The text says "{n}" for the number of groups, and "{s}" for the plural's s.
     """
-    rows = kinds.drop_duplicates("content").sort_values("content").index.to_numpy()  # one of each content
-    of, out = rows[pairs], np.zeros(len(pairs), bool)
-    size = np.stack([s.fact("width"), s.fact("height")], axis=1)
-    for t in s.task.targets:
-        values = s.frame[list(t.columns)].to_numpy(float)
-        apart, one, other = _apart(t, values[s.of >= 0]), values[of[:, 0]], values[of[:, 1]]
-        if t.kind == Point.kind:  # in pixels of the first one
-            other = other * np.tile(size[of[:, 0]] / size[of[:, 1]], t.n)
-        out |= t.error(other, one) > ANOTHER * apart
-    if "group" in s.frame:
-        groups = s.frame["group"].to_numpy()[of]
-        out &= (groups[:, 0] != groups[:, 1]) | pd.isna(groups[:, 0])
-    return out
+    if groups.empty:
+        return []
+    first = groups.index.to_series().groupby(groups).transform("min").sort_values(kind="stable")
+    short, long = table.labels.row_names(first.index), table.labels.row_names(first.index, "image")
+    names = [long[row] if row == original else f"{long[row]} like {short[original]}" for row, original in first.items()]
+    frame, n = table.labels.frame, groups.nunique()
+    text = text.format(n=f"{n:,}", s="" if n == 1 else "s")
+    return [Issue(code, "note", tuple(frame["row"][first.index].tolist()), len(frame), text, hint, tuple(names))]
 
 
-def _apart(t: Target, values: np.ndarray) -> float:
-    """How far the labels of any two pictures are apart: the median of many pairs, which a few wild ones leave alone."""
-    known = np.isfinite(values)
-    values = values[known.any(axis=1) if t.partial else known.all(axis=1)]
+def _same_issues(table: CheckedTable, keys: pd.DataFrame) -> list[Issue]:
+    """Find the same image in several files, with the same and with different labels; another box is another thing."""
+    frame, task = table.labels.frame, table.labels.task
+    box = frame.loc[keys.index].groupby(list(task.box)).ngroup() if task.box else 0
+    keys = _with_several(keys.assign(box=box), ["content", "box"], "file")
+    groups = keys.groupby(["content", "box"]).ngroup()
+    differ, text = labels_differ(frame.loc[keys.index, task.columns], groups), "{n} picture{s} in several files"
+    return [*_group_issue(table, groups[~differ], "duplicate", f"{text}, with the same labels", "keep one row of each"),
+            *_group_issue(table, groups[differ], "contradicting", f"{text}, with different labels",
+                          "keep the rows that are right")]
+
+
+def _similar_issues(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray, complete: bool) -> list[Issue]:
+    """Find images that are nearly the same, with about the same and with different labels."""
+    groups = _with_several(keys, "similar", "content")["similar"]
+    differ = keys["content"][groups.index].isin(pairs[_pairs_differ(table, keys, pairs)].ravel())
+    text = "{n} group{s} of nearly the same picture" if complete else "at least {n} group{s} of nearly the same picture"
+    return [*_group_issue(table, groups[~differ], "near", text,
+                          "keep one row of each, unless they are frames of one scene"),
+            *_group_issue(table, groups[differ], "contradicting", f"{text}, with different labels",
+                          "keep the rows that are right")]
+
+
+def _pairs_differ(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray) -> np.ndarray:
+    """Tell which pairs of images have labels that differ by more than a fifth of what any two labels do.
+
+    None of one group: frames of one person may look nearly the same, and the labels be right. None with boxes, each of
+    which has its own label.
+    """
+    if table.labels.task.box or not len(pairs):
+        return np.zeros(len(pairs), bool)
+    frame = table.labels.frame
+    examples = keys.drop_duplicates("content").sort_values("content").index.to_numpy()  # one row of each content
+    a, b = examples[pairs].T
+    differ, sizes = np.zeros(len(pairs), bool), table.sizes()
+    for t in table.labels.task.targets:
+        values = frame[list(t.columns)].to_numpy(float)
+        others = values[b]
+        if t.in_image:  # in pixels of the first image
+            others = others * np.tile(sizes[a] / sizes[b], len(t.columns) // 2)
+        differ |= t.error(others, values[a]) > DIFFERENT_LABELS * _typical_difference(t, values[table.opened])
+    if "group" in frame:
+        groups = frame["group"].to_numpy()
+        differ &= (groups[a] != groups[b]) | pd.isna(groups[a])
+    return differ
+
+
+def _typical_difference(t: Target, values: np.ndarray) -> float:
+    """Return the difference of any two labels: the median over many pairs, which a few wild labels leave alone."""
+    values = values[t.is_labelled(np.isfinite(values))]
     errors = t.error(values, np.random.default_rng(0).permutation(values)) if len(values) else np.empty(0)
     return float(np.nanmedian(errors)) if np.isfinite(errors).any() else 0.0
 
 
-def _leaks(s: CheckedTable, kinds: pd.DataFrame, pairs: np.ndarray) -> list[Issue]:
-    """Pictures that are in another part of the split, too, in another file: the same, and nearly the same."""
-    codes, _ = pd.factorize(s.parts[kinds.index])
-    bits = np.where(s.parts[kinds.index] == "", 0, 1 << codes)
-    parts = np.zeros(int(kinds["content"].max()) + 1, np.int64)
-    np.bitwise_or.at(parts, kinds["content"], bits)
-    files = kinds.groupby("content")["file"].transform("nunique")
-    both = kinds.index[(files > 1) & _several_of(parts)[kinds["content"]]]
-    across = pairs[_several_of(parts[pairs[:, 0]] | parts[pairs[:, 1]])]
-    near = kinds.index[kinds["content"].isin(across.ravel())]
-    split = "split that a training would draw" if s.drawn else "split"
-    then = "take one row of each away" if s.drawn else "let each stand in one part"
-    return [*_grouped(s, kinds["content"][both], "leak", f"# picture@ in several files and parts of the {split}", then),
-            *_grouped(s, kinds["near"][near], "leak",
-                      f"# group@ of nearly the same picture in several parts of the {split}", then)]
+def _leak_issues(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray) -> list[Issue]:
+    """Find images that are in another part of the split, too, in another file: the same, and nearly the same."""
+    parts = pd.Series(table.parts[keys.index], keys.index)
+    codes = pd.Series(pd.factorize(parts)[0], keys.index).where(parts != "")  # NaN: in no part
+    lowest, highest = (codes.groupby(keys["content"]).agg(end).to_numpy() for end in ("min", "max"))  # of each content
+    files = keys.groupby("content")["file"].transform("nunique")
+    same = keys["content"][(files > 1) & (highest > lowest)[keys["content"]]]
+    a, b = pairs.T
+    across = pairs[np.fmax(highest[a], highest[b]) > np.fmin(lowest[a], lowest[b])]
+    similar = keys["similar"][keys["content"].isin(across.ravel())]
+    split, hint = "split", "let each stand in one part"
+    if table.drawn:
+        split, hint = "split that a training would draw", "take one row of each away"
+    return [*_group_issue(table, same, "leak", f"{{n}} picture{{s}} in several files and parts of the {split}", hint),
+            *_group_issue(table, similar, "leak",
+                          f"{{n}} group{{s}} of nearly the same picture in several parts of the {split}", hint)]
 
 
-def _several_of(bits: np.ndarray) -> np.ndarray:
-    """Whether more than one bit is set."""
-    return bits & (bits - 1) > 0
+def near_pairs(hashes: np.ndarray, tiny: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Find pairs of images that look the same: their hashes differ in few bits, and their tiny copies by little.
+
+    Args:
+        hashes: Perceptual hashes, uint64 [n].
+        tiny: Tiny copies, uint8 [n, 432]; see ImageFingerprint.
+
+    Returns:
+        The pairs, int [m, 2], and whether all were compared.
+    """
+    brightness, contrast = tiny[:, ::3].mean(axis=1), tiny[:, ::3].std(axis=1)
+    pairs, n_compared = [np.empty((0, 2), np.int64)], 0
+    for close in _close_hashes(hashes):
+        close = close[np.abs(brightness[close[:, 0]] - brightness[close[:, 1]]) <= BRIGHTNESS[0]]
+        for part in np.array_split(close, len(close) // TINY_BLOCK + 1):
+            pairs.append(part[_look_alike(tiny, contrast, part)])
+        n_compared += len(close)
+        if n_compared > MAX_PAIRS:
+            return np.concatenate(pairs), False
+    return np.concatenate(pairs), True
+
+
+def _close_hashes(hashes: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield pairs [m, 2] whose hashes differ in few bits, each once."""
+    bits = np.unpackbits(hashes.astype(np.uint64)[:, None].view(np.uint8), axis=1)
+    signs = np.where(bits, 1, -1).astype(np.float32)
+    step = BLOCK // max(1, len(signs)) + 1
+    for start in range(0, len(signs), step):
+        products = signs[start : start + step] @ signs[start:].T  # equal bits less different ones
+        i, j = np.nonzero(np.triu(products >= 64 - 2 * MAX_BITS, 1))
+        yield np.stack([i, j], axis=1) + start
+
+
+def _look_alike(tiny: np.ndarray, contrast: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Tell which pairs [m, 2] of tiny copies show the same."""
+    i, j = pairs.T
+    difference = tiny[i].astype(np.int16) - tiny[j]
+    strictness = np.minimum(1.0, CONTRAST_SHARE * np.minimum(contrast[i], contrast[j]) / BRIGHTNESS[0])
+    alike = np.ones(len(pairs), bool)
+    for channel, (max_rms, max_difference) in enumerate((BRIGHTNESS, COLOUR, COLOUR)):
+        values = difference[:, channel::3]
+        alike &= np.square(values, dtype=np.int32).mean(axis=1) <= (max_rms * strictness) ** 2
+        alike &= np.abs(values).max(axis=1) <= max_difference * strictness
+    return alike

@@ -1,84 +1,157 @@
-"""Many pictures, each opened once, and what was seen of them."""
-from dataclasses import dataclass, field
+"""Opening each image of a table once, and what is kept of it: a few hundred bytes."""
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
-from ...tasks import Task
 from ...utils.console import progress_bar
-from ..images import PictureError, map_ahead
+from ..images import ImageHeader, PictureError, load_image, map_ahead, read_header
+from ..images.headers import naming_errors
 from ..images.levels import Levels
-from ..issues import Issue
-from ..labels.issue_rules import issue_on_rows
-from . import likeness
+from ..labels.issue_rules import LabelTable
 
-FACTS = ("width", "height", "orientation", "frames")
+TINY = 12  # sides of the copy by which images are compared
+MAX_PIXELS = 1 << 20  # of a larger image a smaller copy is compared, of about
+SMALL_PIXELS = 1 << 18  # so many pixels
 
 
-@dataclass
-class ImageStats:
-    """What was seen of n pictures, in arrays of n; `broken` ones, by their place with the reason, hold nothing.
+class ImageFingerprint(NamedTuple):
+    """What is kept of an opened image.
 
-    `levels`: all those of pictures with more than 8 bits; see likeness.Seen for the rest.
+    Attributes:
+        header: What its header says.
+        content: A hash that is the same for the same pixels.
+        hash: The perceptual hash, 64 bits.
+        tiny: A tiny copy, brightness and two channels of colour, uint8 [12, 12, 3].
+        blank: Whether all of it has one colour.
+        levels: Its levels, where it has more than 8 bits.
     """
 
-    n: int
-    broken: dict[int, str] = field(default_factory=dict)
-    levels: set[Levels] = field(default_factory=set)
-
-    def __post_init__(self):
-        self.facts = {name: np.zeros(self.n, np.int32) for name in FACTS}
-        self.mode, self.format = np.full(self.n, "", object), np.full(self.n, "", object)
-        self.deep, self.blank = np.zeros(self.n, bool), np.zeros(self.n, bool)
-        self.content, self.hash = np.zeros(self.n, np.uint64), np.zeros(self.n, np.uint64)
-        self.tiny = np.zeros((self.n, likeness.TINY**2 * 3), np.uint8)
-
-    def put(self, i: int, seen: likeness.ImageFingerprint) -> None:
-        """Keep what was seen of one picture."""
-        for name in FACTS:
-            self.facts[name][i] = getattr(seen.facts, name)
-        self.mode[i], self.format[i] = seen.facts.mode, seen.facts.format
-        self.deep[i], self.blank[i] = seen.levels is not None, seen.blank
-        self.content[i], self.hash[i], self.tiny[i] = seen.content, seen.hash, seen.tiny.ravel()
-        self.levels |= {seen.levels} - {None}
+    header: ImageHeader
+    content: int
+    hash: int
+    tiny: np.ndarray
+    blank: bool
+    levels: Levels | None
 
 
-def collect_stats(paths, value_range=None, jobs: int | None = None) -> ImageStats:
-    """Open each of the pictures once, on threads; of 100,000 about 60 MB are kept."""
-    album = ImageStats(len(paths))
-    all_seen = map_ahead(partial(likeness.fingerprint, value_range=value_range), jobs, paths)
-    for i, seen in enumerate(progress_bar(all_seen, len(paths), "opening pictures")):
-        if isinstance(seen, PictureError):
-            album.broken[i] = likeness.error_reason(seen, paths[i])
+def fingerprint(path, value_range=None) -> ImageFingerprint:
+    """Read a file once and decode all of it.
+
+    `content` is of the pixels; of a large image those of a smaller copy, and of one with more than 8 bits all bytes of
+    the file, since its pixels are shown with less than they hold.
+
+    Args:
+        path: The file.
+        value_range: The numbers that are black and white in images of more than 8 bits.
+
+    Raises:
+        PictureError: It cannot be decoded.
+    """
+    with naming_errors(path):
+        data = Path(path).read_bytes()
+        if not data:
+            raise PictureError("a picture", f"'{path}': an empty file")
+        header = read_header(data)
+        view = SimpleNamespace(size=_compared_size(header), value_range=value_range, fit="squish", margin=0.0)
+        image, _, levels = load_image(data, view)
+        content = data if levels else f"{header.width}x{header.height}".encode() + image.tobytes()
+        digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
+        blank = levels.lowest == levels.highest if levels else all(low == high for low, high in image.getextrema())
+        tiny = image.resize((TINY, TINY), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("YCbCr")
+        return ImageFingerprint(header, digest, _perceptual_hash(image), np.asarray(tiny), blank, levels)
+
+
+def _compared_size(header: ImageHeader) -> tuple[int, int]:
+    """Return height and width in which an image is compared."""
+    pixels = header.width * header.height
+    factor = 1.0 if pixels <= MAX_PIXELS else (pixels / SMALL_PIXELS) ** 0.5
+    return max(1, round(header.height / factor)), max(1, round(header.width / factor))
+
+
+def _perceptual_hash(image: Image.Image) -> int:
+    """Compute the 64 bits of the perceptual hash: the signs of the image's lowest frequencies."""
+    from imagehash import phash
+
+    grey = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return int.from_bytes(np.packbits(phash(grey).hash).tobytes(), "big")
+
+
+@dataclass(frozen=True)
+class ImageStats:
+    """What is known of many images.
+
+    Attributes:
+        broken: Why an image cannot be opened, by its number.
+        facts: One row for each image that can, the index its number: the fields of ImageHeader, `content`, `hash`,
+            `blank`, and `deep`, whether it has more than 8 bits.
+        tiny: Their tiny copies, uint8 [len(facts), 432].
+        levels: All levels of images with more than 8 bits.
+    """
+
+    broken: dict[int, str]
+    facts: pd.DataFrame
+    tiny: np.ndarray
+    levels: set[Levels]
+
+
+def collect_stats(paths: Sequence[str], value_range=None, jobs: int | None = None) -> ImageStats:
+    """Open each image once, on threads; of 100,000 about 100 MB are kept.
+
+    Args:
+        paths: Files, numbered from 0.
+        value_range: See fingerprint.
+        jobs: Number of threads.
+    """
+    opened, broken = {}, {}
+    results = map_ahead(partial(fingerprint, value_range=value_range), jobs, paths)
+    for i, result in enumerate(progress_bar(results, len(paths), "opening pictures")):
+        if isinstance(result, PictureError):  # its message begins with the name
+            broken[i] = (result.actual or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")
         else:
-            album.put(i, seen)
-    return album
+            opened[i] = result
+    prints = list(opened.values())
+    facts = pd.DataFrame([(*p.header, p.content, p.hash, p.blank, p.levels is not None) for p in prints], list(opened),
+                         [*ImageHeader._fields, "content", "hash", "blank", "deep"])
+    facts = facts.astype({"content": np.uint64, "hash": np.uint64, "blank": bool, "deep": bool})
+    tiny = np.array([p.tiny for p in prints], np.uint8).reshape(-1, TINY**2 * 3)
+    return ImageStats(broken, facts, tiny, {p.levels for p in prints} - {None})
 
 
 @dataclass(frozen=True)
 class CheckedTable:
-    """The rows of a table with their pictures.
+    """The rows of a labels table with their opened images.
 
-    `frame`: see labels.survey, rows with broken pictures no longer usable; `of` [rows]: the place of each row's picture
-    in the `album`, -1 where it is not usable; `parts` [rows]: of the split, "" where it is in none; `drawn`: whether
-    the table has no split of its own; `folder`: whether it is a folder, whose pictures have names and no rows.
+    Attributes:
+        labels: The table; rows with broken images are not usable.
+        stats: What is known of the images.
+        image: The number of each row's image in `stats`, [rows]; -1 where the row is not usable.
+        parts: The part of the split that each row is in, [rows]; "" where it is in none.
+        drawn: Whether the split is drawn, and not the table's own.
     """
 
-    task: Task
-    frame: pd.DataFrame
-    album: ImageStats
-    of: np.ndarray
+    labels: LabelTable
+    stats: ImageStats
+    image: np.ndarray
     parts: np.ndarray
     drawn: bool = False
-    folder: bool = False
 
-    def finding(self, mask, kind: str, text: str, then: str = "", told="image", level: str = "note") -> list[Issue]:
-        """A Issue on the rows of `mask`, see faults.on_rows."""
-        return issue_on_rows(self.frame, mask, kind, level, text, then, told, self.folder)
+    @property
+    def opened(self) -> np.ndarray:
+        """Which rows have an image that can be opened, bool [rows]."""
+        return np.isin(self.image, self.stats.facts.index)
 
-    def fact(self, name: str) -> np.ndarray:
-        """A fact of each row's picture, [rows]; 0 where there is none."""
-        if not self.album.n:
-            return np.zeros(len(self.of), np.int32)
-        return np.where(self.of >= 0, self.album.facts[name][self.of], 0)
+    def fact(self, name: str) -> pd.Series:
+        """Return a fact of each row's image, [rows]; NaN where there is none."""
+        return self.stats.facts[name].reindex(self.image).set_axis(self.labels.frame.index)
+
+    def sizes(self) -> np.ndarray:
+        """Return width and height of each row's image, float [rows, 2]; NaN where there is none."""
+        return np.stack([self.fact("width"), self.fact("height")], axis=1).astype(float)

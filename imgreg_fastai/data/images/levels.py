@@ -1,6 +1,6 @@
-"""Pictures of 16 and 32 bits: which of their numbers is shown black, and which white."""
+"""Images of 16 and 32 bits: which of their numbers is shown black, and which white."""
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -8,12 +8,16 @@ from PIL import Image
 
 from ...utils.console import warn
 
-DEEP = frozenset(("I;16", "I;16L", "I;16B", "I;16N", "I", "F"))  # Pillow's modes of more than 8 bits
+DEEP_MODES = frozenset(("I;16", "I;16L", "I;16B", "I;16N", "I", "F"))  # Pillow's modes of more than 8 bits
 SWAPPABLE = frozenset(f"{colours};16" for colours in ("RGB", "RGBA", "RGBX", *"RGBA"))  # LA;16B has no counterpart
+MIN_USE = 1 / 8  # of the range that is shown; an image that uses less is reported
+TOLERANCE = 1 / 100  # of the range that is shown; numbers further beyond it are reported
+# TIFF tags
+BITS, WHITE_IS_0, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339
 
 
 class Levels(NamedTuple):
-    """Lowest and highest number in a picture of more than 8 bits, and those that are shown black and white."""
+    """The lowest and highest number in an image of more than 8 bits, and those that are shown black and white."""
 
     lowest: float
     highest: float
@@ -21,127 +25,151 @@ class Levels(NamedTuple):
     white: float
 
 
-def warn_levels(found) -> None:
-    """Warn of what is `odd` about the Levels of pictures."""
-    for text, then in unusual_levels(found):
-        warn(f"{text}: try {then}")
+def warn_levels(levels: Iterable[Levels | None]) -> None:
+    """Warn of `unusual_levels`."""
+    for text, hint in unusual_levels(levels):
+        warn(f"{text}: try {hint}")
 
 
-def unusual_levels(found) -> Iterator[tuple[str, str]]:
-    """Where pictures of 16 or 32 bits lie beyond what is shown, or use little of it: (what is odd, what to do).
+def unusual_levels(levels: Iterable[Levels | None]) -> Iterator[tuple[str, str]]:
+    """Find images of 16 or 32 bits that reach beyond what is shown, or use little of it.
 
-    `found`: their Levels, or None for others.
+    Args:
+        levels: Levels of images; None for those of 8 bits.
+
+    Yields:
+        What is unusual, and what to do about it.
     """
     groups: dict[tuple, list[Levels]] = {}
-    for levels in filter(None, found):
-        groups.setdefault(levels[2:], []).append(levels)
+    for one in levels:
+        if one:
+            groups.setdefault((one.black, one.white), []).append(one)
     for ends, group in groups.items():
-        (low, high), lowest, highest = sorted(ends), min(g.lowest for g in group), max(g.highest for g in group)
-        slack, used = (high - low) / 100, highest - lowest
-        if lowest < low - slack or highest > high + slack or 0 < used < (high - low) / 8:
+        low, high = sorted(ends)
+        lowest, highest = min(one.lowest for one in group), max(one.highest for one in group)
+        slack, use = TOLERANCE * (high - low), highest - lowest
+        if lowest < low - slack or highest > high + slack or 0 < use < MIN_USE * (high - low):
             yield (f"pictures of 16 or 32 bits hold {lowest:.9g} to {highest:.9g}, where {low:.9g} to {high:.9g} is "
                    "shown", f"--range {lowest:.9g},{highest:.9g}, or what your camera can give")
 
 
 def array_bits(array: np.ndarray, value_range=None) -> tuple[np.ndarray, Levels | None]:
-    """An array [h, w] or [h, w, 3 or 4], uint8, uint16 or float, as uint8, and its Levels."""
+    """Convert an array to 8 bits.
+
+    Args:
+        array: uint8, uint16 or float, [h, w] or [h, w, 3 or 4].
+        value_range: The numbers that are black and white; by the type if left out.
+
+    Returns:
+        The array as uint8, and its levels if it had more bits.
+    """
     if array.dtype == np.uint8:
         return array, None
-    ends = (0, 1) if array.dtype.kind == "f" else (0, 65535)
+    ends = (0, 1) if np.issubdtype(array.dtype, np.floating) else (0, 65535)
     levels = _levels(array[..., :3] if array.ndim == 3 else array, *(value_range or ends))
-    shown = _shown(array, levels.black, levels.white)
+    shown = _to_8_bits(array, levels.black, levels.white)
     if array.shape[2:] == (4,):
-        shown[..., 3] = _shown(array[..., 3], *ends)  # how clear a pixel is has nothing to do with how bright
+        shown[..., 3] = _to_8_bits(array[..., 3], *ends)  # opacity has nothing to do with brightness
     return shown, levels
 
 
-def eight_bits(picture: Image.Image, value_range=None, again=None) -> tuple[Image.Image, Levels | None]:
-    """A picture with no more than 8 bits for each number, and the Levels it had if they were more.
+def eight_bits(picture: Image.Image, value_range=None, reopen=None) -> tuple[Image.Image, Levels | None]:
+    """Convert an image to 8 bits for each number.
 
-    `value_range`: the numbers that are black and white; without it the type tells. `again` opens the picture once more,
-    which a `value_range` takes with colours of 16 bits; without it they have but 8.
+    Args:
+        picture: The image, not yet decoded.
+        value_range: The numbers that are black and white; by the type if left out.
+        reopen: Opens the image once more, which a `value_range` needs with colours of 16 bits; without it they have 8.
+
+    Returns:
+        The image, and its levels if it had more bits.
     """
-    tags, colours = getattr(picture, "tag_v2", {}), deep_colour(picture)
-    bits, signed = tags.get(258, (16,))[0], tags.get(339, (1,))[0] == 2
-    if colours:
+    tags, deep_colour = getattr(picture, "tag_v2", {}), has_deep_colour(picture)
+    bits, signed = tags.get(BITS, (16,))[0], tags.get(SAMPLE_FORMAT, (1,))[0] == 2
+    if deep_colour:
         picture.tile = _tiles(picture)
     picture.load()
-    if colours:
-        return _colours(picture, value_range, again)
-    if picture.mode not in DEEP:  # Pillow takes signed numbers of 8 bits for others
+    if deep_colour:
+        return _colours_to_8_bits(picture, value_range, reopen)
+    if picture.mode not in DEEP_MODES:  # Pillow reads signed numbers of 8 bits as unsigned
         return (picture.point(lambda v: v ^ 128) if signed and picture.mode == "L" else picture), None
     numbers = np.asarray(picture)
     if picture.mode == "I" and tags and bits == 32 and not signed:
-        numbers = numbers.view(np.uint32)  # and those of 32 bits for signed
-    ends = value_range or _ends(picture.mode, bits, signed)
-    levels = _levels(numbers, *(ends[::-1] if tags.get(262) == 0 else ends))  # a TIFF may say that 0 is white
-    return Image.fromarray(_shown(numbers, levels.black, levels.white)), levels
+        numbers = numbers.view(np.uint32)  # and unsigned ones of 32 bits as signed
+    ends = value_range or _type_range(picture.mode, bits, signed)
+    levels = _levels(numbers, *(ends[::-1] if tags.get(WHITE_IS_0) == 0 else ends))
+    return Image.fromarray(_to_8_bits(numbers, levels.black, levels.white)), levels
 
 
-def _ends(mode: str, bits: int, signed: bool) -> tuple[float, float]:
-    """What is black and white by type, whatever stands in a picture, so that brightness keeps its meaning.
+def _type_range(mode: str, bits: int, signed: bool) -> tuple[float, float]:
+    """Return what is black and white by type, whatever an image holds, so that brightness keeps its meaning.
 
     Whole numbers of 32 bits count as 16: cameras hardly give more, and some versions of Pillow make 32 bits of 16.
     """
     if mode == "F":
         return 0, 1
-    return (-(1 << bits - 1), (1 << bits - 1) - 1) if signed and bits < 32 else (0, (1 << min(bits, 16)) - 1)
+    if signed and bits < 32:
+        return -(1 << bits - 1), (1 << bits - 1) - 1
+    return 0, (1 << min(bits, 16)) - 1
 
 
-def deep_colour(picture: Image.Image) -> bool:
-    """Whether a picture that is not decoded yet has colours of 16 bits, where Pillow's modes are as if they had 8."""
-    return picture.mode in ("RGB", "RGBA") and any(";16" in _raw(t) for t in _tiles(picture))
+def has_deep_colour(picture: Image.Image) -> bool:
+    """Tell whether an image that is not decoded yet has colours of 16 bits, for which Pillow's modes say 8."""
+    return picture.mode in ("RGB", "RGBA") and any(";16" in _raw_mode(tile) for tile in _tiles(picture))
 
 
 def _tiles(picture: Image.Image) -> list[tuple]:
-    """How Pillow is to decode the parts of a picture, without its fault: planes of 16 bits it takes for ones of 8."""
+    """Return how Pillow decodes the parts of an image, mended where it takes planes of 16 bits for ones of 8."""
     tags, tiles = getattr(picture, "tag_v2", {}), getattr(picture, "tile", [])
-    if tags.get(284) != 2 or tags.get(258, (8,))[0] != 16:
+    if tags.get(PLANES) != 2 or tags.get(BITS, (8,))[0] != 16:
         return tiles
     order = "L" if tags.prefix == b"II" else "B"
-    return [_with(t, f"{_raw(t)};16{order}") if _raw(t) in ("R", "G", "B", "A") else t for t in tiles]
+    return [_with_raw_mode(tile, f"{_raw_mode(tile)};16{order}") if _raw_mode(tile) in ("R", "G", "B", "A") else tile
+            for tile in tiles]
 
 
-def _raw(tile: tuple) -> str:
-    """How the numbers lie in the file, by Pillow's names, such as "RGB;16B"."""
-    found = tile[3][0] if isinstance(tile[3], tuple) and tile[3] else tile[3]
-    return found if isinstance(found, str) else ""
+def _raw_mode(tile: tuple) -> str:
+    """Return how the numbers lie in the file, by Pillow's names, such as "RGB;16B"."""
+    arguments = tile[3]
+    mode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return mode if isinstance(mode, str) else ""
 
 
-def _with(tile: tuple, raw: str) -> tuple:
-    args = (raw, *tile[3][1:]) if isinstance(tile[3], tuple) else raw
-    return getattr(tile, "_make", tuple)((*tile[:3], args))  # a named one from Pillow 11 on
+def _with_raw_mode(tile: tuple, mode: str) -> tuple:
+    arguments = (mode, *tile[3][1:]) if isinstance(tile[3], tuple) else mode
+    return getattr(tile, "_make", tuple)((*tile[:3], arguments))  # a NamedTuple from Pillow 11 on
 
 
-def _swapped(raw: str) -> str:
-    big = raw[-1] == "B" or (raw[-1] == "N" and sys.byteorder == "big")
-    return raw[:-1] + ("L" if big else "B")
+def _swap_bytes(mode: str) -> str:
+    big = mode[-1] == "B" or (mode[-1] == "N" and sys.byteorder == "big")
+    return mode[:-1] + ("L" if big else "B")
 
 
-def _colours(upper: Image.Image, value_range, again) -> tuple[Image.Image, Levels]:
-    """Colours of 16 bits, of which Pillow keeps the `upper` 8; read with their bytes swapped, it keeps the lower."""
+def _colours_to_8_bits(upper: Image.Image, value_range, reopen) -> tuple[Image.Image, Levels]:
+    """Convert colours of 16 bits, of which Pillow keeps the `upper` 8; read with bytes swapped, it keeps the lower."""
     if not value_range:
         lowest, highest = zip(*upper.getextrema()[:3], strict=True)
         return upper, Levels(min(lowest) * 257, max(highest) * 257, 0, 65535)
     numbers = np.asarray(upper)[..., :3].astype(np.uint16) * 257
-    lower = again and again()
-    if lower and all(_raw(t)[:-1] in SWAPPABLE for t in _tiles(lower)):
-        lower.tile = [_with(t, _swapped(_raw(t))) for t in _tiles(lower)]
+    lower = reopen and reopen()
+    if lower and all(_raw_mode(tile)[:-1] in SWAPPABLE for tile in _tiles(lower)):
+        lower.tile = [_with_raw_mode(tile, _swap_bytes(_raw_mode(tile))) for tile in _tiles(lower)]
         numbers = (numbers & 0xFF00) | np.asarray(lower)[..., :3]
-    shown = Image.fromarray(_shown(numbers, *value_range))
+    shown = Image.fromarray(_to_8_bits(numbers, *value_range))
     if upper.mode == "RGBA":
         shown.putalpha(upper.getchannel("A"))
     return shown, _levels(numbers, *value_range)
 
 
 def _levels(numbers: np.ndarray, black: float, white: float) -> Levels:
-    known = numbers[np.isfinite(numbers)] if numbers.dtype.kind == "f" else numbers
-    return Levels(*((float(known.min()), float(known.max())) if known.size else (black, black)), black, white)
+    finite = numbers[np.isfinite(numbers)]
+    ends = (float(finite.min()), float(finite.max())) if finite.size else (black, black)
+    return Levels(*ends, black, white)
 
 
-def _shown(numbers: np.ndarray, black: float, white: float) -> np.ndarray:
-    """Numbers of any type as uint8: `black` is 0, `white` 255, and what is not a number is black."""
-    if numbers.dtype.itemsize == 2 and numbers.dtype.kind == "u" and numbers.size > 1 << 16:
-        return _shown(np.arange(1 << 16), black, white)[numbers]
-    exact = np.clip(numbers.astype(np.promote_types(numbers.dtype, np.float32)), *sorted((black, white)))
-    return (np.nan_to_num((exact - black) * (255 / (white - black))) + 0.5).astype(np.uint8)
+def _to_8_bits(numbers: np.ndarray, black: float, white: float) -> np.ndarray:
+    """Convert numbers of any type to uint8: `black` becomes 0, `white` 255, and NaN black."""
+    if numbers.dtype == np.uint16 and numbers.size > 1 << 16:  # a table of all numbers is faster
+        return _to_8_bits(np.arange(1 << 16), black, white)[numbers]
+    clipped = np.clip(numbers.astype(np.promote_types(numbers.dtype, np.float32)), *sorted((black, white)))
+    return (np.nan_to_num((clipped - black) * (255 / (white - black))) + 0.5).astype(np.uint8)

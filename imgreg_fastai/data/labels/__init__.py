@@ -1,4 +1,4 @@
-"""Labels tables: read and checked. The only place where bad labels are refused; after it no code asks again."""
+"""Reading labels tables and checking them: the only place where bad labels are refused."""
 from pathlib import Path
 
 import numpy as np
@@ -11,190 +11,215 @@ from ...utils.errors import ImgregError, close_matches, first_few
 from .. import tables
 from ..issues import Issue
 from ..splits import SPLITS, assign_splits, exclude_trained
-from . import filtering, issue_rules
-from .filtering import OURS
-from .issue_rules import INFINITE, MISSING, WORD, LabelTable
+from . import filtering
+from .filtering import ADDED_COLUMNS
+from .issue_rules import INFINITE, MISSING, WORD, LabelTable, label_issues
 
-__all__ = ["SPLITS", "assign_splits", "check_rows", "exclude_trained", "read_labels", "read_pictures", "source",
-           "usable_rows"]
-
-USUAL = {"val": "valid", "validation": "valid", "dev": "valid", "training": "train", "testing": "test",
-         "calibration": "calibrate"}  # other names of the parts of a split
+USUAL_SPLITS = {"val": "valid", "validation": "valid", "dev": "valid", "training": "train", "testing": "test",
+                "calibration": "calibrate"}  # other names of the parts
 
 
 def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
-         also: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Read a labels table, or a folder whose file names, or whose sub folders' names, hold the labels.
+                also: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read the usable rows of a labels table, or of a folder whose names hold the labels; see read_rows.
 
-    `to_divide`: it will be, so that the task's column of groups must be there; `images`: the folder that the names are
-    relative to, else the table's own; `also`: further columns to be kept.
+    Returns:
+        One row per image: `image` as the table names it, the task's columns and its box as float (NaN where a label is
+        missing), `split` and `group` where the table has them, the columns `also`, and `path`. A warning names the rows
+        that are left out.
 
-    Returns a row a picture: `image` as the table names it, `path` where it lies, the task's columns and its box as
-    float, and `split` and `group` where the table has them. A missing label is NaN; rows that cannot be used are named
-    and left out; raises ImgregError when nothing is left, or a column is missing.
+    Raises:
+        ImgregError: A column is missing, or no row is usable.
     """
-    return usable_rows(_sheet(table, task, to_divide, images, also).frame, task, table)
+    rows = read_rows(table, task, to_divide, images, also)
+    return filtering.drop_unusable(rows.frame, rows.path, task)
 
 
 def check_rows(table: str | Path, task: Task, images: str | Path | None = None,
-           cfg: TrainConfig | None = None) -> tuple[pd.DataFrame, list[Issue]]:
-    """All rows of a labels table or folder, and the faults that show without opening a picture.
+               cfg: TrainConfig | None = None) -> tuple[pd.DataFrame, list[Issue]]:
+    """Read all rows of a labels table or folder, and find the issues that show without opening an image.
 
-    The frame is as `read` gives it, with all rows, and with `row`, the number as an editor counts it (of a folder the
-    place in its sorted list), `usable`, and `why` not ("" where it is). `cfg`: the training's settings, by which the
-    table's own split may not be used. Raises ImgregError for what is no table, for one without rows, and for a missing
-    column.
+    Args:
+        table: The table, or a folder.
+        task: What its columns mean.
+        images: The folder that names of images are relative to, else the table's own.
+        cfg: The training's settings; the split of the table has no issues where they do not use it.
+
+    Returns:
+        The frame of LabelTable, and the issues.
+
+    Raises:
+        ImgregError: It is not a table, has no rows, or lacks a column.
     """
-    sheet = _sheet(table, task, True, images)
-    return sheet.frame, issue_rules.label_issues(sheet, cfg)
+    rows = read_rows(table, task, images=images)
+    return rows.frame, label_issues(rows, cfg)
 
 
 def read_pictures(table: str | Path, task: Task, images: str | Path | None = None,
-               also: tuple[str, ...] = ()) -> pd.DataFrame:
-    """The pictures of a table: `image`, `path`, the task's box as float where it has one, and the columns `also`.
+                  also: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read the images of a table, which needs no labels.
 
-    Labels need not be there. Raises ImgregError if the table cannot be read or lacks a column.
+    Args:
+        table: The table.
+        task: The task, for its box.
+        images: The folder that names of images are relative to, else the table's own.
+        also: Further columns to keep.
+
+    Returns:
+        `image`, the task's box as float where it has one, the columns `also`, and `path`; `attrs["left_out"]` counts
+        the rows that cannot be used.
+
+    Raises:
+        ImgregError: It is not a table, or lacks a column.
     """
-    frame, _ = _from_table(Path(table), task, [], [], images, also)
-    frame = _with_floats(frame, task.box)
-    asked = filtering.mark_usable(frame, {"unnamed": frame["image"].isna(), "box": _no_box(frame, task)})
-    return filtering.drop_unusable(asked, Path(table))
+    frame = _read_table(Path(table), task, list(task.box), images, also, to_divide=False).drop(columns="present")
+    boxes = _to_floats(frame[list(task.box)])
+    frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
+    usable = filtering.drop_unusable(frame, Path(table))
+    usable.attrs["left_out"] = len(frame) - len(usable)
+    return usable
 
 
 def usable_rows(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:
-    """What `read` gives, of what `survey` gave: rows without use are named and left out, missing labels counted.
+    """Return what `read_labels` does, of the frame that `check_rows` returned.
 
-    Raises ImgregError when none is left, or a target has no value in any row.
+    Raises:
+        ImgregError: No row is usable, or a target has no value in any row.
     """
-    return filtering.drop_unusable(frame, source(table, task), task)
+    return filtering.drop_unusable(frame, _resolve(table, task), task)
 
 
-def _sheet(table: str | Path, task: Task, to_divide: bool, images: str | Path | None,
-           also: tuple[str, ...] = ()) -> LabelTable:
-    """The table as it stands, and what is wrong with each row."""
-    table = source(table, task)
-    folder, groups = table.is_dir(), [task.group] if to_divide and task.group != "group" else []
-    frame, present = (_from_folder(table, task, groups, also, to_divide) if folder
-                      else _from_table(table, task, task.columns, groups, images, also, to_divide))
-    raw = frame[task.columns]
-    frame = _with_floats(frame, [*task.columns, *task.box])
-    values = frame[task.columns] * (task.name_scale if folder else 1.0)
-    kinds = _kinds(raw, values)
-    frame = _put(frame, values.where(kinds == 0))
+def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
+              also: tuple[str, ...] = ()) -> LabelTable:
+    """Read all rows of a labels table, and what is wrong with each.
+
+    Args:
+        table: The table, or a folder: its labels.csv, or without one the names of its images hold the labels.
+        task: What its columns mean.
+        to_divide: Whether the rows will be divided into parts, so that the group column must be there.
+        images: The folder that names of images are relative to, else the table's own.
+        also: Further columns to keep.
+
+    Raises:
+        ImgregError: It is not a table, has no rows, or lacks a column.
+    """
+    path = _resolve(table, task)
+    columns = list(dict.fromkeys([*task.columns, *task.box]))
+    if path.is_dir():
+        frame = _read_folder(path, task, columns, also, to_divide)
+    else:
+        frame = _read_table(path, task, columns, images, also, to_divide)
+    present, frame = frame["present"], frame.drop(columns="present")
+    raw, box = frame[task.columns], _to_floats(frame[list(task.box)])
+    values = _to_floats(raw) * (task.name_scale if path.is_dir() else 1.0)
+    states = _label_states(raw, values)
+    values = values.where(states == 0)
     unnamed = frame["image"].isna()
-    unlabelled = (kinds == MISSING).all(axis=1) & folder
-    bad = {"unlabelled": unlabelled, "unnamed": unnamed, "number": _no_number(frame, task) & ~unnamed & ~unlabelled,
-           "box": _no_box(frame, task), "absent": ~present & ~unnamed}
-    asked = filtering.mark_usable(frame, bad)
-    return LabelTable(task, asked, {why: np.asarray(mask) for why, mask in bad.items()}, kinds, raw, folder)
+    unlabelled = (states == MISSING).all(axis=1) & path.is_dir()
+    no_number = ~_has_label(values, task) & ~unnamed & ~unlabelled
+    reasons = {"unlabelled": unlabelled, "unnamed": unnamed, "number": no_number,
+               "box": _lacks_box(box), "absent": ~present & ~unnamed}
+    frame = filtering.mark_usable(_replace(_replace(frame, box), values), reasons)
+    reasons = {reason: np.asarray(mask) for reason, mask in reasons.items()}
+    return LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True))
 
 
-def source(table: str | Path, task: Task) -> Path:
-    """The table itself, where a folder with a labels.csv is meant: unless a pattern for its names was given."""
-    table, given = Path(table), task.name_pattern and task.name not in BUILT_IN
-    return table / "labels.csv" if not given and table.is_dir() and (table / "labels.csv").is_file() else table
+def _resolve(table: str | Path, task: Task) -> Path:
+    """Return the table itself, where a folder with a labels.csv is given, unless names hold the labels."""
+    return tables.resolve_table(table, from_names=bool(task.name_pattern) and task.name not in BUILT_IN)
 
 
-def _from_table(table: Path, task: Task, columns: list[str], groups: list[str], images: str | Path | None,
-                also: tuple[str, ...], to_divide: bool = False) -> tuple[pd.DataFrame, np.ndarray]:
-    """All rows with `columns`, and `also` these, and whether each picture is there; `groups` must be columns, too."""
+def _read_table(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
+                to_divide: bool) -> pd.DataFrame:
+    """Read `image`, the needed columns, `path` and `present` of all rows of a table."""
     if not table.is_file():
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
-    beginning = tables.read_table(table, most=200)
-    told = task.image if to_divide or task.image in beginning else ""  # another table may call them otherwise
-    named = tables.image_column(beginning, told, table)
-    frame = _with_groups(tables.read_table(table, (named, "split", task.group, *also)), task,
-                         [*columns, *task.box, *groups, *also], table)
+    # A table that is not trained on may name its images in another column than the training's.
+    frame, image = tables.read_image_table(table, task.image, ("split", task.group or "group", *also), to_divide)
     if frame.empty:
         raise ImgregError("a labels table with rows", f"none in '{table}'")
+    located = tables.with_paths(frame[[image]], image, images or table.parent)
+    frame = _needed_columns(frame, task, columns, also, to_divide, table)
+    frame = frame.drop(columns=["image", "path"], errors="ignore")
     if "split" in frame:
-        frame = frame.assign(split=_parts(frame["split"], table))
-    placed = tables.with_paths(frame[[named]], named, images or table.parent)
-    kept = dict.fromkeys([*columns, *task.box, *(c for c in ("split", "group") if c in frame), *also])
-    frame = pd.concat([placed[["image"]], frame[[c for c in kept if c != "image"]], placed[["path"]]], axis=1)
-    return frame, placed["present"].to_numpy()
+        frame["split"] = _usual_splits(frame["split"], table)
+    return pd.concat([located[["image"]], frame, located[["path", "present"]]], axis=1)
 
 
-def _parts(split: pd.Series, table: Path) -> pd.Series:
-    """The column `split` by our own names, where others are usual; what is taken for what is said."""
-    plain = split.astype(object).str.strip().str.lower()
-    renamed = plain.map(USUAL)
-    if renamed.notna().any():
-        taken = pd.Series(USUAL)[sorted(set(plain[renamed.notna()]))]
-        say(f"the column 'split' of {table}: " + ", ".join(f"{word} is {part}" for word, part in taken.items()))
-    return renamed.where(renamed.notna(), plain.where(plain.isin(SPLITS), split))
-
-
-def _from_folder(folder: Path, task: Task, groups: list[str], also: tuple[str, ...],
-                 to_divide: bool) -> tuple[pd.DataFrame, np.ndarray]:
-    """As `_from_table`, of pictures whose names, or whose folders' names, hold the labels; how many do is said."""
+def _read_folder(folder: Path, task: Task, columns: list[str], also: tuple[str, ...], to_divide: bool) -> pd.DataFrame:
+    """Read as `_read_table` does from the names of images, or of their folders; report how many hold labels."""
     try:
         frame = tables.table_of_folder(folder, task.name_pattern, task.columns)
     except ImgregError as e:
         if task.name_pattern or e.expected == "pictures":
             raise
-        found = f"the folder '{folder}', and task '{task.name}' reads no file names; nor {e.expected}: {e.actual}"
-        then = "--label-from-name PATTERN" if to_divide else "a table that names these pictures and has their labels"
-        raise ImgregError("a labels table", found, f"imgreg data {task.name} --data {folder}, if these are such data"
-                          if task.name in BUILT_IN else then) from e
-    n, names = int(frame[task.columns].notna().any(axis=1).sum()), "" if task.name_pattern else " of folders"
-    say(f"reading {first_few(task.columns)} from names{names}: {n:,} of {len(frame):,} match")
-    frame = _with_groups(frame, task, [*task.box, *groups, *also], folder)
-    kept = dict.fromkeys(["image", "path", *task.columns, *task.box, *(c for c in ("split", "group") if c in frame),
-                          *also])
-    return frame[list(kept)], np.ones(len(frame), bool)
+        hint = "--label-from-name PATTERN" if to_divide else "a table that names these pictures and has their labels"
+        if task.name in BUILT_IN:
+            hint = f"imgreg data {task.name} --data {folder}, if these are such data"
+        raise ImgregError("a labels table", f"the folder '{folder}', and task '{task.name}' reads no file names; "
+                          f"nor {e.expected}: {e.actual}", hint) from e
+    n, names = frame[task.columns].notna().any(axis=1).sum(), "names" if task.name_pattern else "names of folders"
+    say(f"reading {first_few(task.columns)} from {names}: {n:,} of {len(frame):,} match")
+    labels = _needed_columns(frame, task, columns, also, to_divide, folder)
+    return pd.concat([frame[["image"]], labels, frame[["path"]].assign(present=True)], axis=1)
 
 
-def _with_groups(frame: pd.DataFrame, task: Task, wanted: list[str], table: Path) -> pd.DataFrame:
-    """The frame with the task's column of groups as `group`; raises ImgregError where a column is not to be had."""
-    has = list(frame.columns)
-    if task.group in frame:
-        frame = frame.copy().assign(group=frame[task.group])  # of one piece: pandas warns of many columns
-    for column in wanted:
+def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: tuple[str, ...], to_divide: bool,
+                    table: Path) -> pd.DataFrame:
+    """Select the columns that are needed, and split and group where they are there; raise ImgregError if one is not."""
+    existing, group = list(frame.columns), task.group or "group"
+    if group in frame:
+        frame = frame.copy().assign(group=frame[group])  # a copy is of one piece: pandas warns of many columns
+    required_group = [task.group] if task.group and to_divide else []
+    for column in [*columns, *required_group, *also]:
         if column not in frame:
-            close = close_matches(column, map(str, has))
-            raise ImgregError(f"a column '{column}' in {table}", first_few(has, 8), close and f"one of {close}")
-        if column in OURS:
-            raise ImgregError(f"labels and boxes in columns that are not called {', '.join(OURS)}", f"'{column}'")
-    return frame
+            close = close_matches(column, map(str, existing))
+            raise ImgregError(f"a column '{column}' in {table}", first_few(existing, 8), close and f"one of {close}")
+        if column in ADDED_COLUMNS:
+            raise ImgregError(f"labels and boxes in columns that are not called {', '.join(ADDED_COLUMNS)}",
+                              f"'{column}'")
+    optional = [column for column in ("split", "group") if column in frame]
+    return frame[list(dict.fromkeys([*columns, *optional, *also]))]
 
 
-def _with_floats(frame: pd.DataFrame, columns) -> pd.DataFrame:
-    """The columns as float; NaN where no number stands."""
-    of = {c: pd.to_numeric(frame[c], errors="coerce").to_numpy(float, na_value=np.nan) for c in columns}
-    return _put(frame, pd.DataFrame(of, frame.index))
+def _usual_splits(split: pd.Series, table: Path) -> pd.Series:
+    """Rename parts that have other usual names, and report it."""
+    words = split.astype(object).str.strip().str.lower()
+    renamed = words.map(USUAL_SPLITS)
+    if renamed.notna().any():
+        pairs = [f"{word} is {USUAL_SPLITS[word]}" for word in sorted(words[renamed.notna()].unique())]
+        say(f"the column 'split' of {table}: {', '.join(pairs)}")
+    return renamed.fillna(words.where(words.isin(SPLITS), split))
 
 
-def _put(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
-    """The frame with other values in some of its columns, at once: pandas warns of a hundred set one by one."""
+def _to_floats(frame: pd.DataFrame) -> pd.DataFrame:
+    """Convert columns to float; NaN where there is no number."""
+    return pd.DataFrame({name: pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+                         for name, column in frame.items()}, frame.index)
+
+
+def _replace(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """Replace columns all at once: pandas warns of a hundred that are set one by one."""
     return pd.concat([frame.drop(columns=values.columns), values], axis=1)[list(frame.columns)]
 
 
-def _kinds(raw: pd.DataFrame, values: pd.DataFrame) -> np.ndarray:
-    """What each label is: 0 for a finite number, else MISSING, WORD or INFINITE; int8 [n, columns]."""
-    kinds = np.zeros(values.shape, np.int8)
-    for i, column in enumerate(values):
-        number, stands = values[column].to_numpy(), raw[column]
-        if not pd.api.types.is_numeric_dtype(stands):
-            stands = stands.where(stands.astype(str).str.strip() != "")
-        kinds[np.isinf(number), i] = INFINITE
-        kinds[np.isnan(number), i] = WORD
-        kinds[np.isnan(number) & stands.isna().to_numpy(), i] = MISSING
-    return kinds
+def _label_states(raw: pd.DataFrame, values: pd.DataFrame) -> np.ndarray:
+    """Tell what each label is: 0 for a finite number, else MISSING, WORD or INFINITE; int8 [n, columns]."""
+    numbers = values.to_numpy()
+    states = np.where(np.isinf(numbers), INFINITE, 0).astype(np.int8)
+    for i, column in enumerate(raw):
+        no_number = np.isnan(numbers[:, i])
+        cells = raw[column][no_number]
+        states[no_number, i] = np.where(cells.isna() | (cells.astype(str).str.strip() == ""), MISSING, WORD)
+    return states
 
 
-def _no_number(frame: pd.DataFrame, task: Task) -> pd.Series:
-    """The rows that have no label for any target."""
-    bad = pd.Series(True, frame.index)
-    for t in task.targets:
-        missing = frame[list(t.columns)].isna()
-        bad &= missing.all(axis=1) if t.partial else missing.any(axis=1)
-    return bad
+def _has_label(values: pd.DataFrame, task: Task) -> np.ndarray:
+    """Tell which rows have a label of any target."""
+    return np.any([t.is_labelled(values[list(t.columns)].notna().to_numpy()) for t in task.targets], axis=0)
 
 
-def _no_box(frame: pd.DataFrame, task: Task) -> pd.Series:
-    """The rows without a whole box, where the task has one."""
-    if not task.box:
-        return pd.Series(False, frame.index)
-    box = frame[list(task.box)]
-    return ~(np.isfinite(box).all(axis=1) & (box[list(task.box[2:])] > 0).all(axis=1))
+def _lacks_box(box: pd.DataFrame) -> np.ndarray:
+    """Tell which rows lack a number of the box, or have one without width or height; `box` may have no columns."""
+    values = box.to_numpy(float)
+    return ~(np.isfinite(values).all(axis=1) & (values[:, 2:] > 0).all(axis=1))

@@ -1,188 +1,212 @@
-"""The faults of labelled rows that show without opening a picture."""
+"""The issues of labelled rows that show without opening an image."""
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ...config import TrainConfig
 from ...tasks import Target, Task
+from ...tasks.outliers import MIN_VALUES
 from ...utils.errors import first_few
 from ..issues import Issue
-from ..splits import SPLITS
+from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
 from ..tables import real_paths
-from . import outliers
+from .filtering import REASONS
 
-LEAST = 10  # with fewer rows there is nothing to learn from, and nothing to judge by
-MISSING, WORD, INFINITE = 1, 2, 3  # what a label is that is no finite number; 0 where it is one
+MISSING, WORD, INFINITE = 1, 2, 3  # states of a label that is not a finite number; 0 where it is
+STATE_CODES = {WORD: "word", INFINITE: "infinite", MISSING: "missing"}
+STATE_TEXTS = {WORD: "no number in", INFINITE: "an infinite number in", MISSING: "no value in"}
 
 
 @dataclass(frozen=True)
 class LabelTable:
-    """A labels table as it was read, before anything is left out.
+    """A labels table as it was read, before any row is left out.
 
-    `frame`: see labels.survey; `bad`: for each reason to leave rows out, which; `kinds` [n, the task's columns]: what
-    each label is; `raw`: the labels as they stand in the table; `folder`: whether it is a folder, whose pictures have
-    names and no rows.
+    Attributes:
+        task: What its columns mean.
+        path: The table, or the folder whose names hold the labels.
+        frame: All rows: `image`, labels and box as float, `split` and `group` where there are any, `path`; and `row`,
+            the number as an editor counts it (of a folder the place in its sorted list), `usable`, and `why` not.
+        reasons: For each reason to leave rows out, which rows it holds for, bool [n].
+        states: What each label is, int8 [n, the task's columns].
+        raw: The labels as they stand in the table.
     """
 
     task: Task
+    path: Path
     frame: pd.DataFrame
-    bad: dict[str, np.ndarray]
-    kinds: np.ndarray
+    reasons: dict[str, np.ndarray]
+    states: np.ndarray
     raw: pd.DataFrame
-    folder: bool = False
 
-    def finding(self, mask, kind: str, level: str, text: str, then: str = "", told=None) -> list[Issue]:
-        """A Issue on the rows of `mask`, none if there are none; `told`: a column that is told beside the row."""
-        return issue_on_rows(self.frame, mask, kind, level, text, then, told, self.folder)
+    @property
+    def folder(self) -> bool:
+        """Whether it is a folder, whose images have names and no row numbers."""
+        return self.path.is_dir()
+
+    def row_names(self, index: pd.Index, column: str = "") -> pd.Series:
+        """Name rows: a table's by their numbers, a folder's by their images.
+
+        Args:
+            index: Index of the rows in `frame`.
+            column: A column whose values are shown beside the numbers.
+        """
+        rows = self.frame.loc[index]
+        if self.folder:
+            return rows["image"].astype(str)
+        names = "row " + rows["row"].astype(str)
+        if column:
+            values = (self.raw if column in self.raw else self.frame).loc[index, column]
+            names += " '" + values.astype(object).fillna("").astype(str) + "'"
+        return names
+
+    def issue(self, code: str, level: str, text: str, hint: str = "", mask=None, column: str = "") -> list[Issue]:
+        """Make an Issue of some rows, or of the table as a whole.
+
+        Args:
+            code, level, text, hint: See Issue.
+            mask: Which rows have the issue, bool [n]; None: the table as a whole.
+            column: A column whose values are shown beside the numbers of rows.
+
+        Returns:
+            A list of one Issue; empty if no row has it.
+        """
+        index = self.frame.index[np.asarray(mask)] if mask is not None else self.frame.index[:0]
+        if mask is not None and not len(index):
+            return []
+        names = self.row_names(index, column) if self.folder or column else ()
+        return [Issue(code, level, tuple(self.frame["row"][index].tolist()), len(self.frame), text, hint, tuple(names))]
 
 
-def issue_on_rows(frame: pd.DataFrame, mask, kind: str, level: str, text: str, then: str = "", told=None,
-            folder: bool = False) -> list[Issue]:
-    """A Issue on the rows of `frame` that `mask` says; none if there are none. See Sheet.
+def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issue]:
+    """Find all issues that show without opening an image.
 
-    `told`: a column, or what is told beside each of these rows.
+    Codes: unlabelled, unnamed, word, infinite, missing, target, box, absent, few, those of Target.outliers, repeated,
+    contradicting, split, part, leak, group, constant.
+
+    Args:
+        table: The labels table.
+        cfg: The training's settings; the split of the table has no issues where they do not use it.
     """
-    rows = frame[np.asarray(mask)]
-    if not len(rows):
-        return []
-    names = tuple(rows["image"].astype(str)) if folder else ()
-    if isinstance(told, str):
-        told = None if folder else "'" + rows[told].fillna("").astype(str) + "'"
-    if told is not None:
-        of = names or [f"row {row}" for row in rows["row"]]
-        names = tuple(f"{name} {value}".strip() for name, value in zip(of, told, strict=True))
-    return [Issue(kind, level, tuple(rows["row"].tolist()), len(frame), text, then, names)]
+    issues, reasons = [], table.reasons
+    for target in table.task.targets:
+        issues += _state_issues(table, target)
+    for reason in ("unlabelled", "unnamed", "box", "absent"):
+        issues += table.issue(reason, "leave out", REASONS[reason], mask=reasons[reason],
+                              column="image" if reason == "absent" else "")
+    n = int(table.frame["usable"].sum())
+    if n < MIN_ROWS:
+        text = f"only {n} usable rows, fewer than {MIN_ROWS}" if n else "no usable row"
+        most_absent = reasons["absent"].sum() > len(table.frame) / 2
+        hint = "--images DIR, their folder" if most_absent else "label more pictures"
+        issues += table.issue("few", "stop", text, hint)
+    issues += [*_outlier_issues(table), *_repetition_issues(table)]
+    if uses_table_split(table.frame, cfg or TrainConfig()):
+        issues += _split_issues(table)
+    return issues + _constant_issues(table)
 
 
-def uses_own_split(frame: pd.DataFrame, cfg: TrainConfig | None) -> bool:
-    """Whether a training by these settings takes the table's own split: it has one, and nothing else is held out."""
-    return "split" in frame and not (cfg and (cfg.hold_out or cfg.folds))
+def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
+    """Find labels of a target that are not finite numbers."""
+    states = table.states[:, [table.task.columns.index(column) for column in target.columns]]
+    named = ~(table.reasons["unnamed"] | table.reasons["unlabelled"])
+    issues, left_out = [], table.reasons["number"]
+    for state, code in STATE_CODES.items():
+        cells = (states == state) & named[:, None]
+        if not cells.any():
+            continue
+        columns = [column for column, here in zip(target.columns, cells.any(axis=0), strict=True) if here]
+        text, mask = f"{STATE_TEXTS[state]} {first_few(columns, 3)}", cells.any(axis=1)
+        if state == WORD:
+            row, column = np.argwhere(cells)[0]
+            text += f", such as {str(table.raw[target.columns[column]].iloc[row])!r}"
+        issues += table.issue(code, "leave out", text, mask=mask & left_out)
+        issues += table.issue(code, "note", text, mask=mask & ~left_out)
+    if named.any() and not target.is_labelled(states[named] == 0).any():
+        return table.issue("target", "stop", f"no value of {target.name} in any row: {issues[0].text}",
+                           f"mend the column {first_few(target.columns)}, or leave the target out")
+    return issues
 
 
-def label_issues(sheet: LabelTable, cfg: TrainConfig | None = None) -> list[Issue]:
-    """All of them: unnamed and absent pictures, labels, boxes, repeated pictures, the split, constants, too few rows.
+def _outlier_issues(table: LabelTable) -> list[Issue]:
+    """Find labels that are numbers and yet look wrong, as each kind of target knows them."""
+    usable, issues = table.frame["usable"].to_numpy(), []
+    for target in table.task.targets:
+        values = table.frame.loc[usable, list(target.columns)].to_numpy(float)
+        if np.isfinite(values).any(axis=1).sum() < MIN_VALUES:
+            continue
+        for outlier in target.outliers(values):
+            mask = outlier.mask
+            if mask is not None:  # it is of usable rows
+                mask = np.zeros(len(usable), bool)
+                mask[usable] = outlier.mask
+            issues += table.issue(outlier.code, outlier.level, outlier.text, outlier.hint, mask, outlier.column or "")
+    return issues
 
-    Kinds: unnamed, unlabelled, word, infinite, missing, target, box, absent, repeated, contradicting, split, part,
-    leak, group, constant, few, and those of outliers.found. `cfg`: the training's settings; where these do not use the
-    table's own split, it has no faults.
+
+def labels_differ(labels: pd.DataFrame, groups) -> pd.Series:
+    """Tell for each row whether rows of its group have other labels; a missing label differs from none.
+
+    Args:
+        labels: Labels, [n, columns].
+        groups: The group of each row, [n].
     """
-    leave, bad = "leave out", sheet.bad
-    first = sheet.finding(bad["unlabelled"], "unlabelled", leave, "no label in the picture's name")
-    first += sheet.finding(bad["unnamed"], "unnamed", leave, "no picture named")
-    last = sheet.finding(bad["box"], "box", leave, "no whole box")
-    last += sheet.finding(bad["absent"], "absent", leave, "no such picture", told="image")
-    usable = int(sheet.frame["usable"].sum())
-    if usable < LEAST:
-        text = f"only {usable} usable rows, fewer than {LEAST}" if usable else "no usable row"
-        then = "--images DIR, their folder" if bad["absent"].sum() > len(sheet.frame) / 2 else "label more pictures"
-        last += [Issue("few", "stop", (), len(sheet.frame), text, then)]
-    targets = [finding for t in sheet.task.targets for finding in _labels(sheet, t)]
-    split = _split(sheet) if uses_own_split(sheet.frame, cfg) else []
-    return [*first, *targets, *last, *_odd(sheet), *_repeated(sheet), *split, *_constant(sheet)]
+    return (labels.groupby(groups).transform("nunique") > 1).any(axis=1)
 
 
-def _labels(sheet: LabelTable, target: Target) -> list[Issue]:
-    """Labels of a target that are no finite numbers."""
-    at = [sheet.task.columns.index(column) for column in target.columns]
-    kinds, named = sheet.kinds[:, at], ~(sheet.bad["unnamed"] | sheet.bad["unlabelled"])
-    unusable = (kinds > 0).all(axis=1) if target.partial else (kinds > 0).any(axis=1)
-    if named.any() and unusable[named].all():
-        words = (kinds == WORD) & named[:, None]
-        why = f": {_text(sheet, target, words, 'word')}" if words.any() else ""
-        return [Issue("target", "stop", (), len(sheet.frame), f"no value of {target.name} in any row{why}",
-                        f"mend the column {first_few(target.columns)}, or leave the target out")]
-    out = []
-    for code, kind in ((WORD, "word"), (INFINITE, "infinite"), (MISSING, "missing")):
-        where = (kinds == code) & named[:, None]
-        mask, text = where.any(axis=1), _text(sheet, target, where, kind)
-        out += sheet.finding(mask & sheet.bad["number"], kind, "leave out", text)
-        out += sheet.finding(mask & ~sheet.bad["number"], kind, "note", text)
-    return out
-
-
-def _text(sheet: LabelTable, target: Target, where: np.ndarray, kind: str) -> str:
-    """What is wrong with labels of one kind: `where` [n, columns]."""
-    columns = first_few([c for c, here in zip(target.columns, where.any(axis=0), strict=True) if here], 3)
-    if kind == "missing":
-        return f"no value of {target.name}" + (f" in {columns}" if len(target.columns) > 1 else "")
-    if kind == "infinite":
-        return f"infinite {columns}"
-    row, column = np.unravel_index(where.argmax(), where.shape)
-    return f"no number in {columns}, such as {str(sheet.raw[target.columns[column]].iloc[row])!r}" if columns else ""
-
-
-def _odd(sheet: LabelTable) -> list[Issue]:
-    """Labels that are numbers and yet odd."""
-    usable, out = sheet.frame["usable"].to_numpy(), []
-    for odd in outliers.outlier_issues(sheet.frame[usable], sheet.task):
-        if odd.mask is None:
-            out.append(Issue(odd.kind, odd.level, (), len(sheet.frame), odd.text, odd.hint))
-        else:
-            mask = np.zeros(len(usable), bool)
-            mask[usable] = odd.mask
-            told = None if sheet.folder or not odd.told else [f"'{v}'" for v in sheet.raw[odd.told].to_numpy()[mask]]
-            out += sheet.finding(mask, odd.kind, odd.level, odd.text, odd.hint, told)
-    return out
-
-
-def _repeated(sheet: LabelTable) -> list[Issue]:
-    """The same picture, and the same box of it, in several rows: with the same labels and with others."""
-    rows = sheet.frame[sheet.frame["usable"]]
-    keys = rows[list(sheet.task.box)].assign(path=real_paths(rows["path"]))
-    twice = keys.duplicated(keep=False)
-    if not twice.any():
+def _repetition_issues(table: LabelTable) -> list[Issue]:
+    """Find the same image, and the same box of it, in several rows: with the same labels, and with others."""
+    rows = table.frame[table.frame["usable"]]
+    keys = rows[list(table.task.box)].assign(path=real_paths(rows["path"]))
+    keys = keys[keys.duplicated(keep=False)]
+    if keys.empty:
         return []
-    keys, labels = keys[twice], rows.loc[twice, sheet.task.columns]
-    sets = keys.groupby(list(keys.columns)).ngroup()
-    differ = (labels.groupby(sets).transform("nunique") > 1).any(axis=1)
-    all_rows = sheet.frame.index
-    return [*sheet.finding(all_rows.isin(sets.index[~differ]), "repeated", "note",
-                           "the same picture in several rows, with the same labels", "keep one row of each", "image"),
-            *sheet.finding(all_rows.isin(sets.index[differ]), "contradicting", "note",
-                           "the same picture in several rows, with different labels", "keep the rows that are right",
-                           "image")]
+    differ = labels_differ(rows.loc[keys.index, table.task.columns], keys.groupby(list(keys.columns)).ngroup())
+    index, text = table.frame.index, "the same picture in several rows"
+    return [*table.issue("repeated", "note", f"{text}, with the same labels", "keep one row of each",
+                         index.isin(keys.index[~differ]), "image"),
+            *table.issue("contradicting", "note", f"{text}, with different labels", "keep the rows that are right",
+                         index.isin(keys.index[differ]), "image")]
 
 
-def _split(sheet: LabelTable) -> list[Issue]:
-    """Unknown and lacking parts of the table's own split, and what stands in several of them."""
-    usable, parts = sheet.frame["usable"], sheet.frame["split"]
-    out = sheet.finding(usable & ~parts.isin(SPLITS), "split", "stop",
-                        f"a split that is none of {', '.join(SPLITS)}", "mend the column 'split'", "split")
-    rows = sheet.frame[usable & parts.isin(SPLITS)]
+def _split_issues(table: LabelTable) -> list[Issue]:
+    """Find unknown and empty parts of the table's split, and what stands in several of them."""
+    usable, parts = table.frame["usable"], table.frame["split"]
+    issues = table.issue("split", "stop", f"a split that is none of {', '.join(SPLITS)}", "mend the column 'split'",
+                         usable & ~parts.isin(SPLITS), "split")
+    rows = table.frame[usable & parts.isin(SPLITS)]
+    if rows.empty:
+        return issues
     counts = rows["split"].value_counts()
-    out += [Issue("part", "stop", (), len(sheet.frame), f"{counts.get(part, 0)} rows whose split is {part}",
-                    f"at least {least} are needed")
-            for part, least in (("train", 2), ("valid", 1)) if not out and len(rows) and counts.get(part, 0) < least]
-    return out + _leaks(sheet, rows) if len(rows) else out
+    for part, least in {} if issues else MIN_ROWS_OF_SPLIT.items():
+        if counts.get(part, 0) < least:
+            issues += table.issue("part", "stop", f"{counts.get(part, 0)} rows whose split is {part}",
+                                  f"at least {least} are needed")
+    return issues + _leak_issues(table, rows)
 
 
-def _leaks(sheet: LabelTable, rows: pd.DataFrame) -> list[Issue]:
-    """Pictures and groups that stand in several parts of the split of `rows`."""
-    out, wanted = [], "let each stand in one part"
-    cases = [("leak", "the same picture", real_paths(rows["path"]), "image", wanted)]
-    if "group" in rows:  # a row without a group is of none, and never counted
-        cases += [("group", "a group", rows["group"], "group", f"{wanted}, or drop the column 'split' for --group")]
-    for kind, what, of, told, then in cases:
-        both = rows.index[rows["split"].groupby(of).transform("nunique") > 1]
-        text = f"{what} in several parts of the split"
-        asked = kind == "group" and sheet.task.group != "group"  # --group says that nobody may be in two parts
-        out += sheet.finding(sheet.frame.index.isin(both), kind, "stop" if asked else "note", text, then, told)
-    return out
+def _leak_issues(table: LabelTable, rows: pd.DataFrame) -> list[Issue]:
+    """Find images and groups that stand in several parts of the split of `rows`."""
+    def spread_over(keys):  # rows without a key, such as those without a group, are of none
+        return table.frame.index.isin(rows.index[rows["split"].groupby(keys).transform("nunique") > 1])
+
+    text, hint = "in several parts of the split", "let each stand in one part"
+    paths = real_paths(rows["path"])
+    issues = table.issue("leak", "note", f"the same picture {text}", hint, spread_over(paths), "image")
+    if "group" in rows:  # a group column that is asked for by name promises that no group is in two parts
+        issues += table.issue("group", "stop" if table.task.group else "note", f"a group {text}",
+                              f"{hint}, or drop the column 'split' for --group", spread_over(rows["group"]), "group")
+    return issues
 
 
-def _constant(sheet: LabelTable) -> list[Issue]:
-    """Targets of which all rows have the same: one among others teaches nothing, and alone it ruins the run."""
-    rows = sheet.frame[sheet.frame["usable"]]
-    out, same = [], [t for t in sheet.task.targets if _is_constant(rows[list(t.columns)])]
-    level, then = ("stop", "take another column") if len(same) == len(sheet.task.targets) else ("note", "leave it out")
-    for t in same:
+def _constant_issues(table: LabelTable) -> list[Issue]:
+    """Find targets with the same label in all rows: one among others teaches nothing, and alone it ruins the run."""
+    targets, rows = table.task.targets, table.frame[table.frame["usable"]]
+    constant = [t for t in targets if len(rows) > 1 and rows[list(t.columns)].nunique().max() == 1]
+    level, hint = ("stop", "take another column") if len(constant) == len(targets) else ("note", "leave it out")
+    issues = []
+    for t in constant:
         value = f": {rows[t.columns[0]].max():g}" if len(t.columns) == 1 else ""
-        out.append(Issue("constant", level, (), len(sheet.frame), f"the same {t.name} in every row{value}", then))
-    return out
-
-
-def _is_constant(values: pd.DataFrame) -> bool:
-    """Whether there are values, and in no column do they differ."""
-    known = values.loc[:, values.notna().any()]
-    return len(values) > 1 and known.shape[1] > 0 and bool((known.min() == known.max()).all())
+        issues += table.issue("constant", level, f"the same {t.name} in every row{value}", hint)
+    return issues

@@ -1,4 +1,4 @@
-"""Which column of a table names the pictures."""
+"""Which column of a table names the images."""
 import re
 from pathlib import Path
 
@@ -6,41 +6,75 @@ import pandas as pd
 
 from ...utils.console import say
 from ...utils.errors import ImgregError, close_matches, first_few
-from ..images import SUFFIXES as PICTURES
+from ..images import SUFFIXES as IMAGE_SUFFIXES
+from .reading import read_table
 
-# What a column of pictures is called, without regard to case and punctuation, the likelier names first.
-USUAL = ("image", "images", "img", "picture", "photo", "photograph", "imagename", "imagefile", "imagepath", "filename",
-         "filepath", "file", "imgname", "imgfile", "imgpath", "picturename", "photoname", "picturefile", "photofile",
-         "path", "imageid", "imgid", "pictureid", "photoid", "bild", "foto", "imagen", "immagine")
+# Names of such a column, in lower case without punctuation, the likelier first.
+USUAL_NAMES = (
+    "image", "images", "img", "picture", "photo", "photograph", "imagename", "imagefile", "imagepath", "filename",
+    "filepath", "file", "imgname", "imgfile", "imgpath", "picturename", "photoname", "picturefile", "photofile",
+    "path", "imageid", "imgid", "pictureid", "photoid", "bild", "foto", "imagen", "immagine",
+)
+BEGINNING = 200  # rows that show which column names the images
 
 
-def image_column(frame: pd.DataFrame, given: str = "", table: str | Path = "the table") -> str:
-    """The column that names the pictures: the one `given`, else "image", else one that looks like it, which is said.
+def read_image_table(path: str | Path, image: str = "", text: tuple[str, ...] = (),
+                     required: bool = True) -> tuple[pd.DataFrame, str]:
+    """Read a table whose rows name images; without a column `image`, its beginning is read first to choose one.
 
-    Raises ImgregError, which names `table`, if it is not there or cannot be told.
+    Args:
+        path: The table.
+        image: The column that names the images.
+        text: Further columns that stay text.
+        required: Whether `image` must be there. Otherwise it is chosen where it is not.
+
+    Returns:
+        The table and the column that names the images.
+
+    Raises:
+        ImgregError: The file is not a table, or it has no such column.
     """
-    if given or "image" in frame:
-        name = given or "image"
+    if not image or not required:
+        beginning = read_table(path, max_rows=BEGINNING)
+        image = image_column(beginning, image if image in beginning else "", path)
+    frame = read_table(path, (image, *text))
+    return frame, image_column(frame, image, path)
+
+
+def image_column(frame: pd.DataFrame, name: str = "", table: str | Path = "the table") -> str:
+    """Choose the column that names the images: `name`, else "image", else one that looks like it, which is reported.
+
+    Args:
+        frame: A table or its beginning.
+        name: The column, if the user names it.
+        table: The table's path, for messages.
+
+    Raises:
+        ImgregError: There is no such column, or several may be meant.
+    """
+    if name or "image" in frame:
+        name = name or "image"
         if name not in frame:
             raise ImgregError(f"a column '{name}' in {table}", f"{first_few(frame.columns, 8)}",
                               f"--image-col with one of {close_matches(name, map(str, frame.columns)) or 'them'}")
         return name
-    plain = {re.sub(r"[\W_]", "", str(name)).lower(): name for name in reversed(frame.columns)}
-    called = [plain[name] for name in USUAL if name in plain]
-    holding = [name for name in frame.columns if _names_pictures(frame[name])]
-    likely = [name for name in called if name in holding] or (holding if len(holding) == 1 else [])
-    likely = likely or (called if not holding else [])
-    if not likely:
-        close = first_few(map(repr, holding)) or close_matches("image", map(str, frame.columns))
+    plain_names = {re.sub(r"[\W_]", "", str(column)).lower(): column for column in reversed(frame.columns)}
+    by_name = [plain_names[usual] for usual in USUAL_NAMES if usual in plain_names]
+    by_values = [column for column in frame.columns if _holds_image_names(frame[column])]
+    candidates = [column for column in by_name if column in by_values]
+    if not candidates:
+        candidates = (by_values if len(by_values) == 1 else []) if by_values else by_name
+    if not candidates:
+        close = first_few(map(repr, by_values)) or close_matches("image", map(str, frame.columns))
         raise ImgregError(f"a column 'image' in {table}", f"{first_few(frame.columns, 8)}",
                           f"--image-col with one of {close}" if close else "--image-col NAME")
-    say(f"the pictures are those of the column '{likely[0]}' of {table} (--image-col names another)")
-    return likely[0]
+    say(f"the pictures are those of the column '{candidates[0]}' of {table} (--image-col names another)")
+    return candidates[0]
 
 
-def _names_pictures(column: pd.Series) -> bool:
-    """Whether most of the first values end like pictures."""
+def _holds_image_names(column: pd.Series) -> bool:
+    """Tell whether most of the first values end like image files."""
     if pd.api.types.is_numeric_dtype(column):
         return False
-    endings = column.dropna().head(200).astype(str).str.strip().str.lower().str.extract(r"(\.\w+)$")[0]
-    return bool(len(endings)) and bool(endings.isin(PICTURES).mean() > 0.5)
+    endings = column.dropna().head(BEGINNING).astype(str).str.strip().str.lower().str.extract(r"(\.\w+)$")[0]
+    return bool(len(endings)) and bool(endings.isin(IMAGE_SUFFIXES).mean() > 0.5)

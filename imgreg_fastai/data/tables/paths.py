@@ -1,91 +1,126 @@
-"""Where the pictures lie that a table names, or that a folder holds; made for a million rows."""
+"""Where the images lie that a table names, or that a folder holds; fast enough for a million rows."""
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ...utils.errors import ImgregError, close_matches, first_few
-from ..images import SUFFIXES as PICTURES
+from ..images import SUFFIXES, list_images
 
-FEW = 64  # so many files of a folder are asked for one by one; for more its list is read, however long that is
-FOREIGN = re.compile(r"[A-Za-z]:/|/")  # the beginning of a path that is complete, here or on Windows
+LABELS_NAME = "labels.csv"  # the labels table of a folder
+MAX_SINGLE_FILES = 64  # so many files of a folder are looked up one by one; for more, the folder is listed
+ABSOLUTE = re.compile(r"[A-Za-z]:/|/")  # the beginning of an absolute path, here or on Windows
 NUMBER = r"[+-]?\d+(\.\d+)?"
 
 
-def with_paths(frame: pd.DataFrame, column: str, root: str | Path) -> pd.DataFrame:
-    """The frame with `image`, the names in `column` as text; `path`, where each lies; `present`, whether it does.
+def resolve_table(path: str | Path, from_names: bool = False) -> Path:
+    """Find the labels table: the labels.csv of a folder, else the path itself.
 
-    Names are relative to the folder `root`. One that is not there as it stands is looked for with slashes for
-    backslashes; in another case or Unicode form, or without its ending, where only one picture can be meant; and a
-    complete path of another machine by its last parts. Rows without a name get the path "".
+    Args:
+        path: A table, or a folder.
+        from_names: Whether the names of a folder's images hold the labels, even if it has a labels.csv.
     """
-    names = np.array(["" if missing else str(name) for name, missing in
-                      zip(frame[column].tolist(), frame[column].isna().tolist(), strict=True)], object)
-    paths = _joined(str(root), names)
-    there = files_exist(paths)
-    for search in (_forward, _searched):
-        lost = np.flatnonzero(~there & (names != ""))
+    table = Path(path) / LABELS_NAME
+    return table if table.is_file() and not from_names else Path(path)
+
+
+def with_paths(frame: pd.DataFrame, column: str, root: str | Path) -> pd.DataFrame:
+    """Locate the image of each row.
+
+    A name that is no file is looked for with slashes in place of backslashes; then in another case or Unicode form, or
+    without its ending, where only one image can be meant; and an absolute path of another machine by its last parts.
+
+    Args:
+        frame: A table.
+        column: The column that names the images.
+        root: The folder the names are relative to.
+
+    Returns:
+        The frame with `image`, the name as text (None where there is none), `path` ("" where there is no name), and
+        `present`, whether the file exists.
+    """
+    names = frame[column].astype(object).map(str, na_action="ignore").fillna("").to_numpy(object)
+    paths = _join(str(root), names)
+    present = files_exist(paths)
+    for search in (_with_slashes, _by_likeness):
+        lost = np.flatnonzero(~present & (names != ""))
         if len(lost):
-            found = search(names[lost], str(root), paths[there])
-            paths[lost] = np.where(found != "", found, paths[lost])
-            there[lost] = found != ""
-    return frame.assign(image=np.where(names != "", names, None), path=paths, present=there)
+            matches = search(names[lost], str(root), paths[present])
+            paths[lost] = np.where(matches != "", matches, paths[lost])
+            present[lost] = matches != ""
+    return frame.assign(image=np.where(names != "", names, None), path=paths, present=present)
 
 
-def _joined(root: str, names) -> np.ndarray:
-    before = os.path.join(root, "")
-    odd = frozenset("/\\")  # what may begin a complete path; a plain sum is faster than os.path.join for the others
-    return np.array([os.path.join(root, name) if name[:1] in odd or name[1:2] == ":" else name and before + name
+def _join(root: str, names) -> np.ndarray:
+    """Join a folder and names, as os.path.join does; a plain sum is faster where the name cannot be absolute."""
+    prefix = os.path.join(root, "")
+    return np.array([os.path.join(root, name) if name[:1] in ("/", "\\") or name[1:2] == ":" else name and prefix + name
                      for name in names], object)
 
 
 def files_exist(paths) -> np.ndarray:
-    """Whether each path is a file: bool [n]. A folder of which many are asked is listed once, no file looked at."""
-    there = np.zeros(len(paths), bool)
-    for folder, rows, names, known in _listed(paths):
-        if known is None:
-            there[rows] = [os.path.isfile(os.path.join(folder, name)) for name in names]
-        else:
-            there[rows] = [name in known for name in names]
-    return there
+    """Tell which paths are files; a folder with many of them is listed once instead of looking up each file.
+
+    Args:
+        paths: Paths, [n].
+
+    Returns:
+        Whether each path is a file, bool [n].
+    """
+    exist = np.zeros(len(paths), bool)
+    for folder in _by_folder(paths):
+        files = folder.files()
+        exist[folder.rows] = [os.path.isfile(os.path.join(folder.path, name)) if files is None else name in files
+                              for name in folder.names]
+    return exist
 
 
 def real_paths(paths) -> pd.Series:
-    """The one true path of each file, whatever links and dots lead to it; of links to files only if they are there."""
-    true = np.empty(len(paths), object)
-    for folder, rows, names, known in _listed(paths):
-        if known is None:
-            true[rows] = [os.path.realpath(os.path.join(folder, name)) for name in names]
-            continue
-        straight = os.path.join(os.path.realpath(folder), "")
-        true[rows] = [os.path.realpath(straight + name) if known.get(name) else straight + name for name in names]
-    return pd.Series(true, getattr(paths, "index", None), dtype=object)
+    """Resolve links and dots, so that each file has one path.
+
+    Args:
+        paths: Paths, [n].
+
+    Returns:
+        The real paths, [n], with the index of `paths`. Links to files are resolved only where they exist.
+    """
+    real = np.empty(len(paths), object)
+    for folder in _by_folder(paths):
+        files = folder.files()
+        prefix = os.path.join(os.path.realpath(folder.path), "")
+        real[folder.rows] = [os.path.realpath(prefix + name) if files is None or files.get(name) else prefix + name
+                             for name in folder.names]
+    return pd.Series(real, getattr(paths, "index", None), dtype=object)
 
 
-def _listed(paths):
-    """As `_by_folder`, with the folder's `_listing` where many of its files are asked for, else None."""
-    for folder, rows, names in _by_folder(paths):
-        yield folder, rows, names, _listing(folder) if len(rows) > FEW else None
+class _Folder(NamedTuple):
+    """The rows whose paths lie in one folder, and the files' names."""
+
+    path: str
+    rows: np.ndarray
+    names: np.ndarray
+
+    def files(self) -> dict[str, bool] | None:
+        """List the folder's files, where many are needed; None where a few are, or if it cannot be listed."""
+        return _list_files(self.path) if len(self.rows) > MAX_SINGLE_FILES else None
 
 
-def _by_folder(paths):
-    """Yield (folder, the places of its rows, the files' names) for each folder in `paths`."""
-    parts = [os.path.split(path) for path in np.asarray(paths, object)]
-    codes, folders = pd.factorize(np.array([folder for folder, _ in parts], object))
-    names = np.array([name for _, name in parts], object)
-    order = np.argsort(codes, kind="stable")
-    start = 0
-    for folder, n in zip(folders, np.bincount(codes), strict=True):
-        rows, start = order[start : start + n], start + n
-        yield folder, rows, names[rows]
+def _by_folder(paths) -> Iterator[_Folder]:
+    parts = np.array([os.path.split(path) for path in paths], object).reshape(-1, 2)
+    codes, folders = pd.factorize(parts[:, 0])
+    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    for folder, index in zip(folders, rows, strict=False):  # without paths there is one empty part
+        yield _Folder(folder, index, parts[index, 1])
 
 
-def _listing(folder: str) -> dict[str, bool] | None:
-    """The files of a folder, each with whether it is a link; None if the folder cannot be listed."""
+def _list_files(folder: str) -> dict[str, bool] | None:
+    """Return the files of a folder, each with whether it is a link; None if the folder cannot be listed."""
     try:
         with os.scandir(folder or ".") as entries:
             return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
@@ -93,98 +128,92 @@ def _listing(folder: str) -> dict[str, bool] | None:
         return None
 
 
-def _forward(names: np.ndarray, root: str, _) -> np.ndarray:
-    """The paths with slashes for backslashes and without blanks about them; "" where no file is."""
-    found, plain = np.full(len(names), "", object), _slashed(names)
-    other = np.flatnonzero(plain != names)
-    paths = _joined(root, plain[other])
-    found[other] = np.where(files_exist(paths), paths, "")
-    return found
+def _with_slashes(names: np.ndarray, root: str, _) -> np.ndarray:
+    """Return the paths with slashes for backslashes and without blanks around them; "" where there is no file."""
+    plain = _slashed(names)
+    paths = _join(root, plain)
+    return np.where((plain != names) & files_exist(paths), paths, "")
 
 
 def _slashed(names: np.ndarray) -> np.ndarray:
     return np.array([name.strip().replace("\\", "/") for name in names], object)
 
 
-def _searched(names: np.ndarray, root: str, taken: np.ndarray) -> np.ndarray:
-    """The paths of pictures that do not lie where their `names` say; "" for one that is not found.
+def _by_likeness(names: np.ndarray, root: str, taken: np.ndarray) -> np.ndarray:
+    """Return the paths of images that do not lie where their `names` say; "" where there is none.
 
-    No picture is given to two names, nor one that is `taken`.
+    No image is given to two names, nor one that is `taken`.
     """
-    names, found = _slashed(names), np.full(len(names), "", object)
-    likely = lru_cache(8)(_likely)  # many folders of another machine may have the root alone in common
-    for folder, rows, last in _by_folder(names):
-        for place in _candidates(folder, names[rows[0]], root):
-            whole, stems, before = *likely(place), os.path.join(place, "")
-            here = [whole.get(name) or stems.get(name) for name in map(_plain, last)]
-            found[rows] = [name and before + name for name in here]
+    names = _slashed(names)
+    matches = pd.Series("", range(len(names)), dtype=object)
+    lookup = lru_cache(8)(_lookup)  # many folders of another machine may have only the root in common
+    for folder in _by_folder(names):
+        for place in _possible_folders(folder.path, names[folder.rows[0]], root):
+            files, prefix = lookup(place), os.path.join(place, "")
+            here = [files.get(_plain(name), "") for name in folder.names]
             if any(here):
+                matches[folder.rows] = [name and prefix + name for name in here]
                 break
-    found = pd.Series(found).fillna("")
-    claims = pd.Series(names)[found != ""].drop_duplicates()  # one of each name
-    twice = found[claims.index][found[claims.index].duplicated(keep=False)]
-    return found.mask(found.isin(set(twice)) | found.isin(taken), "").to_numpy(object)
+    claims = matches[matches != ""][~pd.Series(names)[matches != ""].duplicated()]  # one of each name
+    return matches.mask(matches.isin(claims[claims.duplicated()]) | matches.isin(taken), "").to_numpy(object)
 
 
-def _candidates(folder: str, example: str, root: str):
-    """Yield the folders in which the pictures of the `folder` that a table names may lie, the likeliest first."""
+def _possible_folders(folder: str, example: str, root: str) -> Iterator[str]:
+    """Yield the folders in which the images of the `folder` that a table names may lie, the likeliest first."""
     parts = folder.split("/")
     if not re.match(r"[A-Za-z]:$", parts[0]):
         yield os.path.join(root, folder) if folder or not example.startswith("/") else "/"
-    if FOREIGN.match(example):
+    if ABSOLUTE.match(example):
         tails = [os.path.join(root, *parts[i:]) for i in range(1, len(parts) + 1)]
     else:
         tails = [os.path.join(root, *parts[1:])] if parts[0] == os.path.basename(os.path.abspath(root)) else []
     yield from (tail for tail in tails if os.path.isdir(tail))
 
 
-def _likely(folder: str) -> tuple[dict, dict]:
-    """The files of a folder by their names without regard to case and form, and its pictures by these without ending.
-
-    What more than one could be called is None.
-    """
-    whole: dict[str, str | None] = {}
-    stems: dict[str, str | None] = {}
-    for name in _listing(folder) or ():
+def _lookup(folder: str) -> dict[str, str]:
+    """Map names without regard to case and form, with and without an image's ending, to the one file that is meant."""
+    stems: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
+    for name in _list_files(folder) or ():
         plain = _plain(name)
-        stem, dot, ending = plain.rpartition(".")
-        whole[plain] = None if plain in whole else name
-        if dot + ending in PICTURES:
-            stems[stem] = None if stem in stems else name
-    return whole, stems
+        names.setdefault(plain, []).append(name)
+        stem, ending = os.path.splitext(plain)
+        if ending in SUFFIXES:
+            stems.setdefault(stem, []).append(name)
+    return {plain: files[0] for group in (stems, names) for plain, files in group.items() if len(files) == 1}
 
 
 def _plain(name: str) -> str:
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
-def table_of_folder(folder: str | Path, pattern: str, names: list[str]) -> pd.DataFrame:
-    """The pictures below a folder, sorted: `image` relative to it, `path`, and the columns that their names hold.
+def table_of_folder(folder: str | Path, pattern: str, columns: list[str]) -> pd.DataFrame:
+    """Make a labels table of the images below a folder, by their names.
 
-    `pattern`: a regular expression whose named groups are columns, searched in each picture's file name, and where it
-    is not found there in its path below the folder; the labels `names` must be among them. Without a pattern the one
-    column of `names` is what the sub folder is called, where all that hold pictures are called by numbers. Values are
-    text, None where there is none. Raises ImgregError for a folder without pictures, or for such names.
+    Args:
+        folder: The folder.
+        pattern: A regular expression whose named groups are columns; it is searched in each file name, and where it
+            does not match in the path below the folder. Without it, the names of sub folders are numbers, the labels.
+        columns: The labels' columns, which must be groups of the pattern; one without a pattern.
+
+    Returns:
+        `image` relative to the folder, sorted; `path`; and the columns as text, None where the name holds none.
+
+    Raises:
+        ImgregError: The folder has no images, or their names do not hold the labels.
     """
-    images = _pictures(str(folder))
-    if not len(images):
-        raise ImgregError("pictures", f"none in '{folder}'", "a file, a folder or a glob such as 'photos/*.jpg'")
-    columns = _matched(images, pattern, names) if pattern else _called(images, str(folder), names)
-    paths = [os.path.join(str(folder), image) for image in images]
-    return pd.DataFrame({"image": images, "path": pd.Series(paths, dtype=object)}).join(columns)
-
-
-def _pictures(folder: str) -> pd.Series:
-    found = []
-    for place, _, files in os.walk(folder):
-        found += [os.path.join(place, name) for name in files if os.path.splitext(name)[1].lower() in PICTURES]
-    return pd.Series([path[len(os.path.join(folder, "")) :] for path in sorted(found)], dtype=object)
+    images = pd.Series(list_images(str(folder)), dtype=object)
+    names = images.str.replace(os.sep, "/", regex=False)
+    labels = _labels_by_pattern(names, pattern, columns) if pattern else _labels_by_folder(names, str(folder), columns)
+    labels = labels.astype(object).where(labels.notna(), None)
+    return pd.DataFrame({"image": images, "path": pd.Series(_join(str(folder), images), dtype=object)}).join(labels)
 
 
 def columns_in_pattern(pattern: str) -> list[str]:
-    """The columns that names of pictures hold by a pattern: its named groups.
+    """Return the named groups of a regular expression, which are columns.
 
-    Raises ImgregError where there are none, and for what is no regular expression.
+    Raises:
+        ImgregError: It is not a regular expression, or it has no named group.
     """
     try:
         groups = list(re.compile(pattern).groupindex)
@@ -196,25 +225,24 @@ def columns_in_pattern(pattern: str) -> list[str]:
     return groups
 
 
-def _matched(images: pd.Series, pattern: str, names: list[str]) -> pd.DataFrame:
+def _labels_by_pattern(names: pd.Series, pattern: str, columns: list[str]) -> pd.DataFrame:
     groups = columns_in_pattern(pattern)
-    for name in names:
-        if name not in groups:
-            raise ImgregError(f"a group (?P<{name}>...) in --label-from-name", f"'{pattern}'", close_matches(name, groups))
-    slashed = images.str.replace("\\", "/", regex=False) if os.sep == "\\" else images
-    found = slashed.str.rpartition("/")[2].str.extract(pattern)[groups]
-    elsewhere = found.isna().all(axis=1)
-    if elsewhere.any():
-        found[elsewhere] = slashed[elsewhere].str.extract(pattern)[groups]
-    return found.astype(object).where(found.notna(), None)
+    for column in columns:
+        if column not in groups:
+            raise ImgregError(f"a group (?P<{column}>...) in --label-from-name", f"'{pattern}'",
+                              close_matches(column, groups))
+    labels = names.str.rpartition("/")[2].str.extract(pattern)[groups]
+    no_match = labels.isna().all(axis=1)
+    return labels.mask(no_match, names.str.extract(pattern)[groups])
 
 
-def _called(images: pd.Series, folder: str, names: list[str]) -> pd.DataFrame:
-    if len(names) != 1:
-        raise ImgregError("one number for sub folders to be called by", f"{len(names)}: {first_few(names)}")
-    parts = images.str.replace("\\", "/", regex=False).str.partition("/")
-    called = parts[0].where(parts[1] != "")
-    odd = called[called.notna() & ~called.fillna("").str.fullmatch(NUMBER)].unique()
-    if len(odd) or called.isna().all():
-        raise ImgregError(f"sub folders of '{folder}' that are called by numbers", first_few(map(repr, odd)) or "none")
-    return pd.DataFrame({names[0]: called.astype(object).where(called.notna(), None)})
+def _labels_by_folder(names: pd.Series, folder: str, columns: list[str]) -> pd.DataFrame:
+    if len(columns) != 1:
+        raise ImgregError("one number for sub folders to be called by", f"{len(columns)}: {first_few(columns)}")
+    parts = names.str.partition("/")
+    labels = parts[0].where(parts[1] != "")
+    words = labels[labels.notna() & ~labels.fillna("").str.fullmatch(NUMBER)].unique()
+    if len(words) or labels.isna().all():
+        raise ImgregError(f"sub folders of '{folder}' that are called by numbers",
+                          first_few(map(repr, words)) or "none")
+    return pd.DataFrame({columns[0]: labels})

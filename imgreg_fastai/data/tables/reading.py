@@ -1,5 +1,4 @@
-"""Opening tables, whatever program wrote them."""
-import codecs
+"""Reading tables, whatever program wrote them."""
 import csv
 import re
 from pathlib import Path
@@ -9,211 +8,213 @@ import numpy as np
 import pandas as pd
 
 from ...utils.console import say
-from ...utils.errors import ImgregError, first_few
+from ...utils.errors import ImgregError, error_reason, first_few
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+TABLE = "a labels table (CSV, TSV or Parquet)"  # what errors expect
 SEPARATORS = ("\t", ";", "|", ",")  # a comma last: beside another separator it is a decimal comma
+TEXT_COLUMNS = ("image", "group", "split")  # their cells are names: 007 keeps its zeros, and NA is a name
 EMPTY = ("", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "-nan", "-NaN")
+SNIFFED_BYTES = 1 << 16  # the beginning of a file, which shows its format
 
 
 class _Format(NamedTuple):
-    """How a text file holds its table: `above`: the lines before the header, `header`: its columns as written."""
+    """The format of a text file: `skip` is the number of lines before the header, `header` holds the columns' names."""
 
     encoding: str
     separator: str
-    above: int
+    skip: int
     header: list[str]
 
 
-def read_table(path: str | Path, text: tuple[str, ...] = (), most: int | None = None) -> pd.DataFrame:
+def read_table(path: str | Path, text: tuple[str, ...] = (), max_rows: int | None = None) -> pd.DataFrame:
     """Read a table: CSV, TSV and other text with any usual separator and encoding, or Parquet.
 
-    `text`: columns that stay text, so that 007 and NA keep their names; in them only what is empty is missing. `most`:
-    read only so many rows; what was made of a table is said when all of it is read. Rows without anything are dropped,
-    and the index is such that index + 2 is a row's number in an editor. Raises ImgregError for what is no table.
+    Rows without any value are dropped. What had to be guessed is reported once the whole table is read.
+
+    Args:
+        path: The file.
+        text: Columns that stay text: 007 and NA are names there, and only an empty cell is missing.
+        max_rows: Read only the first rows.
+
+    Returns:
+        The table; its index + 2 is a row's line number in an editor.
+
+    Raises:
+        ImgregError: The file is not a table.
     """
     path = Path(path)
     if path.is_dir():
-        raise ImgregError("a labels table (CSV, TSV or Parquet)", f"the folder '{path}'")
+        raise ImgregError(TABLE, f"the folder '{path}'")
     try:
-        frame = _parquet(path, text, most) if path.suffix.lower() == ".parquet" else _text(path, text, most)
+        read = _read_parquet if path.suffix.lower() == ".parquet" else _read_text
+        return read(path, text, max_rows)
     except ImportError as e:
-        raise ImgregError("a labels table (CSV, TSV or Parquet)", f"'{path}': reading Parquet needs pyarrow",
+        raise ImgregError(TABLE, f"'{path}': reading Parquet needs pyarrow",
                           "pip install pyarrow, or the table saved as CSV") from e
     except (ValueError, OSError, csv.Error) as e:  # pandas' parse and decode errors are ValueErrors
-        raise ImgregError("a labels table (CSV, TSV or Parquet)", f"'{path}': {_why(e)}") from e
-    return frame
+        reason = error_reason(e).replace("Error tokenizing data. C error: ", "")
+        raise ImgregError(TABLE, f"'{path}': {reason}") from e
 
 
-def _names(names, path: Path) -> list[str]:
-    """The columns' names without blanks about them; raises ImgregError if two are one, for which of them is meant?"""
-    plain = [str(name).strip() for name in names]
-    twice = [name for name in dict.fromkeys(plain) if name and plain.count(name) > 1]
-    if twice:
-        raise ImgregError(f"columns of different names in '{path}'", f"{first_few(map(repr, twice))} more than once")
-    return plain
+def read_csv(path: str | Path, text: tuple[str, ...] = TEXT_COLUMNS, **options) -> pd.DataFrame:
+    """Read a CSV file with pandas and with our rules for what is missing.
+
+    Args:
+        path: The file.
+        text: Columns that stay text and in which only an empty cell is missing; in others the words of EMPTY are too.
+        **options: Further options of pandas.read_csv.
+    """
+    columns = pd.read_csv(path, **{**options, "nrows": 0}).columns
+    text = [name for name in columns if name.strip() in text]
+    return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False,
+                       na_values={name: [""] if name in text else EMPTY for name in columns}, **options)
 
 
-def _why(e: Exception) -> str:
-    return str(getattr(e, "strerror", None) or e).replace("Error tokenizing data. C error: ", "")
+def _column_names(names, path: Path) -> list[str]:
+    """Return the names without blanks around them; raise ImgregError if two are the same."""
+    names = [str(name).strip() for name in names]
+    repeated = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
+    if repeated:
+        raise ImgregError(f"columns of different names in '{path}'", f"{first_few(map(repr, repeated))} more than once")
+    return names
 
 
-def _parquet(path: Path, text: tuple[str, ...], most: int | None) -> pd.DataFrame:
+def _read_parquet(path: Path, text: tuple[str, ...], max_rows: int | None) -> pd.DataFrame:
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":
             raise ValueError("no Parquet file")
     frame = pd.read_parquet(path)
-    frame = frame.reset_index() if any(frame.index.names) else frame.reset_index(drop=True)
-    frame = frame.set_axis(_names(frame.columns, path), axis=1).head(most)
-    for name in dict.fromkeys(text):
-        if name in frame:
-            column = frame[name]
-            if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-                column = column.astype("Int64")  # whole numbers with a gap: pandas would call the group 1 "1.0"
-            frame[name] = column.astype(object).map(str, na_action="ignore")
+    frame = frame.reset_index(drop=not any(frame.index.names))
+    frame = frame.set_axis(_column_names(frame.columns, path), axis=1).head(max_rows)
+    for name in set(text) & set(frame.columns):
+        column = frame[name]
+        if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+            column = column.astype("Int64")  # pandas holds whole numbers with a gap as floats: the group 1 as 1.0
+        frame[name] = column.astype(object).map(str, na_action="ignore")
     return frame
 
 
-def _text(path: Path, text: tuple[str, ...], most: int | None) -> pd.DataFrame:
-    form = _format(path)
-    _names(form.header, path)
-    wanted = [name for name in form.header if name.strip() in text]
-    how = {"sep": form.separator, "skiprows": form.above, "nrows": most, "dtype": dict.fromkeys(wanted, str),
-           "decimal": "," if form.separator == ";" else ".", "skip_blank_lines": False, "keep_default_na": False,
-           "na_values": {name: [""] if name in wanted else EMPTY for name in form.header}, "low_memory": False}
+def _read_text(path: Path, text: tuple[str, ...], max_rows: int | None) -> pd.DataFrame:
+    form = _sniff(path)
+    _column_names(form.header, path)
+    if form.encoding == "cp1252" and max_rows is None:
+        say(f"{path} is not in UTF-8: it was read as Windows-1252; save it as UTF-8 if its names are wrong")
+    options = {"sep": form.separator, "skiprows": form.skip, "nrows": max_rows, "skip_blank_lines": False,
+               "decimal": "," if form.separator == ";" else ".", "low_memory": False, "encoding": form.encoding,
+               "encoding_errors": "replace"}  # of what Windows-1252 does not define
     try:
-        frame = _decoded(path, form.encoding, how)
-    except pd.errors.ParserError as e:
-        raise _ragged(path, form) or e from e
-    if not isinstance(frame.index, pd.RangeIndex):  # rows longer than the header: pandas makes their beginnings one
-        if ragged := _ragged(path, form):
-            raise ragged
-        frame = _decoded(path, form.encoding, {**how, "index_col": False})  # separators at the ends of rows
-    frame = frame.set_axis(_names(frame.columns, path), axis=1)
-    frame = _without_blanks(frame.set_axis(_lines(path, form, len(frame)), axis=0))
-    return _with_numbers(frame, text, form.separator, path if most is None else None)
+        frame = read_csv(path, text, **options)
+        if not isinstance(frame.index, pd.RangeIndex):  # of rows longer than the header pandas makes the index
+            _check_row_lengths(path, form)
+            frame = read_csv(path, text, index_col=False, **options)  # they end in separators
+    except pd.errors.ParserError:
+        _check_row_lengths(path, form)
+        raise
+    frame = frame.set_axis(_column_names(frame.columns, path), axis=1)
+    frame = frame.set_axis(_line_numbers(path, form, len(frame)), axis=0).dropna(how="all")
+    return _convert_numbers(frame, text, form.separator, path if max_rows is None else None)
 
 
-def _lines(path: Path, form: _Format, n: int) -> pd.Index:
-    """The lines at which the `n` rows begin, less 2; not one a row where a value in quotes spans several."""
-    plain = pd.RangeIndex(form.above, form.above + n)
+def _line_numbers(path: Path, form: _Format, n: int) -> pd.Index:
+    """Return the lines on which the `n` rows begin, less 2; a quoted value may span several lines."""
+    one_line_each = pd.RangeIndex(form.skip, form.skip + n)
     with path.open("rb") as file:
-        ends = sum(part.count(b"\n") for part in iter(lambda: file.read(1 << 20), b""))
-    if ends <= form.above + n + 1:
-        return plain
+        line_ends = sum(part.count(b"\n") for part in iter(lambda: file.read(1 << 20), b""))
+    if line_ends <= form.skip + n + 1:
+        return one_line_each
     with path.open(encoding=form.encoding, errors="replace", newline="") as file:
-        for _ in range(form.above):
+        for _ in range(form.skip):
             next(file)
         rows = csv.reader(file, delimiter=form.separator)
-        starts = [form.above + rows.line_num - 1 for _ in rows][:n]  # the end of one is where the next begins
-    return pd.Index(starts) if len(starts) == n else plain
+        starts = [form.skip + rows.line_num - 1 for _ in rows][:n]  # a row begins where the one before it ends
+    return pd.Index(starts) if len(starts) == n else one_line_each
 
 
-def _decoded(path: Path, encoding: str, how: dict) -> pd.DataFrame:
-    try:
-        if encoding != "cp1252":
-            return pd.read_csv(path, encoding=encoding, **how)
-    except UnicodeDecodeError:
-        if encoding != "utf-8-sig":
-            raise
-    if how["nrows"] is None:
-        say(f"{path} is not in UTF-8: it was read as Windows-1252; save it as UTF-8 if its names are wrong")
-    return pd.read_csv(path, encoding="cp1252", encoding_errors="replace", **how)
-
-
-def _format(path: Path) -> _Format:
-    """The encoding, the separator and the header of a text file, as its beginning tells."""
+def _sniff(path: Path) -> _Format:
+    """Infer encoding, separator and header of a text file from its beginning."""
     with path.open("rb") as file:
-        start = file.read(1 << 16)
-    encoding = _encoding(start)
+        start = file.read(SNIFFED_BYTES)
+    encoding = _encoding(path, start)
     beginning = start.decode(encoding, errors="replace")
     if re.search("[\0-\6]", beginning):
-        kind = "an Excel file or another archive" if start[:2] == b"PK" else "binary data"
-        raise ImgregError("a labels table (CSV, TSV or Parquet)", f"'{path}': {kind}", "the table saved as CSV")
+        content = "an Excel file or another archive" if start[:2] == b"PK" else "binary data"
+        raise ImgregError(TABLE, f"'{path}': {content}", "the table saved as CSV")
     lines = re.split(r"\r\n|\r|\n", beginning)
-    lines = lines[:-1] if len(start) == 1 << 16 and len(lines) > 1 else lines
-    above = next((i for i, line in enumerate(lines) if line.strip()), 0)
-    told = re.fullmatch(r"sep=(.)", lines[above].strip()) if lines else None  # Excel's own way to name it
-    above += bool(told)
-    separator = told[1] if told else _separator(lines[above : above + 50])
-    header = next(csv.reader(lines[above:], delimiter=separator), [])
-    return _Format(encoding, separator, above, header)
+    if len(start) == SNIFFED_BYTES and len(lines) > 1:
+        lines.pop()  # it may be cut off
+    skip = next((i for i, line in enumerate(lines) if line.strip()), 0)
+    excel = re.fullmatch(r"sep=(.)", lines[skip].strip())  # the line by which Excel names the separator
+    if excel:
+        skip += 1
+    separator = excel[1] if excel else _separator(lines[skip : skip + 50])
+    return _Format(encoding, separator, skip, next(csv.reader(lines[skip:], delimiter=separator), []))
 
 
-def _encoding(start: bytes) -> str:
-    """The encoding of a text that begins so; UTF-8 may still prove wrong further on."""
+def _encoding(path: Path, start: bytes) -> str:
+    """Infer the encoding of a text: UTF-16 by its beginning, UTF-8 if it can be decoded so, else Windows-1252."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     even, odd = start[:2000:2].count(0), start[1:2000:2].count(0)
-    half = len(start[:2000]) / 4  # of Latin letters in UTF-16, one byte of two is 0
+    half = len(start[:2000]) / 4  # in UTF-16, one of the two bytes of a Latin letter is 0
     if (even > half and not odd) or (odd > half and not even):
         return "utf-16-le" if odd else "utf-16-be"
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(start)  # it may end within a letter
+        with path.open(encoding="utf-8") as file:
+            while file.read(SNIFFED_BYTES):
+                pass
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8-sig"
 
 
 def _separator(lines: list[str]) -> str:
-    """The separator that divides most of the lines into as many parts as the header has, two at least."""
-    best, chosen = (0.0, 0), ","
+    """Choose the separator that divides most lines into as many parts as the header has, at least two."""
+    scores = {}
     for separator in SEPARATORS:
         counts = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
         if counts and counts[0] > 1:
-            rated = (float(np.mean([n == counts[0] for n in counts])), counts[0])
-            best, chosen = (rated, separator) if rated > best else (best, chosen)
-    return chosen
+            scores[separator] = (float(np.mean([n == counts[0] for n in counts])), counts[0])
+    return max(scores, key=scores.get, default=",")
 
 
-def _ragged(path: Path, form: _Format) -> ImgregError | None:
-    """The rows that have more parts than the header, in one line."""
+def _check_row_lengths(path: Path, form: _Format) -> None:
+    """Raise ImgregError if rows have more cells than the header."""
     with path.open(encoding=form.encoding, errors="replace", newline="") as file:
         rows = csv.reader(file, delimiter=form.separator)
         long = [f"line {rows.line_num}" for row in rows
-                if any(cell.strip() for cell in row[len(form.header) :]) and rows.line_num > form.above]
-    if not long:
-        return None
-    found = f"'{path}': {len(long)} rows with more than its {len(form.header)} columns: {first_few(long)}"
-    return ImgregError("a labels table (CSV, TSV or Parquet)", found, 'quotes, "like, this", about what holds a comma')
+                if any(cell.strip() for cell in row[len(form.header) :]) and rows.line_num > form.skip]
+    if long:
+        raise ImgregError(TABLE, f"'{path}': {len(long)} rows with more than its {len(form.header)} columns: "
+                          f"{first_few(long)}", 'quotes, "like, this", around values with a comma')
 
 
-def _without_blanks(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that hold anything."""
-    blank = pd.Series(True, frame.index)
-    for name in frame.columns:
-        blank &= frame[name].isna()
-        if not blank.any():
-            return frame
-    return frame[~blank]
+def _convert_numbers(frame: pd.DataFrame, text: tuple[str, ...], separator: str, path: Path | None) -> pd.DataFrame:
+    """Convert columns that pandas left as text to numbers: with a decimal comma, or with thousands separators.
 
-
-def _with_numbers(frame: pd.DataFrame, text: tuple[str, ...], separator: str, path: Path | None) -> pd.DataFrame:
-    """Columns that pandas left as text, as numbers where numbers stand: with a decimal comma, or in groups of three.
-
-    With the table's `path`, what was taken for groups of three is said.
+    With the table's `path`, thousands separators are reported.
     """
     for name in frame.columns:
         if name in text or pd.api.types.is_numeric_dtype(frame[name]):
             continue
         words = frame[name].dropna().astype(str).str.strip()
-        mark = next((m for m in ".," if _parts_thousands(words, m, separator)), None)
+        mark = next((m for m in ".," if _is_thousands_separator(m, words, separator)), None)
         if mark:
-            example = words[words.str.contains(mark, regex=False)].iloc[0]
             if path:
+                example = words[words.str.contains(mark, regex=False)].iloc[0]
                 say(f"{name} of {path}: '{mark}' was taken to part thousands, as in {example}")
             words = words.str.replace(mark, "", regex=False).str.replace(",", ".", regex=False)
             frame = frame.assign(**{name: pd.to_numeric(words).reindex(frame.index)})
         elif separator != ",":
-            frame = _with_decimals(frame, name)
+            frame = frame.assign(**{name: _with_decimal_commas(frame[name])})
     return frame
 
 
-def _parts_thousands(words: pd.Series, mark: str, separator: str) -> bool:
-    """Whether a `mark` parts the thousands of numbers: all are written so, and it can be nothing else.
+def _is_thousands_separator(mark: str, words: pd.Series, separator: str) -> bool:
+    """Tell whether `mark` separates thousands: all numbers are written so, and it can be nothing else.
 
-    It might be a decimal point, unless the other one stands beside it, or it stands twice in a number. Where commas
-    part the columns, a comma in a number is none.
+    It may be a decimal point, unless the other mark stands beside it, or it stands twice in a number. Where commas
+    separate the columns, a comma in a number is no decimal point.
     """
     point = "," if mark == "." else "."
     fraction = rf"(\{point}\d+)?"
@@ -224,9 +225,7 @@ def _parts_thousands(words: pd.Series, mark: str, separator: str) -> bool:
     return bool(grouped.any() and sure)
 
 
-def _with_decimals(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """A column in which points and commas are mixed, or words stand between numbers: the numbers as numbers."""
-    numbers = pd.to_numeric(frame[name].astype(str).str.replace(",", ".", regex=False), errors="coerce")
-    if not numbers.notna().any():
-        return frame
-    return frame.assign(**{name: frame[name].astype(object).where(numbers.isna(), numbers)})
+def _with_decimal_commas(column: pd.Series) -> pd.Series:
+    """Convert numbers with decimal commas, among points or words, to numbers."""
+    numbers = pd.to_numeric(column.astype(str).str.replace(",", ".", regex=False), errors="coerce")
+    return column.astype(object).where(numbers.isna(), numbers) if numbers.notna().any() else column

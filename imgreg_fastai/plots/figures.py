@@ -1,0 +1,129 @@
+"""Figures with a title and a note, their palette, and how they are written to files.
+
+Figures are made without pyplot: no window, no global state, any thread. Truth is blue, predictions are vermilion. The
+palette is that of Okabe and Ito, whose colours the colour-blind can tell apart.
+"""
+import math
+import textwrap
+from pathlib import Path
+
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from ..utils.errors import ImgregError
+from ..utils.files import atomic_file
+
+BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
+CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+STYLES = ("-", "--", ":", "-.")  # of lines, where there are more than colours
+INK, GREY, PALE, SHADE = "#222222", "#6B6B6B", "#E6E6E6", "#F4F4F4"
+DPI, PADDING = 130, 0.1  # dots an inch; inches around axes
+FORMATS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "pdf", "svg", "eps", "ps")
+
+
+class TitledFigure(Figure):
+    """A figure with a title above its axes and a note below them; a notebook shows it by itself.
+
+    Args:
+        width: inches.
+        height: inches of the axes; those of the title and the note are added.
+        title: the finding, with its number; broken into lines.
+        note: a sentence in small print.
+    """
+
+    def __init__(self, width: float, height: float, title: str, note: str = ""):
+        title, note = textwrap.fill(title, int(9.4 * width)), textwrap.fill(note, int(14 * width))
+        height += 0.5 + 0.23 * title.count("\n") + (0.25 + 0.17 * note.count("\n") if note else 0)
+        super().__init__(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
+        self.get_layout_engine().set(w_pad=PADDING, h_pad=PADDING)
+        FigureCanvasAgg(self)
+        self.suptitle(title, x=PADDING / width, ha="left", size=12.5, weight="bold", color=INK)
+        self.supxlabel(note, x=PADDING / width, ha="left", size=9, color=GREY)
+
+    def add_axes_grid(self, n: int, across: int) -> list[Axes]:
+        """Add `n` axes in rows of `across`, from the top left."""
+        axes = list(self.subplots(math.ceil(n / across), across, squeeze=False).flat)
+        for ax in axes[n:]:
+            ax.remove()
+        return axes[:n]
+
+    def add_charts(self, n: int = 1, across: int | None = None) -> list[Axes]:
+        """Add axes for charts: a pale grid, labels in ink, no frame at the top and the right.
+
+        Args:
+            n: how many charts.
+            across: how many of them stand in a row; all by default.
+
+        Returns:
+            The axes, row by row.
+        """
+        charts = self.add_axes_grid(n, across or n)
+        for ax in charts:
+            ax.spines[["top", "right"]].set_visible(False)
+            ax.spines[["left", "bottom"]].set_color(GREY)
+            ax.tick_params(colors=GREY, labelsize=9, which="both")
+            ax.xaxis.label.set_color(INK)
+            ax.yaxis.label.set_color(INK)
+            ax.grid(color=PALE, linewidth=0.8)
+            ax.set_axisbelow(True)
+            ax.set_prop_cycle(cycler(linestyle=STYLES) * cycler(color=CYCLE))
+        return charts
+
+    def draw(self, renderer) -> None:
+        """Draw; a `$` in a name or a unit is a dollar, not the beginning of a formula."""
+        for text in self.findobj(Text):
+            text.set_parse_math(False)
+        super().draw(renderer)
+
+    def _repr_png_(self) -> bytes:
+        from io import BytesIO
+
+        self.savefig(out := BytesIO(), format="png")
+        return out.getvalue()
+
+
+def chart_figure(width: float, height: float, title: str, note: str = "") -> tuple[TitledFigure, Axes]:
+    """A figure with one chart; arguments as for TitledFigure."""
+    figure = TitledFigure(width, height, title, note)
+    return figure, figure.add_charts()[0]
+
+
+def empty_figure(title: str, note: str) -> TitledFigure:
+    """A figure without charts."""
+    figure, ax = chart_figure(6, 0.3, title, note)
+    ax.axis("off")
+    return figure
+
+
+def short_name(name: str) -> str:
+    """A name of at most 24 characters: its beginning and its end."""
+    return name if len(name) <= 24 else f"{name[:9]}…{name[-14:]}"
+
+
+def plot_format(path: str | Path) -> str:
+    """The format that a file name's ending asks for, such as "png".
+
+    Raises:
+        ImgregError: no figure can be written in such a format.
+    """
+    ending = Path(path).suffix.lower().lstrip(".")
+    if ending not in FORMATS:
+        raise ImgregError(f"a file for a plot, ending in {', '.join(f'.{name}' for name in FORMATS)}", f"'{path}'")
+    return ending
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write a figure in the format of the file name's ending; a failure leaves the file as it was.
+
+    Returns:
+        The path.
+
+    Raises:
+        ImgregError: the file cannot be written.
+    """
+    with atomic_file(path) as file:
+        figure.savefig(file, format=plot_format(path))
+    return Path(path)

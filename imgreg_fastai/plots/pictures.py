@@ -1,0 +1,147 @@
+"""A picture in axes, with what is true and what was predicted drawn on it."""
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .figures import BLUE, GREY, PALE, VERMILION, TitledFigure
+from .frames import row_values
+from .marks import axes_origin, draw_interval, draw_label, origin_target
+
+MAX_SIDE = 400  # pixels of a tile
+
+
+class Tile(NamedTuple):
+    """A picture to be shown.
+
+    Args:
+        pixels: uint8 [height, width, 3], at most MAX_SIDE a side; None where the picture cannot be opened.
+        shape: (height, width) of the picture itself, whose pixels are the coordinates of marks.
+    """
+
+    pixels: np.ndarray | None
+    shape: tuple[int, int]
+
+
+def open_tiles(paths, open_picture) -> list[Tile]:
+    """Open pictures to be shown small.
+
+    Args:
+        paths: the files.
+        open_picture: path -> an upright RGB Pillow picture.
+
+    Returns:
+        A tile for each path; one without pixels for a picture that cannot be opened.
+    """
+    tiles = []
+    for path in paths:
+        try:
+            image = open_picture(path).convert("RGB")  # a copy, whatever it was
+            shape = (image.height, image.width)
+            image.thumbnail((MAX_SIDE, MAX_SIDE))
+            tiles.append(Tile(np.asarray(image), shape))
+        except Exception:  # noqa: BLE001 - whatever is wrong with a picture, it must not cost the other plots
+            tiles.append(Tile(None, (100, 100)))
+    return tiles
+
+
+def show_picture(ax, tile: Tile) -> None:
+    """Show a picture in the coordinates of its own pixels; without pixels, a grey tile."""
+    pixels, (height, width) = tile
+    if pixels is None:
+        pixels = np.full((1, 1, 3), 228, np.uint8)
+        ax.text(0.5, 0.5, "cannot be opened", transform=ax.transAxes, ha="center", va="center", size=8, color=GREY)
+    ax.imshow(pixels, extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="antialiased")
+    ax.set(xticks=[], yticks=[], autoscale_on=False, anchor="S")
+    ax.spines[:].set(color=PALE, linewidth=0.8)
+
+
+def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, title: str,
+                 note: str) -> tuple[TitledFigure, list]:
+    """A figure of pictures in rows.
+
+    Args:
+        tiles: the pictures.
+        across: the most tiles in a row.
+        side: width of a tile, in inches.
+        caption: inches free below each tile.
+        title: see TitledFigure.
+        note: see TitledFigure.
+
+    Returns:
+        The figure and its axes, one for each picture.
+    """
+    across = max(3, min(across, len(tiles)))  # three at least, so that the title has room
+    aspect = float(np.clip(np.median([tile.shape[0] / tile.shape[1] for tile in tiles]), 0.5, 1.5))
+    height = math.ceil(len(tiles) / across) * (aspect * side + caption)
+    figure = TitledFigure(max(4.8, across * side), height, title, note)
+    axes = figure.add_axes_grid(len(tiles), across)
+    for ax, tile in zip(axes, tiles, strict=True):
+        show_picture(ax, tile)
+    figure.draw_without_rendering()  # lays the axes out, so that the room for words is known
+    return figure, axes
+
+
+def draw_target(ax, task, target, values: dict, colour: str, label: str | None, shape, **style) -> None:
+    """Draw a target's label on a picture, axes at the point where they begin.
+
+    Args:
+        ax: the axes that show the picture.
+        task: the Task.
+        target: one of its targets.
+        values: {target name: [columns] in units} of all targets.
+        colour: of the mark and the words.
+        label: see draw_label.
+        shape: (height, width) of the picture.
+        **style: `dashed` and `thin`, see draw_label.
+    """
+    draw_label(ax, target, values[target.name], colour, label, shape, origin=axes_origin(task, values), **style)
+
+
+def targets_together(task, target, frame) -> list:
+    """The target, and those predicted in a frame whose marks belong beside its own: points, and axes beside points."""
+    if not target.has_mark:
+        return [target]
+    targets = [target]
+    for other in task.targets:
+        predicted = {*other.columns, *(f"{column}_predicted" for column in other.columns)} <= {*frame}
+        is_origin = not target.in_image and other == origin_target(task)  # its mark begins there, and needs no cross
+        if predicted and other != target and other.has_mark and (other.in_image or target.in_image) and not is_origin:
+            targets.append(other)
+    return targets
+
+
+def comparison_note(targets, frame) -> str:
+    """A sentence on what the marks of draw_comparison mean; arguments as there."""
+    first, *others = targets
+    note = first.mark_note
+    if others:
+        note += f" Also drawn: {', '.join(target.name for target in others)}."
+    if first.interval_columns[0] in frame and first.has_interval_mark:
+        note += " Shaded: the interval."
+    return note
+
+
+def draw_comparison(ax, task, targets, row, tile: Tile, words: bool = True) -> None:
+    """Draw a picture with the true and the predicted values of targets.
+
+    Args:
+        ax: axes that show the picture.
+        task: the Task.
+        targets: what is drawn, see targets_together; the first with its interval, the others thin.
+        row: a row of a frame, see frames.py.
+        tile: the picture.
+        words: whether the values of the first target stand in the corners.
+    """
+    if tile.pixels is None:
+        return
+    true, predicted = row_values(task, row), row_values(task, row, "_predicted")
+    first = targets[0]
+    half_widths = np.array([row.get(column, np.nan) for column in first.interval_columns], float)
+    draw_interval(ax, first, predicted[first.name], half_widths, tile.shape)
+    for target in targets:
+        style = {"thin": target != first}
+        labels = ("true", "predicted") if words and target == first else (None, None)
+        draw_target(ax, task, target, true, BLUE, labels[0], tile.shape, **style)
+        draw_target(ax, task, target, predicted, VERMILION, labels[1], tile.shape, dashed=True, **style)
+        target.draw_error(ax, true[target.name], predicted[target.name], VERMILION)

@@ -1,0 +1,112 @@
+"""Charts of a training: losses and errors over the epochs, and the sweep of learning rates.
+
+Every function returns a figure whose title says the finding, with its number.
+"""
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+from scipy.ndimage import gaussian_filter1d
+
+from ..utils.format import format_amount
+from .axes import add_legend, set_log_scale, with_unit_label
+from .figures import BLUE, GREY, SKY, VERMILION, TitledFigure, chart_figure
+
+
+def best_row(history: pd.DataFrame) -> int | None:
+    """The position of the row of a history with the lowest validation loss; None if there is no finite loss."""
+    loss = history["valid_loss"].to_numpy(float)
+    return int(np.nanargmin(loss)) if np.isfinite(loss).any() else None
+
+
+class Course(NamedTuple):
+    """A line over the epochs: a `column` of a `history`, see `curves`, with a `label` in the legend."""
+
+    history: pd.DataFrame
+    column: str
+    label: str
+
+
+def draw_courses(ax, courses: list[Course], label: str) -> None:
+    """Draw lines over the epochs, each with a ring at its lowest validation loss; `label`: of the y axis."""
+    for history, column, name in courses:
+        epochs, values, best = history["epoch"], history[column], best_row(history)
+        marker = "o" if len(epochs) <= 40 else ""
+        (line,) = ax.plot(epochs, values, marker=marker, markersize=3.5, linewidth=1.8, label=name)
+        if best is not None and column != "train_loss":
+            ax.plot(epochs.iloc[best], values.iloc[best], marker="o", markersize=10, markerfacecolor="none",
+                    markeredgewidth=1.5, linestyle="none", color=line.get_color())
+    set_log_scale(ax.yaxis, np.concatenate([history[column].to_numpy(float) for history, column, _ in courses]))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
+    ax.set(xlabel="epoch", ylabel=label)
+
+
+def curves(history: pd.DataFrame, targets) -> TitledFigure:
+    """Losses and validation errors over the epochs; a ring marks the epoch with the lowest validation loss.
+
+    Args:
+        history: `epoch`, `train_loss`, `valid_loss` and `<target>_error` for each target.
+        targets: the Targets; errors in different units have a chart each.
+
+    Returns:
+        A figure whose title has that epoch and its errors.
+    """
+    charts = {"loss": [Course(history, "valid_loss", "validation"), Course(history, "train_loss", "training")]}
+    for target in targets:
+        courses = charts.setdefault(with_unit_label("mean validation error", target.unit), [])
+        courses.append(Course(history, f"{target.name}_error", target.name))
+    best = best_row(history)
+    note = "" if best is None else "The ring is the epoch with the lowest validation loss: its weights are kept."
+    figure = TitledFigure(4.6 * len(charts), 3.5, _curves_title(history, targets, best), note)
+    for ax, (label, courses) in zip(figure.add_charts(len(charts)), charts.items(), strict=True):
+        draw_courses(ax, courses, label)
+        if best is not None:
+            ax.axvline(history["epoch"].iloc[best], color=GREY, linewidth=0.9, linestyle=(0, (2, 3)), zorder=1)
+        if len(courses) > 1:
+            add_legend(ax)
+    return figure
+
+
+def _curves_title(history: pd.DataFrame, targets, best: int | None) -> str:
+    """The best epoch and its errors, or those of the last one where there is no best."""
+    title = f"{len(history)} epochs" if best is None else f"Best at epoch {history['epoch'].iloc[best]:g}"
+    row = history.iloc[-1 if best is None else best] if len(history) else {}
+    errors = [f"{target.name} error {format_amount(row[f'{target.name}_error'], target.unit)}" for target in targets
+              if np.isfinite(row.get(f"{target.name}_error", np.nan))]
+    return f"{title}: {', '.join(errors)}" if errors else title
+
+
+def lr_find(lrs, losses, suggestion: float | None, trusted: bool) -> TitledFigure:
+    """The sweep of learning rates.
+
+    Args:
+        lrs: learning rates [n].
+        losses: the loss at each of them [n].
+        suggestion: the suggested rate, if any.
+        trusted: whether the sweep is good enough for the suggestion to be used.
+
+    Returns:
+        A figure with the losses, their smoothed course, and the suggestion if it is trusted.
+    """
+    lrs, losses = np.asarray(lrs, float), np.asarray(losses, float)
+    finite = np.isfinite(lrs) & np.isfinite(losses)
+    lrs, losses = lrs[finite], losses[finite]
+    if trusted and suggestion is not None:
+        title, colour = f"Suggested learning rate: {suggestion:.2g}", BLUE
+        note = "Dots: the loss at each rate; line: its course, smoothed; dashed: the suggestion."
+    else:
+        title, colour, suggestion = "No learning rate to suggest", GREY, None
+        note = "This sweep means nothing: the loss did not fall clearly anywhere. Take the default rate."
+    figure, ax = chart_figure(7.2, 3.7, title, note)
+    ax.plot(lrs, losses, ".", color=SKY, markersize=4, alpha=0.8)
+    if len(lrs):
+        ax.plot(lrs, gaussian_filter1d(losses, 2), color=colour, linewidth=2)
+        low, start = losses.min(), losses[:(len(losses) + 1) // 2].max()
+        top = start + 0.4 * (start - low) + 1e-9  # where it bursts, the loss would flatten all that matters
+        ax.set_ylim(low - 0.1 * (top - low), top)
+    if suggestion is not None:
+        ax.axvline(suggestion, color=VERMILION, linewidth=1.5, linestyle=(0, (4, 2)))
+    ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
+    return figure
