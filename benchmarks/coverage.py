@@ -116,8 +116,7 @@ def score(name: str, run, held_out: pd.DataFrame) -> list[dict]:
     model = imgreg_fastai.load(run.path)
     space, (trained, valid, other) = calibrate.score_parts(model, run.labels, held_out, 0)
     difficulty_model, _ = calibrate.fit_difficulty(model.task, trained, valid, COVERAGE)
-    inputs, ood, distances, extents, units = other
-    difficulty = difficulty_model.predict(inputs, extents)
+    difficulty, units = difficulty_model.predict(other.inputs, other.error_scales), other.groups
     groups = {"pictures": np.arange(len(units)), "people": units}
     if len(np.unique(units)) == len(units):
         del groups["people"]
@@ -127,8 +126,8 @@ def score(name: str, run, held_out: pd.DataFrame) -> list[dict]:
         for kind, group in groups.items():
             rows.append({"data": name, "target": f"{t.name} ({t.kind})", "pictures": len(units),
                          "new": f"{kind} ({len(np.unique(group))})",
-                         **measure_coverage(distances[:, start:end], difficulty[:, start:end], group)})
-    return [*rows, {"data": name, **measure_ood(model, space, ood, held_out)}]
+                         **measure_coverage(other.errors[:, start:end], difficulty[:, start:end], group)})
+    return [*rows, {"data": name, **measure_ood(model, space, other.distance, held_out)}]
 
 
 def measure_coverage(distances: np.ndarray, difficulty: np.ndarray, units: np.ndarray) -> dict:
@@ -172,9 +171,9 @@ def cover_half(distances, difficulty, units, calibrates, hardest) -> list[float]
     return [np.nanmean(covered), np.nanmean(covered[hardest]), half_widths.mean()]
 
 
-def measure_ood(model, space, ood: np.ndarray, held_out: pd.DataFrame) -> dict:
+def measure_ood(model, space, distance: np.ndarray, held_out: pd.DataFrame) -> dict:
     """Return the share of changed images that is called OOD, where 1 % of the held-out images is."""
-    limit = np.quantile(ood, 1 - conformal.OOD_SHARE, method="higher")
+    limit = np.quantile(distance, 1 - conformal.OOD_SHARE, method="higher")
     rows = held_out.sample(min(200, len(held_out)), random_state=0)
     boxes = rows[list(model.task.box)].to_numpy(float) if model.task.box else None
     pixels = np.stack([p.pixels for p in images.fit_images(list(rows["path"]), model.task, boxes)])
