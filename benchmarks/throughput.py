@@ -163,7 +163,8 @@ def _time_to(goal: float, seed: int, n: int, options: dict) -> dict:
         start = time.time()
         angle.draw(Path(folder) / "data", n, seed=seed)
         drawn = time.time()
-        run = functions.train("angle", data=Path(folder) / "data", out=folder, stop_at=("angle", goal), seed=seed, **options)
+        run = functions.train("angle", data=Path(folder) / "data", out=folder, stop_at=("angle", goal), seed=seed,
+                              **options)
         epochs = (run.path / "history.csv").stat()  # written at the end of each epoch, the last the one that reached it
         cfg, split = run.config, run.about["data"]["split"]
         seen = run.about["epochs_done"] * (split["train"] // cfg.bs) * cfg.bs

@@ -8,9 +8,10 @@ import pandas as pd
 from fastai.torch_core import set_seed
 
 from .. import plots, runs
+from ..config import TrainConfig
 from ..data import splits
 from ..evaluation import calibrate, evaluate
-from ..inference import predictor
+from ..inference import model_file
 from ..models import backbones, loading, weights
 from ..models.devices import select_device
 from ..reports import run_page
@@ -18,6 +19,7 @@ from ..tasks import Task
 from ..training import datablock, learner, loop, precision
 from ..utils.console import ProgressBar, say
 from ..utils.format import format_value
+from ..utils.numbered import new_folder
 from .preparation import TrainingPlan, assign_split
 
 
@@ -69,16 +71,20 @@ def train(plan: TrainingPlan, out: str | Path) -> runs.Run:
     except BaseException as e:
         run.note(state="failed", stopped=str(e) or type(e).__name__)
         raise
-    run.note(state="interrupted" if stopped == "interrupted" else "trained", stopped=stopped)
+    run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":
         if stopped:
             say(f"stopped early: {stopped}")
-        _calibrate_and_score(plan, run)
+        try:
+            finish(run, plan.rows)
+        except BaseException:
+            say(f"the network is trained, but not scored: imgreg evaluate {run.path} completes the run")
+            raise
     return run
 
 
 def _say_sizes(plan: TrainingPlan, dls, run: runs.Run) -> None:
-    n_calibration = len(_calibration_rows(plan))
+    n_calibration = len(_calibration_rows(plan.rows, plan.config))
     for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
     say(f"training {plan.config.arch} on {len(dls.train_ds)} pictures, "
         f"validating on {len(dls.valid_ds)}{for_intervals}: {run.path}")
@@ -87,21 +93,21 @@ def _say_sizes(plan: TrainingPlan, dls, run: runs.Run) -> None:
         say(reason)
 
 
-def _calibration_rows(plan: TrainingPlan) -> pd.DataFrame:
+def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
     """The rows that calibrate intervals: none where none are wanted, whatever the table keeps for it."""
-    return plan.part("calibrate" if plan.config.calibrate != 0 else "")
+    return rows[rows["split"] == ("calibrate" if config.calibrate != 0 else "")]
 
 
 def _fit(plan: TrainingPlan, learn, source: weights.Weights, run: runs.Run) -> str:
     """Train, writing the best weights, the last state and the history after epochs; returns why it stopped early."""
     task, config = plan.task, plan.config
     stats = backbones.stats(config.arch)
-    metadata = predictor.model_metadata(task, config.arch, config.arch_args, stats, source.to_dict())
-    best = run.path / predictor.MODEL
+    metadata = model_file.model_metadata(task, config.arch, config.arch_args, stats, source.to_dict())
+    best = run.path / model_file.MODEL
 
     def after_epoch(row, improved):
         if improved:
-            predictor.save_model(best, learn.model, metadata)
+            model_file.save_model(best, learn.model, metadata)
         loop.save_state(learn, run.path / "last.ckpt", len(watch.history))
         run.write("history.csv", pd.DataFrame(watch.history))
         bar.line(_epoch_line(task, row))
@@ -114,7 +120,7 @@ def _fit(plan: TrainingPlan, learn, source: weights.Weights, run: runs.Run) -> s
         loop.fit(learn, config, watch, source.pretrained, run.about["precision"])
     run.note(epochs_done=len(watch.history))
     if not best.exists():  # stopped within the first epoch
-        predictor.save_model(best, learn.model, metadata)
+        model_file.save_model(best, learn.model, metadata)
     return watch.stopped
 
 
@@ -123,15 +129,23 @@ def _epoch_line(task: Task, row: dict) -> str:
     return f"epoch {row['epoch']}: {errors}, validation loss {row['valid_loss']:.4f}"
 
 
-def _calibrate_and_score(plan: TrainingPlan, run: runs.Run) -> None:
-    """Calibrate the best weights, score them on the parts held out, the test part now for the first time; report."""
-    model = predictor.load_model(run.path, select_device(plan.config.device))
-    if len(_calibration_rows(plan)):
-        model = calibrate.calibrate(model, plan.rows, plan.config)
-        predictor.save_model(run.path / predictor.MODEL, model.network, model.about, model.calibration)
-    held_out = plan.rows[plan.rows["split"].isin(("valid", "test"))]
-    evaluate.write_evaluation(run, Path(), model, held_out, plan.part("train"), pd.read_csv(run.path / "history.csv"))
+def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None:
+    """Calibrate the best weights, score them on the parts held out (the test part now for the first time), and report.
+
+    Args:
+        run: A run whose network is trained.
+        rows: Its labels with their split.
+        device: Where to work; None: as it was trained.
+    """
+    model = model_file.load_model(run.path, select_device(device or run.config.device))
+    if len(_calibration_rows(rows, run.config)):
+        model = calibrate.calibrate(model, rows, run.config)
+        model_file.save_model(run.path / model_file.MODEL, model.network, model.about, model.calibration)
+    train_rows, held_out = rows[rows["split"] == "train"], rows[rows["split"].isin(("valid", "test"))]
+    history = pd.read_csv(run.path / "history.csv")
+    run.scores = evaluate.write_evaluation(run.path, model, held_out, train_rows, history)
     run_page.write(run, model)
+    run.note(state="trained")
 
 
 def dry_run(plan: TrainingPlan) -> None:
@@ -154,7 +168,7 @@ def train_several(plans: Iterable[tuple[str, TrainingPlan]], out: str | Path, na
     Returns:
         tuple[Path, list[runs.Run]]: That folder, and the runs; the last one may be interrupted.
     """
-    folder, trained_runs = runs.new_run_folder(Path(out), name), []
+    folder, trained_runs = new_folder(Path(out), name, always=True), []
     try:
         for title, plan in plans:
             say(title)

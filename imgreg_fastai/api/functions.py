@@ -1,17 +1,20 @@
 """The public functions: plain functions that return values. The command line calls them, too."""
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from .. import datasets
 from ..data import labels
-from ..evaluation import metrics
+from ..evaluation import aggregation
 from ..inference.tta import moves_for
 from ..models.devices import select_device
-from ..runs import Run, load_run, new_folder, unused_name
+from ..runs import Run, load_run
 from ..runs import list_runs as list_runs  # a public function, too
 from ..utils.console import warn
 from ..utils.errors import ImgregError
+from ..utils.files import atomic_folder
+from ..utils.numbered import new_files, new_folder
 from . import preparation
 from .prediction import predict_images
 from .preparation import prepare, resolve_options
@@ -41,8 +44,11 @@ def check(task="angle", *, fast: bool = False, plot=None, out="runs", **options)
     plan = resolve_options(task, **options)
     health = checks.check(plan.table, plan.task, plan.images, fast, plan.config)
     preparation.warn_unused_valid(plan, health.frame)
-    path = Path(plot or Path(out) / unused_name(Path(out), f"check-{plan.task.name}", ".png", always=True))
-    return health, plots.save(overview.draw_overview(health), path)
+    figure = overview.draw_overview(health)
+    if plot is not None:
+        return health, plots.save(figure, Path(plot))
+    with new_files(Path(out), f"check-{plan.task.name}", ".png") as (path,):
+        return health, plots.save(figure, path)
 
 
 def dataloaders(task="angle", **options):
@@ -94,7 +100,8 @@ def evaluate(run, table=None, device: str = "auto", images=None, by: str | None 
              coverage: float | None = None, baselines: bool = False, tta: bool = False) -> dict:
     """Score a run on its validation part, or on another labelled set.
 
-    Scores, predictions and plots are written to RUN/evaluations/NAME, under a new name if that exists.
+    Scores, predictions and plots are written to RUN/evaluations/NAME, under a new name if that exists. A run whose
+    scoring failed after its training is completed first.
 
     Args:
         run (Run | str | Path): The run, or its folder.
@@ -105,15 +112,17 @@ def evaluate(run, table=None, device: str = "auto", images=None, by: str | None 
         by: A column; its images of one value are scored by one prediction.
         how: mean or median, of the predictions for one value of `by`.
         coverage: Share of all images that the intervals hold for; None: as calibrated.
-        baselines: Score small models on the same parts, too; see `baselines.of`.
+        baselines: Score small models on the same parts, too; see `baselines.load_or_measure`.
         tta: Score the average prediction for an image and its flipped and turned copies; see `Predictor.predict`.
 
     Returns:
-        dict: {target: {unit, n, mean, ...}}, where they are written under "folder", and "baselines" if asked for.
+        dict: "folder", where they are written; "scores", {target: {unit, n, mean, ...}}, see metrics.score; and
+            "baselines" if asked for.
     """
     from ..evaluation import evaluate
     from ..evaluation.baselines import load_or_measure
-    from ..inference import predictor
+    from ..inference import model_file
+    from . import fitting
 
     run = _open_run(run)
     by = "group" if table is None and by == run.task.group else by
@@ -122,24 +131,26 @@ def evaluate(run, table=None, device: str = "auto", images=None, by: str | None 
     if baselines and (table is not None or by is not None):
         raise ImgregError("--baselines with the run's own validation part, picture by picture",
                           f"--by {by}" if by else f"'{table}'")
-    metrics.check_aggregation(run.task, by, how, coverage)
-    model = predictor.load_model(run.path, select_device(device))
-    if run.about.get("state") != "trained":
-        warn(f"the training of {run.path} did not come to its end: {run.about.get('state')}")
-    model.coverage(coverage)  # what cannot be promised is refused before the work
+    aggregation.check_aggregation(run.task, by, how, coverage)
+    if run.state == "scoring":
+        fitting.finish(run, run.labels, device)
+    elif run.state != "trained":
+        warn(f"the training of {run.path} did not come to its end: {run.state}")
+    model = model_file.load_model(run.path, select_device(device))
+    model.resolve_coverage(coverage)  # what cannot be promised is refused before the work
     if tta:
         moves_for(model.task)
     name, rows = _rows_to_score(run, table, images, by)
-    folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name).relative_to(run.path)
-    labelled = run.labels
+    train_rows = run.labels[run.labels["split"] == "train"]
+    folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
     try:
-        scores = evaluate.write_evaluation(run, folder, model, rows.assign(split=name),
-                                           labelled[labelled["split"] == "train"], by=by, how=how, coverage=coverage,
-                                           tta=tta)
-    except ImgregError:
-        (run.path / folder).rmdir()
+        with atomic_folder(folder, "evaluate into") as work:
+            scores = evaluate.write_evaluation(work, model, rows.assign(split=name), train_rows, by=by, how=how,
+                                               coverage=coverage, tta=tta)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
         raise
-    result = {"folder": str(run.path / folder), **scores[name]}
+    result = {"folder": str(folder), "scores": scores[name]}
     if baselines:
         result["baselines"] = load_or_measure(run, model.device)
     return result
@@ -180,10 +191,10 @@ def predict(model, pictures, boxes=None, draw=None, images=None, by: str | None 
 
 def load(path, device: str = "cpu"):
     """Open a run folder or a model file as a Predictor, several as an Ensemble; a pickle is refused."""
-    from ..inference import ensemble, predictor
+    from ..inference import ensemble, model_file
 
     if not isinstance(path, (list, tuple)):
-        return predictor.load_model(path, select_device(device))
+        return model_file.load_model(path, select_device(device))
     models = tuple(model if hasattr(model, "predict") else load(model, device) for model in path)
     return models[0] if len(models) == 1 else ensemble.Ensemble(models)
 
@@ -260,9 +271,8 @@ def lr_find(task="angle", *, out="runs", **options):
     plan = prepare(task, **options)
     learn, _ = fitting.build_learner(plan)
     sweep = loop.find_lr(learn, precision.choose_precision(learn, plan.config.precision))
-    path = Path(out) / unused_name(Path(out), f"lr_find-{plan.task.name}", ".png", always=True)
-    plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
-    return sweep, path
+    with new_files(Path(out), f"lr_find-{plan.task.name}", ".png") as (path,):
+        return sweep, plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
 
 
 def curve(task="angle", *, parts=(10, 25, 50, 100), out="runs", command: str | None = None, **options):

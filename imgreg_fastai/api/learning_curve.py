@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ..data.splits import MIN_ROWS, split_units
-from ..evaluation.metrics import HARDLY
-from ..evaluation.scaling_law import curve_arrays, error_at, forecast
+from ..evaluation.metrics import HARDLY_BETTER
+from ..evaluation.scaling_law import Forecast, curve_table, error_at, forecast
 from ..plots.figures import save
 from ..plots.learning_curve_chart import TargetCurve, draw_learning_curve
 from ..runs import Run, write_file
@@ -28,7 +28,7 @@ class LearningCurve:
         epochs (int): Of each run.
         points (list[dict]): {part (per cent), pictures, run, errors {target: {mean, ci, baseline}}} of each run, the
             fewest images first.
-        targets (dict[str, dict]): {unit, law, off, twice, told} by target; see `scaling_law.forecast`.
+        targets (dict[str, Forecast]): By target.
         state (str): trained or interrupted.
         runs (list[Run]): The runs.
     """
@@ -36,7 +36,7 @@ class LearningCurve:
     path: Path
     epochs: int
     points: list[dict]
-    targets: dict[str, dict]
+    targets: dict[str, Forecast]
     state: str = "trained"
     runs: list[Run] = field(default_factory=list, repr=False)
 
@@ -44,15 +44,16 @@ class LearningCurve:
         """Return the errors as a table, and a line for each target on what more images would bring."""
         rows = [("part", "pictures", *(f"{name} error" for name in self.targets))]
         for point in self.points:
-            errors = [_format_error(point["errors"].get(name), target["unit"])
+            errors = [_format_error(point["errors"].get(name), target.unit)
                       for name, target in self.targets.items()]
             rows.append((f"{point['part']:g} %", str(point["pictures"]), *errors))
         note = f"all trained for {self.epochs} epochs, so that fewer pictures also had fewer steps"
-        return "\n".join([align_columns(rows), note, *(target["told"] for target in self.targets.values())])
+        return "\n".join([align_columns(rows), note, *(target.text for target in self.targets.values())])
 
     def to_dict(self) -> dict:
         """Return the curve as JSON can hold it."""
-        return {"epochs": self.epochs, "state": self.state, "points": self.points, "targets": self.targets}
+        return {"epochs": self.epochs, "state": self.state, "points": self.points,
+                "targets": {name: target.to_dict() for name, target in self.targets.items()}}
 
 
 def _format_error(scores: dict | None, unit: str) -> str:
@@ -144,16 +145,17 @@ def summarize(plan: TrainingPlan, folder: Path, run_by_part: dict[float, Run], s
 
 def draw(curve: LearningCurve):
     """Return the plots.figures.TitledFigure of a curve."""
-    sentences = [target["told"] for target in curve.targets.values()]
+    sentences = [target.text for target in curve.targets.values()]
     title = "; ".join(sentences[:2]) + (f" (and {len(sentences) - 2} more targets)" if len(sentences) > 2 else "")
     target_curves = []
     for name, target in curve.targets.items():
-        n_images, errors, intervals, baseline = curve_arrays(curve.points, name)
-        target_curve = TargetCurve(name, target["unit"], n_images, errors, intervals)
-        if "law" in target:
-            first = n_images[errors < HARDLY * baseline][0]
-            law = partial(error_at, **target["law"])
-            target_curve = replace(target_curve, law=law, law_start=first, forecast=target["twice"])
+        table = curve_table(curve.points, name)
+        target_curve = TargetCurve(name, target.unit, table["pictures"].to_numpy(), table["error"].to_numpy(),
+                                   table[["low", "high"]].to_numpy())
+        if target.law is not None:
+            first = table["pictures"][table["error"] < HARDLY_BETTER * table["guess"]].iloc[0]
+            law = partial(error_at, **target.law._asdict())
+            target_curve = replace(target_curve, law=law, law_start=first, forecast=target.error_at_twice)
         target_curves.append(target_curve)
     n_images = [point["pictures"] for point in curve.points]
     return draw_learning_curve(target_curves, n_images, curve.epochs, title[0].upper() + title[1:])

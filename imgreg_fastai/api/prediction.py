@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..data import labels, tables
-from ..evaluation import metrics
+from ..evaluation import aggregation
 from ..inference.predictor import list_pictures
 from ..inference.tta import moves_for
 from ..utils.errors import ImgregError
@@ -24,7 +24,7 @@ class Sources(NamedTuple):
 def predict_images(model, images, boxes, draw, folder, by: str | None, how: str, **options) -> pd.DataFrame:
     """Return a model's predictions; see `functions.predict`; `folder`: its `images`; `options`: coverage and tta."""
     task = model.task
-    metrics.check_aggregation(task, by, how, options.get("coverage"))  # what cannot be done is refused before the work
+    aggregation.check_aggregation(task, by, how, options.get("coverage"))  # before the work
     if options.get("tta"):
         moves_for(task)
     if draw is not None:
@@ -32,7 +32,7 @@ def predict_images(model, images, boxes, draw, folder, by: str | None, how: str,
 
         copies.check_writable(draw)
     sources = _find_sources(task, images, boxes, folder, by)
-    result = model.predict(sources.images, sources.boxes, listed=True, **options)
+    result = model.predict(sources.images, sources.boxes, expand=False, **options)
     if draw is not None:
         copies.draw(draw, task, result)
     n_left_out = sources.n_unusable + len(sources.images) - len(result)
@@ -41,7 +41,7 @@ def predict_images(model, images, boxes, draw, folder, by: str | None, how: str,
         result = result.assign(**{column: rows[column].to_numpy() for column in ["image", by] if column})
     elif by == "folder":
         result = result.assign(folder=[str(Path(str(name)).parent) for name in result["image"]])
-    result = metrics.aggregate_by(task, result, by, how) if by else result.reset_index(drop=True)
+    result = aggregation.aggregate_by(task, result, by, how) if by else result.reset_index(drop=True)
     result.attrs["left_out"] = n_left_out
     return result
 

@@ -57,11 +57,11 @@ def print_scores(name: str, scores: dict, where: str = "", unit_of_score: str = 
     from ..evaluation import coverage, metrics
     from ..utils.errors import first_few
 
-    print(f"{metrics.sentence(name, scores)} on {scores['n']} {unit_of_score}{where}")
-    if columns := metrics.columns_sentence(scores):
+    print(f"{metrics.format_score(name, scores)} on {scores['n']} {unit_of_score}{where}")
+    if columns := metrics.format_columns(scores):
         print(f"  {columns}")
     if "coverage" in scores:
-        print(f"  {coverage.sentence(scores['coverage'], scores['unit'])}")
+        print(f"  {coverage.format_coverage(scores['coverage'], scores['unit'])}")
     if "groups" in scores:
         groups = [f"{g}: {metrics.format_value(s['mean'], scores['unit'])}" for g, s in scores["groups"].items()]
         print(f"  by group, worst first: {first_few(groups)}")

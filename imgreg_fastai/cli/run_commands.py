@@ -19,16 +19,15 @@ def evaluate(
 ):
     """Score a run on its validation part or on another labelled set."""
     from ..evaluation import metrics
-    from ..evaluation.baselines import as_lines
+    from ..evaluation.baselines import format_baselines
 
     result = api.evaluate(run, table, device, images, by, how, coverage, baselines, tta)
-    folder, baseline_scores = result.pop("folder"), result.pop("baselines", None)
-    for name, scores in result.items():
+    for name, scores in result["scores"].items():
         print_scores(name, scores, f" (by {by})" if by else "", "groups" if by else "pictures")
-        print(f"  {metrics.details(scores)}")
-    if baseline_scores:
-        print("\n".join(as_lines(baseline_scores)))
-    print(f"written: {folder}")
+        print(f"  {metrics.format_details(scores)}")
+    if baselines:
+        print(format_baselines(result["baselines"]))
+    print(f"written: {result['folder']}")
 
 
 @app.command()
@@ -76,19 +75,19 @@ def compare(runs: o.RunPaths, part: o.Part = "valid", out: o.Out = Path("runs"),
     if json:
         print_json({**comparison.to_dict(), "plot": str(plot), "page": str(page)})
     else:
-        print(f"{comparison.told()}\nplot: {plot}   page: {page}")
+        print(f"{comparison.to_text()}\nplot: {plot}   page: {page}")
 
 
 @app.command()
 def runs(folder: o.Folder = Path("runs"), json: o.AsJson = False):
     """List the runs of a folder, the newest last, with their errors on the validation part."""
-    from ..runs import list_as_text
+    from ..runs import format_runs
 
     lines = api.list_runs(folder)
     if json:
         print_json({"runs": lines})
     else:
-        print(list_as_text(lines) if lines else f"no runs in '{folder}'")
+        print(format_runs(lines) if lines else f"no runs in '{folder}'")
 
 
 @app.command()

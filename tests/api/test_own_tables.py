@@ -46,7 +46,7 @@ def test_a_spreadsheets_table_with_pictures_elsewhere_is_trained_scored_and_pred
     assert set(run.scores) == {"valid", "test"} and run.scores["test"]["Preis"]["n"] == 9
     monkeypatch.chdir(houses)  # where nothing of it lies beside
     again = functions.evaluate(run.path, houses / "preise.csv", images=houses / "photos", by="Haus", how="median")
-    assert again["Preis"]["n"] == 5  # houses that were not trained on
+    assert again["scores"]["Preis"]["n"] == 5  # houses that were not trained on
     groups = pd.read_csv(Path(again["folder"]) / "groups.csv")
     assert (groups["pictures"] == 3).all() and {"Haus", "Preis", "Preis_true", "Preis_error"} <= set(groups)
 
@@ -108,7 +108,8 @@ def test_strict_stops_at_what_would_be_left_out_and_a_run_is_not_begun(houses, c
 
 @pytest.mark.parametrize(("how", "says"), [
     ({"image_col": "Foto"}, "--image-col with one of 'Bild'|column 'Foto'"), ({"targets": ["Pries"]}, "'Preis'"),
-    ({"test": 0.6, "valid": 0.6}, "--valid and --test of less than 1"), ({"value_range": (5.0, 5.0)}, "--range BLACK,WHITE"),
+    ({"test": 0.6, "valid": 0.6}, "--valid and --test of less than 1"),
+    ({"value_range": (5.0, 5.0)}, "--range BLACK,WHITE"),
     ({"units": {"prize": "€"}}, "--unit NAME=UNIT"), ({"preset": "drawn"}, "--preset with a built-in task"),
     ({"data": "x"}, "--data with a built-in task"),
     ({"label_from_name": "x"}, "a folder in place of the table"), ({"scale": "loud"}, "linear, log"),
@@ -170,7 +171,8 @@ def test_pictures_that_moved_are_still_known_to_have_been_trained_on(houses):
     run = functions.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
     trained = (run.labels["split"] == "train").sum()
     (houses / "photos").rename(houses / "elsewhere")
-    assert functions.evaluate(run.path, houses / "preise.csv", images=houses / "elsewhere")["Preis"]["n"] == 36 - trained
+    elsewhere = functions.evaluate(run.path, houses / "preise.csv", images=houses / "elsewhere")
+    assert elsewhere["scores"]["Preis"]["n"] == 36 - trained
 
 
 def test_small_numbers_are_told_as_they_are(tmp_path, capsys):

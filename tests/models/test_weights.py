@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from imgreg_fastai.api import functions
-from imgreg_fastai.inference import predictor
+from imgreg_fastai.inference import model_file
 from imgreg_fastai.models import backbones, loading, network, weights
 from imgreg_fastai.tasks import ANGLE, Number, Point, Task
 from imgreg_fastai.utils.errors import ImgregError
@@ -461,12 +461,12 @@ def test_places_are_loaded_with_the_head_or_neither_is(tmp_path):
     torch.manual_seed(1)
     for name, places in (("placed", True), ("unplaced", False)):
         net = network.network("test_resnet", SIZE, 2, positions=places)
-        about = predictor.model_metadata(task, "test_resnet", {}, ((0,) * 3, (1,) * 3), {})
-        predictor.save_model(tmp_path / f"{name}.imgreg", net, about)
+        about = model_file.model_metadata(task, "test_resnet", {}, ((0,) * 3, (1,) * 3), {})
+        model_file.save_model(tmp_path / f"{name}.imgreg", net, about)
     new = network.network("test_resnet", SIZE, 2, positions=True)
     found = weights.find_weights("test_resnet", str(tmp_path / "placed.imgreg"))
     body, _ = build_body("test_resnet", SIZE, None, found)
-    source = predictor.load_model(tmp_path / "placed.imgreg").network
+    source = model_file.load_model(tmp_path / "placed.imgreg").network
     assert all(torch.equal(v, source[0].timm_body.state_dict()[k]) for k, v in body.state_dict().items())
     assert loading.load_head(new, found, task)
     assert torch.equal(new[0].places[0].weight, source[0].places[0].weight)
@@ -479,8 +479,8 @@ def test_a_head_whose_outputs_stand_for_other_numbers_is_not_loaded_and_that_is_
         return Task("t", (Number("age", ("age",), **{"low": 1.0, "high": 10.0, "scale": "linear", **of}),), SIZE)
 
     net = network.network(ARCH, SIZE, 1)
-    about = predictor.model_metadata(task(), ARCH, {}, ((0,) * 3, (1,) * 3), {})
-    predictor.save_model(tmp_path / "m.imgreg", net, about)
+    about = model_file.model_metadata(task(), ARCH, {}, ((0,) * 3, (1,) * 3), {})
+    model_file.save_model(tmp_path / "m.imgreg", net, about)
     found = weights.find_weights(ARCH, str(tmp_path / "m.imgreg"))
     caplog.set_level(logging.INFO, "imgreg")
     assert loading.load_head(net, found, task(unit="years", weight=2.0)) and not caplog.records

@@ -106,7 +106,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_evaluated(drawn, tmp_path, monkeypatch,
     monkeypatch.setattr(loop, "TrainingWatch", lambda batch, epoch: real(batch=Interrupted(after), epoch=epoch))
     run = functions.train("angle", out=tmp_path, **small(drawn))
     assert run.about["state"] == "interrupted"
-    assert math.isfinite(functions.evaluate(run)["angle"]["mean"])
+    assert math.isfinite(functions.evaluate(run)["scores"]["angle"]["mean"])
 
 
 def test_precision_touches_the_body_only_while_training(drawn):
@@ -155,13 +155,13 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
 
 def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path, monkeypatch):
     trained = []
-    real = fitting._calibrate_and_score
+    finish = fitting.finish
 
-    def score(plan, run):
-        real(plan, run)
+    def score(run, rows):
+        finish(run, rows)
         trained.append(run.scores)
 
-    monkeypatch.setattr(fitting, "_calibrate_and_score", score)
+    monkeypatch.setattr(fitting, "finish", score)
     assert functions.train("angle", out=tmp_path / "runs", dry_run=True, **small(drawn)) is None
     assert not (tmp_path / "runs").exists() and trained[0]["valid"]["angle"]["n"] == 12
 
