@@ -230,7 +230,8 @@ def _initial_body(run: Run) -> tuple[nn.Module, str]:
             source = weights.Weights("none")
             warn(f"the weights that {run.path} began with cannot be loaded again ({e.actual}): "
                  "its baseline has random ones")
-    body, source = loading.build_body(cfg.arch, run.task.size, cfg.arch_args, source)
+    body = backbones.build(cfg.arch, run.task.size, cfg.arch_args)
+    source = loading.load_body(body, cfg.arch, source)
     weights_name = source.tag or source.source if source.pretrained else "random weights"
     return body, f"the features of {cfg.arch} ({weights_name})"
 

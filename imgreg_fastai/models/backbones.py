@@ -15,7 +15,7 @@ from timm.models import PretrainedCfg, get_pretrained_cfg
 from torch import nn
 
 from ..utils import console
-from ..utils.errors import ImgregError, close_matches, first_few
+from ..utils.errors import ImgregError, close_matches, error_reason, first_few
 from . import network
 
 MAX_BUILT = 60  # a longer list of backbones is shown without building them
@@ -47,7 +47,7 @@ def build(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn
         body = network.body(arch, size, arch_args)
         problem = _output_problem(body, size)
     except TIMM_ERRORS as e:
-        problem = error_reason(e)
+        problem = short_reason(e)
     if problem:
         raise _refusal(arch, size, arch_args, problem)
     return body
@@ -93,12 +93,9 @@ def pretrained_cfg(arch: str) -> PretrainedCfg:
     return get_pretrained_cfg(arch)
 
 
-def error_reason(e: BaseException) -> str:
-    """The first line of an error's message, or the error's name if it has none."""
-    if isinstance(e, OSError) and e.strerror:
-        return e.strerror  # the message would name a path of this machine, and the reason is saved in model files
-    lines = str(e).strip().splitlines()
-    return lines[0][:200] if lines else type(e).__name__
+def short_reason(e: BaseException) -> str:
+    """The first line of why something failed, without a path of this machine: it is saved in model files."""
+    return error_reason(e).strip().split("\n")[0][:200]
 
 
 def _output_problem(body: nn.Module, size: tuple[int, int]) -> str:

@@ -153,6 +153,13 @@ def test_a_squished_picture_is_not_turned(drawn):
         ANGLE.with_options(fit="bend")
 
 
+def test_none_stands_for_the_default_in_python_too(drawn, tmp_path):
+    options = {"epochs": None, "valid": None, "lr": None, "targets": None, "augment": None, "units": None}
+    assert functions.train("angle", data=drawn, out=tmp_path, dry_run=True, **{**SMALL, **options}) is None
+    plan = functions.prepare("angle", data=drawn, **options)
+    assert plan.config == functions.prepare("angle", data=drawn).config and not list(tmp_path.iterdir())
+
+
 def test_weights_may_be_a_path(run, drawn, tmp_path):
     again = functions.train("angle", data=drawn, out=tmp_path, weights=run.path, **{**SMALL, "epochs": 1})
     assert again.about["weights"]["kind"] == "model"
@@ -274,7 +281,7 @@ def test_an_untrained_learner_guesses_the_mean_of_the_training_part(spotted):
     labels = learn.dls.train.labels
     expected = labels[0].as_subclass(torch.Tensor).flatten(1).nanmean(dim=0)
     assert (out[:4] - expected).abs().max() < 0.1 and (expected.abs() > 0.01).any()
-    assert learn.loss_func.guessing != [1.0] * 3
+    assert learn.loss_func.guess_costs != [1.0] * 3
 
 
 @pytest.mark.parametrize("lacks", ["rx", "yaw", "n"])
