@@ -102,9 +102,9 @@ def judge(name: str, run, held: pd.DataFrame) -> list[dict]:
     """A row a target for new pictures of the same groups, and for new groups; then what is called unlike."""
     model, known = imgreg_fastai.load(run.path), run.labels
     space, (trained, valid, other) = calibrate.score_parts(model, known, held, 0)
-    found = calibrate.fit_difficulty(model.task, trained, valid, COVERAGE)
+    difficulty, _ = calibrate.fit_difficulty(model.task, trained, valid, COVERAGE)
     inputs, far, distances, extents, units = other
-    hard = extents ** found[0] * conformal.difficulty(inputs, *found[1:4])
+    hard = difficulty.predict(inputs, extents)
     rows, end = [], 0
     for t in model.task.targets:
         start, end = end, end + len(t.interval_columns)
@@ -148,13 +148,13 @@ def half(distances, hard, units, first, most) -> tuple[float, float, float]:
 
 def caught(model, space, far: np.ndarray, held: pd.DataFrame) -> dict:
     """Which part of changed pictures is called unlike those trained on, where 1 % of the others is."""
-    limit = np.quantile(far, 1 - conformal.UNLIKE, method="higher")
+    limit = np.quantile(far, 1 - conformal.OOD_SHARE, method="higher")
     rows = held.sample(min(200, len(held)), random_state=0)
     boxes = rows[list(model.task.box)].to_numpy(float) if model.task.box else None
     pixels = np.stack([p.pixels for p in images.fit_images(list(rows["path"]), model.task, boxes)])
     made = {**{name: np.stack(list(map(change, pixels))) for name, change in CHANGES.items()},
             "foreign": foreign(*model.task.size)}
-    return {f"unlike: {name}": np.mean(space.places(features(model, of))[1] > limit) for name, of in made.items()}
+    return {f"unlike: {name}": np.mean(space.project(features(model, of))[1] > limit) for name, of in made.items()}
 
 
 def features(model, pixels: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ def ours(frame: pd.DataFrame, folder: Path, options: dict) -> tuple[pd.DataFrame
     model = imgreg_fastai.load(run.path)
     model.network.load_state_dict(torch.load(run.path / "last.ckpt", weights_only=True)["model"])
     held = frame[frame["split"] == "valid"]
-    return held, model.predict(list(held["image"]), listed=True)[COLUMNS].to_numpy(), seconds
+    return held, model.predict(list(held["image"]), expand=False)[COLUMNS].to_numpy(), seconds
 
 
 class Deadline(Callback):

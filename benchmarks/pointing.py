@@ -134,7 +134,8 @@ def guess(y: np.ndarray, fold: np.ndarray) -> np.ndarray:
 
 def features(task: Task, frame: pd.DataFrame, cfg) -> np.ndarray:
     """The last features [n, channels, h, w] of the backbone, frozen, on the very pixels that training sees."""
-    body, _ = loading.build_body(cfg.arch, task.size, cfg.arch_args, weights.find_weights(cfg.arch, cfg.weights))
+    body = backbones.build(cfg.arch, task.size, cfg.arch_args)
+    loading.load_body(body, cfg.arch, weights.find_weights(cfg.arch, cfg.weights))
     boxes = frame[list(task.box)].to_numpy(float) if task.box else None
     pictures = torch.from_numpy(np.stack([p.pixels for p in images.fit_images(frame["image"], task, boxes)]))
     mean, std = (torch.tensor(v) for v in backbones.stats(cfg.arch))

@@ -54,7 +54,7 @@ class Ours:
 
     def __init__(self, data, **options):
         options = {"data": data, "weights": "none", "epochs": 1, "valid": VALID, **options}  # none: nothing to download
-        self.cfg = functions.prepare("angle", **options)[1]
+        self.cfg = functions.prepare("angle", **options).config
         self.learn = functions.learner("angle", **options)
         self.precision = precision.choose_precision(self.learn, self.cfg.precision)
         self.clock = Clock()

@@ -1,15 +1,12 @@
-"""imgreg: image regression, pictures into numbers. The verbs load what they need when they are called."""
+"""imgreg: image regression, from images to numbers. The public functions are loaded when the first of them is used."""
+from . import api
+
 __version__ = "0.1.0"
-__all__ = ["check", "compare", "curve", "dataloaders", "evaluate", "export", "learner", "list_runs", "load", "lr_find",
-           "predict", "report", "train"]
+__all__ = api.__all__
 
 
 def __getattr__(name: str):
-    if name in __all__:
-        from . import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(api, name)
 
 
 def __dir__():

@@ -1,98 +1,110 @@
-"""The settings of one training run."""
+"""The settings of one training run, their limits, and what each option is called in the terminal."""
 import math
 from dataclasses import asdict, dataclass, field
+from typing import Literal, get_args
 
 from .utils.errors import ImgregError
 
-LOSSES = ("auto", "mse", "l1", "huber")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-CACHES = ("auto", "on", "off")
+Loss = Literal["auto", "mse", "l1", "huber"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Cache = Literal["auto", "on", "off"]
+CHOICES = {"loss": get_args(Loss), "precision": get_args(Precision), "cache": get_args(Cache)}
+MINIMUM = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2, "fold": 1}
+SMALLEST = math.ulp(0.0)  # the smallest number above 0
+OPTIONAL = ("lr", "bs", "workers", "patience", "calibrate", "folds", "fold")  # settings that may be None
+OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
+                "value_range": "--range", "arch_args": "--arch-arg"}  # where the option differs from the keyword
+
+
+def option_name(keyword: str) -> str:
+    """The command-line option of a keyword argument: `--hold-out` for `hold_out`, `--target` for `targets`."""
+    return OPTION_NAMES.get(keyword, "--" + keyword.replace("_", "-"))
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a network is trained; a Task's recipe overrides these defaults, the user overrides both."""
+    """How a network is trained; a task's recipe overrides these defaults, the user overrides both.
+
+    Raises:
+        ImgregError: A value is out of its limits, or two settings exclude each other.
+    """
 
     arch: str = "resnet18"  # a timm backbone, by name
     arch_args: dict = field(default_factory=dict)  # keywords for timm.create_model
     weights: str = "auto"  # auto, hub, none, a weights file, or a run or model of ours
-    epochs: int = 10  # times through the training part
+    epochs: int = 10  # passes over the training images
     freeze_epochs: int = 0  # epochs before those in which only the head learns; for pretrained weights only
-    lr: float | None = 2e-3  # the one-cycle peak; None looks for it first
-    body_lr: float = 0.2  # a pretrained body's rate as a part of the head's: a fifth kept what ImageNet taught
-    loss: str = "auto"  # auto is l1: mse's gradient fades as the error gets small
+    lr: float | None = 2e-3  # the peak of the one-cycle schedule; None searches for it first
+    body_lr: float = 0.2  # learning rate of a pretrained body relative to the head's: a fifth kept what ImageNet taught
+    loss: Loss = "auto"  # auto is l1: mse's gradient fades as the error gets small
     wd: float = 0.01  # weight decay, of all weights
-    bs: int | None = 32  # pictures a batch; None: up to 64, fewer on small data, so that an epoch has 20 batches
-    workers: int | None = None  # processes that decode pictures; None: 0 when the decoded pictures are kept in memory
-    precision: str = "auto"  # of the body while training; auto measures what is faster here
-    cache: str = "auto"  # keep decoded pictures in memory; auto: when they fit
-    patience: int | None = None  # stop after so many epochs without a better validation loss
-    stop_at: tuple[str, float] | None = None  # (target, error): stop when the validation error is as small
-    valid: float = 0.2  # the part kept for validation where the table has no split column
-    test: float = 0.0  # the part kept for one scoring at the end, where the table has no split column
-    calibrate: float | None = None  # the part of the training part kept for intervals; None: where there are enough
-    coverage: float = 0.9  # the part of all pictures that the intervals are to hold for
-    hold_out: tuple[str, ...] = ()  # groups, or folders of pictures, to validate on instead
-    folds: int | None = None  # train so many times, each time with other groups held out
-    fold: int | None = None  # which of them this run is, from 1
+    bs: int | None = 32  # images per batch; None: up to 64, fewer on small data, so that an epoch has 20 batches
+    workers: int | None = None  # processes that decode images; None: 0 when the decoded images are kept in memory
+    precision: Precision = "auto"  # of the body while training; auto measures what is faster here
+    cache: Cache = "auto"  # keep decoded images in memory; auto: when they fit
+    patience: int | None = None  # stop after this many epochs without a lower validation loss
+    stop_at: tuple[str, float] | None = None  # (target, error): stop when the validation error is this small
+    valid: float = 0.2  # share of the images to validate on where the table has no split column
+    test: float = 0.0  # share of the images to score once at the end, where the table has no split column
+    calibrate: float | None = None  # share of the training part kept for intervals; None: where there are enough
+    coverage: float = 0.9  # share of all images that the intervals are to hold for
+    hold_out: tuple[str, ...] = ()  # groups, or folders of images, to validate on instead
+    folds: int | None = None  # train this many times, each time with other groups held out
+    fold: int | None = None  # which of the folds this run is, from 1
     balance: bool = False  # count rare labels of plain numbers more
-    strict: bool = False  # stop at any fault of the labels and pictures
+    strict: bool = False  # stop at any issue of the labels and images
     seed: int = 0  # of the split, the first weights and the order; the same numbers again need the same precision too
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
 
     def __post_init__(self):
-        for name, known in (("loss", LOSSES), ("precision", PRECISIONS), ("cache", CACHES)):
-            if getattr(self, name) not in known:
-                raise ImgregError(f"--{name} {', '.join(known)}", f"'{getattr(self, name)}'")
-        for name in ("lr", "body_lr", "wd", "valid", "test", "calibrate", "coverage"):
-            if not isinstance(getattr(self, name), (int, float, type(None))):
-                raise ImgregError(f"a number for {name}", repr(getattr(self, name)))
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ImgregError(f"{option_name(name)} {', '.join(choices)}", f"'{getattr(self, name)}'")
+        for name, minimum in MINIMUM.items():
+            self._check_number(name, minimum, f"of at least {minimum}", whole=True)
         for name in ("lr", "body_lr"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ImgregError(f"--{_dashed(name)} above 0", str(value))
-        if not 0 < self.valid < 1 or not 0 <= self.test < 1 or self.valid + self.test >= 1:
-            raise ImgregError("--valid above 0 and --test of at least 0, less than 1 together",
-                              f"{self.valid} and {self.test}")
-        if not 0 <= (self.calibrate or 0) < 1:
-            raise ImgregError("--calibrate of at least 0 and less than 1", str(self.calibrate))
-        if self.coverage is None or not 0 < self.coverage < 1:
-            raise ImgregError("--coverage between 0 and 1", str(self.coverage))
+            self._check_number(name, SMALLEST, "above 0")
+        self._check_number("wd", 0, "of at least 0")
+        for name in ("valid", "coverage"):
+            self._check_number(name, SMALLEST, "above 0 and below 1", below=1)
+        for name in ("test", "calibrate"):
+            self._check_number(name, 0, "of at least 0 and below 1", below=1)
+        self._check_combinations()
+
+    def _check_number(self, name: str, minimum: float, limits: str, below=math.inf, whole=False) -> None:
+        """Raise ImgregError unless a setting is a number in [minimum, below), or None where it may be None."""
+        value = getattr(self, name)
+        if value is None and name in OPTIONAL:
+            return
+        if not isinstance(value, int if whole else (int, float)):
+            raise ImgregError(f"a {'whole ' if whole else ''}number for {name}", repr(value))
+        if not minimum <= value < below:
+            raise ImgregError(f"{option_name(name)} {limits}", str(value))
+
+    def _check_combinations(self) -> None:
+        if self.stop_at and not self.stop_at[1] > 0:
+            raise ImgregError("--stop-at TARGET=VALUE with a value above 0", str(self.stop_at[1]))
+        if self.valid + self.test >= 1:
+            raise ImgregError("--valid and --test of less than 1 together", f"{self.valid} and {self.test}")
         if self.test and self.folds:
             raise ImgregError("--test or --folds: each fold's held-out part is its test", "both")
-        if not 0 <= self.wd < math.inf:
-            raise ImgregError("--wd of at least 0", str(self.wd))
-        least = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2,
-                 "fold": 1}
-        if isinstance(self.hold_out, str):
-            raise ImgregError("hold_out: a tuple of names", repr(self.hold_out))
-        if self.fold and not self.fold <= (self.folds or 0):
-            raise ImgregError("a fold out of the folds", f"fold {self.fold} of {self.folds}")
         if self.hold_out and self.folds:
             raise ImgregError("--hold-out or --folds, not both", f"{', '.join(self.hold_out)} and {self.folds}")
-        for name, lowest in least.items():
-            value = getattr(self, name)
-            if not isinstance(value, (int, type(None))):
-                raise ImgregError(f"a whole number for {name}", repr(value))
-            if value is not None and value < lowest:
-                raise ImgregError(f"--{_dashed(name)} of at least {lowest}", str(value))
+        if self.fold and not self.fold <= (self.folds or 0):
+            raise ImgregError("a fold out of the folds", f"fold {self.fold} of {self.folds}")
 
     def to_dict(self) -> dict:
-        """The settings as JSON can hold them."""
+        """Return the settings as JSON can hold them."""
         return asdict(self)
 
 
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
-
-
 def fewest_to_calibrate(coverage: float) -> int:
-    """How many pictures, or groups of them, the promise of a coverage takes: fewer have no such `quantile`."""
+    """Return how many images, or groups of them, a calibration for `coverage` takes: fewer have no such quantile."""
     return math.ceil(coverage / (1 - coverage) - 1e-9)
 
 
-def config_from_dict(fields_: dict) -> TrainConfig:
-    """The settings that `to_dict` wrote."""
-    lists = {"stop_at": tuple(fields_["stop_at"]) if fields_.get("stop_at") else None,
-             "hold_out": tuple(fields_.get("hold_out", ()))}
-    return TrainConfig(**{**fields_, **lists})
+def config_from_dict(settings: dict) -> TrainConfig:
+    """Return the settings that `TrainConfig.to_dict` wrote."""
+    stop_at = settings.get("stop_at")
+    tuples = {"stop_at": tuple(stop_at) if stop_at else None, "hold_out": tuple(settings.get("hold_out", ()))}
+    return TrainConfig(**{**settings, **tuples})

@@ -1,19 +1,11 @@
-"""The public functions."""
-from .functions import (
-    check,
-    compare,
-    curve,
-    dataloaders,
-    evaluate,
-    export,
-    learner,
-    list_runs,
-    load,
-    lr_find,
-    predict,
-    report,
-    train,
-)
-
+"""The public functions. They stand in functions.py, which is loaded when the first of them is used."""
 __all__ = ["check", "compare", "curve", "dataloaders", "evaluate", "export", "learner", "list_runs", "load", "lr_find",
            "predict", "report", "train"]
+
+
+def __getattr__(name: str):
+    if name in __all__:
+        from . import functions
+
+        return getattr(functions, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

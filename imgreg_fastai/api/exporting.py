@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..inference.predictor import MODEL, load_model
+from ..inference.model_file import MODEL, load_model
 from ..runs import Run
 from ..utils.console import say
 from ..utils.errors import ImgregError

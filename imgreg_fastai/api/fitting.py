@@ -1,183 +1,199 @@
-"""A whole training: from a task and its divided labels to a run with its scores and plots; and one for each fold."""
-from collections.abc import Callable
+"""Whole trainings: from a plan to a run with its scores, plots and report; several, one after another."""
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
+from fastai.torch_core import set_seed
+
+from .. import plots, runs
 from ..config import TrainConfig
 from ..data import splits
+from ..evaluation import calibrate, evaluate
+from ..inference import model_file
+from ..models import backbones, loading, weights
+from ..models.devices import select_device
+from ..reports import run_page
 from ..tasks import Task
+from ..training import datablock, learner, loop, precision
 from ..utils.console import ProgressBar, say
-from ..utils.errors import ImgregError
 from ..utils.format import format_value
+from ..utils.numbered import new_folder
+from .preparation import TrainingPlan, assign_split
 
 
-def device(name: str):
-    """The torch.device to work on; auto is a CUDA GPU when there is one. Raises ImgregError for what is not here."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as e:
-        raise ImgregError("--device auto, cpu, cuda or mps, present here", f"'{name}': {str(e).splitlines()[0]}") from e
-    return torch.device(name)
+def build_dataloaders(plan: TrainingPlan):
+    """Return fastai DataLoaders of a plan's rows."""
+    config = plan.config
+    set_seed(config.seed)
+    stats, device = backbones.stats(config.arch), select_device(config.device)
+    return datablock.build_dataloaders(plan.rows, plan.task, config, stats, device)
 
 
-def loaders(task: Task, cfg: TrainConfig, frame):
-    """fastai DataLoaders of a labels frame with its split."""
-    from fastai.torch_core import set_seed
+def build_learner(plan: TrainingPlan):
+    """Return an untrained fastai Learner on a plan's rows, and the weights.Weights that it starts from.
 
-    from ..models import backbones
-    from ..training import datablock
-
-    set_seed(cfg.seed)
-    return datablock.build_dataloaders(frame, task, cfg, backbones.stats(cfg.arch), device(cfg.device))
-
-
-def learner(task: Task, cfg: TrainConfig, frame):
-    """An untrained Learner over a labels frame with its split, and the weights.Weights that it begins with.
-
-    The backbone comes first: what does not work or fit ends here, before any picture is read.
+    The backbone comes first: one that does not work or fit is refused before any image is read.
     """
-    from fastai.torch_core import set_seed
-
-    from ..models import loading, weights
-    from ..training.learner import build_learner
-
-    set_seed(cfg.seed)
-    source = weights.find_weights(cfg.arch, cfg.weights)
-    body, source = loading.build_body(cfg.arch, task.size, cfg.arch_args, source)
-    learn = build_learner(loaders(task, cfg, frame), task, cfg, body)
+    task, config = plan.task, plan.config
+    set_seed(config.seed)
+    body = backbones.build(config.arch, task.size, config.arch_args)
+    source = loading.load_body(body, config.arch, weights.find_weights(config.arch, config.weights))
+    learn = learner.build_learner(build_dataloaders(plan), task, config, body)
     if source.origin == "model":
-        head_loaded = loading.load_head(learn.model, source, task)
-        head = "its head too" if head_loaded else "with a new head: its targets are others"
+        has_head = loading.load_head(learn.model, source, task)
+        head = "its head too" if has_head else "with a new head: its targets are others"
         say(f"starting from {source.source}, {head}")
     return learn, source
 
 
-def train(task: Task, cfg: TrainConfig, frame, table: Path, out, images=None, command: str = ""):
-    """Train, score and write a run folder under `out`; returns the Run.
+def train(plan: TrainingPlan, out: str | Path) -> runs.Run:
+    """Train, score and write a run folder.
 
-    `frame`: the labels of `table`, divided; `images`: the folder that its names are relative to, if not its own.
+    Args:
+        plan: With its rows split.
+        out: The folder that the run folder <task>-NNN is made in.
+
+    Returns:
+        runs.Run: The run; its state is "interrupted" after KeyboardInterrupt.
     """
-    from .. import runs
-    from ..training import precision
-
-    learn, found = learner(task, cfg, frame)
+    learn, source = build_learner(plan)
     dls = learn.dls
-    used = precision.choose_precision(learn, cfg.precision)
-    run = runs.start_run(out, task, cfg, frame, table, images, command=command, weights=found.to_dict(), state="training", precision=used,
-                   device=str(dls.device))
-    kept = len(_kept(frame, cfg))
-    say(f"training {cfg.arch} on {len(dls.train_ds)} pictures, validating on {len(dls.valid_ds)}"
-        f"{f', {kept} kept for intervals' if kept else ''}: {run.path}")
-    if why := splits.calibration_size(frame, cfg)[1]:
-        say(why)
+    run = runs.start_run(out, plan.task, plan.config, plan.rows, plan.table, plan.images, command=plan.command,
+                         weights=source.to_dict(), state="training", device=str(dls.device),
+                         precision=precision.choose_precision(learn, plan.config.precision))
+    _say_sizes(plan, dls, run)
     try:
-        _picture_of_batch(dls, task, run)
-        stopped = _fit(learn, task, cfg, run, found)
+        first_batch = datablock.first_batch(dls, plan.task)
+        plots.save(plots.batch(plan.task, *first_batch), run.path / "plots" / "batch.png")
+        stopped = _fit(plan, learn, source, run)
     except BaseException as e:
         run.note(state="failed", stopped=str(e) or type(e).__name__)
         raise
-    run.note(state="interrupted" if stopped == "interrupted" else "trained", stopped=stopped)
+    run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":
         if stopped:
             say(f"stopped early: {stopped}")
-        _finish(run, frame)
+        try:
+            finish(run, plan.rows)
+        except BaseException:
+            say(f"the network is trained, but not scored: imgreg evaluate {run.path} completes the run")
+            raise
     return run
 
 
-def _kept(frame, cfg: TrainConfig):
-    """The rows that calibrate intervals: none where none are wanted, whatever the table keeps."""
-    return frame[frame["split"] == "calibrate"] if cfg.calibrate != 0 else frame[:0]
+def _say_sizes(plan: TrainingPlan, dls, run: runs.Run) -> None:
+    n_calibration = len(_calibration_rows(plan.rows, plan.config))
+    for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
+    say(f"training {plan.config.arch} on {len(dls.train_ds)} pictures, "
+        f"validating on {len(dls.valid_ds)}{for_intervals}: {run.path}")
+    reason = splits.calibration_size(plan.rows, plan.config)[1]
+    if reason:
+        say(reason)
 
 
-def _picture_of_batch(dls, task: Task, run) -> None:
-    from .. import plots
-    from ..training.datablock import first_batch
-
-    pictures, truths = first_batch(dls, task)
-    plots.save(plots.batch(task, pictures, truths), run.path / "plots" / "batch.png")
+def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
+    """The rows that calibrate intervals: none where none are wanted, whatever the table keeps for it."""
+    return rows[rows["split"] == ("calibrate" if config.calibrate != 0 else "")]
 
 
-def _fit(learn, task: Task, cfg: TrainConfig, run, found) -> str:
-    """Train, writing the best weights, the last state and the history as they come; returns why it stopped early."""
-    import pandas as pd
-
-    from ..inference import predictor
-    from ..models import backbones
-    from ..training import loop
-
-    about = predictor.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), found.to_dict())
-    best = run.path / predictor.MODEL
+def _fit(plan: TrainingPlan, learn, source: weights.Weights, run: runs.Run) -> str:
+    """Train, writing the best weights, the last state and the history after epochs; returns why it stopped early."""
+    task, config = plan.task, plan.config
+    stats = backbones.stats(config.arch)
+    metadata = model_file.model_metadata(task, config.arch, config.arch_args, stats, source.to_dict())
+    best = run.path / model_file.MODEL
 
     def after_epoch(row, improved):
         if improved:
-            predictor.save_model(best, learn.model, about)
+            model_file.save_model(best, learn.model, metadata)
         loop.save_state(learn, run.path / "last.ckpt", len(watch.history))
         run.write("history.csv", pd.DataFrame(watch.history))
-        bar.line(_told(task, row))
+        bar.line(_epoch_line(task, row))
 
-    def after_batch(done, total, row):
-        bar.update(done, total, _told(task, row) if row else "")
+    def after_batch(n_done, n_batches, row):
+        bar.update(n_done, n_batches, _epoch_line(task, row) if row else "")
 
     watch = loop.TrainingWatch(batch=after_batch, epoch=after_epoch)
     with ProgressBar("training") as bar:
-        loop.fit(learn, cfg, watch, found.pretrained, run.about["precision"])
+        loop.fit(learn, config, watch, source.pretrained, run.about["precision"])
     run.note(epochs_done=len(watch.history))
     if not best.exists():  # stopped within the first epoch
-        predictor.save_model(best, learn.model, about)
+        model_file.save_model(best, learn.model, metadata)
     return watch.stopped
 
 
-def _told(task: Task, row: dict) -> str:
+def _epoch_line(task: Task, row: dict) -> str:
     errors = ", ".join(f"{t.name} error {format_value(row[f'{t.name}_error'], t.unit)}" for t in task.targets)
     return f"epoch {row['epoch']}: {errors}, validation loss {row['valid_loss']:.4f}"
 
 
-def _finish(run, frame) -> None:
-    """Calibrate the best weights, score them on the parts held out, the test part now for the first time; report."""
-    import pandas as pd
+def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None:
+    """Calibrate the best weights, score them on the parts held out (the test part now for the first time), and report.
 
-    from ..evaluation import calibrate, evaluate
-    from ..inference import predictor
-    from ..reports import run_page
-
-    model = predictor.load_model(run.path, device(run.config.device))
-    if len(_kept(frame, run.config)):
-        model = calibrate.calibrate(model, frame, run.config)
-        predictor.save_model(run.path / predictor.MODEL, model.network, model.about, model.calibration)
-    trained, held = frame[frame["split"] == "train"], frame[frame["split"].isin(("valid", "test"))]
-    evaluate.write_evaluation(run, Path(), model, held, trained, pd.read_csv(run.path / "history.csv"))
+    Args:
+        run: A run whose network is trained.
+        rows: Its labels with their split.
+        device: Where to work; None: as it was trained.
+    """
+    model = model_file.load_model(run.path, select_device(device or run.config.device))
+    if len(_calibration_rows(rows, run.config)):
+        model = calibrate.calibrate(model, rows, run.config)
+        model_file.save_model(run.path / model_file.MODEL, model.network, model.about, model.calibration)
+    train_rows, held_out = rows[rows["split"] == "train"], rows[rows["split"].isin(("valid", "test"))]
+    history = pd.read_csv(run.path / "history.csv")
+    run.scores = evaluate.write_evaluation(run.path, model, held_out, train_rows, history)
     run_page.write(run, model)
+    run.note(state="trained")
 
 
-def dry_run(task: Task, cfg: TrainConfig, frame, table: Path, images=None) -> None:
+def dry_run(plan: TrainingPlan) -> None:
     """Send one batch of each part through all that `train` does, and keep nothing."""
-    few = frame[frame["split"] != "calibrate"].groupby("split").head(cfg.bs or 32)
+    config = replace(plan.config, epochs=1, freeze_epochs=0, patience=None, stop_at=None, calibrate=0)
+    rows = plan.rows[plan.rows["split"] != "calibrate"].groupby("split").head(config.bs or 32)
     with TemporaryDirectory(prefix="imgreg-") as folder:
-        train(task, replace(cfg, epochs=1, freeze_epochs=0, patience=None, stop_at=None, calibrate=0), few, table,
-              folder, images)
+        train(replace(plan, config=config, rows=rows), folder)
     say("one batch went through everything; nothing was kept")
 
 
-def cross_validate(name: str, n: int, out: Path, train_fold: Callable):
-    """Train once for each of `n` folds, their runs side by side in a folder OUT/<name>-NNN; returns runs.Folds.
+def train_several(plans: Iterable[tuple[str, TrainingPlan]], out: str | Path, name: str) -> tuple[Path, list[runs.Run]]:
+    """Train one plan after another, until one is interrupted.
 
-    `train_fold`: the fold's number, from 1, and that folder -> its Run.
+    Args:
+        plans: What to say before each training, and its plan.
+        out: The folder that the folder <name>-NNN of the runs is made in.
+        name: What that folder is called.
+
+    Returns:
+        tuple[Path, list[runs.Run]]: That folder, and the runs; the last one may be interrupted.
     """
-    from .. import runs
-
-    folder, done = runs.new_run_folder(out, name), []
+    folder, trained_runs = new_folder(Path(out), name, always=True), []
     try:
-        for fold in range(1, n + 1):
-            say(f"fold {fold} of {n}")
-            done.append(train_fold(fold, folder))
-            if done[-1].about["state"] == "interrupted":
+        for title, plan in plans:
+            say(title)
+            trained_runs.append(train(plan, folder))
+            if trained_runs[-1].about["state"] == "interrupted":
                 break
     finally:
         if not any(folder.iterdir()):
             folder.rmdir()
-    return runs.collect_folds(folder, done)
+    return folder, trained_runs
+
+
+def cross_validate(plan: TrainingPlan, out: str | Path) -> runs.Folds:
+    """Train once for each fold, the runs side by side in a folder OUT/<task>-NNN.
+
+    Args:
+        plan: With its rows read, but not split.
+        out: The folder that the folder of the runs is made in.
+
+    Returns:
+        runs.Folds: The runs, and the mean and spread of their scores.
+    """
+    assign_split(plan)  # raises before a folder is made, and says once that the table's own split is not used
+    plan = replace(plan, rows=plan.rows.drop(columns="split", errors="ignore"))
+    n_folds = plan.config.folds
+    plans = ((f"fold {fold} of {n_folds}", assign_split(replace(plan, config=replace(plan.config, fold=fold))))
+             for fold in range(1, n_folds + 1))
+    return runs.collect_folds(*train_several(plans, out, plan.task.name))

@@ -1,183 +1,161 @@
-"""How the error falls as the training pictures grow in number, and what more of them would bring."""
-from dataclasses import dataclass, field
-from itertools import cycle
+"""How the error falls as the training images grow in number, and what more of them would bring."""
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
-from .. import runs
-from ..config import TrainConfig
-from ..data import splits
-from ..evaluation.metrics import HARDLY
-from ..evaluation.scaling_law import curve_arrays, error_at, forecast
-from ..plots.axes import with_unit_label
-from ..plots.figures import CYCLE, INK, TitledFigure, save
-from ..runs import Run
-from ..tasks import Task
+from ..data.splits import MIN_ROWS, split_units
+from ..evaluation.metrics import HARDLY_BETTER
+from ..evaluation.scaling_law import Forecast, curve_table, error_at, forecast
+from ..plots.figures import save
+from ..plots.learning_curve_chart import TargetCurve, draw_learning_curve
+from ..runs import Run, write_file
 from ..utils.console import say
 from ..utils.errors import ImgregError, first_few
 from ..utils.format import align_columns, format_value
 from . import fitting
+from .preparation import TrainingPlan
 
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """What was measured, in the folder `path`: of each part of the training pictures a run, and what they say together.
+    """The errors of runs on growing parts of the training images, and the laws fitted to them.
 
-    `points`: a list of {part (per cent), pictures, run, errors {target: {mean, ci, baseline}}}, the fewest pictures
-    first; `targets` {name: {unit, law, off, twice, told}}: see `foretold`; `state`: trained or interrupted.
+    Attributes:
+        path (Path): The folder of the runs.
+        epochs (int): Of each run.
+        points (list[dict]): {part (per cent), pictures, run, errors {target: {mean, ci, baseline}}} of each run, the
+            fewest images first.
+        targets (dict[str, Forecast]): By target.
+        state (str): trained or interrupted.
+        runs (list[Run]): The runs.
     """
 
     path: Path
     epochs: int
     points: list[dict]
-    targets: dict[str, dict]
+    targets: dict[str, Forecast]
     state: str = "trained"
     runs: list[Run] = field(default_factory=list, repr=False)
 
-    def told(self) -> str:
-        """All of it, to be read."""
+    def summary(self) -> str:
+        """Return the errors as a table, and a line for each target on what more images would bring."""
         rows = [("part", "pictures", *(f"{name} error" for name in self.targets))]
         for point in self.points:
-            errors = [_error(point["errors"].get(name), of["unit"]) for name, of in self.targets.items()]
+            errors = [_format_error(point["errors"].get(name), target.unit)
+                      for name, target in self.targets.items()]
             rows.append((f"{point['part']:g} %", str(point["pictures"]), *errors))
-        same = f"all trained for {self.epochs} epochs, so that fewer pictures also had fewer steps"
-        return "\n".join([align_columns(rows), same, *(of["told"] for of in self.targets.values())])
+        note = f"all trained for {self.epochs} epochs, so that fewer pictures also had fewer steps"
+        return "\n".join([align_columns(rows), note, *(target.text for target in self.targets.values())])
 
     def to_dict(self) -> dict:
-        """What was found, as JSON can hold it."""
-        return {"epochs": self.epochs, "state": self.state, "points": self.points, "targets": self.targets}
+        """Return the curve as JSON can hold it."""
+        return {"epochs": self.epochs, "state": self.state, "points": self.points,
+                "targets": {name: target.to_dict() for name, target in self.targets.items()}}
 
 
-def _error(scores: dict | None, unit: str) -> str:
-    """A mean error and its 95 % interval, in words."""
+def _format_error(scores: dict | None, unit: str) -> str:
+    """A mean error and its 95 % interval: "1.2° (1.0° to 1.5°)"."""
     if scores is None:
         return "no labels"
-    between = " to ".join(format_value(end, unit) for end in scores.get("ci", ()))
-    return format_value(scores["mean"], unit) + (f" ({between})" if between else "")
+    interval = " to ".join(format_value(end, unit) for end in scores.get("ci", ()))
+    return format_value(scores["mean"], unit) + (f" ({interval})" if interval else "")
 
 
-def measure(task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, parts, out: Path, images=None,
-            command: str = "") -> LearningCurve:
-    """Train on each of `parts` (per cent) of the training part, in a new folder OUT/curve-<task>-NNN.
+def measure(plan: TrainingPlan, parts, out: Path) -> LearningCurve:
+    """Train on growing parts of the training images, each within the next; write curve.json and curve.png.
 
-    `frame`: the labels of `table`, divided. What was found is written there as curve.json and curve.png, interrupted or
-    not. Raises ImgregError where there are not two parts to compare.
+    Args:
+        plan: With its rows split.
+        parts (Sequence[float]): In per cent of the training images.
+        out: The folder that the folder curve-<task>-NNN of the runs is made in.
+
+    Raises:
+        ImgregError: There are not two parts to compare.
     """
-    todo, done = subsets(frame, parts, cfg.seed), []
-    folder = runs.new_run_folder(out, f"curve-{task.name}")
-    try:
-        for part, rows in todo:
-            say(f"{part:g} % of the pictures to train on, for {cfg.epochs} epochs as all parts")
-            run = fitting.train(task, cfg, rows, table, folder, images, command)
-            if run.about["state"] == "interrupted":
-                break
-            done.append((part, run))
-    finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    curve = summarize(task, folder, cfg.epochs, done, "trained" if len(done) == len(todo) else "interrupted")
-    runs.write_file(folder / "curve.json", curve.to_dict())
-    if done:
-        save(chart(curve), folder / "curve.png")
+    subsets = nested_subsets(plan.rows, parts, plan.config.seed)
+    plans = ((f"{part:g} % of the pictures to train on, for {plan.config.epochs} epochs as all parts",
+              replace(plan, rows=rows)) for part, rows in subsets.items())
+    folder, trained_runs = fitting.train_several(plans, out, f"curve-{plan.task.name}")
+    state = trained_runs[-1].about["state"]
+    if state == "interrupted":
+        trained_runs.pop()
+    curve = summarize(plan, folder, dict(zip(subsets, trained_runs, strict=False)), state)
+    write_file(folder / "curve.json", curve.to_dict())
+    if trained_runs:
+        save(draw(curve), folder / "curve.png")
     return curve
 
 
-def subsets(frame: pd.DataFrame, parts, seed: int) -> list[tuple[float, pd.DataFrame]]:
-    """[(part, rows)] for `parts` (per cent) of the training rows, each within the next, with all validation rows.
+def nested_subsets(rows: pd.DataFrame, parts, seed: int) -> dict[float, pd.DataFrame]:
+    """Draw growing parts of the training rows, each within the next, beside all validation rows.
 
-    Whole groups, where there are any, as near to the part as these come; drawn by `seed`. A part of fewer than MIN_ROWS
-    pictures, or that comes to the same as a smaller one, is left out, and said. Raises ImgregError if one part is left.
+    Groups are taken whole, as near to the part as they come. A part of fewer than MIN_ROWS images, or that comes to the
+    same as a smaller one, is left out, which is said.
+
+    Args:
+        rows: Labels with their split.
+        parts (Sequence[float]): In per cent of the training rows.
+        seed: Of the order in which groups are taken.
+
+    Returns:
+        dict[float, pd.DataFrame]: The rows by part, the smallest part first.
+
+    Raises:
+        ImgregError: A part is out of range, or fewer than two are left.
     """
-    trained = frame[frame["split"] == "train"]
-    own, found = splits.split_units(trained), {}
-    order = np.random.default_rng([seed, 2]).permutation(np.sort(own.unique()))
-    reached = own.value_counts()[order].to_numpy().cumsum()
-    for part in _checked(parts):
-        k = int(np.abs(reached - part / 100 * len(trained)).argmin())
-        n = int(reached[k])
-        if n < splits.MIN_ROWS:
-            say(f"{part:g} % is left out: {n} of {len(trained)} pictures to train on, fewer than {splits.MIN_ROWS}")
-        elif n in found:
-            say(f"{part:g} % is left out: whole groups make it the same {n} pictures as {found[n][0]:g} %")
-        else:
-            drawn = frame.index.isin(trained.index[own.isin(order[: k + 1])])
-            found[n] = part, frame[drawn | (frame["split"] == "valid")]
-    if len(found) < 2:
-        raise ImgregError(f"two parts of at least {splits.MIN_ROWS} pictures to train on",
-                          f"{len(trained)} pictures in all, {len(order)} groups or pictures apart", "--parts 50,100")
-    return list(found.values())
-
-
-def _checked(parts) -> list[float]:
-    """The parts in order, each once."""
     if not all(isinstance(part, (int, float)) and 0 < part <= 100 for part in parts):
         raise ImgregError("--parts above 0 and up to 100, in per cent", first_few(parts), "--parts 10,25,50,100")
-    return sorted(set(parts))
+    training_rows = rows[rows["split"] == "train"]
+    units = split_units(training_rows)
+    order = np.random.default_rng([seed, 2]).permutation(np.sort(units.unique()))
+    cumulative_sizes = units.value_counts()[order].to_numpy().cumsum()
+    subsets, part_by_size = {}, {}
+    for part in sorted(set(parts)):
+        last = int(np.abs(cumulative_sizes - part / 100 * len(training_rows)).argmin())
+        size = int(cumulative_sizes[last])
+        if size < MIN_ROWS:
+            say(f"{part:g} % is left out: {size} of {len(training_rows)} pictures to train on, fewer than {MIN_ROWS}")
+        elif size in part_by_size:
+            say(f"{part:g} % is left out: whole groups make it the same {size} pictures as {part_by_size[size]:g} %")
+        else:
+            part_by_size[size] = part
+            drawn = rows.index.isin(training_rows.index[units.isin(order[: last + 1])])
+            subsets[part] = rows[drawn | (rows["split"] == "valid")]
+    if len(subsets) < 2:
+        raise ImgregError(f"two parts of at least {MIN_ROWS} pictures to train on",
+                          f"{len(training_rows)} pictures in all, {len(order)} groups or pictures apart",
+                          "--parts 50,100")
+    return subsets
 
 
-def summarize(task: Task, folder: Path, epochs: int, done: list[tuple[float, Run]], state: str = "trained") -> LearningCurve:
-    """The Curve of runs and the parts they were trained on."""
+def summarize(plan: TrainingPlan, folder: Path, run_by_part: dict[float, Run], state: str) -> LearningCurve:
+    """Return the curve of runs on parts of a plan's training images, which are in a folder."""
     points = []
-    for part, run in done:
+    for part, run in run_by_part.items():
         scores = {name: s for name, s in run.scores["valid"].items() if "mean" in s}
         errors = {name: {k: s[k] for k in ("mean", "ci", "baseline") if k in s} for name, s in scores.items()}
-        pictures = run.about["data"]["split"]["train"]
-        points.append({"part": part, "pictures": pictures, "run": run.path.name, "errors": errors})
-    targets = {t.name: forecast(t.name, t.unit, points) for t in task.targets}
-    return LearningCurve(folder, epochs, points, targets, state, [run for _, run in done])
+        n_images = run.about["data"]["split"]["train"]
+        points.append({"part": part, "pictures": n_images, "run": run.path.name, "errors": errors})
+    targets = {t.name: forecast(t.name, t.unit, points) for t in plan.task.targets}
+    return LearningCurve(folder, plan.config.epochs, points, targets, state, list(run_by_part.values()))
 
 
-def chart(curve: LearningCurve) -> Figure:
-    """The errors over the number of training pictures on logarithmic axes, and the laws, dashed beyond the data."""
-    shown = {name: of for name, of in curve.targets.items() if len(curve_arrays(curve.points, name)[0])}
-    told = [of["told"] for of in curve.targets.values()]
-    title = "; ".join(told[:2]) + (f" (and {len(told) - 2} more targets)" if len(told) > 2 else "")
-    units = list(dict.fromkeys(of["unit"] for of in shown.values()))
-    note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
-            f"nothing was measured; ring: with twice the pictures. All trained for {curve.epochs} epochs.")
-    sheet = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title[0].upper() + title[1:], note)
-    for ax, unit in zip(sheet.add_charts(len(units)) if units else (), units, strict=True):
-        names = [name for name, of in shown.items() if of["unit"] == unit]
-        for name, colour in zip(names, cycle(CYCLE), strict=False):
-            _course(ax, name, curve, colour)
-        _axes(ax, curve)
-        ax.set_ylabel(with_unit_label("mean validation error", unit), color=INK)
-        if len(names) > 1:
-            ax.legend(frameon=False, fontsize=9, labelcolor=INK)
-    return sheet
-
-
-def _course(ax, name: str, curve: LearningCurve, colour: str) -> None:
-    """One target's points and its law."""
-    n, errors, ends, guess = curve_arrays(curve.points, name)
-    bars = np.clip([errors - ends[:, 0], ends[:, 1] - errors], 0, None)
-    ax.errorbar(n, errors, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=name)
-    if of := curve.targets[name].get("law"):
-        first = n[errors < HARDLY * guess][0]
-        for start, end, style in ((first, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
-            x = np.geomspace(start, end, 50)
-            ax.plot(x, error_at(x, of["a"], of["b"], of["c"]), color=colour, linewidth=1.6, linestyle=style)
-        ax.plot(2 * n[-1], curve.targets[name]["twice"], "o", color=colour, markersize=7, markerfacecolor="white")
-
-
-def _axes(ax, curve: LearningCurve) -> None:
-    """Logarithmic axes with ticks a person can read: the numbers of pictures that were used, and twice the most."""
-    pictures = [point["pictures"] for point in curve.points]
-    ticks = [2 * pictures[-1]]
-    for n in reversed(pictures):
-        ticks += [n] if ticks[-1] >= 1.3 * n else []  # nearer labels would touch
-    ax.set(xscale="log", yscale="log", xlim=(0.85 * pictures[0], 2.4 * pictures[-1]))
-    ax.xaxis.set_major_locator(FixedLocator(ticks))
-    ax.xaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
-    low, high = ax.get_ylim()
-    wide = high > 10 * low
-    near = [v for v in MaxNLocator(5, steps=(1, 2, 5, 10)).tick_values(low, high) if low <= v <= high]
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else FixedLocator(near))
-    ax.yaxis.set_major_formatter(lambda v, _: f"{v:g}")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_minor_locator(NullLocator())
-    ax.set_xlabel("pictures to train on", color=INK)
+def draw(curve: LearningCurve):
+    """Return the plots.figures.TitledFigure of a curve."""
+    sentences = [target.text for target in curve.targets.values()]
+    title = "; ".join(sentences[:2]) + (f" (and {len(sentences) - 2} more targets)" if len(sentences) > 2 else "")
+    target_curves = []
+    for name, target in curve.targets.items():
+        table = curve_table(curve.points, name)
+        target_curve = TargetCurve(name, target.unit, table["pictures"].to_numpy(), table["error"].to_numpy(),
+                                   table[["low", "high"]].to_numpy())
+        if target.law is not None:
+            first = table["pictures"][table["error"] < HARDLY_BETTER * table["guess"]].iloc[0]
+            law = partial(error_at, **target.law._asdict())
+            target_curve = replace(target_curve, law=law, law_start=first, forecast=target.error_at_twice)
+        target_curves.append(target_curve)
+    n_images = [point["pictures"] for point in curve.points]
+    return draw_learning_curve(target_curves, n_images, curve.epochs, title[0].upper() + title[1:])

@@ -1,51 +1,60 @@
-"""Predicting for what the user names: pictures, or the rows of a table of them."""
+"""Predictions for images that the user names, or for the rows of a table of them."""
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from ..data import labels, tables
-from ..evaluation import metrics
+from ..evaluation import aggregation
+from ..inference.predictor import list_pictures
 from ..inference.tta import moves_for
 from ..utils.errors import ImgregError
 
 
-def predict_pictures(model, pictures, boxes, draw, images, by: str | None, how: str, **asked) -> pd.DataFrame:
-    """What a Predictor or an Ensemble says of pictures, or of a table's; see api.predict. `asked`: coverage and tta."""
-    metrics.check_aggregation(model.task, by, how, asked.get("coverage"))
-    if asked.get("tta"):
-        moves_for(model.task)  # what cannot be done is known before the work
-    if draw is not None:  # and what cannot be written
+class Sources(NamedTuple):
+    """What to predict for: files or images, their boxes [n, 4] if any, and the rows of the table that names them."""
+
+    images: list
+    boxes: np.ndarray | None
+    rows: pd.DataFrame | None = None
+    n_unusable: int = 0  # rows of the table without a file name or a box
+
+
+def predict_images(model, images, boxes, draw, folder, by: str | None, how: str, **options) -> pd.DataFrame:
+    """Return a model's predictions; see `functions.predict`; `folder`: its `images`; `options`: coverage and tta."""
+    task = model.task
+    aggregation.check_aggregation(task, by, how, options.get("coverage"))  # what cannot be done is refused before the work
+    if options.get("tta"):
+        moves_for(task)
+    if draw is not None:
         from ..plots import copies
 
         copies.check_writable(draw)
-    place = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
-    if isinstance(place, (str, Path)) and Path(place).suffix.lower() in tables.SUFFIXES:
-        result = _of_table(model, place, boxes, draw, images, by, asked)
-    elif images is not None:
-        raise ImgregError("--images with a table of pictures", f"'{place}'")
-    else:
-        result = model.predict(pictures, boxes, **asked)
-        _draw(draw, model, result)
-        if by == "folder":
-            result = result.assign(folder=[str(Path(str(name)).parent) for name in result["image"]])
-    return metrics.aggregate_by(model.task, result, by, how) if by else result
+    sources = _find_sources(task, images, boxes, folder, by)
+    result = model.predict(sources.images, sources.boxes, expand=False, **options)
+    if draw is not None:
+        copies.draw(draw, task, result)
+    n_left_out = sources.n_unusable + len(sources.images) - len(result)
+    if sources.rows is not None:
+        rows = sources.rows.iloc[result.index]  # by position: an image may stand in several rows, with several boxes
+        result = result.assign(**{column: rows[column].to_numpy() for column in ["image", by] if column})
+    elif by == "folder":
+        result = result.assign(folder=[str(Path(str(name)).parent) for name in result["image"]])
+    result = aggregation.aggregate_by(task, result, by, how) if by else result.reset_index(drop=True)
+    result.attrs["left_out"] = n_left_out
+    return result
 
 
-def _of_table(model, table, boxes, draw, images, by: str | None, asked: dict) -> pd.DataFrame:
-    """As `answer`, the pictures and their boxes being those of a table; `image` is what the table says."""
-    frame = labels.read_pictures(table, model.task, images, (by,) if by else ())
+def _find_sources(task, images, boxes, folder, by: str | None) -> Sources:
+    """The images, or those of a table where its path is given in their place."""
+    path = images[0] if isinstance(images, list) and len(images) == 1 else images
+    if not (isinstance(path, (str, Path)) and Path(path).suffix.lower() in tables.SUFFIXES):
+        if folder is not None:
+            raise ImgregError("--images with a table of pictures", f"'{path}'")
+        return Sources(list_pictures(images), boxes)
     if boxes is not None:
-        raise ImgregError("the boxes in the table, or pictures with boxes=", f"both a table '{table}' and boxes")
-    boxes = frame[list(model.task.box)].to_numpy() if model.task.box else None
-    result = model.predict(list(frame["path"]), boxes, listed=True, **asked)
-    _draw(draw, model, result)
-    rows = frame.iloc[result.index]  # by place: a picture may stand in several rows, for several boxes of it
-    found = {column: rows[column].to_numpy() for column in ("image", *([by] if by else []))}
-    return result.assign(**found).reset_index(drop=True)
-
-
-def _draw(folder, model, result: pd.DataFrame) -> None:
-    if folder is not None:
-        from ..plots import copies
-
-        copies.draw(folder, model.task, result)
+        raise ImgregError("the boxes in the table, or pictures with boxes=", f"both a table '{path}' and boxes")
+    rows = labels.read_pictures(path, task, folder, (by,) if by else ())
+    boxes = rows[list(task.box)].to_numpy() if task.box else None
+    return Sources(list(rows["path"]), boxes, rows, rows.attrs["left_out"])

@@ -1,9 +1,11 @@
-"""What was asked for: options as a person gives them -> a Task, its settings and the labels divided."""
-from dataclasses import fields
+"""From the options of a public function to a training plan: the task, its settings and its labels with their split."""
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+import pandas as pd
+
 from .. import datasets
-from ..config import TrainConfig
+from ..config import TrainConfig, option_name
 from ..data import labels
 from ..data.splits import uses_table_split
 from ..tasks import Task, complete_task
@@ -11,126 +13,197 @@ from ..utils.console import warn
 from ..utils.errors import ImgregError, close_matches
 
 
-def prepare(task="angle", *, images=None, **options):
-    """What every training verb begins with: (completed Task, TrainConfig, labels frame with its split, table's path).
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training needs to know.
 
-    Options as for `asked`; `strict` stops at any fault of the labels and pictures.
+    Attributes:
+        task (Task): What is predicted; completed by the labels of the training part once these are known.
+        config (TrainConfig): The settings of the training.
+        table (Path): The labels table, or the folder whose file names hold the labels.
+        images (str | Path | None): The folder that the names of the images are relative to; None: the table's own.
+        command (str): The command or call that asked for it, for run.json.
+        rows (pd.DataFrame | None): The usable rows of the table, with a column `split` once that is assigned; None
+            before they are read.
     """
-    chosen, cfg, table = resolve_options(task, images=images, **options)
-    done, frame = split_and_complete(chosen, cfg, read_labels(table, chosen, cfg, images, options.get("valid")))
-    return done, cfg, frame, table
+
+    task: Task
+    config: TrainConfig
+    table: Path
+    images: str | Path | None = None
+    command: str = ""
+    rows: pd.DataFrame | None = field(default=None, repr=False)
+
+    def part(self, name: str) -> pd.DataFrame:
+        """Return the rows of one part of the split: train, valid, calibrate or test."""
+        return self.rows[self.rows["split"] == name]
 
 
-def python_call(function: str, task, **options) -> str:
-    """A call of the public function as text: "imgreg_fastai.train('angle', epochs=3)"; defaults that were not changed stay out."""
-    options = {name: value for name, value in options.items() if not (name == "out" and value == "runs")}
-    arguments = [repr(str(task) if isinstance(task, Path) else task)]
-    return f"imgreg_fastai.{function}({', '.join(arguments + [f'{k}={v!r}' for k, v in options.items()])})"
+def prepare(task="angle", **options) -> TrainingPlan:
+    """Return the plan of a training, with its labels read and split.
 
+    Args:
+        task: As for `resolve_options`.
+        **options: As for `resolve_options`.
 
-def split_and_complete(chosen: Task, cfg, rows) -> tuple:
-    """(the completed Task, the rows with their split)."""
-    frame = labels.assign_splits(rows, cfg, chosen)
-    return complete_task(chosen, frame[frame["split"] == "train"]), frame
-
-
-def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=None, images=None, image_col="",
-          label_from_name="", flip_pairs=None, units=(), target_weights=(), scale=None, augment=None, size=None,
-          fit=None, box=None, margin=None, group=None, value_range=None, sample_folder=None, **settings):
-    """What was asked for: (Task, TrainConfig, path of the labels table), before the labels are read.
-
-    `task`: the name of a built-in task, the path of a labels table or of a folder whose names hold the labels, or a
-    Task of your own with `data` its table; `targets`: `NAME[=COL,...][:KIND]` each; `data`, `preset`, `labels`: see
-    datasets.locate; `image_col`, `label_from_name`, `flip_pairs`, `units`, `target_weights`, `scale`: of a table, see
-    datasets.own_table.task; `images`: the folder that its pictures' names are relative to; `size`: (height, width);
-    `augment`: names out of tasks.AUGMENTATIONS; `box`: four columns; `value_range`: black and white of pictures of 16
-    or 32 bits; `sample_folder`: of a dry run, see datasets.locate; the rest are TrainConfig's fields.
+    Raises:
+        ImgregError: An option is wrong, or the labels cannot be trained on; see `read_rows`.
     """
-    own = {"image_col": image_col, "label_from_name": label_from_name, "flip_pairs": flip_pairs, "units": units,
-           "target_weights": target_weights, "scale": scale, "images": images}
-    targets, augment, box = (one if one is None else _listed(one) for one in (targets, augment, box))
-    used = (*(box or ()), *([group] if group else ()))
-    chosen, table, specs = _chosen(task, list(targets), data, preset, labels, own, used, sample_folder)
-    chosen = chosen.with_options(specs, augment, size=size, fit=fit, box=box, margin=margin, group=group,
-                            value_range=value_range)
-    if margin is not None and not chosen.box:
+    return assign_split(read_rows(resolve_options(task, **options)))
+
+
+def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=None, images=None, image_col=None,
+                    label_from_name=None, flip_pairs=None, units=None, target_weights=None, scale=None, augment=None,
+                    size=None, fit=None, box=None, margin=None, group=None, value_range=None, command="",
+                    sample_folder=None, **settings) -> TrainingPlan:
+    """Return the plan of a training before its labels are read. None stands for an option's default.
+
+    Args:
+        task (str | Path | Task): A built-in task by name; the path of a labels table, or of a folder whose names hold
+            the labels; or a Task of your own, with `data` its table.
+        targets (Sequence[str]): `NAME[=COL,...][:KIND]` each.
+        data (str | Path): A folder with the images of a built-in task, or "drawn"; see `datasets.locate`.
+        preset (str): Another version of a built-in task; see `datasets.locate`.
+        labels (str): Which of a dataset's labels to read; see `datasets.locate`.
+        images (str | Path): The folder that the names in a table are relative to.
+        image_col (str): The column of a table that names the images.
+        label_from_name (str): A regular expression with a named group per column that a folder's names hold.
+        flip_pairs (str | Path | Iterable[tuple[str, str]]): Points that change places in a mirror image.
+        units (Mapping | Iterable[tuple[str, str]]): Units by target.
+        target_weights (Mapping | Iterable[tuple[str, float]]): Weights of the losses by target.
+        scale (str): linear or log, for all plain numbers.
+        augment (Sequence[str]): Names out of `tasks.AUGMENTATIONS`.
+        size (tuple[int, int]): Height and width in pixels that the network sees.
+        fit (str): pad, squish or crop.
+        box (Sequence[str]): Columns for centre x, centre y, width and height of the part to be seen, in pixels.
+        margin (float): Widens the box on each side, as a share of its width or height.
+        group (str): The column of people, sequences, ...: no group is on two sides of a split.
+        value_range (tuple[float, float]): Black and white of images of 16 or 32 bits.
+        command (str): What was typed, for run.json.
+        sample_folder (str | Path): Of a dry run; see `datasets.locate`.
+        **settings: Fields of TrainConfig.
+
+    Raises:
+        ImgregError: An option is wrong, or does not go with the task.
+    """
+    targets, augment, box = as_tuple(targets) or (), as_tuple(augment), as_tuple(box)
+    table_options = {"image_col": image_col, "label_from_name": label_from_name, "flip_pairs": flip_pairs,
+                     "units": units, "target_weights": target_weights, "scale": scale}
+    if isinstance(task, Task) or not datasets.own_table.is_table(task):
+        named_task = {} if isinstance(task, Task) else {"images": images}
+        refuse({**table_options, **named_task}, "with a labels table", f"the task '{getattr(task, 'name', task)}'")
+        task, table = datasets.locate(task, data, preset, labels, sample_folder)
+    else:
+        table = Path(task)
+        hint = "--images DIR, the folder that its pictures' names are relative to" if data else None
+        refuse({"preset": preset, "labels": labels, "data": data}, "with a built-in task", f"the table '{table}'", hint)
+        if table.is_dir():
+            refuse({"images": images}, "with a table, to whose names it belongs", f"the folder '{table}'")
+        columns_in_use = tuple(filter(None, (*(box or ()), group)))
+        task = datasets.own_table.table_task(table, list(targets), image_col or "", label_from_name or "", flip_pairs,
+                                             units or (), target_weights or (), scale, columns_in_use)
+        targets = ()  # they are the task's own
+    task = task.with_options(list(targets), augment, size=size, fit=fit, box=box, margin=margin, group=group,
+                             value_range=value_range)
+    if margin is not None and not task.box:
         raise ImgregError("--margin with a --box to be widened", "no box")
-    if target_weights and len(chosen.targets) == 1:
-        warn(f"--target-weight changes nothing: {chosen.targets[0].name} is the only target")
-    cfg = make_config(chosen, **settings)
-    _check_goal(chosen, cfg)
-    return chosen, cfg, table
+    if target_weights and len(task.targets) == 1:
+        warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
+    return TrainingPlan(task, make_config(task, **settings), table, images, command)
 
 
-def _listed(words) -> tuple:
-    """One word or several."""
+def as_tuple(words) -> tuple | None:
+    """Return one word or several as a tuple; None stays None."""
+    if words is None:
+        return None
     return (words,) if isinstance(words, str) else tuple(words)
 
 
-def _chosen(task, specs, data, preset, labels, own, used, sample_folder) -> tuple[Task, Path, list]:
-    """The Task, its labels table, and what `--target` says that is not yet in it."""
-    if isinstance(task, Task) or not datasets.own_table.is_table(task):
-        given = [name for name, value in own.items() if value and not (name == "images" and isinstance(task, Task))]
-        if given:
-            option = given[0].replace("_", "-").replace("units", "unit").replace("weights", "weight")
-            raise ImgregError(f"--{option} with a labels table", f"the task '{getattr(task, 'name', task)}'")
-        return *datasets.locate(task, data, preset, labels, sample_folder), specs
-    if preset or labels or data:
-        option = "--preset" if preset else "--labels" if labels else "--data"
-        raise ImgregError(f"{option} with a built-in task", f"the table '{task}'",
-                          "--images DIR, the folder that its pictures' names are relative to" if data else None)
-    table = Path(task)
-    if own["images"] and table.is_dir():
-        raise ImgregError("--images with a table, to whose names it belongs", f"the folder '{task}'")
-    made = datasets.own_table.table_task(table, specs, own["image_col"], own["label_from_name"], own["flip_pairs"], own["units"],
-                             own["target_weights"], own["scale"], used)
-    return made, table, []
+def refuse(options: dict, expected: str, actual: str, hint: str | None = None) -> None:
+    """Raise ImgregError for the first option that has a value: "expected --scale with a labels table"."""
+    for keyword, value in options.items():
+        if value:
+            raise ImgregError(f"{option_name(keyword)} {expected}", actual, hint)
 
 
-def _check_goal(task: Task, cfg) -> None:
-    if cfg.stop_at and not cfg.stop_at[1] > 0:
-        raise ImgregError("--stop-at TARGET=VALUE with a value above 0", f"{cfg.stop_at[1]}")
-    if cfg.stop_at and cfg.stop_at[0] not in [t.name for t in task.targets]:
-        known = ", ".join(t.name for t in task.targets)
-        raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {known}", f"'{cfg.stop_at[0]}'")
+def make_config(task: Task, **settings) -> TrainConfig:
+    """Return the settings for a task: the defaults, then its recipe, then the user's.
 
+    The recipe's weights, rates and arguments of the backbone belong to its own backbone, and go with it.
 
-def read_labels(table: Path, task: Task, cfg, images, valid):
-    """The usable rows of a labels table; what would ruin the run raises ImgregError, what is left out is said."""
-    frame, found = labels.check_rows(table, task, images, cfg)
-    warn_unused_valid(valid, frame, cfg, table)
-    stops = [f for f in found if f.level == "stop" or cfg.strict]
-    kept = labels.usable_rows(frame, task, table) if not cfg.strict or not stops else None
-    if stops:
-        more = f" (and {len(stops) - 1} more)" if len(stops) > 1 else ""
-        raise ImgregError(f"labels to learn from in '{table}'", stops[0].describe() + more, f"imgreg check {table}")
-    for finding in found:
-        if finding.level == "note" and finding.code != "missing":  # missing labels were counted by `keep`
-            warn(f"{table}: {finding.describe()}")
-    return kept
+    Args:
+        task (Task): The task.
+        **settings: Fields of TrainConfig. None stands for the default; "auto" for lr and bs searches for them.
 
-
-def warn_unused_valid(valid, frame, cfg, table: Path) -> None:
-    """Warn where a part to validate with was asked for, and is not drawn."""
-    own = f"the column 'split' of {table}" if uses_table_split(frame, cfg) else ""
-    why = "--hold-out" if cfg.hold_out else "--folds" if cfg.folds else own
-    if valid is not None and why:
-        warn(f"--valid {valid:g} changes nothing: {why} says who validates")
-
-
-def make_config(task: Task, **given) -> TrainConfig:
-    """The settings for `task`: defaults, then its recipe, then what is `given`; raises ImgregError for others."""
+    Raises:
+        ImgregError: A setting is unknown or wrong.
+    """
     names = [f.name for f in fields(TrainConfig)]
-    for name in given:
+    for name in settings:
         if name not in names:
             raise ImgregError("a setting of TrainConfig", f"'{name}'", close_matches(name, names))
-    given = {k: str(v) if k in ("weights", "device") else v for k, v in given.items()}
-    if given.get("balance") and not any(t.kind == "number" for t in task.targets):
+    settings = {name: value for name, value in settings.items() if value is not None}
+    for name, convert in (("weights", str), ("device", str), ("hold_out", as_tuple), ("arch_args", dict)):
+        if name in settings:
+            settings[name] = convert(settings[name])
+    for name in ("lr", "bs"):
+        if settings.get(name) == "auto":
+            settings[name] = None
+    if settings.get("balance") and not any(t.kind == "number" for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
     recipe = dict(task.recipe)
-    if "arch" in given:
-        for name in ("arch_args", "weights", "lr", "body_lr"):  # they belong to the recipe's own backbone
+    if settings.get("arch") not in (None, recipe.get("arch")):
+        for name in ("arch_args", "weights", "lr", "body_lr"):
             recipe.pop(name, None)
-    elif "arch_args" in given:
-        given["arch_args"] = {**recipe.get("arch_args", {}), **given["arch_args"]}
-    return TrainConfig(**{**recipe, **given})
+    if "arch_args" in settings:
+        settings["arch_args"] = {**recipe.get("arch_args", {}), **settings["arch_args"]}
+    config = TrainConfig(**{**recipe, **settings})
+    targets = [t.name for t in task.targets]
+    if config.stop_at and config.stop_at[0] not in targets:
+        raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {', '.join(targets)}",
+                          f"'{config.stop_at[0]}'")
+    return config
+
+
+def read_rows(plan: TrainingPlan) -> TrainingPlan:
+    """Return the plan with the usable rows of its table; rows that are left out are named in warnings.
+
+    Raises:
+        ImgregError: An issue of the labels would ruin the training; with `strict`, any issue.
+    """
+    table, strict = plan.table, plan.config.strict
+    frame, issues = labels.check_rows(table, plan.task, plan.images, plan.config)
+    warn_unused_valid(plan, frame)
+    stopping = issues if strict else [issue for issue in issues if issue.level == "stop"]
+    if not (strict and issues):
+        rows = labels.usable_rows(frame, plan.task, table)
+    if stopping:
+        more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
+        raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more, f"imgreg check {table}")
+    for issue in issues:
+        if issue.level == "note" and issue.code != "missing":  # usable_rows has counted the missing labels
+            warn(f"{table}: {issue.describe()}")
+    return replace(plan, rows=rows)
+
+
+def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
+    """Warn where a share to validate on was set, and the validation part is not drawn by it."""
+    config = plan.config
+    reasons = {"--hold-out": config.hold_out, "--folds": config.folds,
+               f"the column 'split' of {plan.table}": uses_table_split(frame, config)}
+    reason = next((name for name, decides in reasons.items() if decides), None)
+    if reason and config.valid != make_config(plan.task).valid:
+        warn(f"--valid {config.valid:g} changes nothing: {reason} says who validates")
+
+
+def assign_split(plan: TrainingPlan) -> TrainingPlan:
+    """Return the plan with the split of its rows, and its task completed by those of the training part."""
+    rows = labels.assign_splits(plan.rows, plan.config, plan.task)
+    return replace(plan, task=complete_task(plan.task, rows[rows["split"] == "train"]), rows=rows)
+
+
+def python_call(function: str, task, **options) -> str:
+    """Return a call of a public function as text, for run.json: "imgreg_fastai.train('angle', epochs=3)"."""
+    task = str(task) if isinstance(task, Path) else task
+    arguments = [repr(task), *(f"{name}={value!r}" for name, value in options.items())]
+    return f"imgreg_fastai.{function}({', '.join(arguments)})"

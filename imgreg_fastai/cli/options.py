@@ -1,187 +1,161 @@
-"""The options of the command line, each written once."""
+"""The options and arguments of the command line, each written once."""
 import inspect
-import shlex
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from .parsers import read_augment, read_goal, read_names, read_number, read_pairs, read_range, read_size, read_values
+from ..config import MINIMUM, OPTION_NAMES, Cache, Loss, Precision, TrainConfig
+from . import parsers
 
-TaskName = Annotated[str, typer.Argument(
-    metavar="TASK", help="angle, headpose, or the path of a labels table, or of a folder whose names hold the labels.")]
-BuiltIn = Annotated[str, typer.Argument(metavar="TASK", help="angle or headpose.")]
-Targets = Annotated[list[str] | None, typer.Option("--target", metavar="NAME[=COL,..][:KIND]",
-                    help="What to predict; KIND number, angle180, angle360, point or rotation. Repeatable.")]
-Data = Annotated[Path | None, typer.Option("--data", metavar="DIR|drawn",
-                 help="Folder of the task's pictures, or drawn for drawings.")]
-Preset = Annotated[str | None, typer.Option("--preset",
-                   help="headpose: fastbook, the fastai book's chapter 6; drawn, what suits drawings.")]
-Labelling = Annotated[str | None, typer.Option("--labels", metavar="exact|fastbook",
-                      help="headpose: by the whole calibration, or by the fastai book's formula.")]
-ImageCol = Annotated[str | None, typer.Option("--image-col", metavar="COLUMN", help="Column that names the pictures.")]
-Images = Annotated[Path | None, typer.Option("--images", metavar="DIR",
-                   help="Folder that the pictures' names are relative to; the table's own if left out.")]
-LabelFromName = Annotated[str | None, typer.Option("--label-from-name", metavar="REGEX",
-                          help=r"Labels of a folder's names: 'age_(?P<age>\d+)'.")]
-FlipPairs = Annotated[str | None, typer.Option("--flip-pairs", metavar="LEFT:RIGHT,..",
-                      help="Points that a mirror makes one another; a file of them; none: a mirror changes no names.")]
-Unit = Annotated[list[str] | None, typer.Option("--unit", metavar="NAME=WORD", help="A target's unit. Repeatable.")]
-TargetWeight = Annotated[list[str] | None, typer.Option("--target-weight", metavar="NAME=NUMBER",
-                         help="How much a target counts beside the others. Repeatable.")]
-Scale = Annotated[str | None, typer.Option("--scale", metavar="linear|log", help="Of plain numbers; by their spread.")]
-ValueRange = Annotated[str | None, typer.Option("--range", metavar="BLACK,WHITE",
-                       help="Of pictures of 16 or 32 bits; else by their type.")]
-Valid = Annotated[float | None, typer.Option("--valid", help="Part to validate with, where no column says.")]
-Test = Annotated[float | None, typer.Option("--test", help="Part that is scored once, at the end.")]
-Calibrate = Annotated[float | None, typer.Option("--calibrate",
-                      help="Part of the training part kept for intervals, 0 for none; else where there are enough.")]
-Coverage = Annotated[float | None, typer.Option("--coverage",
-                     help="Part of all pictures that intervals hold for; 0.9.")]
-Balance = Annotated[bool, typer.Option("--balance", help="Count rare numbers more while training.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at any fault of the labels.")]
-By = Annotated[str | None, typer.Option("--by", metavar="COLUMN",
-               help="One answer for all pictures of one value: a house, a patient.")]
-How = Annotated[str, typer.Option("--how", metavar="mean|median", help="What --by makes of several answers.")]
-Box = Annotated[str | None, typer.Option("--box", metavar="CX,CY,W,H",
-                help="Columns of the part of the picture to be seen, in pixels.")]
-Margin = Annotated[float | None, typer.Option("--margin", help="Widens the box, by a part of its sides on each side.")]
-Group = Annotated[str | None, typer.Option("--group", metavar="COLUMN",
-                  help="Column of persons, sequences, ...: no group is on both sides of a split.")]
-HoldOut = Annotated[str | None, typer.Option("--hold-out", metavar="NAME[,NAME..]",
-                    help="Groups, or folders of pictures, to validate on.")]
-Folds = Annotated[int | None, typer.Option("--folds", help="Train so many times, other groups held out each time.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder that run folders go into.")]
-Size = Annotated[str | None, typer.Option("--size", metavar="N|HxW", help="Pixels the network sees.")]
-FitTo = Annotated[str | None, typer.Option("--fit", metavar="pad|squish|crop", help="How pictures get to that size.")]
-Augment = Annotated[str | None, typer.Option("--augment", metavar="auto|none|LIST",
-                    help="Of flip, quarter, turn, zoom, shift, colour, tint, with commas.")]
-Arch = Annotated[str | None, typer.Option("--arch", help="A timm backbone; see imgreg backbones.")]
-ArchArg = Annotated[list[str] | None, typer.Option("--arch-arg", metavar="K=V", help="A keyword for timm. Repeatable.")]
-WeightsFrom = Annotated[str | None, typer.Option("--weights", metavar="auto|hub|none|FILE|RUN|MODEL",
-                        help="Where the backbone's weights come from.")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Times through the training pictures.")]
-FreezeEpochs = Annotated[int | None, typer.Option("--freeze-epochs", help="Epochs before, training the head only.")]
-Rate = Annotated[str | None, typer.Option("--lr", metavar="NUMBER|auto", help="Peak learning rate; auto finds one.")]
-Loss = Annotated[str | None, typer.Option("--loss", metavar="auto|mse|l1|huber", help="What training minimises.")]
-Decay = Annotated[float | None, typer.Option("--wd", help="Weight decay.")]
-BatchSize = Annotated[str | None, typer.Option("--bs", metavar="N|auto",
-                      help="Pictures a batch; auto: by how many there are.")]
-Workers = Annotated[int | None, typer.Option("--workers", help="Processes that decode pictures.")]
-PrecisionOf = Annotated[str | None, typer.Option("--precision", metavar="auto|fp32|bf16|fp16",
-                        help="Of the backbone while training; auto takes the faster.")]
-Patience = Annotated[int | None, typer.Option("--patience", help="Stop after so many epochs without a better one.")]
-StopAt = Annotated[str | None, typer.Option("--stop-at", metavar="TARGET=VALUE",
-                   help="Stop when the validation error is as small.")]
-CacheIn = Annotated[str | None, typer.Option("--cache", metavar="auto|on|off", help="Keep decoded pictures in memory.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Of the split, the first weights and the order.")]
-Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, mps.")]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/angle-001.")]
-TableName = Annotated[Path | None, typer.Argument(
-    metavar="[TABLE]", help="A labels table, or a folder whose file names hold the labels; else the validation part.")]
-ModelPath = Annotated[Path, typer.Argument(
-    metavar="MODEL", help="A run folder or a model file; more that follow answer with it.")]
-Pictures = Annotated[list[str], typer.Argument(
-    metavar="PICTURES...", help="Files, folders, globs, or - for a list on stdin.")]
-TableFormat = Annotated[str | None, typer.Option(
-    "--format", metavar="table|csv|json|jsonl", help="By the ending of --out if left out, else table.")]
-NewFile = Annotated[Path | None, typer.Option("--out", help="A new file for the result, instead of stdout.")]
-ModelFormat = Annotated[str | None, typer.Option(
-    "--format", metavar="learner|bundle",
-    help="learner: for fastai's load_learner. bundle: safetensors and JSON, no pickle.")]
-ModelOut = Annotated[Path | None, typer.Option("--out", help="A new file; else RUN/export.pkl or RUN/model.imgreg.")]
-Drawings = Annotated[Path | None, typer.Option("--draw", metavar="DIR",
-                     help="A new folder for copies of the pictures with the predictions drawn on them.")]
-Count = Annotated[int | None, typer.Option("--n", help="How many pictures to draw.")]
-Pixels = Annotated[int | None, typer.Option("--size", help="angle: height and width in pixels.")]
-DrawSeed = Annotated[int | None, typer.Option("--seed", help="Another seed draws other pictures.")]
-DataOut = Annotated[Path | None, typer.Option("--out", help="A new folder; data/TASK if left out.")]
-Pattern = Annotated[str, typer.Argument(metavar="[PATTERN]", help="Part of a name, or a glob such as 'resnet*'.")]
-Baselines = Annotated[bool, typer.Option("--baselines", help="Score small models on the same parts, too.")]
-RunPaths = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; differences are to the first.")]
-Part = Annotated[str, typer.Option("--part", metavar="valid|test", help="Whose pictures are compared.")]
-Folder = Annotated[Path, typer.Argument(metavar="[FOLDER]", help="A folder of runs.")]
-Tta = Annotated[bool, typer.Option("--tta",
-                 help="Average over the picture mirrored and turned, as far as the task's laws allow.")]
-Parts = Annotated[str, typer.Option("--parts", metavar="N,N,..", help="Of the pictures to train on, in per cent.")]
-Version = Annotated[bool, typer.Option("--version", help="Print the version and exit.")]
-Fast = Annotated[bool, typer.Option("--fast", help="Open no picture.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-PlotFile = Annotated[Path | None, typer.Option("--plot", metavar="FILE",
-                     help="A new file for the plot; else OUT/check-TASK-NNN.png.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Send one batch through everything, write nothing.")]
+PANELS = PREDICT, IMAGES, SPLIT, TRAINING, OUTPUT = ("What to predict", "Images", "Split", "Training", "Output")
+TableFormat = Literal["table", "csv", "json", "jsonl"]
+RECIPE = "default: the task's recipe, else"
 
 
-# What training verbs share, by the keywords of api.prepare; what was not given is the task's own choice.
-SHARED = {
-    "task": TaskName, "targets": Targets, "data": Data, "preset": Preset, "labels": Labelling, "image_col": ImageCol,
-    "images": Images, "label_from_name": LabelFromName, "flip_pairs": FlipPairs, "units": Unit,
-    "target_weights": TargetWeight, "scale": Scale, "value_range": ValueRange, "size": Size, "fit": FitTo, "box": Box,
-    "margin": Margin, "augment": Augment, "group": Group, "hold_out": HoldOut, "valid": Valid, "test": Test,
-    "calibrate": Calibrate, "coverage": Coverage,
-    "strict": Strict, "arch": Arch, "arch_args": ArchArg, "weights": WeightsFrom, "lr": Rate, "loss": Loss, "wd": Decay,
-    "balance": Balance, "bs": BatchSize, "workers": Workers, "precision": PrecisionOf, "cache": CacheIn, "seed": Seed,
+def option(kind, panel: str, help: str, *names: str, **settings):
+    """An option that is None unless it is typed. Typer names it after its parameter where no names are given."""
+    settings = {"help": help, "rich_help_panel": panel, "show_default": False, **settings}
+    return Annotated[kind | None, typer.Option(*names, **settings)]
+
+
+def flag(name: str, help: str, panel: str | None = None):
+    """An option without a value."""
+    return Annotated[bool, typer.Option(name, help=help, rich_help_panel=panel)]
+
+
+def argument(kind, metavar: str, help: str):
+    """An argument, by its place."""
+    return Annotated[kind, typer.Argument(metavar=metavar, help=help)]
+
+
+# Of several commands
+TaskName = argument(str, "TASK", "angle, headpose, a labels table, or a folder whose file names hold the labels.")
+RunPath = argument(Path, "RUN", "A run folder, such as runs/angle-001.")
+Images = option(Path, IMAGES, "Folder that the names in a table are relative to (default: its own).", metavar="DIR")
+Size = option(str, IMAGES, "Pixels that the network sees (default: the task's, else 224).", metavar="N|HxW",
+              parser=parsers.parse_size)
+Coverage = option(float, SPLIT, "Share of all images that intervals hold for (default: 0.9, or as calibrated).")
+Device = option(str, TRAINING, "cpu, cuda, mps, or auto, which is a GPU where there is one (default: auto).")
+Epochs = option(int, TRAINING, f"Passes over the training images ({RECIPE} {TrainConfig.epochs}).",
+                min=MINIMUM["epochs"])
+Out = Annotated[Path, typer.Option(help="Folder for new runs and plots.", rich_help_panel=OUTPUT)]
+By = option(str, OUTPUT, "Column, such as house: one prediction for all images of a value (default: one per image).",
+            metavar="COLUMN")
+How = Annotated[str, typer.Option(metavar="mean|median", help="How --by combines predictions.")]
+Tta = flag("--tta", "Average over flipped and turned copies of an image, as far as the targets allow.")
+AsJson = flag("--json", "Print one JSON object.", OUTPUT)
+
+# Of train, besides TRAINING_OPTIONS
+FreezeEpochs = option(int, TRAINING, "Epochs before these that train the head only (default: 0).",
+                      min=MINIMUM["freeze_epochs"])
+Patience = option(int, TRAINING, "Stop after this many epochs without a lower validation loss (default: never).",
+                  min=MINIMUM["patience"])
+StopAt = option(str, TRAINING, "Stop when a target's validation error is this small (default: never).",
+                metavar="TARGET=VALUE", parser=parsers.parse_goal)
+Folds = option(int, SPLIT, "Train this many times, with other groups held out (default: once).", min=MINIMUM["folds"])
+DryRun = flag("--dry-run", "Send one batch through everything and write nothing.", OUTPUT)
+
+# Of check, curve and data
+Fast = flag("--fast", "Open no image.", IMAGES)
+PlotFile = option(Path, OUTPUT, "New file for the plot (default: OUT/check-TASK-NNN.png).", metavar="FILE")
+Parts = Annotated[str, typer.Option(metavar="N,N,..", parser=parsers.parse_parts, rich_help_panel=OUTPUT,
+                                    help="Parts of the training images, in per cent.")]
+BuiltIn = argument(str, "TASK", "angle or headpose.")
+Data = option(Path, PREDICT, "Folder of a built-in task's images, or drawn (default: data/TASK, filled if need be).",
+              metavar="DIR|drawn")
+Count = option(int, OUTPUT, "Number of images to draw (default: the task's).")
+Pixels = option(int, OUTPUT, "Height and width of drawn images of angle, in pixels (default: 100).")
+DrawSeed = option(int, OUTPUT, "Seed of the drawing (default: 0).")
+DataOut = option(Path, OUTPUT, "New folder (default: data/TASK).")
+
+# Of commands on runs
+TableName = argument(Path | None, "TABLE", "A labels table, or a folder whose file names hold the labels (default: the "
+                     "validation part).")
+ModelPath = argument(Path, "MODEL", "A run folder or a model file; further ones are averaged with it.")
+Pictures = argument(list[str], "PICTURES", "Files, folders, globs, or - for a list on stdin.")
+Pattern = argument(str, "PATTERN", "Part of a name, or a glob such as 'resnet*'.")
+RunPaths = argument(list[Path], "RUN", "Run folders; differences are to the first.")
+Folder = argument(Path, "FOLDER", "A folder of runs.")
+Format = option(TableFormat, OUTPUT, "Format (default: by the ending of --out, else table).")
+NewFile = option(Path, OUTPUT, "New file for the predictions (default: stdout).")
+ModelFormat = option(str, OUTPUT, "learner is for fastai's load_learner, bundle is without pickle (default: learner).",
+                     metavar="learner|bundle")
+ModelOut = option(Path, OUTPUT, "New file, whose ending decides the format (default: in the run folder).")
+Drawings = option(Path, OUTPUT, "Folder for copies of the images with predictions drawn on them (default: none).",
+                  metavar="DIR")
+Baselines = flag("--baselines", "Score small models on the same parts, too.")
+Part = Annotated[str, typer.Option(metavar="valid|test", help="The part that is compared.")]
+Version = flag("--version", "Print the version and exit.")
+
+# Of all commands that prepare a training, by the keywords of api.preparation.resolve_options and TrainConfig
+TRAINING_OPTIONS = {
+    "targets": option(list[str], PREDICT, "Target; KIND is number, angle180, angle360, point or rotation. Repeatable "
+                      "(default: the task's, or what a table seems to hold).", OPTION_NAMES["targets"],
+                      metavar="NAME[=COL,..][:KIND]"),
+    "units": option(list[str], PREDICT, "Unit of a target. Repeatable (default: none).", OPTION_NAMES["units"],
+                    metavar="NAME=WORD", parser=parsers.parse_unit),
+    "target_weights": option(list[str], PREDICT, "Weight of a target's loss. Repeatable (default: 1).",
+                             OPTION_NAMES["target_weights"], metavar="NAME=NUMBER", parser=parsers.parse_weight),
+    "scale": option(str, PREDICT, "Scale of plain numbers (default: by their spread).", metavar="linear|log"),
+    "flip_pairs": option(str, PREDICT, "Points that change places in a mirror image, a file of them, or none "
+                         "(default: by their names).", metavar="LEFT:RIGHT,.."),
+    "data": Data,
+    "preset": option(str, PREDICT, "Version of headpose: that of the fastai book's chapter 6, or the one for drawings "
+                     "(default: drawn with --data drawn, else neither).", metavar="fastbook|drawn"),
+    "labels": option(str, PREDICT, "Labels of headpose: by the whole calibration, or by the fastai book's formula "
+                     "(default: the preset's, else exact).", metavar="exact|fastbook"),
+    "label_from_name": option(str, PREDICT, r"Pattern of file names with labels, such as 'age_(?P<age>\d+)' (default: "
+                              "none).", metavar="REGEX"),
+    "image_col": option(str, IMAGES, "Column that names the images (default: by its content).", metavar="COLUMN"),
+    "images": Images,
+    "value_range": option(str, IMAGES, "Black and white of images of 16 or 32 bits (default: by their type).",
+                          OPTION_NAMES["value_range"], metavar="BLACK,WHITE", parser=parsers.parse_value_range),
+    "size": Size,
+    "fit": option(str, IMAGES, "How images get to that size (default: the task's, else pad).",
+                  metavar="pad|squish|crop"),
+    "box": option(str, IMAGES, "Columns of the part to be seen, in pixels (default: all of the image).",
+                  metavar="CX,CY,W,H", parser=parsers.parse_names),
+    "margin": option(float, IMAGES, "Widens the box on each side, as a share of it (default: 0.25)."),
+    "augment": option(str, IMAGES, "Random changes of training images: flip, quarter, turn, zoom, shift, colour, tint "
+                      "(default: auto).", metavar="auto|none|LIST", parser=parsers.parse_augmentations),
+    "group": option(str, SPLIT, "Column of people, sequences, ..., none of which is on two sides of the split "
+                    "(default: group, where there is one).", metavar="COLUMN"),
+    "valid": option(float, SPLIT, f"Share to validate on, without a column split ({RECIPE} {TrainConfig.valid})."),
+    "test": option(float, SPLIT, "Share that is scored once, at the end (default: 0)."),
+    "calibrate": option(float, SPLIT, "Share of the training part that is kept for intervals, 0 for none "
+                        "(default: 0.15, where that is enough)."),
+    "coverage": Coverage,
+    "hold_out": option(str, SPLIT, "Groups, or folders of images, to validate on (default: drawn at random).",
+                       metavar="NAME[,NAME..]", parser=parsers.parse_names),
+    "arch": option(str, TRAINING, f"A timm backbone; see imgreg backbones ({RECIPE} {TrainConfig.arch})."),
+    "arch_args": option(list[str], TRAINING, "Keyword for timm.create_model. Repeatable (default: the task's recipe).",
+                        OPTION_NAMES["arch_args"], metavar="K=V", parser=parsers.parse_arch_arg),
+    "weights": option(str, TRAINING, f"The backbone's first weights ({RECIPE} {TrainConfig.weights}).",
+                      metavar="auto|hub|none|FILE|RUN|MODEL"),
+    "lr": option(str, TRAINING, f"Peak learning rate; auto searches for it ({RECIPE} {TrainConfig.lr}).",
+                 metavar="NUMBER|auto", parser=parsers.parse_learning_rate),
+    "bs": option(str, TRAINING, f"Images per batch; auto: by how many there are ({RECIPE} {TrainConfig.bs}).",
+                 metavar="N|auto", parser=parsers.parse_batch_size),
+    "loss": option(Loss, TRAINING, f"Loss ({RECIPE} {TrainConfig.loss}, which is l1)."),
+    "wd": option(float, TRAINING, f"Weight decay ({RECIPE} {TrainConfig.wd}).", min=0),
+    "balance": option(bool, TRAINING, "Count rare plain numbers more (default: no).", "--balance"),
+    "precision": option(Precision, TRAINING, "Precision of the backbone in training (default: auto, the faster one)."),
+    "workers": option(int, TRAINING, "Processes that decode images (default: 0 with the cache, else up to 8).",
+                      min=MINIMUM["workers"]),
+    "cache": option(Cache, TRAINING, "Keep decoded images in memory (default: auto, where they fit)."),
+    "seed": option(int, TRAINING, "Seed of split, first weights and order (default: 0).", min=MINIMUM["seed"]),
     "device": Device,
-}
-# What only `train` has, by the fields of TrainConfig.
-TRAINING = {"epochs": Epochs, "freeze_epochs": FreezeEpochs, "patience": Patience, "stop_at": StopAt, "folds": Folds}
-READERS = {
-    "size": read_size, "box": read_names, "hold_out": read_names, "augment": read_augment, "value_range": read_range,
-    "stop_at": read_goal, "arch_args": lambda texts: read_pairs(texts or []) or None,
-    "units": lambda texts: read_values(texts, "--unit"),
-    "target_weights": lambda texts: read_values(texts, "--target-weight", float),
+    "strict": option(bool, OUTPUT, "Stop at any issue of the labels and images (default: no).", "--strict"),
 }
 
 
-def training(verb: Callable) -> Callable:
-    """A command of `verb(task, given, ...)`: `given` holds what was typed out of SHARED, as api.prepare wants it.
-
-    The verb's further parameters are options of its own, but for `typed`: that of SHARED which was, as text; and
-    `command`: all that was.
-    """
-    wanted = inspect.signature(verb).parameters
-    own = [p for name, p in wanted.items() if name not in ("task", "given", "typed", "command")]
-    both = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=of, default=_default(name))
-            for name, of in SHARED.items()] + [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-
-    @wraps(verb)
-    def command(context: typer.Context, **values):
-        own_values = {p.name: values.pop(p.name) for p in own}
-        own_values |= {"typed": typed(values)} if "typed" in wanted else {}
-        own_values |= {"command": context.obj} if "command" in wanted else {}
-        return verb(values.pop("task"), settings(values), **own_values)
-
-    del command.__wrapped__  # typer is to see the signature below
-    both.insert(0, inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context))
-    command.__signature__ = inspect.Signature(both)
-    command.__annotations__ = {p.name: p.annotation for p in both}
+def with_training_options(command: Callable) -> Callable:
+    """Let typer see TRAINING_OPTIONS in place of the `**options` of a command, which receives them as such."""
+    parameters = inspect.signature(command).parameters.values()
+    parameters = [p for p in parameters if p.kind != inspect.Parameter.VAR_KEYWORD]
+    parameters += [inspect.Parameter(keyword, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+                   for keyword, annotation in TRAINING_OPTIONS.items()]
+    command.__signature__ = inspect.Signature(parameters)
     return command
-
-
-def typed(values: dict) -> str:
-    """Options of a training as they were typed, to be typed again: " --target age --strict"; "" if none was."""
-    words = []
-    for name, value in values.items():
-        if name != "task" and value is not None and value is not False:
-            info = {**SHARED, **TRAINING}[name].__metadata__[0]
-            option = (info.param_decls or (info.default,))[0]  # typer takes it for a default at first
-            each = value if isinstance(value, list) else [value]
-            words += [word for one in each for word in ([option] if one is True else [option, str(one)])]
-    return "".join(f" {shlex.quote(word)}" for word in words)
-
-
-def _default(name: str):
-    return inspect.Parameter.empty if name == "task" else False if name in ("strict", "balance") else None
-
-
-def settings(values: dict) -> dict:
-    """Options as they were typed to keywords of api.prepare; what was not given, and auto, stays out."""
-    given = {name: READERS[name](value) if name in READERS else value for name, value in values.items()}
-    given = {name: value for name, value in given.items() if value is not None and value is not False}
-    if "lr" in given:
-        given["lr"] = read_number(given["lr"], "--lr")
-    if "bs" in given:
-        given["bs"] = read_number(given["bs"], "--bs", int)
-    return given

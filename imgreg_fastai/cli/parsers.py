@@ -1,86 +1,88 @@
-"""How the texts of options are read: sizes, numbers, names, pairs; raising ImgregError for what is none."""
+"""How the texts of options are read: sizes, numbers, names and pairs. Each raises ImgregError for a wrong text."""
+import json
+
 from ..utils.errors import ImgregError
 
 
-def read_size(text: str | None) -> tuple[int, int] | None:
-    """`128` or `240x320` as (height, width)."""
-    if text is None:
-        return None
+def parse_size(text: str) -> tuple[int, int]:
+    """Read `128` or `240x320` as (height, width)."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(p.isascii() and p.isdigit() and int(p) >= 16 for p in parts):
         raise ImgregError("--size N or HxW in pixels, each at least 16", f"'{text}'", "--size 128 or --size 240x320")
     return int(parts[0]), int(parts[-1])
 
 
-def read_number(text: str, option: str, kind: type = float):
-    """A number of that kind, or None for auto."""
-    try:
-        return None if text == "auto" else kind(text)
-    except ValueError:
-        raise ImgregError(f"{option} with a{' whole' if kind is int else ''} number or auto", f"'{text}'") from None
+def parse_learning_rate(text: str) -> float | str:
+    """Read a number; `auto` stays."""
+    return text if text == "auto" else _number(text, "--lr with a number or auto")
 
 
-def read_pairs(texts: list[str]) -> dict:
-    """`k=v` options as a dict, each value read as JSON where it is JSON."""
-    import json
-
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ImgregError("--arch-arg k=v", f"'{text}'", "--arch-arg output_stride=16")
-        try:
-            pairs[key] = json.loads(value)
-        except ValueError:
-            pairs[key] = value
-    return pairs
+def parse_batch_size(text: str) -> int | str:
+    """Read a whole number; `auto` stays."""
+    return text if text == "auto" else _number(text, "--bs with a whole number or auto", int)
 
 
-def read_names(text: str | None) -> tuple[str, ...] | None:
-    """`a,b` as ("a", "b")."""
-    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+def parse_names(text: str) -> tuple[str, ...]:
+    """Read `a,b` as ("a", "b")."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def read_parts(text: str) -> tuple[float, ...]:
-    """`10,25` as (10.0, 25.0)."""
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise ImgregError("--parts N,N,..: numbers, in per cent", f"'{text}'", "--parts 10,25,50,100") from None
-
-
-def read_goal(text: str | None) -> tuple[str, float] | None:
-    """`angle=0.5` as ("angle", 0.5)."""
-    if text is None:
+def parse_augmentations(text: str) -> tuple[str, ...] | None:
+    """Read `flip,colour` as ("flip", "colour"), `none` as nothing at all, `auto` as None."""
+    if text == "auto":
         return None
-    name, _, value = text.partition("=")
+    return () if text == "none" else parse_names(text)
+
+
+def parse_parts(text: str) -> tuple[float, ...]:
+    """Read `10,25` as (10.0, 25.0)."""
+    return tuple(_number(part, "--parts N,N,..: numbers, in per cent", hint="--parts 10,25,50,100")
+                 for part in text.split(","))
+
+
+def parse_value_range(text: str) -> tuple[float, ...]:
+    """Read `0,4095` as (0.0, 4095.0)."""
+    return tuple(_number(end, "--range BLACK,WHITE: two numbers", hint="--range 0,4095") for end in text.split(","))
+
+
+def parse_goal(text: str) -> tuple[str, float]:
+    """Read `angle=0.5` as ("angle", 0.5)."""
+    expected, hint = "--stop-at TARGET=VALUE", "--stop-at angle=0.5"
+    name, value = _pair(text, expected, hint)
+    return name, _number(value, expected, hint=hint)
+
+
+def parse_unit(text: str) -> tuple[str, str]:
+    """Read `age=years` as ("age", "years")."""
+    return _pair(text, "--unit NAME=WORD")
+
+
+def parse_weight(text: str) -> tuple[str, float]:
+    """Read `age=2` as ("age", 2.0)."""
+    expected = "--target-weight NAME=NUMBER"
+    name, value = _pair(text, expected)
+    return name, _number(value, expected)
+
+
+def parse_arch_arg(text: str) -> tuple[str, object]:
+    """Read `output_stride=16` as ("output_stride", 16): the value as JSON where it is JSON."""
+    key, value = _pair(text, "--arch-arg k=v", "--arch-arg output_stride=16")
     try:
-        return name, float(value)
+        return key, json.loads(value)
     except ValueError:
-        raise ImgregError("--stop-at TARGET=VALUE", f"'{text}'", "--stop-at angle=0.5") from None
+        return key, value
 
 
-def read_values(texts: list[str] | None, option: str, kind: type = str) -> dict | None:
-    """`name=value` options as a dict, each value of that kind."""
-    if not texts:
-        return None
-    pairs = dict(text.partition("=")[::2] for text in texts)
-    if not all(key and value for key, value in pairs.items()):
-        raise ImgregError(f"{option} NAME={'NUMBER' if kind is float else 'WORD'}", f"'{texts[0]}'")
-    return {key: read_number(value, f"{option} {key}=", kind) if kind is float else value
-            for key, value in pairs.items()}
+def _number(text: str, expected: str, kind: type = float, hint: str | None = None):
+    try:
+        return kind(text)
+    except ValueError:
+        raise ImgregError(expected, f"'{text}'", hint) from None
 
 
-def read_range(text: str | None) -> tuple[float, float] | None:
-    """`0,4095` as (0.0, 4095.0)."""
-    if text is None:
-        return None
-    ends = [read_number(end, "--range BLACK,WHITE:") for end in text.split(",")]
-    if len(ends) != 2 or None in ends:
-        raise ImgregError("--range BLACK,WHITE: two numbers", f"'{text}'", "--range 0,4095")
-    return ends[0], ends[1]
-
-
-def read_augment(text: str | None) -> tuple[str, ...] | None:
-    """`flip,colour` as ("flip", "colour"), none as nothing at all; None for auto."""
-    return None if text in (None, "auto") else () if text == "none" else read_names(text)
+def _pair(text: str, expected: str, hint: str | None = None) -> tuple[str, str]:
+    """The two sides of the first equals sign."""
+    key, _, value = text.partition("=")
+    if not key or not value:
+        raise ImgregError(expected, f"'{text}'", hint)
+    return key, value

@@ -1,6 +1,6 @@
-"""Small models on a run's own split, to tell what its network is worth: two ridges, and a CNN from random weights.
+"""Small models on a run's own split, to show what its network is worth: two ridges, and a CNN from random weights.
 
-Each is a Predictor with another network, so that its pictures, its decoding and its errors are the run's own.
+Each is a Predictor with another network, so that pictures, decoding and errors are those of the run.
 """
 from dataclasses import replace
 
@@ -14,229 +14,268 @@ from torch import nn
 
 from ..config import TrainConfig
 from ..data import splits
-from ..data.images import PictureError, fit_images
-from ..inference.predictor import Predictor
+from ..inference.predictor import NetworkOutput, Predictor
 from ..models import backbones, loading, network, weights
 from ..runs import Run
 from ..tasks import Task
-from ..training.losses import TaskLoss, encode_labels, mean_encoded
+from ..training.losses import TaskLoss, mean_encoded
 from ..utils.console import progress_bar, say, warn
 from ..utils.errors import ImgregError
+from ..utils.format import format_value
 from . import metrics
 
 FILE = "baselines.json"
-MOST = 5000  # training pictures that they learn from
-KEPT = ("unit", "mean", "median", "rmse")
-PLAIN = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))  # pixels in [0, 1]
-PIXELS, SEEN = 32, 64  # the long side of the pictures of the ridge, and of the CNN
-SHORT = 8  # pixels at least of the short one: the CNN halves it three times
-AXES = 512  # directions in which features differ most; a ridge learns from no more
-STRENGTHS = np.logspace(-1, 6, 8)  # of a ridge on features that vary by 1, to choose from
-PARTS = 5  # of the training part, to choose by where there are groups
-FEWEST = 5  # labels that a ridge is worth
-GRID = 3  # places a side of the last features' map, where places are wanted
-WIDTHS = (16, 32, 64)  # channels of the CNN
-SHOWN = 40_000  # pictures that the CNN is shown in all, about a minute,
-EPOCHS = (8, 40)  # in no fewer and no more epochs than these
-RATE, BATCH = 5e-3, 32
+SCORES = ("unit", "mean", "median", "rmse")
+MAX_PICTURES = 5000  # of the training part
+MIN_SIDE = 8  # pixels: the CNN halves them three times
+PIXEL_STATS = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))  # mean and standard deviation that leave pixels in [0, 1]
+
+RIDGE_SIDE = 32  # the long side of the pictures of the ridge on pixels
+MAX_AXES = 512  # principal components that a ridge is fitted to
+RIDGE_ALPHAS = np.logspace(-1, 6, 8)  # to choose from, for features of variance 1
+FOLDS = 5  # to choose by, where there are groups
+MIN_LABELS = 5  # of an output, to fit a ridge
+GRID = 3  # cells a side, by which a feature map is pooled for points
+
+CNN_SIDE = 64  # the long side of the CNN's pictures
+CNN_CHANNELS = (16, 32, 64)
+CNN_PICTURES = 40_000  # shown in all: about a minute
+CNN_EPOCHS = (8, 40)  # at least, and at most
+CNN_LR, CNN_BS = 5e-3, 32
 
 
-def load_or_measure(run: Run, device: str = "cpu") -> dict:
-    """{name: {target: {unit, mean, median, rmse}}} on the run's validation part; measured once, see `measure`.
+def load_or_measure(run: Run, device: str = "cpu") -> dict[str, dict]:
+    """Return {baseline: {target: {unit, mean, median, rmse}}} on the validation part, measured once for a run.
 
-    They are kept in RUN/baselines.json. Raises ImgregError for a file of that name that is none.
+    Raises:
+        ImgregError: If baselines.json cannot be read, and as `measure` does.
     """
     if not (run.path / FILE).is_file():
         run.write(FILE, measure(run, device))
-    return run.baselines
+    return run.read_json(FILE)
 
 
-def measure(run: Run, device: str = "cpu") -> dict:
-    """Fit each to the run's training part, of which at most MOST pictures are taken, and score it as the run is scored.
+def measure(run: Run, device: str = "cpu") -> dict[str, dict]:
+    """Fit the baselines to the training part of a run and score them on its validation part, see load_or_measure.
 
-    Seeded by the run's seed. Raises ImgregError where no picture of a part can be opened.
+    Raises:
+        ImgregError: If no picture of a part can be opened.
     """
-    frame, cfg = run.labels, run.config
-    trained, judged = (frame[frame["split"] == part] for part in ("train", "valid"))
-    if len(trained) > MOST:
-        say(f"the baselines learn from {MOST:,} of {len(trained):,} training pictures")
-    rows, found = trained.sample(min(MOST, len(trained)), random_state=cfg.seed), {}
+    task, frame, cfg = run.task, run.labels, run.config
+    train_rows, valid_rows = (frame[frame["split"] == part] for part in ("train", "valid"))
+    if len(train_rows) > MAX_PICTURES:
+        say(f"the baselines learn from {MAX_PICTURES:,} of {len(train_rows):,} training pictures")
+    rows = train_rows.sample(min(MAX_PICTURES, len(train_rows)), random_state=cfg.seed)
+
+    def score(model: Predictor) -> dict:
+        predictions = metrics.predictions(model, valid_rows)
+        if predictions.empty:
+            raise ImgregError("pictures of the validation part", f"none that can be opened among {len(valid_rows)}")
+        scores = metrics.score(model.task, predictions, train_rows)
+        return {name: {key: s[key] for key in SCORES if key in s} for name, s in scores.items() if s["n"]}
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
-        body, words = _body(run)
-        pixels = _smaller(run.task, PIXELS)
-        fits = {"ridge on pixels": lambda: ridge(pixels, nn.Flatten(), PLAIN, rows, device),
-                f"ridge on {words}": lambda: ridge(run.task, Features(body, run.task.has_points),
-                                                   backbones.stats(cfg.arch), rows, device),
-                "small CNN": lambda: cnn(_smaller(run.task, SEEN), cfg, rows, device)}
-        for name, fit in fits.items():
-            found[name] = _scored(fit(), judged, trained)
-    return found
+        body, body_name = _initial_body(run)
+        features, stats = Features(body, task.has_points), backbones.stats(cfg.arch)
+        return {"ridge on pixels": score(ridge(_shrink(task, RIDGE_SIDE), nn.Flatten(), PIXEL_STATS, rows, device)),
+                f"ridge on {body_name}": score(ridge(task, features, stats, rows, device)),
+                "small CNN": score(cnn(_shrink(task, CNN_SIDE), cfg, rows, device))}
 
 
-def _scored(model: Predictor, judged: pd.DataFrame, trained: pd.DataFrame) -> dict:
-    result = metrics.predictions(model, judged)
-    if result.empty:
-        raise ImgregError("pictures of the validation part", f"none that can be opened among {len(judged)}")
-    scores = metrics.score(model.task, result, trained)
-    return {name: {key: s[key] for key in KEPT if key in s} for name, s in scores.items() if s["n"]}
+def format_baselines(baselines: dict[str, dict]) -> str:
+    """Write a line for each baseline: "ridge on pixels: angle error 41.2°"."""
+    lines = []
+    for baseline, targets in baselines.items():
+        errors = [f"{name} error {format_value(s.get('mean', np.nan), s['unit'])}" for name, s in targets.items()]
+        lines.append(f"{baseline}: {', '.join(errors)}")
+    return "\n".join(lines)
 
 
-def as_lines(found: dict) -> list[str]:
-    """A line for each: "ridge on pixels: angle error 41.2°"."""
-    return [f"{name}: " + ", ".join(f"{t} error {metrics.format_value(s.get('mean', np.nan), s['unit'])}"
-                                    for t, s in load_or_measure.items()) for name, load_or_measure in found.items()]
-
-
-def _smaller(task: Task, side: int) -> Task:
-    """The task on pictures whose long side has so many pixels, if that is fewer than it has."""
+def _shrink(task: Task, side: int) -> Task:
+    """Return the task with pictures whose long side has `side` pixels, unless it has fewer."""
     scale = min(1.0, side / max(task.size))
-    return replace(task, size=tuple(max(min(SHORT, n), round(scale * n)) for n in task.size))
+    return replace(task, size=tuple(max(min(MIN_SIDE, n), round(scale * n)) for n in task.size))
 
 
-def _body(run: Run) -> tuple[nn.Module, str]:
-    """The backbone with the weights that the run began with, and what its features are called.
-
-    Random weights where it began with none, or with some that are not to be had again, which is said.
-    """
-    cfg, began, given = run.config, run.about.get("weights") or {}, weights.Weights("none")
-    if began.get("kind", "none") != "none":
-        try:
-            given = weights.find_weights(cfg.arch, "hub" if began["kind"] in ("hub", "cache") else cfg.weights)
-            if given.sha256 != began.get("sha256"):
-                raise ImgregError("the same weights", f"others in {given.source}")
-        except ImgregError as e:
-            given = weights.Weights("none")
-            warn(f"the weights that {run.path} began with are not to be had again ({e.actual}): "
-                 "its baseline has random ones")
-    body, given = loading.build_body(cfg.arch, run.task.size, cfg.arch_args, given)
-    source = given.tag or given.source
-    return body, f"the features of {cfg.arch} ({source if given.pretrained else 'random weights'})"
+# ---- pictures and labels
 
 
-class Features(nn.Module):
-    """A timm body that learns nothing: pictures -> its pooled features [n, F]; with `places` a coarse map of them.
-
-    Pooling over the picture forgets places: where the body's last features are a map, each of GRID x GRID parts of it
-    is pooled by itself.
-    """
-
-    def __init__(self, body: nn.Module, places: bool):
-        super().__init__()
-        self.body, self.places = body, places
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[n, 3, h, w] -> [n, F]."""
-        if self.places:
-            seen = network.channels_last(self.body, self.body.forward_features(x))
-            if seen.ndim == 4:
-                return nn.functional.adaptive_avg_pool2d(seen.permute(0, 3, 1, 2).float(), GRID).flatten(1)
-        return self.body(x).float()
+def _read(model: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, NetworkOutput]:
+    """Read the pictures of the training part, see metrics.network_outputs; raises ImgregError if none can be opened."""
+    rows, output = metrics.network_outputs(model, rows, features=True)
+    if rows.empty:
+        raise ImgregError("pictures of the training part", "none that can be opened")
+    return rows, output
 
 
 def _labels(task: Task, rows: pd.DataFrame, views: np.ndarray) -> tuple[torch.Tensor, ...]:
-    """For each target the labels as a batch holds them, [n, columns]: points in [-1, 1], all else in units."""
-    values = [(t, rows[list(t.columns)].to_numpy(float)) for t in task.targets]
-    return tuple(torch.tensor(t.to_batch(y, views), dtype=t.label_dtype) for t, y in values)
+    """Return the labels of each target as a batch holds them, tensors [n, columns]."""
+    return tuple(torch.tensor(t.to_batch(rows[list(t.columns)].to_numpy(float), views), dtype=t.label_dtype)
+                 for t in task.targets)
+
+
+def _predictor(task: Task, body: nn.Module, head: nn.Module, stats: tuple, device: str) -> Predictor:
+    about = {"mean": list(stats[0]), "std": list(stats[1])}
+    return Predictor(task, nn.Sequential(body, head).eval().to(device), about, device)
 
 
 # ---- ridges
 
 
-def ridge(task: Task, trunk: nn.Module, stats: tuple, rows: pd.DataFrame, device: str = "cpu") -> Predictor:
-    """A ridge from what `trunk` makes of the pictures to the encoded labels of `rows`.
+def ridge(task: Task, body: nn.Module, stats: tuple, rows: pd.DataFrame, device: str = "cpu") -> Predictor:
+    """Fit a ridge from the features of a network to encoded labels.
 
-    `stats`: the mean and standard deviation that its pixels are normalised by. Raises ImgregError if none opens.
+    Args:
+        task: The task.
+        body: Pictures [n, 3, h, w] -> features [n, F].
+        stats: Mean and standard deviation that pixels are normalised by.
+        rows: Labels with `path`.
+        device: Where the network is.
+
+    Returns:
+        The model: `body`, and the ridge for its head.
+
+    Raises:
+        ImgregError: If no picture can be opened.
     """
-    about = {"mean": list(stats[0]), "std": list(stats[1])}
-    model = Predictor(task, nn.Sequential(trunk, nn.Identity()).eval().to(device), about, device)
-    rows, made = metrics.network_outputs(model, rows, features=True)
-    if rows.empty:
-        raise ImgregError("pictures of the training part", "none that can be opened")
-    wanted = [encode_labels(t, y) for t, y in zip(task.targets, _labels(task, rows, made.views), strict=True)]
-    slopes, start = fit_ridge(task, made.features, torch.cat(wanted, dim=1).numpy(), pd.factorize(splits.split_units(rows))[0])
+    rows, output = _read(_predictor(task, body, nn.Identity(), stats, device), rows)
+    labels = zip(task.targets, _labels(task, rows, output.views), strict=True)
+    encoded = torch.cat([t.encode_labels(y).float() for t, y in labels], dim=1).numpy()
+    slopes, intercepts = fit_ridge(task, output.features, encoded, pd.factorize(splits.split_units(rows))[0])
     linear = nn.Linear(*slopes.shape)
-    linear.weight.data, linear.bias.data = (torch.from_numpy(v).float() for v in (slopes.T.copy(), start))
-    head = nn.Sequential(linear, nn.Hardtanh(*network.Y_RANGE))  # no further off than the network can be
-    return replace(model, network=nn.Sequential(trunk, head).eval().to(device))
+    linear.weight.data, linear.bias.data = (torch.tensor(v, dtype=torch.float32) for v in (slopes.T, intercepts))
+    head = nn.Sequential(linear, nn.Hardtanh(*network.Y_RANGE))  # the network's outputs have the same range
+    return _predictor(task, body, head, stats, device)
 
 
-def fit_ridge(task: Task, x: np.ndarray, y: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes [F, n_out] and intercepts [n_out] from features [n, F] to encoded labels [n, n_out], NaN where missing.
+def fit_ridge(task: Task, features: np.ndarray, encoded: np.ndarray,
+              groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit a ridge for each target.
 
-    One ridge for each target, or for those outputs of it that are labelled in the same rows; on the features' AXES
-    first principal components, all on one scale: with a scale for each, features that hardly ever fire become huge
-    where they do. What is hardly ever labelled gets its mean.
+    It is fitted to the first principal components of the features, all on one scale: on a scale of their own,
+    features that are hardly ever active become huge where they are.
+
+    Args:
+        task: The task.
+        features: Array [n, F].
+        encoded: Encoded labels, array [n, n_out], NaN without a label. Outputs of a target that are not labelled in
+            the same rows have a ridge each; those with fewer than MIN_LABELS are constant.
+        groups: Array [n]; the strength of the ridge is chosen on groups left out.
+
+    Returns:
+        Slopes [F, n_out] and intercepts [n_out].
     """
-    scale = float(x.std()) or 1.0
-    found = PCA(min(*x.shape, AXES), random_state=0)
-    z = found.fit_transform(x / scale)
-    slopes, start = np.zeros((z.shape[1], task.n_out)), np.zeros(task.n_out)
-    for own in task.split(np.arange(task.n_out)):
-        masks, of = np.unique(np.isfinite(y[:, own]), axis=1, return_inverse=True)
-        for i, known in enumerate(masks.T):
-            outputs = own[of.ravel() == i]
-            if known.sum() >= FEWEST:
-                slopes[:, outputs], start[outputs] = _fitted(z[known], y[known][:, outputs], units[known])
-            elif known.any():
-                start[outputs] = y[known][:, outputs].mean(axis=0)
-    slopes = found.components_.T.astype(float) @ slopes / scale
-    return slopes, start - scale * found.mean_ @ slopes
+    scale = float(features.std()) or 1.0
+    pca = PCA(min(*features.shape, MAX_AXES), random_state=0)
+    z = pca.fit_transform(features / scale)
+    slopes, intercepts = np.zeros((z.shape[1], task.n_out)), np.zeros(task.n_out)
+    for target_outputs in task.split(np.arange(task.n_out)):
+        masks, mask_of = np.unique(np.isfinite(encoded[:, target_outputs]), axis=1, return_inverse=True)
+        for i, labelled in enumerate(masks.T):
+            outputs, y = target_outputs[mask_of.ravel() == i], encoded[labelled]
+            if labelled.sum() >= MIN_LABELS:
+                model = _ridge_model(groups[labelled]).fit(z[labelled], y[:, outputs])
+                slopes[:, outputs] = np.reshape(model.coef_, (len(outputs), -1)).T
+                intercepts[outputs] = model.intercept_
+            elif labelled.any():
+                intercepts[outputs] = y[:, outputs].mean(axis=0)
+    slopes = pca.components_.T.astype(float) @ slopes / scale
+    return slopes, intercepts - scale * pca.mean_ @ slopes
 
 
-def _fitted(z: np.ndarray, y: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes [k, m] and intercepts [m], the strength chosen by rows left out, of groups whole groups."""
-    groups = len(np.unique(units))
-    folds = list(GroupKFold(min(PARTS, groups)).split(z, groups=units)) if 1 < groups < len(units) else None
-    found = RidgeCV(STRENGTHS, cv=folds, scoring="neg_mean_squared_error" if folds else None).fit(z, y)
-    return np.reshape(found.coef_, (y.shape[1], -1)).T, np.broadcast_to(found.intercept_, y.shape[1])
+def _ridge_model(groups: np.ndarray) -> RidgeCV:
+    """Return a ridge that chooses its strength on groups [n] left out, or on single rows if there are none."""
+    n = len(np.unique(groups))
+    if not 1 < n < len(groups):
+        return RidgeCV(RIDGE_ALPHAS)
+    folds = GroupKFold(min(FOLDS, n)).split(groups, groups=groups)
+    return RidgeCV(RIDGE_ALPHAS, cv=list(folds), scoring="neg_mean_squared_error")
+
+
+class Features(nn.Module):
+    """The pooled features of a timm body.
+
+    Args:
+        body: The timm body.
+        has_points: Whether to pool each of GRID x GRID cells of its last feature map by itself, because pooling over
+            the whole picture loses where things are.
+    """
+
+    def __init__(self, body: nn.Module, has_points: bool):
+        super().__init__()
+        self.body, self.has_points = body, has_points
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pictures [n, 3, h, w] -> [n, F]."""
+        if self.has_points:
+            features = network.channels_last(self.body, self.body.forward_features(x))
+            if features.ndim == 4:
+                return nn.functional.adaptive_avg_pool2d(features.permute(0, 3, 1, 2).float(), GRID).flatten(1)
+        return self.body(x).float()
+
+
+def _initial_body(run: Run) -> tuple[nn.Module, str]:
+    """Build the backbone with the weights that a run began with, and name its features.
+
+    The weights are random if the run began with random ones, or if its own cannot be loaded again, after a warning.
+    """
+    cfg, initial, source = run.config, run.about.get("weights") or {}, weights.Weights("none")
+    if initial.get("kind", "none") != "none":
+        try:
+            source = weights.find_weights(cfg.arch, "hub" if initial["kind"] in ("hub", "cache") else cfg.weights)
+            if source.sha256 != initial.get("sha256"):
+                raise ImgregError("the same weights", f"others in {source.source}")
+        except ImgregError as e:
+            source = weights.Weights("none")
+            warn(f"the weights that {run.path} began with cannot be loaded again ({e.actual}): "
+                 "its baseline has random ones")
+    body = backbones.build(cfg.arch, run.task.size, cfg.arch_args)
+    source = loading.load_body(body, cfg.arch, source)
+    weights_name = source.tag or source.source if source.pretrained else "random weights"
+    return body, f"the features of {cfg.arch} ({weights_name})"
 
 
 # ---- a CNN
 
 
 def cnn(task: Task, cfg: TrainConfig, rows: pd.DataFrame, device: str = "cpu") -> Predictor:
-    """Three blocks of convolution and a linear layer, from random weights, by the loss that the run was trained with.
+    """Train three blocks of convolution and a linear layer from random weights, by the loss of the run.
 
-    Raises ImgregError if no picture opens.
+    Args:
+        task: The task.
+        cfg: The settings of the run, for its loss.
+        rows: Labels with `path`.
+        device: Where to train.
+
+    Raises:
+        ImgregError: If no picture can be opened.
     """
-    rows, pixels, views = _opened(task, rows)
-    labels = _labels(task, rows, views)
-    blocks = [layer for of in zip((3, *WIDTHS), WIDTHS, strict=False) for layer in _block(*of)]
-    trunk = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    net = nn.Sequential(trunk, network.head(WIDTHS[-1], task.n_out, mean_encoded(task, labels))).to(device)
-    _train(net, pixels, labels, TaskLoss(task, cfg.loss, labels, balance=cfg.balance), device)
-    return Predictor(task, net.eval(), {"mean": list(PLAIN[0]), "std": list(PLAIN[1])}, device)
-
-
-def _block(before: int, after: int) -> tuple[nn.Module, ...]:
-    convolution = nn.Conv2d(before, after, 3, padding=1, bias=False)
-    return convolution, nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)
-
-
-def _opened(task: Task, rows: pd.DataFrame) -> tuple[pd.DataFrame, torch.Tensor, np.ndarray]:
-    """The rows whose pictures open, their pixels, uint8 [n, 3, h, w], and their views [n, 4]."""
-    boxes = rows[list(task.box)].to_numpy(float) if task.box else None
-    opened = list(progress_bar(fit_images(list(rows["path"]), task, boxes), len(rows), f"reading {len(rows)} pictures"))
-    whole = [not isinstance(one, PictureError) for one in opened]
-    if not any(whole):
-        raise ImgregError("pictures of the training part", "none that can be opened")
-    pixels = torch.from_numpy(np.stack([one.pixels for one, ok in zip(opened, whole, strict=True) if ok]))
-    views = np.stack([one.view for one, ok in zip(opened, whole, strict=True) if ok])
-    return rows[whole].reset_index(drop=True), pixels.permute(0, 3, 1, 2).contiguous(), views
+    rows, output = _read(_predictor(task, nn.Flatten(), nn.Identity(), PIXEL_STATS, "cpu"), rows)
+    pixels, labels = torch.from_numpy(output.features).reshape(-1, 3, *task.size), _labels(task, rows, output.views)
+    layers, channels = [], 3
+    for width in CNN_CHANNELS:
+        convolution = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+        channels = width
+    body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    head = network.head(channels, task.n_out, mean_encoded(task, labels))
+    model = _predictor(task, body, head, PIXEL_STATS, device)
+    _train(model.network, pixels, labels, TaskLoss(task, cfg.loss, labels, balance=cfg.balance), device)
+    return model
 
 
 def _train(net: nn.Module, pixels: torch.Tensor, labels: tuple, loss: nn.Module, device: str) -> None:
-    """One cycle of AdamW that shows about SHOWN pictures; the last of an epoch, fewer than a batch, wait their turn."""
+    """Train for one cycle of AdamW that shows about CNN_PICTURES; an epoch leaves out less than a batch."""
     n = len(pixels)
-    epochs, size = int(np.clip(SHOWN // n, *EPOCHS)), min(BATCH, n)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=epochs * (n // size))
+    epochs, bs = int(np.clip(CNN_PICTURES // n, *CNN_EPOCHS)), min(CNN_BS, n)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=CNN_LR)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, CNN_LR, total_steps=epochs * (n // bs))
     net.train()
     for _ in progress_bar(range(epochs), epochs, "training a small CNN"):
-        for chosen in torch.randperm(n)[: n // size * size].split(size):
+        for batch in torch.randperm(n)[: n // bs * bs].split(bs):
             optimiser.zero_grad()
-            outputs = net(pixels[chosen].to(device).float() / 255)
-            loss(outputs, *(y[chosen].to(device) for y in labels)).backward()
+            loss(net(pixels[batch].to(device)), *(y[batch].to(device) for y in labels)).backward()
             optimiser.step()
-            plan.step()
+            schedule.step()
+    net.eval()

@@ -1,34 +1,41 @@
-"""How far a mean may be off by the chance of which pictures there were."""
+"""Confidence intervals of a mean by the bootstrap."""
 import numpy as np
 import pandas as pd
 
-FEWEST = 5  # units: fewer do not tell how much they differ
-DRAWS = 50_000_000  # of units, in all resamples together: about a second
-MOST, LEAST = 2000, 200  # resamples
-AT_ONCE = 2_000_000  # draws held in memory
+MIN_UNITS = 5  # fewer do not show how much they differ
+MAX_DRAWS = 50_000_000  # of units in all resamples together: about a second
+MIN_RESAMPLES, MAX_RESAMPLES = 200, 2000
+MAX_DRAWS_HELD = 2_000_000  # in memory at once
 
 
 def interval(values: np.ndarray, units) -> tuple[float, float] | None:
-    """The 95 % percentile interval of the mean of `values` [n] by the bootstrap (Efron, 1979); None for too few units.
+    """Compute the 95 % percentile interval of a mean by the bootstrap (Efron, 1979).
 
-    `units` [n]: values of one unit, as of one person, are drawn together; all draws of a unit bring its sum and its
-    count, so that the mean stays that over values. It is stretched as Student's distribution is wider than the normal
-    one, or that of few units would hold too rarely. Seeded: the same values have the same interval. There are 2,000
-    resamples, of more than 25,000 units fewer, as many as take about a second.
+    The interval is widened as Student's distribution is wider than the normal one, because that of few units would
+    cover the mean too rarely. The random numbers are seeded: the same values have the same interval.
+
+    Args:
+        values: Array [n].
+        units: Name of the unit of each value, such as a person, [n]. Values of one unit are drawn together; the mean
+            remains that over values.
+
+    Returns:
+        Both ends, to seven digits, or None for fewer than MIN_UNITS units.
     """
     from scipy.stats import bootstrap, t
 
     unit, names = pd.factorize(np.asarray(units))
     n = len(names)
-    if n < FEWEST:
+    if n < MIN_UNITS:
         return None
     sums, counts = np.bincount(unit, values), np.bincount(unit).astype(float)
-    found = bootstrap((sums, counts), _mean, paired=True, vectorized=True, method="percentile", confidence_level=0.95,
-                      n_resamples=int(np.clip(DRAWS // n, LEAST, MOST)), batch=max(1, AT_ONCE // n),
-                      rng=np.random.default_rng(0))
+    result = bootstrap((sums, counts), _mean, paired=True, vectorized=True, method="percentile", confidence_level=0.95,
+                       n_resamples=int(np.clip(MAX_DRAWS // n, MIN_RESAMPLES, MAX_RESAMPLES)),
+                       batch=max(1, MAX_DRAWS_HELD // n), rng=np.random.default_rng(0))
     mean = sums.sum() / counts.sum()
-    wider = t.ppf(0.975, n - 1) / t.ppf(0.975, np.inf) * np.sqrt(n / (n - 1))
-    return tuple(float(mean + wider * (end - mean)) for end in found.confidence_interval)
+    widening = t.ppf(0.975, n - 1) / t.ppf(0.975, np.inf) * np.sqrt(n / (n - 1))
+    low, high = (mean + widening * (end - mean) for end in result.confidence_interval)
+    return float(f"{low:.7g}"), float(f"{high:.7g}")
 
 
 def _mean(sums: np.ndarray, counts: np.ndarray, axis: int) -> np.ndarray:

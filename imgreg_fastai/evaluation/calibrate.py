@@ -1,4 +1,4 @@
-"""Fitting the intervals of a trained network on labelled pictures that it has not learnt from."""
+"""Calibration of a trained network's intervals, on labelled pictures that it was not trained on."""
 from dataclasses import replace
 from typing import NamedTuple
 from warnings import catch_warnings, simplefilter
@@ -8,184 +8,235 @@ import pandas as pd
 
 from ..config import TrainConfig, fewest_to_calibrate
 from ..data import splits
-from ..inference.conformal import UNLIKE, Calibration, FeatureSpace, difficulty, difficulty_inputs, linear
+from ..inference.conformal import OOD_SHARE, Calibration, DifficultyModel, FeatureSpace, linear
 from ..inference.predictor import NetworkOutput, Predictor
+from ..tasks import Task
 from ..utils.console import warn
 from ..utils.errors import first_few
 from . import metrics
 
-MOST = 2000  # pictures of the training and of the validation part that are looked at
-AXES = 64  # directions in which the training pictures differ most
-FEWEST = 30  # validation pictures to learn difficulty from
-SHARES = (0.25, 0.5, 0.75, 1.0)  # of the logarithm of the expected error that are believed, to choose from
-WORTH = 0.99  # of the plain radii's mean: difficulty is kept where it makes them smaller than this
-FLOOR = 0.5  # of the median error: a smaller one was good luck, and does not say that its picture is easy
-STRENGTHS = np.logspace(-1, 5, 13)  # of the ridge, to choose from
-PARTS = 5  # of the validation part, to choose by
+MAX_PICTURES = 2000  # of the training and of the validation part that are sent through the network
+MAX_AXES = 64  # of the FeatureSpace
+MIN_PICTURES = 30  # of the validation part with a label, to estimate difficulty from
+SHRINKAGES = (0.25, 0.5, 0.75, 1.0)  # of the predicted logarithm of difficulty, to choose from
+MAX_WIDTH = 0.99  # difficulty is used where it makes intervals narrower than this share of constant ones
+ERROR_FLOOR = 0.5  # of the median error: smaller errors are chance, and do not say that a picture is easy
+RIDGE_ALPHAS = np.logspace(-1, 5, 13)  # to choose from
+FOLDS = 5
+
+
+class ScoredPart(NamedTuple):
+    """What is known of n labelled pictures.
+
+    Args:
+        inputs: Of a DifficultyModel, array [n, d].
+        distance: From the mean of the training pictures, array [n], see FeatureSpace.project.
+        errors: Errors that have an interval, array [n, m], NaN without a label.
+        error_scales: Task.error_scales, array [n, m].
+        groups: Number of the group of each picture, or of the picture, array [n], see splits.split_units.
+    """
+
+    inputs: np.ndarray
+    distance: np.ndarray
+    errors: np.ndarray
+    error_scales: np.ndarray
+    groups: np.ndarray
+
+    def labelled(self, columns: slice) -> "ScoredPart":
+        """Select columns of errors, and the pictures with a label of one of them."""
+        rows = np.isfinite(self.errors[:, columns]).any(axis=1)
+        return ScoredPart(self.inputs[rows], self.distance[rows], self.errors[rows, columns],
+                          self.error_scales[rows, columns], self.groups[rows])
 
 
 def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predictor:
-    """The model with the Calibration that the rows of `frame` give it; as it is, and said, where they are too few.
+    """Calibrate the intervals of a model.
 
-    Training pictures tell what the model knows, those of the validation part which pictures are hard, and those of the
-    part `calibrate`, which nothing else has seen, how large the radii must be.
+    Args:
+        model: The model.
+        frame: Labels with `path` and `split`. The training part shows which pictures the network knows, the validation
+            part which pictures are difficult, and the part calibrate, used for nothing else, how wide intervals are.
+        cfg: The settings of the training, for its coverage and seed.
+
+    Returns:
+        The model with a Calibration; without, after a warning, if no target has enough labels.
     """
-    space, (trained, valid, kept) = score_parts(model, frame, frame[frame["split"] == "calibrate"], cfg.seed)
-    sized, weights, low, high, gains = fit_difficulty(model.task, trained, valid, cfg.coverage)
-    inputs, far, distances, extents, units = kept
-    scores = distances / (extents**sized * difficulty(inputs, weights, low, high))
-    scores, units = _enough(scores, units, cfg.coverage, [w for t in model.task.targets for w in t.interval_columns])
+    calibration_rows = frame[frame["split"] == "calibrate"]
+    space, (train, valid, held) = score_parts(model, frame, calibration_rows, cfg.seed)
+    difficulty, widths = fit_difficulty(model.task, train, valid, cfg.coverage)
+    scores = held.errors / difficulty.predict(held.inputs, held.error_scales)
+    columns = [column for t in model.task.targets for column in t.interval_columns]
+    scores, groups = _sufficient(scores, held.groups, cfg.coverage, columns)
     if not np.isfinite(scores).any():
         return model
-    found = Calibration(space, sized, weights, low, high, scores, units,
-                        np.quantile(far, [1 - UNLIKE], method="higher"))
-    about = {"coverage": cfg.coverage, "pictures": len(scores), "units": len(np.unique(units)),
-             "narrower": {name: round(float(gain), 4) for name, gain in gains.items()}}
-    return replace(model, calibration=found, about={**model.about, "calibration": about})
+    max_distance = np.quantile(held.distance, [1 - OOD_SHARE], method="higher")
+    about = {"coverage": cfg.coverage, "pictures": len(scores), "units": len(np.unique(groups)),
+             "narrower": {name: round(width, 4) for name, width in widths.items()}}
+    return replace(model, calibration=Calibration(space, difficulty, scores, groups, max_distance),
+                   about={**model.about, "calibration": about})
+
+
+# ---- the pictures
+
+
+def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
+                seed: int) -> tuple[FeatureSpace, list[ScoredPart]]:
+    """Send labelled pictures through the network.
+
+    Args:
+        model: The model.
+        frame: Labels with `path` and `split`. Of train and valid at most MAX_PICTURES are drawn.
+        held: Labels of other pictures.
+        seed: Of what is drawn.
+
+    Returns:
+        The FeatureSpace of the training pictures, and the ScoredPart of train, valid and `held`.
+    """
+    parts = [frame[frame["split"] == name] for name in ("train", "valid")]
+    parts = [part.sample(min(MAX_PICTURES, len(part)), random_state=seed) for part in parts]
+    results = [metrics.network_outputs(model, rows, features=True) for rows in (*parts, held)]
+    space = fit_feature_space(results[0][1].features)
+    return space, [_score_part(model.task, space, rows, output) for rows, output in results]
 
 
 def fit_feature_space(features: np.ndarray) -> FeatureSpace:
-    """The Space of the training pictures' features [n, F]."""
+    """Fit the FeatureSpace to the features [n, F] of the training pictures."""
     from sklearn.decomposition import PCA
 
     features = features.astype(np.float64)
     n, width = features.shape
-    found = PCA(max(1, min(AXES, n // 10, width - 1)), random_state=0).fit(features)
-    least = 1e-6 * features.var(axis=0).mean() + 1e-12  # features that are 0 in every picture tell nothing
-    return FeatureSpace(found.mean_, found.components_.astype(np.float32), np.maximum(found.explained_variance_, least),
-                 np.maximum([found.noise_variance_], least))
+    pca = PCA(max(1, min(MAX_AXES, n // 10, width - 1)), random_state=0).fit(features)
+    floor = 1e-6 * features.var(axis=0).mean() + 1e-12  # there are features that are 0 in every picture
+    return FeatureSpace(pca.mean_, pca.components_.astype(np.float32), np.maximum(pca.explained_variance_, floor),
+                        np.maximum([pca.noise_variance_], floor))
 
 
-class ScoredPart(NamedTuple):
-    """Labelled pictures: what difficulty is judged by [n, d], how far they lie [n], their distances and extents [n, m].
+def _score_part(task: Task, space: FeatureSpace, rows: pd.DataFrame, output: NetworkOutput) -> ScoredPart:
+    """Compare labelled rows with the network's output for them."""
+    uncertainty = task.uncertainty_features(output.outputs)
+    inputs, distance = space.difficulty_inputs(output.features, output.outputs, uncertainty)
+    predicted = task.decode(output.outputs, output.views)
+    errors = [t.interval_errors(predicted[t.name], rows[list(t.columns)].to_numpy(float)) for t in task.targets]
+    groups = pd.factorize(splits.split_units(rows))[0]
+    return ScoredPart(inputs, distance, np.hstack(errors), task.error_scales(output.views), groups)
 
-    `units` [n]: what they have in common, see splits.units.
+
+def _sufficient(scores: np.ndarray, groups: np.ndarray, coverage: float,
+                columns: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out columns of scores [n, m] with too few labels for a coverage, and groups [n] if they are too few.
+
+    Both with a warning. Without groups each picture is a group of its own.
     """
-
-    inputs: np.ndarray
-    far: np.ndarray
-    distances: np.ndarray
-    extents: np.ndarray
-    units: np.ndarray
-
-
-def score_part(task, space: FeatureSpace, rows: pd.DataFrame, seen: NetworkOutput) -> ScoredPart:
-    """What is known of labelled rows that a model has seen, features included: see metrics.seen."""
-    inputs, far = difficulty_inputs(space, seen.features, seen.outputs, task.uncertainty_features(seen.outputs))
-    decoded = task.decode(seen.outputs, seen.views)
-    distances = [t.interval_errors(decoded[t.name], rows[list(t.columns)].to_numpy(float)) for t in task.targets]
-    return ScoredPart(inputs, far, np.hstack(distances), task.error_scales(seen.views), pd.factorize(splits.split_units(rows))[0])
+    labelled, needed = np.isfinite(scores), fewest_to_calibrate(coverage)
+    too_few = labelled.sum(axis=0) < needed
+    if too_few.any():
+        names = first_few(np.array(columns)[too_few])
+        warn(f"no intervals for {names}: fewer than {needed} of the {len(scores)} pictures kept are labelled")
+    n_groups = min((len(np.unique(groups[rows])) for rows in labelled.T[~too_few]), default=needed)
+    if n_groups < needed:
+        noun = "group" if n_groups == 1 else "groups"
+        warn(f"intervals rest on {n_groups} {noun}, and at least {needed} would make them hold for new ones: "
+             "of pictures of new groups they may hold fewer than they say")
+        groups = np.arange(len(groups))
+    return np.where(too_few, np.nan, scores), groups
 
 
-def score_parts(model: Predictor, frame: pd.DataFrame, kept: pd.DataFrame, seed: int) -> tuple[FeatureSpace, list[ScoredPart]]:
-    """The Space of the training pictures, and what is known of these, of those that validate, and of the rows `kept`.
+# ---- difficulty
 
-    Of the first two parts at most MOST are looked at, drawn by `seed`.
+
+def fit_difficulty(task: Task, train: ScoredPart, valid: ScoredPart,
+                   coverage: float) -> tuple[DifficultyModel, dict[str, float]]:
+    """Fit the model of how large errors are.
+
+    It is a ridge regression of the logarithm of errors. Errors on training pictures, of which there are many, show
+    which ones are difficult, though not how large errors on new pictures are: the mean of each part is left out.
+
+    Args:
+        task: The task.
+        train: The training part.
+        valid: The validation part.
+        coverage: At which widths are compared.
+
+    Returns:
+        The model, constant for targets with few labels or where it makes intervals hardly narrower; and
+        {target: the mean half-width as a share of that of constant intervals}.
     """
-    parts = [frame[frame["split"] == part] for part in ("train", "valid")]
-    rows = [*(of.sample(min(MOST, len(of)), random_state=seed) for of in parts), kept]
-    seen = [metrics.network_outputs(model, of, features=True) for of in rows]
-    space = fit_feature_space(seen[0][1].features)
-    return space, [score_part(model.task, space, *of) for of in seen]
-
-
-def _enough(scores: np.ndarray, units: np.ndarray, coverage: float, names: list[str]):
-    """The scores [n, m] without columns that too few labels have for that coverage, and the units [n] of its promise.
-
-    These are groups; where a column has too few of them, each picture stands for itself. Both are said.
-    """
-    labelled, least = np.isfinite(scores), fewest_to_calibrate(coverage)
-    few = labelled.sum(axis=0) < least
-    if few.any():
-        lacking = first_few(name for name, lacks in zip(names, few, strict=True) if lacks)
-        warn(f"no intervals for {lacking}: fewer than {least} of the {len(scores)} pictures kept are labelled")
-    groups = min((len(np.unique(units[of])) for of in labelled.T[~few]), default=least)
-    if groups < least:
-        warn(f"intervals rest on {groups} group{'s' * (groups > 1)}, and at least {least} would make them hold for "
-             "new ones: of pictures of new groups they may hold fewer than they say")
-        units = np.arange(len(units))
-    return np.where(few, np.nan, scores), units
-
-
-def fit_difficulty(task, trained: ScoredPart, valid: ScoredPart, coverage: float):
-    """`sized`, `weights`, `low` and `high` of a Calibration, and what they gain.
-
-    A ridge on the logarithm of the errors. Training pictures, which are many, tell too which ones are hard, though not
-    how hard: each part's mean is left out. On validation pictures of units apart it is measured whether errors grow
-    with the extent, and how much of what the ridge expects is to be believed: as much as makes the mean radius
-    smallest, and nothing where that gains too little. Gains: {target: that mean radius as a part of the constant one}.
-    """
-    m, gains, end = valid.distances.shape[1], {}, 0
-    sized, weights, low, high = np.zeros(m), np.zeros((valid.inputs.shape[1] + 1, m)), np.zeros(m), np.zeros(m)
+    models, widths, start = [], {}, 0
     for t in task.targets:
-        start, end = end, end + len(t.interval_columns)
-        old, new = (_of(part, slice(start, end)) for part in (trained, valid))
-        if len(new.units) < FEWEST or len(np.unique(new.units)) < PARTS:
-            continue
-        size, share, found, gains[t.name] = _believed(old, new, coverage)
-        sized[start:end], weights[:, start:end] = size, share * found
-        limits = np.quantile(linear(np.vstack([old.inputs, new.inputs]), share * found), (0.01, 0.99), axis=0)
-        low[start:end], high[start:end] = limits
-    return sized, weights, low, high, gains
+        columns = slice(start, start + len(t.interval_columns))
+        start = columns.stop
+        target_train, target_valid = train.labelled(columns), valid.labelled(columns)
+        if len(target_valid.groups) >= MIN_PICTURES and len(np.unique(target_valid.groups)) >= FOLDS:
+            model, widths[t.name] = _fit_target(target_train, target_valid, coverage)
+        else:
+            zeros = np.zeros(len(t.interval_columns))
+            model = DifficultyModel(zeros, np.zeros((valid.inputs.shape[1] + 1, len(zeros))), zeros, zeros)
+        models.append(model)
+    return DifficultyModel(*(np.hstack(arrays) for arrays in zip(*models, strict=True))), widths
 
 
-def _believed(old: ScoredPart, new: ScoredPart, coverage: float) -> tuple[float, float, np.ndarray, float]:
-    """Of one target: whether its errors grow with the extent, the share believed, the ridge's weights, and the gain."""
-    x, units = np.vstack([old.inputs, new.inputs]), np.concatenate([old.units, -1 - new.units])
-    best = (0.0, 0.0, np.zeros((x.shape[1] + 1, new.distances.shape[1])), 1.0)
-    for size in (0.0, 1.0) if np.ptp(new.extents) > 1e-6 * new.extents.max() else (0.0,):
-        plain = _narrower(new.distances, new.extents**size, coverage)
-        if plain < WORTH * best[-1]:
-            best = size, 0.0, best[2], plain
-    for size in {0.0, best[0]}:
-        y = np.vstack([_logs(part.distances / part.extents**size) for part in (old, new)])
-        found, apart = _ridge(x, y, units)
-        for share in SHARES:
-            gain = _narrower(new.distances, new.extents**size * np.exp(share * apart[len(old.units) :]), coverage)
-            if gain < (WORTH if best[1] == 0 else 1) * best[-1]:
-                best = size, share, found, gain
-    return best
+def _fit_target(train: ScoredPart, valid: ScoredPart, coverage: float) -> tuple[DifficultyModel, float]:
+    """Fit the model of one target; returns it, and the width of its intervals relative to constant ones.
+
+    It is chosen on validation pictures, whose difficulty is predicted by ridges fitted to other groups: whether errors
+    are proportional to their scale, and how far the ridge is shrunk. Either must make intervals narrower than MAX_WIDTH
+    of what they were.
+    """
+    inputs = np.vstack([train.inputs, valid.inputs])
+    groups = np.concatenate([train.groups, -1 - valid.groups])  # no group is in both parts
+    m, best_width, best_exponent = valid.errors.shape[1], 1.0, 0.0
+    best_weights = np.zeros((inputs.shape[1] + 1, m))
+    if np.ptp(valid.error_scales) > 1e-6 * valid.error_scales.max():
+        width = _relative_width(valid.errors, valid.error_scales, coverage)
+        if width < MAX_WIDTH:
+            best_width, best_exponent = width, 1.0
+    limit = MAX_WIDTH * best_width
+    for exponent in sorted({0.0, best_exponent}):
+        logs = [_centred_logs(part.errors / part.error_scales**exponent) for part in (train, valid)]
+        weights, predicted = _fit_ridge(inputs, np.vstack(logs), groups)
+        for shrinkage in SHRINKAGES:
+            difficulty = valid.error_scales**exponent * np.exp(shrinkage * predicted[len(train.groups) :])
+            width = _relative_width(valid.errors, difficulty, coverage)
+            if width < limit:
+                limit = best_width = width
+                best_exponent, best_weights = exponent, shrinkage * weights
+    low, high = np.quantile(linear(inputs, best_weights), (0.01, 0.99), axis=0)
+    return DifficultyModel(np.full(m, best_exponent), best_weights, low, high), best_width
 
 
-def _of(part: ScoredPart, columns: slice) -> ScoredPart:
-    """The pictures of a part that have a label of a target, and that target's columns."""
-    known = np.isfinite(part.distances[:, columns]).any(axis=1)
-    return ScoredPart(part.inputs[known], part.far[known], part.distances[known, columns], part.extents[known, columns],
-                  part.units[known])
+def _relative_width(errors: np.ndarray, difficulty: np.ndarray, coverage: float) -> float:
+    """Return the mean half-width of intervals by difficulty [n, m] as a share of that of constant ones."""
+    with catch_warnings():
+        simplefilter("ignore", RuntimeWarning)  # a point that is labelled nowhere is all NaN
+        half_widths = np.nanquantile(errors / difficulty, coverage, axis=0) * difficulty.mean(axis=0)
+        return float(np.nanmean(half_widths / np.nanquantile(errors, coverage, axis=0)))
 
 
-def _logs(distances: np.ndarray) -> np.ndarray:
-    """The logarithms of errors [n, m] less their mean, from FLOOR on; 0 in place of missing ones."""
+def _centred_logs(errors: np.ndarray) -> np.ndarray:
+    """Return the logarithms of errors [n, m], from ERROR_FLOOR on, less their mean; 0 in place of missing ones."""
     with np.errstate(invalid="ignore"), catch_warnings():
-        simplefilter("ignore", RuntimeWarning)  # a point that is labelled nowhere has no mean
-        least = np.maximum(FLOOR * np.nanmedian(distances, axis=0), 1e-9)
-        logs = np.log(np.maximum(distances, least))
+        simplefilter("ignore", RuntimeWarning)  # a point that is labelled nowhere is all NaN
+        floor = np.maximum(ERROR_FLOOR * np.nanmedian(errors, axis=0), 1e-9)
+        logs = np.log(np.maximum(errors, floor))
         return np.nan_to_num(logs - np.nanmean(logs, axis=0))
 
 
-def _ridge(x: np.ndarray, y: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights [d + 1, m] of a ridge for `y` [n, m] by `x` [n, d]; its predictions on units apart, less their mean."""
-    from sklearn.base import clone
+def _fit_ridge(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit a ridge; returns its weights [d + 1, m], and predictions for each group by ridges without that group.
+
+    The predictions are less the mean of what their ridge was fitted to, because that would tell the folds apart.
+    """
     from sklearn.linear_model import Ridge
-    from sklearn.model_selection import GridSearchCV, GroupKFold
+    from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    folds = list(GroupKFold(PARTS).split(x, groups=units))
-    search = GridSearchCV(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": STRENGTHS}, cv=folds,
+    folds = list(GroupKFold(FOLDS).split(x, groups=groups))
+    search = GridSearchCV(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": RIDGE_ALPHAS}, cv=folds,
                           scoring="neg_mean_squared_error").fit(x, y)
     scaler, ridge = search.best_estimator_
     slopes = (ridge.coef_.reshape(y.shape[1], -1) / scaler.scale_).T
-    apart = np.empty_like(y)
-    for own, other in folds:  # without their means, or the chance of which units are in which fold looks like knowledge
-        made = clone(search.best_estimator_).fit(x[own], y[own]).predict(x[other])
-        apart[other] = made.reshape(-1, y.shape[1]) - y[own].mean(axis=0)
-    return np.vstack([slopes, ridge.intercept_ - scaler.mean_ @ slopes]), apart
-
-
-def _narrower(distances: np.ndarray, hard: np.ndarray, coverage: float) -> float:
-    """The mean radius by difficulties `hard` [n, m] as a part of the constant one, at the same coverage."""
-    with catch_warnings():
-        simplefilter("ignore", RuntimeWarning)  # of a point that is labelled nowhere
-        radii = np.nanquantile(distances / hard, coverage, axis=0) * hard.mean(axis=0)
-        return float(np.nanmean(radii / np.nanquantile(distances, coverage, axis=0)))
+    predicted = cross_val_predict(search.best_estimator_, x, y, cv=folds).reshape(y.shape)
+    for fitted_rows, other_rows in folds:
+        predicted[other_rows] -= y[fitted_rows].mean(axis=0)
+    return np.vstack([slopes, ridge.intercept_ - scaler.mean_ @ slopes]), predicted

@@ -1,83 +1,100 @@
-"""Whether intervals keep what they promise: how many of the true values lie within them."""
+"""Whether intervals keep their promise: the share of true values that lie within them."""
 import math
 
 import numpy as np
 import pandas as pd
 
 from ..data import splits
-from ..tasks import Task
+from ..tasks import Target, Task
 from ..utils.console import warn
 from ..utils.format import format_value, round_numbers
 from . import bootstrap, metrics
 
-MANY = 30  # pictures that are worth a word of their own,
-FAR = 0.15  # where so much less than was asked is held
-SHORT = 0.02  # a coverage surely so much below what was asked is told
+MIN_VALUES = 30  # of a part of the range or a group, for its own coverage to be reported
+LARGE_SHORTFALL = 0.15  # below the promised coverage, for a part to be reported
+SMALL_SHORTFALL = 0.02  # below the promised coverage, which is no reason to warn
 
 
-def measure_coverage(task: Task, result: pd.DataFrame, asked: float, units: int) -> dict[str, dict]:
-    """{target: {asked, units, reached, low, high, width, groups, range}} of predictions with intervals for `asked`.
+def measure_coverage(task: Task, rows: pd.DataFrame, coverage: float, units: int) -> dict[str, dict]:
+    """Measure the coverage of intervals.
 
-    `units`: the pictures or groups that calibrated them. `reached`: the part of the true values within their intervals,
-    of many points of all that are labelled; its 95 % interval from `low` to `high` by bootstrap.interval; `width`: the
-    mean radius in units. `groups` {group: {n, reached}} of n values, the worst first, and `range` [{low, high, n,
-    reached}] as in metrics.score. Only targets that have labels and intervals.
+    Args:
+        task: The task.
+        rows: Of metrics.predictions, with intervals.
+        coverage: What the intervals promise.
+        units: Number of pictures or groups that calibrated the intervals.
+
+    Returns:
+        {target: scores} of the targets that have labels and intervals:
+        asked, units: `coverage` and `units`.
+        reached: The share of the true values (of all labelled points) within their interval.
+        low, high: Its 95 % confidence interval, see bootstrap.interval.
+        width: The mean half-width in units.
+        groups: Where there are several groups, {group: {n, reached}} of n values, the lowest first.
+        range: Of plain numbers, [{low, high, n, reached}], see metrics.error_over_range.
     """
-    found = {t.name: _of_target(t, result, asked) for t in task.targets}
-    return {name: {**of, "units": units} for name, of in found.items() if of}
+    scores = {t.name: _measure_target(t, rows, coverage, units) for t in task.targets}
+    return {name: s for name, s in scores.items() if s is not None}
 
 
-def _of_target(t, result: pd.DataFrame, asked: float) -> dict | None:
-    true, predicted = (result[[f"{c}{end}" for c in t.columns]].to_numpy(float) for end in ("", "_predicted"))
-    radii, distances = result[list(t.interval_columns)].to_numpy(float), t.interval_errors(predicted, true)
-    known = np.isfinite(radii) & np.isfinite(distances)
-    if not known.any():
+def _measure_target(t: Target, rows: pd.DataFrame, coverage: float, units: int) -> dict | None:
+    true, predicted = metrics.values_of(t, rows)
+    half_widths, errors = rows[list(t.interval_columns)].to_numpy(float), t.interval_errors(predicted, true)
+    labelled = np.isfinite(half_widths) & np.isfinite(errors)
+    if not labelled.any():
         return None
-    held, rows = (distances <= radii)[known].astype(float), result.iloc[np.nonzero(known)[0]]  # a row a value
-    chance = bootstrap.interval(held, splits.split_units(result).to_numpy()[np.nonzero(known)[0]])
-    more = dict(zip(("low", "high"), np.clip(chance, 0, 1), strict=True)) if chance is not None else {}
-    found = round_numbers({"asked": asked, "reached": held.mean(), "width": radii[known].mean(), **more})
-    if "group" in rows and rows["group"].nunique() > 1:
-        of = metrics.error_by_group(rows["group"], held)
-        found["groups"] = {name: _named(of[name]) for name in reversed(of)}
-    if t.kind == "number":
-        of = metrics.error_over_range(rows[t.columns[0]].to_numpy(float), held, t.scale == "log")
-        found["range"] = [_named(part) for part in of]
-    return found
+    row_numbers = np.nonzero(labelled)[0]  # one for each value: a row has several points
+    inside, values = (errors <= half_widths)[labelled].astype(float), rows.iloc[row_numbers]
+    numbers = {"asked": coverage, "reached": inside.mean(), "width": half_widths[labelled].mean()}
+    interval = bootstrap.interval(inside, splits.split_units(rows).to_numpy()[row_numbers])
+    if interval is not None:
+        numbers["low"], numbers["high"] = np.clip(interval, 0, 1)
+    scores = {**round_numbers(numbers), "units": units}
+    if "group" in values and values["group"].nunique() > 1:
+        groups = metrics.error_by_group(values["group"], inside, "reached")
+        scores["groups"] = dict(reversed(groups.items()))
+    if t.scalar:
+        scores["range"] = metrics.error_over_range(values[t.columns[0]].to_numpy(float), inside, t.log_scale, "reached")
+    return scores
 
 
-def _named(part: dict) -> dict:
-    """scoring's row with `reached` in place of `mean`."""
-    return {"reached" if name == "mean" else name: value for name, value in part.items()}
+def format_coverage(scores: dict, unit: str) -> str:
+    """Write the coverage of a target: "intervals for 90 % hold 91.0 % (88 % to 93 %), ± 1.3° on average"."""
+    text = f"intervals for {scores['asked']:.0%} hold {scores['reached']:.1%}"
+    if scores.get("low", 1) < scores.get("high", 1):
+        text += f" ({scores['low']:.0%} to {scores['high']:.0%})"
+    text = f"{text}, ± {format_value(scores['width'], unit)} on average".replace("%", " %")
+    parts = [part for part in scores.get("range", ()) if part["n"] >= MIN_VALUES]
+    worst = min(parts, key=lambda part: part["reached"], default=None)
+    if worst and worst["reached"] < scores["asked"] - LARGE_SHORTFALL:
+        text += f", but {worst['reached']:.0%} from {worst['low']:.3g} to {worst['high']:.3g}"
+    return text
 
 
-def sentence(of: dict, unit: str) -> str:
-    """One target's coverage in a line: "90 % intervals hold 91 % (88 to 93 %), ± 1.3° on average"."""
-    between = f" ({of['low']:.0%} to {of['high']:.0%})" if of.get("low", 1) < of.get("high", 1) else ""
-    told = f"intervals for {of['asked']:.0%} hold {of['reached']:.1%}{between}".replace("%", " %")
-    worst = min((p for p in of.get("range", ()) if p["n"] >= MANY), key=lambda p: p["reached"], default=None)
-    if worst and worst["reached"] < of["asked"] - FAR:
-        ends = f"{worst['low']:.3g} to {worst['high']:.3g}"
-        return f"{told}, ± {format_value(of['width'], unit)} on average, but {worst['reached']:.0%} from {ends}"
-    return f"{told}, ± {format_value(of['width'], unit)} on average"
+def is_too_low(scores: dict) -> bool:
+    """Whether intervals surely cover less than they promise, see measure_coverage.
 
-
-def is_too_low(of: dict) -> bool:
-    """Whether intervals surely hold fewer than they promise.
-
-    By more than SHORT, than the chance of which pictures are judged (`high`, which few have not), and than that of
-    which ones calibrated: the coverage that they lead to has a beta distribution (Vovk 2012).
+    The shortfall is larger than SMALL_SHORTFALL, and than chance: that of which pictures were scored (`high`, which
+    is missing for few) and that of which ones calibrated. The coverage of a calibration follows a beta distribution
+    (Vovk 2012).
     """
-    if "high" not in of:
+    if "high" not in scores:
         return False
-    chance = 2 * math.sqrt(of["asked"] * (1 - of["asked"]) / (of.get("units", 100) + 2))
-    return of["reached"] + math.hypot(of["high"] - of["reached"], chance) < of["asked"] - SHORT
+    coverage, reached = scores["asked"], scores["reached"]
+    chance = 2 * math.sqrt(coverage * (1 - coverage) / (scores.get("units", 100) + 2))
+    return reached + math.hypot(scores["high"] - reached, chance) < coverage - SMALL_SHORTFALL
 
 
-def warn_too_low(name: str, of: dict, unlike: float) -> None:
-    """Warn where intervals are `broken`; `unlike`: the part of the pictures flagged so."""
-    if is_too_low(of):
-        odd = f", {unlike:.0%} of which are unlike the training pictures" if unlike > 2 * SHORT else ""
-        told = f"promise {of['asked']:.0%} and hold {of['reached']:.1%} of these{odd}".replace("%", " %")
-        warn(f"the intervals of {name} {told}: they are not like the pictures that calibrated it, "
+def warn_if_too_low(name: str, scores: dict, ood_share: float) -> None:
+    """Warn where coverage `is_too_low`.
+
+    Args:
+        name: Of the target.
+        scores: As measure_coverage returns them for it.
+        ood_share: The share of pictures flagged as unlike the training pictures.
+    """
+    if is_too_low(scores):
+        ood = f", {ood_share:.0%} of which are unlike the training pictures" if ood_share > 2 * SMALL_SHORTFALL else ""
+        text = f"promise {scores['asked']:.0%} and hold {scores['reached']:.1%} of these{ood}".replace("%", " %")
+        warn(f"the intervals of {name} {text}: they are not like the pictures that calibrated it, "
              "and its intervals are too narrow for them")

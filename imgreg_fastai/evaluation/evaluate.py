@@ -1,4 +1,4 @@
-"""What a model is worth on labelled pictures: scores, predictions and plots, written into a run."""
+"""Scores, predictions and plots of a model on labelled pictures, written into a folder."""
 from functools import partial
 from pathlib import Path
 
@@ -8,48 +8,61 @@ from .. import plots
 from ..data.images import open_picture
 from ..data.splits import SPLITS
 from ..inference.predictor import Predictor
-from ..runs import Run
+from ..runs import write_file
 from ..utils.errors import ImgregError
-from . import coverage as reach
-from . import metrics
+from . import aggregation, metrics
+from .coverage import measure_coverage, warn_if_too_low
 
 
-def write_evaluation(run: Run, folder: Path, model: Predictor, frame: pd.DataFrame, trained: pd.DataFrame, history=None,
-          by: str | None = None, how: str = "mean", coverage: float | None = None, tta: bool = False) -> dict:
-    """Predict for `frame`, and write scores.json, predictions.csv and plots/ into the run's `folder`.
+def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_rows: pd.DataFrame, history=None,
+                     by: str | None = None, how: str = "mean", coverage: float | None = None,
+                     tta: bool = False) -> dict[str, dict]:
+    """Predict for labelled pictures, and write scores.json, predictions.csv and plots/.
 
-    Returns the scores {part: {target: {...}}}, the parts being those of the column `split`; the plots show the part
-    valid where there is one. `trained`: the training rows, whose mean is the guess to compare with. `by`: what is
-    scored is one answer for all pictures of one value of that column, see metrics.by_group, written to groups.csv.
-    `coverage`: of the intervals of a calibrated model, whose reach is told with the scores (coverage.reached).
-    `tta`: as for Predictor.predict. Raises ImgregError if no picture opens.
+    Args:
+        folder: Where to write.
+        model: The model.
+        frame: Labels with `path` and `split`. The plots show the part valid, or else the first.
+        train_rows: Labels of the training part, whose mean is guessed for comparison.
+        history: DataFrame of the epochs, for a plot.
+        by: A column; pictures with the same value are scored as one, see aggregation.aggregate_by, in groups.csv too.
+        how: Of the aggregation.
+        coverage: Of the intervals of a calibrated model, which is measured.
+        tta: Whether to average over moved copies, see Predictor.predict.
+
+    Returns:
+        {part: {target: scores}}, see metrics.score; of a calibrated model with `coverage`, see measure_coverage.
+
+    Raises:
+        ImgregError: If no picture can be opened.
     """
-    result = metrics.predictions(model, frame, coverage, tta)
-    if result.empty:
+    task = model.task
+    rows = metrics.predictions(model, frame, coverage, tta)
+    if rows.empty:
         raise ImgregError("pictures that can be opened", f"none among {len(frame)}, first '{frame['path'].iloc[0]}'",
                           "imgreg evaluate RUN TABLE, with the table where the pictures lie now")
-    parts = {part: result[result["split"] == part] for part in (*SPLITS, *result["split"].unique())}
-    scored = {part: metrics.aggregate_by(model.task, rows, by, how) if by else rows
-              for part, rows in parts.items() if len(rows)}
-    scores = {part: metrics.score(model.task, rows, trained) for part, rows in scored.items()}
-    if model.calibration and not by:
-        _cover(scores, scored, model, coverage)
+    names = [name for name in dict.fromkeys([*SPLITS, *rows["split"]]) if (rows["split"] == name).any()]
+    parts = {name: rows[rows["split"] == name] for name in names}
     if by:
-        run.write(folder / "groups.csv", metrics.predictions_table(model.task, pd.concat(scored.values())))
-    run.write(folder / "scores.json", scores)
-    run.write(folder / "predictions.csv", metrics.predictions_table(model.task, result))
-    part = "valid" if "valid" in scores else next(iter(scores))
-    baseline = {name: numbers["baseline"] for name, numbers in scores[part].items() if "baseline" in numbers}
-    shown = result[result["split"] == part]
-    plots.write_all(run.path / folder / "plots", model.task, history, shown,
-                    partial(open_picture, value_range=model.task.value_range), baseline)
+        parts = {name: aggregation.aggregate_by(task, part, by, how) for name, part in parts.items()}
+        write_file(folder / "groups.csv", metrics.predictions_table(task, pd.concat(parts.values())))
+    train_rows = metrics.add_views(task, train_rows)
+    scores = {name: metrics.score(task, part, train_rows) for name, part in parts.items()}
+    if model.calibration and not by:
+        _add_coverage(scores, parts, model, coverage)
+    write_file(folder / "scores.json", scores)
+    write_file(folder / "predictions.csv", metrics.predictions_table(task, rows))
+    shown = "valid" if "valid" in scores else names[0]
+    baselines = {name: s["baseline"] for name, s in scores[shown].items() if "baseline" in s}
+    plots.write_all(folder / "plots", task, history, rows[rows["split"] == shown],
+                    partial(open_picture, value_range=task.value_range), baselines)
     return scores
 
 
-def _cover(scores: dict, scored: dict, model: Predictor, asked: float | None) -> None:
-    """Add to each part's scores how many of the true values its intervals hold, and say where they are too few."""
-    asked, units = model.coverage(asked), model.about["calibration"]["units"]
-    for part, rows in scored.items():
-        for name, of in reach.measure_coverage(model.task, rows, asked, units).items():
-            scores[part][name]["coverage"] = of
-            reach.warn_too_low(f"{name} ({part})", of, rows["unlike"].mean())
+def _add_coverage(scores: dict, parts: dict[str, pd.DataFrame], model: Predictor, coverage: float | None) -> None:
+    """Add the measured coverage to the scores of each part, and warn where it is too low."""
+    coverage, units = model.resolve_coverage(coverage), model.about["calibration"]["units"]
+    for part, rows in parts.items():
+        for name, numbers in measure_coverage(model.task, rows, coverage, units).items():
+            scores[part][name]["coverage"] = numbers
+            warn_if_too_low(f"{name} ({part})", numbers, rows["unlike"].mean())

@@ -1,206 +1,251 @@
-"""How good the predictions are: errors in units, beside the error of guessing one constant."""
+"""How good predictions are: errors in units, beside the error of guessing a constant."""
 import numpy as np
 import pandas as pd
 
 from ..data import splits
+from ..data.images import PictureError, image_views
 from ..inference.predictor import NetworkOutput, Predictor
-from ..tasks import Task
-from ..utils.errors import ImgregError, first_few
+from ..tasks import Target, Task
 from ..utils.format import format_value, round_numbers
 from . import bootstrap
+
+HARDLY_BETTER = 0.8  # of the error of guessing: from here on a model is hardly better than guessing
+RANGE_PARTS = 5  # of a number's range, whose errors are told apart
+VIEW_COLUMNS = ("view_scale_x", "view_scale_y", "view_shift_x", "view_shift_y")  # see tasks.geometry
+
+
+# ---- predictions
 
 
 def predictions(predictor: Predictor, frame: pd.DataFrame, coverage: float | None = None,
                 tta: bool = False) -> pd.DataFrame:
-    """The rows of a labels frame with what was predicted for them: `<column>_predicted` and `<target>_error`.
+    """Predict for a labels frame, and compare.
 
-    Of a calibrated model also what Predictor.intervals gives for that coverage. Pictures that cannot be opened are left
-    out, and `tta` is understood, as by Predictor.predict; the error of a missing label is NaN.
+    Args:
+        predictor: The model.
+        frame: Labels with `path`, and the columns of the box if the task has one.
+        coverage: Of the intervals of a calibrated model, see Predictor.intervals.
+        tta: Whether to average over moved copies, see Predictor.predict.
+
+    Returns:
+        The rows whose picture can be opened, with `<column>_predicted`, `<target>_error` (NaN without a label), of a
+        calibrated model the columns of Predictor.intervals, and of a task with points the VIEW_COLUMNS.
     """
-    whole, made = network_outputs(predictor, frame, tta=tta)
-    predicted = {f"{c}_predicted": v for c, v in predictor.answers(made).items()}
-    found = pd.DataFrame({**predicted, **predictor.intervals(made, coverage)})
-    return _with_errors(predictor.task, pd.concat([whole, found], axis=1))
+    rows, output = network_outputs(predictor, frame, tta=tta)
+    columns = {f"{c}_predicted": values for c, values in predictor.decode(output).items()}
+    columns |= predictor.intervals(output, coverage)
+    if predictor.task.has_points:
+        columns |= dict(zip(VIEW_COLUMNS, output.views.T, strict=True))
+    return add_errors(predictor.task, pd.concat([rows, pd.DataFrame(columns)], axis=1))
 
 
 def network_outputs(predictor: Predictor, frame: pd.DataFrame, features: bool = False,
-         tta: bool = False) -> tuple[pd.DataFrame, NetworkOutput]:
-    """The rows of a labels frame whose pictures open, numbered anew, and what the network made of them."""
-    frame, box = frame.reset_index(drop=True), list(predictor.task.box)
-    boxes = frame[box].to_numpy(float) if box else None
-    made = predictor.see(list(frame["path"]), boxes, features=features, tta=tta)
-    return frame.drop(index=list(made.broken)).reset_index(drop=True), made
+                    tta: bool = False) -> tuple[pd.DataFrame, NetworkOutput]:
+    """Send the pictures of a labels frame through a network.
+
+    Args:
+        predictor: The model.
+        frame: Labels with `path`, and the columns of the box if the task has one.
+        features: Whether to return features.
+        tta: Whether to return the outputs for moved copies.
+
+    Returns:
+        The rows whose picture can be opened, with a new index, and the output for them.
+    """
+    frame = frame.reset_index(drop=True)
+    output = predictor.predict_outputs(list(frame["path"]), boxes_of(predictor.task, frame), features=features, tta=tta)
+    return frame.drop(index=list(output.broken)).reset_index(drop=True), output
 
 
-def _with_errors(task: Task, result: pd.DataFrame) -> pd.DataFrame:
+def boxes_of(task: Task, frame: pd.DataFrame) -> np.ndarray | None:
+    """Return the boxes [n, 4] of a labels frame, or None if the task has none."""
+    return frame[list(task.box)].to_numpy(float) if task.box else None
+
+
+def add_views(task: Task, frame: pd.DataFrame) -> pd.DataFrame:
+    """Add the VIEW_COLUMNS to a labels frame of a task with points, by the headers of the pictures; NaN without one."""
+    if not task.has_points:
+        return frame
+    views = [np.full(4, np.nan) if isinstance(view, PictureError) else view
+             for view in image_views(list(frame["path"]), task, boxes_of(task, frame))]
+    return frame.assign(**dict(zip(VIEW_COLUMNS, np.reshape(views, (-1, 4)).T, strict=True)))
+
+
+def values_of(target: Target, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels and the predictions of a target, both [n, columns] in units, of rows of `predictions`."""
+    return tuple(rows[[f"{c}{end}" for c in target.columns]].to_numpy(float) for end in ("", "_predicted"))
+
+
+def add_errors(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
+    """Add `<target>_error` to rows with labels and predictions."""
     errors = {}
     for t in task.targets:
-        true, predicted = (result[[f"{c}{end}" for c in t.columns]].to_numpy(float) for end in ("", "_predicted"))
+        true, predicted = values_of(t, rows)
         errors[f"{t.name}_error"] = t.error(predicted, true)
-    return pd.concat([result, pd.DataFrame(errors, index=result.index)], axis=1)
+    return pd.concat([rows, pd.DataFrame(errors, index=rows.index)], axis=1)
 
 
-HARDLY = 0.8  # of the error of guessing, from which on a model is hardly better
-RANGES = 5  # parts of a number's range whose errors are told apart
-HOWS = ("mean", "median")  # how several answers become one
+def predictions_table(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
+    """Arrange rows of `predictions` as predictions.csv has them.
 
-
-def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.DataFrame:
-    """One row for all pictures of one value of the column `by`: that column, `pictures` (how many), one answer.
-
-    `frame`: of Predictor.predict, or of `predictions`, whose labels become one likewise and are compared anew. The
-    answer is each kind's own mean (of angles the circular, of rotations the chordal), or of plain numbers the `how`
-    median. A picture without a value stands for itself. Raises ImgregError for a column that is not there, and for
-    points, which lie in one picture.
+    The columns are those of Predictor.predict, then `<column>_true`, the errors and all others but `path` and views.
     """
-    check_aggregation(task, by, how)
-    if by not in frame:
-        raise ImgregError(f"--by with a column of the table: {first_few(frame.columns, 8)}", f"'{by}'")
-    judged = f"{task.columns[0]}_predicted" in frame
-    wanted = [(t, [f"{c}{end}" for c in t.columns]) for t in task.targets for end in ("", "_predicted")[: 1 + judged]]
-    names = frame[by].astype(object).where(frame[by].notna(), [f"picture {i}" for i in range(len(frame))])
-    rows = []
-    for name, part in frame.groupby(names, sort=False):
-        row = {by: name, "pictures": len(part)}
-        for t, columns in wanted:
-            row.update(zip(columns, _one(t, part[columns].to_numpy(float), how), strict=True))
-        rows.append(row)
-    return _with_errors(task, pd.DataFrame(rows)) if judged else pd.DataFrame(rows)
+    names = {c: f"{c}_true" for c in task.columns} | {f"{c}_predicted": c for c in task.columns}
+    rows = rows.drop(columns=["path", *VIEW_COLUMNS], errors="ignore").rename(columns=names)
+    first = ["image", *task.columns, *(f"{c}_true" for c in task.columns), *(f"{t.name}_error" for t in task.targets)]
+    first = [c for c in first if c in rows]  # aggregated rows have no image
+    return rows[first + [c for c in rows if c not in first]]
 
 
-def check_aggregation(task: Task, by: str | None, how: str = "mean", coverage: float | None = None) -> None:
-    """Raise ImgregError for what cannot be asked of `by_group`, whatever the pictures; a `by` of None asks nothing."""
-    if how not in HOWS:
-        raise ImgregError(f"--how {', '.join(HOWS)}", f"'{how}'")
-    if by and coverage is not None:
-        raise ImgregError("--coverage without --by: one answer for several pictures has no interval", f"--by {by}")
-    if by is None and how != HOWS[0]:
-        raise ImgregError(f"--by COLUMN for --how {how}", "no --by")
-    ours = [f"{name}{end}" for t in task.targets for name in (t.name, *t.columns)
-            for end in ("", "_predicted", "_true", "_error")]
-    if by in (*ours, *(w for t in task.targets for w in t.interval_columns), "image", "path", "split", "pictures", "unlike"):
-        raise ImgregError("--by with a column that tells whose pictures they are", f"'{by}'")
-    points = [t.name for t in task.targets if t.kind == "point"]
-    if by and points:
-        raise ImgregError("--by with targets that are the same in several pictures", f"points: {first_few(points)}")
+# ---- scores
 
 
-def _one(target, values: np.ndarray, how: str) -> np.ndarray:
-    if not np.isfinite(values).any():
-        return np.full(values.shape[1], np.nan)
-    return np.nanmedian(values, axis=0) if how == "median" and target.kind == "number" else target.constant_guess(values)
+def score(task: Task, rows: pd.DataFrame, train_rows: pd.DataFrame) -> dict[str, dict]:
+    """Score predictions.
 
+    Args:
+        task: The task.
+        rows: Of `predictions` or aggregation.aggregate_by.
+        train_rows: Labels of the training part, see `add_views`. What is guessed is their mean; the mean of points is
+            taken in the view of each picture, where rows and train_rows have their VIEW_COLUMNS.
 
-def score(task: Task, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
-    """{target: {unit, n, mean, median, p90, p95, max, rmse, bias, baseline}} of `predictions`, in units.
-
-    `baseline`: the mean error of guessing the training part's mean for every picture; `trained`: its rows. A target of
-    several columns also has `columns` {column: {mean, median, rmse, bias, baseline}}, a plain number `range`, a list of
-    {low, high, n, mean} over equal parts of what its labels span (of a log number their logarithms), and where there
-    are groups each has `groups` {group: {n, mean}}, the worst first. A target without a label has n = 0 and nothing
-    else.
-
-    `ci`: the 95 % interval of the mean error, [low, high], by bootstrap.interval: whole groups are drawn where there
-    are groups, else pictures; left out where these are too few. `r2`, of plain numbers and of each coordinate of
-    points: 1 - the sum of squared residuals over that of the labels about their own mean; left out where the labels
-    are all alike.
+    Returns:
+        {target: scores}, in units:
+        unit, n: its unit, and the number of labelled pictures; the only scores where that is 0.
+        mean, median, p90, p95, max, rmse: of the errors.
+        bias: See Target.bias.
+        baseline: The mean error of guessing.
+        r2: Of plain numbers, 1 - sum of squared residuals / sum of squares of the labels about their mean.
+        ci: [low, high], 95 % confidence interval of the mean, see bootstrap.interval.
+        columns: Of targets with several columns, {column: {mean, median, rmse, bias, baseline, r2}} of residuals.
+        range: Of plain numbers, see error_over_range.
+        groups: Where there are several groups, see error_by_group.
     """
-    return {t.name: _score_one(t, result, trained) for t in task.targets}
+    return {t.name: _score_target(t, rows, train_rows) for t in task.targets}
 
 
-def _score_one(t, result: pd.DataFrame, trained: pd.DataFrame) -> dict:
-    columns = list(t.columns)
-    result = result[np.isfinite(result[f"{t.name}_error"].to_numpy(float))]
-    error = result[f"{t.name}_error"].to_numpy(float)
+def _score_target(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> dict:
+    rows = rows[np.isfinite(rows[f"{t.name}_error"].to_numpy(float))]
+    error = rows[f"{t.name}_error"].to_numpy(float)
     if not len(error):
         return {"unit": t.unit, "n": 0}
-    true = result[columns].to_numpy(float)
-    predicted = result[[f"{c}_predicted" for c in columns]].to_numpy(float)
-    guess = np.broadcast_to(t.constant_guess(trained[columns].to_numpy(float)), true.shape)
-    numbers = {
-        "mean": error.mean(), "median": np.median(error), "p90": np.quantile(error, 0.9),
-        "p95": np.quantile(error, 0.95), "max": error.max(), "rmse": np.sqrt(np.square(error).mean()),
-        "bias": t.bias(predicted, true), "baseline": np.nanmean(t.error(guess, true)),
-        "r2": _r2(t.residual(predicted, true), true) if t.kind == "number" else np.nan,
-    }
-    more = _chance(result, error)
-    more |= {"columns": _columns(t, predicted, true, guess)} if len(columns) > 1 else {}
-    if t.kind == "number":
-        more["range"] = error_over_range(true[:, 0], error, t.scale == "log")
-    if "group" in result and result["group"].nunique() > 1:
-        more["groups"] = error_by_group(result["group"], error)
-    return {"unit": t.unit, "n": len(error), **round_numbers(numbers), **more}
+    true, predicted = values_of(t, rows)
+    guess, residual = _guess(t, rows, train_rows), t.residual(predicted, true)
+    r2 = _r2(residual[:, 0], true[:, 0]) if t.scalar else np.nan
+    numbers = _statistics(error, t.error(guess, true), t.bias(predicted, true), r2)
+    numbers |= {"p90": np.quantile(error, 0.9), "p95": np.quantile(error, 0.95), "max": error.max()}
+    scores = {"unit": t.unit, "n": len(error), **round_numbers(numbers)}
+    named = rows if {"path", "image"} & set(rows) else rows.assign(image=np.arange(len(rows)))
+    interval = bootstrap.interval(error, splits.split_units(named))
+    if interval is not None:
+        scores["ci"] = list(interval)
+    if len(t.columns) > 1:
+        scores["columns"] = _score_columns(t, residual, true, t.residual(guess, true))
+    if t.scalar:
+        scores["range"] = error_over_range(true[:, 0], error, t.log_scale)
+    if "group" in rows and rows["group"].nunique() > 1:
+        scores["groups"] = error_by_group(rows["group"], error)
+    return scores
 
 
-def _columns(t, predicted, true, guess) -> dict:
-    rest, least = t.residual(predicted, true), t.residual(guess, true)
-    return {c: round_numbers({
-        "mean": np.nanmean(np.abs(rest[:, i])), "median": np.nanmedian(np.abs(rest[:, i])),
-        "rmse": np.sqrt(np.nanmean(np.square(rest[:, i]))), "bias": np.nanmean(rest[:, i]),
-        "baseline": np.nanmean(np.abs(least[:, i])) if np.isfinite(least[:, i]).any() else np.nan,
-        "r2": _r2(rest[:, i], true[:, i]) if t.kind == "point" else np.nan,
-    }) for i, c in enumerate(t.columns) if np.isfinite(rest[:, i]).any()}
+def _guess(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> np.ndarray:
+    """Return the constant guess for each row, [n, columns]; of points a constant place in the view of the picture."""
+    labels, views = train_rows[list(t.columns)].to_numpy(float), list(VIEW_COLUMNS)
+    in_view = t.in_image and {*views} <= {*rows} & {*train_rows} and train_rows[views].notna().any(axis=None)
+    if in_view:
+        labels = t.to_batch(labels, train_rows[views].to_numpy())
+    guess = np.broadcast_to(t.constant_guess(labels), (len(rows), len(t.columns)))
+    return t.from_batch(guess, rows[views].to_numpy()) if in_view else guess
 
 
-def _chance(result: pd.DataFrame, error: np.ndarray) -> dict:
-    """`ci` of the mean error, or nothing; of rows that name no picture each stands for itself."""
-    named = result if {"path", "image"} & set(result) else result.assign(image=np.arange(len(result)))
-    found = bootstrap.interval(error, splits.split_units(named))
-    return {} if found is None else {"ci": [float(f"{end:.7g}") for end in found]}
+def _score_columns(t: Target, residual: np.ndarray, true: np.ndarray, guess_residual: np.ndarray) -> dict[str, dict]:
+    """Score each column that has a label, by its residuals; see `score`."""
+    scores = {}
+    for i, column in enumerate(t.columns):
+        rows = np.isfinite(residual[:, i])
+        if rows.any():
+            r2 = _r2(residual[rows, i], true[rows, i]) if t.linear else np.nan
+            errors = np.abs(residual[rows, i]), np.abs(guess_residual[rows, i])
+            scores[column] = round_numbers(_statistics(*errors, residual[rows, i].mean(), r2))
+    return scores
 
 
-def _r2(rest: np.ndarray, true: np.ndarray) -> float:
-    """The coefficient of determination from residuals and labels [n], NaN where either is missing."""
-    if not np.nanmin(true) < np.nanmax(true):
-        return np.nan
-    return 1 - np.nansum(np.square(rest)) / np.nansum(np.square(true - np.nanmean(true)))
+def _statistics(error: np.ndarray, guess_error: np.ndarray, bias: float, r2: float) -> dict[str, float]:
+    """Summarise errors [n]. Those of guessing are NaN for a point without a label in the training part."""
+    guess_error = guess_error[np.isfinite(guess_error)]
+    return {"mean": error.mean(), "median": np.median(error), "rmse": np.sqrt(np.square(error).mean()), "bias": bias,
+            "baseline": guess_error.mean() if len(guess_error) else np.nan, "r2": r2}
 
 
-def error_over_range(true: np.ndarray, error: np.ndarray, log: bool) -> list[dict]:
-    """The mean error over RANGES equal parts of what the labels [n] span; parts without a label are left out."""
-    values = np.log(true) if log and true.min() > 0 else true
-    ends = np.linspace(values.min(), values.max(), RANGES + 1)
-    part = np.clip(np.searchsorted(ends, values, side="right") - 1, 0, RANGES - 1)
-    shown = np.exp(ends) if log and true.min() > 0 else ends
-    return [{**round_numbers({"low": shown[k], "high": shown[k + 1]}), "n": int((part == k).sum()),
-             **round_numbers({"mean": error[part == k].mean()})} for k in range(RANGES) if (part == k).any()]
+def _r2(residual: np.ndarray, true: np.ndarray) -> float:
+    """Return the coefficient of determination; NaN where all labels are alike."""
+    spread = np.square(true - true.mean()).sum()
+    return 1 - np.square(residual).sum() / spread if true.min() < true.max() else np.nan
 
 
-def error_by_group(names: pd.Series, error: np.ndarray) -> dict:
-    """{group: {n, mean}} of errors [n], the worst first."""
-    known = names.notna().to_numpy()
-    table = pd.Series(error[known], names[known].astype(str).to_numpy()).groupby(level=0).agg(["size", "mean"])
-    worst = table.sort_values("mean", ascending=False, kind="stable")
-    return {name: {"n": int(row["size"]), **round_numbers({"mean": row["mean"]})} for name, row in worst.iterrows()}
+def error_over_range(true: np.ndarray, error: np.ndarray, log: bool, name: str = "mean") -> list[dict]:
+    """Average errors over equal parts of the range of the labels.
+
+    Args:
+        true: Labels, array [n].
+        error: Array [n].
+        log: Whether the parts are equal on a logarithmic scale.
+        name: What the average is called.
+
+    Returns:
+        {low, high, n, mean} of each of RANGE_PARTS parts that has a label.
+    """
+    log = log and true.min() > 0
+    values = np.log(true) if log else true
+    ends = np.linspace(values.min(), values.max(), RANGE_PARTS + 1)
+    part = np.clip(np.searchsorted(ends, values, side="right") - 1, 0, RANGE_PARTS - 1)
+    limits = np.exp(ends) if log else ends
+    return [{**round_numbers({"low": limits[k], "high": limits[k + 1]}), "n": int((part == k).sum()),
+             **round_numbers({name: error[part == k].mean()})} for k in np.unique(part)]
 
 
-def sentence(name: str, scores: dict) -> str:
-    """One target's scores in a line: "angle error 0.31° (guessing: 45°)"."""
+def error_by_group(groups: pd.Series, error: np.ndarray, name: str = "mean") -> dict[str, dict]:
+    """Average errors by group.
+
+    Args:
+        groups: Names [n]; rows without one are left out.
+        error: Array [n].
+        name: What the average is called.
+
+    Returns:
+        {group: {n, mean}}, the largest mean first.
+    """
+    table = pd.Series(error).groupby(groups.astype(str).where(groups.notna()).to_numpy()).agg(["size", "mean"])
+    table = table.sort_values("mean", ascending=False, kind="stable")
+    return {group: {"n": int(n), **round_numbers({name: mean})} for group, n, mean in table.itertuples()}
+
+
+# ---- scores as text
+
+
+def format_score(name: str, scores: dict) -> str:
+    """Write the score of a target: "angle error 0.31° (guessing: 45°)"."""
     if not scores["n"]:
         return f"{name}: no labels"
-    error, guessing = (format_value(scores.get(k, np.nan), scores["unit"]) for k in ("mean", "baseline"))
+    error, guessing = (format_value(scores.get(key, np.nan), scores["unit"]) for key in ("mean", "baseline"))
     return f"{name} error {error} (guessing: {guessing})"
 
 
-def details(scores: dict) -> str:
-    """The other scores of a target in a line: "mean 95 % between 0.16° and 0.18°  R² 0.99  median 0.14°"."""
-    ends = [format_value(end, scores["unit"]) for end in scores.get("ci", ())]
-    told = [f"mean 95 % between {ends[0]} and {ends[1]}"] if ends else []
-    told += [f"R² {scores['r2']:.3g}"] if "r2" in scores else []
-    more = ("median", "p90", "p95", "max", "rmse", "bias")
-    return "  ".join(told + [f"{k} {format_value(scores[k], scores['unit'])}" for k in more if k in scores])
+def format_details(scores: dict) -> str:
+    """Write the other scores of a target: "mean 95 % between 0.16° and 0.18°  R² 0.99  median 0.14°"."""
+    texts = []
+    if "ci" in scores:
+        texts.append("mean 95 % between " + " and ".join(format_value(end, scores["unit"]) for end in scores["ci"]))
+    if "r2" in scores:
+        texts.append(f"R² {scores['r2']:.3g}")
+    names = ("median", "p90", "p95", "max", "rmse", "bias")
+    texts += [f"{name} {format_value(scores[name], scores['unit'])}" for name in names if name in scores]
+    return "  ".join(texts)
 
 
-def columns_sentence(scores: dict, most: int = 4) -> str:
-    """The mean error of each column, in a line; nothing for one column, or for so many that nobody would read them."""
+def format_columns(scores: dict, max_columns: int = 4) -> str:
+    """Write the mean error of each column of a target, or nothing if it has one, or more than `max_columns`."""
     columns = scores.get("columns", {})
-    return ", ".join(f"{c} {format_value(s['mean'], scores['unit'])}" for c, s in columns.items() if len(columns) <= most)
-
-
-def predictions_table(task: Task, result: pd.DataFrame) -> pd.DataFrame:
-    """`predictions` as people read them: predict's columns, then `<column>_true`, the errors and the rest."""
-    named = {c: f"{c}_true" for c in task.columns} | {f"{c}_predicted": c for c in task.columns}
-    result = result.drop(columns="path", errors="ignore").rename(columns=named)
-    first = ["image", *task.columns, *(f"{c}_true" for c in task.columns), *(f"{t.name}_error" for t in task.targets)]
-    first = [c for c in first if c in result]  # of groups there is no image
-    return result[first + [c for c in result if c not in first]]
+    if len(columns) > max_columns:
+        return ""
+    return ", ".join(f"{column} {format_value(s['mean'], scores['unit'])}" for column, s in columns.items())

@@ -1,87 +1,142 @@
-"""What more pictures would bring, by the errors that fewer of them brought."""
+"""What more pictures would bring, by the errors with fewer of them."""
+from dataclasses import dataclass
+from typing import NamedTuple
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
+import pandas as pd
 
 from ..utils.format import format_amount, round_numbers
-from .metrics import HARDLY
+from .metrics import HARDLY_BETTER
 
-STEEPEST = 2.0  # the power of n beyond which no error is thought to fall
-LITTLE = 0.05  # of the error: less than that is little for twice the pictures
-OFF = 0.1  # of an error: further from its point a law does not describe it, unless chance may have done that
+MAX_POWER = 2.0  # of n: no error is taken to fall faster
+SMALL_GAIN = 0.05  # of the error: what is little for twice the pictures
+MAX_DEVIATION = 0.1  # of the error: a law further off describes nothing, unless chance explains it
 
 
-def forecast(name: str, unit: str, points: list[dict]) -> dict:
-    """What a target's points say of twice the pictures that were trained on: {unit, law, off, twice, told}.
+class PowerLaw(NamedTuple):
+    """The error with n training pictures: a + b n^-c."""
 
-    `points`: a list of {pictures, errors {target: {mean, ci, baseline}}}, the fewest pictures first. `law`: {a, b, c},
-    see `error_at`, of the points better than guessing; `off`: how far it is from them at most, as a part of the error,
-    where chance does not explain it; `twice`: the error with twice the pictures, in units; `told`: all that in a line.
-    Only unit and told where there is no law, or the most pictures are no better than guessing.
+    a: float
+    b: float
+    c: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a learning curve says of twice as many pictures for a target.
+
+    Args:
+        unit: Of the target.
+        text: The forecast in a sentence.
+        law: Of the errors; None, as all that follows, if there are too few points, or none better than guessing.
+        deviation: The largest distance of the law from a point, as a share of its error, where chance does not
+            explain it.
+        error_at_twice: The error with twice the pictures, in units.
     """
-    n, errors, ends, guess = curve_arrays(points, name)
-    learnt = errors < HARDLY * guess
-    left = f", without {(~learnt).sum()} hardly better than guessing" * (not learnt.all())
-    found = fit_power_law(n[learnt], errors[learnt]) if learnt[-1:].all() else None
-    if found is None:
-        return {"unit": unit, "told": f"{name}: nothing to be said of more pictures from {len(n)} points{left}"}
-    n, errors, ends = n[learnt], errors[learnt], ends[learnt]
-    along, beyond = error_at(n, *found), error_at(2 * n[-1:], *found)[0]
-    chance = (ends[:, 0] <= along) & (along <= ends[:, 1])
-    off = float(np.where(chance, 0, np.abs(along / errors - 1)).max())
-    twice = float(errors[-1] * beyond / along[-1])
-    numbers = round_numbers({"off": off, "twice": twice})
-    told = _sentence(name, unit, errors, twice, off) + (f" (told by {len(n)} points{left})" if left else "")
-    return {"unit": unit, "law": round_numbers(dict(zip("abc", found, strict=True))), **numbers, "told": told}
+
+    unit: str
+    text: str
+    law: PowerLaw | None = None
+    deviation: float | None = None
+    error_at_twice: float | None = None
+
+    def to_dict(self) -> dict:
+        """Return the forecast as curve.json holds it."""
+        fields = {"unit": self.unit, "told": self.text}
+        if self.law is not None:
+            numbers = round_numbers({"off": self.deviation, "twice": self.error_at_twice})
+            fields |= {"law": round_numbers(self.law._asdict()), **numbers}
+        return fields
 
 
-def curve_arrays(points: list[dict], name: str) -> tuple[np.ndarray, ...]:
-    """Pictures [n], a target's errors [n], their intervals [n, 2] and the errors of guessing [n]; of errors above 0."""
-    here = [(point["pictures"], point["errors"][name]) for point in points if name in point["errors"]]
-    rows = [(n, of["mean"], *of.get("ci", (of["mean"],) * 2), of.get("baseline", np.inf))
-            for n, of in here if of["mean"] > 0]
-    n, errors, *ends, guess = np.array(rows, float).reshape(-1, 5).T
-    return n, errors, np.transpose(ends), guess
+def forecast(name: str, unit: str, points: list[dict]) -> Forecast:
+    """Forecast the error of a target with twice as many pictures.
+
+    Args:
+        name: Of the target.
+        unit: Of the target.
+        points: [{pictures, errors {target: {mean, ci, baseline}}}], the fewest pictures first.
+    """
+    curve = curve_table(points, name)
+    is_better = curve["error"] < HARDLY_BETTER * curve["guess"]
+    left_out = "" if is_better.all() else f", without {(~is_better).sum()} hardly better than guessing"
+    better = curve[is_better]
+    n, errors = better["pictures"].to_numpy(), better["error"].to_numpy()
+    law = fit_power_law(n, errors) if is_better[-1:].all() else None
+    if law is None:
+        return Forecast(unit, f"{name}: nothing to be said of more pictures from {len(curve)} points{left_out}")
+    fitted = error_at(n, *law)
+    by_chance = (better["low"] <= fitted) & (fitted <= better["high"])
+    deviation = float(np.where(by_chance, 0, np.abs(fitted / errors - 1)).max())
+    twice = float(errors[-1] * error_at(2 * n[-1], *law) / fitted[-1])
+    text = _forecast_text(name, unit, errors[-1], twice, deviation)
+    if left_out:
+        text += f" (told by {len(better)} points{left_out})"
+    return Forecast(unit, text, law, deviation, twice)
 
 
-def _sentence(name: str, unit: str, errors: np.ndarray, twice: float, off: float) -> str:
-    """What twice the pictures would bring, and how far that is to be trusted."""
-    now, then = format_amount(errors[-1], unit), format_amount(twice, unit)
-    told = f"twice the pictures would bring {name} error from {now} to about {then}"
-    if twice > (1 - LITTLE) * errors[-1]:
-        change = f"twice as many would leave {name} error at about {then}" if now == then else told
-        told = f"more pictures would bring little: {change}"
-    doubt = f"; a guess, for the points do not follow a law of growth (off by up to {off:.0%})".replace("%", " %")
-    return told + doubt * (off > OFF)
+def curve_table(points: list[dict], name: str) -> pd.DataFrame:
+    """Return the points of a target that have an error above 0, see `forecast`, as a table.
+
+    Its columns are `pictures`, `error`, `low` and `high` (the 95 % confidence interval) and `guess` (the error of
+    guessing, inf where it is not known).
+    """
+    rows = []
+    for point in points:
+        scores = point["errors"].get(name)
+        if scores and scores["mean"] > 0:
+            low, high = scores.get("ci", (scores["mean"], scores["mean"]))
+            rows.append((point["pictures"], scores["mean"], low, high, scores.get("baseline", np.inf)))
+    return pd.DataFrame(rows, columns=["pictures", "error", "low", "high", "guess"], dtype=float)
+
+
+def _forecast_text(name: str, unit: str, error: float, twice: float, deviation: float) -> str:
+    """Write what twice the pictures would bring, and how far that is to be trusted."""
+    now, then = format_amount(error, unit), format_amount(twice, unit)
+    text = f"twice the pictures would bring {name} error from {now} to about {then}"
+    if twice > (1 - SMALL_GAIN) * error:
+        if now == then:
+            text = f"twice as many would leave {name} error at about {then}"
+        text = f"more pictures would bring little: {text}"
+    if deviation > MAX_DEVIATION:
+        text += f"; a guess, for the points do not follow a law of growth (off by up to {100 * deviation:.0f} %)"
+    return text
 
 
 def error_at(n: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
-    """The error with n training pictures: a + b n^-c."""
+    """Return the error with n training pictures: a + b n^-c."""
     return a + b * n**-c
 
 
-def fit_power_law(n: np.ndarray, errors: np.ndarray) -> tuple[float, float, float] | None:
-    """(a, b, c) of `error_at`, a >= 0 and 0 < c <= STEEPEST, by the least squares of relative deviations.
+def fit_power_law(n: np.ndarray, errors: np.ndarray) -> PowerLaw | None:
+    """Fit a power law to errors by the least squares of relative deviations (Hestness et al., "Deep Learning Scaling
+    is Predictable, Empirically", 2017).
 
-    Of fewer than four points, or where none is found, a power law, a = 0 (Hestness et al., "Deep Learning Scaling is
-    Predictable, Empirically", 2017); None for fewer than two. Errors are above 0.
+    Args:
+        n: Numbers of training pictures, array [k].
+        errors: Above 0, array [k].
+
+    Returns:
+        The law, with a >= 0 and 0 < c <= MAX_POWER; with a = 0 for fewer than four points, or where no other fits.
+        None for fewer than two points.
     """
     from scipy.optimize import OptimizeWarning, curve_fit
 
     if len(n) < 2:
         return None
-    x, y = n / n[-1], errors / errors[-1]
-    for form, free in ((error_at, 3), (_power, 2))[len(n) < 4 :]:
-        bounds = (0, 0, 1e-6)[-free:], (np.inf, np.inf, STEEPEST)[-free:]
+    functions = [(error_at, 3)] if len(n) >= 4 else []
+    functions.append((lambda n, b, c: error_at(n, 0.0, b, c), 2))
+    for function, k in functions:
+        bounds = [0.0] * (k - 1) + [1e-6], [np.inf] * (k - 1) + [MAX_POWER]
         try:
             with catch_warnings():
-                simplefilter("ignore", OptimizeWarning)  # of the numbers' own uncertainty, which is not used
-                *a, b, c = curve_fit(form, x, y, (0.5,) * free, sigma=y, bounds=bounds, max_nfev=10_000)[0]
-        except RuntimeError:
+                simplefilter("ignore", OptimizeWarning)  # of the covariance, which is not used
+                parameters, _ = curve_fit(function, n / n[-1], errors / errors[-1], [0.5] * k,
+                                          sigma=errors / errors[-1], bounds=bounds, max_nfev=10_000)
+        except RuntimeError:  # no optimum
             continue
-        return float(sum(a) * errors[-1]), float(b * errors[-1] * n[-1] ** c), float(c)
+        a = parameters[0] if k == 3 else 0.0
+        b, c = parameters[-2:]
+        return PowerLaw(float(a * errors[-1]), float(b * errors[-1] * n[-1] ** c), float(c))
     return None
-
-
-def _power(n: np.ndarray, b: float, c: float) -> np.ndarray:
-    return error_at(n, 0.0, b, c)

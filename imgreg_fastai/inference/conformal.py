@@ -1,143 +1,218 @@
-"""How far off a prediction may be, and whether a picture is like those that were trained on.
+"""Prediction intervals by split conformal prediction, and the flag for pictures unlike the training pictures.
 
-Split conformal prediction (Vovk, Gammerman, Shafer 2005; Lei et al. 2018): on pictures that neither the training nor
-the choice of the best epoch has seen, each error is divided by how hard the picture looks (Papadopoulos et al. 2008).
-The radius of a new prediction is its own difficulty times the quantile of these scores that covers as many as is asked.
+Calibration pictures are used neither to train nor to choose the best epoch. Each of their errors is divided by the
+difficulty that is estimated for its picture (Papadopoulos et al. 2008). The half-width of a new interval is the
+difficulty of its own picture times a quantile of these scores (Vovk, Gammerman, Shafer 2005; Lei et al. 2018).
+
+Shapes: n pictures, F features of the network, d inputs of the difficulty model, and m intervals for each picture, one
+for each of the interval_columns of all targets.
 """
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ..tasks import Array
 from ..utils.errors import ImgregError
 
-LARGEST = 50.0  # logarithm of a difficulty
-UNLIKE = 0.01  # the part of the calibration's own pictures that is called unlike those trained on
+MAX_LOG_DIFFICULTY = 50.0
+OOD_SHARE = 0.01  # of the calibration pictures: so many lie beyond Calibration.max_distance
 
 
 @dataclass(frozen=True)
 class FeatureSpace:
-    """Where the training pictures lie among features [F], as probabilistic principal components (Tipping, Bishop 1999).
+    """The distribution of the training pictures' features, by probabilistic PCA (Tipping, Bishop 1999).
 
-    `mean` [F]; `axes` [k, F], of length 1; `variance` [k] along them; `rest` [1]: along any other direction.
+    Args:
+        mean: Array [F].
+        axes: Principal axes, array [k, F] of rows of length 1.
+        variance: Variance along each axis, array [k].
+        noise_variance: Variance along every other direction, array [1].
     """
 
     mean: Array
     axes: Array
     variance: Array
-    rest: Array
+    noise_variance: Array
 
-    def places(self, features: Array) -> tuple[Array, Array]:
-        """Features [n, F] -> coordinates [n, k] in standard deviations, and the distance [n] from the mean.
+    def project(self, features: Array) -> tuple[Array, Array]:
+        """Locate features among those of the training pictures.
 
-        The distance is Mahalanobis's, squared, over the number of features: about 1 for pictures like those trained on.
+        Args:
+            features: Array [n, F].
+
+        Returns:
+            Coordinates along the axes in standard deviations, [n, k], and the squared Mahalanobis distance from the
+            mean divided by F, [n]: about 1 for pictures like the training pictures.
         """
-        away = features.astype(np.float64) - self.mean
-        along = away @ self.axes.T
-        outside = np.maximum(np.square(away).sum(axis=1) - np.square(along).sum(axis=1), 0)
-        distance = np.square(along / np.sqrt(self.variance)).sum(axis=1) + outside / self.rest
-        return along / np.sqrt(self.variance), distance / away.shape[1]
+        centred = features.astype(np.float64) - self.mean
+        along = centred @ self.axes.T
+        beside = np.maximum(np.square(centred).sum(axis=1) - np.square(along).sum(axis=1), 0)
+        coordinates = along / np.sqrt(self.variance)
+        distance = np.square(coordinates).sum(axis=1) + beside / self.noise_variance
+        return coordinates, distance / centred.shape[1]
+
+    def difficulty_inputs(self, features: Array, outputs: Array, uncertainty: Array) -> tuple[Array, Array]:
+        """Collect what difficulty is estimated from.
+
+        Args:
+            features: Array [n, F].
+            outputs: Outputs of the network, array [n, n_out].
+            uncertainty: Task.uncertainty_features of the outputs, array [n, any number].
+
+        Returns:
+            The inputs of a DifficultyModel, [n, d], and the distance of each picture, [n], as `project` gives it.
+        """
+        coordinates, distance = self.project(features)
+        return np.hstack([coordinates, np.log(distance + 1e-12)[:, None], outputs, uncertainty]), distance
+
+
+class DifficultyModel(NamedTuple):
+    """The expected size of each error of a picture, up to a constant factor: exp of a clipped linear function.
+
+    Args:
+        scale_exponent: 1 where errors are proportional to Target.error_scale, else 0, array [m].
+        weights: Of the inputs and of a constant, the last, for the logarithm of difficulty, array [d + 1, m].
+        low: The least logarithm, array [m].
+        high: The largest logarithm, array [m].
+    """
+
+    scale_exponent: Array
+    weights: Array
+    low: Array
+    high: Array
+
+    def predict(self, inputs: Array, error_scales: Array) -> Array:
+        """Estimate difficulties in units, [n, m], from inputs [n, d] and Task.error_scales [n, m]."""
+        logarithms = np.clip(linear(inputs, self.weights), self.low, self.high)
+        return error_scales**self.scale_exponent * np.exp(logarithms)
+
+
+def linear(inputs: Array, weights: Array) -> Array:
+    """Apply weights [d + 1, m], the last a constant, to inputs [n, d]: -> [n, m]."""
+    return inputs @ weights[:-1] + weights[-1]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns features and outputs of the network into radii, for m distances a picture (Target.distances).
+    """All that turns the features and outputs of a network into intervals and OOD flags.
 
-    `space`: where the training pictures lie; `sized` [m]: 1 where difficulty grows with Target.extent, else 0;
-    `weights` [d + 1, m]: of `inputs_of` and a constant, for the logarithm of what is left of it, which is kept within
-    `low` and `high` [m]; `scores` [n, m]: the errors of the
-    calibration pictures over their difficulty, NaN without a label; `groups` [n]: numbers of what must be exchangeable,
-    of pictures or of groups of them; `far` [1]: the distance beyond which a picture is unlike those trained on.
+    Args:
+        space: Where the training pictures lie.
+        difficulty: The model of the size of errors.
+        scores: Errors of the calibration pictures divided by their difficulty, array [n, m], NaN without a label.
+        groups: Number of the group of each calibration picture, array [n]; coverage holds for new groups. A picture
+            without a group has a number of its own.
+        max_distance: The distance beyond which a picture is flagged, array [1].
     """
 
     space: FeatureSpace
-    sized: Array
-    weights: Array
-    low: Array
-    high: Array
+    difficulty: DifficultyModel
     scores: Array
     groups: Array
-    far: Array
+    max_distance: Array
 
-    def judge(self, features: Array, outputs: Array, doubts: Array, extents: Array) -> tuple[Array, Array]:
-        """Difficulty [n, m] in units, and whether a picture is unlike any that was trained on, [n].
+    def assess(self, features: Array, outputs: Array, uncertainty: Array, error_scales: Array) -> tuple[Array, Array]:
+        """Estimate the difficulty of pictures, and flag those unlike the training pictures.
 
-        `features` [n, F] and `outputs` [n, n_out] of the network; `doubts` and `extents` [n, m]: see Task.
+        Args:
+            features: Array [n, F].
+            outputs: Outputs of the network, array [n, n_out].
+            uncertainty: Task.uncertainty_features of the outputs.
+            error_scales: Task.error_scales of the pictures, array [n, m].
+
+        Returns:
+            Difficulties in units, [n, m], and flags, [n] bool.
         """
-        inputs, distance = difficulty_inputs(self.space, features, outputs, doubts)
-        return extents**self.sized * difficulty(inputs, self.weights, self.low, self.high), distance > self.far
+        inputs, distance = self.space.difficulty_inputs(features, outputs, uncertainty)
+        return self.difficulty.predict(inputs, error_scales), distance > self.max_distance
 
-    def factors(self, coverage: float) -> Array:
-        """What difficulties [n, m] are multiplied by to be radii that cover so large a part, [m]; NaN without a label.
+    def quantiles(self, coverage: float) -> Array:
+        """Compute the factors that turn difficulties into half-widths.
 
-        Raises ImgregError for a coverage that so few pictures or groups cannot promise.
+        Args:
+            coverage: The share of new pictures whose true values lie within their intervals.
+
+        Returns:
+            Array [m], NaN for an interval without a labelled calibration picture.
+
+        Raises:
+            ImgregError: For a coverage out of (0, 1), or too high for so few calibration pictures or groups.
         """
         if not 0 < coverage < 1:
             raise ImgregError("--coverage between 0 and 1", f"{coverage:g}", "--coverage 0.9")
-        labelled = np.isfinite(self.scores)
-        found = [conformal_quantile(self.scores[ok, i], self.groups[ok], coverage) if ok.any() else np.nan
-                 for i, ok in enumerate(labelled.T)]
-        if np.isinf(found).any():
-            few = min(len(np.unique(self.groups[ok])) for ok in labelled.T if ok.any())
-            raise ImgregError(f"--coverage of at most {np.floor(1000 * few / (few + 1)) / 1000:g}: "
-                              f"{few} {'pictures' if len(np.unique(self.groups)) == len(self.groups) else 'groups'} "
-                              "calibrate this model", f"{coverage:g}")
-        return np.array(found)
+        quantiles = np.array([conformal_quantile(scores, self.groups, coverage) for scores in self.scores.T])
+        if np.isinf(quantiles).any():
+            n = min(len(np.unique(self.groups[labelled])) for labelled in np.isfinite(self.scores).T if labelled.any())
+            noun = "pictures" if len(np.unique(self.groups)) == len(self.groups) else "groups"
+            highest = np.floor(1000 * n / (n + 1)) / 1000
+            raise ImgregError(f"--coverage of at most {highest:g}: {n} {noun} calibrate this model", f"{coverage:g}")
+        return quantiles
 
     def state(self) -> dict[str, Array]:
-        """Its arrays by name, as a model file holds them."""
-        parts = {**vars(self), **vars(self.space)}
-        return {name: np.ascontiguousarray(of) for name, of in parts.items() if name != "space"}
-
-
-def difficulty_inputs(space: FeatureSpace, features: Array, outputs: Array, doubts: Array) -> tuple[Array, Array]:
-    """What difficulty is judged by, [n, d], and the distance [n]: see Space.places."""
-    places, distance = space.places(features)
-    return np.hstack([places, np.log(distance + 1e-12)[:, None], outputs, doubts]), distance
-
-
-def linear(inputs: Array, weights: Array) -> Array:
-    """[n, d] and [d + 1, m], the last a constant -> [n, m]."""
-    return inputs @ weights[:-1] + weights[-1]
-
-
-def difficulty(inputs: Array, weights: Array, low: Array, high: Array) -> Array:
-    """The difficulty [n, m], but for the extent, of what `inputs_of` gives."""
-    return np.exp(np.clip(linear(inputs, weights), low, high))
+        """Return the arrays by the names that they have in a model file."""
+        space, difficulty = self.space, self.difficulty
+        arrays = {"mean": space.mean, "axes": space.axes, "variance": space.variance, "rest": space.noise_variance,
+                  "sized": difficulty.scale_exponent, "weights": difficulty.weights, "low": difficulty.low,
+                  "high": difficulty.high, "scores": self.scores, "groups": self.groups, "far": self.max_distance}
+        return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
 
 
 def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
-    """The least score that covers a new picture of a new group with a chance of at least `coverage`; inf if none does.
+    """Return the least score that covers a picture of a new group with a probability of at least `coverage`.
 
-    Groups weigh the same, and one more stands for the new one, beyond all (Lee, Barber, Willett, "Distribution-free
-    inference with hierarchical data", 2023). Where each picture is a group of its own this is the score of rank
-    ceil((n + 1) coverage), split conformal prediction.
+    All groups weigh the same, and the new group counts as one more whose scores lie beyond all others (Lee, Barber,
+    Willett, "Distribution-free inference with hierarchical data", 2023). Where each picture is a group of its own this
+    is split conformal prediction: the score of rank ceil((n + 1) coverage).
+
+    Args:
+        scores: Array [n]; NaN is left out.
+        groups: Array [n].
+        coverage: Between 0 and 1.
+
+    Returns:
+        The score; inf if there are too few groups, NaN if there is no score.
     """
-    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    labelled = np.isfinite(scores)
+    if not labelled.any():
+        return np.nan
+    scores = scores[labelled]
+    _, group, sizes = np.unique(groups[labelled], return_inverse=True, return_counts=True)
     order = np.argsort(scores, kind="stable")
     reached = np.cumsum(1 / sizes[group[order]]) / (len(sizes) + 1)
-    enough = np.flatnonzero(reached >= coverage - 1e-9)
-    return float(scores[order[enough[0]]]) if len(enough) else np.inf
+    sufficient = np.flatnonzero(reached >= coverage - 1e-9)
+    return float(scores[order[sufficient[0]]]) if len(sufficient) else np.inf
 
 
-def calibration_from_arrays(state: dict[str, Array], features: int, judged: int, m: int) -> Calibration:
-    """The calibration of a network with so many features and distances; raises ValueError if it is not.
+def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs: int, m: int) -> Calibration:
+    """Rebuild the Calibration of a network from the arrays of a model file.
 
-    `judged`: how many outputs and doubts there are.
+    Args:
+        arrays: As `Calibration.state` returns them.
+        n_features: F.
+        n_outputs: How many outputs and uncertainty features there are together.
+        m: How many intervals a picture has.
+
+    Raises:
+        ValueError: If the arrays do not fit together or to the network.
+        KeyError: If one is missing.
     """
-    names = [f.name for f in fields(FeatureSpace)]
-    space = FeatureSpace(*(state[name] for name in names))
-    found = Calibration(space, **{name: of for name, of in state.items() if name not in names})
-    k, n = len(space.axes), len(found.scores)
-    shapes = {"mean": (features,), "axes": (k, features), "variance": (k,), "rest": (1,), "far": (1,), "low": (m,),
-              "high": (m,), "sized": (m,), "weights": (k + 2 + judged, m), "scores": (n, m), "groups": (n,)}
+    k, n = len(arrays["axes"]), len(arrays["scores"])
+    shapes = {"mean": (n_features,), "axes": (k, n_features), "variance": (k,), "rest": (1,), "sized": (m,),
+              "weights": (k + 2 + n_outputs, m), "low": (m,), "high": (m,), "scores": (n, m), "groups": (n,),
+              "far": (1,)}
+    if set(arrays) != set(shapes):
+        raise ValueError(f"calibration of {', '.join(sorted(arrays))}")
     for name, shape in shapes.items():
-        values = state[name]
+        values = arrays[name]
         finite = name == "scores" or np.isfinite(values).all()
         if values.shape != shape or values.dtype.kind not in "fi" or not finite:
             raise ValueError(f"calibration {name} {values.shape} for {shape}")
-    if (found.low > found.high).any() or max(*np.abs(found.high), *np.abs(found.low)) > LARGEST:
+    low, high, scores = arrays["low"], arrays["high"], arrays["scores"]
+    if (low > high).any() or max(*np.abs(high), *np.abs(low)) > MAX_LOG_DIFFICULTY:
         raise ValueError("calibration without limits of difficulty")
-    if not n or np.isinf(found.scores).any() or (found.scores < 0).any() or min(*space.variance, *space.rest) <= 0:
+    if not n or np.isinf(scores).any() or (scores < 0).any() or min(*arrays["variance"], *arrays["rest"]) <= 0:
         raise ValueError("calibration without scores, or with variances of 0")
-    return found
+    return Calibration(FeatureSpace(*(arrays[name] for name in ("mean", "axes", "variance", "rest"))),
+                       DifficultyModel(arrays["sized"], arrays["weights"], low, high),
+                       scores, arrays["groups"], arrays["far"])

@@ -1,4 +1,4 @@
-"""Several models that answer together."""
+"""Several models whose predictions are averaged."""
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,15 +14,19 @@ from ..utils.errors import ImgregError, first_few
 from .predictor import Predictor, list_pictures
 from .tta import moves_for
 
-MODELS = (".imgreg", ".safetensors", ".pkl")  # endings of what is opened as a model, or refused as one
-TOLD = "no intervals: averaged radii would promise nothing, so an answer of several models has none"
+MODEL_SUFFIXES = (".imgreg", ".safetensors", ".pkl")  # of files that are opened as models, or refused as such
+NO_INTERVALS = "no intervals: averaged half-widths have no coverage, so predictions of several models have none"
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Models whose answers to the same question are averaged, by each kind's own mean.
+    """Models of the same targets, whose predictions are averaged by each target's own average.
 
-    Raises ImgregError unless their targets agree in name, columns, kind, unit, period and sequence, and their boxes.
+    Args:
+        models: At least one.
+
+    Raises:
+        ImgregError: If the targets differ in Target.comparison_key, or the boxes differ.
     """
 
     models: tuple[Predictor, ...] = field(repr=False)
@@ -30,81 +34,80 @@ class Ensemble:
     def __post_init__(self):
         if not self.models:
             raise ImgregError("a run or a model file", "none")
-        known = set(map(_question, self.task.targets))
-        for other in self.models[1:]:
-            if differing := known ^ set(map(_question, other.task.targets)):
-                told = first_few(sorted(map(_told, differing)), 8)
-                raise ImgregError("models of the same targets", f"some that are not in all: {told}")
-            if other.task.box != self.task.box:
-                boxes = (first_few(box) or "none" for box in (self.task.box, other.task.box))
+        targets = {t.comparison_key: t for t in self.task.targets}
+        for model in self.models[1:]:
+            others = {t.comparison_key: t for t in model.task.targets}
+            if differing := targets.keys() ^ others.keys():
+                names = first_few(sorted({**targets, **others}[key].describe() for key in differing), 8)
+                raise ImgregError("models of the same targets", f"some that are not in all: {names}")
+            if model.task.box != self.task.box:
+                boxes = (first_few(box) or "none" for box in (self.task.box, model.task.box))
                 raise ImgregError("models that were trained on the same --box", " and ".join(boxes))
 
     @property
     def task(self) -> Task:
-        """The first model's."""
+        """The task of the first model."""
         return self.models[0].task
 
-    def predict(self, pictures, boxes=None, bs: int = 64, quiet: bool = False, listed: bool = False,
+    def predict(self, pictures, boxes=None, bs: int = 64, quiet: bool = False, expand: bool = True,
                 coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
-        """As Predictor.predict, of pictures that open for every model: `image`, and the average of their answers.
+        """Predict for the pictures that every model can open; arguments as for Predictor.predict.
 
-        `unlike`, where any model tells it, is True where one of them says so. There are no intervals, which is said
-        once; raises ImgregError for a `coverage`.
+        Returns:
+            `image`, the averaged predictions, and `unlike`, if any model is calibrated: True where one of them flags
+            the picture. There are no intervals.
+
+        Raises:
+            ImgregError: As Predictor.predict does, and for a `coverage`.
         """
         if coverage is not None:
-            raise ImgregError("--coverage with one model", f"{len(self.models)}, and averaged radii promise nothing")
-        for model in self.models if tta else ():
-            moves_for(model.task)  # what cannot be done is known before the work
+            raise ImgregError("--coverage with one model", f"{len(self.models)}, whose averaged half-widths have none")
+        if tta:
+            for model in self.models:
+                moves_for(model.task)  # raises before the work begins
         if any(model.calibration for model in self.models):
-            say(TOLD)
-        sources = pictures if listed else list_pictures(pictures)
-        boxes, left, frames = self.models[0].boxed(boxes, len(sources)), np.arange(len(sources)), []
+            say(NO_INTERVALS)
+        sources = list_pictures(pictures) if expand else pictures
+        boxes = self.models[0].check_boxes(boxes, len(sources))
+        opened, frames = np.arange(len(sources)), []  # positions of the pictures that all models up to here can open
         for model in self.models:
-            found = model.predict([sources[i] for i in left], None if boxes is None else boxes[left], bs, quiet,
-                                  listed=True, tta=tta)
-            left = left[found.index]
-            frames.append(found.set_axis(left))
-        return self._averaged([frame.loc[left] for frame in frames], left if listed else None)
+            own_boxes = None if boxes is None else boxes[opened]
+            frame = model.predict([sources[i] for i in opened], own_boxes, bs, quiet, expand=False, tta=tta)
+            opened = opened[frame.index]
+            frames.append(frame.set_axis(opened))
+        return self._average([frame.loc[opened] for frame in frames], None if expand else opened)
 
-    def _averaged(self, frames: list[pd.DataFrame], index) -> pd.DataFrame:
-        """One frame of those of each model, of the same pictures in the same order."""
-        found = {"image": frames[0]["image"].to_numpy()}
+    def _average(self, frames: list[pd.DataFrame], index) -> pd.DataFrame:
+        """Average one frame a model, all of the same pictures in the same order."""
+        columns = {"image": frames[0]["image"].to_numpy()}
         for target in self.task.targets:
-            answers = np.stack([frame[list(target.columns)].to_numpy(float) for frame in frames])
-            found.update(zip(target.columns, self._learnt(target).average(answers).T, strict=True))
-        if judged := [frame["unlike"].to_numpy(bool) for frame in frames if "unlike" in frame]:
-            found["unlike"] = np.any(judged, axis=0)
-        return pd.DataFrame(found, index=index)
+            values = np.stack([frame[list(target.columns)].to_numpy(float) for frame in frames])
+            averages = self._averaging_target(target).average(values)
+            columns.update(zip(target.columns, averages.T, strict=True))
+        flags = [frame["unlike"].to_numpy(bool) for frame in frames if "unlike" in frame]
+        if flags:
+            columns["unlike"] = np.any(flags, axis=0)
+        return pd.DataFrame(columns, index=index)
 
-    def _learnt(self, target: Target) -> Target:
-        """The target as one of the models learnt it; plainly if any did, for its answers may have no logarithm."""
-        each = [t for model in self.models for t in model.task.targets if t.name == target.name]
-        return next((t for t in each if getattr(t, "scale", "log") != "log"), target)
-
-
-def _question(target: Target) -> tuple:
-    """What must be the same of targets whose answers are averaged."""
-    more = (getattr(target, name, None) for name in ("period", "sequence"))
-    return target.name, target.columns, target.kind, target.unit, *more
+    def _averaging_target(self, target: Target) -> Target:
+        """Return the target as a model without log scale has it, if one has none: its predictions may be negative."""
+        targets = [t for model in self.models for t in model.task.targets if t.name == target.name]
+        return next((t for t in targets if not t.log_scale), target)
 
 
-def _told(question: tuple) -> str:
-    """angle 'heading' of column heading in ° (period 360)."""
-    name, columns, kind, unit, period, sequence = question
-    more = f" (period {period:g})" if period else f" (sequence {sequence})" if sequence else ""
-    return f"{kind} '{name}' of {first_few(columns)}" + (f" in {unit}" if unit else "") + more
+def count_models(arguments: Sequence[str]) -> int:
+    """Count the leading arguments of a command that are models: the first, and the runs and model files that follow.
 
-
-def count_models(places: Sequence[str]) -> int:
-    """How many of a command's arguments are models: the first, and the run folders and model files that follow it.
-
-    A folder with a picture in it is a folder of pictures, whatever else lies there.
+    A folder that holds a picture is a folder of pictures, whatever else is in it.
     """
-    return next((i for i, place in enumerate(places) if i and not _is_model(place)), len(places))
+    for i, argument in enumerate(arguments):
+        if i and not _is_model(argument):
+            return i
+    return len(arguments)
 
 
-def _is_model(place: str) -> bool:
-    if os.path.isdir(place):  # unlike Path's, these never raise
-        run = os.path.isfile(os.path.join(place, "run.json"))
-        return run and not any(path.suffix.lower() in SUFFIXES for path in Path(place).iterdir())
-    return os.path.isfile(place) and Path(place).suffix.lower() in MODELS
+def _is_model(path: str) -> bool:
+    if os.path.isdir(path):  # unlike Path.is_dir, this never raises
+        is_run = os.path.isfile(os.path.join(path, "run.json"))
+        return is_run and not any(file.suffix.lower() in SUFFIXES for file in Path(path).iterdir())
+    return os.path.isfile(path) and Path(path).suffix.lower() in MODEL_SUFFIXES

@@ -1,4 +1,4 @@
-"""Predictions as text: a table for people, and CSV and JSON for what reads on."""
+"""Predictions as text: a table for people, CSV and JSON for programs."""
 import math
 
 import pandas as pd
@@ -7,55 +7,74 @@ from ..tasks import Task
 from ..utils.format import TIGHT, with_unit
 
 FORMATS = ("table", "csv", "json", "jsonl")
-UNLIKE = "unlike the training pictures"
+OOD_WARNING = "unlike the training pictures"
+MAX_COLUMNS_SHOWN = 6  # of a target, in a table
 
 
 def format_predictions(frame: pd.DataFrame, format: str, task: Task) -> str:
-    """What Predictor.predict gave as text of one of FORMATS; small numbers are told finely enough to be seen."""
-    if format == "table":
-        frame = _for_people(frame, task)
-    numbers = frame.select_dtypes("number").columns
-    finer = {c: _decimals(frame[c].abs().max()) for c in numbers}
-    frame = frame.round({c: 4 + more for c, more in finer.items()})
+    """Write predictions as text.
+
+    Args:
+        frame: As Predictor.predict returns it.
+        format: One of FORMATS. A table leaves columns of targets that have many out; all others hold everything.
+        task: The task of the model.
+
+    Returns:
+        The text, without a newline at its end. Numbers have four decimals, in a table two; small ones have more.
+    """
+    table, note = _table(frame, task) if format == "table" else (frame, "")
+    numbers = table.select_dtypes("number").columns
+    extra = {column: _extra_decimals(table[column].abs().max()) for column in numbers}
+    table = table.round({column: 4 + n for column, n in extra.items()})
     if format == "csv":
-        return frame.to_csv(index=False).rstrip("\n")
+        return table.to_csv(index=False).rstrip("\n")
     if format == "table":
-        shown = {c: (f"{{:.{2 + finer[c]}f}}" if frame[c].dtype.kind == "f" else "{}").format for c in numbers}
-        return frame.to_string(index=False, formatters=shown)
-    return frame.to_json(orient="records", lines=format == "jsonl", force_ascii=False).strip()
+        formats = {c: (f"{{:.{2 + extra[c]}f}}" if table[c].dtype.kind == "f" else "{}").format for c in numbers}
+        return table.to_string(index=False, formatters=formats) + note
+    return table.to_json(orient="records", lines=format == "jsonl", force_ascii=False).strip()
 
 
-def _decimals(largest: float) -> int:
-    """How many decimals more than usual numbers of up to `largest` take: none from 1 on."""
+def _extra_decimals(largest: float) -> int:
+    """Count the decimals that numbers of up to `largest` need beyond the usual ones: none from 1 on."""
     return max(0, -math.floor(math.log10(largest))) if 0 < largest < 1 else 0
 
 
-def _for_people(frame: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """A number and its interval as one, the radius of several columns under a sign, and a word for what is unlike."""
-    frame = frame.copy()
-    for t in task.targets:
-        if len(t.interval_columns) == 1 and t.interval_columns[0] in frame:
-            radii = frame.pop(t.interval_columns[0])
-            if len(t.columns) == 1:
-                frame[t.columns[0]] = list(map(format_interval, frame[t.columns[0]], radii, [t.unit] * len(frame)))
-            else:
-                frame.insert(frame.columns.get_loc(t.columns[-1]) + 1, f"{t.name} ±", radii)
-    if "unlike" in frame:
-        unlike = frame.pop("unlike")
-        frame = frame.assign(warning=[UNLIKE * odd for odd in unlike]) if unlike.any() else frame
-    return frame
+def _table(frame: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, str]:
+    """Join numbers with their intervals, say OOD flags in words and leave out columns beyond MAX_COLUMNS_SHOWN.
 
-
-def format_interval(value: float, radius: float, unit: str) -> str:
-    """A number with its interval, as exactly as that is known: "73.2° ± 0.9", "212000 ± 32000 EUR".
-
-    What is written covers the interval: the radius is rounded up, and by what the number is rounded.
+    Returns the table, and a note of what is left out, on a line of its own.
     """
-    if not (math.isfinite(value) and math.isfinite(radius) and radius > 0):
-        return with_unit(f"{value:.{2 + _decimals(abs(value))}f}", unit)
-    power = math.floor(math.log10(radius))
-    places = -power + (radius < 4 * 10.0**power or power > 0)  # 0.9, 1.4, 0.015, 13 and 32000
-    near = round(value, places) + 0.0
-    radius = math.ceil((radius + abs(value - near)) * 10.0**places - 1e-6) / 10.0**places
-    number, radius = (f"{v:.{max(0, places)}f}" for v in (near, radius))
-    return f"{number}{unit} ± {radius}" if unit in TIGHT else f"{number} ± {radius} {unit}".strip()
+    frame, note = frame.copy(), ""
+    for t in task.targets:
+        if len(t.columns) > MAX_COLUMNS_SHOWN:
+            note = f"\nall {len(task.columns)} columns: --format csv"
+            frame = frame.drop(columns=[*t.columns[MAX_COLUMNS_SHOWN:], *t.interval_columns], errors="ignore")
+        elif len(t.interval_columns) == 1 and t.interval_columns[0] in frame:
+            half_widths = frame.pop(t.interval_columns[0])
+            if len(t.columns) == 1:
+                pairs = zip(frame[t.columns[0]], half_widths, strict=True)
+                frame[t.columns[0]] = [format_interval(value, half_width, t.unit) for value, half_width in pairs]
+            else:
+                frame.insert(frame.columns.get_loc(t.columns[-1]) + 1, f"{t.name} ±", half_widths)
+    if "unlike" in frame:
+        flags = frame.pop("unlike")
+        if flags.any():
+            frame["warning"] = flags.map({True: OOD_WARNING, False: ""})
+    return frame, note
+
+
+def format_interval(value: float, half_width: float, unit: str) -> str:
+    """Write a number with its interval, to the decimals that the interval leaves: "73.2° ± 0.9", "212000 ± 32000 EUR".
+
+    The interval as written covers the interval: the half-width is rounded up, and grows by the rounding of the number.
+    """
+    if not (math.isfinite(value) and math.isfinite(half_width) and half_width > 0):
+        return with_unit(f"{value:.{2 + _extra_decimals(abs(value))}f}", unit)
+    power = math.floor(math.log10(half_width))
+    decimals = -power
+    if half_width < 4 * 10.0**power or power > 0:  # two digits: 0.9, but 1.4, 0.015, 13 and 32000
+        decimals += 1
+    rounded = round(value, decimals) + 0.0  # + 0.0: no "-0"
+    wider = math.ceil((half_width + abs(value - rounded)) * 10.0**decimals - 1e-6) / 10.0**decimals
+    number, error = (f"{v:.{max(0, decimals)}f}" for v in (rounded, wider))
+    return f"{number}{unit} ± {error}" if unit in TIGHT else f"{number} ± {error} {unit}".strip()

@@ -1,4 +1,4 @@
-"""The exact moves of a picture under which its labels' law is known: there in pixels, back in what was predicted."""
+"""Test-time augmentation (TTA): exact moves of a picture in pixels, undone in what is predicted for it."""
 from typing import NamedTuple
 
 import numpy as np
@@ -8,44 +8,68 @@ from ..utils.errors import ImgregError
 
 
 class Move(NamedTuple):
-    """Left and right `mirrored`, then so many `quarters` of a turn counterclockwise, as seen."""
+    """A move of pictures that changes the place of pixels and nothing else.
+
+    Args:
+        mirrored: Whether left and right change places, before the turn.
+        quarters: Quarter turns counterclockwise, as seen.
+    """
 
     mirrored: bool
     quarters: int
 
-    def there(self, pixels: np.ndarray) -> np.ndarray:
-        """Pictures [n, h, w, 3], moved: pixels change places and nothing else."""
-        moved = pixels[:, :, ::-1] if self.mirrored else pixels
-        return np.ascontiguousarray(np.rot90(moved, self.quarters, axes=(1, 2)))
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        """Move pictures [n, h, w, 3]."""
+        flipped = pixels[:, :, ::-1] if self.mirrored else pixels
+        return np.ascontiguousarray(np.rot90(flipped, self.quarters, axes=(1, 2)))
 
-    def back(self, n: int, aspect: float) -> Motion:
-        """What undoes it, for n pictures of width / height `aspect`; mirrored and then turned, it undoes itself."""
-        turn = 90.0 * (self.quarters if self.mirrored else -self.quarters)
+    def inverse(self, n: int, aspect: float) -> Motion:
+        """Return the motion that undoes the move, for n pictures of width / height `aspect`."""
+        turn = 90.0 * (self.quarters if self.mirrored else -self.quarters)  # mirrored and turned, it is its own inverse
         return Motion(np.full(n, float(self.mirrored)), np.full(n, turn), np.ones(n), np.zeros((n, 2)), aspect)
 
 
 def moves_for(task: Task) -> list[Move]:
-    """The moves whose effect on all of a task's targets is known, the first of which leaves a picture as it is.
+    """List the moves that test-time augmentation uses for a task.
 
-    Only such as the task trains with: to another's network a moved picture may be like none it knows. What is not
-    square turns by halves. Raises ImgregError if nothing moves.
+    They are those that the task trains with, because a network may never have seen others. Pictures that are not
+    square are turned by halves.
+
+    Args:
+        task: The task of the model.
+
+    Returns:
+        The moves; the first leaves pictures as they are.
+
+    Raises:
+        ImgregError: If there is no other.
     """
     flips = (False, True) if "flip" in task.augment else (False,)
-    turns = range(0, 4, 1 if task.size[0] == task.size[1] else 2) if "quarter" in task.augment else (0,)
-    found = [Move(mirrored, quarters) for mirrored in flips for quarters in turns]
-    if len(found) == 1:
+    quarters = (0,)
+    if "quarter" in task.augment:
+        quarters = (0, 1, 2, 3) if task.size[0] == task.size[1] else (0, 2)
+    moves = [Move(mirrored, n) for mirrored in flips for n in quarters]
+    if len(moves) == 1:
         raise ImgregError("--tta with a task whose laws allow a flip or quarter turn",
                           f"'{task.name}', which has none", "it for points and rotations, or numbers trained with flip")
-    return found
+    return moves
 
 
 def average_moves(task: Task, outputs: np.ndarray, views: np.ndarray) -> dict[str, np.ndarray]:
-    """One answer of all moves of a picture: {target name: [n, columns] in units}, each kind's own average.
+    """Average what is predicted for a picture and its moved copies, by each target's own average.
 
-    `outputs` [n, k, n_out] of n pictures after each of their k `moves_for`; `views` [n, 4] of the pictures as they are.
+    Args:
+        task: The task of the model.
+        outputs: Of n pictures after each of their k moves (see moves_for), array [n, k, n_out].
+        views: Of the pictures as they are, array [n, 4].
+
+    Returns:
+        {target name: predictions [n, columns] in units}.
     """
-    aspect, answers = task.size[1] / task.size[0], []
-    for move, own in zip(moves_for(task), outputs.astype(np.float64).swapaxes(0, 1), strict=True):
-        back = move.back(len(own), aspect)
-        answers.append([t.undo(part, views, back) for t, part in zip(task.targets, task.split(own), strict=True)])
-    return {t.name: t.average(np.stack(of)) for t, of in zip(task.targets, zip(*answers, strict=True), strict=True)}
+    aspect = task.size[1] / task.size[0]
+    predictions = {t.name: [] for t in task.targets}
+    for i, move in enumerate(moves_for(task)):
+        motion = move.inverse(len(outputs), aspect)
+        for target, part in zip(task.targets, task.split(outputs[:, i].astype(np.float64)), strict=True):
+            predictions[target.name].append(target.undo(part, views, motion))
+    return {t.name: t.average(np.stack(predictions[t.name])) for t in task.targets}

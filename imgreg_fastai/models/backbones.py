@@ -15,7 +15,7 @@ from timm.models import PretrainedCfg, get_pretrained_cfg
 from torch import nn
 
 from ..utils import console
-from ..utils.errors import ImgregError, close_matches, first_few
+from ..utils.errors import ImgregError, close_matches, error_reason, first_few
 from . import network
 
 MAX_BUILT = 60  # a longer list of backbones is shown without building them
@@ -47,7 +47,7 @@ def build(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn
         body = network.body(arch, size, arch_args)
         problem = _output_problem(body, size)
     except TIMM_ERRORS as e:
-        problem = error_reason(e)
+        problem = short_reason(e)
     if problem:
         raise _refusal(arch, size, arch_args, problem)
     return body
@@ -93,12 +93,9 @@ def pretrained_cfg(arch: str) -> PretrainedCfg:
     return get_pretrained_cfg(arch)
 
 
-def error_reason(e: BaseException) -> str:
-    """The first line of an error's message, or the error's name if it has none."""
-    if isinstance(e, OSError) and e.strerror:
-        return e.strerror  # the message would name a path of this machine, and the reason is saved in model files
-    lines = str(e).strip().splitlines()
-    return lines[0][:200] if lines else type(e).__name__
+def short_reason(e: BaseException) -> str:
+    """The first line of why something failed, without a path of this machine: it is saved in model files."""
+    return error_reason(e).strip().split("\n")[0][:200]
 
 
 def _output_problem(body: nn.Module, size: tuple[int, int]) -> str:
@@ -146,11 +143,8 @@ def cached_path(cfg: PretrainedCfg) -> str | None:
     if not cfg.hf_hub_id:
         return None
     repo, revision = _repository(cfg)
-    for name in _file_names(cfg):
-        path = huggingface_hub.try_to_load_from_cache(repo, name, revision=revision)
-        if isinstance(path, str):  # else None, or a mark that the repository has no such file
-            return path
-    return None
+    paths = [huggingface_hub.try_to_load_from_cache(repo, name, revision=revision) for name in _file_names(cfg)]
+    return next((path for path in paths if isinstance(path, str)), None)  # others mark that there is no such file
 
 
 def download(cfg: PretrainedCfg, timeout: float) -> str:
@@ -232,12 +226,11 @@ def table(pattern: str = "", size: tuple[int, int] | None = None) -> pd.DataFram
     """
     glob = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
     names = [name for name in timm.list_models() if fnmatch(name, glob)]
-    if len(names) > MAX_BUILT:
+    build = len(names) <= MAX_BUILT
+    if not build:
         columns = "params and works" if size else "params"
         console.say(f"{len(names)} backbones match; {columns} are shown for lists of up to {MAX_BUILT}")
-        rows = [_row(name, size, build=False) for name in names]
-    else:
-        rows = [_row(name, size, True) for name in console.progress_bar(names, len(names), "backbones")]
+    rows = [_row(name, size, build) for name in console.progress_bar(names, len(names), "backbones")]
     columns = ["name", "params", "input", "weights", "cached", *(["works"] if size else [])]
     return pd.DataFrame(rows, columns=columns, dtype=object)  # another dtype would turn None into NaN
 

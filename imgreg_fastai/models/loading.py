@@ -15,45 +15,43 @@ from .. import tasks
 from ..tasks import Task
 from ..utils import console
 from ..utils.errors import ImgregError
-from . import backbones
+from .backbones import TIMM_ERRORS
 from .weights import Weights, no_weights, read_tensors
 
 MAX_MISSING = 0.1  # part of a body's tensors (a renamed last norm) that may be missing from a file, with a warning
 DECODING_FIELDS = ("low", "high", "scale", "period", "sequence")  # of a target: what its outputs stand for
 
 
-def build_body(arch: str, size: tuple[int, int], arch_args: dict | None, weights: Weights) -> tuple[nn.Module, Weights]:
-    """Build a backbone and load weights into it.
+def load_body(body: nn.Module, arch: str, weights: Weights) -> Weights:
+    """Load weights into a backbone.
 
     Args:
-        arch: Name of a timm model.
-        size: Height and width of the pictures in pixels.
-        arch_args: Further keywords for `timm.create_model`.
+        body: What `backbones.build` returned.
+        arch: Name of its timm model.
         weights: What `find_weights` returned.
 
     Returns:
-        The body, and the weights that it has: with a note if a few tensors are missing from the file, and none if
-        weights of `auto` do not fit.
+        The weights that the body has: with a note if a few tensors are missing from the file, and none if weights of
+        `auto` do not fit.
 
     Raises:
-        ImgregError: The backbone does not work, or the weights do not fit.
+        ImgregError: The weights do not fit.
     """
-    body = backbones.build(arch, size, arch_args)
     if not weights.pretrained:
-        return body, weights
+        return weights
     state = _fitting_state(body, arch, weights)
     misfits, total = _misfits(body, state), len(body.state_dict())
     if misfits:
         note = f"{len(misfits)} of {total} tensors of {arch} have no match in {weights.source}, first '{misfits[0]}'"
         if len(misfits) > MAX_MISSING * total or any(name in state for name in misfits):  # these have another shape
             if weights.auto:
-                return body, no_weights(arch, note)
+                return no_weights(arch, note)
             hint = "--weights none, or the weights' own --arch and --arch-arg"
             raise ImgregError(f"weights that fit {arch}", note, hint)
         console.warn(f"{note}; they start from scratch")
         weights = replace(weights, note=note)
     body.load_state_dict(state, strict=False)
-    return body, weights
+    return weights
 
 
 def _fitting_state(body: nn.Module, arch: str, weights: Weights) -> dict[str, torch.Tensor]:
@@ -79,7 +77,7 @@ def _filtered_states(body: nn.Module, arch: str, state: dict[str, torch.Tensor])
             args = [dict(state), body] if len(signature(function).parameters) > 1 else [dict(state)]
             try:
                 yield function(*args)
-            except backbones.TIMM_ERRORS as e:
+            except TIMM_ERRORS as e:
                 console.log.debug("timm's %s fails: %s", name, e)
 
 
@@ -89,8 +87,7 @@ def _misfits(body: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
     Integers (counters and index tables) belong to the architecture and may be missing.
     """
     return [name for name, tensor in body.state_dict().items()
-            if (tensor.is_floating_point() or name in state)
-            and (name not in state or state[name].shape != tensor.shape)]
+            if (state[name].shape != tensor.shape if name in state else tensor.is_floating_point())]
 
 
 def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:

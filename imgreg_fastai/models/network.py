@@ -28,10 +28,6 @@ class SigmoidRange(nn.Module):
         """Any shape -> the same shape, in (low, high)."""
         return self.low + (self.high - self.low) * torch.sigmoid(x.float())
 
-    def extra_repr(self) -> str:
-        """The bounds, for `print`."""
-        return f"{self.low}, {self.high}"
-
 
 class Float32(nn.Sequential):
     """Layers that compute in float32 even under autocast: bfloat16 in the last layers costs 0.07 degrees on average."""
@@ -43,14 +39,6 @@ class Float32(nn.Sequential):
             return super().forward(x.float())
         with torch.autocast(x.device.type, enabled=False):
             return super().forward(x.float())
-
-
-class Transpose(nn.Module):
-    """[B, positions, n] -> [B, n, positions]."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Swap the last two dimensions."""
-        return x.transpose(1, 2)
 
 
 class FeatureGrid(NamedTuple):
@@ -75,8 +63,8 @@ class SpatialSoftmax(nn.Module):
         self.register_buffer("grid", grid, persistent=False)  # [positions, 2]
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """Maps [B, n, height * width] -> [B, 2 n], x and y of each in [-1, 1]."""
-        return (maps.softmax(dim=2) @ self.grid).flatten(1)
+        """Maps [B, height * width, n] -> [B, 2 n], x and y of each in [-1, 1]."""
+        return (maps.softmax(dim=1).transpose(1, 2) @ self.grid).flatten(1)
 
 
 class BodyWithPositions(nn.Module):
@@ -94,7 +82,7 @@ class BodyWithPositions(nn.Module):
         super().__init__()
         self.timm_body = body
         # The two attributes are called as the tensors of saved models are: 0.timm_body., 0.places.
-        self.places = Float32(nn.Linear(grid.channels, N_MAPS), Transpose(), SpatialSoftmax(grid.height, grid.width))
+        self.places = Float32(nn.Linear(grid.channels, N_MAPS), SpatialSoftmax(grid.height, grid.width))
         self.head_hidden_size = n_features(body) + 2 * N_MAPS
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

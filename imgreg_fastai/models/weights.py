@@ -13,7 +13,7 @@ from timm.models import PretrainedCfg, load_state_dict
 from ..utils import console
 from ..utils.errors import ImgregError, first_few
 from . import backbones
-from .backbones import TIMM_ERRORS, error_reason
+from .backbones import TIMM_ERRORS, short_reason
 
 SAFE = (".safetensors", ".imgreg")
 PICKLED = (".pth", ".pt", ".bin", ".pth.tar")
@@ -76,7 +76,7 @@ def find_weights(arch: str, spec: str, timeout: float = 3.0) -> Weights:
     except ImgregError as e:
         if spec == "hub":
             raise
-        return no_weights(arch, e.found)
+        return no_weights(arch, e.actual)
 
 
 def no_weights(arch: str, reason: str) -> Weights:
@@ -98,7 +98,7 @@ def _from_hub(arch: str, cfg: PretrainedCfg, timeout: float) -> Weights:
         path = path or backbones.download(cfg, timeout)
         _tensor_names(path)
     except Exception as e:  # huggingface_hub, its HTTP client and its download engine share no base class
-        raise ImgregError(expected, f"no {cfg.hf_hub_id} {place} ({error_reason(e)})", hint) from e
+        raise ImgregError(expected, f"no {cfg.hf_hub_id} {place} ({short_reason(e)})", hint) from e
     return Weights(origin, cfg.tag, cfg.hf_hub_id, _sha256(path), path=path)
 
 
@@ -124,7 +124,7 @@ def _tensor_names(path: str) -> list[str]:
         with safe_open(path, framework="pt") as f:
             names, metadata = list(f.keys()), f.metadata() or {}
     except (SafetensorError, OSError) as e:
-        raise ImgregError("a safetensors file", f"'{name}' ({error_reason(e)})") from e
+        raise ImgregError("a safetensors file", f"'{name}' ({short_reason(e)})") from e
     if path.endswith(".imgreg") and "imgreg" not in metadata:
         raise ImgregError("a bundle that imgreg export wrote", f"'{name}', which only has its name")
     if not names:
@@ -140,16 +140,12 @@ def read_tensors(path: str) -> dict[str, torch.Tensor]:
     try:
         state = load_state_dict(path, weights_only=True)
     except (*TIMM_ERRORS, OSError, EOFError, UnpicklingError) as e:
-        raise ImgregError(expected, f"'{name}' ({error_reason(e)})") from e
+        raise ImgregError(expected, f"'{name}' ({short_reason(e)})") from e
     if not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise ImgregError(expected, f"'{name}' with {first_few(state) or 'nothing'}")
     return state
 
 
 def _sha256(path: str) -> str:
-    """The file's hash, read in pieces."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as f:
-        while piece := f.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+    """The hash of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

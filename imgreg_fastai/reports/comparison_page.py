@@ -9,6 +9,7 @@ from ..plots.axes import add_legend, with_unit_label
 from ..plots.figures import TitledFigure, save
 from ..plots.training_charts import Course, best_row, draw_courses
 from ..utils.format import format_amount, format_value
+from ..utils.numbered import new_files
 from . import html
 from .images import chart
 
@@ -27,9 +28,10 @@ def write(comparison: Comparison, out: Path) -> tuple[Path, Path]:
     Returns:
         The paths of the plot and of the page.
     """
-    stem = max(Path(runs.unused_name(out, NAME, ending, always=True)).stem for ending in (".png", ".html"))
-    plot = save(curves(comparison), out / f"{stem}.png")
-    return plot, runs.write_file(out / f"{stem}.html", html.render(page_data(comparison)))
+    with new_files(out, NAME, ".png", ".html") as (plot, page):
+        save(curves(comparison), plot)
+        runs.write_file(page, html.render(page_data(comparison)))
+    return plot, page
 
 
 def curves(comparison: Comparison, columns: list[str] | None = None) -> TitledFigure:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..data import tables
 from ..data.images import open_picture
-from ..inference import predictor
+from ..inference import model_file
 from ..inference.predictor import Predictor
 from ..runs import Run
 from ..tasks import Task
@@ -80,17 +80,17 @@ def read_inputs(run: Run, model: Predictor | None = None, device: str = "cpu") -
     Raises:
         ImgregError: the run is not trained to its end, or its predictions cannot be read.
     """
-    state, scores = run.about.get("state", "unknown"), run.scores
-    if state != "trained" or not scores:
-        problem = "without scores" if state == "trained" else f"whose state is: {state}"
+    scores, is_trained = run.scores, run.state in ("scoring", "trained")
+    if not is_trained or not scores:
+        problem = "without scores" if is_trained else f"whose state is: {run.state}"
         raise ImgregError("a run that was trained to its end, and scored", f"'{run.path}', {problem}")
     part = "valid" if "valid" in scores else next(iter(scores))
     frame = read_predictions(run)
-    history = run.table("history.csv") if (run.path / "history.csv").is_file() else None
+    history = run.read_table("history.csv") if (run.path / "history.csv").is_file() else None
     inputs = ReportInputs(run, run.task, scores, "test" if "test" in scores else part, part,
-                          frame[frame["split"] == part].reset_index(drop=True), history, model, run.baselines)
-    if model is None and inputs.has_pictures and (run.path / predictor.MODEL).is_file():
-        return inputs._replace(model=predictor.load_model(run.path, device))
+                          frame[frame["split"] == part].reset_index(drop=True), history, model, run.read_json("baselines.json"))
+    if model is None and inputs.has_pictures and (run.path / model_file.MODEL).is_file():
+        return inputs._replace(model=model_file.load_model(run.path, device))
     return inputs
 
 
@@ -101,7 +101,7 @@ def read_predictions(run: Run) -> pd.DataFrame:
         ImgregError: the file cannot be read, or lacks a column.
     """
     task = run.task
-    frame = run.table("predictions.csv", ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns),
+    frame = run.read_table("predictions.csv", ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns),
                                           *(f"{t.name}_error" for t in task.targets)])
     names = {c: f"{c}_predicted" for c in task.columns} | {f"{c}_true": c for c in task.columns}
     return tables.with_paths(frame.rename(columns=names), "image", Path(run.about["data"]["root"]))

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..evaluation.coverage import FAR as MUCH_LESS
-from ..evaluation.coverage import MANY, is_too_low
-from ..evaluation.metrics import HARDLY
+from ..evaluation.coverage import LARGE_SHORTFALL as MUCH_LESS
+from ..evaluation.coverage import MIN_VALUES, is_too_low
+from ..evaluation.metrics import HARDLY_BETTER
 from ..plots.training_charts import best_row
 from ..utils.errors import first_few
 from ..utils.format import format_amount
@@ -70,7 +70,7 @@ def weaknesses(target, numbers: dict) -> list[Weakness]:
 
 def _against_guessing(numbers: dict, amount) -> Iterator[Weakness]:
     mean, guess = numbers["mean"], numbers.get("baseline", 0.0)
-    if mean > HARDLY * guess > 0:
+    if mean > HARDLY_BETTER * guess > 0:
         word = "No" if mean >= guess else "Hardly"
         yield Weakness("guessing", f"{word} better than guessing: {amount(mean)} against {amount(guess)}.",
                        "Look at the faults of the data below; then train for more epochs, or with more pictures.")
@@ -116,7 +116,7 @@ def _intervals(target, numbers: dict, amount) -> Iterator[Weakness]:
     parts = list(coverage.get("groups", {}).items())
     for part in coverage.get("range", []):
         parts.append((f"{target.name} {format_amount(part['low'])} to {amount(part['high'])}", part))
-    too_low = [(part["reached"], name) for name, part in parts if part["n"] >= MANY * len(target.interval_columns)
+    too_low = [(part["reached"], name) for name, part in parts if part["n"] >= MIN_VALUES * len(target.interval_columns)
                and part["reached"] < coverage["asked"] - MUCH_LESS]
     if too_low:
         names = first_few((f"of {name} only {share(reached)}" for reached, name in sorted(too_low)), 3)

@@ -49,18 +49,13 @@ def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
         n: Number of pictures.
         aspect: Width / height of the pictures.
     """
-    resampled = torch.randint(0, 2, (n,)) if {"turn", "zoom", "shift"} & set(allowed) else torch.zeros(n)
-
-    def spread(name: str, *dims: int) -> torch.Tensor:  # uniform in [-1, 1], [n, *dims]
-        if name not in allowed:
-            return torch.zeros(n, *dims)
-        return (torch.rand(n, *dims) * 2 - 1) * resampled.view(n, *[1] * len(dims))
-
-    mirrored = torch.randint(0, 2, (n,)) if "flip" in allowed else torch.zeros(n)
-    quarters = torch.randint(0, 4, (n,)) if "quarter" in allowed else torch.zeros(n)
-    turn, zoom = 90.0 * quarters + TURN * spread("turn"), torch.exp(math.log(ZOOM) * spread("zoom"))
-    parts = (part.double().numpy() for part in (mirrored, turn, zoom, SHIFT * spread("shift", 2)))
-    return Motion(*parts, aspect)
+    resampled = torch.randint(0, 2, (n,))
+    mirrored = torch.randint(0, 2, (n,)) * ("flip" in allowed)
+    quarters = torch.randint(0, 4, (n,)) * ("quarter" in allowed)
+    turn = 90.0 * quarters + TURN * _spread(n) * resampled * ("turn" in allowed)
+    zoom = torch.exp(math.log(ZOOM) * _spread(n) * resampled * ("zoom" in allowed))
+    shift = SHIFT * _spread(n, 2) * resampled[:, None] * ("shift" in allowed)
+    return Motion(*(part.double().numpy() for part in (mirrored, turn, zoom, shift)), aspect)
 
 
 def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
@@ -137,21 +132,19 @@ class ColourTransform(Transform):
         self.colour, self.tint = colour, tint
 
     def encodes(self, x: TensorImage):
-        contrast = torch.exp(CONTRAST * self.colour * _spread(len(x), 1))
-        bright = (1 - contrast) / 2 + BRIGHT * self.colour * _spread(len(x), 1)
-        tint = torch.exp(TINT * self.tint * _spread(len(x), x.shape[1]))
+        contrast = torch.exp(CONTRAST * self.colour * _spread(len(x), 1, 1, 1))
+        bright = (1 - contrast) / 2 + BRIGHT * self.colour * _spread(len(x), 1, 1, 1)
+        tint = torch.exp(TINT * self.tint * _spread(len(x), x.shape[1], 1, 1))
         return x.mul_((contrast * tint).to(x.device)).add_((bright * tint).to(x.device)).clamp_(0, 1)
 
 
-def _spread(n: int, channels: int) -> torch.Tensor:
-    """Random numbers, uniform in [-1, 1], [n, channels, 1, 1]."""
-    return torch.rand(n, channels, 1, 1) * 2 - 1
+def _spread(*shape: int) -> torch.Tensor:
+    """Random numbers, uniform in [-1, 1]."""
+    return torch.rand(shape) * 2 - 1
 
 
 def transforms(task: Task) -> list[Transform]:
     """The batch transforms of a task's augmentation."""
-    result = [GeometricTransform(task)] if set(task.augment) & set(MOVES) else []
     colour, tint = "colour" in task.augment, "tint" in task.augment
-    if colour or tint:
-        result.append(ColourTransform(colour, tint))
-    return result
+    moves = [GeometricTransform(task)] if set(task.augment) & set(MOVES) else []
+    return moves + ([ColourTransform(colour, tint)] if colour or tint else [])

@@ -1,5 +1,6 @@
 """Opening the pictures of a labels frame before training, and keeping them decoded in memory where they fit."""
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from ..data.images import PictureError, fit_images, image_views, warn_broken
 from ..data.images.levels import warn_levels
 from ..tasks import Task
 from ..tasks.geometry import place_picture
-from ..utils.console import log, progress_bar, say
+from ..utils.console import progress_bar, say
 from ..utils.errors import ImgregError
 
 MAX_OPENED = 50_000  # pictures: opening more of them before training would take minutes
@@ -33,14 +34,12 @@ class OpenedPictures(NamedTuple):
 
 def fit_in_memory(n: int, task: Task) -> bool:
     """Whether n decoded pictures are at most MAX_OPENED, and take at most a quarter of the usable memory."""
-    limits = [4 << 30]
-    try:
-        limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (AttributeError, ValueError, OSError) as e:  # some systems have no such value or file; "max" is no limit
-        log.debug("memory limit not known: %s", e)
+    memory = 4 << 30
+    with suppress(AttributeError, ValueError, OSError):  # some systems have no such value or file; "max" is no limit
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     height, width = task.size
-    return n <= MAX_OPENED and n * height * width * 3 <= min(limits) / 4
+    return n <= MAX_OPENED and n * height * width * 3 <= memory / 4
 
 
 def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = False) -> OpenedPictures:
@@ -65,12 +64,10 @@ def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = Fa
         say(f"{len(frame):,} pictures are opened as they come; what is broken is named and left out then")
         view = place_picture(task.size[::-1], task.size, "squish").view
         return OpenedPictures(frame, np.tile(view, (len(frame), 1)), None)
-    pixels = None
-    if keep:
-        try:
-            pixels = torch.empty((len(frame), 3, *task.size), dtype=torch.uint8)
-        except RuntimeError as e:
-            raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
+    try:
+        pixels = torch.empty((len(frame), 3, *task.size), dtype=torch.uint8) if keep else None
+    except RuntimeError as e:
+        raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
     views, broken = _read_pictures(frame, task, pixels)
     if broken and (strict or not views):
         raise next(iter(broken.values()))

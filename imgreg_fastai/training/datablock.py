@@ -1,6 +1,5 @@
 """Labels and a Task -> DataBlock -> fastai DataLoaders, with the decoded pictures in memory where they fit."""
 import os
-import random
 
 import numpy as np
 import pandas as pd
@@ -8,7 +7,7 @@ import torch
 from fastai.data.block import DataBlock, TransformBlock
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.transforms import ColReader, IndexSplitter, Normalize, RegressionSetup
-from fastai.torch_core import TensorImage, default_device
+from fastai.torch_core import TensorImage, default_device, get_random_states, set_random_states
 from fastai.vision.data import ImageBlock
 from fastcore.basics import chunked
 
@@ -185,11 +184,10 @@ def _warn_points_outside(target: Target, points: np.ndarray, task: Task) -> None
 
 def peek(dl: TfmdDL) -> tuple:
     """One batch of a DataLoader; the random numbers drawn afterwards are the same as without it."""
-    torch_state, loader_state, python_state = torch.random.get_rng_state(), dl.rng.getstate(), random.getstate()
+    states, loader_state = get_random_states(), dl.rng.getstate()
     batch = dl.one_batch()
-    torch.random.set_rng_state(torch_state)
+    set_random_states(**states)
     dl.rng.setstate(loader_state)
-    random.setstate(python_state)
     return batch
 
 

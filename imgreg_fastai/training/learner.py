@@ -43,7 +43,7 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
         dls, lambda pretrained: nn.Sequential(body, nn.AdaptiveAvgPool2d(1)), pretrained=False, normalize=False,
         n_out=task.n_out, init=None, splitter=_split, y_range=network.Y_RANGE,
         custom_head=network.head(network.n_features(body), task.n_out, start),  # with y_range built in
-        loss_func=TaskLoss(task, cfg.loss, labels, start, cfg.balance), wd=cfg.wd,
+        loss_func=TaskLoss(task, cfg.loss, labels, cfg.balance), wd=cfg.wd,
         metrics=[TargetError(task, i) for i in range(len(task.targets))],
         # fused: one call for all weights, where fastai's own Adam makes several for each
         opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, fused=dls.device.type in ("cpu", "cuda")),
@@ -57,8 +57,7 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
 
 def _say_from_scratch(task: Task, cfg: TrainConfig) -> None:
     """Say that there are no weights, and who asked for that; a recipe's weights belong to its own backbone."""
-    recipe = dict(task.recipe)
-    from_recipe = recipe.get("weights") == "none" and recipe.get("arch") == cfg.arch
+    from_recipe = ("weights", "none") in task.recipe and ("arch", cfg.arch) in task.recipe
     reason = "the task's recipe" if from_recipe else "--weights none"
     say(f"training {cfg.arch} from scratch: {reason}")
 
@@ -75,6 +74,6 @@ def _no_positions_reason(body: nn.Module, task: Task, cfg: TrainConfig) -> str:
 def _split(model: nn.Module) -> list[list[nn.Parameter]]:
     """Two groups of parameters: timm's, which may be pretrained, and those that always start from scratch."""
     body, head = model
-    timm_body = getattr(body, "timm_body", body)
-    timm_ids = {id(p) for p in timm_body.parameters()}
-    return [params(timm_body), [p for p in (*body.parameters(), *head.parameters()) if id(p) not in timm_ids]]
+    if isinstance(body, network.BodyWithPositions):
+        return [params(body.timm_body), params(body.places) + params(head)]
+    return [params(body), params(head)]

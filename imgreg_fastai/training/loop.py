@@ -156,20 +156,12 @@ def quiet(learn: Learner) -> None:
 # ---- the search for a learning rate
 
 
-class SweepPass(NamedTuple):
-    """One pass of a learning rate sweep: rates, smoothed losses, and the rate that fastai suggests."""
-
-    lrs: list[float]
-    losses: list[float]
-    suggestion: float
-
-
 class Sweep(NamedTuple):
     """A learning rate sweep.
 
     Attributes:
-        lrs: Rates of the first pass.
-        losses: Its smoothed losses.
+        lrs: Rates, of the first pass where there are several.
+        losses: The smoothed losses at these rates.
         suggestion: The suggested rate.
         why: Why the suggestion is not to be trusted; "" if it is.
     """
@@ -177,7 +169,7 @@ class Sweep(NamedTuple):
     lrs: list[float]
     losses: list[float]
     suggestion: float
-    why: str
+    why: str = ""
 
     @property
     def trusted(self) -> bool:
@@ -218,7 +210,7 @@ def _search_lr(learn: Learner, precision: str) -> float:
     return sweep.suggestion
 
 
-def _sweep(learn: Learner, precision: str, steps: int) -> SweepPass:
+def _sweep(learn: Learner, precision: str, steps: int) -> Sweep:
     """One pass of fastai's lr_find, whose checkpoint goes to a temporary folder."""
     path = learn.path
     with tempfile.TemporaryDirectory() as folder, in_precision(learn, precision):
@@ -228,4 +220,4 @@ def _sweep(learn: Learner, precision: str, steps: int) -> SweepPass:
         finally:
             learn.path = path
     lrs, losses = learn.recorder.lrs, learn.recorder.losses
-    return SweepPass(list(map(float, lrs)), list(map(float, losses)), float(suggested.valley))
+    return Sweep(list(map(float, lrs)), list(map(float, losses)), float(suggested.valley))

@@ -103,24 +103,20 @@ class TaskLoss(nn.Module):
         loss: auto, l1, mse or huber.
         labels: Labels of the training part, a tensor for each target as a batch holds them; None: nothing is divided
             or balanced.
-        guess: `mean_encoded` of these labels, if it is known already.
         balance: Rare labels of plain numbers count more.
     """
 
     def __init__(self, task: Task, loss: str = "auto", labels: tuple[torch.Tensor, ...] | None = None,
-                 guess: torch.Tensor | None = None, balance: bool = False):
+                 balance: bool = False):
         super().__init__()
         n = len(task.targets)
         self.task, self.loss, self.guess_costs, self.rarity_weights = task, loss, [1.0] * n, [None] * n
         if labels is not None:
-            samples = [sample_encoded(t, y) for t, y in zip(task.targets, labels, strict=True)]
+            samples = [(t, sample_encoded(t, y)) for t, y in zip(task.targets, labels, strict=True)]
             if n > 1:
-                guesses = task.split(mean_encoded(task, labels) if guess is None else guess)
-                self.guess_costs = [_guess_cost(*parts, loss)
-                                    for parts in zip(task.targets, guesses, samples, strict=True)]
+                self.guess_costs = [_guess_cost(t, encoded, loss) for t, encoded in samples]
             if balance:
-                self.rarity_weights = [RarityWeights(encoded) if t.can_balance else None
-                                       for t, encoded in zip(task.targets, samples, strict=True)]
+                self.rarity_weights = [RarityWeights(encoded) if t.can_balance else None for t, encoded in samples]
         total = sum(t.weight for t in task.targets)
         self.shares = [t.weight / total / cost for t, cost in zip(task.targets, self.guess_costs, strict=True)]
 
@@ -148,9 +144,10 @@ class TaskLoss(nn.Module):
         return labels[0] if len(labels) == 1 else tuple(labels)
 
 
-def _guess_cost(target: Target, guess: torch.Tensor, encoded: torch.Tensor, loss: str) -> float:
-    """The penalty of a constant guess [n_out]; 1 where it is nothing, as for labels that are all alike."""
-    cost = float(penalty(target, guess.expand(len(encoded), -1), encoded, loss))
+def _guess_cost(target: Target, encoded: torch.Tensor, loss: str) -> float:
+    """The penalty of the mean of encoded labels [n, n_out] as a guess; 1 where it is nothing, as if all are alike."""
+    guess = encoded.nanmean(dim=0).nan_to_num()
+    cost = float(penalty(target, guess.expand_as(encoded), encoded, loss))
     return cost if cost > MIN_COST else 1.0
 
 

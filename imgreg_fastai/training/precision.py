@@ -28,39 +28,24 @@ class Precision(Callback):
     order = 10  # after the data are on the device
 
     def __init__(self, dtype: torch.dtype | None):
-        self.dtype, self.handles, self.context = dtype, [], None
+        self.dtype = dtype
 
     def before_fit(self):
-        self.close()
-        body = self.learn.model[0]
-        self.handles = [body.register_forward_pre_hook(self._enter), body.register_forward_hook(self._leave)]
+        body, device = self.learn.model[0], self.learn.dls.device.type
+        body_forward = body.forward
+
+        def forward(pictures):
+            with _autocast(device, self.dtype if body.training else None):
+                return body_forward(pictures).float()
+
+        body.forward = forward
 
     def before_batch(self):
         pictures = self.learn.xb[0].as_subclass(torch.Tensor)
         self.learn.xb = (pictures.contiguous(memory_format=torch.channels_last),)
 
     def after_fit(self):
-        self.close()
-
-    def close(self):
-        """Take the hooks off the body, and end autocast if Ctrl-C came within the body."""
-        while self.handles:
-            self.handles.pop().remove()
-        self._exit()
-
-    def _enter(self, body, _):
-        device = next(body.parameters()).device.type
-        self.context = _autocast(device, self.dtype if body.training else None)
-        self.context.__enter__()
-
-    def _leave(self, _, __, features):
-        self._exit()
-        return features.float()
-
-    def _exit(self):
-        if self.context is not None:
-            self.context.__exit__(None, None, None)
-            self.context = None
+        vars(self.learn.model[0]).pop("forward", None)
 
 
 def _autocast(device: str, dtype: torch.dtype | None) -> torch.autocast:
@@ -72,7 +57,7 @@ def _autocast(device: str, dtype: torch.dtype | None) -> torch.autocast:
 def in_precision(learn: Learner, precision: str) -> Iterator[None]:
     """Within the block, fits train the body in a precision.
 
-    fastai calls no `after_fit` when a fit ends in an error or Ctrl-C, so hooks and autocast end here.
+    fastai calls no `after_fit` when a fit ends in an error or Ctrl-C, so that is made up for here.
 
     Args:
         learn: The Learner.
@@ -80,13 +65,13 @@ def in_precision(learn: Learner, precision: str) -> Iterator[None]:
     """
     callback = Precision(DTYPES[precision])
     scaling = [MixedPrecision()] if precision == "fp16" else []
-    try:
-        with learn.added_cbs([callback, *scaling]):
+    with learn.added_cbs([callback, *scaling]):
+        try:
             yield
-    finally:
-        callback.close()
-        if scaling and torch.is_autocast_enabled("cuda"):
-            torch.set_autocast_enabled("cuda", False)
+        finally:
+            callback.after_fit()
+            if scaling and torch.is_autocast_enabled("cuda"):
+                torch.set_autocast_enabled("cuda", False)
 
 
 def has_bfloat16() -> bool:

@@ -14,6 +14,9 @@ import torch
 
 from imgreg_fastai import evaluate, load, predict
 from imgreg_fastai.api import functions
+from imgreg_fastai.evaluation import evaluate as evaluation
+from imgreg_fastai.reports import run_page
+from imgreg_fastai.runs import load_run
 from imgreg_fastai.tasks import ANGLE
 from imgreg_fastai.utils.errors import ImgregError
 from tests.conftest import BOX, SMALL, TINY
@@ -22,19 +25,64 @@ from tests.conftest import BOX, SMALL, TINY
 def test_evaluate_scores_the_validation_part_and_says_where(run, tmp_path):
     copy = tmp_path / "angle-001"
     shutil.copytree(run.path, copy)
-    scores = evaluate(copy)
+    result = evaluate(copy)
+    scores = result["scores"]
     assert scores["angle"]["mean"] == pytest.approx(run.scores["valid"]["angle"]["mean"], abs=1e-4)
     written = json.loads((copy / "evaluations/valid/scores.json").read_text())
-    assert written == {"valid": {"angle": scores["angle"]}} and scores["folder"].endswith("evaluations/valid")
+    assert written == {"valid": scores} and result["folder"].endswith("evaluations/valid")
     assert evaluate(copy)["folder"].endswith("evaluations/valid-002")
     assert {p.name for p in (copy / "evaluations/valid/plots").iterdir()} >= {"predicted.png", "worst.png"}
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_an_evaluation_that_fails_leaves_nothing_and_tells_its_own_error(run, tmp_path, monkeypatch, error):
+    copy = tmp_path / "angle-001"
+    shutil.copytree(run.path, copy)
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(evaluation.plots, "write_all", fail)
+    with pytest.raises((ImgregError, KeyboardInterrupt)) as e:
+        evaluate(copy)
+    assert error in (e.value, e.value.__cause__) and str(error) in str(e.value)
+    assert not list((copy / "evaluations").iterdir())
+
+
+def test_targets_may_be_called_as_the_parts_of_the_result(spotted, tmp_path):
+    names = ["folder", "baselines", "scores"]
+    frame = spotted.assign(image=spotted["path"]).rename(columns={"n": "folder", "way": "baselines", "yaw": "scores"})
+    frame[["image", "split", *names]].to_csv(tmp_path / "t.csv", index=False)
+    run = functions.train(tmp_path / "t.csv", targets=[f"{name}:number" for name in names], out=tmp_path, **TINY)
+    result = evaluate(run)
+    assert set(result) == {"folder", "scores"} and set(result["scores"]) == set(names)
+    assert Path(result["folder"]).is_dir() and all(s["n"] == 8 for s in result["scores"].values())
+
+
+def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp_path, monkeypatch):
+    from imgreg_fastai.evaluation import calibrate
+
+    def fail(*_):
+        raise MemoryError
+
+    for module, name in ((calibrate, "calibrate"), (evaluation.plots, "write_all"), (run_page, "write")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, fail)
+            with pytest.raises(MemoryError):
+                functions.train("angle", data=drawn, out=tmp_path / name, calibrate=0.3, **SMALL)
+        run = load_run(tmp_path / name / "angle-001")
+        assert run.state == "scoring" and bool(run.scores) == (name == "write")
+        result = evaluate(run)
+        assert load_run(run.path).state == run.state == "trained" and (run.path / "report.html").exists()
+        assert run.scores == load_run(run.path).scores and load(run.path).calibration is not None
+        assert result["scores"]["angle"]["mean"] == pytest.approx(run.scores["valid"]["angle"]["mean"], abs=1e-4)
 
 
 def test_evaluate_leaves_out_what_the_run_was_trained_on(run, drawn, tmp_path, caplog):
     copy = tmp_path / "angle-001"
     shutil.copytree(run.path, copy)
     with caplog.at_level(logging.WARNING):
-        scores = evaluate(copy, drawn)
+        scores = evaluate(copy, drawn)["scores"]
     assert scores["angle"]["n"] == 12 and "left out 108 of 120" in caplog.text
     table = pd.read_csv(drawn / "labels.csv")
     trained = pd.read_csv(run.path / "labels.csv").query("split == 'train'")["image"]
@@ -67,7 +115,7 @@ def test_a_run_can_be_evaluated_from_another_folder(run, tmp_path, monkeypatch):
     copy = tmp_path / "angle-001"
     shutil.copytree(run.path, copy)
     monkeypatch.chdir(tmp_path)
-    assert evaluate("angle-001")["angle"]["n"] == 12
+    assert evaluate("angle-001")["scores"]["angle"]["n"] == 12
 
 
 def test_predict_takes_a_run_a_path_or_an_opened_model(run, drawn):
@@ -103,6 +151,13 @@ def test_a_squished_picture_is_not_turned(drawn):
         ANGLE.with_options(fit="squish", augment=("quarter",))
     with pytest.raises(ImgregError, match="pad, squish, crop"):
         ANGLE.with_options(fit="bend")
+
+
+def test_none_stands_for_the_default_in_python_too(drawn, tmp_path):
+    options = {"epochs": None, "valid": None, "lr": None, "targets": None, "augment": None, "units": None}
+    assert functions.train("angle", data=drawn, out=tmp_path, dry_run=True, **{**SMALL, **options}) is None
+    plan = functions.prepare("angle", data=drawn, **options)
+    assert plan.config == functions.prepare("angle", data=drawn).config and not list(tmp_path.iterdir())
 
 
 def test_weights_may_be_a_path(run, drawn, tmp_path):
@@ -159,7 +214,7 @@ def test_folds_train_once_for_each_and_gather_their_scores(spotted, tmp_path, ca
         assert s["spread"] == pytest.approx(np.std(each, ddof=1), abs=1e-5) and s["baseline"] > 0
     assert set(folds.scores["spots"]["columns"]) == {"rx", "ry", "bx", "by"}
     assert json.loads((folds.path / "scores.json").read_text()) == folds.scores
-    again = functions.evaluate(folds.runs[1])
+    again = functions.evaluate(folds.runs[1])["scores"]
     assert again["spots"]["mean"] == pytest.approx(folds.scores["spots"]["folds"][1], abs=1e-3)
 
 
@@ -197,11 +252,11 @@ def test_a_run_of_boxes_scores_evaluates_and_predicts(spotted, headlike, tmp_pat
     assert scores["spot"]["n"] == scores["pose"]["n"] == 8 and list(scores["pose"]["groups"])
     copy = tmp_path / "copy"
     shutil.copytree(headlike.path, copy)
-    assert functions.evaluate(copy)["pose"]["mean"] == pytest.approx(scores["pose"]["mean"], abs=1e-3)
+    assert functions.evaluate(copy)["scores"]["pose"]["mean"] == pytest.approx(scores["pose"]["mean"], abs=1e-3)
     other = tmp_path / "other.csv"
     valid = spotted[spotted["split"] == "valid"]
     valid.assign(image=valid["path"]).drop(columns=["path", "split"]).to_csv(other, index=False)
-    assert functions.evaluate(copy, other)["spot"]["mean"] == pytest.approx(scores["spot"]["mean"], abs=1e-3)
+    assert functions.evaluate(copy, other)["scores"]["spot"]["mean"] == pytest.approx(scores["spot"]["mean"], abs=1e-3)
     written = pd.read_csv(headlike.path / "predictions.csv").set_index("image")
     frame = functions.predict(headlike.path, other)
     assert list(frame.columns) == ["image", "rx", "ry", "yaw", "pitch", "roll"] and len(frame) == 8
@@ -226,7 +281,7 @@ def test_an_untrained_learner_guesses_the_mean_of_the_training_part(spotted):
     labels = learn.dls.train.labels
     expected = labels[0].as_subclass(torch.Tensor).flatten(1).nanmean(dim=0)
     assert (out[:4] - expected).abs().max() < 0.1 and (expected.abs() > 0.01).any()
-    assert learn.loss_func.guessing != [1.0] * 3
+    assert learn.loss_func.guess_costs != [1.0] * 3
 
 
 @pytest.mark.parametrize("lacks", ["rx", "yaw", "n"])
@@ -239,7 +294,8 @@ def test_a_validation_part_without_a_targets_labels_still_ends_in_a_run(spotted,
     name = {"rx": "spot", "yaw": "pose", "n": "n"}[lacks]
     assert run.about["state"] == "trained"
     assert {t: s["n"] for t, s in run.scores["valid"].items()} == {"spot": 8, "pose": 8, "n": 8} | {name: 0}
-    assert functions.evaluate(run)[name] == {"unit": run.task.targets[["spot", "pose", "n"].index(name)].unit, "n": 0}
+    unit = run.task.targets[["spot", "pose", "n"].index(name)].unit
+    assert functions.evaluate(run)["scores"][name] == {"unit": unit, "n": 0}
 
 
 def test_missing_labels_here_and_there_train_to_finite_numbers(spotted, tmp_path):
@@ -273,4 +329,4 @@ def test_groups_called_007_are_called_so_in_scores_too(spotted, tmp_path):
     frame.drop(columns=["path", "split"]).to_csv(tmp_path / "t.csv", index=False)
     run = functions.train(tmp_path / "t.csv", targets=["n"], hold_out=("000", "001"), out=tmp_path / "runs", **TINY)
     assert set(run.scores["valid"]["n"]["groups"]) == {"000", "001"}
-    assert set(functions.evaluate(run)["n"]["groups"]) == {"000", "001"}
+    assert set(functions.evaluate(run)["scores"]["n"]["groups"]) == {"000", "001"}

@@ -14,7 +14,7 @@ from PIL import Image
 
 from imgreg_fastai import export, load
 from imgreg_fastai.api import exporting, functions
-from imgreg_fastai.inference import predictor
+from imgreg_fastai.inference import model_file
 from imgreg_fastai.models import backbones
 from imgreg_fastai.tasks.geometry import place_picture, to_pixels
 from imgreg_fastai.training.transforms import Boxed
@@ -134,8 +134,8 @@ def test_exported_learners_of_every_kind_and_head_predict_in_an_empty_folder_wha
         task, cfg, _, _ = functions.prepare(table, **options)
         network = functions.learner(table, **options).model  # a run without its training, plots and report
         torch.nn.init.normal_(network[1][0].weight, std=0.5)
-        about = predictor.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), {})
-        predictor.save_model(tmp_path / name / predictor.MODEL, network, about)
+        about = model_file.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), {})
+        model_file.save_model(tmp_path / name / model_file.MODEL, network, about)
         exporting.export(SimpleNamespace(path=tmp_path / name, config=cfg), out=folder / f"{name}.pkl")
         models[name] = load(tmp_path / name)
     command = [sys.executable, "-c", ALSO, picture, *(f"{name}.pkl" for name in models)]

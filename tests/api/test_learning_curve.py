@@ -9,9 +9,11 @@ import pytest
 
 from imgreg_fastai import config, runs
 from imgreg_fastai.api import fitting, functions, learning_curve
+from imgreg_fastai.api.preparation import TrainingPlan
 from imgreg_fastai.evaluation import scaling_law
 from imgreg_fastai.tasks import Angle, Number, Task
 from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.numbered import new_folder
 from tests.cli.test_cli import mistake
 from tests.conftest import said
 from tests.evaluation.test_scaling_law import points
@@ -38,21 +40,21 @@ def trained(rows):
 
 def test_parts_lie_within_one_another_beside_the_same_validation_part():
     frame = labels(calibrate=30, test=30)
-    found = learning_curve.subsets(frame, (50, 10, 100, 25, 50), seed=0)
-    assert [part for part, _ in found] == [10, 25, 50, 100]
-    drawn = [trained(rows) for _, rows in found]
+    found = learning_curve.nested_subsets(frame, (50, 10, 100, 25, 50), seed=0)
+    assert list(found) == [10, 25, 50, 100]
+    drawn = [trained(rows) for rows in found.values()]
     assert [len(of) for of in drawn] == [20, 50, 100, 200]
     assert all(few < more for few, more in pairwise(drawn))
-    for _, rows in found:
+    for rows in found.values():
         assert set(rows["split"]) == {"train", "valid"}  # what is kept for other ends is not touched
         assert set(rows.loc[rows["split"] == "valid", "image"]) == {f"{i}.png" for i in range(200, 220)}
-    again, other = (learning_curve.subsets(frame, PARTS, seed)[0][1] for seed in (0, 1))
+    again, other = (learning_curve.nested_subsets(frame, PARTS, seed)[10] for seed in (0, 1))
     assert trained(again) == drawn[0] != trained(other)
 
 
 def test_groups_are_taken_whole_as_near_to_the_part_as_they_come():
     frame = labels(people=25)
-    for part, rows in learning_curve.subsets(frame, PARTS, seed=3):
+    for part, rows in learning_curve.nested_subsets(frame, PARTS, seed=3).items():
         groups = set(rows.loc[rows["split"] == "train", "group"])
         whole = frame[(frame["split"] == "train") & frame["group"].isin(groups)]
         assert trained(rows) == set(whole["image"]) and abs(len(whole) / 2 - part) < 10
@@ -60,12 +62,12 @@ def test_groups_are_taken_whole_as_near_to_the_part_as_they_come():
 
 def test_parts_that_are_too_small_or_the_same_are_left_out_and_said(caplog):
     with caplog.at_level(logging.INFO, "imgreg"):
-        found = learning_curve.subsets(labels(60), PARTS, seed=0)
-    assert [part for part, _ in found] == [25, 50, 100]
+        found = learning_curve.nested_subsets(labels(60), PARTS, seed=0)
+    assert list(found) == [25, 50, 100]
     assert "10 % is left out: 6 of 60 pictures to train on, fewer than 10" in caplog.text
     frame = labels(60).assign(group=lambda of: np.where(of["split"] == "valid", "v", (of.index < 40).astype(str)))
     with caplog.at_level(logging.INFO, "imgreg"):
-        found = learning_curve.subsets(frame, (40, 45, 100), seed=0)
+        found = learning_curve.nested_subsets(frame, (40, 45, 100), seed=0)
     assert len(found) == 2 and "45 % is left out: whole groups make it the same" in caplog.text
 
 
@@ -75,7 +77,7 @@ def test_parts_that_are_too_small_or_the_same_are_left_out_and_said(caplog):
 ])
 def test_parts_of_no_use_are_one_line(n, parts, told):
     with pytest.raises(ImgregError, match=told) as e:
-        learning_curve.subsets(labels(n), parts, seed=0)
+        learning_curve.nested_subsets(labels(n), parts, seed=0)
     assert "\n" not in str(e.value)
 
 
@@ -83,7 +85,7 @@ def test_parts_of_no_use_are_one_line(n, parts, told):
 
 def fake_run(folder, name, rows, mean, state="trained"):
     """A run as fitting.train would leave it."""
-    path = runs.new_folder(folder, name, always=True)
+    path = new_folder(folder, name, always=True)
     run = runs.Run(path, {"state": state, "data": {"split": rows["split"].value_counts().to_dict()}})
     if state == "trained":
         of = {"unit": "°", "n": 20, "mean": mean, "ci": [0.9 * mean, 1.1 * mean], "baseline": 45.0, "p90": 2 * mean}
@@ -98,16 +100,17 @@ def measured(tmp_path, monkeypatch):
     def measure(stops=None, error=None):
         seen = []
 
-        def train(task, cfg, rows, table, out, images, command):
-            seen.append(cfg)
+        def train(plan, out):
+            seen.append(plan.config)
             if error:
                 raise error
-            n = len(trained(rows))
-            return fake_run(out, task.name, rows, 30 * n**-0.6, "interrupted" if len(seen) == stops else "trained")
+            n = len(trained(plan.rows))
+            return fake_run(out, plan.task.name, plan.rows, 30 * n**-0.6, "interrupted" if len(seen) == stops else "trained")
 
         monkeypatch.setattr(fitting, "train", train)
         cfg = config.TrainConfig(epochs=7, calibrate=0)
-        curve = learning_curve.measure(TASK, cfg, labels(), tmp_path / "t.csv", PARTS, tmp_path / "out")
+        plan = TrainingPlan(TASK, cfg, tmp_path / "t.csv", rows=labels())
+        curve = learning_curve.measure(plan, PARTS, tmp_path / "out")
         assert all(of == cfg for of in seen)
         return curve
 
@@ -123,7 +126,7 @@ def test_each_part_is_a_run_of_the_same_epochs_beside_a_plot_and_the_numbers(mea
     assert kept["targets"]["way"]["law"] == pytest.approx({"a": 0, "b": 30, "c": 0.6}, rel=0.01, abs=0.01)
     assert kept["targets"]["way"]["twice"] == pytest.approx(30 * 400**-0.6, rel=0.01) and kept["epochs"] == 7
     assert (curve.path / "curve.png").stat().st_size > 5000
-    told = curve.told().splitlines()
+    told = curve.summary().splitlines()
     assert told[0].split() == ["part", "pictures", "way", "error", "age", "error"]
     assert told[1].split("  ")[0] == "10 %" and "no labels" in told[1] and "5.74" not in told[1]
     assert "all trained for 7 epochs, so that fewer pictures also had fewer steps" in told
@@ -146,7 +149,7 @@ def test_a_training_that_cannot_begin_leaves_no_folder(measured, tmp_path):
 
 
 def test_the_chart_has_plain_numbers_on_logarithmic_axes_and_is_dashed_beyond_the_data(measured):
-    fig = learning_curve.chart(measured())
+    fig = learning_curve.draw(measured())
     assert fig.get_suptitle().startswith("Twice the pictures would bring way error from")
     fig.canvas.draw()
     assert [ax.get_ylabel() for ax in fig.axes] == ["mean validation error (°)", "mean validation error (years)"]
@@ -167,7 +170,7 @@ def test_a_narrow_range_has_ticks_and_many_targets_fit_a_title():
     all_points = points([5.0, 4.9, 4.8, 4.75], name="t0")
     for point in all_points:
         point["errors"] = dict.fromkeys(targets, point["errors"]["t0"])
-    fig = learning_curve.chart(learning_curve.LearningCurve(None, 3, all_points, targets))
+    fig = learning_curve.draw(learning_curve.LearningCurve(None, 3, all_points, targets))
     fig.canvas.draw()
     low, high = fig.axes[0].get_ylim()
     assert sum(low <= v <= high for v in fig.axes[0].get_yticks()) >= 3
@@ -187,6 +190,8 @@ def test_a_curve_from_the_terminal(drawn, tmp_path, capsys):
     assert first.config == second.config and (first.config.epochs, first.config.calibrate) == (1, 0)
     assert "--parts N,N" in mistake(capsys, "curve", "angle", *how, "--parts", "a,b")
     assert "two parts" in mistake(capsys, "curve", "angle", *how, "--parts", "1,100")
-    assert "a curve without --calibrate" in mistake(capsys, "curve", "angle", *how, "--calibrate", 0.2)
-    with pytest.raises(ImgregError, match="a curve without --folds"):
+    for option in ("--calibrate", "--coverage", "--test"):
+        line = mistake(capsys, "curve", "angle", *how, option, 0.2)
+        assert f"expected {option} with imgreg train; found imgreg curve" in line
+    with pytest.raises(ImgregError, match="--folds with imgreg train; found imgreg curve"):
         functions.curve("angle", data=drawn, folds=2)

@@ -46,7 +46,7 @@ def test_a_spreadsheets_table_with_pictures_elsewhere_is_trained_scored_and_pred
     assert set(run.scores) == {"valid", "test"} and run.scores["test"]["Preis"]["n"] == 9
     monkeypatch.chdir(houses)  # where nothing of it lies beside
     again = functions.evaluate(run.path, houses / "preise.csv", images=houses / "photos", by="Haus", how="median")
-    assert again["Preis"]["n"] == 5  # houses that were not trained on
+    assert again["scores"]["Preis"]["n"] == 5  # houses that were not trained on
     groups = pd.read_csv(Path(again["folder"]) / "groups.csv")
     assert (groups["pictures"] == 3).all() and {"Haus", "Preis", "Preis_true", "Preis_error"} <= set(groups)
 
@@ -102,13 +102,13 @@ def test_strict_stops_at_what_would_be_left_out_and_a_run_is_not_begun(houses, c
     with pytest.raises(ImgregError, match=r"no number in Preis, such as 'teuer': 3 of 36 rows \(row 5"):
         functions.train(table, images=houses / "photos", strict=True, out=houses / "runs", **QUICK)
     assert not (houses / "runs").exists()
-    frame = functions.prepare(table, images=houses / "photos")[2]
+    frame = functions.prepare(table, images=houses / "photos").rows
     assert len(frame) == 33
 
 
 @pytest.mark.parametrize(("how", "says"), [
     ({"image_col": "Foto"}, "--image-col with one of 'Bild'|column 'Foto'"), ({"targets": ["Pries"]}, "'Preis'"),
-    ({"test": 0.6, "valid": 0.6}, "--valid above 0"), ({"value_range": (5.0, 5.0)}, "--range BLACK,WHITE"),
+    ({"test": 0.6, "valid": 0.6}, "--valid and --test of less than 1"), ({"value_range": (5.0, 5.0)}, "--range BLACK,WHITE"),
     ({"units": {"prize": "€"}}, "--unit NAME=UNIT"), ({"preset": "drawn"}, "--preset with a built-in task"),
     ({"data": "x"}, "--data with a built-in task"),
     ({"label_from_name": "x"}, "a folder in place of the table"), ({"scale": "loud"}, "linear, log"),
@@ -129,7 +129,7 @@ def test_options_of_a_table_are_refused_for_a_built_in_task():
 def test_a_folder_called_like_a_task_is_not_taken_for_a_table(drawn, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("angle").mkdir()
-    assert functions.prepare("angle", data=drawn)[0].name == "angle"
+    assert functions.prepare("angle", data=drawn).task.name == "angle"
 
 
 def test_pictures_that_are_not_kept_are_known_by_their_headers(houses):
@@ -170,7 +170,8 @@ def test_pictures_that_moved_are_still_known_to_have_been_trained_on(houses):
     run = functions.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
     trained = (run.labels["split"] == "train").sum()
     (houses / "photos").rename(houses / "elsewhere")
-    assert functions.evaluate(run.path, houses / "preise.csv", images=houses / "elsewhere")["Preis"]["n"] == 36 - trained
+    elsewhere = functions.evaluate(run.path, houses / "preise.csv", images=houses / "elsewhere")
+    assert elsewhere["scores"]["Preis"]["n"] == 36 - trained
 
 
 def test_small_numbers_are_told_as_they_are(tmp_path, capsys):
@@ -220,10 +221,10 @@ def test_a_column_that_has_a_use_is_neither_a_target_nor_advised(houses, caplog)
     lines = (houses / "preise.csv").read_text(encoding="utf-8-sig").splitlines()
     rows = [f"{line};{5 * i + 1.5};9;8;8;7" for i, line in enumerate(lines[1:])]
     (houses / "preise.csv").write_text("\n".join([lines[0] + ";number;cx;cy;w;h", *rows]), encoding="utf-8")
-    chosen, _, _ = functions.resolve_options(houses / "preise.csv", group="Haus", box=("cx", "cy", "w", "h"))
-    assert [t.name for t in chosen.targets] == ["Preis", "number"] and "left out" not in caplog.text
-    chosen, _, _ = functions.resolve_options(houses / "preise.csv", group="number")
-    assert [t.name for t in chosen.targets] == ["Preis"] and "left out Haus: it looks like a class" in caplog.text
+    task = functions.resolve_options(houses / "preise.csv", group="Haus", box=("cx", "cy", "w", "h")).task
+    assert [t.name for t in task.targets] == ["Preis", "number"] and "left out" not in caplog.text
+    task = functions.resolve_options(houses / "preise.csv", group="number").task
+    assert [t.name for t in task.targets] == ["Preis"] and "left out Haus: it looks like a class" in caplog.text
 
 
 def test_a_table_of_a_usual_name_goes_by_its_folders_and_groups_are_counted_as_groups(houses, capsys):

@@ -1,6 +1,7 @@
 """The command line as a person meets it: in a process of its own, results on stdout, one line for a mistake."""
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,8 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 
 from imgreg_fastai import cli
+from imgreg_fastai.api import functions
+from imgreg_fastai.api.learning_curve import LearningCurve
+from imgreg_fastai.cli import options
+from imgreg_fastai.datasets import headpose
+from imgreg_fastai.training.loop import Sweep
 from tests.conftest import said
 
 IMGREG = [sys.executable, "-m", "imgreg_fastai"]
@@ -90,7 +97,6 @@ def test_predict_in_every_format(run, drawn, capsys, monkeypatch, tmp_path):
     (["train", "angle", "--arch-arg", "stride"], "k=v"),
     (["train", "angle", "--weights", "none.pth"], "none.pth"),
     (["train", "angle", "--precision", "fp16"], "CUDA"),
-    (["train", "angle", "--loss", "l3"], "auto, mse, l1, huber"),
     (["predict", "nowhere", "a.png"], "no 'nowhere'"),
     (["evaluate", "nowhere"], "a run folder"),
     (["export", "nowhere"], "a run folder"),
@@ -129,10 +135,21 @@ def test_the_ending_of_a_file_decides_its_format(run, drawn, capsys, tmp_path):
     assert "a folder for --data" in mistake(capsys, "train", "angle", "--data", tmp_path / "nosuch.csv")
 
 
-def test_wrong_usage_exits_with_2():
-    imgreg("train", code=2)
-    imgreg("nonsense", code=2)
-    imgreg("train", "angle", "--epochs", "many", code=2)
+@pytest.mark.parametrize(("args", "says"), [
+    (["train"], "TASK"), (["nonsense"], "nonsense"), (["train", "angle", "--epochs", "many"], "--epochs"),
+    (["train", "angle", "--epochs", "0"], "--epochs"), (["train", "angle", "--folds", "1"], "--folds"),
+    (["train", "angle", "--freeze-epochs", "-1"], "--freeze-epochs"), (["train", "angle", "--wd", "-1"], "--wd"),
+    (["train", "angle", "--loss", "l3"], "'auto', 'mse', 'l1', 'huber'"),
+    (["train", "angle", "--cache", "maybe"], "'auto', 'on', 'off'"),
+    (["predict", "run", "photo.png", "--format", "xml"], "'jsonl'"),
+])
+def test_wrong_usage_is_told_by_the_option_and_exits_with_2(args, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as e:
+        cli.main(args)
+    out = capsys.readouterr()
+    assert e.value.code == 2 and not out.out and not list(tmp_path.iterdir())
+    assert says in out.err.strip().splitlines()[-1] and "Traceback" not in out.err
 
 
 def test_help_and_info_and_backbones(capsys):
@@ -141,20 +158,65 @@ def test_help_and_info_and_backbones(capsys):
     assert "test_resnet" in said(capsys, "backbones", "test_res*", "--size", 64)
 
 
-def test_ctrl_c_ends_cleanly(drawn, tmp_path):
-    """SIGINT in the midst of training: no traceback, the next command said, a run that can be evaluated."""
-    args = [*IMGREG, "train", "angle", "--data", str(drawn), "--epochs", "500", *TRAIN]
-    process = subprocess.Popen(args, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    history = tmp_path / "runs/angle-001/history.csv"
+@pytest.mark.parametrize("command", ["train", "check", "lr_find", "curve"])
+def test_help_shows_each_option_in_a_panel_with_its_default(command):
+    context = typer.main.get_command(cli.app).commands[command].make_context(command, ["angle"])
+    text = context.get_help()
+    positions = [text.index(f"\n{panel}:\n") for panel in ("Arguments", *options.PANELS, "Options")]
+    assert positions == sorted(positions)
+    assert " ".join(text[positions[-1] :].split()) == "Options: --help Show this message and exit."
+    for option in context.command.params:
+        if option.param_type_name == "option" and not option.is_flag:
+            assert "(default: " in option.help or option.default is not None, option.name
+    width = max(map(len, text.splitlines()))
+    assert width <= 120
+
+
+def with_default_interrupts():
+    """Let Ctrl-C interrupt a child of a script that was started with `&`, where it is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def interrupted(args, folder, ready):
+    """Run imgreg in a folder, press Ctrl-C once `ready()`, and return its exit code and what it wrote on stderr."""
+    process = subprocess.Popen([*IMGREG, *args], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True, preexec_fn=with_default_interrupts)
     for _ in range(600):
-        if history.exists() or process.poll() is not None:
+        if ready() or process.poll() is not None:
             break
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: its worker processes get it, too
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in err, err
+    return process.returncode, err
+
+
+def test_ctrl_c_ends_cleanly(drawn, tmp_path):
+    """SIGINT in the midst of training: no traceback, the next command said, a run that can be evaluated."""
+    history = tmp_path / "runs/angle-001/history.csv"
+    args = ["train", "angle", "--data", str(drawn), "--epochs", "500", *TRAIN]
+    code, err = interrupted(args, tmp_path, history.exists)
+    assert code == 130 and "Traceback" not in err, err
     assert "next: imgreg evaluate runs/angle-001" in err
     assert "angle error" in imgreg("evaluate", "runs/angle-001", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize("command", ["train", "data"])
+def test_ctrl_c_while_images_are_drawn_is_one_line(command, tmp_path):
+    code, err = interrupted([command, "angle"], tmp_path, lambda: list(tmp_path.glob("data/.angle-*/*/images/*")))
+    lines = [line for line in err.splitlines() if "no pictures in" not in line]
+    assert code == 130 and len(lines) == 1 and lines[0].startswith("stopped"), err
+    assert not list(tmp_path.glob("data/*")) and not list(tmp_path.glob("data/.*")) and not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_while_data_are_fetched_is_one_line(monkeypatch, tmp_path, capsys):
+    def fetch(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(headpose.download, "fetch", fetch)
+    with pytest.raises(SystemExit) as e:
+        cli.main(["train", "headpose"])
+    assert e.value.code == 130 and capsys.readouterr().err.splitlines()[-1].startswith("stopped")
 
 
 def test_a_reader_that_goes_away_is_no_traceback(run, drawn):
@@ -190,6 +252,45 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
     assert "a box for each of 1 pictures" in line and "a table with these columns" in line
 
 
+def test_predict_that_left_an_image_out_predicts_the_others_and_exits_with_1(run, drawn, tmp_path, capsys):
+    pictures = sorted((drawn / "images").glob("*.png"))[:2]
+    broken = tmp_path / "broken.png"
+    broken.write_text("no image")
+    frame = pd.DataFrame({"image": [*map(str, pictures), "broken.png", None, "gone.png"], "house": list("aabbc")})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for sources, n, n_lines in ([pictures[0], broken, pictures[1]], 1, 3), ([tmp_path / "t.csv"], 3, 3), (
+            [tmp_path / "t.csv", "--by", "house"], 3, 2), ([pictures[0], broken, "--by", "folder"], 1, 2):
+        with pytest.raises(SystemExit) as e:
+            cli.main(["predict", str(run.path), *map(str, sources), "--format", "csv"])
+        out = capsys.readouterr()
+        assert e.value.code == 1 and len(out.out.splitlines()) == n_lines, out
+        assert out.err.splitlines()[-1] == f"left out: {n} pictures"
+    said(capsys, "predict", run.path, *pictures)
+
+
+def test_lr_find_refuses_what_it_does_not_use_and_names_the_next_command(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for option in ("--lr", "--coverage"):
+        line = mistake(capsys, "lr_find", "angle", option, 0.5)
+        assert f"expected {option} with imgreg train; found imgreg lr_find" in line
+    sweep = Sweep([1e-3, 1e-2], [1.0, 0.5], 0.004, "")
+    monkeypatch.setattr(functions, "lr_find", lambda *_, **__: (sweep, "plot.png"))
+    (tmp_path / "my photos").mkdir()
+    for out in (["--out", "else where"], ["--out=else where"]):
+        text = said(capsys, "lr_find", "angle", "--data", "my photos", *out, "--size", 48)
+        assert text.splitlines()[-1] == "next: imgreg train angle --data 'my photos' --size 48 --lr 0.004"
+
+
+def test_curve_has_four_parts_unless_told_and_records_what_was_typed(capsys, monkeypatch):
+    def curve(task, **options):
+        assert options["parts"] == (10, 25, 50, 100) and options["command"] == "imgreg curve angle --lr auto"
+        assert (options["lr"], options["epochs"], options["strict"]) == ("auto", None, None)
+        return LearningCurve(Path("runs/curve-angle-001"), 3, [], {})
+
+    monkeypatch.setattr(functions, "curve", curve)
+    assert said(capsys, "curve", "angle", "--lr", "auto") == ""
+
+
 @pytest.mark.parametrize(("args", "says"), [
     (["--target", "n", "--scale", "loud"], "linear, log"),
     (["--target", "spots=rx,ry,bx:point"], "columns for x and y of each point"),
@@ -197,7 +298,6 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
     (["--target", "n", "--box", "cx,cy,w"], "--box CX,CY,W,H"),
     (["--target", "n", "--box", "cx,cy,w,hh"], "a column 'hh'"),
     (["--target", "n", "--margin", -1], "--margin between 0 and 10"),
-    (["--target", "n", "--folds", 1], "--folds of at least 2"),
     (["--target", "n", "--folds", 2, "--hold-out", "g1"], "--hold-out or --folds"),
     (["--target", "n", "--hold-out", "g7"], "--hold-out with a group"),
     (["--target", "n", "--group", "person"], "a column 'person'"),

@@ -304,8 +304,8 @@ def test_the_verb_tells_draws_and_names_the_next_command(heads, tmp_path, monkey
     lines = out.splitlines()
     assert code == 0 and lines[-3] == "120 rows, 120 pictures: nothing found"
     assert lines[-2] == "plot: runs/check-my table-001.png"
-    assert lines[-1] == (f"next: imgreg train '{table}' --target age --target spot=x,y:point --flip-pairs none --group "
-                         "who --valid 0.3")
+    assert lines[-1] == (f"next: imgreg train '{table}' --target age --target spot=x,y:point --group who --valid 0.3 "
+                         "--flip-pairs none")
     code, out, _ = ran(capsys, "check", table, *options, "--json", "--fast", "--plot", "own.png")
     told = json.loads(out)
     assert code == 0 and told["fine"] and told["findings"] == [] and told["plot"] == "own.png"

@@ -1,9 +1,12 @@
 """The Task of a user's table: what its columns mean, and what is done to its pictures, which makes no label false."""
 import logging
 
+import pandas as pd
 import pytest
 
-from imgreg_fastai.datasets.own_table import table_name, task_from_columns
+from imgreg_fastai.data import labels
+from imgreg_fastai.data.tables import naming
+from imgreg_fastai.datasets.own_table import table_name, table_task, task_from_columns
 from imgreg_fastai.tasks import Angle, Number, Rotation
 from imgreg_fastai.utils.errors import ImgregError
 
@@ -83,3 +86,16 @@ def test_a_table_that_is_called_as_any_goes_by_its_folder(tmp_path, path, name):
     for folder in ("gauges", "labels/photos.1"):
         (tmp_path / folder).mkdir(parents=True)
     assert table_name(tmp_path / path) == name
+
+
+def test_the_image_column_is_chosen_once_and_the_complete_table_is_read_once(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "imgreg")
+    table = tmp_path / "t.csv"
+    table.write_text("photo;age\n" + "".join(f"{i}.png;{i / 2}\n" for i in range(20)), encoding="utf-8")
+    rows_read, read_csv = [], pd.read_csv
+    monkeypatch.setattr(pd, "read_csv", lambda *a, **how: rows_read.append(how["nrows"]) or read_csv(*a, **how))
+    task = table_task(table)
+    assert task.image == "photo" and caplog.text.count("the column 'photo'") == 1
+    monkeypatch.setattr(naming, "_holds_image_names", lambda column: pytest.fail("it is chosen again"))
+    assert len(labels.read_rows(table, task).frame) == 20
+    assert rows_read.count(None) == 1 and caplog.text.count("the column 'photo'") == 1

@@ -21,8 +21,8 @@ from tests.conftest import BOX, said
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(baselines, "SHOWN", 300)
-    monkeypatch.setattr(baselines, "EPOCHS", (2, 4))
+    monkeypatch.setattr(baselines, "CNN_PICTURES", 300)
+    monkeypatch.setattr(baselines, "CNN_EPOCHS", (2, 4))
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ MANY = (Number("n", ("n",), low=0.0, high=600.0), Angle("way", ("way",)), Point(
 
 def test_a_ridge_on_pixels_finds_what_pixels_tell_with_labels_missing(tmp_path):
     frame, task = greys(tmp_path), Task("t", MANY, (16, 24))
-    model = baselines.ridge(task, nn.Flatten(), baselines.PLAIN, frame[:40])
+    model = baselines.ridge(task, nn.Flatten(), baselines.PIXEL_STATS, frame[:40])
     scores = metrics.score(task, metrics.predictions(model, frame[40:]), frame[:40])
     assert scores["n"]["n"] < 20 and scores["n"]["mean"] < 2 < 50 < scores["n"]["baseline"]
     assert scores["p"]["columns"]["x"]["mean"] < 0.2 and scores["p"]["columns"]["y"]["mean"] < 0.1
@@ -92,7 +92,7 @@ def test_the_strength_of_a_ridge_is_chosen_by_groups_apart():
 
 
 def test_a_ridge_on_many_features_keeps_to_their_main_axes(monkeypatch):
-    monkeypatch.setattr(baselines, "AXES", 3)
+    monkeypatch.setattr(baselines, "MAX_AXES", 3)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(80, 2)) @ rng.normal(size=(2, 50)) + 7
     y = x[:, :1] * 0.01 + 0.2
@@ -103,7 +103,7 @@ def test_a_ridge_on_many_features_keeps_to_their_main_axes(monkeypatch):
 
 
 def test_a_small_cnn_learns_and_is_the_same_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(baselines, "SHOWN", 4000)
+    monkeypatch.setattr(baselines, "CNN_PICTURES", 4000)
     frame, task = greys(tmp_path), Task("t", MANY[:1], (16, 24))
     made = []
     for _ in range(2):
@@ -140,26 +140,26 @@ def began(copied, file, **more):
     weights = baselines.weights.find_weights("test_resnet", str(file)).to_dict()
     copied.about["config"] |= {"arch": "test_resnet", "arch_args": {}, "weights": str(file)}
     copied.about["weights"] = {**weights, **more}
-    return copied
+    return runs.Run(copied.path, copied.about)
 
 
 def test_the_features_are_those_of_the_weights_that_the_run_began_with(copied, tmp_path, caplog):
     body = network.body("test_resnet", copied.task.size)
     file = tmp_path / "mine.pth"
     torch.save(body.state_dict(), file)
-    found, words = baselines._body(began(copied, file))
+    found, words = baselines._initial_body(began(copied, file))
     assert words == "the features of test_resnet (mine.pth)"
     assert all(torch.equal(v, found.state_dict()[k]) for k, v in body.state_dict().items())
-    assert baselines._body(began(copied, file, sha256="0"))[1] == "the features of test_resnet (random weights)"
-    assert "are not to be had again" in caplog.text
+    assert baselines._initial_body(began(copied, file, sha256="0"))[1] == "the features of test_resnet (random weights)"
+    assert "cannot be loaded again" in caplog.text
     gone = began(copied, file)
     file.unlink()
-    assert baselines._body(gone)[1].endswith("(random weights)")
+    assert baselines._initial_body(gone)[1].endswith("(random weights)")
 
 
 def test_many_pictures_are_sampled_and_said(copied, quick, monkeypatch, caplog):
     caplog.set_level("INFO", "imgreg")
-    monkeypatch.setattr(baselines, "MOST", 30)
+    monkeypatch.setattr(baselines, "MAX_PICTURES", 30)
     seen = []
     monkeypatch.setattr(baselines, "ridge", lambda task, trunk, stats, rows, device: seen.append(rows) or 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -46,4 +46,4 @@ def test_the_work_is_bounded_however_many_pictures_there_are(monkeypatch):
         with pytest.raises(StopIteration):
             bootstrap.interval(np.ones(n), np.arange(n))
         assert asked["n"] == n and asked["n_resamples"] >= 200
-        assert asked["n_resamples"] * n <= bootstrap.DRAWS and asked["batch"] * n <= bootstrap.AT_ONCE
+        assert asked["n_resamples"] * n <= bootstrap.MAX_DRAWS and asked["batch"] * n <= bootstrap.MAX_DRAWS_HELD

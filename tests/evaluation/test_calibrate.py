@@ -7,7 +7,6 @@ import pytest
 
 from imgreg_fastai import config
 from imgreg_fastai.evaluation import calibrate, coverage, metrics
-from imgreg_fastai.inference import conformal
 from imgreg_fastai.inference.predictor import NetworkOutput, Predictor
 from imgreg_fastai.tasks import Number, Point, Task
 
@@ -22,12 +21,13 @@ class Known(Predictor):
     outputs_of: np.ndarray = field(default=None, repr=False)
     features_of: np.ndarray = field(default=None, repr=False)
 
-    def see(self, sources, boxes=None, bs=64, quiet=False, features=False, tta=False):
+    def predict_outputs(self, sources, boxes=None, bs=64, quiet=False, features=False, tta=False):
         rows = np.array(sources, int)
         outputs, seen = self.outputs_of[rows], self.features_of[rows]
         views, judged = np.tile([1 / 16, 1 / 16, -1, -1], (len(rows), 1)), (None, None)
         if self.calibration:
-            judged = self.calibration.judge(seen, outputs, self.task.uncertainty_features(outputs), self.task.error_scales(views))
+            uncertainty, scales = self.task.uncertainty_features(outputs), self.task.error_scales(views)
+            judged = self.calibration.assess(seen, outputs, uncertainty, scales)
         return NetworkOutput(outputs, views, {}, seen if features else None, *judged)
 
 
@@ -85,7 +85,7 @@ def test_one_in_a_hundred_pictures_like_those_trained_on_is_flagged_and_far_ones
 def test_another_coverage_is_had_without_fitting_anew():
     model, frame = ages()
     model = calibrate.calibrate(model, frame, config.TrainConfig())
-    widths = [model.intervals(model.see(["1100"]), c)["age_within"][0] for c in (0.5, None, 0.95)]
+    widths = [model.intervals(model.predict_outputs(["1100"]), c)["age_within"][0] for c in (0.5, None, 0.95)]
     assert widths == sorted(widths) and len(set(widths)) == 3
 
 
@@ -155,12 +155,12 @@ def test_radii_grow_with_what_a_picture_shows_where_errors_do(grows):
         rows = frame[frame["split"] == part]
         i = rows.index.to_numpy()
         space = calibrate.fit_feature_space(features[:400])
-        inputs, far = conformal.difficulty_inputs(space, features[i], outputs[i], np.empty((len(i), 0)))
+        inputs, far = space.difficulty_inputs(features[i], outputs[i], np.empty((len(i), 0)))
         off = FACE.targets[0].interval_errors((outputs[i] + 1) * 16, true[i])
         return calibrate.ScoredPart(inputs, far, off, np.repeat(extents[i][:, None], 2, axis=1), i)
 
-    sized, *_, gains = calibrate.fit_difficulty(FACE, of("train"), of("valid"), 0.9)
-    assert (sized == grows).all() and (gains["face"] < 0.9) == bool(grows)
+    difficulty, widths = calibrate.fit_difficulty(FACE, of("train"), of("valid"), 0.9)
+    assert (difficulty.scale_exponent == grows).all() and (widths["face"] < 0.9) == bool(grows)
 
 
 def test_features_that_are_all_alike_do_no_harm():

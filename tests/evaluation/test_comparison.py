@@ -60,7 +60,7 @@ def test_a_difference_beyond_luck_is_told_with_its_interval(tmp_path):
     assert low < more.mean() < high < 0 and high - low == pytest.approx(2 * 1.96 * more.std() / 40**0.5, rel=0.25)
     assert second["verdict"] == (f"{b.path} is better by {-more.mean():.3g} years "
                                  f"({-high:.3g} to {-low:.3g}, 95 %): more than the luck of these pictures")
-    assert second["verdict"] in found.told()
+    assert second["verdict"] in found.to_text()
     back = comparison.compare_runs(paths(b, a)).targets[0]["runs"][1]
     assert f"{a.path} is worse by {-more.mean():.3g} years" in back["verdict"]
 
@@ -108,18 +108,18 @@ def test_groups_are_drawn_whole(tmp_path):
     found = comparison.compare_runs(paths(fake(tmp_path, group=group), fake(tmp_path, off, group=group)))
     alone = comparison.compare_runs(paths(fake(tmp_path / "x"), fake(tmp_path / "x", off)))
     (target,), (by_picture,) = found.targets, alone.targets
-    assert (target["by"], target["units"]) == ("group", 8) and "drawn by group (8)" in found.told()
+    assert (target["by"], target["units"]) == ("group", 8) and "drawn by group (8)" in found.to_text()
     assert np.ptp(target["runs"][1]["ci"]) > 1.5 * np.ptp(by_picture["runs"][1]["ci"])
     few = np.repeat(list("abcd"), 10)
     found = comparison.compare_runs(paths(fake(tmp_path, group=few), fake(tmp_path, off, group=few)))
-    assert "too few groups to tell more from luck (4)" in found.told() and "ci" not in found.targets[0]["runs"][1]
+    assert "too few groups to tell more from luck (4)" in found.to_text() and "ci" not in found.targets[0]["runs"][1]
 
 
 def test_runs_that_share_no_picture_are_scored_side_by_side(tmp_path):
     found = comparison.compare_runs(paths(fake(tmp_path), fake(tmp_path, 2.0, first=100)))
     (target,) = found.targets
     assert target["n"] == 0 and [of["mean"] for of in target["runs"]] == [1.0, 2.0]
-    assert "without a test" in found.told() and "luck" not in found.told()
+    assert "without a test" in found.to_text() and "luck" not in found.to_text()
 
 
 def test_targets_are_shared_by_name_kind_and_unit(tmp_path):

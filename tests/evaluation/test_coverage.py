@@ -53,15 +53,16 @@ def test_without_labels_nothing_is_told():
 
 
 def test_a_shifted_set_that_breaks_the_promise_is_told_plainly_and_a_good_one_is_not(caplog):
-    coverage.warn_too_low("age", coverage.measure_coverage(AGE, rows(), 0.9, 100)["age"], 0.0)
+    coverage.warn_if_too_low("age", coverage.measure_coverage(AGE, rows(), 0.9, 100)["age"], 0.0)
     assert not caplog.text
-    coverage.warn_too_low("age", coverage.measure_coverage(AGE, rows(within=0.5), 0.9, 100)["age"], pd.Series([0.4]).mean())
+    narrow = coverage.measure_coverage(AGE, rows(within=0.5), 0.9, 100)["age"]
+    coverage.warn_if_too_low("age", narrow, pd.Series([0.4]).mean())
     assert "promise 90 % and hold 0.0 %" in caplog.text and "40 % of which are unlike" in caplog.text
 
 
 def test_the_line_for_people():
     of = coverage.measure_coverage(AGE, rows(), 0.9, 100)["age"]
-    told = coverage.sentence(of, "years")
+    told = coverage.format_coverage(of, "years")
     assert told.startswith("intervals for 90 % hold 90.0 % (") and told.endswith("± 1.5 years on average")
 
 

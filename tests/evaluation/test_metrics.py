@@ -5,9 +5,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
 
 from imgreg_fastai import load
-from imgreg_fastai.evaluation import metrics
+from imgreg_fastai.evaluation import aggregation, metrics
+from imgreg_fastai.inference.predictor import Predictor
 from imgreg_fastai.tasks import ANGLE, Number, Point, Rotation, Task
 from imgreg_fastai.utils.errors import ImgregError
 
@@ -20,7 +23,7 @@ def test_scores_of_known_errors():
     assert s["n"] == 4 and s["unit"] == "°" and s["max"] == 4
     assert s["mean"] == pytest.approx(1.75) and s["median"] == pytest.approx(1.5)
     assert s["bias"] == pytest.approx((2 - 1 + 0 + 4) / 4) and s["rmse"] == pytest.approx(np.sqrt(21 / 4))
-    assert metrics.sentence("angle", s).startswith("angle error 1.75° (guessing: ")
+    assert metrics.format_score("angle", s).startswith("angle error 1.75° (guessing: ")
 
 
 def test_the_baseline_is_the_training_parts_mean():
@@ -39,6 +42,29 @@ def test_predictions_keep_rows_and_leave_broken_pictures_out(run, tmp_path):
     assert list(result["image"]) == list(frame["image"].drop(2))
     error = np.abs((result["angle_predicted"] - result["angle"] + 90) % 180 - 90)
     np.testing.assert_allclose(result["angle_error"], error)
+
+
+def test_points_are_guessed_at_a_constant_place_of_each_picture(tmp_path):
+    """The mean shape as a fraction of the picture, whatever its size; other targets as ever."""
+    sizes, rng = [(40, 40), (80, 80), (200, 200), (400, 400)] * 6, np.random.default_rng(0)
+    rows = []
+    for i, (width, height) in enumerate(sizes):
+        Image.new("RGB", (width, height)).save(tmp_path / f"{i}.png")
+        x, y = width * (0.25 + rng.normal() / 100), height * 0.5
+        rows.append({"path": str(tmp_path / f"{i}.png"), "image": f"{i}.png", "x": x, "y": y, "n": width})
+    task = Task("t", (Point("p", ("x", "y")), Number("n", ("n",), low=0.0, high=500.0)), (32, 32))
+    model = Predictor(task, (lambda x: x, lambda x: torch.zeros(len(x), 3)), {"mean": (0.0,) * 3, "std": (1.0,) * 3})
+    frame = pd.DataFrame(rows)
+    train, valid = frame[:16], metrics.predictions(model, frame[16:])
+    in_pixels, in_view = metrics.score(task, valid, train), metrics.score(task, valid, metrics.add_views(task, train))
+    assert in_view["p"]["baseline"] < 0.02 * np.mean(sizes[16:]) < 60 < in_pixels["p"]["baseline"]
+    assert in_view["p"]["columns"]["x"]["baseline"] < 3 and in_view["p"]["columns"]["y"]["baseline"] < 1e-6
+    assert in_view["n"] == in_pixels["n"] and in_view["p"]["mean"] == in_pixels["p"]["mean"]
+    assert not set(metrics.VIEW_COLUMNS) & set(metrics.predictions_table(task, valid))
+    (tmp_path / "0.png").unlink()  # a lost training picture costs itself alone, and all of them the views
+    assert metrics.score(task, valid, metrics.add_views(task, train))["p"]["baseline"] < 3
+    gone = metrics.add_views(task, train.assign(path="gone.png"))
+    assert metrics.score(task, valid, gone) == in_pixels
 
 
 # several columns, groups, missing labels
@@ -67,8 +93,8 @@ def test_a_target_of_several_columns_tells_each_of_them_too():
     assert s["p"]["columns"]["x"] == {"mean": 3, "median": 3, "rmse": 3, "bias": 1.5, "baseline": 15}
     assert s["p"]["columns"]["y"] == {"mean": 4, "median": 4, "rmse": 4, "bias": 4, "baseline": 0}
     assert "columns" not in s["n"] and s["p"]["bias"] == pytest.approx(np.hypot(1.5, 4))
-    assert metrics.columns_sentence(s["p"]) == "x 3 px, y 4 px" and metrics.columns_sentence(s["n"]) == ""
-    assert metrics.columns_sentence(s["p"], most=1) == ""
+    assert metrics.format_columns(s["p"]) == "x 3 px, y 4 px" and metrics.format_columns(s["n"]) == ""
+    assert metrics.format_columns(s["p"], max_columns=1) == ""
 
 
 def test_the_angles_of_a_rotation_wrap_round_one_by_one():
@@ -111,7 +137,7 @@ def test_points_of_which_some_are_missing_are_scored_by_the_others():
 def test_a_target_without_any_label_has_nothing_but_its_number():
     s = scored(rows(3, x=[NAN] * 3), rows(3))
     assert s["p"] == {"unit": "px", "n": 0} and s["n"]["n"] == 3
-    assert metrics.sentence("p", s["p"]) == "p: no labels"
+    assert metrics.format_score("p", s["p"]) == "p: no labels"
 
 
 def test_the_guess_skips_what_is_missing_in_the_training_part():
@@ -161,15 +187,15 @@ def test_the_error_over_the_range_of_a_number():
 def test_one_answer_for_the_pictures_of_a_group():
     task = Task("t", (Number("n", ("n",), low=0.0, high=9.0), *ANGLE.targets))
     frame = pd.DataFrame({"house": ["a", "b", "a", None], "n": [1.0, 5.0, 3.0, 7.0], "angle": [1.0, 9.0, 179.0, 3.0]})
-    one = metrics.aggregate_by(task, frame, "house")
+    one = aggregation.aggregate_by(task, frame, "house")
     assert list(one["house"]) == ["a", "b", "picture 3"] and list(one["pictures"]) == [2, 1, 1]
     assert list(one["n"]) == [2.0, 5.0, 7.0] and min(one["angle"][0], 180 - one["angle"][0]) < 1e-6
     judged = frame.assign(n_predicted=frame["n"] + [1, 0, 3, 0], angle_predicted=frame["angle"], n_error=99.0)
-    errors = metrics.aggregate_by(task, judged, "house", "median")
+    errors = aggregation.aggregate_by(task, judged, "house", "median")
     assert list(errors["n_error"]) == [2.0, 0.0, 0.0] and errors["angle_error"].max() < 1e-6
     points = Task("p", (Point("p", ("n", "angle")),))
     with pytest.raises(ImgregError, match="--by with targets that are the same in several pictures"):
-        metrics.aggregate_by(points, frame, "house")
+        aggregation.aggregate_by(points, frame, "house")
 
 
 # how sure, and how much of the spread is explained
@@ -202,5 +228,5 @@ def test_the_part_of_the_spread_that_is_explained():
 
 def test_the_other_scores_in_a_line():
     s = {"unit": "°", "n": 9, "mean": 0.2, "ci": [0.161, 0.2349], "r2": 0.98765, "median": 0.1, "bias": -0.01}
-    assert metrics.details(s) == "mean 95 % between 0.161° and 0.235°  R² 0.988  median 0.1°  bias -0.01°"
-    assert metrics.details({"unit": "", "n": 0}) == ""
+    assert metrics.format_details(s) == "mean 95 % between 0.161° and 0.235°  R² 0.988  median 0.1°  bias -0.01°"
+    assert metrics.format_details({"unit": "", "n": 0}) == ""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from imgreg_fastai.inference import conformal
-from imgreg_fastai.inference.conformal import Calibration, FeatureSpace, conformal_quantile
+from imgreg_fastai.inference.conformal import Calibration, DifficultyModel, FeatureSpace, conformal_quantile
 from imgreg_fastai.utils.errors import ImgregError
 
 
@@ -15,14 +15,14 @@ def plain(scores, groups=None, k=1, features=3, n_out=1):
     m = scores.shape[1]
     space = FeatureSpace(np.zeros(features), np.eye(features)[:k], np.ones(k), np.ones(1))
     units = np.arange(len(scores)) if groups is None else np.asarray(groups)
-    zeros = np.zeros(m)
-    return Calibration(space, np.ones(m), np.zeros((k + 2 + n_out, m)), zeros, zeros, scores, units, np.array([2.0]))
+    difficulty = DifficultyModel(np.ones(m), np.zeros((k + 2 + n_out, m)), np.zeros(m), np.zeros(m))
+    return Calibration(space, difficulty, scores, units, np.array([2.0]))
 
 
-def judge(of, features, extent=1.0):
-    """Its judgement of features alone."""
+def assess(calibration, features, scale=1.0):
+    """What it says by features alone."""
     n = len(features)
-    return of.judge(features, np.zeros((n, 1)), np.empty((n, 0)), np.full((n, 1), extent))
+    return calibration.assess(features, np.zeros((n, 1)), np.empty((n, 0)), np.full((n, 1), scale))
 
 
 @pytest.mark.parametrize("n, coverage", [(9, 0.9), (10, 0.9), (99, 0.9), (100, 0.95), (7, 0.5)])
@@ -34,15 +34,15 @@ def test_of_pictures_by_themselves_it_is_the_score_of_the_rank_of_split_conforma
 def test_too_few_promise_nothing():
     assert conformal_quantile(np.ones(8), np.arange(8), 0.9) == np.inf
     with pytest.raises(ImgregError, match=r"at most 0\.888.*8 pictures"):
-        plain(np.ones(8)).factors(0.9)
+        plain(np.ones(8)).quantiles(0.9)
     with pytest.raises(ImgregError, match="9 groups"):
-        plain(np.ones(18), np.repeat(np.arange(9), 2)).factors(0.95)
+        plain(np.ones(18), np.repeat(np.arange(9), 2)).quantiles(0.95)
 
 
 @pytest.mark.parametrize("coverage", [0, 1, -1, 1.5, float("nan")])
 def test_a_coverage_that_is_none_is_one_line(coverage):
     with pytest.raises(ImgregError, match="between 0 and 1"):
-        plain(np.ones(99)).factors(coverage)
+        plain(np.ones(99)).quantiles(coverage)
 
 
 def test_groups_weigh_the_same_however_many_pictures_they_have():
@@ -71,10 +71,11 @@ def test_coverage_is_as_promised_and_hard_pictures_get_wider_intervals(normalise
     for _ in range(200):
         x = rng.normal(size=(300, 3)) * (1, 0.1, 0.1)
         errors = np.abs(rng.normal(size=300)) * np.exp(x[:, 0])
-        of = replace(plain(np.ones(200)), weights=weights, low=np.full(1, -9.0), high=np.full(1, 9.0))
-        hard, _ = judge(of, x)
+        of = plain(np.ones(200))
+        of = replace(of, difficulty=DifficultyModel(np.ones(1), weights, np.full(1, -9.0), np.full(1, 9.0)))
+        hard, _ = assess(of, x)
         of = replace(of, scores=errors[:200, None] / hard[:200])
-        radii = hard[200:] * of.factors(0.9)
+        radii = hard[200:] * of.quantiles(0.9)
         reached.append(np.mean(errors[200:] <= radii[:, 0]))
         widths.append(np.quantile(radii, 0.95) / np.quantile(radii, 0.05))
     assert np.mean(reached) == pytest.approx(0.9, abs=0.01)
@@ -85,33 +86,33 @@ def test_missing_labels_are_no_scores():
     scores = np.arange(40, dtype=float).reshape(20, 2)
     scores[::2, 0] = np.nan
     scores[:, 1] = np.nan
-    few, none = plain(scores).factors(0.9)
+    few, none = plain(scores).quantiles(0.9)
     assert few == scores[1::2, 0].max() and np.isnan(none)
 
 
 def test_difficulty_stays_within_its_limits():
-    of = replace(plain(np.ones(99)), weights=np.array([[1.0], [0], [0], [0]]), low=np.array([-1.0]),
-                 high=np.array([2.0]))
-    hard, _ = judge(of, np.array([[50.0, 0, 0], [-50, 0, 0], [0.5, 0, 0]]))
+    weights = np.array([[1.0], [0], [0], [0]])
+    of = replace(plain(np.ones(99)), difficulty=DifficultyModel(np.ones(1), weights, np.array([-1.0]), np.array([2.0])))
+    hard, _ = assess(of, np.array([[50.0, 0, 0], [-50, 0, 0], [0.5, 0, 0]]))
     assert np.log(hard[:, 0]) == pytest.approx([2, -1, 0.5])
-    assert judge(of, np.zeros((1, 3)), extent=7.0)[0] == 7.0  # a picture twice as large is off by twice as many pixels
+    assert assess(of, np.zeros((1, 3)), scale=7.0)[0] == 7.0  # a picture twice as large is off by twice as many pixels
 
 
 def test_distance_is_mahalanobis_squared_over_the_number_of_features():
     space = FeatureSpace(np.array([1.0, 2, 3]), np.array([[0, 1.0, 0]]), np.array([4.0]), np.array([0.25]))
-    places, distance = space.places(np.array([[1.0, 2, 3], [1, 4, 3], [1.5, 2, 3]]))
+    places, distance = space.project(np.array([[1.0, 2, 3], [1, 4, 3], [1.5, 2, 3]]))
     assert places[:, 0] == pytest.approx([0, 1, 0]) and distance == pytest.approx([0, 1 / 3, 1 / 3])
 
 
 def test_what_is_far_from_the_training_pictures_is_flagged():
     of = plain(np.ones(99))
-    assert judge(of, np.array([[1.0, 1, 1], [3, 0, 0]]))[1].tolist() == [False, True]
+    assert assess(of, np.array([[1.0, 1, 1], [3, 0, 0]]))[1].tolist() == [False, True]
 
 
 def test_a_calibration_comes_back_from_its_arrays():
     of = plain(np.arange(20.0), np.repeat(np.arange(10), 2))
     back = conformal.calibration_from_arrays(of.state(), 3, 1, 1)
-    assert back.factors(0.8) == of.factors(0.8)
+    assert back.quantiles(0.8) == of.quantiles(0.8)
     assert all(np.array_equal(a, b) for a, b in zip(of.state().values(), back.state().values(), strict=True))
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from imgreg_fastai.api import functions
-from imgreg_fastai.inference import ensemble, predictor
+from imgreg_fastai.inference import ensemble, model_file
 from imgreg_fastai.inference.ensemble import Ensemble
 from imgreg_fastai.inference.predictor import Predictor
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
@@ -49,10 +49,11 @@ def test_answers_are_averaged_by_each_kinds_own_mean_whatever_the_views():
     """The way around zero, prices by their logarithms, places in pixels of the picture, rotations as such."""
     kinds = (WAY, PRICE, SPOT, POSE, AGE)
     sides = [POSE.matrix(np.array([[0.0, pitch, 0.0]]))[0].ravel() for pitch in (10.0, 50.0)]
-    one = always(kinds, [*towards(350), PRICE.encode_labels(np.array(4.0)), 0.0, 0.0, *sides[0], AGE.encode_labels(20.0)])
-    other = always((replace(AGE, high=200.0), *kinds[:4]),  # in another order, scaled and seen otherwise
-                   [replace(AGE, high=200.0).encode_labels(40.0), *towards(20), PRICE.encode_labels(np.array(100.0)), 0.5, 0.0,
-                    *sides[1]], size=(48, 96), fit="squish")
+    cheap, dear = (PRICE.encode_labels(np.array(price)) for price in (4.0, 100.0))
+    old = replace(AGE, high=200.0)
+    one = always(kinds, [*towards(350), cheap, 0.0, 0.0, *sides[0], AGE.encode_labels(20.0)])
+    other = always((old, *kinds[:4]),  # in another order, scaled and seen otherwise
+                   [old.encode_labels(40.0), *towards(20), dear, 0.5, 0.0, *sides[1]], size=(48, 96), fit="squish")
     both = Ensemble((one, other))
     frame = both.predict(BLACK)
     assert list(frame) == ["image", *both.task.columns] and len(frame) == 1
@@ -76,7 +77,8 @@ def test_one_model_twice_says_what_it_says_once(run, drawn):
     assert list(both["image"]) == list(alone["image"])
     assert model.task.targets[0].error(both[["angle"]].to_numpy(), alone[["angle"]].to_numpy()).max() < 1e-6
     assert functions.load([run.path]).about == model.about and not isinstance(functions.load((run.path,)), Ensemble)
-    pd.testing.assert_frame_equal(functions.predict([run.path, run.path], pictures), functions.predict([model, model], pictures))
+    by_path = functions.predict([run.path, run.path], pictures)
+    pd.testing.assert_frame_equal(by_path, functions.predict([model, model], pictures))
 
 
 # which pictures
@@ -91,7 +93,7 @@ def test_pictures_that_do_not_open_are_named_once_and_the_others_keep_their_plac
         both.predict(tmp_path / "gone.png")
     for i in (1, 2):
         Image.fromarray(BLACK).save(tmp_path / f"{i}.png")
-    listed = both.predict([str(tmp_path / f"{i}.png") for i in range(3)], listed=True)
+    listed = both.predict([str(tmp_path / f"{i}.png") for i in range(3)], expand=False)
     assert list(listed.index) == [1, 2] and listed["image"].tolist() == [str(tmp_path / f"{i}.png") for i in (1, 2)]
 
 
@@ -147,7 +149,7 @@ def test_there_are_no_intervals_which_is_said_once_and_unlike_where_any_model_sa
         with caplog.at_level(logging.INFO, "imgreg"):
             frame = Ensemble(models).predict([BLACK, BLACK])
         assert list(frame) == ["image", "age", "unlike"] and frame["unlike"].tolist() == [unlike] * 2
-        assert caplog.text.count("no intervals: averaged radii would promise nothing") == 1
+        assert caplog.text.count("no intervals: averaged half-widths have no coverage") == 1
     caplog.clear()
     with caplog.at_level(logging.INFO, "imgreg"):
         assert list(Ensemble((plain_one, plain_one)).predict(BLACK)) == ["image", "age"]
@@ -171,14 +173,14 @@ def test_leading_arguments_are_models_and_a_folder_of_pictures_never_is(run, dra
     model.touch()
     photo = pictures / "a.JPG"
     Image.fromarray(BLACK).save(photo, "JPEG")
-    for name in ("run.json", predictor.MODEL):  # whatever lies among the photographs
+    for name in ("run.json", model_file.MODEL):  # whatever lies among the photographs
         (pictures / name).write_text("{}")
     (tmp_path / "deep" / "run").mkdir(parents=True)
     (tmp_path / "deep" / "run" / "run.json").write_text("{}")
     a, b = str(run.path), str(model)
     for places, n in (([a, a, b, photo], 3), ([a, pictures], 1), ([a, b, pictures, a], 2), ([a, drawn / "images"], 1),
                       ([a, "-"], 1), ([a, tmp_path / "gone"], 1), ([a, tmp_path / "deep"], 1), ([a, a], 2),
-                      (["gone", photo], 1), ([a, pictures / predictor.MODEL, photo], 2), ([a, "x" * 5000], 1)):
+                      (["gone", photo], 1), ([a, pictures / model_file.MODEL, photo], 2), ([a, "x" * 5000], 1)):
         assert ensemble.count_models([str(place) for place in places]) == n
 
 

@@ -27,8 +27,8 @@ def test_a_number_is_told_as_exactly_as_it_is_known(value, radius, unit, told):
 def test_people_see_intervals_beside_their_numbers_and_a_warning_in_words():
     lines = output.format_predictions(ONE, "table", ANGLE).splitlines()
     assert lines[0].split() == ["image", "angle", "warning"]
-    assert "73.2° ± 0.9" in lines[1] and output.UNLIKE not in lines[1]
-    assert "5° ± 13" in lines[2] and lines[2].endswith(output.UNLIKE)
+    assert "73.2° ± 0.9" in lines[1] and output.OOD_WARNING not in lines[1]
+    assert "5° ± 13" in lines[2] and lines[2].endswith(output.OOD_WARNING)
 
 
 def test_without_anything_unlike_there_is_no_warning_column():
@@ -45,7 +45,23 @@ def test_programs_get_columns():
 def test_a_place_has_its_radius_behind_it():
     task = Task("t", (Point("tip", ("x", "y")),), (32, 32))
     frame = pd.DataFrame({"image": ["a"], "x": [1.0], "y": [2.0], "tip_within": [3.0], "unlike": [False]})
-    assert output.format_predictions(frame, "table", task).split() == ["image", "x", "y", "tip", "±", "a", "1.00", "2.00", "3.00"]
+    words = output.format_predictions(frame, "table", task).split()
+    assert words == ["image", "x", "y", "tip", "±", "a", "1.00", "2.00", "3.00"]
+
+
+def test_many_columns_are_for_programs():
+    """A table has a handful of a target's columns, and tells where all are."""
+    points = [f"p{i}_{axis}" for i in range(68) for axis in "xy"]
+    face = Point("face", tuple(points))
+    task = Task("t", (face, Number("age", ("age",), "years")), (32, 32))
+    columns = {**dict.fromkeys(points, 1.0), "age": 31.0, **dict.fromkeys(face.interval_columns, 2.0)}
+    columns["age_within"] = 3.0
+    frame = pd.DataFrame({"image": ["a", "b"], **{name: [value] * 2 for name, value in columns.items()}})
+    lines = output.format_predictions(frame.assign(unlike=True), "table", task).splitlines()
+    assert lines[0].split() == ["image", *points[:6], "age", "warning"] and "31.0 ± 3.0 years" in lines[1]
+    assert len(lines) == 4 and lines[3] == "all 137 columns: --format csv" and max(map(len, lines)) < 120
+    assert output.format_predictions(frame, "csv", task).splitlines()[0].split(",") == ["image", *columns]
+    assert set(json.loads(output.format_predictions(frame, "json", task))[0]) == {"image", *columns}
 
 
 def test_without_a_calibration_nothing_changes():

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from imgreg_fastai import load
 from imgreg_fastai.api import functions
 from imgreg_fastai.evaluation import metrics
-from imgreg_fastai.inference import predictor
+from imgreg_fastai.inference import model_file, predictor
 from imgreg_fastai.models import backbones, network
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
 from imgreg_fastai.training.losses import to_plain_tensor
@@ -49,7 +49,7 @@ def test_predictions_are_those_of_training(run, drawn):
     dls = datablock.build_dataloaders(frame, model.task, run.config, (model.about["mean"], model.about["std"]), "cpu")
     with torch.inference_mode():
         through_fastai = torch.cat([model.network(x.as_subclass(torch.Tensor)) for x, _ in dls.valid])
-    seen = model.see(list(frame.loc[frame["split"] == "valid", "path"]))
+    seen = model.predict_outputs(list(frame.loc[frame["split"] == "valid", "path"]))
     assert not seen.broken and seen.views.shape == (12, 4)
     np.testing.assert_allclose(seen.outputs, through_fastai.numpy(), atol=1e-5)
 
@@ -67,7 +67,7 @@ def test_broken_pictures_are_named_and_left_out(run, pictures, tmp_path, caplog)
 
 def test_a_rebuilt_model_is_the_same_to_the_bit(run, tmp_path):
     model = load(run.path)
-    again = load(predictor.save_model(tmp_path / "copy.imgreg", model.network, model.about))
+    again = load(model_file.save_model(tmp_path / "copy.imgreg", model.network, model.about))
     assert again.about == model.about
     for a, b in zip(model.network.state_dict().values(), again.network.state_dict().values(), strict=True):
         assert torch.equal(a, b)
@@ -79,7 +79,7 @@ def test_a_calibrated_model_comes_back_with_its_intervals(calibrated, pictures, 
     model = load(calibrated.path)
     about = model.about["calibration"]
     assert about["coverage"] == 0.9 and about["pictures"] == about["units"] == 32
-    path = predictor.save_model(tmp_path / "copy.imgreg", model.network, model.about, model.calibration)
+    path = model_file.save_model(tmp_path / "copy.imgreg", model.network, model.about, model.calibration)
     mine, again = model.predict(pictures), load(path).predict(pictures)
     pd.testing.assert_frame_equal(mine, again)
     assert list(mine.columns) == ["image", "angle", "angle_within", "unlike"] and (mine["angle_within"] > 0).all()
@@ -105,7 +105,7 @@ def test_where_no_picture_opens_a_calibrated_model_says_so(calibrated, tmp_path)
     ("calibration.scores", torch.full((32, 1), float("inf"))), ("calibration.mean", torch.zeros(3)),
     ("calibration.variance", torch.zeros(9))])
 def test_a_changed_calibration_is_refused_in_one_line(calibrated, tmp_path, name, value):
-    state = load_file(calibrated.path / predictor.MODEL)
+    state = load_file(calibrated.path / model_file.MODEL)
     state[name] = torch.zeros(1) if value is None else value.double()
     save_file(state, tmp_path / "m.imgreg", metadata={"imgreg": json.dumps(load(calibrated.path).about)})
     with pytest.raises(ImgregError, match="whose parts do not agree"):
@@ -137,7 +137,7 @@ def test_what_is_no_model_is_refused_in_one_line_and_no_pickle_is_opened(run, tm
     {"arch": "hf-hub:evil/x"}, {"arch_args": {"checkpoint_path": "/etc/passwd"}},
     {"mean": ["a", "b", "c"]}, {"arch": None}, {"arch_args": 5}, {"std": None}])
 def test_a_changed_model_file_is_refused_in_one_line(run, tmp_path, change):
-    state = load_file(run.path / predictor.MODEL)
+    state = load_file(run.path / model_file.MODEL)
     about = {**load(run.path).about, **change}
     save_file(state, tmp_path / "m.imgreg", metadata={"imgreg": json.dumps(about)})
     with pytest.raises(ImgregError):
@@ -148,7 +148,7 @@ def test_a_model_file_is_written_whole_or_not_at_all(run, tmp_path):
     model = load(run.path)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ImgregError, match="written"):
-        predictor.save_model(tmp_path / "file" / "m.imgreg", model.network, model.about)
+        model_file.save_model(tmp_path / "file" / "m.imgreg", model.network, model.about)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
@@ -160,7 +160,8 @@ def test_predicting_needs_no_fastai(run, pictures):
 
 def test_outputs_are_columns_of_the_labels_table(run):
     model = load(run.path)
-    columns = model.answers(predictor.NetworkOutput(np.array([[0.0, 1.0], [-1.0, 0.0]], np.float32), np.ones((2, 4)), {}))
+    outputs = np.array([[0.0, 1.0], [-1.0, 0.0]], np.float32)
+    columns = model.decode(predictor.NetworkOutput(outputs, np.ones((2, 4)), {}))
     assert {k: list(v) for k, v in columns.items()} == {"angle": [45.0, 90.0]}
     assert isinstance(pd.DataFrame(columns), pd.DataFrame)
 
@@ -183,11 +184,11 @@ def test_all_kinds_at_once_are_seen_alike_by_training_and_predicting(spotted, fi
     table = Path(spotted["path"][0]).parent / "labels.csv"
     learn = functions.learner(four(fit, box), data=table, **{**TINY, "cache": "off", "workers": 0})
     task = learn.loss_func.task
-    about = predictor.model_metadata(task, "test_resnet", {}, backbones.stats("test_resnet"), {})
-    model = load(predictor.save_model(tmp_path / "m.imgreg", learn.model, about))
+    about = model_file.model_metadata(task, "test_resnet", {}, backbones.stats("test_resnet"), {})
+    model = load(model_file.save_model(tmp_path / "m.imgreg", learn.model, about))
     valid = spotted[spotted["split"] == "valid"].reset_index(drop=True)
     boxes = valid[list(box)].to_numpy() if box else None
-    ours, views, broken, *_ = model.see(list(valid["path"]), boxes)
+    ours, views, broken, *_ = model.predict_outputs(list(valid["path"]), boxes)
     learn.model.eval()
     with torch.inference_mode():
         parts = [(learn.model(x), *y) for x, *y in learn.dls.valid]
@@ -288,6 +289,6 @@ def test_a_table_may_stand_in_place_of_the_pictures(spotted, tmp_path, box):
 @pytest.mark.parametrize("stats", [{"std": [0, 1, 1]}, {"mean": [float("nan")] * 3}, {"mean": [1, 2]}, {"std": None}])
 def test_a_model_file_whose_statistics_are_none_is_refused(run, tmp_path, stats):
     model = load(run.path)
-    predictor.save_model(tmp_path / "odd.imgreg", model.network, {**model.about, **stats})
+    model_file.save_model(tmp_path / "odd.imgreg", model.network, {**model.about, **stats})
     with pytest.raises(ImgregError, match="do not agree"):
         load(tmp_path / "odd.imgreg")

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save_file
 
 from imgreg_fastai.api import functions
-from imgreg_fastai.inference import predictor
-from imgreg_fastai.models import loading, network, weights
+from imgreg_fastai.inference import model_file
+from imgreg_fastai.models import backbones, loading, network, weights
 from imgreg_fastai.tasks import ANGLE, Number, Point, Task
 from imgreg_fastai.utils.errors import ImgregError
 from tests.conftest import SMALL
@@ -65,6 +65,12 @@ def put_in_cache(folder, file_bytes, name="model.safetensors"):
 def as_bytes(state, folder):
     save_file(state, folder / "whole.safetensors")
     return (folder / "whole.safetensors").read_bytes()
+
+
+def build_body(arch, size, args, found):
+    """A body with the weights in it, and what came of them."""
+    body = backbones.build(arch, size, args)
+    return body, loading.load_body(body, arch, found)
 
 
 def assert_holds(body, state):
@@ -125,7 +131,7 @@ def test_the_cache_needs_no_hub(tmp_path, full, caplog, spec):
         "kind": "cache", "tag": "r160_in1k", "source": REPO, "note": "", "sha256": hashlib.sha256(content).hexdigest()
     }
     assert found.pretrained
-    body, same = loading.build_body(ARCH, SIZE, None, found)
+    body, same = build_body(ARCH, SIZE, None, found)
     assert same == found
     assert_holds(body, full)
     assert str(tmp_path) not in json.dumps([body.pretrained_cfg, found.to_dict()])
@@ -138,7 +144,7 @@ def test_a_pickle_in_the_cache_serves_where_there_is_no_safetensors(tmp_path, fu
     put_in_cache(tmp_path, (tmp_path / "p.bin").read_bytes(), "pytorch_model.bin")
     found = weights.find_weights(ARCH, "auto")
     assert found.origin == "cache"
-    assert_holds(loading.build_body(ARCH, SIZE, None, found)[0], full)
+    assert_holds(build_body(ARCH, SIZE, None, found)[0], full)
 
 
 def test_a_broken_file_in_the_cache_is_said_to_be_broken(tmp_path, full, caplog):
@@ -157,7 +163,7 @@ def test_download_from_the_hub_and_then_from_the_cache(tmp_path, full, own_hub):
         asked.clear()
         assert weights.find_weights(ARCH, "auto").origin == "cache"
         assert asked == []
-    assert_holds(loading.build_body(ARCH, SIZE, None, found)[0], full)
+    assert_holds(build_body(ARCH, SIZE, None, found)[0], full)
 
 
 def test_the_hub_may_have_a_pickle_only(tmp_path, full, own_hub):
@@ -165,7 +171,7 @@ def test_the_hub_may_have_a_pickle_only(tmp_path, full, own_hub):
     with hub({"pytorch_model.bin": (tmp_path / "p.bin").read_bytes()}, own_hub):
         found = weights.find_weights(ARCH, "auto")
     assert found.origin == "hub"
-    assert_holds(loading.build_body(ARCH, SIZE, None, found)[0], full)
+    assert_holds(build_body(ARCH, SIZE, None, found)[0], full)
 
 
 def test_a_hub_without_the_file(own_hub, caplog):
@@ -180,7 +186,7 @@ def test_a_hub_that_refuses_connections(caplog):
     start = time.monotonic()
     with caplog.at_level(logging.INFO, "imgreg"):
         found = weights.find_weights(ARCH, "auto")
-        loading.build_body(ARCH, SIZE, None, found)
+        build_body(ARCH, SIZE, None, found)
     assert len([r for r in caplog.records if r.name == "imgreg"]) == 1
     with pytest.raises(ImgregError, match="--weights FILE, or --weights none"):
         weights.find_weights(ARCH, "hub")
@@ -220,7 +226,7 @@ def test_offline_by_wish_asks_nobody(tmp_path, full, own_hub, monkeypatch):
 def test_none_by_wish_are_none(caplog):
     with caplog.at_level(logging.INFO):
         found = weights.find_weights(ARCH, "none")
-        body, same = loading.build_body(ARCH, SIZE, None, found)
+        body, same = build_body(ARCH, SIZE, None, found)
     assert found.origin == "none" and found.note and not caplog.records
     assert same is found and body(torch.zeros(2, 3, *SIZE)).shape == (2, network.n_features(body))
 
@@ -256,7 +262,7 @@ def test_a_weights_file(tmp_path, full, name):
     found = weights.find_weights(ARCH, str(path))
     assert (found.origin, found.source, found.tag) == ("file", name, None)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    body, _ = loading.build_body(ARCH, SIZE, None, found)
+    body, _ = build_body(ARCH, SIZE, None, found)
     assert_holds(body, full)
     assert str(tmp_path) not in json.dumps(body.pretrained_cfg)
 
@@ -264,14 +270,14 @@ def test_a_weights_file(tmp_path, full, name):
 def test_a_checkpoint_with_the_state_dict_inside(tmp_path, full):
     torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in full.items()}}, tmp_path / "c.pth")
     found = weights.find_weights(ARCH, str(tmp_path / "c.pth"))
-    assert_holds(loading.build_body(ARCH, SIZE, None, found)[0], full)
+    assert_holds(build_body(ARCH, SIZE, None, found)[0], full)
 
 
 def test_position_embeddings_are_resized(tmp_path):
     state = timm.create_model("test_vit").state_dict()
     save_file(state, tmp_path / "vit.safetensors")
     found = weights.find_weights("test_vit", str(tmp_path / "vit.safetensors"))
-    body, found = loading.build_body("test_vit", (96, 64), None, found)
+    body, found = build_body("test_vit", (96, 64), None, found)
     assert found.note == ""
     assert body.pos_embed.shape[1] == 6 * 4 + state["pos_embed"].shape[1] - 100
     assert torch.equal(body.blocks[0].attn.qkv.weight, state["blocks.0.attn.qkv.weight"])
@@ -294,7 +300,7 @@ def test_a_run_a_model_file_and_a_bundle_of_ours(tmp_path):
     for path in (run, run / "model.safetensors", tmp_path / "m.imgreg"):
         found = weights.find_weights(ARCH, str(path))
         assert (found.origin, found.source) == ("model", path.name)
-        assert_holds(loading.build_body(ARCH, SIZE, None, found)[0], body_of(net))
+        assert_holds(build_body(ARCH, SIZE, None, found)[0], body_of(net))
 
 
 @pytest.mark.parametrize("kind", ["model", "file"])
@@ -308,7 +314,7 @@ def test_a_headless_swin_is_not_renamed_by_timm(tmp_path, monkeypatch, kind):
     net = ours(arch, size, args)
     save_file((net if kind == "model" else net[0]).state_dict(), tmp_path / "s.safetensors")
     found = weights.find_weights(arch, str(tmp_path / "s.safetensors"))
-    body, found = loading.build_body(arch, size, args, found)
+    body, found = build_body(arch, size, args, found)
     assert found.origin == kind and found.note == ""
     assert_holds(body, body_of(net))
 
@@ -317,7 +323,7 @@ def test_a_vit_of_ours_at_another_size(tmp_path):
     net = ours("test_vit", (64, 64))
     save_file(net.state_dict(), tmp_path / "v.safetensors")
     found = weights.find_weights("test_vit", str(tmp_path / "v.safetensors"))
-    body, found = loading.build_body("test_vit", (96, 96), None, found)
+    body, found = build_body("test_vit", (96, 96), None, found)
     assert found.note == "" and body.pos_embed.shape[1] - net[0].pos_embed.shape[1] == 36 - 16
     assert torch.equal(body.blocks[0].attn.qkv.weight, net[0].blocks[0].attn.qkv.weight)
     assert "state_dict" not in body.pretrained_cfg
@@ -330,14 +336,14 @@ def test_weights_of_another_backbone_are_refused(tmp_path, full):
     save_file(full, tmp_path / "w.safetensors")
     found = weights.find_weights("test_vit", str(tmp_path / "w.safetensors"))
     with pytest.raises(ImgregError, match=r"\d+ of \d+ tensors of test_vit .*, first 'cls_token'"):
-        loading.build_body("test_vit", (64, 64), None, found)
+        build_body("test_vit", (64, 64), None, found)
 
 
 def test_tensors_with_foreign_names_are_refused_though_timm_would_keep_random_ones(tmp_path, full, caplog):
     torch.save({f"encoder.{k}": v for k, v in full.items()}, tmp_path / "w.pth")
     found = weights.find_weights(ARCH, str(tmp_path / "w.pth"))
     with pytest.raises(ImgregError, match=r"tensors of test_resnet have no match in w\.pth"):
-        loading.build_body(ARCH, SIZE, None, found)
+        build_body(ARCH, SIZE, None, found)
     assert not caplog.records  # timm would list them all
 
 
@@ -345,7 +351,7 @@ def test_a_model_of_another_backbone_is_refused(tmp_path):
     save_file(ours("test_vit").state_dict(), tmp_path / "m.safetensors")
     found = weights.find_weights(ARCH, str(tmp_path / "m.safetensors"))
     with pytest.raises(ImgregError, match="weights that fit test_resnet"):
-        loading.build_body(ARCH, SIZE, None, found)
+        build_body(ARCH, SIZE, None, found)
 
 
 def test_a_file_that_makes_timm_fail_is_refused_by_what_is_lacking(tmp_path, monkeypatch):
@@ -357,24 +363,24 @@ def test_a_file_that_makes_timm_fail_is_refused_by_what_is_lacking(tmp_path, mon
     save_file({"w": torch.zeros(1)}, tmp_path / "w.safetensors")
     found = weights.find_weights(arch, str(tmp_path / "w.safetensors"))
     with pytest.raises(ImgregError, match=r"(\d+) of \1 tensors .*, first 'patch_embed\.proj\.weight'"):
-        loading.build_body(arch, (64, 64), args, found)
+        build_body(arch, (64, 64), args, found)
 
 
 def test_an_altered_architecture_lets_auto_start_from_scratch_and_hub_fail(tmp_path, full, caplog):
     put_in_cache(tmp_path, as_bytes(full, tmp_path))
     args = {"channels": (16, 32, 48, 64)}
-    body, found = loading.build_body(ARCH, SIZE, args, weights.find_weights(ARCH, "auto"))
+    body, found = build_body(ARCH, SIZE, args, weights.find_weights(ARCH, "auto"))
     assert found.origin == "none" and "tensors of test_resnet have no match in" in found.note
     assert len(warnings_of(caplog)) == 1
     assert body(torch.zeros(2, 3, *SIZE)).shape == (2, network.n_features(body))
     with pytest.raises(ImgregError, match="tensors of test_resnet have no match in"):
-        loading.build_body(ARCH, SIZE, args, weights.find_weights(ARCH, "hub"))
+        build_body(ARCH, SIZE, args, weights.find_weights(ARCH, "hub"))
 
 
 def test_a_few_missing_tensors_are_named_and_the_rest_is_loaded(tmp_path, full, caplog):
     del full["bn1.weight"]
     save_file(full, tmp_path / "w.safetensors")
-    body, found = loading.build_body(ARCH, SIZE, None, weights.find_weights(ARCH, str(tmp_path / "w.safetensors")))
+    body, found = build_body(ARCH, SIZE, None, weights.find_weights(ARCH, str(tmp_path / "w.safetensors")))
     assert found.origin == "file" and "1 of" in found.note and "'bn1.weight'" in found.note
     assert len(warnings_of(caplog)) == 1
     assert all(torch.equal(v, full[k]) for k, v in body.state_dict().items() if k != "bn1.weight")
@@ -385,7 +391,7 @@ def test_loading_leaves_torch_as_it_was(tmp_path, full):
     save_file(full, tmp_path / "w.safetensors")
     found = weights.find_weights("test_vit", str(tmp_path / "w.safetensors"))
     with pytest.raises(ImgregError):
-        loading.build_body("test_vit", (64, 64), None, found)
+        build_body("test_vit", (64, 64), None, found)
     assert torch.nn.Module.load_state_dict is before
 
 
@@ -455,12 +461,12 @@ def test_places_are_loaded_with_the_head_or_neither_is(tmp_path):
     torch.manual_seed(1)
     for name, places in (("placed", True), ("unplaced", False)):
         net = network.network("test_resnet", SIZE, 2, positions=places)
-        about = predictor.model_metadata(task, "test_resnet", {}, ((0,) * 3, (1,) * 3), {})
-        predictor.save_model(tmp_path / f"{name}.imgreg", net, about)
+        about = model_file.model_metadata(task, "test_resnet", {}, ((0,) * 3, (1,) * 3), {})
+        model_file.save_model(tmp_path / f"{name}.imgreg", net, about)
     new = network.network("test_resnet", SIZE, 2, positions=True)
     found = weights.find_weights("test_resnet", str(tmp_path / "placed.imgreg"))
-    body, _ = loading.build_body("test_resnet", SIZE, None, found)
-    source = predictor.load_model(tmp_path / "placed.imgreg").network
+    body, _ = build_body("test_resnet", SIZE, None, found)
+    source = model_file.load_model(tmp_path / "placed.imgreg").network
     assert all(torch.equal(v, source[0].timm_body.state_dict()[k]) for k, v in body.state_dict().items())
     assert loading.load_head(new, found, task)
     assert torch.equal(new[0].places[0].weight, source[0].places[0].weight)
@@ -473,8 +479,8 @@ def test_a_head_whose_outputs_stand_for_other_numbers_is_not_loaded_and_that_is_
         return Task("t", (Number("age", ("age",), **{"low": 1.0, "high": 10.0, "scale": "linear", **of}),), SIZE)
 
     net = network.network(ARCH, SIZE, 1)
-    about = predictor.model_metadata(task(), ARCH, {}, ((0,) * 3, (1,) * 3), {})
-    predictor.save_model(tmp_path / "m.imgreg", net, about)
+    about = model_file.model_metadata(task(), ARCH, {}, ((0,) * 3, (1,) * 3), {})
+    model_file.save_model(tmp_path / "m.imgreg", net, about)
     found = weights.find_weights(ARCH, str(tmp_path / "m.imgreg"))
     caplog.set_level(logging.INFO, "imgreg")
     assert loading.load_head(net, found, task(unit="years", weight=2.0)) and not caplog.records

@@ -6,6 +6,7 @@ import pytest
 
 from imgreg_fastai import list_runs, runs
 from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.numbered import new_folder
 from tests.conftest import said
 from tests.evaluation.test_comparison import fake
 
@@ -26,13 +27,13 @@ def test_the_newest_run_is_last_and_tells_what_it_was(tmp_path):
 
 
 def test_folds_are_one_line_with_their_spread(tmp_path):
-    home = runs.new_run_folder(tmp_path, "t")
+    home = new_folder(tmp_path, "t", always=True)
     done = [fake(home, off=off, fold=i + 1, folds=3) for i, off in enumerate((1.0, 3.0))]
     runs.collect_folds(home, done)
     (line,) = list_runs(tmp_path)
     assert line["state"] == "2 of 3 folds" and line["epochs"] == 6 and line["pictures"] == 40
     assert line["scores"]["n"] == {"unit": "years", "mean": 2.0, "spread": pytest.approx(2**0.5), "baseline": 8.0}
-    assert "n 2 years ± 1.41 years (guessing: 8 years)" in runs.list_as_text([line])
+    assert "n 2 years ± 1.41 years (guessing: 8 years)" in runs.format_runs([line])
     assert [fold["state"] for fold in list_runs(home)] == ["trained", "trained"]
 
 
@@ -50,7 +51,7 @@ def test_broken_folders_are_named(tmp_path):
     assert {name for name, line in found.items() if line["state"] == "broken"} == {"empty", "cut", "other", "odd",
                                                                                    "bad-001"}
     assert all("\n" not in line["why"] for line in found.values() if "why" in line)
-    assert len(runs.list_as_text(list(found.values())).splitlines()) == 7
+    assert len(runs.format_runs(list(found.values())).splitlines()) == 7
 
 
 def test_a_folder_of_other_runs_is_not_taken_for_folds(tmp_path):

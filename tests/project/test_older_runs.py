@@ -44,7 +44,7 @@ def test_its_report_is_written_and_its_settings_are_read(run):
 
 def test_its_evaluation_has_the_scores_that_it_wrote(run):
     expected = json.loads((OLDER / "run" / "scores.json").read_text())["valid"]
-    scores = imgreg_fastai.evaluate(run)
+    scores = imgreg_fastai.evaluate(run)["scores"]
     for name in ("way", "n", "pose"):
         assert scores[name]["mean"] == pytest.approx(expected[name]["mean"], rel=1e-3)
         assert scores[name]["baseline"] == pytest.approx(expected[name]["baseline"], rel=1e-3)

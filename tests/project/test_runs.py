@@ -32,19 +32,6 @@ def test_an_opened_run_is_the_run(run):
     assert np.allclose(off.abs(), written["angle_error"])
 
 
-def test_folders_are_numbered_and_never_written_over(tmp_path):
-    assert runs.unused_name(tmp_path, "x") == "x"
-    (tmp_path / "x").mkdir()
-    assert runs.unused_name(tmp_path, "x") == "x-002"
-    assert runs.new_folder(tmp_path, "set[1]").name == "set[1]" and runs.new_folder(tmp_path, "set[1]").name == "set[1]-002"
-    assert runs.new_folder(tmp_path, "set[1]").name == "set[1]-003"
-    (tmp_path / "x-007").mkdir()
-    assert runs.unused_name(tmp_path, "x") == "x-008"
-    assert runs.unused_name(tmp_path, "y", ".png", always=True) == "y-001.png"
-    (tmp_path / "y-001.png").touch()
-    assert runs.unused_name(tmp_path, "y", ".png", always=True) == "y-002.png"
-
-
 def test_writing_is_whole_or_not_at_all(tmp_path):
     path = tmp_path / "a.json"
     runs.write_file(path, "one")

@@ -162,7 +162,7 @@ def test_a_target_without_labels_and_a_single_picture_are_told_as_such(several, 
     frame.assign(n_true=np.nan, n_error=np.nan).to_csv(run.path / "predictions.csv", index=False)
     valid = {name: {**of, "n": 1} for name, of in run.scores["valid"].items()}
     run.write("scores.json", {"valid": {**valid, "n": {"unit": "", "n": 0}}})
-    data = gathered(run)
+    data = gathered(runs.load_run(run.path))
     assert parts(data, "verdict")[1]["verdict"] == "No picture of the validation part has a label: nothing can be said."
     assert [part["title"] for part in parts(data, "examples")] == ["", "red", "head"]
     assert parts(data, "examples")[0]["notes"] == ["Without pictures here: 1 of 3 targets."]
@@ -208,7 +208,7 @@ def test_with_a_test_part_it_is_the_verdict_and_the_valid_part_is_looked_into(co
     frame.to_csv(copied.path / "predictions.csv", index=False)
     scores = copied.scores
     copied.write("scores.json", {**scores, "test": {"angle": {**scores["valid"]["angle"], "n": 4, "mean": 1.234}}})
-    data = gathered(copied)
+    data = gathered(runs.load_run(copied.path))
     assert parts(data, "verdict")[0]["verdict"].startswith("Off by 1.2° on average on 4 pictures")
     shown = {t["name"] for group in parts(data, "examples")[0]["groups"] for t in group["tiles"]}
     assert shown == set(frame["image"][4:])

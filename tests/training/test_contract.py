@@ -35,12 +35,12 @@ def options(kind, size):
 @pytest.mark.parametrize(("kind", "size"), CASES)
 def test_the_learner_is_vision_learners_with_one_body_and_outputs_in_y_range(table, monkeypatch, kind, size):
     calls, bodies = [], []
-    real, create_model = learner.vision_learner, network.timm.create_model
-    monkeypatch.setattr(learner, "vision_learner", lambda *a, **of: calls.append((a, of)) or real(*a, **of))
-    monkeypatch.setattr(network.timm, "create_model", lambda *a, **of: bodies.append(create_model(*a, **of)) or bodies[-1])
+    real, create = learner.vision_learner, network.timm.create_model
+    monkeypatch.setattr(learner, "vision_learner", lambda *a, **of: calls.append(of) or real(*a, **of))
+    monkeypatch.setattr(network.timm, "create_model", lambda *a, **of: bodies.append(create(*a, **of)) or bodies[-1])
     learn = functions.learner(table, **options(kind, size))
-    (_, of), (timm_body,) = calls[0], bodies
-    assert isinstance(learn, Learner) and len(calls) == 1 and of["y_range"] == (-1.1, 1.1)
+    (of,), (timm_body,) = calls, bodies
+    assert isinstance(learn, Learner) and of["y_range"] == (-1.1, 1.1)
     body, head = learn.model
     assert getattr(body, "timm_body", body) is timm_body
     positions = kind in ("points", "several") and size == (32, 48)

@@ -36,7 +36,7 @@ def test_training_learns_and_keeps_the_best_weights(run):
 def test_the_learners_network_is_the_one_definition(drawn):
     for arch in ("resnet10t", "test_vit", "test_mambaout"):
         learn = functions.learner("angle", **small(drawn, arch=arch, size=(64, 64), weights="none"))
-        net = network.network(arch, (64, 64), 2)
+        net = network.network(arch, (64, 64), 2, make_config(ANGLE, arch=arch).arch_args)
         net.load_state_dict(learn.model.state_dict())
         x = torch.rand(2, 3, 64, 64)
         torch.testing.assert_close(net.eval()(x), learn.model.eval()(x))
@@ -106,7 +106,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_evaluated(drawn, tmp_path, monkeypatch,
     monkeypatch.setattr(loop, "TrainingWatch", lambda batch, epoch: real(batch=Interrupted(after), epoch=epoch))
     run = functions.train("angle", out=tmp_path, **small(drawn))
     assert run.about["state"] == "interrupted"
-    assert math.isfinite(functions.evaluate(run)["angle"]["mean"])
+    assert math.isfinite(functions.evaluate(run)["scores"]["angle"]["mean"])
 
 
 def test_precision_touches_the_body_only_while_training(drawn):
@@ -147,7 +147,7 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
     rates, falling, flat = list(np.geomspace(1e-7, 10, 50)), list(np.linspace(1, 0.2, 50)), [1.0] * 50
     cases = (falling, (1e-3, 2e-3), True), (falling, (1e-6, 1e-2), False), (flat, (1e-3, 1e-3), False)
     for losses, found, trusted in cases:
-        passes = iter([loop.SweepPass(rates, losses, s) for s in found])
+        passes = iter([loop.Sweep(rates, losses, s) for s in found])
         monkeypatch.setattr(loop, "_sweep", lambda *_, passes=passes: next(passes))
         sweep = loop.find_lr(learn, "fp32")
         assert sweep.trusted is trusted and bool(sweep.why) is not trusted
@@ -155,20 +155,26 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
 
 def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path, monkeypatch):
     trained = []
-    real = fitting._finish
-    monkeypatch.setattr(fitting, "_finish", lambda run, frame: (real(run, frame), trained.append(run.scores)))
+    finish = fitting.finish
+
+    def score(run, rows):
+        finish(run, rows)
+        trained.append(run.scores)
+
+    monkeypatch.setattr(fitting, "finish", score)
     assert functions.train("angle", out=tmp_path / "runs", dry_run=True, **small(drawn)) is None
     assert not (tmp_path / "runs").exists() and trained[0]["valid"]["angle"]["n"] == 12
 
 
 def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
     """From our own run's weights, head and all; what is frozen does not learn, and the body learns at its own rate."""
-    from imgreg_fastai.models.loading import build_body
+    from imgreg_fastai.models import backbones, loading
     from imgreg_fastai.models.weights import find_weights
 
     found = find_weights("resnet10t", str(run.path))
     cfg = make_config(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
-    body, found = build_body(cfg.arch, (48, 48), cfg.arch_args, found)
+    body = backbones.build(cfg.arch, (48, 48), cfg.arch_args)
+    found = loading.load_body(body, cfg.arch, found)
     assert found.origin == "model" and torch.equal(body.conv1[0].weight, load(run.path).network[0].conv1[0].weight)
     again = functions.train("angle", out=tmp_path, **small(drawn, weights=str(run.path), freeze_epochs=1, epochs=1))
     assert again.about["weights"]["kind"] == "model" and again.about["epochs_done"] == 2

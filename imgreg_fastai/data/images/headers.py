@@ -8,7 +8,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ...tasks.geometry import upright_size
-from ...utils.errors import ImgregError
+from ...utils.errors import ImgregError, error_reason
 from .levels import has_deep_colour
 
 SHRINKABLE = frozenset(("JPEG", "MPO"))  # formats that can be decoded at a half, a quarter or an eighth of their size
@@ -64,9 +64,8 @@ def naming_errors(source) -> Iterator[None]:
     except PictureError:
         raise
     except Exception as e:  # Pillow's plugins raise almost anything on a broken file
-        reason = getattr(e, "strerror", None) or str(e) or repr(e)
-        if isinstance(e, Image.UnidentifiedImageError):
-            reason = "not a picture Pillow can read"
+        unknown = isinstance(e, Image.UnidentifiedImageError)
+        reason = "not a picture Pillow can read" if unknown else error_reason(e)
         raise PictureError("a picture", f"'{name}': {reason}") from e
 
 

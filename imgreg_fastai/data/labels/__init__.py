@@ -66,7 +66,8 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
         also: Further columns to keep.
 
     Returns:
-        `image`, the task's box as float where it has one, the columns `also`, and `path`.
+        `image`, the task's box as float where it has one, the columns `also`, and `path`; `attrs["left_out"]` counts
+        the rows that cannot be used.
 
     Raises:
         ImgregError: It is not a table, or lacks a column.
@@ -74,7 +75,9 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
     frame = _read_table(Path(table), task, list(task.box), images, also, to_divide=False).drop(columns="present")
     boxes = _to_floats(frame[list(task.box)])
     frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
-    return filtering.drop_unusable(frame, Path(table))
+    usable = filtering.drop_unusable(frame, Path(table))
+    usable.attrs["left_out"] = len(frame) - len(usable)
+    return usable
 
 
 def usable_rows(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:

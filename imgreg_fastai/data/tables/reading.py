@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ...utils.console import say
-from ...utils.errors import ImgregError, first_few
+from ...utils.errors import ImgregError, error_reason, first_few
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 TABLE = "a labels table (CSV, TSV or Parquet)"  # what errors expect
@@ -53,7 +53,7 @@ def read_table(path: str | Path, text: tuple[str, ...] = (), max_rows: int | Non
         raise ImgregError(TABLE, f"'{path}': reading Parquet needs pyarrow",
                           "pip install pyarrow, or the table saved as CSV") from e
     except (ValueError, OSError, csv.Error) as e:  # pandas' parse and decode errors are ValueErrors
-        reason = str(getattr(e, "strerror", None) or e).replace("Error tokenizing data. C error: ", "")
+        reason = error_reason(e).replace("Error tokenizing data. C error: ", "")
         raise ImgregError(TABLE, f"'{path}': {reason}") from e
 
 

@@ -1,0 +1,126 @@
+"""Model files: a network with all it takes to use it, in a format that runs no code when it is opened.
+
+A model file is a safetensors file. Its metadata holds under "imgreg" the JSON of everything but tensors: the completed
+Task, the backbone, the normalisation, where the weights came from. Tensors whose names begin with "calibration." belong
+to the Calibration. The model.safetensors of a run is such a file.
+"""
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .. import tasks
+from ..tasks import Task
+from ..utils.errors import ImgregError
+from ..utils.files import atomic_file
+from .conformal import Calibration, calibration_from_arrays
+from .predictor import Predictor
+
+FORMAT = 2  # 2: with a calibration
+MODEL = "model.safetensors"  # of a run
+CALIBRATION = "calibration."
+
+
+def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict) -> dict:
+    """Collect what a model file holds beside tensors, see Predictor.about.
+
+    Args:
+        task: The completed task.
+        arch: Timm's name of the backbone.
+        arch_args: Further arguments for timm.create_model.
+        stats: Mean and standard deviation that pixels are normalised by, three numbers each.
+        weights: Where the weights came from, as JSON.
+    """
+    from .. import __version__
+
+    return {"format": FORMAT, "imgreg": __version__, "task": task.to_dict(), "arch": arch, "arch_args": arch_args,
+            "mean": list(stats[0]), "std": list(stats[1]), "weights": weights}
+
+
+def save_model(path: str | Path, network, about: dict, calibration: Calibration | None = None) -> Path:
+    """Write a model file; returns its path.
+
+    Args:
+        path: Of the file, which is replaced if it exists.
+        network: A torch module.
+        about: As model_metadata returns it.
+        calibration: Of the model, if it is calibrated.
+
+    Raises:
+        ImgregError: If the file cannot be written.
+    """
+    import torch
+    from safetensors.torch import save as to_bytes
+
+    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    if calibration is not None:
+        state |= {f"{CALIBRATION}{k}": torch.from_numpy(v) for k, v in calibration.state().items()}
+    with atomic_file(path) as file:
+        file.write_bytes(to_bytes(state, metadata={"imgreg": json.dumps(about)}))
+    return Path(path)
+
+
+def load_model(path: str | Path, device: str = "cpu") -> Predictor:
+    """Open a run folder or a model file for predicting.
+
+    Raises:
+        ImgregError: If it is neither. A pickle is refused, since opening one runs code.
+    """
+    path = Path(path)
+    file = path / MODEL if path.is_dir() else path
+    if not file.is_file():
+        if path.is_dir():
+            raise ImgregError("a run with a trained model", f"no {MODEL} in '{path}'", "imgreg train")
+        raise ImgregError("a run or a model file", f"no '{path}'")
+    about, state = _read(file)
+    try:
+        return _rebuild(about, state, device)
+    except Exception as e:
+        raise ImgregError("a model file of imgreg", f"'{file}', whose parts do not agree: {e}"[:300]) from e
+
+
+def _read(file: Path) -> tuple[dict, dict]:
+    """Read the metadata and the tensors of a model file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with open(file, "rb") as f:
+            start = f.read(8)
+    except OSError as e:
+        raise ImgregError("a model file that can be read", f"'{file}': {e.strerror}") from e
+    if file.suffix == ".pkl" or start[:2] in (b"\x80\x02", b"\x80\x04", b"PK"):
+        raise ImgregError("a model file without pickle", f"the pickle '{file}'",
+                          "fastai's load_learner if you trust it, or imgreg export RUN --format bundle")
+    try:
+        with safe_open(file, framework="pt") as f:
+            about = json.loads((f.metadata() or {})["imgreg"])
+            if about["format"] > FORMAT:
+                raise ImgregError(f"a model file of format {FORMAT} or older", f"format {about['format']} in '{file}'",
+                                  "pip install -U imgreg-fastai")
+            return about, {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118  no mapping
+    except (SafetensorError, KeyError, TypeError, ValueError) as e:
+        raise ImgregError("a model file of imgreg", f"'{file}', which is none ({type(e).__name__})") from e
+
+
+def _rebuild(about: dict, state: dict, device: str) -> Predictor:
+    """Build the model from metadata and tensors; raises errors of any kind if these do not agree."""
+    import torch
+
+    from ..models.network import n_features, network
+
+    arrays = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
+    task = tasks.task_from_dict(about["task"])
+    net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.has_points)
+    net.load_state_dict(state)
+    stats = np.array([[float(v) for v in about[name]] for name in ("mean", "std")]).reshape(2, 3)
+    if not (np.isfinite(stats).all() and (stats[1] > 0).all()):
+        raise ValueError(f"mean {stats[0]} and std {stats[1]}")
+    about.update(mean=stats[0].tolist(), std=stats[1].tolist())
+    model = Predictor(task, net.eval().to(device, memory_format=torch.channels_last), about, device)
+    if arrays:
+        m = sum(len(t.interval_columns) for t in task.targets)
+        n_outputs = task.n_out + task.n_uncertainty_features
+        model.calibration = calibration_from_arrays(arrays, n_features(net[0]), n_outputs, m)
+        about["calibration"]["coverage"] = float(about["calibration"]["coverage"])
+        model.resolve_coverage()  # raises if its scores do not suffice
+    return model

@@ -1,0 +1,96 @@
+"""The chart of a learning curve: the error over the number of training images."""
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
+
+from .axes import with_unit_label
+from .figures import CYCLE, INK, TitledFigure
+
+
+@dataclass(frozen=True)
+class TargetCurve:
+    """The errors of one target over the number of training images.
+
+    Attributes:
+        name (str): The target.
+        unit (str): Its unit.
+        n_images (np.ndarray): [n] numbers of training images, growing.
+        errors (np.ndarray): [n] mean validation errors, in units.
+        intervals (np.ndarray): [n, 2] ends of their 95 % intervals.
+        law (Callable | None): The error that the fitted law expects of numbers of images; None: no law was found.
+        law_start (float | None): The number of images from which on the law holds.
+        forecast (float | None): The error expected with twice as many images as the last point has.
+    """
+
+    name: str
+    unit: str
+    n_images: np.ndarray
+    errors: np.ndarray
+    intervals: np.ndarray
+    law: Callable[[np.ndarray], np.ndarray] | None = None
+    law_start: float | None = None
+    forecast: float | None = None
+
+
+def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: int, title: str) -> Figure:
+    """Draw the errors over the number of training images on logarithmic axes, and the laws, dashed beyond the data.
+
+    Args:
+        curves: One per target; each unit has axes of its own.
+        n_images: The numbers of training images, growing.
+        epochs: Of all trainings.
+        title: The title.
+    """
+    curves = [curve for curve in curves if len(curve.n_images)]
+    units = list(dict.fromkeys(curve.unit for curve in curves))
+    note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
+            f"nothing was measured; ring: with twice the pictures. All trained for {epochs} epochs.")
+    figure = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title, note)
+    if not units:
+        return figure
+    for ax, unit in zip(figure.add_charts(len(units)), units, strict=True):
+        curves_here = [curve for curve in curves if curve.unit == unit]
+        for curve, colour in zip(curves_here, cycle(CYCLE), strict=False):
+            _draw_target(ax, curve, colour)
+        _style_axes(ax, n_images)
+        ax.set_ylabel(with_unit_label("mean validation error", unit), color=INK)
+        if len(curves_here) > 1:
+            ax.legend(frameon=False, fontsize=9, labelcolor=INK)
+    return figure
+
+
+def _draw_target(ax, curve: TargetCurve, colour: str) -> None:
+    """One target's points, its law and its forecast."""
+    n, errors, (low, high) = curve.n_images, curve.errors, curve.intervals.T
+    bars = np.clip([errors - low, high - errors], 0, None)
+    ax.errorbar(n, errors, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=curve.name)
+    if curve.law:
+        for start, end, style in ((curve.law_start, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
+            x = np.geomspace(start, end, 50)
+            ax.plot(x, curve.law(x), color=colour, linewidth=1.6, linestyle=style)
+        ax.plot(2 * n[-1], curve.forecast, "o", color=colour, markersize=7, markerfacecolor="white")
+
+
+def _style_axes(ax, n_images: list[int]) -> None:
+    """Logarithmic axes with plain ticks: the numbers of images that were used, and twice the largest."""
+    ticks = [2 * n_images[-1]]
+    for n in reversed(n_images):
+        if ticks[-1] >= 1.3 * n:  # nearer labels would touch
+            ticks.append(n)
+    ax.set(xscale="log", yscale="log", xlim=(0.85 * n_images[0], 2.4 * n_images[-1]))
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    low, high = ax.get_ylim()
+    if high > 10 * low:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    else:
+        values = MaxNLocator(5, steps=(1, 2, 5, 10)).tick_values(low, high)
+        ax.yaxis.set_major_locator(FixedLocator([value for value in values if low <= value <= high]))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_minor_locator(NullLocator())
+    ax.set_xlabel("pictures to train on", color=INK)
