@@ -62,14 +62,9 @@ class Person:
         self.pattern = PATTERNS[rng.integers(4)]
 
     def parts(self) -> list[Solid | Paint]:
-        """All solids and paints of the person; the head's are scaled."""
-        parts = [*self._skull(), *self._nose(), *self._lips(), *self._eyes(), *self._beard(), *self._hair(),
-                 *self._glasses(), *self._bust(), *self._paints()]
-        return [shapes.map_balls(part, self._scaled) if part.frame == shapes.HEAD else part for part in parts]
-
-    def _scaled(self, ball):
-        return ball._replace(centre=tuple(np.multiply(self.scale, ball.centre)),
-                             radii=tuple(np.multiply(self.scale, ball.radii)))
+        """All solids and paints of the person, before those of the head are multiplied by `scale`."""
+        return [*self._skull(), *self._nose(), *self._lips(), *self._eyes(), *self._beard(), *self._hair(),
+                *self._glasses(), *self._bust(), *self._paints()]
 
     def points(self) -> dict[str, tuple]:
         """Landmarks on the surface of the head before scaling: nose, eyes, mouth, chin, top."""

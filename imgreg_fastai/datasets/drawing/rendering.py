@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from ..cameras import Camera
 from .people import Person
-from .shapes import HAIR, Solid
+from .shapes import HAIR, HEAD, Solid
 
 RAYS = 2  # RAYS * RAYS rays a pixel
 NECK_TOP, NECK_BASE = np.array([0.0, 64, 22]), np.array([0.0, 66, 12])  # where they turn: in the head's, neck's frame
@@ -59,9 +59,10 @@ class _Figure:
         cuts = [(s.frame, cut) for s in self.solids for cut in s.cuts]
         balls = [*((s.frame, s.ball) for s in self.solids), *cuts, *((p.frame, p.ball) for p in self.paints)]
         self.frames = np.array([frame for frame, _ in balls])
-        self.centres = np.array([ball.centre for _, ball in balls], float)
+        scale = np.where(self.frames[:, None] == HEAD, who.scale, 1)
+        self.centres = scale * np.array([ball.centre for _, ball in balls], float)
         turns = Rotation.from_euler("XYZ", [ball.tilt for _, ball in balls], degrees=True).as_matrix()
-        radii = np.array([ball.radii for _, ball in balls], float)
+        radii = scale * np.array([ball.radii for _, ball in balls], float)
         self.spreads = np.einsum("kij,kj,klj->kil", turns, radii**2, turns)
         self.metrics = np.einsum("kij,kj,klj->kil", turns, radii**-2, turns)
         ends = len(self.solids) + np.cumsum([len(s.cuts) for s in self.solids])

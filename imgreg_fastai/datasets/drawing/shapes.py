@@ -2,7 +2,6 @@
 
 Measures are in mm in the frame of the body part: x to the person's left, y down, z backwards.
 """
-from collections.abc import Callable
 from typing import NamedTuple
 
 HEAD, NECK, TORSO = range(3)  # frames: the neck follows half of the head's rotation, the torso a fifth
@@ -40,15 +39,10 @@ class Paint(NamedTuple):
     cuts: tuple = ()
 
 
-def map_balls(part: Solid | Paint, function: Callable[[Ball], Ball]) -> Solid | Paint:
-    """The solid or paint with each of its Balls replaced by the function's."""
-    return part._replace(ball=function(part.ball), cuts=tuple(map(function, part.cuts)))
-
-
 def mirror(part):
     """A Ball, Solid or Paint on the other side of the body."""
     if not isinstance(part, Ball):
-        return map_balls(part, mirror)
+        return part._replace(ball=mirror(part.ball), cuts=tuple(map(mirror, part.cuts)))
     x, y, z = part.centre
     tilt_x, tilt_y, tilt_z = part.tilt
     return Ball((-x, y, z), part.radii, (tilt_x, -tilt_y, -tilt_z))
