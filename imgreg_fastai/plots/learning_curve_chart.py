@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
@@ -18,22 +19,19 @@ class TargetCurve:
     Attributes:
         name (str): The target.
         unit (str): Its unit.
-        n_images (np.ndarray): [n] numbers of training images, growing.
-        errors (np.ndarray): [n] mean validation errors, in units.
-        intervals (np.ndarray): [n, 2] ends of their 95 % intervals.
+        points (pd.DataFrame): A row for each training, the fewest images first: `pictures`, the number of training
+            images; `error`, the mean validation error; `low` and `high`, the ends of its 95 % interval.
         law (Callable | None): The error that the fitted law expects of numbers of images; None: no law was found.
         law_start (float | None): The number of images from which on the law holds.
-        forecast (float | None): The error expected with twice as many images as the last point has.
+        error_at_twice (float | None): The error expected with twice as many images as the last point has.
     """
 
     name: str
     unit: str
-    n_images: np.ndarray
-    errors: np.ndarray
-    intervals: np.ndarray
+    points: pd.DataFrame
     law: Callable[[np.ndarray], np.ndarray] | None = None
     law_start: float | None = None
-    forecast: float | None = None
+    error_at_twice: float | None = None
 
 
 def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: int, title: str) -> Figure:
@@ -45,7 +43,7 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
         epochs: Of all trainings.
         title: The title.
     """
-    curves = [curve for curve in curves if len(curve.n_images)]
+    curves = [curve for curve in curves if len(curve.points)]
     units = list(dict.fromkeys(curve.unit for curve in curves))
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
             f"nothing was measured; ring: with twice the pictures. All trained for {epochs} epochs.")
@@ -65,14 +63,14 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
 
 def _draw_target(ax, curve: TargetCurve, colour: str) -> None:
     """One target's points, its law and its forecast."""
-    n, errors, (low, high) = curve.n_images, curve.errors, curve.intervals.T
-    bars = np.clip([errors - low, high - errors], 0, None)
-    ax.errorbar(n, errors, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=curve.name)
+    n, error, low, high = (curve.points[name].to_numpy() for name in ("pictures", "error", "low", "high"))
+    bars = np.clip([error - low, high - error], 0, None)
+    ax.errorbar(n, error, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=curve.name)
     if curve.law:
         for start, end, style in ((curve.law_start, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
             x = np.geomspace(start, end, 50)
             ax.plot(x, curve.law(x), color=colour, linewidth=1.6, linestyle=style)
-        ax.plot(2 * n[-1], curve.forecast, "o", color=colour, markersize=7, markerfacecolor="white")
+        ax.plot(2 * n[-1], curve.error_at_twice, "o", color=colour, markersize=7, markerfacecolor="white")
 
 
 def _style_axes(ax, n_images: list[int]) -> None:
