@@ -4,15 +4,13 @@ import os
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
 from ..data.images import PictureError, open_picture, warn_broken
 from ..utils.console import progress_bar
 from ..utils.files import atomic_file
-from .figures import VERMILION
+from .figures import VERMILION, bare_figure, to_image
 from .frames import row_values
 from .marks import FONT_SIZE, axes_origin, draw_label
 
@@ -108,10 +106,8 @@ def annotated(picture: Image.Image, task, values: dict) -> Image.Image:
     """
     width, height = picture.size
     dpi = max(86.0, math.sqrt(width * height) / 4.6)
-    figure = Figure(figsize=((width + 0.01) / dpi, (height + 0.01) / dpi), dpi=dpi)  # 0.01: rounded down to pixels
-    FigureCanvasAgg(figure)
+    figure, ax = bare_figure((width + 0.01) / dpi, (height + 0.01) / dpi, dpi)  # 0.01: rounded down to pixels
     figure.patch.set_alpha(0)
-    ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), autoscale_on=False)
     ax.axis("off")
     lines, origin = [], axes_origin(task, values)
@@ -122,8 +118,7 @@ def annotated(picture: Image.Image, task, values: dict) -> Image.Image:
             lines.append(text if len(task.targets) == 1 or target.names_itself else f"{target.name} {text}")
     if lines:
         _write_beside_marks(ax, "\n".join(lines))
-    figure.canvas.draw()
-    return Image.alpha_composite(picture.convert("RGBA"), Image.fromarray(np.array(figure.canvas.buffer_rgba())))
+    return Image.alpha_composite(picture.convert("RGBA"), to_image(figure))
 
 
 def _write_beside_marks(ax, text: str) -> None:

@@ -5,13 +5,16 @@ palette is that of Okabe and Ito, whose colours the colour-blind can tell apart.
 """
 import math
 import textwrap
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from ..utils.errors import ImgregError
 from ..utils.files import atomic_file
@@ -79,10 +82,22 @@ class TitledFigure(Figure):
         super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
-        from io import BytesIO
+        buffer = BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
 
-        self.savefig(out := BytesIO(), format="png")
-        return out.getvalue()
+
+def bare_figure(width: float, height: float, dpi: float) -> tuple[Figure, Axes]:
+    """A figure of `width` by `height` inches without a title, and axes without ticks that fill it."""
+    figure = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_axes((0, 0, 1, 1))
+
+
+def to_image(figure: Figure) -> Image.Image:
+    """A figure as an RGBA Pillow picture."""
+    figure.canvas.draw()
+    return Image.fromarray(np.array(figure.canvas.buffer_rgba()))
 
 
 def chart_figure(width: float, height: float, title: str, note: str = "") -> tuple[TitledFigure, Axes]:

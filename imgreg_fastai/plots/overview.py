@@ -10,6 +10,7 @@ from ..data.checks import DataCheck
 from ..data.issues import LEVELS
 from ..data.splits import SPLITS
 from ..tasks import Point, Target
+from ..utils.errors import first_few
 from ..utils.format import trailing_unit
 from . import axes
 from .figures import BLUE, CYCLE, GREEN, GREY, INK, ORANGE, SKY, VERMILION, TitledFigure, empty_figure
@@ -51,13 +52,10 @@ def draw_overview(check: DataCheck) -> TitledFigure:
 
 
 def _issues_note(check: DataCheck) -> str:
-    """The first few issues, without their rows."""
-    issues = []
-    for issue in (issue for level in LEVELS for issue in check.at(level)):
-        rows = f" ({len(issue.rows):,} row{'s' if len(issue.rows) > 1 else ''})" if issue.rows else ""
-        issues.append(issue.text + rows)
-    more = f" and {len(issues) - 6} more" if len(issues) > 6 else ""
-    return f"Found: {'; '.join(issues[:6])}{more}." if issues else ""
+    """The first few issues, the gravest first."""
+    issues = [f"{issue.text} ({len(issue.rows):,} of {issue.total:,} rows)" if issue.rows else issue.text
+              for level in LEVELS for issue in check.at(level)]
+    return f"Found: {first_few(issues, 6)}." if issues else ""
 
 
 def _draw_histogram(ax, rows, target: Target, column: str) -> None:

@@ -4,11 +4,9 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
-from ..plots.figures import BLUE, GREY, VERMILION, TitledFigure
+from ..plots.figures import BLUE, GREY, VERMILION, TitledFigure, bare_figure, to_image
 from ..plots.frames import row_values
 from ..plots.pictures import Tile, draw_comparison, show_picture
 from ..utils.format import format_amount, with_unit
@@ -25,7 +23,7 @@ STRIP_HEIGHT = 0.3  # inches
 def chart(figure: TitledFigure) -> dict:
     """A chart as a PNG; its title and its note are the text for those who do not see it."""
     figure.set_dpi(CHART_DPI)
-    image = _drawn(figure)
+    image = to_image(figure).convert("RGB")
     small = image.quantize(CHART_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     alt = ". ".join(" ".join(text.get_text().split()) for text in figure.texts[:2] if text.get_text())
     width, height = (round(side * CSS_DPI / CHART_DPI) for side in image.size)
@@ -52,11 +50,6 @@ def _data_url(image: Image.Image, image_format: str, **options) -> str:
     return f"data:image/{image_format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _drawn(figure: Figure) -> Image.Image:
-    figure.canvas.draw()
-    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
-
-
 def example(task, targets, row, tile: Tile, span: tuple[float, float]) -> dict:
     """A tile: a picture with truth, prediction and interval, and its caption.
 
@@ -73,15 +66,14 @@ def example(task, targets, row, tile: Tile, span: tuple[float, float]) -> dict:
     target = targets[0]
     strip = 0 if target.has_mark else STRIP_HEIGHT
     height = TILE_WIDTH * float(np.clip(tile.shape[0] / tile.shape[1], 0.5, 1.5)) + strip
-    figure = Figure(figsize=(TILE_WIDTH, height), dpi=TILE_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    ax = figure.add_axes((0.004, strip / height, 0.992, 1 - (strip + 0.01) / height))
+    figure, ax = bare_figure(TILE_WIDTH, height, TILE_DPI)
+    ax.set_position((0.004, strip / height, 0.992, 1 - (strip + 0.01) / height))
     show_picture(ax, tile)
     draw_comparison(ax, task, targets, row, tile, words=False)
     if strip:
         _draw_strip(figure.add_axes((0.03, 0.05 * strip / height, 0.94, 0.8 * strip / height)), task, target, row, span)
     text = caption(task, target, row)
-    return photograph(_drawn(figure), f"{row['image']}: {text}", text, str(row["image"]))
+    return photograph(to_image(figure), f"{row['image']}: {text}", text, str(row["image"]))
 
 
 def _draw_strip(ax, task, target, row, span: tuple[float, float]) -> None:

@@ -88,7 +88,8 @@ def read_inputs(run: Run, model: Predictor | None = None, device: str = "cpu") -
     frame = read_predictions(run)
     history = run.read_table("history.csv") if (run.path / "history.csv").is_file() else None
     inputs = ReportInputs(run, run.task, scores, "test" if "test" in scores else part, part,
-                          frame[frame["split"] == part].reset_index(drop=True), history, model, run.read_json("baselines.json"))
+                          frame[frame["split"] == part].reset_index(drop=True), history, model,
+                          run.read_json("baselines.json"))
     if model is None and inputs.has_pictures and (run.path / model_file.MODEL).is_file():
         return inputs._replace(model=model_file.load_model(run.path, device))
     return inputs

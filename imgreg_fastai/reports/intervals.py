@@ -27,7 +27,7 @@ def interval_parts(inputs: ReportInputs, targets) -> list[dict]:
     if "unlike" in inputs.rows:
         n = (inputs.rows["unlike"].astype(str) == "True").sum()
         ood_note = (f"{n:,} of {len(inputs.rows):,} pictures are unlike those it was trained on (column unlike of "
-                    "predictions.csv): their intervals are not reliable.")
+                    "predictions.csv). Intervals of such pictures are not reliable.")
     return [html.note(flattered, ood_note), *(_target_part(inputs, target) for target in targets)]
 
 

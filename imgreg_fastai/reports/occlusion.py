@@ -57,11 +57,9 @@ def heat(change: np.ndarray, shape) -> np.ndarray:
 
 def overlay(pixels: np.ndarray, change: np.ndarray) -> Image.Image:
     """The picture in grey, the redder the further the prediction changed; without colour where it never did."""
-    warmth = heat(change, pixels.shape)
-    tint = MAX_TINT * warmth / (warmth.max() or 1.0)
-    grey = np.repeat((pixels @ (0.299, 0.587, 0.114))[..., None], 3, axis=2)
-    mixed = grey + tint[..., None] * (np.array(COLOUR) - grey)
-    return Image.fromarray(np.round(mixed).clip(0, 255).astype(np.uint8))
+    warmth, grey = heat(change, pixels.shape), Image.fromarray(pixels).convert("L").convert("RGB")
+    tint = Image.fromarray(np.uint8(255 * MAX_TINT * warmth / (warmth.max() or 1.0)))
+    return Image.composite(Image.new("RGB", grey.size, COLOUR), grey, tint)
 
 
 def strongest_position(change: np.ndarray) -> str:
