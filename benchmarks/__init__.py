@@ -1,1 +1,1 @@
-"""The performance harness: it measures and never asserts."""
+"""Measurements of speed and accuracy. They assert nothing."""

@@ -1,4 +1,4 @@
-"""Everything that is measured, in one run on this machine, as Markdown: python -m benchmarks --help."""
+"""Runs the benchmarks on this machine and prints them as Markdown: python -m benchmarks --help."""
 import argparse
 import json
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from imgreg_fastai import runs
 
-QUICK = "small data and one round: it shows that everything runs, its numbers mean nothing"
+QUICK = "small data and one round: it tests that everything runs; the numbers mean nothing"
 
 
 def throughput(args):
@@ -79,22 +79,23 @@ PARTS = {
 
 
 def machine() -> dict:
-    """What the numbers depend on."""
+    """Describe the machine and the versions that the numbers depend on."""
     import torch
 
     from imgreg_fastai.training.precision import has_bfloat16
 
     model = platform.processor()
-    if (info := Path("/proc/cpuinfo")).is_file():
-        named = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = named[0].split(":")[1].strip() if named else model
+    cpu_info = Path("/proc/cpuinfo")
+    if cpu_info.is_file():
+        lines = [line for line in cpu_info.read_text().splitlines() if line.startswith("model name")]
+        model = lines[0].split(":")[1].strip() if lines else model
     return {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "processor": model,
             "bfloat16": has_bfloat16(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none", **runs.versions()}
 
 
 def markdown(rows: list[dict]) -> str:
-    """Rows as a Markdown table; its columns are all the keys, in the order they come."""
+    """Format rows as a Markdown table; its columns are all keys, in the order of their first row."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = [names, ["---"] * len(names), *([_text(row.get(name, "")) for name in names] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -108,11 +109,11 @@ def _text(value) -> str:
 
 def parse(args=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure imgreg on this machine.")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts with commas (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="repetitions that medians are taken of")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of repetitions; medians are reported")
     parser.add_argument("--quick", action="store_true", help=QUICK)
-    parser.add_argument("--run", help="accuracy of this trained run, instead of training one")
-    parser.add_argument("--epochs", type=int, help="epochs of the training for accuracy; the task's own if left out")
+    parser.add_argument("--run", help="measure the accuracy of this run, instead of training one")
+    parser.add_argument("--epochs", type=int, help="epochs of the training for accuracy; default: the task's own")
     parser.add_argument("--out", type=Path, help="a JSON file for the results")
     args = parser.parse_args(args)
     args.only = [part.strip() for part in args.only.split(",")]

@@ -1,4 +1,4 @@
-"""How exact `imgreg train angle` gets, from an empty folder, judged on pictures that matplotlib itself draws.
+"""The errors of `imgreg train angle`, from an empty folder, on images that matplotlib itself draws.
 
     python -m benchmarks --only accuracy [--run runs/angle-001] [--epochs 60]
 """
@@ -15,20 +15,30 @@ import imgreg_fastai
 from imgreg_fastai.datasets import angle
 
 from . import classical, question
+from .throughput import backbone
 
 try:
     import psutil
 except ImportError:
     psutil = None
 
-SEED = 20611  # used nowhere else: no number in this repository was chosen on these pictures
+SEED = 20611  # used nowhere else: no number in this repository was chosen on these images
 TRAIN = ("-c", "from imgreg_fastai.cli import main; main()", "train", "angle", "--calibrate", "0")
 
 
 def measure(run=None, n: int = 500, seed: int = SEED, epochs: int | None = None, quick: bool = False) -> list[dict]:
-    """Circular errors in degrees on `n` of the question's pictures: the run's, guessing's and the classical peers'.
+    """Measure circular errors in degrees on the question's images: of a run, guessing and the classical methods.
 
-    Without a `run` one is trained in a child process, its pictures drawn too; its row then has seconds and memory.
+    Args:
+        run (str, Path or None): a trained run. None: one is trained in a child process, which also draws its images;
+            the row then has its seconds and memory.
+        n (int): the number of images.
+        seed (int): of the images.
+        epochs (int or None): of the training; None: the task's own.
+        quick (bool): train on 100 images.
+
+    Returns:
+        list of dict: a row a method.
     """
     with tempfile.TemporaryDirectory() as folder:
         cost = {}
@@ -36,61 +46,72 @@ def measure(run=None, n: int = 500, seed: int = SEED, epochs: int | None = None,
             run, cost = train(Path(folder), epochs, quick)
         pictures, angles = question.pictures(n, seed)
         model = imgreg_fastai.load(run)
-        found = {f"imgreg, {_named(model)}": model.predict(list(pictures), quiet=True)["angle"].to_numpy()}
-    found["guessing"] = np.full(n, 90.0)
+        name = f"imgreg, {backbone(model.about['arch'], model.about['arch_args'])}"
+        predictions = {name: model.predict(list(pictures), quiet=True)["angle"].to_numpy()}
+    predictions["guessing"] = np.full(n, 90.0)
     for name, method in classical.METHODS.items():
-        found[name] = np.array([method(p) for p in pictures])
-    made = [{"method": name, "pictures": n, **errors(values, angles)} for name, values in found.items()]
-    made[0] |= cost
-    return made
+        predictions[name] = np.array([method(p) for p in pictures])
+    rows = [{"method": name, "pictures": n, **errors(values, angles)} for name, values in predictions.items()]
+    rows[0] |= cost
+    return rows
 
 
-def _named(model) -> str:
-    args = ", ".join(f"{k} {v}" for k, v in model.about["arch_args"].items())
-    return f"{model.about['arch']} ({args})" if args else model.about["arch"]
-
-
-def errors(found, angles) -> dict:
-    """Mean, median, 95th percentile and largest error, degrees round the circle."""
-    error = classical.TARGET.error(np.asarray(found)[:, None], np.asarray(angles)[:, None])
+def errors(predictions, angles) -> dict:
+    """Return mean, median, 95th percentile and maximum of the circular errors in degrees."""
+    error = classical.TARGET.error(np.asarray(predictions)[:, None], np.asarray(angles)[:, None])
     return {"mean": error.mean(), "median": np.median(error), "p95": np.quantile(error, 0.95), "max": error.max()}
 
 
-def train(folder: Path, epochs: int | None = None, quick: bool = False):
-    """`imgreg train angle` in a child process; returns (the run's folder, what it cost). `quick`: of 100 pictures."""
-    command = [sys.executable, *TRAIN, "--data", str(folder / "data"), "--out", str(folder / "runs")]
-    command += ["--epochs", str(epochs)] if epochs else []
+def train(folder: Path, epochs: int | None = None, quick: bool = False) -> tuple[Path, dict]:
+    """Run `imgreg train angle` in a child process.
+
+    Args:
+        folder (Path): an empty folder, the child's current folder.
+        epochs (int or None): of the training; None: the task's own.
+        quick (bool): train on 100 images.
+
+    Returns:
+        tuple: the run's folder, and the seconds and memory of the process.
+    """
+    command = [sys.executable, *TRAIN] + (["--epochs", str(epochs)] if epochs else [])
     if quick:
-        angle.draw(folder / "data", 100)
+        angle.draw(folder / angle.FOLDER, 100)
+    return folder / "runs" / "angle-001", run_and_watch(command, folder)
+
+
+def run_and_watch(command: list[str], folder: Path) -> dict:
+    """Run a command in a folder; return its seconds, the peak memory of its processes, and how that is measured."""
     start = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    memory, how = watch(child)
-    if child.returncode:
-        raise RuntimeError(f"imgreg train angle ended with {child.returncode}")
-    return folder / "runs" / "angle-001", {"seconds": time.perf_counter() - start, "peak GB": memory, "memory": how}
-
-
-def watch(child: subprocess.Popen) -> tuple[float, str]:
-    """Wait for a process; (peak GB of it and all below it, how that was found)."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder)
     if psutil is None:
         import resource  # not on Windows
 
         child.wait()
         unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e9, "largest single process"
+        peak, how = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit, "largest single process"
+    else:
+        peak, how = _watch(child), "sum of the tree's resident memory, measured five times a second"
+    if child.returncode:
+        raise RuntimeError(f"{' '.join(command[2:])} ended with {child.returncode}")
+    return {"seconds": time.perf_counter() - start, "peak GB": peak / 1e9, "memory": how}
+
+
+def _watch(child: subprocess.Popen) -> int:
+    """Wait for a process; return the peak of its tree's memory in bytes."""
     peak, ended = 0, threading.Event()
     threading.Thread(target=lambda: (child.wait(), ended.set())).start()
     while not ended.wait(0.2):
         peak = max(peak, _resident(child.pid))
-    return peak / 1e9, "sum of the tree's resident memory, five looks a second"
+    return peak
 
 
 def _resident(pid: int) -> int:
+    """The resident memory of a process and its children, in bytes."""
     total = 0
     try:
         top = psutil.Process(pid)
         for process in [top, *top.children(recursive=True)]:
             total += process.memory_info().rss
-    except psutil.Error:  # it ended while we looked
+    except psutil.Error:  # a process ended meanwhile
         pass
     return total

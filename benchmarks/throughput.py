@@ -1,8 +1,8 @@
-"""Training speed: our loop beside the book's plain fastai and beside the bare training step; and the way to 1 degree.
+"""Training speed of our loop, of the book's plain fastai and of the bare training step; and the time to 1 degree.
 
     python -m benchmarks --only throughput,time_to_1,help
 
-All see the same angle pictures, PNG files on disk; only the training part of an epoch is timed, never its validation.
+All read the same angle images, PNG files on disk. Only the training part of an epoch is timed, not its validation.
 """
 import copy
 import statistics
@@ -26,21 +26,21 @@ from imgreg_fastai.datasets import angle
 from imgreg_fastai.tasks import ANGLE
 from imgreg_fastai.training import loop, precision
 
-VALID = 0.1  # the part left to validation by all; ANGLE's own
-WORKERS = 2  # processes that open pictures for plain fastai
+VALID = 0.1  # the share of the validation part, ANGLE's own
+WORKERS = 2  # processes that open images for plain fastai
 ARCH = "resnet18"
-HELP = ("-c", "from imgreg_fastai.cli import main; main()", "--help")  # what the `imgreg` script does
+HELP = ("-c", "from imgreg_fastai.cli import main; main()", "--help")  # as the script `imgreg`
 
 
 def now() -> float:
-    """Seconds, after the GPU, if there is one, has done what it was told."""
+    """Return seconds, after the work of the GPU, if there is one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 class Clock(Callback):
-    """Pictures a second over the training part of an epoch, from asking for its first batch to its last step."""
+    """Measures images a second over the training part of an epoch: from asking for its first batch to its last step."""
 
     def before_train(self):
         self.start = now()
@@ -50,7 +50,7 @@ class Clock(Callback):
 
 
 class Ours:
-    """`imgreg train angle` with `options`; a call trains an epoch and returns pictures a second."""
+    """`imgreg train angle` with options; a call trains an epoch and returns images a second."""
 
     def __init__(self, data, **options):
         options = {"data": data, "weights": "none", "epochs": 1, "valid": VALID, **options}  # none: nothing to download
@@ -66,12 +66,12 @@ class Ours:
 
 
 def degrees(path):
-    """The label in a picture's name, as a reader of the book would take it."""
+    """Return the label in an image's name, as in the book."""
     return float(path.stem[-5:]) / 100
 
 
-def plain(data, bs):
-    """fastai as the book has it; returns what trains an epoch. Normalize is what it adds for pretrained weights."""
+def plain_fastai(data, bs):
+    """Return a function that trains an epoch as in the book. The book's Normalize is for pretrained weights."""
     block = DataBlock(
         blocks=(ImageBlock, RegressionBlock), get_items=get_image_files, get_y=degrees,
         splitter=RandomSplitter(VALID, seed=0), batch_tfms=[*aug_transforms(), Normalize.from_stats(*imagenet_stats)],
@@ -87,8 +87,8 @@ def plain(data, bs):
     return epoch
 
 
-def bare(learn, bf16):
-    """The training step of `learn`'s network on one ready batch, as often as an epoch has batches."""
+def bare_step(learn, bf16):
+    """Return a function that repeats the training step on one ready batch, as often as an epoch has batches."""
     pictures, *labels = learn.dls.train.one_batch()
     x = pictures.as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
     body, head = model = copy.deepcopy(learn.model).train()
@@ -108,9 +108,15 @@ def bare(learn, bf16):
 
 
 def race(runners: dict, rounds: int) -> dict:
-    """Pictures a second of each runner, {name: [rounds]}, in turn so that a change of the machine meets them all.
+    """Run all in turns, so that a change of the machine's speed affects all.
 
-    The first round warms up and is left out; of two bare steps it keeps the faster.
+    Args:
+        runners (dict): {name: function that trains an epoch and returns images a second}. Of the two bare steps, the
+            slower is left out after the first turn.
+        rounds (int): the number of turns after a first one to warm up.
+
+    Returns:
+        dict: {name: images a second, [rounds]}.
     """
     first = {name: run() for name, run in runners.items()}
     slower = min((name for name in runners if name.startswith("bare")), key=first.get)
@@ -120,41 +126,62 @@ def race(runners: dict, rounds: int) -> dict:
 
 
 def rows(ours, rates: dict) -> list[dict]:
-    """A row for each runner beside ours."""
-    made = []
+    """Return a row for each runner that is compared to ours."""
+    compared = []
     for name in [n for n in rates if n != "ours"]:
         ratios = [a / b for a, b in zip(rates["ours"], rates[name], strict=True)]
-        made.append({
-            "backbone": backbone(ours.cfg), "bs": ours.cfg.bs, "pictures/s": statistics.median(rates["ours"]),
+        compared.append({
+            "backbone": backbone(ours.cfg.arch, ours.cfg.arch_args), "bs": ours.cfg.bs,
+            "pictures/s": statistics.median(rates["ours"]),
             "precision": ours.precision, "beside": name, "its pictures/s": statistics.median(rates[name]),
             "ratio": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios),
             "target": 0.9 if name.startswith("bare") else 2.5,
         })
-    return made
+    return compared
 
 
-def backbone(cfg) -> str:
-    """The backbone as a line names it."""
-    return f"{cfg.arch} ({', '.join(f'{k} {v}' for k, v in cfg.arch_args.items())})" if cfg.arch_args else cfg.arch
+def backbone(arch: str, arch_args: dict) -> str:
+    """Return the name of a backbone with its arguments."""
+    args = ", ".join(f"{k} {v}" for k, v in arch_args.items())
+    return f"{arch} ({args})" if args else arch
 
 
 def measure(rounds: int = 5, n: int = 1200, bs: int = 64) -> list[dict]:
-    """Our training beside plain fastai's and the bare step's: resnet18, then the backbone of ANGLE's recipe."""
-    made = []
+    """Compare our training to plain fastai and the bare step: for resnet18, then for the backbone of ANGLE's recipe.
+
+    Args:
+        rounds (int): the number of turns that medians are taken of.
+        n (int): the number of images.
+        bs (int): the batch size.
+
+    Returns:
+        list of dict: a row a comparison.
+    """
+    compared = []
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "angle"
         angle.draw(data, n)
         for options in ({"arch": ARCH, "bs": bs}, {"bs": min(bs, dict(ANGLE.recipe)["bs"])}):
             ours = Ours(data, **options)
-            runners = {"plain fastai, fp32": plain(data, bs)} if "arch" in options else {}
+            runners = {"plain fastai, fp32": plain_fastai(data, bs)} if "arch" in options else {}
             runners["ours"] = ours
-            runners |= {f"bare step, {name}": bare(ours.learn, name == "bf16") for name in ("bf16", "fp32")}
-            made += rows(ours, race(runners, rounds))
-    return made
+            runners |= {f"bare step, {name}": bare_step(ours.learn, name == "bf16") for name in ("bf16", "fp32")}
+            compared += rows(ours, race(runners, rounds))
+    return compared
 
 
 def time_to(goal: float = 1.0, rounds: int = 3, n: int = 10_000, **options) -> list[dict]:
-    """Seconds until `functions.train("angle")`, as it comes, has a validation error of `goal` degrees; a row a seed."""
+    """Measure the time until `train("angle")` with its defaults has a validation error of `goal` degrees.
+
+    Args:
+        goal (float): the error in degrees.
+        rounds (int): the number of trainings, each with its own seed.
+        n (int): the number of images.
+        options: of the training.
+
+    Returns:
+        list of dict: a row a seed.
+    """
     return [_time_to(goal, seed, n, options) for seed in range(rounds)]
 
 
@@ -163,19 +190,21 @@ def _time_to(goal: float, seed: int, n: int, options: dict) -> dict:
         start = time.time()
         angle.draw(Path(folder) / "data", n, seed=seed)
         drawn = time.time()
-        run = functions.train("angle", data=Path(folder) / "data", out=folder, stop_at=("angle", goal), seed=seed, **options)
-        epochs = (run.path / "history.csv").stat()  # written at the end of each epoch, the last the one that reached it
+        run = functions.train("angle", data=Path(folder) / "data", out=folder, stop_at=("angle", goal), seed=seed,
+                              **options)
+        reached = (run.path / "history.csv").stat().st_mtime  # written after each epoch; the last one reached the goal
         cfg, split = run.config, run.about["data"]["split"]
-        seen = run.about["epochs_done"] * (split["train"] // cfg.bs) * cfg.bs
+        images = run.about["epochs_done"] * (split["train"] // cfg.bs) * cfg.bs
         return {
-            "backbone": backbone(cfg), "goal": goal, "reached": "reached" in run.about["stopped"], "seed": seed,
-            "seconds": epochs.st_mtime - drawn, "with drawing": epochs.st_mtime - start,
-            "with scores and plots": time.time() - start, "pictures seen": seen, "epochs": run.about["epochs_done"],
+            "backbone": backbone(cfg.arch, cfg.arch_args), "goal": goal,
+            "reached": "reached" in run.about["stopped"], "seed": seed,
+            "seconds": reached - drawn, "with drawing": reached - start,
+            "with scores and plots": time.time() - start, "pictures seen": images, "epochs": run.about["epochs_done"],
         }
 
 
 def starting(rounds: int = 5) -> list[dict]:
-    """Median seconds of `imgreg --help` and of Python doing nothing, in turn."""
+    """Measure the seconds of `imgreg --help` and of Python without a program, in turns."""
     calls = {"imgreg --help": HELP, "python -c pass": ("-c", "pass")}
     turns = [{name: _seconds([sys.executable, *args]) for name, args in calls.items()} for _ in range(rounds + 1)][1:]
     return [{"command": name, "seconds": statistics.median(t[name] for t in turns),

@@ -24,7 +24,7 @@ class Sources(NamedTuple):
 def predict_images(model, images, boxes, draw, folder, by: str | None, how: str, **options) -> pd.DataFrame:
     """Return a model's predictions; see `functions.predict`; `folder`: its `images`; `options`: coverage and tta."""
     task = model.task
-    aggregation.check_aggregation(task, by, how, options.get("coverage"))  # what cannot be done is refused before the work
+    aggregation.check_aggregation(task, by, how, options.get("coverage"))  # before the work
     if options.get("tta"):
         moves_for(task)
     if draw is not None:

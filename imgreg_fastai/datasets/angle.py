@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.console import progress_bar
 from ..utils.errors import ImgregError
 from ..utils.files import atomic_folder
 from .drawing.bars import LIMIT, canvas
@@ -60,8 +59,7 @@ def _fill(folder: Path, n: int, size: int, seed: int, jobs: int | None) -> None:
     (folder / "images").mkdir()
     digits = max(4, len(str(n - 1)))
     calls = [(folder, first, min(CHUNK_SIZE, n - first), digits, size, seed) for first in range(0, n, CHUNK_SIZE)]
-    description = f"drawing {n} pictures, {CHUNK_SIZE} at a time"
-    chunks = progress_bar(run_in_processes(_write, calls, jobs), len(calls), description)
+    chunks = run_in_processes(_write, calls, jobs, f"drawing {n} pictures, {CHUNK_SIZE} at a time")
     lines = ["image,angle", *(line for chunk in chunks for line in chunk)]
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -3,7 +3,6 @@
 Labels are in the frame of the colour camera, with each folder's own calibration: cameras.py.
 """
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -64,21 +63,10 @@ def write_table(folder: str | Path, labels: str = "exact") -> Path:
         warn(f"left out {len(left_out)} of {len(table) + len(left_out)} frames of {folder}: {first_few(left_out)}")
     table["image"] = [path.relative_to(folder).as_posix() for path in table["image"]]
     _add_split(table, labels)
-    try:
-        with atomic_file(folder / TABLES[labels]) as file:
-            table.to_csv(file, index=False)
-    except ImgregError as e:
-        hint = f"a folder of links: cp -rs '{folder.resolve()}' data/headpose"
-        raise ImgregError(e.expected, e.actual, hint) from e
+    hint = f"a folder of links: cp -rs '{folder.resolve()}' data/headpose"
+    with atomic_file(folder / TABLES[labels], hint) as file:
+        table.to_csv(file, index=False)
     return folder / TABLES[labels]
-
-
-class _Frame(NamedTuple):
-    """An image, and the head's rotation [3, 3] and centre [3] in the depth camera's frame."""
-
-    image: Path
-    rotation: np.ndarray
-    centre: np.ndarray
 
 
 def _find_sequences(folder: Path) -> list[Path]:
@@ -95,12 +83,12 @@ def _find_sequences(folder: Path) -> list[Path]:
     raise ImgregError(expected, content, "the folder that holds 01 to 24")
 
 
-def _read_frames(sequence: Path) -> tuple[list[_Frame], list[str]]:
-    """The frames of a sequence that can be used, and why the others cannot."""
+def _read_frames(sequence: Path) -> tuple[dict[Path, tuple], list[str]]:
+    """The poses of the images of a sequence that can be used, as of read_pose; and why the others cannot."""
     poses, pngs, jpgs = ({path.name[: -len(ending)]: path for path in sequence.glob(f"frame_*{ending}")}
                          for ending in ("_pose.txt", "_rgb.png", "_rgb.jpg"))
     images = {**pngs, **jpgs}
-    frames, faults = [], []
+    frames, faults = {}, []
     for name in sorted({**images, **poses}):
         try:
             if name not in images:
@@ -109,22 +97,22 @@ def _read_frames(sequence: Path) -> tuple[list[_Frame], list[str]]:
                 raise ImgregError("a picture", "an empty picture")
             if name not in poses:
                 raise ImgregError("a pose", "no pose")
-            frames.append(_Frame(images[name], *read_pose(poses[name])))
+            frames[images[name]] = read_pose(poses[name])
         except ImgregError as e:
             faults.append(f"{sequence.name}/{name} ({e.actual})")
     return frames, faults
 
 
-def _label_frames(sequence: Path, frames: list[_Frame], book_camera: Camera | None) -> pd.DataFrame:
+def _label_frames(sequence: Path, frames: dict[Path, tuple], book_camera: Camera | None) -> pd.DataFrame:
     """The rows of a sequence, without the split; `image` as a Path."""
     camera = read_calibration(sequence / "rgb.cal")
-    poses = [camera.from_depth_frame(frame.rotation, frame.centre) for frame in frames]
+    poses = [camera.from_depth_frame(rotation, centre) for rotation, centre in frames.values()]
     if book_camera:
-        points = book_camera.project([frame.centre for frame in frames])
+        points = book_camera.project([centre for _, centre in frames.values()])
     else:
         points = camera.project([centre for _, centre in poses])
     angles = ROTATION.angles(np.array([rotation for rotation, _ in poses]))
-    table = pd.DataFrame({"image": [frame.image for frame in frames]})
+    table = pd.DataFrame({"image": list(frames)})
     table[["centre_x", "centre_y"]] = np.char.mod("%.3f", points)
     table[["yaw", "pitch", "roll"]] = np.char.mod("%.4f", angles)
     return table.assign(group=PEOPLE.get(sequence.name, sequence.name))

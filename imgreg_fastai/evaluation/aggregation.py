@@ -43,9 +43,9 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") ->
 
 def _aggregate(target: Target, values: np.ndarray, how: str) -> np.ndarray:
     """Reduce values [n, columns] to one row, NaN if all are missing."""
-    if not np.isfinite(values).any():
-        return np.full(values.shape[1], np.nan)
-    return np.nanmedian(values, axis=0) if how == "median" and target.scalar else target.constant_guess(values)
+    if how == "median" and target.scalar and np.isfinite(values).any():
+        return np.nanmedian(values, axis=0)
+    return target.constant_guess(values)
 
 
 def check_aggregation(task: Task, by: str | None, how: str = "mean", coverage: float | None = None) -> None:

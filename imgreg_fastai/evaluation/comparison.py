@@ -135,16 +135,13 @@ def _match(tables: list[pd.DataFrame], targets: list[Target]) -> pd.DataFrame:
     `same_labels`, whether all runs have the same labels.
     """
     frames = [rows.set_index([rows["image"], rows.groupby("image").cumcount()]) for rows in tables]
-    shared = frames[0].index
-    for frame in frames[1:]:
-        shared = shared[shared.isin(frame.index)]
-    frames = [frame.loc[shared] for frame in frames]
-    labels = [frame[[f"{c}_true" for c in t.columns]].to_numpy(float) for frame, t in zip(frames, targets, strict=True)]
-    matched = frames[0].reset_index(drop=True)
+    joined = pd.concat(frames, axis=1, join="inner", keys=range(len(frames)))
+    matched = joined[0].reset_index(drop=True)
+    labels = [joined[i][[f"{c}_true" for c in t.columns]].to_numpy(float) for i, t in enumerate(targets)]
     matched["same_labels"] = np.all([_same_rows(labels[0], other) for other in labels], axis=0)
-    for i, (frame, t) in enumerate(zip(frames, targets, strict=True)):
-        matched[i] = frame[f"{t.name}_error"].to_numpy(float)
-    return matched[np.isfinite(matched[list(range(len(frames)))]).all(axis=1)].reset_index(drop=True)
+    for i, t in enumerate(targets):
+        matched[i] = joined[i][f"{t.name}_error"].to_numpy(float)
+    return matched[np.isfinite(matched[list(range(len(targets)))]).all(axis=1)].reset_index(drop=True)
 
 
 def _same_rows(labels: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ def format_predictions(frame: pd.DataFrame, format: str, task: Task) -> str:
     if format == "csv":
         return table.to_csv(index=False).rstrip("\n")
     if format == "table":
-        formats = {c: (f"{{:.{2 + extra[c]}f}}" if table[c].dtype.kind == "f" else "{}").format for c in numbers}
+        formats = {c: f"{{:.{2 + extra[c]}f}}".format for c in table.select_dtypes("float").columns}
         return table.to_string(index=False, formatters=formats) + note
     return table.to_json(orient="records", lines=format == "jsonl", force_ascii=False).strip()
 

@@ -146,8 +146,8 @@ class Predictor:
             warn_broken(list(broken.values()), len(sources))
         if not batches:
             return self._empty_output(broken)
-        arrays = [None if parts[0] is None else np.concatenate(parts) for parts in zip(*batches, strict=True)]
-        return NetworkOutput(*arrays)._replace(broken=broken)
+        fields = [None if parts[0] is None else np.concatenate(parts) for parts in zip(*batches, strict=True)]
+        return NetworkOutput(*fields)._replace(broken=broken)
 
     def _batch_output(self, pictures: list, features: bool, moves: list[Move]) -> NetworkOutput:
         """Send one batch of fitted pictures through the network."""

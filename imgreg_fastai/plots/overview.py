@@ -68,6 +68,8 @@ def _draw_histogram(ax, rows, target: Target, column: str) -> None:
     if not typical.any():
         return
     split = rows["split"].to_numpy(object) if "split" in rows else np.full(len(rows), SPLITS[0])
+    if not np.isin(split.astype(str), SPLITS).any():  # a table may call its parts otherwise, which is an issue
+        split = np.full(len(rows), SPLITS[0])
     parts = [part for part in SPLITS if part in split]
     ax.hist([values[typical & (split == part)] for part in parts], _bar_edges(values[typical], log), stacked=True,
             linewidth=0.4, edgecolor="white", color=[PART_COLOURS[part] for part in parts])

@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..utils.errors import ImgregError
-from .marks import SHADE, draw_line, image_centre
+from .marks import SHADE, decimals_of, draw_line, image_centre
 from .motion import MOVES, Motion
 from .outliers import LabelIssue, radians_issue
-from .target import Array, Target, decimals_of, is_finite, mean
+from .target import Array, Target, is_finite, mean
 
 LENGTH = 0.36  # of a mark, as a part of the image's shorter side
 

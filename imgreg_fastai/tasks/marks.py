@@ -1,8 +1,12 @@
-"""What the marks of several kinds of target share: lines with a white halo, and the centre of an image.
+"""Words and marks: how labels and errors are written, and drawn on an image.
 
 An image of w by h pixels spans [0, w] x [0, h]; its axes span [-0.5, w - 0.5], so a point x is drawn at x - 0.5.
 """
+from typing import ClassVar
+
 import numpy as np
+
+from ..utils.format import format_amount
 
 MAX_CROSSES = 12  # with more points each is but a dot
 DASHES = (0, (3, 1.6))
@@ -21,3 +25,55 @@ def draw_line(ax, ends, colour: str, width: float = 1.5, dashed: bool = False) -
 def image_centre(shape: tuple[int, ...]) -> np.ndarray:
     """The centre (x, y) of an image of `shape` (height, width), where axes draw it."""
     return (np.array(shape[1::-1]) - 1) / 2
+
+
+def decimals_of(span: float) -> int:
+    """How many decimals tell a thousandth of a span."""
+    return max(0, 3 - int(np.floor(np.log10(span or 1.0))))
+
+
+class Mark:
+    """How a target is written and drawn; each kind overrides what is its own. See Target for `columns` and `unit`."""
+
+    columns: tuple[str, ...]
+    unit: str
+
+    has_mark: ClassVar[bool] = False  # it can be drawn on an image
+    has_interval_mark: ClassVar[bool] = False  # and so can its interval
+    names_itself: ClassVar[bool] = False  # `label_text` names the columns, so that no target name need precede it
+    mark_note: ClassVar[str] = "Blue: label. Orange: prediction."
+
+    def decimals(self, values: np.ndarray) -> int:
+        """How many decimals tell a thousandth of the range of its labels."""
+        return decimals_of(float(np.abs(values).max()))
+
+    def label_text(self, values: np.ndarray) -> str:
+        """A label [columns] in words: "43.2 years"; "" where there is too much of it."""
+        units = [""] * (len(values) - 1) + [self.unit]
+        decimals = self.decimals(values)
+        return ", ".join(format_amount(float(v), unit, decimals) for v, unit in zip(values, units, strict=True))
+
+    def error_text(self, error: float) -> str:
+        """An error in words: "off by 3.1°"."""
+        return "off by " + format_amount(error, self.unit, self.decimals(error) + (error < 1))
+
+    def draw(self, ax, values: np.ndarray, colour: str, shape: tuple[int, ...], dashed: bool = False, origin=None,
+             thin: bool = False) -> None:
+        """Draw a label on an image; nothing for kinds without a mark.
+
+        Args:
+            ax: Matplotlib Axes that show the image, pixel centres at whole numbers.
+            values: [columns] in units.
+            colour: Of the mark.
+            shape: Height and width of the image.
+            dashed: A prediction beside its label.
+            origin: (x, y) where axes begin, in pixels; the image's centre if None.
+            thin: The mark stands back behind one that matters more.
+        """
+
+    def draw_interval(self, ax, predicted: np.ndarray, half_widths: np.ndarray, shape: tuple[int, ...],
+                      colour: str) -> None:
+        """Shade where the true value is expected about a prediction [columns]; nothing for kinds without a mark."""
+
+    def draw_error(self, ax, true: np.ndarray, predicted: np.ndarray, colour: str) -> None:
+        """Draw what lies between label and prediction, [columns] each; nothing unless the kind says so."""

@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..utils.errors import ImgregError
+from .marks import decimals_of
 from .motion import MOVES
 from .outliers import LabelIssue, far_values, quartiles
-from .target import Array, Target, decimals_of, is_finite, mean
+from .target import Array, Target, is_finite, mean
 
 SCALES = ("auto", "linear", "log")
 # Labels of the training part lie within 2/3 of [-1, 1], which leaves the network a third of their range (of their

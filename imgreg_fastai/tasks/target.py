@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..utils.errors import ImgregError
-from ..utils.format import format_amount
+from .marks import Mark
 from .motion import Motion
 from .outliers import LabelIssue
 
@@ -14,7 +14,7 @@ Array = Any  # a numpy array, or a torch tensor where a docstring says so
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(Mark):
     """One thing to predict. Each kind of target is a subclass, in a file of its own.
 
     Arrays have one row per image. A missing label is NaN, and so is the error of a row that lacks it.
@@ -45,10 +45,6 @@ class Target:
     can_balance: ClassVar[bool] = False  # rare labels can count more
     wraps: ClassVar[float | None] = None  # the period of each column, in units
     log_scale: ClassVar[bool] = False  # it is learnt by its logarithm
-    has_mark: ClassVar[bool] = False  # it can be drawn on an image
-    has_interval_mark: ClassVar[bool] = False  # and so can its interval
-    names_itself: ClassVar[bool] = False  # `label_text` names the columns, so that no target name need precede it
-    mark_note: ClassVar[str] = "Blue: label. Orange: prediction."
 
     def __post_init__(self):
         names = (self.name, *self.columns)
@@ -272,41 +268,6 @@ class Target:
         """The target in words: "angle 'heading' of column heading in ° (period 360)"."""
         return f"{self.kind} '{self.name}' of {', '.join(self.columns)}" + (f" in {self.unit}" if self.unit else "")
 
-    def decimals(self, values: Array) -> int:
-        """How many decimals tell a thousandth of the range of its labels."""
-        return decimals_of(float(np.abs(values).max()))
-
-    def label_text(self, values: np.ndarray) -> str:
-        """A label [columns] in words: "43.2 years"; "" where there is too much of it."""
-        units = [""] * (len(values) - 1) + [self.unit]
-        decimals = self.decimals(values)
-        return ", ".join(format_amount(float(v), unit, decimals) for v, unit in zip(values, units, strict=True))
-
-    def error_text(self, error: float) -> str:
-        """An error in words: "off by 3.1°"."""
-        return "off by " + format_amount(error, self.unit, self.decimals(error) + (error < 1))
-
-    def draw(self, ax, values: np.ndarray, colour: str, shape: tuple[int, ...], dashed: bool = False, origin=None,
-             thin: bool = False) -> None:
-        """Draw a label on an image; nothing for kinds without a mark.
-
-        Args:
-            ax: Matplotlib Axes that show the image, pixel centres at whole numbers.
-            values: [columns] in units.
-            colour: Of the mark.
-            shape: Height and width of the image.
-            dashed: A prediction beside its label.
-            origin: (x, y) where axes begin, in pixels; the image's centre if None.
-            thin: The mark stands back behind one that matters more.
-        """
-
-    def draw_interval(self, ax, predicted: np.ndarray, half_widths: np.ndarray, shape: tuple[int, ...],
-                      colour: str) -> None:
-        """Shade where the true value is expected about a prediction [columns]; nothing for kinds without a mark."""
-
-    def draw_error(self, ax, true: np.ndarray, predicted: np.ndarray, colour: str) -> None:
-        """Draw what lies between label and prediction, [columns] each; nothing unless the kind says so."""
-
     # ---- JSON
 
     def to_dict(self) -> dict:
@@ -329,11 +290,6 @@ class Target:
 def _tuples(value):
     """Lists, within lists too, as tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def decimals_of(span: float) -> int:
-    """How many decimals tell a thousandth of a span."""
-    return max(0, 3 - int(np.floor(np.log10(span or 1.0))))
 
 
 def mean(values: Array) -> Array:

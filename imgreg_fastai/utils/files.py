@@ -9,11 +9,12 @@ from .errors import ImgregError, error_reason
 
 
 @contextmanager
-def atomic_file(path: str | Path) -> Iterator[Path]:
+def atomic_file(path: str | Path, hint: str = "another --out") -> Iterator[Path]:
     """Write a file so that a reader sees the old file or the complete new one.
 
     Args:
         path (str or Path): the file to write. Its folder is created if needed.
+        hint (str): what the user can do about an error.
 
     Yields:
         Path: a temporary file beside `path` to write to. It replaces `path` when the block ends without an error, and
@@ -36,7 +37,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         if isinstance(e, RuntimeError) and "inline_container" not in str(e):
             raise
         reason = getattr(e, "strerror", None) or "torch could not write it; is the disk full?"
-        raise ImgregError("a place that can be written", f"'{path}': {reason}", "another --out") from e
+        raise ImgregError("a place that can be written", f"'{path}': {reason}", hint) from e
 
 
 def has_content(folder: str | Path) -> bool:

@@ -71,7 +71,7 @@ def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp
             with pytest.raises(MemoryError):
                 functions.train("angle", data=drawn, out=tmp_path / name, calibrate=0.3, **SMALL)
         run = load_run(tmp_path / name / "angle-001")
-        assert run.state == "scoring" and bool(run.scores) == (name == "write")
+        assert run.state == "scoring" and bool(run.scores) == (name != "calibrate")
         result = evaluate(run)
         assert load_run(run.path).state == run.state == "trained" and (run.path / "report.html").exists()
         assert run.scores == load_run(run.path).scores and load(run.path).calibration is not None

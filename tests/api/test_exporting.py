@@ -131,7 +131,8 @@ def test_exported_learners_of_every_kind_and_head_predict_in_an_empty_folder_wha
     models = {}
     for name, options in KINDS.items():
         options = {**TINY, "fit": "squish", **options}
-        task, cfg, _, _ = functions.prepare(table, **options)
+        plan = functions.prepare(table, **options)
+        task, cfg = plan.task, plan.config
         network = functions.learner(table, **options).model  # a run without its training, plots and report
         torch.nn.init.normal_(network[1][0].weight, std=0.5)
         about = model_file.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), {})

@@ -105,7 +105,8 @@ def measured(tmp_path, monkeypatch):
             if error:
                 raise error
             n = len(trained(plan.rows))
-            return fake_run(out, plan.task.name, plan.rows, 30 * n**-0.6, "interrupted" if len(seen) == stops else "trained")
+            state = "interrupted" if len(seen) == stops else "trained"
+            return fake_run(out, plan.task.name, plan.rows, 30 * n**-0.6, state)
 
         monkeypatch.setattr(fitting, "train", train)
         cfg = config.TrainConfig(epochs=7, calibrate=0)
@@ -166,7 +167,8 @@ def test_the_chart_has_plain_numbers_on_logarithmic_axes_and_is_dashed_beyond_th
 
 
 def test_a_narrow_range_has_ticks_and_many_targets_fit_a_title():
-    targets = {f"t{i}": scaling_law.forecast(f"t{i}", "", points([5.0, 4.9, 4.8, 4.75], name=f"t{i}")) for i in range(4)}
+    targets = {name: scaling_law.forecast(name, "", points([5.0, 4.9, 4.8, 4.75], name=name))
+               for name in ("t0", "t1", "t2", "t3")}
     all_points = points([5.0, 4.9, 4.8, 4.75], name="t0")
     for point in all_points:
         point["errors"] = dict.fromkeys(targets, point["errors"]["t0"])

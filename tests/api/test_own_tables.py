@@ -108,7 +108,8 @@ def test_strict_stops_at_what_would_be_left_out_and_a_run_is_not_begun(houses, c
 
 @pytest.mark.parametrize(("how", "says"), [
     ({"image_col": "Foto"}, "--image-col with one of 'Bild'|column 'Foto'"), ({"targets": ["Pries"]}, "'Preis'"),
-    ({"test": 0.6, "valid": 0.6}, "--valid and --test of less than 1"), ({"value_range": (5.0, 5.0)}, "--range BLACK,WHITE"),
+    ({"test": 0.6, "valid": 0.6}, "--valid and --test of less than 1"),
+    ({"value_range": (5.0, 5.0)}, "--range BLACK,WHITE"),
     ({"units": {"prize": "€"}}, "--unit NAME=UNIT"), ({"preset": "drawn"}, "--preset with a built-in task"),
     ({"data": "x"}, "--data with a built-in task"),
     ({"label_from_name": "x"}, "a folder in place of the table"), ({"scale": "loud"}, "linear, log"),

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import question
-from benchmarks.classical import TARGET, tensor
+from benchmarks.classical import TARGET, from_tensor
 from imgreg_fastai.datasets import angle
 from imgreg_fastai.utils.errors import ImgregError
 
@@ -44,7 +44,7 @@ def test_angles_turn_counterclockwise_from_the_right():
 
 def test_a_structure_tensor_finds_the_angles():
     pictures, hundredths = angle.sample(60, 100, np.random.default_rng(1))
-    found = np.array([tensor(p) for p in pictures])
+    found = np.array([from_tensor(p) for p in pictures])
     error = TARGET.error(found[:, None], hundredths[:, None] / 100)
     assert error.max() < 3
     assert np.ptp(hundredths) > 9000  # angles from all round, so that a constant would not do
@@ -80,7 +80,7 @@ def test_table_and_names_agree(tmp_path):
     assert rows.angle.between(0, 179.99).all()
     with Image.open(table.parent / rows.image[129]) as last:
         assert (last.mode, last.size) == ("L", (100, 100))
-        assert TARGET.residual(tensor(np.asarray(last)), rows.angle[129]) == pytest.approx(0, abs=3)
+        assert TARGET.residual(from_tensor(np.asarray(last)), rows.angle[129]) == pytest.approx(0, abs=3)
 
 
 def contents(folder):

@@ -45,11 +45,8 @@ class Inline:
     def __init__(self, *_, **__):
         self.map = map
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
+    def shutdown(self, cancel_futures):
+        assert cancel_futures
 
 
 class Broken(Inline):
@@ -66,7 +63,7 @@ class Broken(Inline):
 def test_without_processes_the_work_is_done_here(monkeypatch):
     monkeypatch.setattr(processes, "ProcessPoolExecutor", Broken)
     work = [(1, "a"), (2, "b"), (3, "c")]
-    assert list(processes.run_in_processes(lambda *piece: piece, work, 2)) == work
+    assert list(processes.run_in_processes(lambda *piece: piece, work, 2, "drawing")) == work
 
 
 def test_there_are_as_many_processes_as_work_and_no_more_than_a_system_takes(monkeypatch):
@@ -80,5 +77,5 @@ def test_there_are_as_many_processes_as_work_and_no_more_than_a_system_takes(mon
     monkeypatch.setattr(processes, "ProcessPoolExecutor", Pool)
     monkeypatch.setattr(processes.os, "cpu_count", lambda: 2)
     for jobs, n in ((1, 3), (8, 3), (100, 100), (None, 3)):
-        assert list(processes.run_in_processes(abs, [(i,) for i in range(n)], jobs)) == list(range(n))
+        assert list(processes.run_in_processes(abs, [(i,) for i in range(n)], jobs, "drawing")) == list(range(n))
     assert asked == [1, 3, 61, 2]

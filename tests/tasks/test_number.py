@@ -153,14 +153,16 @@ def test_a_number_goes_to_json_and_back_and_older_ones_were_linear():
     assert tasks.target_from_dict(fields) == number and hash(tasks.target_from_dict(fields)) == hash(number)
     old = {"kind": "number", "name": "n", "columns": ["n"], "unit": "", "low": 1.0, "high": 1000.0}
     assert tasks.target_from_dict(old) == Number("n", ("n",), low=1.0, high=1000.0, scale="linear")
-    assert tasks.target_from_dict({**old, "low": None, "high": None}).complete(drawn("prices")[:, None]).scale == "linear"
+    unscaled = tasks.target_from_dict({**old, "low": None, "high": None})
+    assert unscaled.complete(drawn("prices")[:, None]).scale == "linear"
 
 
 def test_laws_are_moves_under_which_it_stays():
     number = replace(PRICE, laws=("flip", "zoom"))
     assert number.moves == ("flip", "zoom") and PRICE.moves == ()
     how = Motion(np.ones(2), np.zeros(2), np.ones(2), np.zeros((2, 2)))
-    assert number.transform_labels(np.array([[3.0], [np.nan]]), how) == pytest.approx(np.array([[3.0], [np.nan]]), nan_ok=True)
+    values = np.array([[3.0], [np.nan]])
+    assert number.transform_labels(values, how) == pytest.approx(values, nan_ok=True)
     for laws in (("flp",), ["flip"], "flip", ("colour",)):
         with pytest.raises(ImgregError, match=f"laws of 'price' out of {', '.join(MOVES)}"):
             replace(PRICE, laws=laws)

@@ -109,7 +109,8 @@ def test_flips_turns_zooms_and_shifts_by_hand():
     assert one.transform_labels(place_, motion(mirrored=1)).ravel() == pytest.approx([-0.5, -0.2])
     # counterclockwise as seen: what is at the right goes up, and y grows downwards
     assert one.transform_labels(np.array([[0.5, 0.0]]), motion(turn=90)).ravel() == pytest.approx([0, -0.5])
-    assert one.transform_labels(np.array([[0.5, 0.0]]), motion(turn=90, aspect=4 / 3)).ravel() == pytest.approx([0, -2 / 3])
+    wide = one.transform_labels(np.array([[0.5, 0.0]]), motion(turn=90, aspect=4 / 3))
+    assert wide.ravel() == pytest.approx([0, -2 / 3])
     assert one.transform_labels(place_, motion(zoom=2.0, shift=(0.1, 0.3))).ravel() == pytest.approx([1.1, -0.1])
     assert one.transform_labels(place_, motion(mirrored=1, turn=180, zoom=0.5)).ravel() == pytest.approx([0.25, 0.1])
 
@@ -119,7 +120,8 @@ def test_a_mirror_makes_the_left_eye_the_right_one_and_only_where_it_mirrors():
     how = Motion(np.array([1.0, 0.0]), np.zeros(2), np.ones(2), np.zeros((2, 2)))
     moved = EYES.transform_labels(values, how)
     assert moved[0] == pytest.approx([-0.4, 0.2, 0.5, 0.1, 0.0, 0.3]) and moved[1] == pytest.approx(values[1])
-    assert replace(EYES, flip_pairs=()).transform_labels(values, how)[0] == pytest.approx([0.5, 0.1, -0.4, 0.2, 0.0, 0.3])
+    unpaired = replace(EYES, flip_pairs=())
+    assert unpaired.transform_labels(values, how)[0] == pytest.approx([0.5, 0.1, -0.4, 0.2, 0.0, 0.3])
     assert EYES.transform_labels(EYES.transform_labels(values, motion(2, 1)), motion(2, 1)) == pytest.approx(values)
 
 

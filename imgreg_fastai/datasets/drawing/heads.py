@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import PchipInterpolator
 
-from ...utils.console import progress_bar
 from ...utils.errors import ImgregError
 from ...utils.files import atomic_folder
 from ..biwi import PEOPLE, ROTATION
@@ -150,4 +149,4 @@ def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None,
 def _fill(folder: Path, n: int, sequences: int, seed: int, jobs: int | None) -> None:
     frames = np.diff(n * np.arange(sequences + 1) // sequences)
     calls = [(folder, f"{i:02}", int(count), seed) for i, count in enumerate(frames, start=1)]
-    list(progress_bar(run_in_processes(_write, calls, jobs), len(calls), f"drawing {n} pictures of people"))
+    list(run_in_processes(_write, calls, jobs, f"drawing {n} pictures of people"))
