@@ -5,11 +5,10 @@ from itertools import cycle
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
-from .axes import with_unit_label
-from .figures import CYCLE, INK, TitledFigure
+from .axes import add_legend, with_unit_label
+from .figures import CYCLE, TitledFigure, empty_figure
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class TargetCurve:
     error_at_twice: float | None = None
 
 
-def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: int, title: str) -> Figure:
+def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: int, title: str) -> TitledFigure:
     """Draw the errors over the number of training images on logarithmic axes, and the laws, dashed beyond the data.
 
     Args:
@@ -47,17 +46,17 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
     units = list(dict.fromkeys(curve.unit for curve in curves))
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
             f"nothing was measured; ring: with twice the pictures. All trained for {epochs} epochs.")
-    figure = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title, note)
     if not units:
-        return figure
+        return empty_figure(title, note)
+    figure = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title, note)
     for ax, unit in zip(figure.add_charts(len(units)), units, strict=True):
         curves_here = [curve for curve in curves if curve.unit == unit]
         for curve, colour in zip(curves_here, cycle(CYCLE), strict=False):
             _draw_target(ax, curve, colour)
         _style_axes(ax, n_images)
-        ax.set_ylabel(with_unit_label("mean validation error", unit), color=INK)
+        ax.set(xlabel="pictures to train on", ylabel=with_unit_label("mean validation error", unit))
         if len(curves_here) > 1:
-            ax.legend(frameon=False, fontsize=9, labelcolor=INK)
+            add_legend(ax)
     return figure
 
 
@@ -91,4 +90,3 @@ def _style_axes(ax, n_images: list[int]) -> None:
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_minor_locator(NullLocator())
-    ax.set_xlabel("pictures to train on", color=INK)
