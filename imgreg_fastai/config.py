@@ -61,7 +61,7 @@ class TrainConfig:
             if getattr(self, name) not in choices:
                 raise ImgregError(f"{option_name(name)} {', '.join(choices)}", f"'{getattr(self, name)}'")
         for name, minimum in MINIMUM.items():
-            self._check_number(name, minimum, f"of at least {minimum}", whole=True)
+            self._check_number(name, minimum, f"of at least {minimum}", integer=True)
         for name in ("lr", "body_lr"):
             self._check_number(name, SMALLEST, "above 0")
         self._check_number("wd", 0, "of at least 0")
@@ -71,13 +71,13 @@ class TrainConfig:
             self._check_number(name, 0, "of at least 0 and below 1", below=1)
         self._check_combinations()
 
-    def _check_number(self, name: str, minimum: float, limits: str, below=math.inf, whole=False) -> None:
+    def _check_number(self, name: str, minimum: float, limits: str, below=math.inf, integer=False) -> None:
         """Raise ImgregError unless a setting is a number in [minimum, below), or None where it may be None."""
         value = getattr(self, name)
         if value is None and name in OPTIONAL:
             return
-        if not isinstance(value, int if whole else (int, float)):
-            raise ImgregError(f"a {'whole ' if whole else ''}number for {name}", repr(value))
+        if not isinstance(value, int if integer else (int, float)):
+            raise ImgregError(f"a {'whole number' if integer else 'number'} for {name}", repr(value))
         if not minimum <= value < below:
             raise ImgregError(f"{option_name(name)} {limits}", str(value))
 

@@ -120,9 +120,6 @@ def evaluate(run, table=None, device: str = "auto", images=None, by: str | None 
             "baselines" if asked for.
     """
     from ..evaluation import evaluate
-    from ..evaluation.baselines import load_or_measure
-    from ..inference import model_file
-    from . import fitting
 
     run = _open_run(run)
     by = "group" if table is None and by == run.task.group else by
@@ -132,11 +129,7 @@ def evaluate(run, table=None, device: str = "auto", images=None, by: str | None 
         raise ImgregError("--baselines with the run's own validation part, picture by picture",
                           f"--by {by}" if by else f"'{table}'")
     aggregation.check_aggregation(run.task, by, how, coverage)
-    if run.state == "scoring":
-        fitting.finish(run, run.labels, device)
-    elif run.state != "trained":
-        warn(f"the training of {run.path} did not come to its end: {run.state}")
-    model = model_file.load_model(run.path, select_device(device))
+    model = _load_scored_model(run, device)
     model.resolve_coverage(coverage)  # what cannot be promised is refused before the work
     if tta:
         moves_for(model.task)
@@ -152,8 +145,21 @@ def evaluate(run, table=None, device: str = "auto", images=None, by: str | None 
         raise
     result = {"folder": str(folder), "scores": scores[name]}
     if baselines:
+        from ..evaluation.baselines import load_or_measure
+
         result["baselines"] = load_or_measure(run, model.device)
     return result
+
+
+def _load_scored_model(run: Run, device: str):
+    """The model of a run, which is scored first if its scoring failed after the training."""
+    if run.state == "scoring":
+        from . import fitting
+
+        fitting.finish(run, run.labels, device)
+    elif run.state != "trained":
+        warn(f"the training of {run.path} did not come to its end: {run.state}")
+    return load(run.path, device)
 
 
 def _rows_to_score(run, table, images, by: str | None):

@@ -147,15 +147,12 @@ def draw(curve: LearningCurve):
     """Return the plots.figures.TitledFigure of a curve."""
     sentences = [target.text for target in curve.targets.values()]
     title = "; ".join(sentences[:2]) + (f" (and {len(sentences) - 2} more targets)" if len(sentences) > 2 else "")
-    target_curves = []
+    curves = []
     for name, target in curve.targets.items():
-        table = curve_table(curve.points, name)
-        target_curve = TargetCurve(name, target.unit, table["pictures"].to_numpy(), table["error"].to_numpy(),
-                                   table[["low", "high"]].to_numpy())
+        table, law, first = curve_table(curve.points, name), None, None
         if target.law is not None:
-            first = table["pictures"][table["error"] < HARDLY_BETTER * table["guess"]].iloc[0]
             law = partial(error_at, **target.law._asdict())
-            target_curve = replace(target_curve, law=law, law_start=first, forecast=target.error_at_twice)
-        target_curves.append(target_curve)
+            first = table["pictures"][table["error"] < HARDLY_BETTER * table["guess"]].iloc[0]
+        curves.append(TargetCurve(name, target.unit, table, law, first, target.error_at_twice))
     n_images = [point["pictures"] for point in curve.points]
-    return draw_learning_curve(target_curves, n_images, curve.epochs, title[0].upper() + title[1:])
+    return draw_learning_curve(curves, n_images, curve.epochs, title[0].upper() + title[1:])

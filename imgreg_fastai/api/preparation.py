@@ -34,10 +34,6 @@ class TrainingPlan:
     command: str = ""
     rows: pd.DataFrame | None = field(default=None, repr=False)
 
-    def part(self, name: str) -> pd.DataFrame:
-        """Return the rows of one part of the split: train, valid, calibrate or test."""
-        return self.rows[self.rows["split"] == name]
-
 
 def prepare(task="angle", **options) -> TrainingPlan:
     """Return the plan of a training, with its labels read and split.
@@ -88,10 +84,10 @@ def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=
     """
     targets, augment, box = as_tuple(targets) or (), as_tuple(augment), as_tuple(box)
     table_options = {"image_col": image_col, "label_from_name": label_from_name, "flip_pairs": flip_pairs,
-                     "units": units, "target_weights": target_weights, "scale": scale}
+                     "units": units, "target_weights": target_weights, "scale": scale,
+                     "images": None if isinstance(task, Task) else images}
     if isinstance(task, Task) or not datasets.own_table.is_table(task):
-        named_task = {} if isinstance(task, Task) else {"images": images}
-        refuse({**table_options, **named_task}, "with a labels table", f"the task '{getattr(task, 'name', task)}'")
+        refuse(table_options, "with a labels table", f"the task '{getattr(task, 'name', task)}'")
         task, table = datasets.locate(task, data, preset, labels, sample_folder)
     else:
         table = Path(task)

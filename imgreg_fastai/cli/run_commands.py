@@ -19,13 +19,14 @@ def evaluate(
 ):
     """Score a run on its validation part or on another labelled set."""
     from ..evaluation import metrics
-    from ..evaluation.baselines import format_baselines
 
     result = api.evaluate(run, table, device, images, by, how, coverage, baselines, tta)
     for name, scores in result["scores"].items():
         print_scores(name, scores, f" (by {by})" if by else "", "groups" if by else "pictures")
         print(f"  {metrics.format_details(scores)}")
     if baselines:
+        from ..evaluation.baselines import format_baselines
+
         print(format_baselines(result["baselines"]))
     print(f"written: {result['folder']}")
 
@@ -54,7 +55,7 @@ def predict(
         sources += sys.stdin.read().splitlines() if path == "-" else [path]
     predictor = api.load(paths[:n_models], device)
     predictions = api.predict(predictor, [path for path in sources if path.strip()], draw=draw, images=images,
-                                    by=by, how=how, coverage=coverage, tta=tta)
+                              by=by, how=how, coverage=coverage, tta=tta)
     ending = out.suffix.lstrip(".") if out else ""
     format = format or (ending if ending in get_args(o.TableFormat) else "table")
     text = output.format_predictions(predictions, format, predictor.task)

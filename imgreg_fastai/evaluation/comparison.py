@@ -226,7 +226,8 @@ def run_settings(run: Run) -> dict:
     view = {name: task[name] for name in ("size", "fit", "box", "margin", "group", "augment", "name_pattern",
                                           "value_range", "labelling")}
     return {"task": task["name"], "targets": task["targets"], **view, **run.config.to_dict(),
-            "weights used": " ".join(filter(None, (weights.get("kind"), weights.get("tag") or weights.get("source")))),
+            "weights used": " ".join(filter(None, (weights.get("kind"), weights.get("tag") or weights.get("source"),
+                                                   weights.get("note")))),
             "weights' hash": (weights.get("sha256") or "")[:12], "precision used": about.get("precision"),
             "device used": about.get("device"), "epochs done": about.get("epochs_done"),
             "stopped early": about.get("stopped"), "table": data.get("table"), "rows": data.get("split"),

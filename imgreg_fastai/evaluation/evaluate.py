@@ -9,6 +9,7 @@ from ..data.images import open_picture
 from ..data.splits import SPLITS
 from ..inference.predictor import Predictor
 from ..runs import write_file
+from ..tasks import Task
 from ..utils.errors import ImgregError
 from . import aggregation, metrics
 from .coverage import measure_coverage, warn_if_too_low
@@ -52,11 +53,16 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         _add_coverage(scores, parts, model, coverage)
     write_file(folder / "scores.json", scores)
     write_file(folder / "predictions.csv", metrics.predictions_table(task, rows))
-    shown = "valid" if "valid" in scores else names[0]
-    baselines = {name: s["baseline"] for name, s in scores[shown].items() if "baseline" in s}
-    plots.write_all(folder / "plots", task, history, rows[rows["split"] == shown],
-                    partial(open_picture, value_range=task.value_range), baselines)
+    _write_plots(folder / "plots", task, rows, scores, history)
     return scores
+
+
+def _write_plots(folder: Path, task: Task, rows: pd.DataFrame, scores: dict, history: pd.DataFrame | None) -> None:
+    """Plot the part valid, or else the first."""
+    part = "valid" if "valid" in scores else next(iter(scores))
+    baselines = {name: s["baseline"] for name, s in scores[part].items() if "baseline" in s}
+    plots.write_all(folder, task, history, rows[rows["split"] == part],
+                    partial(open_picture, value_range=task.value_range), baselines)
 
 
 def _add_coverage(scores: dict, parts: dict[str, pd.DataFrame], model: Predictor, coverage: float | None) -> None:

@@ -6,7 +6,6 @@ import pandas as pd
 from ..tasks import Task
 from ..utils.format import TIGHT, with_unit
 
-FORMATS = ("table", "csv", "json", "jsonl")
 OOD_WARNING = "unlike the training pictures"
 MAX_COLUMNS_SHOWN = 6  # of a target, in a table
 
@@ -16,7 +15,7 @@ def format_predictions(frame: pd.DataFrame, format: str, task: Task) -> str:
 
     Args:
         frame: As Predictor.predict returns it.
-        format: One of FORMATS. A table leaves columns of targets that have many out; all others hold everything.
+        format: table, csv, json or jsonl. A table leaves out columns of targets that have many; the others hold all.
         task: The task of the model.
 
     Returns:

@@ -41,10 +41,10 @@ def chart_series(target, true, values) -> tuple[list[Series], str]:
         return series, f"{len(target.columns) // 2} points in each: all x, all y."
     series, constant = [], []
     for column, x, y in zip(target.columns, true.T, values.T, strict=True):
-        labelled = np.isfinite(x)
-        if labelled.any():
-            series.append(Series(column, x[labelled], y[labelled]))
-        if len(np.unique(x[labelled])) == 1:
+        finite = np.isfinite(x)
+        if finite.any():
+            series.append(Series(column, x[finite], y[finite]))
+        if len(np.unique(x[finite])) == 1:
             constant.append(column)
     if len(constant) in (0, len(series)):
         return series, ""
@@ -103,8 +103,8 @@ def _note_on_period(target, series: list[Series], near, predicted) -> str:
         crossed = ((y < low) | (y > high)).sum()
         if full_circle and crossed:
             return f"{crossed} beyond the seam {low:g}° = {high:g}° (shaded) stand beside their truth."
-    moved = (np.abs(near - predicted) > 1e-6).any()  # False for a missing label, which is NaN
-    return "Angles are drawn the short way round from their truth." if moved else ""
+    differs = (np.abs(near - predicted) > 1e-6).any()  # False for a missing label, which is NaN
+    return "Angles are drawn the short way round from their truth." if differs else ""
 
 
 def residuals(task, target, frame) -> TitledFigure:

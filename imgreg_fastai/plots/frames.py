@@ -33,8 +33,8 @@ def labelled_rows(target, frame: pd.DataFrame) -> LabelledRows:
     true = frame[list(target.columns)].to_numpy(float)
     predicted = frame[[f"{column}_predicted" for column in target.columns]].to_numpy(float)
     error = target.error(predicted, true) if len(true) else np.empty(0)
-    labelled = np.isfinite(error)
-    return LabelledRows(frame[labelled], true[labelled], predicted[labelled], error[labelled])
+    finite = np.isfinite(error)
+    return LabelledRows(frame[finite], true[finite], predicted[finite], error[finite])
 
 
 def no_rows_figure(target) -> TitledFigure:

@@ -105,13 +105,13 @@ def grid(task, target, frame, open_picture, tolerance: float, n: int = 36) -> Ti
     rows, true, _, error = labelled_rows(target, frame)
     if not len(true):
         return no_rows_figure(target)
-    picked = np.random.default_rng(0).permutation(len(true))[:n]
+    sample = np.random.default_rng(0).permutation(len(true))[:n]
     share = math.floor(1000 * np.mean(error <= tolerance)) / 10  # down, so that 100 % means all
     title = f"{share:g} % of {len(true)} predictions of {target.name} within {with_unit(f'{tolerance:g}', target.unit)}"
-    tiles = open_tiles(rows["path"].iloc[picked], open_picture)
+    tiles = open_tiles(rows["path"].iloc[sample], open_picture)
     figure, axes = tiled_figure(tiles, 6, 1.5, 0.24, title,
-                                f"{len(picked)} picked at random. Blue frame: within; thick vermilion frame: beyond.")
-    for ax, i, tile in zip(axes, picked, tiles, strict=True):
+                                f"{len(sample)} picked at random. Blue frame: within; thick vermilion frame: beyond.")
+    for ax, i, tile in zip(axes, sample, tiles, strict=True):
         colour, frame_width = (BLUE, 1.6) if error[i] <= tolerance else (VERMILION, 4.0)
         ax.spines[:].set(color=colour, linewidth=frame_width)
         if tile.pixels is not None:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
-from matplotlib.figure import Figure
+import pandas as pd
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
-from .axes import with_unit_label
-from .figures import CYCLE, INK, TitledFigure
+from .axes import add_legend, with_unit_label
+from .figures import CYCLE, TitledFigure, empty_figure
 
 
 @dataclass(frozen=True)
@@ -18,25 +18,22 @@ class TargetCurve:
     Attributes:
         name (str): The target.
         unit (str): Its unit.
-        n_images (np.ndarray): [n] numbers of training images, growing.
-        errors (np.ndarray): [n] mean validation errors, in units.
-        intervals (np.ndarray): [n, 2] ends of their 95 % intervals.
+        points (pd.DataFrame): A row for each training, the fewest images first: `pictures`, the number of training
+            images; `error`, the mean validation error; `low` and `high`, the ends of its 95 % interval.
         law (Callable | None): The error that the fitted law expects of numbers of images; None: no law was found.
         law_start (float | None): The number of images from which on the law holds.
-        forecast (float | None): The error expected with twice as many images as the last point has.
+        error_at_twice (float | None): The error expected with twice as many images as the last point has.
     """
 
     name: str
     unit: str
-    n_images: np.ndarray
-    errors: np.ndarray
-    intervals: np.ndarray
+    points: pd.DataFrame
     law: Callable[[np.ndarray], np.ndarray] | None = None
     law_start: float | None = None
-    forecast: float | None = None
+    error_at_twice: float | None = None
 
 
-def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: int, title: str) -> Figure:
+def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: int, title: str) -> TitledFigure:
     """Draw the errors over the number of training images on logarithmic axes, and the laws, dashed beyond the data.
 
     Args:
@@ -45,34 +42,34 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
         epochs: Of all trainings.
         title: The title.
     """
-    curves = [curve for curve in curves if len(curve.n_images)]
+    curves = [curve for curve in curves if len(curve.points)]
     units = list(dict.fromkeys(curve.unit for curve in curves))
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
             f"nothing was measured; ring: with twice the pictures. All trained for {epochs} epochs.")
-    figure = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title, note)
     if not units:
-        return figure
+        return empty_figure(title, note)
+    figure = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title, note)
     for ax, unit in zip(figure.add_charts(len(units)), units, strict=True):
         curves_here = [curve for curve in curves if curve.unit == unit]
         for curve, colour in zip(curves_here, cycle(CYCLE), strict=False):
             _draw_target(ax, curve, colour)
         _style_axes(ax, n_images)
-        ax.set_ylabel(with_unit_label("mean validation error", unit), color=INK)
+        ax.set(xlabel="pictures to train on", ylabel=with_unit_label("mean validation error", unit))
         if len(curves_here) > 1:
-            ax.legend(frameon=False, fontsize=9, labelcolor=INK)
+            add_legend(ax)
     return figure
 
 
 def _draw_target(ax, curve: TargetCurve, colour: str) -> None:
     """One target's points, its law and its forecast."""
-    n, errors, (low, high) = curve.n_images, curve.errors, curve.intervals.T
-    bars = np.clip([errors - low, high - errors], 0, None)
-    ax.errorbar(n, errors, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=curve.name)
+    n, error, low, high = (curve.points[name].to_numpy() for name in ("pictures", "error", "low", "high"))
+    bars = np.clip([error - low, high - error], 0, None)
+    ax.errorbar(n, error, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=curve.name)
     if curve.law:
         for start, end, style in ((curve.law_start, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
             x = np.geomspace(start, end, 50)
             ax.plot(x, curve.law(x), color=colour, linewidth=1.6, linestyle=style)
-        ax.plot(2 * n[-1], curve.forecast, "o", color=colour, markersize=7, markerfacecolor="white")
+        ax.plot(2 * n[-1], curve.error_at_twice, "o", color=colour, markersize=7, markerfacecolor="white")
 
 
 def _style_axes(ax, n_images: list[int]) -> None:
@@ -93,4 +90,3 @@ def _style_axes(ax, n_images: list[int]) -> None:
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_minor_locator(NullLocator())
-    ax.set_xlabel("pictures to train on", color=INK)

@@ -20,8 +20,8 @@ def draw_label(ax, target, values, colour: str, label: str | None, shape, **styl
         **style: `dashed`, `origin` and `thin`, see Target.draw.
     """
     values = np.asarray(values, float).reshape(-1)
-    labelled = np.isfinite(values)
-    if not (labelled.any() if target.partial else labelled.all()):
+    finite = np.isfinite(values)
+    if not (finite.any() if target.partial else finite.all()):
         return
     target.draw(ax, values, colour, shape, **style)
     if label is not None and not target.in_image:

@@ -85,24 +85,19 @@ def read_inputs(run: Run, model: Predictor | None = None, device: str = "cpu") -
         problem = "without scores" if is_trained else f"whose state is: {run.state}"
         raise ImgregError("a run that was trained to its end, and scored", f"'{run.path}', {problem}")
     part = "valid" if "valid" in scores else next(iter(scores))
-    frame = read_predictions(run)
+    predictions = _read_predictions(run)
+    rows = predictions[predictions["split"] == part].reset_index(drop=True)
+    if model is None and rows["present"].any() and (run.path / model_file.MODEL).is_file():
+        model = model_file.load_model(run.path, device)
     history = run.read_table("history.csv") if (run.path / "history.csv").is_file() else None
-    inputs = ReportInputs(run, run.task, scores, "test" if "test" in scores else part, part,
-                          frame[frame["split"] == part].reset_index(drop=True), history, model,
-                          run.read_json("baselines.json"))
-    if model is None and inputs.has_pictures and (run.path / model_file.MODEL).is_file():
-        return inputs._replace(model=model_file.load_model(run.path, device))
-    return inputs
+    verdict_part, baselines = "test" if "test" in scores else part, run.read_json("baselines.json")
+    return ReportInputs(run, run.task, scores, verdict_part, part, rows, history, model, baselines)
 
 
-def read_predictions(run: Run) -> pd.DataFrame:
-    """A run's predictions.csv with the column names of plots/frames.py, and `present`.
-
-    Raises:
-        ImgregError: the file cannot be read, or lacks a column.
-    """
+def _read_predictions(run: Run) -> pd.DataFrame:
+    """A run's predictions.csv with the column names of plots/frames.py, and `present`."""
     task = run.task
-    frame = run.read_table("predictions.csv", ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns),
-                                          *(f"{t.name}_error" for t in task.targets)])
+    columns = ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns)]
+    frame = run.read_table("predictions.csv", [*columns, *(f"{t.name}_error" for t in task.targets)])
     names = {c: f"{c}_predicted" for c in task.columns} | {f"{c}_true": c for c in task.columns}
     return tables.with_paths(frame.rename(columns=names), "image", Path(run.about["data"]["root"]))

@@ -20,15 +20,15 @@ def interval_parts(inputs: ReportInputs, targets) -> list[dict]:
     if not any("coverage" in numbers for scores in inputs.scores.values() for numbers in scores.values()):
         return [html.note("This model gives no intervals: no pictures were kept to calibrate them "
                           "(imgreg train with --calibrate 0.15 keeps some).")]
-    flattered, ood_note = "", ""
+    selection_note, ood_note = "", ""
     if inputs.verdict_part == "valid":
-        flattered = ("The coverage below may be a little too good: the validation part also chose the epoch and taught "
-                     "which pictures are hard. --test 0.1 keeps pictures that are only scored.")
+        selection_note = ("The coverage below may be a little too good: the validation part also chose the epoch and "
+                          "taught which pictures are hard. --test 0.1 keeps pictures that are only scored.")
     if "unlike" in inputs.rows:
         n = (inputs.rows["unlike"].astype(str) == "True").sum()
         ood_note = (f"{n:,} of {len(inputs.rows):,} pictures are unlike those it was trained on (column unlike of "
                     "predictions.csv). Intervals of such pictures are not reliable.")
-    return [html.note(flattered, ood_note), *(_target_part(inputs, target) for target in targets)]
+    return [html.note(selection_note, ood_note), *(_target_part(inputs, target) for target in targets)]
 
 
 def _target_part(inputs: ReportInputs, target) -> dict:

@@ -31,14 +31,14 @@ def changes(model: Predictor, picture: FittedImage, positions: int = POSITIONS, 
         pictures are normalised by, so that the network gets zeros.
     """
     pixels = np.repeat(picture.pixels[None], positions**2 + 1, axis=0)  # the first stays as it is
-    for hidden, box in zip(pixels[1:], product(*(_slices(side, positions) for side in pixels.shape[1:3])), strict=True):
-        hidden[box] = np.round(255 * np.asarray(model.about["mean"]))
+    for copy, box in zip(pixels[1:], product(*(_slices(side, positions) for side in pixels.shape[1:3])), strict=True):
+        copy[box] = np.round(255 * np.asarray(model.about["mean"]))
     outputs = [model.forward(pixels[start : start + bs])[0] for start in range(0, len(pixels), bs)]
     predictions = model.task.decode(np.concatenate(outputs), np.broadcast_to(picture.view, (len(pixels), 4)))
     errors = {}
     for target in model.task.targets:
-        unchanged, changed = predictions[target.name][:1], predictions[target.name][1:]
-        error = target.error(changed, np.broadcast_to(unchanged, changed.shape))
+        original, occluded = predictions[target.name][:1], predictions[target.name][1:]
+        error = target.error(occluded, np.broadcast_to(original, occluded.shape))
         errors[target.name] = error.reshape(positions, positions)
     return errors
 

@@ -82,28 +82,28 @@ def _lead(inputs: ReportInputs) -> str:
 def _verdict_parts(inputs: ReportInputs) -> list[dict]:
     """A sentence for each target, and what to do about its weaknesses; those of all targets once."""
     scores, targets, parts = inputs.scores[inputs.verdict_part], inputs.task.targets, []
-    weak = {t.name: verdict.weaknesses(t, scores[t.name]) + _small_model_weakness(inputs, t) for t in targets}
-    shared = []
+    by_target = {t.name: verdict.weaknesses(t, scores[t.name]) + _small_model_weakness(inputs, t) for t in targets}
+    common = []
     if len(targets) > 1:
-        shared = [w for w in weak[targets[0].name] if all(w in others for others in weak.values())]
+        common = [w for w in by_target[targets[0].name] if all(w in weaknesses for weaknesses in by_target.values())]
     for target in targets:
-        weaknesses = weak[target.name]
+        weaknesses = by_target[target.name]
         bad = not scores[target.name]["n"] or any(w.kind in ("guessing", "small") for w in weaknesses)
-        warnings = [w._asdict() for w in weaknesses if w not in shared]
+        warnings = [w._asdict() for w in weaknesses if w not in common]
         text = verdict.sentence(scores[target.name], part_name(inputs.verdict_part))
         parts.append(html.part(inputs.heading(target), verdict=text, bad=bad, warnings=warnings))
     if inputs.history is not None:
-        shared += verdict.training_weaknesses(inputs.history, inputs.run.about.get("stopped") or "")
-    if shared:
+        common += verdict.training_weaknesses(inputs.history, inputs.run.about.get("stopped") or "")
+    if common:
         title = "The run as a whole" if len(targets) > 1 else ""
-        parts.append(html.part(title, warnings=[w._asdict() for w in shared]))
-    fine, flattered = "", ""
+        parts.append(html.part(title, warnings=[w._asdict() for w in common]))
+    verdict_note, selection_note = "", ""
     if not any(part["warnings"] for part in parts):
-        fine = "Nothing stands out. See what its worst pictures have in common before it is relied on."
+        verdict_note = "Nothing stands out. See what its worst pictures have in common before it is relied on."
     if inputs.verdict_part == "valid":
-        flattered = ("These pictures also chose the epoch that was kept, which flatters it a little; "
-                     "imgreg train with --test 0.1 keeps others that are scored once.")
-    return [*parts, html.note(fine, flattered)]
+        selection_note = ("These pictures also chose the epoch that was kept, so that their error is a little "
+                          "too small; imgreg train with --test 0.1 keeps others that are scored once.")
+    return [*parts, html.note(verdict_note, selection_note)]
 
 
 def _small_model_weakness(inputs: ReportInputs, target) -> list[Weakness]:
@@ -187,14 +187,14 @@ def _settings_parts(inputs: ReportInputs) -> list[dict]:
     run = inputs.run
     task = Task("none", run.task.targets, augment=default_augmentations(run.task.targets, run.task.fit))
     defaults, settings = {**task.to_dict(), **TrainConfig().to_dict()}, run_settings(run)
-    changed = [(name, setting_text(value), setting_text(defaults[name])) for name, value in settings.items()
+    differences = [(name, setting_text(value), setting_text(defaults[name])) for name, value in settings.items()
                if name in defaults and name != "targets" and value != defaults[name]]
-    others = [("targets", "; ".join(target.describe() for target in run.task.targets))]
-    others += [(name, setting_text(value)) for name, value in settings.items() if name not in defaults]
+    dependencies = [("targets", "; ".join(target.describe() for target in run.task.targets))]
+    dependencies += [(name, setting_text(value)) for name, value in settings.items() if name not in defaults]
     return [
         html.part("The command", code=run.about.get("command") or "not noted"),
         html.part("Settings that are not the defaults", tables=[
-            html.table("Beside the defaults", ["setting", "here", "default"], changed, words=True)]),
+            html.table("Beside the defaults", ["setting", "here", "default"], differences, words=True)]),
         html.part("What the run depends on", tables=[
-            html.table("Targets, weights, data, device and versions", ["what", "here"], others, words=True)]),
+            html.table("Targets, weights, data, device and versions", ["what", "here"], dependencies, words=True)]),
     ]

@@ -116,13 +116,13 @@ class ExampleRows(NamedTuple):
 
 def example_rows(target, rows) -> ExampleRows:
     """Pick the examples of a target; no row is in both parts."""
-    labelled = labelled_rows(target, rows)
-    order = np.argsort(-labelled.error, kind="stable")
+    result = labelled_rows(target, rows)
+    order = np.argsort(-result.error, kind="stable")
     worst, rest = np.split(order, [min(MAX_EXAMPLES, (len(order) + 1) // 2)])
     if len(rest):
-        distance = np.abs(labelled.error[rest] - np.median(labelled.error))
+        distance = np.abs(result.error[rest] - np.median(result.error))
         rest = rest[np.argsort(distance, kind="stable")][:MAX_EXAMPLES]
-    return ExampleRows(labelled.frame.iloc[worst], labelled.frame.iloc[rest])
+    return ExampleRows(result.frame.iloc[worst], result.frame.iloc[rest])
 
 
 def example_parts(inputs: ReportInputs, targets) -> list[dict]:
@@ -137,8 +137,8 @@ def example_parts(inputs: ReportInputs, targets) -> list[dict]:
         together, span = targets_together(inputs.task, target, inputs.rows), _strip_span(target, inputs.rows)
         note, groups = _marks_note(together, inputs.rows, span), []
         for name, rows in zip(("worst", "typical, around the median error"), examples[target.name], strict=True):
-            shown = [example(inputs.task, together, row, tiles[row["path"]], span) for _, row in rows.iterrows()]
-            groups.append(html.group(f"The {len(rows)} {name}" if len(rows) > 1 else f"The {name}", shown, note))
+            items = [example(inputs.task, together, row, tiles[row["path"]], span) for _, row in rows.iterrows()]
+            groups.append(html.group(f"The {len(rows)} {name}" if len(rows) > 1 else f"The {name}", items, note))
         parts.append(html.part(inputs.heading(target), groups=groups))
     return parts
 

@@ -41,7 +41,7 @@ class Mark:
     has_mark: ClassVar[bool] = False  # it can be drawn on an image
     has_interval_mark: ClassVar[bool] = False  # and so can its interval
     names_itself: ClassVar[bool] = False  # `label_text` names the columns, so that no target name need precede it
-    mark_note: ClassVar[str] = "Blue: label. Orange: prediction."
+    mark_note: ClassVar[str] = "Blue: true. Vermilion: predicted."
 
     def decimals(self, values: np.ndarray) -> int:
         """How many decimals tell a thousandth of the range of its labels."""

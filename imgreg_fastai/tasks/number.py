@@ -45,7 +45,6 @@ class Number(Target):
     kind: ClassVar[str] = "number"
     specs: ClassVar[dict[str, dict]] = {"number": {}}
     can_balance: ClassVar[bool] = True
-    mark_note: ClassVar[str] = "Blue: true. Vermilion: predicted."
 
     def __post_init__(self):
         super().__post_init__()
