@@ -41,7 +41,7 @@ def predict(
 
     Exit 1 if an image had to be left out.
     """
-    from ..inference import ensemble, output
+    from ..inference import ensemble, prediction_table
     from ..runs import write_file
 
     if out and out.exists():
@@ -58,7 +58,7 @@ def predict(
                               by=by, how=how, coverage=coverage, tta=tta)
     ending = out.suffix.lstrip(".") if out else ""
     format = format or (ending if ending in get_args(o.TableFormat) else "table")
-    text = output.format_predictions(predictions, format, predictor.task)
+    text = prediction_table.format_predictions(predictions, format, predictor.task)
     if out:
         write_file(out, text + "\n")
     else:

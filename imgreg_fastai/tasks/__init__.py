@@ -3,7 +3,7 @@
 The network sees values in [-1, 1]; people see units.
 """
 from .angle import Angle
-from .built_in import ANGLE, BUILT_IN, DRAWN_HEADS, FASTBOOK, HEADPOSE, PRESETS
+from .built_in_tasks import ANGLE, BUILT_IN, DRAWN_HEADS, FASTBOOK, HEADPOSE, PRESETS
 from .flip_pairs import pairs_by_name, read_pairs, with_flip_pairs
 from .kinds import KINDS, KINDS_BY_NAME, target_from_dict
 from .motion import MOVES, Motion

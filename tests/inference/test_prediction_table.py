@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgreg_fastai.inference import output
+from imgreg_fastai.inference import prediction_table
 from imgreg_fastai.tasks import ANGLE, Number, Point, Task
 
 ONE = pd.DataFrame({"image": ["a.png", "b.png"], "angle": [73.234, 5.0], "angle_within": [0.81, 12.3],
@@ -21,31 +21,31 @@ ONE = pd.DataFrame({"image": ["a.png", "b.png"], "angle": [73.234, 5.0], "angle_
     (5.0, 0.0, "px", "5.00 px"), (214567.0, np.nan, "EUR", "214567.00 EUR"), (-0.04, 4.6, "°", "0° ± 5"),
     (99.96, 0.96, "%", "100.0% ± 1.0")])
 def test_a_number_is_told_as_exactly_as_it_is_known(value, radius, unit, told):
-    assert output.format_interval(value, radius, unit) == told
+    assert prediction_table.format_interval(value, radius, unit) == told
 
 
 def test_people_see_intervals_beside_their_numbers_and_a_warning_in_words():
-    lines = output.format_predictions(ONE, "table", ANGLE).splitlines()
+    lines = prediction_table.format_predictions(ONE, "table", ANGLE).splitlines()
     assert lines[0].split() == ["image", "angle", "warning"]
-    assert "73.2° ± 0.9" in lines[1] and output.OOD_WARNING not in lines[1]
-    assert "5° ± 13" in lines[2] and lines[2].endswith(output.OOD_WARNING)
+    assert "73.2° ± 0.9" in lines[1] and prediction_table.OOD_WARNING not in lines[1]
+    assert "5° ± 13" in lines[2] and lines[2].endswith(prediction_table.OOD_WARNING)
 
 
 def test_without_anything_unlike_there_is_no_warning_column():
-    assert "warning" not in output.format_predictions(ONE[:1], "table", ANGLE)
+    assert "warning" not in prediction_table.format_predictions(ONE[:1], "table", ANGLE)
 
 
 def test_programs_get_columns():
-    assert output.format_predictions(ONE, "csv", ANGLE).splitlines()[0] == "image,angle,angle_within,unlike"
-    first = json.loads(output.format_predictions(ONE, "json", ANGLE))[0]
+    assert prediction_table.format_predictions(ONE, "csv", ANGLE).splitlines()[0] == "image,angle,angle_within,unlike"
+    first = json.loads(prediction_table.format_predictions(ONE, "json", ANGLE))[0]
     assert first == {"image": "a.png", "angle": 73.234, "angle_within": 0.81, "unlike": False}
-    assert len(output.format_predictions(ONE, "jsonl", ANGLE).splitlines()) == 2
+    assert len(prediction_table.format_predictions(ONE, "jsonl", ANGLE).splitlines()) == 2
 
 
 def test_a_place_has_its_radius_behind_it():
     task = Task("t", (Point("tip", ("x", "y")),), (32, 32))
     frame = pd.DataFrame({"image": ["a"], "x": [1.0], "y": [2.0], "tip_within": [3.0], "unlike": [False]})
-    words = output.format_predictions(frame, "table", task).split()
+    words = prediction_table.format_predictions(frame, "table", task).split()
     assert words == ["image", "x", "y", "tip", "±", "a", "1.00", "2.00", "3.00"]
 
 
@@ -57,22 +57,22 @@ def test_many_columns_are_for_programs():
     columns = {**dict.fromkeys(points, 1.0), "age": 31.0, **dict.fromkeys(face.interval_columns, 2.0)}
     columns["age_within"] = 3.0
     frame = pd.DataFrame({"image": ["a", "b"], **{name: [value] * 2 for name, value in columns.items()}})
-    lines = output.format_predictions(frame.assign(unlike=True), "table", task).splitlines()
+    lines = prediction_table.format_predictions(frame.assign(unlike=True), "table", task).splitlines()
     assert lines[0].split() == ["image", *points[:6], "age", "warning"] and "31.0 ± 3.0 years" in lines[1]
     assert len(lines) == 4 and lines[3] == "all 137 columns: --format csv" and max(map(len, lines)) < 120
-    assert output.format_predictions(frame, "csv", task).splitlines()[0].split(",") == ["image", *columns]
-    assert set(json.loads(output.format_predictions(frame, "json", task))[0]) == {"image", *columns}
+    assert prediction_table.format_predictions(frame, "csv", task).splitlines()[0].split(",") == ["image", *columns]
+    assert set(json.loads(prediction_table.format_predictions(frame, "json", task))[0]) == {"image", *columns}
 
 
 def test_without_a_calibration_nothing_changes():
     task = Task("t", (Number("age", ("age",), "years"),), (32, 32))
     frame = pd.DataFrame({"image": ["a"], "age": [31.456]})
-    assert output.format_predictions(frame, "table", task).split() == ["image", "age", "a", "31.46"]
+    assert prediction_table.format_predictions(frame, "table", task).split() == ["image", "age", "a", "31.46"]
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-4, 1e6))
 def test_what_is_written_covers_the_interval(value, radius):
-    middle, written = (float(part) for part in output.format_interval(value, radius, "").split(" ± "))
+    middle, written = (float(part) for part in prediction_table.format_interval(value, radius, "").split(" ± "))
     slack = 1e-5 * (abs(value) + radius)
     assert middle - written <= value - radius + slack and middle + written >= value + radius - slack
     assert written < 1.6 * radius
