@@ -11,7 +11,7 @@ Cache = Literal["auto", "on", "off"]
 CHOICES = {"loss": get_args(Loss), "precision": get_args(Precision), "cache": get_args(Cache)}
 MINIMUM = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2, "fold": 1}
 SMALLEST = math.ulp(0.0)  # the smallest number above 0
-OPTIONAL = ("lr", "bs", "workers", "patience", "calibrate", "folds", "fold")  # settings that may be None
+OPTIONAL = ("lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # settings that may be None
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
                 "value_range": "--range", "arch_args": "--arch-arg"}  # where the option differs from the keyword
 
@@ -82,6 +82,8 @@ class TrainConfig:
             raise ImgregError(f"{option_name(name)} {limits}", str(value))
 
     def _check_combinations(self) -> None:
+        if isinstance(self.hold_out, str):
+            raise ImgregError("hold_out: a tuple of names", repr(self.hold_out))
         if self.stop_at and not self.stop_at[1] > 0:
             raise ImgregError("--stop-at TARGET=VALUE with a value above 0", str(self.stop_at[1]))
         if self.valid + self.test >= 1:

@@ -24,9 +24,8 @@ from .preparation import TrainingPlan, assign_split
 
 
 def build_dataloaders(plan: TrainingPlan):
-    """Return fastai DataLoaders of a plan's rows."""
+    """Return fastai DataLoaders of a plan's rows, seeded by the caller."""
     config = plan.config
-    set_seed(config.seed)
     stats, device = backbones.stats(config.arch), select_device(config.device)
     return datablock.build_dataloaders(plan.rows, plan.task, config, stats, device)
 
@@ -95,7 +94,7 @@ def _say_sizes(plan: TrainingPlan, dls, run: runs.Run) -> None:
 
 def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
     """The rows that calibrate intervals: none where none are wanted, whatever the table keeps for it."""
-    return rows[rows["split"] == ("calibrate" if config.calibrate != 0 else "")]
+    return rows[:0] if config.calibrate == 0 else rows[rows["split"] == "calibrate"]
 
 
 def _fit(plan: TrainingPlan, learn, source: weights.Weights, run: runs.Run) -> str:

@@ -53,9 +53,13 @@ def check(task="angle", *, fast: bool = False, plot=None, out="runs", **options)
 
 def dataloaders(task="angle", **options):
     """Return fastai DataLoaders for a task: labels in units, images normalised. Options as for `train`."""
+    from fastai.torch_core import set_seed
+
     from . import fitting
 
-    return fitting.build_dataloaders(prepare(task, **options))
+    plan = prepare(task, **options)
+    set_seed(plan.config.seed)
+    return fitting.build_dataloaders(plan)
 
 
 def learner(task="angle", **options):
@@ -76,7 +80,7 @@ def train(task="angle", *, out="runs", dry_run: bool = False, command: str | Non
         out (str | Path): The folder for run folders.
         dry_run: Send one batch through everything, scores and plots included, and keep nothing.
         command: What was typed, for run.json; None: this call.
-        **options: Those of `preparation.resolve_options` and the fields of TrainConfig; None stands for the default.
+        **options: Those of `preparation.resolve_options` and the fields of TrainConfig.
 
     Returns:
         runs.Run | runs.Folds | None: The run; with `folds` as many runs in OUT/<task>-NNN; None of a dry run.

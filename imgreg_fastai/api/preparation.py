@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from .. import datasets
-from ..config import TrainConfig, option_name
+from ..config import OPTIONAL, TrainConfig, option_name
 from ..data import labels
 from ..data.splits import uses_table_split
 from ..tasks import Task, complete_task
@@ -52,7 +52,9 @@ def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=
                     label_from_name=None, flip_pairs=None, units=None, target_weights=None, scale=None, augment=None,
                     size=None, fit=None, box=None, margin=None, group=None, value_range=None, command="",
                     sample_folder=None, **settings) -> TrainingPlan:
-    """Return the plan of a training before its labels are read. None stands for an option's default.
+    """Return the plan of a training before its labels are read.
+
+    None stands for an option's default; for settings see `make_config`.
 
     Args:
         task (str | Path | Task): A built-in task by name; the path of a labels table, or of a folder whose names hold
@@ -129,7 +131,8 @@ def make_config(task: Task, **settings) -> TrainConfig:
 
     Args:
         task (Task): The task.
-        **settings: Fields of TrainConfig. None stands for the default; "auto" for lr and bs searches for them.
+        **settings: Fields of TrainConfig. None is the default, but where TrainConfig gives None a meaning of its own;
+            "auto" is another word for it for lr and bs.
 
     Raises:
         ImgregError: A setting is unknown or wrong.
@@ -138,14 +141,14 @@ def make_config(task: Task, **settings) -> TrainConfig:
     for name in settings:
         if name not in names:
             raise ImgregError("a setting of TrainConfig", f"'{name}'", close_matches(name, names))
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = {name: value for name, value in settings.items() if value is not None or name in OPTIONAL}
     for name, convert in (("weights", str), ("device", str), ("hold_out", as_tuple), ("arch_args", dict)):
         if name in settings:
             settings[name] = convert(settings[name])
     for name in ("lr", "bs"):
         if settings.get(name) == "auto":
             settings[name] = None
-    if settings.get("balance") and not any(t.kind == "number" for t in task.targets):
+    if settings.get("balance") and not any(t.can_balance for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
     recipe = dict(task.recipe)
     if settings.get("arch") not in (None, recipe.get("arch")):

@@ -1,6 +1,7 @@
 """The options and arguments of the command line, each written once."""
 import inspect
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -152,10 +153,16 @@ TRAINING_OPTIONS = {
 
 
 def with_training_options(command: Callable) -> Callable:
-    """Let typer see TRAINING_OPTIONS in place of the `**options` of a command, which receives them as such."""
+    """Let typer see TRAINING_OPTIONS in place of the `**options` of a command, which receives those that were typed."""
     parameters = inspect.signature(command).parameters.values()
     parameters = [p for p in parameters if p.kind != inspect.Parameter.VAR_KEYWORD]
     parameters += [inspect.Parameter(keyword, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
                    for keyword, annotation in TRAINING_OPTIONS.items()]
-    command.__signature__ = inspect.Signature(parameters)
-    return command
+
+    @wraps(command)
+    def with_typed_options(**values):
+        return command(**{name: value for name, value in values.items()
+                          if value is not None or name not in TRAINING_OPTIONS})
+
+    with_typed_options.__signature__ = inspect.Signature(parameters)
+    return with_typed_options

@@ -21,7 +21,7 @@ def train(
     The defaults of a training are the task's recipe; run.json records them.
     """
     run = api.train(task, out=out, dry_run=dry_run, command=context.obj, epochs=epochs, patience=patience,
-                          freeze_epochs=freeze_epochs, stop_at=stop_at, folds=folds, **options)
+                    freeze_epochs=freeze_epochs, stop_at=stop_at, folds=folds, **options)
     if run is None:
         return
     if hasattr(run, "runs"):
@@ -36,7 +36,8 @@ def train(
     print(f"run: {run.path}   report: {run.path / 'report.html'}")
     words = ["imgreg", "predict", str(run.path), "photo.png"]
     if run.task.box:  # the boxes stand in the table
-        words[-1:] = [run.about["data"]["table"], *(["--images", str(options["images"])] if options["images"] else [])]
+        folder = ["--images", str(options["images"])] if "images" in options else []
+        words[-1:] = [run.about["data"]["table"], *folder]
     print(f"next: {shlex.join(words)}")
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import TrainConfig, fewest_to_calibrate
-from ..tasks import Number, Task
+from ..tasks import Task
 from ..utils.console import say, warn
 from ..utils.errors import ImgregError, close_matches, first_few
 from .tables import files_exist, real_paths
@@ -168,7 +168,7 @@ def _draw(units: pd.Series, k: int, values: pd.Series | None, rng: np.random.Gen
 
 def _unit_values(frame: pd.DataFrame, units: pd.Series, task: Task | None) -> pd.Series | None:
     """Return the number to predict of each unit, where there are no groups and one number is all that is predicted."""
-    if task is None or "group" in frame or len(task.targets) != 1 or task.targets[0].kind != Number.kind:
+    if task is None or "group" in frame or len(task.targets) != 1 or not task.targets[0].scalar:
         return None
     return frame[task.columns[0]].groupby(units).mean()
 

@@ -49,7 +49,7 @@ class Ensemble:
         """The task of the first model."""
         return self.models[0].task
 
-    def predict(self, pictures, boxes=None, bs: int = 64, quiet: bool = False, expand: bool = True,
+    def predict(self, pictures, boxes=None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
                 coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
         """Predict for the pictures that every model can open; arguments as for Predictor.predict.
 
@@ -72,7 +72,7 @@ class Ensemble:
         opened, frames = np.arange(len(sources)), []  # positions of the pictures that all models up to here can open
         for model in self.models:
             own_boxes = None if boxes is None else boxes[opened]
-            frame = model.predict([sources[i] for i in opened], own_boxes, bs, quiet, expand=False, tta=tta)
+            frame = model.predict([sources[i] for i in opened], own_boxes, bs=bs, quiet=quiet, expand=False, tta=tta)
             opened = opened[frame.index]
             frames.append(frame.set_axis(opened))
         return self._average([frame.loc[opened] for frame in frames], None if expand else opened)

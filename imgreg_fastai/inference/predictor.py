@@ -56,7 +56,7 @@ class Predictor:
     device: str = "cpu"
     calibration: Calibration | None = field(default=None, repr=False)
 
-    def predict(self, pictures, boxes=None, bs: int = 64, quiet: bool = False, expand: bool = True,
+    def predict(self, pictures, boxes=None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
                 coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
         """Predict for one picture or many. Pictures that cannot be opened are left out, with a warning.
 

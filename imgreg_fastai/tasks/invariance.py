@@ -21,10 +21,11 @@ def declare_invariance(targets: tuple[Target, ...], moves: tuple[str, ...],
         The targets, and a line for each thing that is taken for granted from now on.
     """
     kinds = {t.name: t.kind for t in task_targets}
-    declared = tuple(t.declare_moves(moves) if moves and kinds.get(t.name, t.kind) == t.kind else t for t in targets)
+    declared = tuple(t if not moves or (t.scalar and kinds.get(t.name, t.kind) != t.kind) else t.declare_moves(moves)
+                     for t in targets)
     changed = [new for old, new in zip(targets, declared, strict=True) if new != old]
-    lines = [t.declaration() for t in changed if t.declaration()]
-    unmoved = [t.name for t in changed if not t.declaration()]
+    lines = list(filter(None, (t.declaration() for t in changed)))
+    unmoved = [t.name for t in changed if t.scalar]
     if unmoved:
         words = list(dict.fromkeys(MOVED[move] for move in moves))
         lines.insert(0, f"a {_enumerate(words, 'or')} picture has the same {_enumerate(unmoved, 'and')}: so --augment "

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..utils.errors import ImgregError
+from ..utils.errors import ImgregError, first_few
 from .marks import Mark
 from .motion import Motion
 from .outliers import LabelIssue
@@ -266,7 +266,7 @@ class Target(Mark):
 
     def describe(self) -> str:
         """The target in words: "angle 'heading' of column heading in ° (period 360)"."""
-        return f"{self.kind} '{self.name}' of {', '.join(self.columns)}" + (f" in {self.unit}" if self.unit else "")
+        return f"{self.kind} '{self.name}' of {first_few(self.columns)}" + (f" in {self.unit}" if self.unit else "")
 
     # ---- JSON
 

@@ -237,8 +237,7 @@ def complete_task(task: Task, training_part) -> Task:
     targets = []
     for t in task.targets:
         labels = training_part[list(t.columns)].to_numpy(float)
-        labelled = np.isfinite(labels).any(axis=1) if t.partial else np.isfinite(labels).all(axis=1)
-        if not labelled.any():
+        if not t.is_labelled(np.isfinite(labels)).any():
             raise ImgregError(f"a value of {t.name} among the pictures to train on", "none")
         completed = t.complete(labels)
         if completed.log_scale and not t.log_scale:

@@ -25,7 +25,7 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
         dls: DataLoaders of the task.
         task: What is to be predicted.
         cfg: How the network is trained.
-        body: Backbone of `loading.build_body`, or body of a trained network.
+        body: Backbone of `backbones.build`, or body of a trained network.
 
     Returns:
         The Learner, with all parameters unfrozen. Its model is that of `network.network`: body and head.

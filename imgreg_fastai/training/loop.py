@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import torch
 from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import ProgressCallback
@@ -191,7 +192,8 @@ def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
     quiet(learn)
     passes = [_sweep(learn, precision, steps) for _ in range(2)]
     low, high = sorted(max(p.suggestion, 1e-7) for p in passes)
-    fall = min(1 - min(p.losses) / p.losses[0] for p in passes)
+    smoothed = [pd.Series(p.losses).ewm(alpha=0.1).mean() for p in passes]  # or one lucky batch would be a fall
+    fall = min(1 - losses.min() / losses[0] for losses in smoothed)
     why = ""
     if high > 8 * low:
         why = f"two sweeps suggest {low:.1g} and {high:.1g}"

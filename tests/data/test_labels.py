@@ -322,7 +322,7 @@ def test_names_without_a_label_are_counted_and_left_out(tmp_path, warned):
 
 
 def test_a_folder_without_a_label_in_any_name_is_one_line(folder):
-    told = r"^expected file names that match 'angle_\(.*'; found none among the 10 pictures in '.*', such as '0\.png'$"
+    told = r"^expected file names like 'angle_00000\.png'; found none among the 10 pictures in '.*', such as '0\.png'$"
     with pytest.raises(ImgregError, match=told):
         labels.read_labels(folder, ANGLE)
 

@@ -1,4 +1,5 @@
 """Leaving out rows that cannot be used, each with a warning that says why."""
+import re
 from pathlib import Path
 
 import numpy as np
@@ -71,11 +72,17 @@ def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: s
     if len(rows) < n:
         warn(f"left out {len(rows)} of {n} rows of {table}, {why}: {first_few(names)}")
     elif why == REASONS["unlabelled"]:
-        raise ImgregError(f"file names that match '{task.name_pattern}'",
+        raise ImgregError(f"file names like '{_example_name(task.name_pattern)}'",
                           f"none among the {n} pictures in '{table}', such as '{names[0]}'")
     else:
         raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {first_few(names, 3)}",
                           "--images DIR, the folder that the names are relative to" if absent else None)
+
+
+def _example_name(pattern: str) -> str:
+    """A file name that a pattern of digits matches, "angle_00000.png"; the pattern itself if it is another."""
+    name = re.sub(r"\(\?P<\w+>\\d\{(\d+)\}\).*", lambda match: "0" * int(match[1]) + ".png", pattern)
+    return pattern if "(" in name else name
 
 
 def _row_names(rows: pd.DataFrame, table: Path) -> list[str]:

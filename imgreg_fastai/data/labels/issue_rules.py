@@ -124,8 +124,10 @@ def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
         issues += table.issue(code, "leave out", text, mask=mask & left_out)
         issues += table.issue(code, "note", text, mask=mask & ~left_out)
     if named.any() and not target.is_labelled(states[named] == 0).any():
-        return table.issue("target", "stop", f"no value of {target.name} in any row: {issues[0].text}",
-                           f"mend the column {first_few(target.columns)}, or leave the target out")
+        reason = next((issue.text for issue in issues if issue.code != "missing"), "")
+        text = f"no value of {target.name} in any row" + (f": {reason}" if reason else "")
+        hint = f"mend the column {first_few(target.columns)}, or leave the target out"
+        return table.issue("target", "stop", text, hint)
     return issues
 
 
