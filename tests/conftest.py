@@ -1,5 +1,8 @@
 """What the tests share: small drawn pictures, and one small trained run."""
 import os
+import signal
+import subprocess
+import time
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait starve each other on few cores
 
@@ -12,6 +15,26 @@ SMALL = {"size": (48, 48), "epochs": 2, "bs": 16, "precision": "fp32", "device":
 TINY = {**SMALL, "size": (32, 48), "arch": "test_resnet", "weights": "none", "bs": 4, "epochs": 1}  # for a handful
 BOX = ("cx", "cy", "w", "h")
 SHAPES = [(60, 40), (40, 60), (50, 50), (90, 30)]
+
+
+def interrupted(command, folder, ready) -> tuple[int, str]:
+    """Run a command in a folder, press Ctrl-C once `ready()`; its exit code and what it wrote on stderr."""
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True, preexec_fn=_let_interrupts_through)
+    try:
+        while not ready() and process.poll() is None:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: its worker processes get it, too
+        stderr = process.communicate(timeout=60)[1]
+        return process.returncode, stderr
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _let_interrupts_through():
+    """Of a script that was started with `&`, children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def said(capsys, *args) -> str:

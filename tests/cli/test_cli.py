@@ -1,12 +1,9 @@
 """The command line as a person meets it: in a process of its own, results on stdout, one line for a mistake."""
 import io
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +16,7 @@ from imgreg_fastai.api.learning_curve import LearningCurve
 from imgreg_fastai.cli import options
 from imgreg_fastai.datasets import headpose
 from imgreg_fastai.training.loop import Sweep
-from tests.conftest import said
+from tests.conftest import interrupted, said
 
 IMGREG = [sys.executable, "-m", "imgreg_fastai"]
 TRAIN = ["--size", "48", "--bs", "16", "--precision", "fp32", "--device", "cpu"]
@@ -172,29 +169,11 @@ def test_help_shows_each_option_in_a_panel_with_its_default(command):
     assert width <= 120
 
 
-def with_default_interrupts():
-    """Let Ctrl-C interrupt a child of a script that was started with `&`, where it is ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def interrupted(args, folder, ready):
-    """Run imgreg in a folder, press Ctrl-C once `ready()`, and return its exit code and what it wrote on stderr."""
-    process = subprocess.Popen([*IMGREG, *args], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True, preexec_fn=with_default_interrupts)
-    for _ in range(600):
-        if ready() or process.poll() is not None:
-            break
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: its worker processes get it, too
-    _, err = process.communicate(timeout=60)
-    return process.returncode, err
-
-
 def test_ctrl_c_ends_cleanly(drawn, tmp_path):
     """SIGINT in the midst of training: no traceback, the next command said, a run that can be evaluated."""
     history = tmp_path / "runs/angle-001/history.csv"
     args = ["train", "angle", "--data", str(drawn), "--epochs", "500", *TRAIN]
-    code, err = interrupted(args, tmp_path, history.exists)
+    code, err = interrupted([*IMGREG, *args], tmp_path, history.exists)
     assert code == 130 and "Traceback" not in err, err
     assert "next: imgreg evaluate runs/angle-001" in err
     assert "angle error" in imgreg("evaluate", "runs/angle-001", cwd=tmp_path).stdout
@@ -202,7 +181,8 @@ def test_ctrl_c_ends_cleanly(drawn, tmp_path):
 
 @pytest.mark.parametrize("command", ["train", "data"])
 def test_ctrl_c_while_images_are_drawn_is_one_line(command, tmp_path):
-    code, err = interrupted([command, "angle"], tmp_path, lambda: list(tmp_path.glob("data/.angle-*/*/images/*")))
+    code, err = interrupted([*IMGREG, command, "angle"], tmp_path,
+                            lambda: len(list(tmp_path.glob("data/.angle-*/*/images/*"))) > 99)
     lines = [line for line in err.splitlines() if "no pictures in" not in line]
     assert code == 130 and len(lines) == 1 and lines[0].startswith("stopped"), err
     assert not list(tmp_path.glob("data/*")) and not list(tmp_path.glob("data/.*")) and not (tmp_path / "runs").exists()

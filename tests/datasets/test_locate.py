@@ -1,9 +1,6 @@
 """Where the data of a built-in task are found; only its own folders are filled without being asked for."""
 import os
-import signal
-import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -13,7 +10,7 @@ from imgreg_fastai import cli, datasets, train
 from imgreg_fastai.datasets import angle, headpose
 from imgreg_fastai.tasks import ANGLE
 from imgreg_fastai.utils.errors import ImgregError
-from tests.conftest import TINY
+from tests.conftest import TINY, interrupted
 
 MODULES = {"angle": angle, "headpose": headpose}
 
@@ -110,13 +107,8 @@ def test_a_dry_run_without_data_goes_through_everything_and_leaves_nothing(tmp_p
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent otherwise there")
 def test_ctrl_c_while_drawing_leaves_no_folder_and_no_tracebacks_of_processes(tmp_path):
     code = "from imgreg_fastai.datasets import angle; angle.draw('drawn', n=1_000_000, jobs=2)"
-    child = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-                             start_new_session=True)
-    while not list(tmp_path.glob(".drawn-*/all/images/*.png")):
-        assert child.poll() is None
-        time.sleep(0.05)
-    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the process and its children
-    stderr = child.communicate(timeout=60)[1]
-    assert child.returncode != 0 and stderr.rstrip().endswith("KeyboardInterrupt")
+    code, stderr = interrupted([sys.executable, "-c", code], tmp_path,
+                               lambda: len(list(tmp_path.glob(".drawn-*/all/images/*.png"))) > 99)
+    assert code != 0 and stderr.rstrip().endswith("KeyboardInterrupt")
     assert "Process " not in stderr and stderr.count("Traceback") <= 2
     assert not list(tmp_path.iterdir())
