@@ -48,7 +48,8 @@ def data(
     drawn = str(data) == "drawn" or bool(drawing)
     words = ["imgreg", "train", task]
     if out or (data and not drawn):
-        words += ["--data", str(table.parent if table.is_file() else table)]
+        folder = table.parent if table.is_file() else table
+        words += ["--data", f"./{folder}" if str(folder) == "drawn" else str(folder)]  # `drawn` has its own meaning
         if drawn and "drawn" in PRESETS.get(task, {}):
             words += ["--preset", "drawn"]
     elif drawn:

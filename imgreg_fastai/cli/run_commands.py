@@ -65,7 +65,7 @@ def predict(
         print(text)
     n_left_out = predictions.attrs["left_out"]
     if n_left_out:
-        tell(f"left out: {n_left_out} pictures")
+        tell(f"left out: {n_left_out} of the pictures")
         raise typer.Exit(1)
 
 

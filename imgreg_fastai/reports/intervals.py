@@ -19,7 +19,7 @@ def interval_parts(inputs: ReportInputs, targets) -> list[dict]:
     """How many of the true values lie within their intervals: overall, by group and over the range of the labels."""
     if not any("coverage" in numbers for scores in inputs.scores.values() for numbers in scores.values()):
         return [html.note("This model gives no intervals: no pictures were kept to calibrate them "
-                          "(imgreg train with --calibrate 0.15 keeps some).")]
+                          "(--calibrate SHARE of imgreg train keeps some).")]
     selection_note, ood_note = "", ""
     if inputs.verdict_part == "valid":
         selection_note = ("The coverage below may be a little too good: the validation part also chose the epoch and "

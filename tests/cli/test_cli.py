@@ -244,7 +244,7 @@ def test_predict_that_left_an_image_out_predicts_the_others_and_exits_with_1(run
             cli.main(["predict", str(run.path), *map(str, sources), "--format", "csv"])
         out = capsys.readouterr()
         assert e.value.code == 1 and len(out.out.splitlines()) == n_lines, out
-        assert out.err.splitlines()[-1] == f"left out: {n} pictures"
+        assert out.err.splitlines()[-1] == f"left out: {n} of the pictures"
     said(capsys, "predict", run.path, *pictures)
 
 
