@@ -154,7 +154,7 @@ def test_a_squished_picture_is_not_turned(drawn):
 
 
 def test_none_stands_for_the_default_in_python_too(drawn, tmp_path):
-    options = {"epochs": None, "valid": None, "lr": None, "targets": None, "augment": None, "units": None}
+    options = {"epochs": None, "valid": None, "wd": None, "targets": None, "augment": None, "units": None}
     assert functions.train("angle", data=drawn, out=tmp_path, dry_run=True, **{**SMALL, **options}) is None
     plan = functions.prepare("angle", data=drawn, **options)
     assert plan.config == functions.prepare("angle", data=drawn).config and not list(tmp_path.iterdir())
