@@ -20,8 +20,7 @@ def draw_label(ax, target, values, colour: str, label: str | None, shape, **styl
         **style: `dashed`, `origin` and `thin`, see Target.draw.
     """
     values = np.asarray(values, float).reshape(-1)
-    finite = np.isfinite(values)
-    if not (finite.any() if target.partial else finite.all()):
+    if not target.is_labelled(np.isfinite(values)[None]).any():
         return
     target.draw(ax, values, colour, shape, **style)
     if label is not None and not target.in_image:
