@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from ..utils.errors import ImgregError
+from .geometry import MOVES, Motion
 from .marks import SHADE, decimals_of, draw_line, image_centre
-from .motion import MOVES, Motion
 from .outliers import LabelIssue, radians_issue
 from .target import Array, Target, is_finite, mean
 

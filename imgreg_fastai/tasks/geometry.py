@@ -1,4 +1,4 @@
-"""Where an image lies in what the network sees: which part of it is shown, and how its pixels become [-1, 1].
+"""Where an image lies in what the network sees, how its pixels become [-1, 1], and how it is moved.
 
 A *view* [4] is (scale x, scale y, shift x, shift y) of v = scale * pixel + shift, where v is -1 and 1 at the edges of
 what the network sees.
@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+# mirror left and right, turn by 90 degrees, turn by a few degrees, zoom in or out, shift
+MOVES = ("flip", "quarter", "turn", "zoom", "shift")
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
@@ -132,3 +134,21 @@ def to_view(points: np.ndarray, views: np.ndarray) -> np.ndarray:
 def to_pixels(points: np.ndarray, views: np.ndarray) -> np.ndarray:
     """The inverse of `to_view`."""
     return (points - views[:, None, 2:]) / views[:, None, :2]
+
+
+class Motion(NamedTuple):
+    """What was done to n images, in this order: mirrored, turned, zoomed and shifted, all about their centre.
+
+    Args:
+        mirrored: [n], 1 where left and right changed places, else 0.
+        turn: [n], degrees counterclockwise as seen.
+        zoom: [n], 2 makes things twice as large.
+        shift: [n, 2], to the right and down, in half widths and half heights.
+        aspect: width / height of the images.
+    """
+
+    mirrored: np.ndarray
+    turn: np.ndarray
+    zoom: np.ndarray
+    shift: np.ndarray
+    aspect: float = 1.0

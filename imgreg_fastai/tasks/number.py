@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from ..utils.errors import ImgregError
+from .geometry import MOVES
 from .marks import decimals_of
-from .motion import MOVES
 from .outliers import LabelIssue, far_values, quartiles
 from .target import Array, Target, is_finite, mean
 

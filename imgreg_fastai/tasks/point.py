@@ -9,8 +9,8 @@ from ..utils.errors import ImgregError, first_few
 from ..utils.format import format_amount
 from . import flip_pairs as pairing
 from . import geometry
+from .geometry import MOVES, Motion
 from .marks import MAX_CROSSES, SHADE
-from .motion import MOVES, Motion
 from .outliers import LabelIssue, far_values
 from .target import Array, Target, mean
 

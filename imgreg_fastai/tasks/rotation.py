@@ -8,8 +8,8 @@ import numpy as np
 
 from ..utils.errors import ImgregError
 from ..utils.format import format_amount
+from .geometry import Motion
 from .marks import draw_line, image_centre
-from .motion import Motion
 from .outliers import LabelIssue, radians_issue
 from .target import Array, Target, mean
 

@@ -1,15 +1,20 @@
 """What every kind of target shares."""
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..utils.errors import ImgregError, first_few
+from .geometry import Motion
 from .marks import Mark
-from .motion import Motion
 from .outliers import LabelIssue
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from torch import Tensor
+else:  # only annotations name these types, and do not load their libraries
+    DataFrame = Tensor = Any
 Array = Any  # a numpy array, or a torch tensor where a docstring says so
 
 
@@ -270,10 +275,9 @@ class Target(Mark):
 
     # ---- JSON
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The target as JSON can hold it."""
-        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {"kind": self.kind, **fields}
+        return {"kind": self.kind, **json_fields(self)}
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Target":
@@ -284,12 +288,17 @@ class Target(Mark):
         for name, value in fields.items():
             if name in types and types[name].type in ("bool", bool) and not isinstance(value, bool):
                 raise TypeError(f"{name} {value!r}")
-        return cls(**{name: _tuples(value) for name, value in fields.items()})
+        return cls(**{name: as_tuples(value) for name, value in fields.items()})
 
 
-def _tuples(value):
-    """Lists, within lists too, as tuples."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def json_fields(data: Any) -> dict[str, Any]:
+    """The fields of a dataclass as JSON can hold them: tuples as lists."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(data).items()}
+
+
+def as_tuples(value: Any) -> Any:
+    """What JSON holds as a list, within lists too, as a tuple; other values as they are."""
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
 
 
 def mean(values: Array) -> Array:
