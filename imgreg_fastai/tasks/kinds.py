@@ -42,8 +42,8 @@ class TargetSpec(NamedTuple):
         """The target; `fields` replace what the text says. A text without a kind is a number."""
         cls, defaults = SPECS[self.kind or "number"]
         option = {cls.spec_option: self.option} if self.option else {}
-        columns = self.columns or cls.default_columns(self.name)
-        return cls(**{"name": self.name, "columns": columns, **defaults, **option, **fields})
+        columns = self.columns or [column.replace("NAME", self.name) for column in cls.default_columns]
+        return cls(**{"name": self.name, "columns": tuple(columns), **defaults, **option, **fields})
 
 
 def parse_target(text: str, task_targets: tuple[Target, ...] = ()) -> Target:
@@ -143,9 +143,8 @@ def split_spec(text: str) -> TargetSpec:
 def _suggestion(name: str, column: str, table_columns: Sequence[str]) -> str | None:
     """What may have been meant by a column that is not there."""
     for spec, (cls, _) in SPECS.items():
-        defaults = cls.default_columns(name)
-        by_name = defaults != (name,) and all(name in default for default in defaults)  # a rotation's are yaw, ...
-        if column == name and by_name and set(defaults) <= set(table_columns):
+        columns = {template.replace("NAME", name) for template in cls.default_columns}
+        if column == name and "NAME" in cls.default_columns[0] and columns <= set(table_columns):
             return f"--target {name}:{spec}"
     close = close_matches(column, table_columns)
     return f"one of {close}" if close else None

@@ -11,11 +11,14 @@ from .marks import Mark
 from .outliers import LabelIssue
 
 if TYPE_CHECKING:
+    from fastai.data.block import TransformBlock
     from pandas import DataFrame
-    from torch import Tensor
+    from torch import Tensor, dtype
 else:  # only annotations name these types, and do not load their libraries
-    DataFrame = Tensor = Any
+    TransformBlock = DataFrame = Tensor = dtype = Any
 Array = Any  # a numpy array, or a torch tensor where a docstring says so
+Loss = Callable[[Tensor, Tensor], Tensor]
+Weights = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -40,22 +43,21 @@ class Target(Mark):
     weight: float = field(default=1.0, kw_only=True)
 
     kind: ClassVar[str]
-    column_rule: ClassVar[str] = "one column"  # how many columns it takes, in words
+    column_counts: ClassVar[range] = range(1, 2)  # how many columns it may have
+    column_rule: ClassVar[str] = "one column"  # the same in words
+    default_columns: ClassVar[tuple[str, ...]] = ("NAME",)  # where none are named; NAME stands for its name
+    outputs_per_column: ClassVar[int] = 1
     specs: ClassVar[dict[str, dict]] = {}  # what --target NAME:SPEC may say for this kind -> fields that it sets
     spec_option: ClassVar[str] = ""  # the field that SPEC=VALUE sets
-    partial: ClassVar[bool] = False  # some columns may be labelled where others are not
-    rigid: ClassVar[bool] = False  # turning a squished image would make the label false
     in_image: ClassVar[bool] = False  # labels are positions in the image
-    linear: ClassVar[bool] = True  # values lie on a line; False: they wrap
-    can_balance: ClassVar[bool] = False  # rare labels can count more
-    wraps: ClassVar[float | None] = None  # the period of each column, in units
+    linear: ClassVar[bool] = True  # values lie on a line; False: they are directions, which wrap
     log_scale: ClassVar[bool] = False  # it is learnt by its logarithm
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         names = (self.name, *self.columns)
         if not isinstance(self.unit, str):
             raise ImgregError(f"the unit of '{self.name}' in words", repr(self.unit))
-        if not self.accepts_columns(len(self.columns)) or not all(isinstance(n, str) and n.strip() for n in names):
+        if len(self.columns) not in self.column_counts or not all(isinstance(n, str) and n.strip() for n in names):
             columns = f"'{self.name}' with {', '.join(map(repr, self.columns)) or 'none'}"
             raise ImgregError(f"a {self.kind} with a name and {self.column_rule}", columns)
         if isinstance(self.weight, bool) or not is_finite(self.weight) or self.weight <= 0:
@@ -63,31 +65,21 @@ class Target(Mark):
 
     # ---- columns and outputs
 
-    @staticmethod
-    def accepts_columns(n: int) -> bool:
-        """Whether a target of this kind can have n columns."""
-        return n == 1
-
-    @staticmethod
-    def default_columns(name: str) -> tuple[str, ...]:
-        """The columns of a target for which none were named."""
-        return (name,)
-
     @property
     def n_out(self) -> int:
         """How many of the network's outputs belong to it."""
-        return 1
+        return self.outputs_per_column * len(self.columns)
 
     @property
     def scalar(self) -> bool:
-        """Whether it is one number on a line: with a range, a median and R²."""
+        """Whether it is one number on a line: with a range, a median, R², and rare labels that can count more."""
         return self.linear and len(self.columns) == 1
 
     def is_labelled(self, finite: Array) -> Array:
-        """Which rows have a label, by which of their values are there: [n, columns] -> [n]."""
-        return finite.any(axis=1) if self.partial else finite.all(axis=1)
+        """Which rows have a label, by which values are there: any of a row of points, else all; [n, columns] -> [n]."""
+        return finite.any(axis=1) if self.in_image else finite.all(axis=1)
 
-    def complete(self, values: Array) -> "Target":
+    def complete(self, values: np.ndarray) -> "Target":
         """Fill in what must come from the data.
 
         Args:
@@ -98,7 +90,7 @@ class Target(Mark):
         """
         return self
 
-    def decode(self, encoded: Array, views: Array = None) -> Array:
+    def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:
         """Turn network outputs into units.
 
         Args:
@@ -113,13 +105,13 @@ class Target(Mark):
     # ---- labels in a batch (torch and fastai)
 
     @property
-    def label_dtype(self):
+    def label_dtype(self) -> dtype:
         """The torch dtype of its labels in a batch."""
         import torch
 
         return torch.float32
 
-    def block(self):
+    def block(self) -> TransformBlock:
         """The fastai block of its labels."""
         from fastai.vision.data import RegressionBlock
 
@@ -141,32 +133,32 @@ class Target(Mark):
         """The inverse of `to_batch`."""
         return values
 
-    def batch_tensor(self, labels):
+    def batch_tensor(self, labels: Tensor) -> Tensor:
         """Labels [n, columns] as the tensor that a fastai batch holds: one column is [n]."""
         return labels[:, 0] if labels.shape[1] == 1 else labels
 
-    def encode_labels(self, labels):
+    def encode_labels(self, labels: Tensor) -> Tensor:
         """Labels as a batch holds them, encoded.
 
         Args:
-            labels: Tensor [n, columns].
+            labels: [n, columns].
 
         Returns:
-            Tensor [n, n_out] in [-1, 1], what the network should put out. NaN stays NaN.
+            [n, n_out] in [-1, 1], what the network should put out. NaN stays NaN.
         """
         return labels
 
-    def penalty(self, predicted, encoded, loss: Callable, weights: Callable | None = None):
+    def penalty(self, predicted: Tensor, encoded: Tensor, loss: Loss, weights: Weights | None = None) -> Tensor:
         """The mean loss over what is labelled.
 
         Args:
-            predicted: Outputs, tensor [n, n_out].
-            encoded: Encoded labels, tensor [n, n_out]; NaN where a label is missing.
+            predicted: Outputs, [n, n_out].
+            encoded: Encoded labels, [n, n_out]; NaN where a label is missing.
             loss: Elementwise loss of (predicted, encoded), such as torch's l1_loss with reduction="none".
             weights: Gives each encoded label its weight, [n, n_out] -> [n, n_out]; None: all weigh 1.
 
         Returns:
-            Scalar tensor; 0 where nothing is labelled.
+            A scalar; 0 where nothing is labelled.
         """
         import torch
 
@@ -192,8 +184,8 @@ class Target(Mark):
         return float(np.nanmean(self.residual(predicted, true)))
 
     def constant_guess(self, values: Array) -> Array:
-        """The best constant prediction for labels [n, columns], [columns]: the mean, unless the kind says otherwise."""
-        return mean(values)
+        """The best constant prediction for labels [n, columns], [columns]: their average, if the kind has no other."""
+        return self.average(np.asarray(values)[:, None])[0]
 
     def average(self, values: Array) -> Array:
         """Average k predictions of each image: [k, n, columns] -> [n, columns], leaving NaN out."""
@@ -267,7 +259,7 @@ class Target(Mark):
     @property
     def comparison_key(self) -> tuple:
         """What must agree before predictions of two models are compared or averaged."""
-        return self.name, self.columns, self.kind, self.unit
+        return self.name, self.columns, self.kind, self.unit, self.wraps
 
     def describe(self) -> str:
         """The target in words: "angle 'heading' of column heading in ° (period 360)"."""
@@ -280,14 +272,13 @@ class Target(Mark):
         return {"kind": self.kind, **json_fields(self)}
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "Target":
+    def from_dict(cls, fields: dict[str, Any]) -> "Target":
         """The target that `to_dict` wrote, but for its kind. Raises TypeError or KeyError for other fields."""
         if not isinstance(fields["columns"], (list, tuple)):
             raise TypeError(f"columns {fields['columns']!r}")
-        types = cls.__dataclass_fields__
-        for name, value in fields.items():
-            if name in types and types[name].type in ("bool", bool) and not isinstance(value, bool):
-                raise TypeError(f"{name} {value!r}")
+        for f in cls.__dataclass_fields__.values():
+            if f.type in ("bool", bool) and not isinstance(fields.get(f.name, False), bool):
+                raise TypeError(f"{f.name} {fields[f.name]!r}")
         return cls(**{name: as_tuples(value) for name, value in fields.items()})
 
 
