@@ -97,6 +97,5 @@ def fewest_to_calibrate(coverage: float) -> int:
 
 def config_from_dict(settings: dict[str, Any]) -> TrainConfig:
     """Return the settings that `TrainConfig.to_dict` wrote."""
-    stop_at = settings.get("stop_at")
-    tuples = {"stop_at": tuple(stop_at) if stop_at else None, "hold_out": tuple(settings.get("hold_out", ()))}
-    return TrainConfig(**{**settings, **tuples})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return TrainConfig(**values)

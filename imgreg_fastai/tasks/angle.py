@@ -109,12 +109,11 @@ class Angle(Target):
         """Angles beyond one turn, and angles in radians."""
         values = values[:, 0]
         finite = np.isfinite(values)
-        ranges = ((0.0, self.period), (-self.period / 2, self.period / 2))
-        outside = [finite & ((values < low) | (values > high)) for low, high in ranges]
-        best = int(outside[1].sum() < outside[0].sum())
-        if outside[best].any():
-            low, high = ranges[best]
-            yield LabelIssue(outside[best], "wrapped", "note", f"{self.name} outside {low:g}° to {high:g}°",
+        starts = (0.0, -self.period / 2)  # of one turn
+        outside = {low: finite & ((values < low) | (values > low + self.period)) for low in starts}
+        low = min(starts, key=lambda start: outside[start].sum())
+        if outside[low].any():
+            yield LabelIssue(outside[low], "wrapped", "note", f"{self.name} outside {low:g}° to {low + self.period:g}°",
                              f"it is taken as the same angle within a period of {self.period:g}°", self.columns[0])
         turn = np.deg2rad(self.period)
         if np.abs(values[finite]).max() <= 1.001 * turn and np.ptp(values[finite]) > 0.8 * turn:
@@ -126,13 +125,10 @@ class Angle(Target):
 
     @property
     def has_mark(self) -> bool:  # type: ignore[override]
-        """An angle in the image's plane is a line in it."""
+        """An angle in the image's plane is a line in it, and its interval a wedge about that line."""
         return self.in_plane
 
-    @property
-    def has_interval_mark(self) -> bool:  # type: ignore[override]
-        """Its interval is a wedge about that line."""
-        return self.in_plane
+    has_interval_mark = has_mark
 
     def draw(self, ax: Axes, values: np.ndarray, colour: str, shape: Size, dashed: bool = False,
              origin: np.ndarray | None = None, thin: bool = False) -> None:
@@ -142,13 +138,11 @@ class Angle(Target):
         phi = self._from_right(float(values[0]))
         centre, length = image_centre(shape), LENGTH * min(shape[:2])
         step = length * np.array([np.cos(np.deg2rad(phi)), -np.sin(np.deg2rad(phi))])  # y grows downwards
-        if self.period == 180:
-            draw_line(ax, [centre - step, centre + step], colour, dashed=dashed)
-            return
-        draw_line(ax, [centre, centre + step], colour, dashed=dashed)
-        head = ax.plot(*(centre + step), marker=(3, 0, phi - 90), markersize=9, color=colour, markeredgecolor="white",
-                       zorder=5)
-        head[0].set_gid("arrowhead")
+        has_direction = self.period != 180
+        draw_line(ax, [centre if has_direction else centre - step, centre + step], colour, dashed=dashed)
+        if has_direction:
+            ax.plot(*(centre + step), marker=(3, 0, phi - 90), markersize=9, color=colour, markeredgecolor="white",
+                    zorder=5, gid="arrowhead")
 
     def draw_interval(self, ax: Axes, predicted: np.ndarray, half_widths: np.ndarray, shape: Size, colour: str) -> None:
         """A wedge on each side of a predicted line or arrow."""
@@ -157,5 +151,5 @@ class Angle(Target):
         phi = -self._from_right(float(predicted[0]))  # y grows downwards
         half_width = min(float(half_widths[0]), self.period / 2)
         for turn in (0, 180) if self.period == 180 else (0,):
-            ax.add_patch(Wedge(image_centre(shape), LENGTH * min(shape[:2]), phi + turn - half_width,
+            ax.add_patch(Wedge(tuple(image_centre(shape)), LENGTH * min(shape[:2]), phi + turn - half_width,
                                phi + turn + half_width, facecolor=colour, **SHADE))

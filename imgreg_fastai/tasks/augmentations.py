@@ -67,8 +67,9 @@ def declare_invariance(targets: tuple[Target, ...], moves: tuple[str, ...],
         words = list(dict.fromkeys(MOVED[move] for move in moves))
         say(f"a {_enumerate(words, 'or')} picture has the same {_enumerate(unmoved, 'and')}: so --augment declares "
             f"(leave {', '.join(moves)} out if it is false)")
-    for line in filter(None, (t.declaration() for t in changed)):
-        say(line)
+    for t in changed:
+        if t.declaration:
+            say(t.declaration.replace("NAME", t.name))
     return declared
 
 

@@ -12,7 +12,8 @@ from .target import Target
 
 Pairs = tuple[tuple[int, int], ...]
 NamePairs = str | Path | Iterable[str | Sequence[str]]
-OTHER = {"left": "right", "right": "left", "l": "r", "r": "l"}
+OTHER = {case(side): case(other) for side, other in (("left", "right"), ("right", "left"), ("l", "r"), ("r", "l"))
+         for case in (str.lower, str.capitalize, str.upper)}
 # leftEye1 -> left, Eye, 1; whatever is neither a Latin letter nor a digit stands by itself
 PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^A-Za-z\d]+")
 
@@ -32,25 +33,16 @@ def pairs_by_name(columns: Sequence[str]) -> tuple[Pairs, tuple[str, ...]]:
     partner = [next((position[other] for other in _mirrored_names(name, sides) if other in position), None)
                for name in names]
     pairs = tuple((i, j) for i, j in enumerate(partner) if j is not None and i < j and partner[j] == i)
-    matched = {i for pair in pairs for i in pair}
-    has_side = [any(part.lower() in sides for part in PARTS.findall(name)) for name in names]
-    return pairs, tuple(name for i, name in enumerate(names) if has_side[i] and i not in matched)
+    matched = set(chain(*pairs))
+    return pairs, tuple(name for i, name in enumerate(names) if i not in matched and sides.keys() & PARTS.findall(name))
 
 
 def _mirrored_names(name: str, sides: dict[str, str]) -> list[str]:
     """What the point on the other side may be called: with its word of a side changed, or the side within a word."""
     parts = PARTS.findall(name)
-    words = [_with_case_of(part, sides[part.lower()]) if part.lower() in sides else part for part in parts]
-    within = [re.sub("^(left|right)|(left|right)$", lambda m: _with_case_of(m[0], OTHER[m[0].lower()]), part,
-                     flags=re.I) for part in parts]
-    return [other for other in ("".join(words), "".join(within)) if other != name]
-
-
-def _with_case_of(model: str, word: str) -> str:
-    """`word` in capitals where `model` has them."""
-    if model.isupper():
-        return word.upper()
-    return word.capitalize() if model[:1].isupper() else word
+    words = "".join(sides.get(part, part) for part in parts)
+    within = "".join(re.sub("^(left|right)|(left|right)$", lambda m: OTHER[m[0]], part, flags=re.I) for part in parts)
+    return [other for other in (words, within) if other != name]
 
 
 def read_pairs(pairs: NamePairs, points: Sequence[Point]) -> dict[str, Pairs]:
@@ -108,8 +100,7 @@ def _split_pairs(pairs: NamePairs) -> list[list[str]]:
     return names
 
 
-def with_flip_pairs(targets: Sequence[Target],
-                    pairs: NamePairs | None = None) -> tuple[tuple[Target, ...], list[str]]:
+def with_flip_pairs(targets: Sequence[Target], pairs: NamePairs | None = None) -> tuple[tuple[Target, ...], list[str]]:
     """Let points follow the image, and pair left and right.
 
     Args:

@@ -3,9 +3,9 @@
 A new kind is a file beside this one, and its class in KINDS.
 """
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..utils.errors import ImgregError, close_matches, first_few
 from .angle import Angle
@@ -16,10 +16,11 @@ from .target import Target
 
 KINDS = (Number, Angle, Point, Rotation)
 KINDS_BY_NAME = {cls.kind: cls for cls in KINDS}
-SPECS = {spec: (cls, fields) for cls in KINDS for spec, fields in cls.specs.items()}  # as --target NAME:SPEC says it
+# What --target NAME:SPEC says -> the kind, and the fields that it sets.
+SPECS = {spec: (cls, fields) for cls in KINDS for spec, fields in (cls.specs or {cls.kind: {}}).items()}
 
 
-def target_from_dict(fields: dict) -> Target:
+def target_from_dict(fields: dict[str, Any]) -> Target:
     """The target that `Target.to_dict` wrote; raises ImgregError for a kind that this version does not know."""
     kind = fields.get("kind") if isinstance(fields, dict) else fields
     if not isinstance(kind, str) or kind not in KINDS_BY_NAME:
@@ -38,7 +39,7 @@ class TargetSpec(NamedTuple):
     kind: str
     option: str
 
-    def build(self, **fields) -> Target:
+    def build(self, **fields: Any) -> Target:
         """The target; `fields` replace what the text says. A text without a kind is a number."""
         cls, defaults = SPECS[self.kind or "number"]
         option = {cls.spec_option: self.option} if self.option else {}
@@ -101,7 +102,9 @@ def parse_for_table(text: str, table_columns: Sequence[str]) -> Target:
     return target
 
 
-def with_options(targets: Sequence[Target], units=(), weights=(), scale: str | None = None) -> tuple[Target, ...]:
+def with_options(targets: Sequence[Target], units: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+                 weights: Mapping[str, float] | Iterable[tuple[str, float]] = (),
+                 scale: str | None = None) -> tuple[Target, ...]:
     """The targets with other options.
 
     Args:
@@ -120,14 +123,11 @@ def with_options(targets: Sequence[Target], units=(), weights=(), scale: str | N
             if name not in names:
                 raise ImgregError(f"{option} for a target: {first_few(names, 8)}", f"'{name}'",
                                   close_matches(name, names) or None)
-    if scale is not None and not any(t.scalar for t in targets):
+    changed = [replace(t, unit=units.get(t.name, t.unit), weight=weights.get(t.name, t.weight)) for t in targets]
+    if scale is not None and not any(isinstance(t, Number) for t in targets):
         kinds = first_few(f"{t.kind} '{t.name}'" for t in targets)
         raise ImgregError("--scale with a target that is a plain number", kinds)
-    changed = []
-    for t in targets:
-        fields = {"unit": units.get(t.name, t.unit), "weight": weights.get(t.name, t.weight)}
-        changed.append(replace(t, **fields, **({"scale": scale} if scale is not None and t.scalar else {})))
-    return tuple(changed)
+    return tuple(replace(t, scale=t.scale if scale is None else scale) if isinstance(t, Number) else t for t in changed)
 
 
 def split_spec(text: str) -> TargetSpec:

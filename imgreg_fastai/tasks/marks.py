@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..utils.format import format_amount
+from ..utils.format import format_amount, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,15 +32,9 @@ def image_centre(shape: Size) -> np.ndarray:
     return (np.array(shape[1::-1]) - 1) / 2
 
 
-def decimals_of(span: float) -> int:
-    """How many decimals tell a thousandth of a span."""
-    return max(0, 3 - int(np.floor(np.log10(span or 1.0))))
-
-
 class Mark:
-    """How a target is written and drawn; each kind overrides what is its own. See Target for `columns` and `unit`."""
+    """How a target is written and drawn; each kind overrides what is its own. See Target for `unit`."""
 
-    columns: tuple[str, ...]
     unit: str
     wraps: ClassVar[float | None] = None  # the period of each column, in units
 
@@ -51,13 +45,13 @@ class Mark:
 
     def decimals(self, values: np.ndarray | float) -> int:
         """How many decimals tell a thousandth of the range of its labels: of its period, or of their size."""
-        return decimals_of(self.wraps or float(np.abs(values).max()))
+        span = self.wraps or float(np.abs(values).max()) or 1.0
+        return max(0, 3 - int(np.floor(np.log10(span))))
 
     def label_text(self, values: np.ndarray) -> str:
         """A label [columns] in words: "43.2 years"; "" where there is too much of it."""
-        units = [""] * (len(values) - 1) + [self.unit]
         decimals = self.decimals(values)
-        return ", ".join(format_amount(float(v), unit, decimals) for v, unit in zip(values, units, strict=True))
+        return with_unit(", ".join(format_amount(float(v), decimals=decimals) for v in values), self.unit)
 
     def error_text(self, error: float) -> str:
         """An error in words: "off by 3.1°"."""

@@ -42,7 +42,6 @@ class Number(Target):
     laws: tuple[str, ...] = ()
 
     kind: ClassVar[str] = "number"
-    specs: ClassVar[dict[str, dict]] = {"number": {}}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -191,11 +190,10 @@ def prefers_log(values: np.ndarray) -> bool:
     if len(values) < MIN_VALUES or values.min() <= 0:
         return False
     p1, p99 = np.quantile(values, (0.01, 0.99))
-    values = np.clip(values, p1, p99)  # or one wild value would decide
     if p99 / MIN_RATIO <= p1:
         return False
-    left = abs(_skewness(np.log(values)))
-    return left < MAX_SKEWNESS_LEFT * abs(_skewness(values / p99))  # / p99, or the cubes of huge ones would overflow
+    values = np.clip(values, p1, p99)  # or one wild value would decide
+    return abs(_skewness(np.log(values))) < MAX_SKEWNESS_LEFT * abs(_skewness(values / p99))  # / p99: or cubes overflow
 
 
 def _skewness(values: np.ndarray) -> float:

@@ -80,6 +80,5 @@ def quartiles(values: np.ndarray) -> tuple[float, float]:
 
 def radians_issue(name: str, values: np.ndarray) -> LabelIssue:
     """The issue of finite values in degrees that look like radians."""
-    ends = f"{values.min():.3g} to {values.max():.3g}"
-    return LabelIssue(None, "radians", "note", f"{name} looks like radians: all from {ends}",
-                      "turn it into degrees, if so")
+    text = f"{name} looks like radians: all from {values.min():.3g} to {values.max():.3g}"
+    return LabelIssue(None, "radians", "note", text, "turn it into degrees, if so")

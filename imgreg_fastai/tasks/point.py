@@ -3,7 +3,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from . import geometry
 from .geometry import MOVES, Motion
 from .marks import MAX_CROSSES, SHADE, Axes, Size
 from .outliers import LabelIssue, far_values
-from .target import Array, Target, Tensor, TransformBlock, mean
+from .target import Array, Target, Tensor, mean
 
 SEPARATORS = "_-. "  # of the parts of a column's name
 CORNERS = ((0.0, 0.0), (-1.0, -1.0))  # what programs write for a point that is not there
@@ -40,19 +40,18 @@ class Point(Target):
     column_counts: ClassVar[range] = range(2, sys.maxsize, 2)
     column_rule: ClassVar[str] = "columns for x and y of each point"
     default_columns: ClassVar[tuple[str, ...]] = ("NAME_x", "NAME_y")
-    specs: ClassVar[dict[str, dict]] = {"point": {}}
     in_image: ClassVar[bool] = True
     has_mark: ClassVar[bool] = True
     mark_note: ClassVar[str] = "Blue: true. Vermilion: predicted; thin lines lead to it from the truth."
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        pairs = self.flip_pairs if isinstance(self.flip_pairs, tuple) else (None,)
-        if all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
-            members = [i for pair in pairs for i in pair]
-            if all(isinstance(i, int) and 0 <= i < self.n for i in members) and len(set(members)) == len(members):
-                return
-        raise ImgregError(f"flip_pairs of '{self.name}': pairs out of its {self.n} points", f"{self.flip_pairs}")
+        pairs = self.flip_pairs
+        are_pairs = isinstance(pairs, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs)
+        points = [i for pair in pairs for i in pair] if are_pairs else []
+        exist = all(isinstance(i, int) and 0 <= i < self.n for i in points)
+        if not are_pairs or not exist or len(set(points)) < len(points):
+            raise ImgregError(f"flip_pairs of '{self.name}': pairs out of its {self.n} points", f"{self.flip_pairs}")
 
     @property
     def n(self) -> int:
@@ -66,7 +65,7 @@ class Point(Target):
 
     # ---- labels in a batch
 
-    def block(self) -> TransformBlock:
+    def block(self) -> Any:
         """fastai's PointBlock."""
         from fastai.vision.data import PointBlock
 
@@ -166,9 +165,8 @@ class Point(Target):
                 yield LabelIssue(at_corner.any(axis=1), "corner", "note",
                                  f"at ({x:g}, {y:g}), the picture's corner: {names}",
                                  "leave the values of a point empty that is not there")
-        far = np.zeros(len(values), bool)
-        for axis in (0, 1):
-            far |= far_values(points[..., axis].ravel()).reshape(len(values), -1).any(axis=1)
+        far_x, far_y = (far_values(axis.ravel()).reshape(axis.shape) for axis in (points[..., 0], points[..., 1]))
+        far = (far_x | far_y).any(axis=1)
         if far.any():
             yield LabelIssue(far, "outlier", "note", f"points of {self.name} far from all others",
                              "mend them, or leave them empty")

@@ -11,7 +11,7 @@ from ..utils.format import format_amount
 from .geometry import Motion
 from .marks import Axes, Size, draw_line, image_centre
 from .outliers import LabelIssue, radians_issue
-from .target import Array, Loss, Target, Tensor, Weights, mean
+from .target import Array, Target, Tensor, mean
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 LENGTH = 0.3  # of the front's mark, as a part of the image's shorter side
@@ -41,7 +41,8 @@ class Rotation(Target):
     default_columns: ClassVar[tuple[str, ...]] = ("yaw", "pitch", "roll")
     # the nine numbers of the matrix, row by row; it is made a rotation by its singular values
     outputs_per_column: ClassVar[int] = 3
-    specs: ClassVar[dict[str, dict]] = {"rotation": {}}
+    declaration: ClassVar[str] = ("NAME is taken for the rotation of what is seen, in the camera's frame: it is "
+                                  "mirrored and turned with the picture (leave --augment out if it is not)")
     spec_option: ClassVar[str] = "sequence"
     linear: ClassVar[bool] = False
     wraps: ClassVar[float | None] = 360.0
@@ -91,7 +92,7 @@ class Rotation(Target):
         """Nine numbers [n, 9] -> angles [n, 3] of the nearest rotation (Levinson et al., NeurIPS 2020)."""
         return self.angles(nearest_rotation(np.asarray(encoded, np.float64).reshape(-1, 3, 3)))
 
-    def penalty(self, predicted: Tensor, encoded: Tensor, loss: Loss, weights: Weights | None = None) -> Tensor:
+    def penalty(self, predicted: Tensor, encoded: Tensor, loss: Callable, weights: Callable | None = None) -> Tensor:
         """The mean loss of the geodesic distances in radians, over complete labels.
 
         The nine outputs are made a rotation by their singular values (Levinson et al., NeurIPS 2020).
@@ -146,11 +147,6 @@ class Rotation(Target):
         """The rotation of what is seen."""
         return replace(self, camera_frame=True)
 
-    def declaration(self) -> str:
-        """What is taken for granted."""
-        return (f"{self.name} is taken for the rotation of what is seen, in the camera's frame: it is mirrored and "
-                "turned with the picture (leave --augment out if it is not)")
-
     def refusal(self) -> tuple[str, str]:
         """Why it cannot be zoomed or shifted."""
         why = f"they change the angle of view, which {self.name} does not know of" if self.camera_frame else ""
@@ -161,8 +157,7 @@ class Rotation(Target):
         from scipy.spatial.transform import Rotation as ScipyRotation
 
         matrices = self.matrix(values)
-        mirrored = motion.mirrored[:, None, None] > 0
-        matrices = np.where(mirrored, MIRROR @ matrices @ MIRROR, matrices)
+        matrices = np.where(motion.mirrored[:, None, None] > 0, MIRROR @ matrices @ MIRROR, matrices)
         # As z points away and y down, clockwise as seen is the positive sense about z.
         about_z = ScipyRotation.from_euler("z", -motion.turn[:, None], degrees=True).as_matrix()
         return self.angles(about_z @ matrices)
@@ -233,8 +228,7 @@ def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
     return _convert_complete(matrices, nearest, (3, 3))
 
 
-def _convert_complete(values: np.ndarray, convert: Callable[[np.ndarray], np.ndarray],
-                      shape: tuple[int, ...]) -> np.ndarray:
+def _convert_complete(values: np.ndarray, convert: Callable, shape: tuple[int, ...]) -> np.ndarray:
     """[n, ...] -> [n, *shape] by `convert`, of rows without NaN; NaN for the others."""
     complete = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     converted = np.full((len(values), *shape), np.nan)

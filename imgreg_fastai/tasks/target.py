@@ -11,14 +11,11 @@ from .marks import Mark
 from .outliers import LabelIssue
 
 if TYPE_CHECKING:
-    from fastai.data.block import TransformBlock
     from pandas import DataFrame
     from torch import Tensor, dtype
 else:  # only annotations name these types, and do not load their libraries
-    TransformBlock = DataFrame = Tensor = dtype = Any
+    DataFrame = Tensor = dtype = Any
 Array = Any  # a numpy array, or a torch tensor where a docstring says so
-Loss = Callable[[Tensor, Tensor], Tensor]
-Weights = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,8 @@ class Target(Mark):
     column_rule: ClassVar[str] = "one column"  # the same in words
     default_columns: ClassVar[tuple[str, ...]] = ("NAME",)  # where none are named; NAME stands for its name
     outputs_per_column: ClassVar[int] = 1
-    specs: ClassVar[dict[str, dict]] = {}  # what --target NAME:SPEC may say for this kind -> fields that it sets
+    declaration: ClassVar[str] = ""  # what `declare_moves` takes for granted, if the kind has a sentence of its own
+    specs: ClassVar[dict[str, dict]] = {}  # --target NAME:SPEC -> fields that it sets; {}: SPEC is the kind
     spec_option: ClassVar[str] = ""  # the field that SPEC=VALUE sets
     in_image: ClassVar[bool] = False  # labels are positions in the image
     linear: ClassVar[bool] = True  # values lie on a line; False: they are directions, which wrap
@@ -111,8 +109,8 @@ class Target(Mark):
 
         return torch.float32
 
-    def block(self) -> TransformBlock:
-        """The fastai block of its labels."""
+    def block(self) -> Any:
+        """The fastai TransformBlock of its labels."""
         from fastai.vision.data import RegressionBlock
 
         return RegressionBlock(n_out=len(self.columns))
@@ -148,7 +146,7 @@ class Target(Mark):
         """
         return labels
 
-    def penalty(self, predicted: Tensor, encoded: Tensor, loss: Loss, weights: Weights | None = None) -> Tensor:
+    def penalty(self, predicted: Tensor, encoded: Tensor, loss: Callable, weights: Callable | None = None) -> Tensor:
         """The mean loss over what is labelled.
 
         Args:
@@ -220,10 +218,6 @@ class Target(Mark):
     def declare_moves(self, moves: tuple[str, ...]) -> "Target":
         """The target once a user has declared, by asking for these moves, that it bears them; itself if it cannot."""
         return self
-
-    def declaration(self) -> str:
-        """What `declare_moves` takes for granted, as a sentence; "" where that is told for all numbers together."""
-        return ""
 
     def refusal(self) -> tuple[str, str]:
         """(why some moves are not allowed, what to type instead)."""

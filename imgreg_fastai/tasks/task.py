@@ -11,7 +11,7 @@ from ..utils.errors import ImgregError, first_few
 from .augmentations import allowed_augmentations, check_augmentations, declare_invariance
 from .geometry import MOVES
 from .kinds import parse_target, target_from_dict
-from .target import DataFrame, Target, as_tuples, is_finite, json_fields
+from .target import Array, DataFrame, Target, as_tuples, is_finite, json_fields
 
 FITS = ("pad", "squish", "crop")
 RESERVED_COLUMNS = ("image", "path", "split", "group")  # columns of a labels table that are no labels
@@ -103,7 +103,7 @@ class Task:
         """Whether the network must tell where things are, and not only what they look like."""
         return any(t.in_image for t in self.targets)
 
-    def with_options(self, specs: Sequence[str] = (), augment: Sequence[str] | None = None, **fields) -> "Task":
+    def with_options(self, specs: Sequence[str] = (), augment: Sequence[str] | None = None, **fields: Any) -> "Task":
         """The task with other targets, augmentation and fields.
 
         Args:
@@ -124,30 +124,28 @@ class Task:
             targets = declare_invariance(targets, tuple(move for move in augment if move in MOVES), self.targets)
         return replace(self, targets=targets, augment=tuple(augment), **fields)
 
-    def split(self, outputs) -> list:
+    def split(self, outputs: Array) -> list[Array]:
         """The network's outputs [..., n_out], an array or a tensor, divided by target: [..., t.n_out] for each."""
         ends = accumulate(t.n_out for t in self.targets)
         return [outputs[..., end - t.n_out : end] for t, end in zip(self.targets, ends, strict=True)]
 
-    def decode(self, encoded, views=None) -> dict:
+    def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """The network's outputs [n, n_out] -> {target name: [n, columns] in units}; points need the `views` [n, 4]."""
-        parts = zip(self.targets, self.split(encoded), strict=True)
-        return {t.name: t.decode(part, views) for t, part in parts}
+        return {t.name: t.decode(part, views) for t, part in zip(self.targets, self.split(encoded), strict=True)}
 
-    def error_scales(self, views) -> np.ndarray:
+    def error_scales(self, views: np.ndarray) -> np.ndarray:
         """Target.error_scale of each interval, for images with these `views` [n, 4]: [n, all interval columns]."""
-        scales = [np.repeat(t.error_scale(views), len(t.interval_columns), axis=1) for t in self.targets]
-        return np.hstack(scales)
+        return np.hstack([np.repeat(t.error_scale(views), len(t.interval_columns), axis=1) for t in self.targets])
 
     @property
     def n_uncertainty_features(self) -> int:
         """How many numbers `uncertainty_features` gives for an image."""
         return self.uncertainty_features(np.ones((1, self.n_out))).shape[1]
 
-    def uncertainty_features(self, encoded) -> np.ndarray:
+    def uncertainty_features(self, encoded: np.ndarray) -> np.ndarray:
         """Target.uncertainty_features of all targets side by side, for outputs [n, n_out]."""
-        parts = zip(self.targets, self.split(encoded), strict=True)
-        return np.hstack([t.uncertainty_features(part) for t, part in parts])
+        parts = self.split(encoded)
+        return np.hstack([t.uncertainty_features(part) for t, part in zip(self.targets, parts, strict=True)])
 
     def to_dict(self) -> dict[str, Any]:
         """The task as JSON can hold it."""

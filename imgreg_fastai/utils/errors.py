@@ -40,9 +40,7 @@ def close_matches(name: str, names: Iterable[str], limit: int = 3) -> str:
         The names in quotes, with commas. If none is similar: all of at most six names, none of more.
     """
     names = list(names)
-    close = get_close_matches(name, names, n=limit, cutoff=0.5)
-    if not close and len(names) <= 6:
-        close = names
+    close = get_close_matches(name, names, n=limit, cutoff=0.5) or (names if len(names) <= 6 else [])
     return ", ".join(f"'{n}'" for n in close)
 
 

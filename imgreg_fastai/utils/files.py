@@ -135,9 +135,8 @@ def _claim(folder: Path, name: str, suffixes: tuple[str, ...], always: bool, cre
         folder.mkdir(parents=True, exist_ok=True)
         endings = [path.name.removesuffix(suffix)[len(name) + 1 :] for suffix in suffixes
                    for path in folder.glob(f"{escape(name)}-*{escape(suffix)}")]
-        number = max((int(ending) for ending in endings if ending.isdecimal()), default=0)
-        if number == 0 and not always and (folder / name).exists():
-            number = 1
+        without_number = not always and (folder / name).exists()
+        number = max((int(ending) for ending in endings if ending.isdecimal()), default=int(without_number))
         while True:
             number += 1
             path = folder / (f"{name}-{number:03}" if always or number > 1 else name)
