@@ -9,7 +9,7 @@ import numpy as np
 from ..utils.errors import ImgregError
 from .geometry import MOVES
 from .outliers import LabelIssue, far_values, quartiles
-from .target import Array, Target, Tensor, dtype, is_finite, mean
+from .target import Array, Target, dtype, is_finite, mean
 
 SCALES = ("auto", "linear", "log")
 # Labels of the training part lie within 2/3 of [-1, 1], which leaves the network a third of their range (of their
@@ -90,14 +90,15 @@ class Number(Target):
         low, high = (math.log(self.low), math.log(self.high)) if self.log_scale else (self.low, self.high)
         return low / 2 + high / 2, high / 2 - low / 2
 
-    def encode_labels(self, labels: Tensor) -> Tensor:
-        """Units [n, 1] -> [-1, 1]: low becomes -1, high 1.
+    def encode_labels(self, labels: Array) -> Array:
+        """Units [n, 1], tensor or array -> [-1, 1]: low becomes -1, high 1.
 
         A value that has no logarithm, or a very small one, is put where the network's range ends.
         """
         middle, half = self._middle_and_half()
         if self.log_scale:
-            labels = labels.clip(min=math.exp(max(middle - RANGE_END * half, -MAX_LOG))).log()
+            labels = labels.clip(min=math.exp(max(middle - RANGE_END * half, -MAX_LOG)))
+            labels = labels.log() if hasattr(labels, "log") else np.log(labels)
         return (labels - middle) / half
 
     def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:
@@ -123,9 +124,7 @@ class Number(Target):
 
     def average(self, values: Array) -> Array:
         """[k, n, 1] -> [n, 1]: the mean; of a number that is learnt by its logarithm the geometric mean."""
-        if not self.log_scale:
-            return mean(values)
-        return np.exp(mean(np.log(np.where(values > 0, values, np.nan))))
+        return np.exp(mean(np.log(np.where(values > 0, values, np.nan)))) if self.log_scale else mean(values)
 
     # ---- moves of the image
 

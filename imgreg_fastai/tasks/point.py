@@ -9,8 +9,7 @@ import numpy as np
 
 from ..utils.errors import ImgregError, first_few
 from ..utils.format import format_amount
-from . import geometry
-from .geometry import MOVES, Motion
+from .geometry import MOVES, Motion, to_pixels, to_view
 from .marks import MAX_CROSSES, SHADE, Axes, Size
 from .outliers import LabelIssue, far_values
 from .target import Array, Target, Tensor, mean
@@ -73,12 +72,12 @@ class Point(Target):
 
     def to_batch(self, values: Array, views: Array) -> Array:
         """Pixels [n, columns] -> [n, columns] across the views [n, 4]."""
-        return geometry.to_view(values.reshape(len(values), -1, 2), views).reshape(values.shape)
+        return to_view(values.reshape(len(values), -1, 2), views).reshape(values.shape)
 
     def from_batch(self, values: Array, views: Array) -> Array:
         """[n, columns] across the views [n, 4] or [1, 4] -> pixels of the original images."""
         values = np.asarray(values, np.float64)
-        return geometry.to_pixels(values.reshape(len(values), -1, 2), views).reshape(values.shape)
+        return to_pixels(values.reshape(len(values), -1, 2), views).reshape(values.shape)
 
     def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:
         """Outputs [n, columns] -> pixels of the original images."""

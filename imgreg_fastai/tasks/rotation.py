@@ -230,7 +230,7 @@ def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
 
 def _convert_complete(values: np.ndarray, convert: Callable, shape: tuple[int, ...]) -> np.ndarray:
     """[n, ...] -> [n, *shape] by `convert`, of rows without NaN; NaN for the others."""
-    complete = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    complete = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     converted = np.full((len(values), *shape), np.nan)
     if complete.any():
         converted[complete] = convert(values[complete])
