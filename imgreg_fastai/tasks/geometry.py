@@ -101,14 +101,14 @@ def place_picture(picture: tuple[int, int], size: tuple[int, int], policy: str, 
         width, height = extend(width, height * aspect), extend(height, width / aspect)
     start, end = np.array([x - width / 2, y - height / 2]), np.array([x + width / 2, y + height / 2])
     # 2. The part of the image in it.
-    source = np.clip([start, end], 0, picture)
+    source = np.array([start, end]).clip(0, picture)
     if not (source[0] < source[1]).all():
         raise ValueError(f"a box that lies outside: {tuple(float(b) for b in box)} in {picture[0]} x {picture[1]}")
     # 3. The pixels of the network's input that this covers, as many as its length rounds to.
     pixels = np.array(size[::-1])
     first, last = (source - start) / (end - start) * pixels
-    count = np.clip(np.round(last - first), 1, pixels)
-    first = np.clip(np.round((first + last - count) / 2), 0, pixels - count)
+    count = (last - first).round().clip(1, pixels)
+    first = ((first + last - count) / 2).round().clip(0, pixels - count)
     target = np.concatenate([first, first + count]).astype(int)
     return Placement(tuple(source.ravel().tolist()), tuple(target.tolist()), (size[0], size[1]))
 

@@ -12,7 +12,7 @@ class ImgregError(Exception):
         hint: what to type or do.
     """
 
-    def __init__(self, expected: str, actual: str | None = None, hint: str | None = None):
+    def __init__(self, expected: str, actual: str | None = None, hint: str | None = None) -> None:
         self.expected, self.actual, self.hint = expected, actual, hint
         parts = (f"expected {expected}", f"found {actual}" if actual else "", f"try {hint}" if hint else "")
         # on one line, whatever it is made of

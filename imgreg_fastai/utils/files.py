@@ -14,15 +14,15 @@ def atomic_file(path: str | Path, hint: str = "another --out") -> Iterator[Path]
     """Write a file so that a reader sees the old file or the complete new one.
 
     Args:
-        path (str or Path): the file to write. Its folder is created if needed.
-        hint (str): what the user can do about an error.
+        path: The file to write. Its folder is created if needed.
+        hint: What the user can do about an error.
 
     Yields:
-        Path: a temporary file beside `path` to write to. It replaces `path` when the block ends without an error, and
+        A temporary file beside `path` to write to. It replaces `path` when the block ends without an error, and
         is deleted otherwise.
 
     Raises:
-        ImgregError: if `path` cannot be written, or the disk is full.
+        ImgregError: If `path` cannot be written, or the disk is full.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -52,16 +52,16 @@ def atomic_folder(path: str | Path, purpose: str, hint: str | None = None) -> It
     """Fill a new or empty folder completely or not at all.
 
     Args:
-        path (str or Path): the folder to fill.
-        purpose (str): what the folder is for, in the words of the messages: "draw into".
-        hint (str or None): what the user can do about an error.
+        path: The folder to fill.
+        purpose: What the folder is for, in the words of the messages: "draw into".
+        hint: What the user can do about an error.
 
     Yields:
-        Path: a temporary folder beside `path` to write to. When the block ends without an error it becomes `path`, or
+        A temporary folder beside `path` to write to. When the block ends without an error it becomes `path`, or
         its content moves to `path`. It is deleted otherwise.
 
     Raises:
-        ImgregError: if `path` is a file or a folder that is not empty, or if something cannot be written.
+        ImgregError: If `path` is a file or a folder that is not empty, or if something cannot be written.
     """
     target = Path(path).resolve()
     if has_content(target) or target.is_file():
