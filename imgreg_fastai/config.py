@@ -64,7 +64,8 @@ class TrainConfig:
             if getattr(self, name) not in choices:
                 raise ImgregError(f"{option_name(name)} {', '.join(choices)}", f"'{getattr(self, name)}'")
         for name, minimum in {**MINIMUM, **LOWEST}.items():
-            value, whole, below = getattr(self, name), name in MINIMUM, 1 if name in SHARES else math.inf
+            value, whole = getattr(self, name), name in MINIMUM
+            below = 1 if name in SHARES else math.inf
             if value is None and name in OPTIONAL:
                 continue
             if not isinstance(value, int if whole else (int, float)):

@@ -17,8 +17,7 @@ def allowed_augmentations(targets: Sequence[Target], fit: str) -> tuple[str, ...
     A squished image may be mirrored, but a turn of it is no turn of the original, whose angles the labels tell.
     """
     squished = ("quarter", "turn") if fit == "squish" and not all(t.linear for t in targets) else ()
-    return tuple(a for a in AUGMENTATIONS
-                 if a in COLOURS or (a not in squished and all(a in t.moves for t in targets)))
+    return tuple(a for a in AUGMENTATIONS if a in COLOURS or (a not in squished and all(a in t.moves for t in targets)))
 
 
 def default_augmentations(targets: Sequence[Target], fit: str = "pad") -> tuple[str, ...]:

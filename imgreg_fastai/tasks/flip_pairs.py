@@ -16,7 +16,6 @@ OTHER = {case(side): case(other) for side, other in (("left", "right"), ("right"
          for case in (str.lower, str.capitalize, str.upper)}
 # leftEye1 -> left, Eye, 1; whatever is neither a Latin letter nor a digit stands by itself
 PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^A-Za-z\d]+")
-
 NAMELESS = re.compile(r"(p|pt|pts|point|kp|keypoint|lm|landmark)?[_ -]?\d+", re.I)  # such a name tells no side
 
 
@@ -116,7 +115,8 @@ def with_flip_pairs(targets: Sequence[Target], pairs: NamePairs | None = None) -
     named = {} if pairs is None else read_pairs(pairs, points)
     no_pairs = pairs is not None and not any(named.values())
     paired = {t.name: _pair_points(t, named.get(t.name, ()), no_pairs) for t in points}
-    return (tuple(paired[t.name][0] if t.name in paired else t for t in targets), [line for _, line in paired.values()])
+    changed = tuple(paired[t.name][0] if t.name in paired else t for t in targets)
+    return changed, [line for _, line in paired.values()]
 
 
 def _pair_points(point: Point, named: Pairs, no_pairs: bool) -> tuple[Point, str]:
@@ -130,9 +130,8 @@ def _pair_points(point: Point, named: Pairs, no_pairs: bool) -> tuple[Point, str
     unsure = not no_pairs and not named and point.n > 1 and (nameless or not pairs)
     if alone or unsure:
         why = f"{first_few(alone)} without the other side" if alone else "its names do not tell left from right"
-        return replace(point, follows=True, mirror=False, flip_pairs=()), (
-            f"{point.name}: pictures are not mirrored, {why} (--flip-pairs LEFT:RIGHT,.., or none where no two change "
-            "places)")
+        line = f"pictures are not mirrored, {why} (--flip-pairs LEFT:RIGHT,.., or none where no two change places)"
+        return replace(point, follows=True, mirror=False, flip_pairs=()), f"{point.name}: {line}"
     line = f"{point.name}: pictures can be mirrored without swapping points"
     if pairs:
         line = f"{point.name}: a mirror swaps {first_few((f'{names[a]} and {names[b]}' for a, b in pairs), 8)}"

@@ -56,6 +56,9 @@ def parse_target(text: str, task_targets: tuple[Target, ...] = ()) -> Target:
             that target, read from other columns if some are given; with `:number` it is a plain number, from 0 to the
             period where it was an angle.
 
+    Returns:
+        The target.
+
     Raises:
         ImgregError: For a text that is not so, or the name of another target.
     """
@@ -82,6 +85,9 @@ def parse_for_table(text: str, table_columns: Sequence[str]) -> Target:
         text: As for `parse_target`. A point's x and y may be patterns, `face=p*_x,p*_y:point`: all columns that match,
             in natural order, x and y with the same text in place of the star side by side.
         table_columns: The table's columns.
+
+    Returns:
+        The target, with the columns that the patterns stand for.
 
     Raises:
         ImgregError: For a column that is not there, a star that matches nothing, and an x without its y.
@@ -112,6 +118,9 @@ def with_options(targets: Sequence[Target], units: Mapping[str, str] | Iterable[
         units: {target name: unit}, or pairs.
         weights: {target name: weight}, or pairs.
         scale: linear or log, for all numbers; None leaves it as it is.
+
+    Returns:
+        The changed targets, in their order.
 
     Raises:
         ImgregError: For a name that is no target's, and for a scale where nothing is a number.

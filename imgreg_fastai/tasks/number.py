@@ -66,6 +66,9 @@ class Number(Target):
         Args:
             values: Labels of the training part, [n, 1].
 
+        Returns:
+            The number with all of them set.
+
         Raises:
             ImgregError: If all values are equal, or not above 0 where their logarithm is to be learnt.
         """
@@ -185,6 +188,9 @@ def prefers_log(values: np.ndarray) -> bool:
 
     Args:
         values: Finite, [n].
+
+    Returns:
+        Whether they are.
     """
     if len(values) < MIN_VALUES or values.min() <= 0:
         return False

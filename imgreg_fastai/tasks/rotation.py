@@ -39,7 +39,7 @@ class Rotation(Target):
     column_counts: ClassVar[range] = range(3, 4)
     column_rule: ClassVar[str] = "three columns of angles"
     default_columns: ClassVar[tuple[str, ...]] = ("yaw", "pitch", "roll")
-    # the nine numbers of the matrix, row by row; it is made a rotation by its singular values
+    # nine in all: the numbers of the matrix, row by row, which is made a rotation by its singular values
     outputs_per_column: ClassVar[int] = 3
     declaration: ClassVar[str] = ("NAME is taken for the rotation of what is seen, in the camera's frame: it is "
                                   "mirrored and turned with the picture (leave --augment out if it is not)")
@@ -113,8 +113,7 @@ class Rotation(Target):
         """The singular values of the nine numbers, and how far they are from a rotation's, which are 1."""
         matrices = np.nan_to_num(np.asarray(encoded, np.float64)).reshape(-1, 3, 3)
         values = np.linalg.svd(matrices, compute_uv=False)
-        distance = np.log(np.linalg.norm(values - 1, axis=1, keepdims=True) + 1e-6)
-        return np.hstack([values, distance])
+        return np.hstack([values, np.log(np.linalg.norm(values - 1, axis=1, keepdims=True) + 1e-6)])
 
     def error(self, predicted: Array, true: Array) -> Array:
         """The geodesic distance in degrees, the angle of the one turn from label to prediction: [n, 3] twice -> [n]."""

@@ -57,7 +57,7 @@ class Task:
     value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        # 1. every target, column and column of results has a name of its own
+        # 1. Every target, column and column of results has a name of its own.
         names = [t.name for t in self.targets]
         intervals = [name for t in self.targets for name in t.interval_columns]
         results = {*intervals, "unlike", "warning", *(f"{name}_error" for name in names),
@@ -71,7 +71,7 @@ class Task:
         if repeated or not names:
             expected = f"targets, each with a name and a column of its own (not {', '.join(reserved)})"
             raise ImgregError(expected, first_few(dict.fromkeys(repeated)) or "none")
-        # 2. the part of the image that is seen, and its values
+        # 2. The part of the image that is seen, and its values.
         if self.box and (len(set(self.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in self.box)):
             raise ImgregError("--box CX,CY,W,H: four columns", first_few(map(repr, self.box)))
         if isinstance(self.margin, bool) or not is_finite(self.margin) or not 0 <= self.margin <= 10:
@@ -80,7 +80,7 @@ class Task:
         if ends is not None and not (isinstance(ends, tuple) and len(ends) == 2
                                      and all(map(is_finite, ends)) and ends[0] != ends[1]):
             raise ImgregError("--range BLACK,WHITE: two numbers that differ", repr(ends))
-        # 3. how it gets to the network
+        # 3. How it gets to the network.
         sides = self.size if isinstance(self.size, (tuple, list)) else ()
         if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
             raise ImgregError("a size (height, width) in pixels", repr(self.size))
@@ -111,6 +111,9 @@ class Task:
             augment: Augmentations in place of the task's. To name moves declares that plain numbers and rotations bear
                 them, which is said. None: the task's, without those that would make a label false.
             **fields: Other fields of Task; None leaves a field as it is.
+
+        Returns:
+            The changed task.
 
         Raises:
             ImgregError: For targets, augmentations or fields that do not go together.
