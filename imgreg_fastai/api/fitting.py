@@ -18,8 +18,8 @@ from ..reports import run_page
 from ..tasks import Task
 from ..training import datablock, learner, loop, precision
 from ..utils.console import ProgressBar, say
+from ..utils.files import new_folder
 from ..utils.format import format_value
-from ..utils.numbered import new_folder
 from .preparation import TrainingPlan, assign_split
 
 

@@ -13,8 +13,7 @@ from ..runs import Run, load_run
 from ..runs import list_runs as list_runs  # a public function, too
 from ..utils.console import warn
 from ..utils.errors import ImgregError
-from ..utils.files import atomic_folder
-from ..utils.numbered import new_files, new_folder
+from ..utils.files import atomic_folder, new_files, new_folder
 from . import preparation
 from .prediction import predict_images
 from .preparation import prepare, resolve_options

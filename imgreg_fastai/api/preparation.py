@@ -148,7 +148,7 @@ def make_config(task: Task, **settings) -> TrainConfig:
     for name in ("lr", "bs"):
         if settings.get(name) == "auto":
             settings[name] = None
-    if settings.get("balance") and not any(t.can_balance for t in task.targets):
+    if settings.get("balance") and not any(t.scalar for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
     recipe = dict(task.recipe)
     if settings.get("arch") not in (None, recipe.get("arch")):

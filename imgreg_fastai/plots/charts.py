@@ -102,7 +102,7 @@ def _note_on_period(target, series: list[Series], near, predicted) -> str:
         low, high, full_circle = axes.axis_limits(target, x)
         crossed = ((y < low) | (y > high)).sum()
         if full_circle and crossed:
-            return f"{crossed} beyond the seam {low:g}° = {high:g}° (shaded) stand beside their truth."
+            return f"Shaded: predictions across {low:g}° = {high:g}° are drawn next to their true value ({crossed})."
     differs = (np.abs(near - predicted) > 1e-6).any()  # False for a missing label, which is NaN
     return "Angles are drawn the short way round from their truth." if differs else ""
 

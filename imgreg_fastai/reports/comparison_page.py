@@ -8,8 +8,8 @@ from ..evaluation.comparison import Comparison, headline
 from ..plots.axes import add_legend, with_unit_label
 from ..plots.figures import TitledFigure, save
 from ..plots.training_charts import Course, best_row, draw_courses
+from ..utils.files import new_files
 from ..utils.format import format_amount, format_value
-from ..utils.numbered import new_files
 from . import html
 from .images import chart
 

@@ -116,7 +116,7 @@ class TaskLoss(nn.Module):
             if n > 1:
                 self.guess_costs = [_guess_cost(t, encoded, loss) for t, encoded in samples]
             if balance:
-                self.rarity_weights = [RarityWeights(encoded) if t.can_balance else None for t, encoded in samples]
+                self.rarity_weights = [RarityWeights(encoded) if t.scalar else None for t, encoded in samples]
         total = sum(t.weight for t in task.targets)
         self.shares = [t.weight / total / cost for t, cost in zip(task.targets, self.guess_costs, strict=True)]
 

@@ -21,10 +21,10 @@ class ProgressBar:
     """A progress bar with a text behind it. It is drawn on terminals only.
 
     Args:
-        description (str): the text before the bar, such as "training".
+        description: The text before the bar, such as "training".
     """
 
-    def __init__(self, description: str):
+    def __init__(self, description: str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -34,11 +34,11 @@ class ProgressBar:
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.task = self.progress.add_task(description, total=None, text="")
 
-    def __enter__(self):
+    def __enter__(self) -> "ProgressBar":
         self.progress.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
     def update(self, completed: int, total: int | None, text: str = "") -> None:
@@ -63,9 +63,9 @@ def progress_bar(items: Iterable[T], total: int, description: str) -> Iterator[T
     """Yield items under a progress bar.
 
     Args:
-        items (iterable): what to yield.
-        total (int): the number of items.
-        description (str): the text before the bar, such as "reading 200 pictures".
+        items: What to yield.
+        total: The number of items.
+        description: The text before the bar, such as "reading 200 pictures".
 
     Yields:
         the items.

@@ -7,21 +7,18 @@ class ImgregError(Exception):
     """A mistake that the user can correct, described in one line.
 
     Args:
-        expected (str): what was expected.
-        actual (str or None): what was there instead.
-        hint (str or None): what to type or do.
+        expected: what was expected.
+        actual: what was there instead.
+        hint: what to type or do.
     """
 
-    def __init__(self, expected: str, actual: str | None = None, hint: str | None = None):
+    def __init__(self, expected: str, actual: str | None = None, hint: str | None = None) -> None:
         self.expected, self.actual, self.hint = expected, actual, hint
-        parts = [f"expected {expected}"]
-        if actual:
-            parts.append(f"found {actual}")
-        if hint:
-            parts.append(f"try {hint}")
-        super().__init__("; ".join(" ".join(part.split()) for part in parts))  # on one line, whatever it is made of
+        parts = (f"expected {expected}", f"found {actual}" if actual else "", f"try {hint}" if hint else "")
+        # on one line, whatever it is made of
+        super().__init__("; ".join(" ".join(part.split()) for part in parts if part))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["ImgregError"], tuple[str, str | None, str | None]]:
         # Worker processes pickle their errors. Exception's own __reduce__ passes the whole message as `expected`.
         return type(self), (self.expected, self.actual, self.hint)
 
@@ -35,17 +32,15 @@ def close_matches(name: str, names: Iterable[str], limit: int = 3) -> str:
     """List the names most like `name`: "'resnet18', 'resnet10t'".
 
     Args:
-        name (str): a name that is not among `names`.
-        names (iterable of str): the names to search.
-        limit (int): the most names to list.
+        name: a name that is not among `names`.
+        names: the names to search.
+        limit: the most names to list.
 
     Returns:
-        str: the names in quotes, with commas. If none is similar: all of at most six names, none of more.
+        The names in quotes, with commas. If none is similar: all of at most six names, none of more.
     """
     names = list(names)
-    close = get_close_matches(name, names, n=limit, cutoff=0.5)
-    if not close and len(names) <= 6:
-        close = names
+    close = get_close_matches(name, names, n=limit, cutoff=0.5) or (names if len(names) <= 6 else [])
     return ", ".join(f"'{n}'" for n in close)
 
 
@@ -53,12 +48,12 @@ def first_few(names: Iterable[object], limit: int = 5) -> str:
     """List the first names and the number of the others: "a, b and 3 more".
 
     Args:
-        names (iterable): anything that str() takes.
-        limit (int): the most names to list.
+        names: anything that str() takes.
+        limit: the most names to list.
 
     Returns:
-        str: the names with commas.
+        The names with commas.
     """
-    names = [str(n) for n in names]
-    rest = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
+    texts = [str(name) for name in names]
+    rest = len(texts) - limit
+    return ", ".join(texts[:limit]) + (f" and {rest} more" if rest > 0 else "")

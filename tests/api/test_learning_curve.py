@@ -13,7 +13,7 @@ from imgreg_fastai.api.preparation import TrainingPlan
 from imgreg_fastai.evaluation import scaling_law
 from imgreg_fastai.tasks import Angle, Number, Task
 from imgreg_fastai.utils.errors import ImgregError
-from imgreg_fastai.utils.numbered import new_folder
+from imgreg_fastai.utils.files import new_folder
 from tests.cli.test_cli import mistake
 from tests.conftest import said
 from tests.evaluation.test_scaling_law import points

@@ -209,7 +209,7 @@ def test_predictions_across_the_seam_stand_beside_their_truth():
     fig = plots.predicted_against_true(ANGLE, BAR, table(true, [179.0, 2.0, 61.0, 90.0, 119.0]))
     dots = np.asarray(fig.axes[0].collections[0].get_offsets())
     assert dots[:, 1] - dots[:, 0] == pytest.approx([-2, 3, 1, 0, -1])
-    assert "2 beyond the seam 0° = 180°" in said(fig)
+    assert "across 0° = 180° are drawn next to their true value (2)" in said(fig)
     ticks = fig.axes[0].yaxis.get_major_formatter()
     assert (ticks(-30, 0), ticks(30, 0), ticks(210, 0), ticks(180, 0)) == ("150", "30", "30", "180")
 
@@ -294,7 +294,7 @@ def test_each_angle_of_a_rotation_goes_the_short_way_round():
     fig = plots.predicted_against_true(HEADPOSE, POSE, frame)
     dots = [np.asarray(ax.collections[0].get_offsets()) for ax in fig.axes]
     assert dots[0][:, 1] - dots[0][:, 0] == pytest.approx(10) and len(dots) == 3
-    assert "1 beyond the seam -180° = 180°" in said(fig)
+    assert "across -180° = 180° are drawn next to their true value (1)" in said(fig)
     assert len(plots.residuals(HEADPOSE, POSE, frame).axes) == 3
 
 
