@@ -104,14 +104,14 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
     frame, facts = rows.frame, {"drawn": drawn}
     if not fast:
         checked = _open_images(rows, parts, drawn)
-        copies = duplicates.find_duplicates(checked)
-        issues += [*image_rules.broken_image_issues(checked), *copies.issues, *image_rules.image_issues(checked)]
+        copies, rows_of_copies = duplicates.find_duplicates(checked)
+        issues += [*image_rules.broken_image_issues(checked), *copies, *image_rules.image_issues(checked)]
         left_out = {row for issue in issues if issue.level == "leave out" for row in issue.rows}
         usable = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
         if usable.sum() < splits.MIN_ROWS <= frame["usable"].sum():
             issues += rows.issue("few", "stop", splits.too_few_images(usable.sum()), "mend the pictures")
         frame = checked.labels.frame.assign(usable=usable, width=checked.fact("width"), height=checked.fact("height"))
-        facts |= _image_facts(checked.stats) | {"duplicates": {"same": copies.same, "nearly": copies.similar}}
+        facts |= _image_facts(checked.stats) | {"duplicates": rows_of_copies}
     return DataCheck(str(table), task, issues, _label_facts(frame, parts, task) | facts, frame, cfg.strict)
 
 
@@ -135,7 +135,7 @@ def _open_images(rows: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTab
     frame, image = rows.frame, np.full(len(rows.frame), -1)
     usable = frame["usable"].to_numpy()
     image[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
-    stats = image_stats.collect_stats(paths, rows.task.value_range)
+    stats = image_stats.collect_stats(list(paths), rows.task)
     broken = np.isin(image, list(stats.broken))
     frame = frame.assign(usable=usable & ~broken, why=frame["why"].mask(broken, "a broken picture"))
     return CheckedTable(replace(rows, frame=frame), stats, image, parts, drawn)
@@ -163,15 +163,11 @@ def _span(values: pd.Series) -> dict:
 def _image_facts(stats: ImageStats) -> dict:
     """Count what the images are, the most frequent first."""
     facts = stats.facts
-    sizes = _counts(facts["width"].astype(str) + "x" + facts["height"].astype(str))
+    sizes = (facts["width"].astype(str) + "x" + facts["height"].astype(str)).value_counts()
+    formats, modes, orientations = (facts[name].astype(str).value_counts() for name in ("format", "mode", "orientation"))
     return {"opened": len(facts) + len(stats.broken), "broken": len(stats.broken), "width": _span(facts["width"]),
-            "height": _span(facts["height"]), "different_sizes": len(sizes),
-            "sizes": dict(list(sizes.items())[:MAX_SIZES]), "formats": _counts(facts["format"]),
-            "modes": _counts(facts["mode"]), "orientations": _counts(facts["orientation"])}
-
-
-def _counts(values: pd.Series) -> dict[str, int]:
-    return {str(value): int(n) for value, n in values.value_counts().items()}
+            "height": _span(facts["height"]), "different_sizes": len(sizes), "sizes": sizes.head(MAX_SIZES).to_dict(),
+            "formats": formats.to_dict(), "modes": modes.to_dict(), "orientations": orientations.to_dict()}
 
 
 def _describe_facts(facts: dict, task: Task) -> list[str]:
@@ -183,7 +179,11 @@ def _describe_facts(facts: dict, task: Task) -> list[str]:
     if "groups" in facts:
         lines.append(f"groups: {facts['groups']:,}")
     if "opened" in facts:
-        parts = [_describe_sizes(facts), _most_frequent(facts["formats"]), _most_frequent(facts["modes"])]
+        sizes = _most_frequent(facts["sizes"])
+        if facts["different_sizes"] > MAX_SHOWN:
+            sizes = ("{width[least]:g} to {width[greatest]:g} by {height[least]:g} to {height[greatest]:g} px in "
+                     "{different_sizes:,} sizes").format(**facts)
+        parts = [sizes, _most_frequent(facts["formats"]), _most_frequent(facts["modes"])]
         turned = sum(n for tag, n in facts["orientations"].items() if tag != "1")
         if turned:
             parts.append(f"{turned:,} turned by their tag")
@@ -194,14 +194,6 @@ def _describe_facts(facts: dict, task: Task) -> list[str]:
 def _most_frequent(counts: dict[str, int]) -> str:
     """List the most frequent values with their counts: "JPEG (90), PNG (2)"."""
     return first_few([f"{value} ({n:,})" for value, n in counts.items()], MAX_SHOWN) or "none"
-
-
-def _describe_sizes(facts: dict) -> str:
-    """Describe the sizes of images: each with its count, or the range of many."""
-    if facts["different_sizes"] <= MAX_SHOWN:
-        return _most_frequent(facts["sizes"])
-    return ("{width[least]:g} to {width[greatest]:g} by {height[least]:g} to {height[greatest]:g} px in "
-            "{different_sizes:,} sizes").format(**facts)
 
 
 def _describe_target(t: Target, columns: dict) -> str:
@@ -215,12 +207,9 @@ def _describe_target(t: Target, columns: dict) -> str:
         return f"{t.name}: {n} point{'s' if n > 1 else ''} a picture, {labelled:,} labelled in all"
     texts = []
     for name, span in spans.items():
-        least, quarter, more, greatest = (_plain(span[q]) for q in ("least", "quarter", "three_quarters", "greatest"))
-        text = f"{least} to {with_unit(greatest, t.unit)}, half of them {quarter} to {more}"
+        # Four digits, and no power of ten unless a number is very large or small.
+        plain = {q: f"{float(f'{value:.4g}'):,.10g}" for q, value in span.items()}
+        text = (f"{plain['least']} to {with_unit(plain['greatest'], t.unit)}, "
+                f"half of them {plain['quarter']} to {plain['three_quarters']}")
         texts.append(f"{name} {text}" if len(columns) > 1 else text)
     return f"{t.name}: {'; '.join(texts)}"
-
-
-def _plain(value: float) -> str:
-    """Write a number with four digits, and without a power of ten unless it is very large or small."""
-    return f"{float(f'{value:.4g}'):,.10g}"

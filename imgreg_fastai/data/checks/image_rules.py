@@ -2,9 +2,10 @@
 import numpy as np
 import pandas as pd
 
+from ...tasks.flip_pairs import point_names
 from ...tasks.geometry import place_picture
 from ...utils.errors import first_few
-from ..images.headers import SHRINKABLE
+from ..images.files import SHRINKABLE
 from ..images.levels import unusual_levels
 from ..issues import Issue
 from .image_stats import CheckedTable
@@ -29,9 +30,24 @@ def image_issues(table: CheckedTable) -> list[Issue]:
     """
     if not table.opened.any():
         return []
-    issues = [*_point_issues(table), *_box_issues(table), *_content_issues(table)]
+    labels, deep, blank = table.labels, table.fact("deep").eq(True), table.fact("blank").eq(True)
+    issues = [*_point_issues(table), *_box_issues(table)]
+    issues += labels.issue("blank", "note", "a picture of one colour", mask=blank, column="image")
+    shallow = ~deep & table.opened
+    if shallow.any() and deep.any():
+        rarer, text = deep, "of 16 or 32 bits among pictures of 8"
+        if deep.sum() > shallow.sum():
+            rarer, text = shallow, "of 8 bits among pictures of 16 or 32"
+        issues += labels.issue("depth", "note", text,
+                               "see that brightness means the same in both (--range BLACK,WHITE)", rarer, "image")
+    if labels.task.box or any(t.in_image or not t.linear for t in labels.task.targets):
+        issues += labels.issue("turned", "note", "an orientation tag, by which the picture is turned upright",
+                               "labels must be those of the upright picture", table.fact("orientation") > 1, "image")
+    animated = (table.fact("frames") > 1) & ~table.fact("format").isin(SHRINKABLE)  # phones put a preview into a JPEG
+    issues += labels.issue("animated", "note", "a picture of several frames", "the first of them is seen", animated,
+                           "image")
     for text, hint in unusual_levels(table.stats.levels):
-        issues += table.labels.issue("levels", "note", text, f"try {hint}")
+        issues += labels.issue("levels", "note", text, f"try {hint}")
     return issues
 
 
@@ -47,7 +63,7 @@ def _point_issues(table: CheckedTable) -> list[Issue]:
         hint = "mend them"
         if outside.any(axis=1).sum() > table.opened.sum() / 2:
             hint = "are they in pixels of the upright pictures, at their full size?"
-        names = first_few(np.array(t.names)[outside.any(axis=0)], 3)
+        names = first_few(np.array(point_names(t.columns, t.name))[outside.any(axis=0)], 3)
         issues += table.labels.issue("outside", "note", f"outside the picture by up to {excess.max():,.0f} px: {names}",
                                      hint, outside.any(axis=1), "image")
     return issues
@@ -71,22 +87,3 @@ def _box_issues(table: CheckedTable) -> list[Issue]:
     text = f"a box that reaches over the picture's edge, by up to {excess[over_edge].max(initial=0):,.0f} px"
     return [*table.labels.issue("box", "leave out", "a box outside the picture", mask=outside, column="image"),
             *table.labels.issue("edge", "note", text, "what lies beyond is seen as grey", over_edge, "image")]
-
-
-def _content_issues(table: CheckedTable) -> list[Issue]:
-    """Find images that are of another sort than the others."""
-    labels, deep, blank = table.labels, table.fact("deep").eq(True), table.fact("blank").eq(True)
-    issues = labels.issue("blank", "note", "a picture of one colour", mask=blank, column="image")
-    shallow = table.opened & ~deep
-    if shallow.any() and deep.any():
-        rarer, text = deep, "of 16 or 32 bits among pictures of 8"
-        if deep.sum() > shallow.sum():
-            rarer, text = shallow, "of 8 bits among pictures of 16 or 32"
-        issues += labels.issue("depth", "note", text,
-                               "see that brightness means the same in both (--range BLACK,WHITE)", rarer, "image")
-    if labels.task.box or any(t.in_image or not t.linear for t in labels.task.targets):
-        issues += labels.issue("turned", "note", "an orientation tag, by which the picture is turned upright",
-                               "labels must be those of the upright picture", table.fact("orientation") > 1, "image")
-    animated = (table.fact("frames") > 1) & ~table.fact("format").isin(SHRINKABLE)  # phones put a preview into a JPEG
-    return issues + labels.issue("animated", "note", "a picture of several frames", "the first of them is seen",
-                                 animated, "image")

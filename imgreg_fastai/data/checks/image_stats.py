@@ -1,19 +1,19 @@
 """Opening each image of a table once, and what is kept of it: a few hundred bytes."""
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ...tasks import Task
 from ...utils.console import progress_bar
 from ..images import ImageHeader, PictureError, load_image, map_ahead, read_header
-from ..images.headers import naming_errors
+from ..images.files import naming_errors
 from ..images.levels import Levels
 from ..labels.issue_rules import LabelTable
 
@@ -42,7 +42,7 @@ class ImageFingerprint(NamedTuple):
     levels: Levels | None
 
 
-def fingerprint(path, value_range=None) -> ImageFingerprint:
+def fingerprint(path: str | Path, task: Task) -> ImageFingerprint:
     """Read a file once and decode all of it.
 
     `content` is of the pixels; of a large image those of a smaller copy, and of one with more than 8 bits all bytes of
@@ -50,38 +50,30 @@ def fingerprint(path, value_range=None) -> ImageFingerprint:
 
     Args:
         path: The file.
-        value_range: The numbers that are black and white in images of more than 8 bits.
+        task: The Task, for the numbers that are black and white in images of more than 8 bits.
 
     Raises:
         PictureError: It cannot be decoded.
     """
+    from imagehash import phash
+
     with naming_errors(path):
         data = Path(path).read_bytes()
         if not data:
             raise PictureError("a picture", f"'{path}': an empty file")
         header = read_header(data)
-        view = SimpleNamespace(size=_compared_size(header), value_range=value_range, fit="squish", margin=0.0)
-        image, _, levels = load_image(data, view)
+        pixels = header.width * header.height
+        factor = 1.0 if pixels <= MAX_PIXELS else (pixels / SMALL_PIXELS) ** 0.5
+        size = max(1, round(header.height / factor)), max(1, round(header.width / factor))
+        image, _, levels = load_image(data, replace(task, size=size, fit="squish", augment=()))
         content = data if levels else f"{header.width}x{header.height}".encode() + image.tobytes()
         digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
-        blank = levels.lowest == levels.highest if levels else all(low == high for low, high in image.getextrema())
+        grey = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        signs = phash(grey).hash  # of the image's lowest frequencies: 64
         tiny = image.resize((TINY, TINY), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("YCbCr")
-        return ImageFingerprint(header, digest, _perceptual_hash(image), np.asarray(tiny), blank, levels)
-
-
-def _compared_size(header: ImageHeader) -> tuple[int, int]:
-    """Return height and width in which an image is compared."""
-    pixels = header.width * header.height
-    factor = 1.0 if pixels <= MAX_PIXELS else (pixels / SMALL_PIXELS) ** 0.5
-    return max(1, round(header.height / factor)), max(1, round(header.width / factor))
-
-
-def _perceptual_hash(image: Image.Image) -> int:
-    """Compute the 64 bits of the perceptual hash: the signs of the image's lowest frequencies."""
-    from imagehash import phash
-
-    grey = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return int.from_bytes(np.packbits(phash(grey).hash).tobytes(), "big")
+        blank = levels.lowest == levels.highest if levels else bool(np.ptp(np.asarray(image), axis=(0, 1)).max() == 0)
+        return ImageFingerprint(header, digest, int.from_bytes(np.packbits(signs).tobytes(), "big"), np.asarray(tiny),
+                                blank, levels)
 
 
 @dataclass(frozen=True)
@@ -102,16 +94,15 @@ class ImageStats:
     levels: set[Levels]
 
 
-def collect_stats(paths: Sequence[str], value_range=None, jobs: int | None = None) -> ImageStats:
+def collect_stats(paths: Sequence[str], task: Task) -> ImageStats:
     """Open each image once, on threads; of 100,000 about 100 MB are kept.
 
     Args:
         paths: Files, numbered from 0.
-        value_range: See fingerprint.
-        jobs: Number of threads.
+        task: See fingerprint.
     """
     opened, broken = {}, {}
-    results = map_ahead(partial(fingerprint, value_range=value_range), jobs, paths)
+    results = map_ahead(partial(fingerprint, task=task), None, paths)
     for i, result in enumerate(progress_bar(results, len(paths), "opening pictures")):
         if isinstance(result, PictureError):  # its message begins with the name
             broken[i] = (result.actual or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")
