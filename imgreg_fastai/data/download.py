@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ..utils.console import ProgressBar
+from ..utils.console import ProgressBar, say
 from ..utils.errors import ImgregError, error_reason
 
 CHUNK_SIZE = 1 << 18  # bytes
@@ -24,20 +24,6 @@ STALL_TIMEOUT = 30  # seconds without a byte after which a download that was und
 
 class UnreachableError(ImgregError):
     """Nothing can be downloaded: there is no network, no such server, or the server refuses."""
-
-
-class _Partial(NamedTuple):
-    """What earlier attempts downloaded: the bytes, and a file with their URL and the server's version of them."""
-
-    data: Path
-    tag: Path
-
-    def progress(self, url: str) -> tuple[int, str]:
-        """The number of bytes of `url` and their version; (0, "") if they cannot be continued."""
-        if not (self.data.is_file() and self.tag.is_file()):
-            return 0, ""
-        tag_url, _, version = self.tag.read_text(encoding="utf-8").partition("\n")
-        return (self.data.stat().st_size, version) if tag_url == url and version else (0, "")
 
 
 class _Body(NamedTuple):
@@ -54,32 +40,39 @@ def fetch(url: str, path: str | Path, size: int | None = None, md5: str | None =
     """Download a file. A download that broke off continues; its bytes are kept in `path`.part until they are complete.
 
     Args:
-        url (str): an http, https or file URL.
-        path (str or Path): the file to write.
-        size (int or None): the file's expected size in bytes.
-        md5 (str or None): the expected MD5 checksum, in hexadecimal.
-        md5_bytes (int or None): the first bytes of the file that `md5` is of; None for all. They are read at once.
-        timeout (float): seconds until the server answers, including the search for its name.
-        reserve (int): bytes of the disk that must stay free.
+        url: An http, https or file URL.
+        path: The file to write.
+        size: The file's expected size in bytes.
+        md5: The expected MD5 checksum, in hexadecimal.
+        md5_bytes: The first bytes of the file that `md5` is of; None for all. They are read at once.
+        timeout: Seconds until the server answers, including the search for its name.
+        reserve: Bytes of the disk that must stay free.
 
     Returns:
-        Path: `path`.
+        `path`.
 
     Raises:
         UnreachableError: if nothing can be downloaded.
         ImgregError: if the download breaks off, the disk is full, or size or checksum differ.
     """
     path = Path(path)
-    partial = _Partial(path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag"))
+    part, tag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag")
     if (size or md5) and path.is_file() and not _difference(path, size, md5, md5_bytes):
         return path
     try:
-        _complete(partial, url, size, timeout, reserve)
-        difference = _difference(partial.data, size, md5, md5_bytes)
+        start, version = _progress(part, tag, url)
+        if not start or start != size:
+            _complete(part, tag, _open(url, start, version, timeout), url, size, reserve)
+        difference = _difference(part, size, md5, md5_bytes)
         if not difference:
-            os.replace(partial.data, path)
-        for file in partial:
-            file.unlink(missing_ok=True)
+            os.replace(part, path)
+        part.unlink(missing_ok=True)
+        tag.unlink(missing_ok=True)
+    except KeyboardInterrupt:
+        n, _ = _progress(part, tag, url)
+        if n:
+            say(f"the first {_megabytes(n)} are kept: the same command goes on from there")
+        raise
     except OSError as e:
         raise ImgregError("a place that can be written", f"'{path}': {error_reason(e)}") from e
     if difference:
@@ -98,46 +91,42 @@ def _difference(path: Path, size: int | None, md5: str | None, md5_bytes: int | 
     return "" if digest.hexdigest() == md5 else "another checksum"
 
 
-def _complete(partial: _Partial, url: str, size: int | None, timeout: float, reserve: int) -> None:
-    """Download the missing bytes of `url`."""
-    start, version = partial.progress(url)
-    if start and start == size:
-        return
-    body = _open(url, start, version, timeout)
-    total = body.total or size
+def _progress(part: Path, tag: Path, url: str) -> tuple[int, str]:
+    """Return the number of bytes of `url` in `part` and the server's version of them; (0, "") if it cannot continue."""
+    if not (part.is_file() and tag.is_file()):
+        return 0, ""
+    tag_url, _, version = tag.read_text(encoding="utf-8").partition("\n")
+    return (part.stat().st_size, version) if tag_url == url and version else (0, "")
+
+
+def _complete(part: Path, tag: Path, body: _Body, url: str, size: int | None, reserve: int) -> None:
+    """Write the bytes as they come, with a progress bar, after checking that they fit in size and on the disk."""
+    import requests
+
+    total, n = body.total or size, body.start
     if size and total != size:
         raise UnreachableError(f"{size} bytes from {url}", f"{total}: another file, or a page of the network's own")
-    partial.data.parent.mkdir(parents=True, exist_ok=True)
-    needed = (total or 0) - body.start + reserve
-    free = shutil.disk_usage(partial.data.parent).free
+    part.parent.mkdir(parents=True, exist_ok=True)
+    needed, free = (total or 0) - n + reserve, shutil.disk_usage(part.parent).free
     if needed > free:
         raise ImgregError(f"{_megabytes(needed)} of free disk for {url}", _megabytes(free),
                           "making room, then the same again")
-    _save(partial, url, body, total)
-
-
-def _save(partial: _Partial, url: str, body: _Body, total: int | None) -> None:
-    """Write the bytes as they come, with a progress bar."""
-    import requests
-
-    retry = "the same again: it goes on where it stopped" if body.version else "the same again"
-    size = body.start
     try:
-        with partial.data.open("ab" if size else "wb") as f, ProgressBar("downloading") as bar:
-            partial.tag.write_text(f"{url}\n{body.version}", encoding="utf-8")  # after an older version is gone
+        with part.open("ab" if n else "wb") as f, ProgressBar("downloading") as bar:
+            tag.write_text(f"{url}\n{body.version}", encoding="utf-8")  # after an older version is gone
             for chunk in body.chunks:
                 f.write(chunk)
-                size += len(chunk)
-                bar.update(size, total, f"{_megabytes(size)} of {_megabytes(total)}")
-        if total and size < total:  # older versions of urllib3 raise nothing when bytes are missing
+                n += len(chunk)
+                bar.update(n, total, f"{_megabytes(n)} of {_megabytes(total)}")
+        if total and n < total:  # older versions of urllib3 raise nothing when bytes are missing
             raise ConnectionError
     except OSError as e:
-        progress = f"after {_megabytes(size)} of {_megabytes(total)}"
+        retry = "the same again: it goes on where it stopped" if body.version else "the same again"
+        progress = f"after {_megabytes(n)} of {_megabytes(total)}"
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ImgregError(f"all of {url}", f"a full disk {progress}: '{part}'", f"making room, then {retry}") from e
         if isinstance(e, (requests.RequestException, ConnectionError, TimeoutError)):
             raise ImgregError(f"all of {url}", f"a connection that broke {progress}", retry) from e
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            actual = f"a full disk {progress}: '{partial.data}'"
-            raise ImgregError(f"all of {url}", actual, f"making room, then {retry}") from e
         raise
 
 
@@ -177,7 +166,7 @@ def _file_chunks(path: Path) -> Iterator[bytes]:
 
 
 def _request(url: str, headers: dict[str, str], timeout: float):
-    """A server's response without its body, within `timeout` seconds in all; raises UnreachableError.
+    """Return a server's response without its body, within `timeout` seconds in all; raise UnreachableError.
 
     It is requested in a thread: the search for a server's name has no timeout, and each of its addresses has its own.
     """
@@ -196,12 +185,12 @@ def _request(url: str, headers: dict[str, str], timeout: float):
         response = responses.get(timeout=timeout)
     except queue.Empty:
         response = TimeoutError(f"no answer within {timeout:g} seconds")
-    if isinstance(response, Exception):
-        cause: BaseException = response
-        while inner := cause.__cause__ or cause.__context__:  # requests and urllib3 wrap the error that tells why
-            cause = inner
-        raise UnreachableError(f"an answer from {urlsplit(url).netloc or url}", error_reason(cause)) from response
-    return response
+    if not isinstance(response, Exception):
+        return response
+    cause: BaseException = response
+    while inner := cause.__cause__ or cause.__context__:  # requests and urllib3 wrap the error that tells why
+        cause = inner
+    raise UnreachableError(f"an answer from {urlsplit(url).netloc or url}", error_reason(cause)) from response
 
 
 def _megabytes(n: int | None) -> str:

@@ -164,7 +164,8 @@ def _image_facts(stats: ImageStats) -> dict:
     """Count what the images are, the most frequent first."""
     facts = stats.facts
     sizes = (facts["width"].astype(str) + "x" + facts["height"].astype(str)).value_counts()
-    formats, modes, orientations = (facts[name].astype(str).value_counts() for name in ("format", "mode", "orientation"))
+    formats, modes = facts["format"].value_counts(), facts["mode"].value_counts()
+    orientations = facts["orientation"].astype(str).value_counts()
     return {"opened": len(facts) + len(stats.broken), "broken": len(stats.broken), "width": _span(facts["width"]),
             "height": _span(facts["height"]), "different_sizes": len(sizes), "sizes": sizes.head(MAX_SIZES).to_dict(),
             "formats": formats.to_dict(), "modes": modes.to_dict(), "orientations": orientations.to_dict()}

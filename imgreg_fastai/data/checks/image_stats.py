@@ -113,7 +113,7 @@ def collect_stats(paths: Sequence[str], task: Task) -> ImageStats:
                          [*ImageHeader._fields, "content", "hash", "blank", "deep"])
     facts = facts.astype({"content": np.uint64, "hash": np.uint64, "blank": bool, "deep": bool})
     tiny = np.array([p.tiny for p in prints], np.uint8).reshape(-1, TINY**2 * 3)
-    return ImageStats(broken, facts, tiny, {p.levels for p in prints} - {None})
+    return ImageStats(broken, facts, tiny, {p.levels for p in prints if p.levels})
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def has_deep_colour(picture: Image.Image) -> TypeGuard[ImageFile.ImageFile]:
     return picture.mode in ("RGB", "RGBA") and any(";16" in _raw_mode(tile) for tile in _tiles(picture))
 
 
-def _tiles(picture: Image.Image) -> list[tuple]:
+def _tiles(picture: Image.Image) -> list:
     """Return how Pillow decodes the parts of an image, mended where it takes planes of 16 bits for ones of 8."""
     tags, tiles = getattr(picture, "tag_v2", None), getattr(picture, "tile", [])
     if not tags or tags.get(PLANES) != 2 or tags.get(BITS, (8,))[0] != 16:
@@ -130,7 +130,7 @@ def _raw_mode(tile: tuple) -> str:
     return mode if isinstance(mode, str) else ""
 
 
-def _with_raw_mode(tile: tuple, mode: str) -> tuple:
+def _with_raw_mode(tile: tuple, mode: str):
     arguments = (mode, *tile[3][1:]) if isinstance(tile[3], tuple) else mode
     return getattr(tile, "_make", tuple)((*tile[:3], arguments))  # a NamedTuple from Pillow 11 on
 
