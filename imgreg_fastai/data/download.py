@@ -9,14 +9,16 @@ import os
 import queue
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from ..utils.console import ProgressBar, say
 from ..utils.errors import ImgregError, error_reason
+
+if TYPE_CHECKING:
+    import requests
 
 CHUNK_SIZE = 1 << 18  # bytes
 STALL_TIMEOUT = 30  # seconds without a byte after which a download that was under way is given up
@@ -24,15 +26,6 @@ STALL_TIMEOUT = 30  # seconds without a byte after which a download that was und
 
 class UnreachableError(ImgregError):
     """Nothing can be downloaded: there is no network, no such server, or the server refuses."""
-
-
-class _Body(NamedTuple):
-    """A file as the server sends it: its bytes from `start` on, of `total` (None: unknown), in this version."""
-
-    chunks: Iterable[bytes]
-    start: int
-    total: int | None
-    version: str  # an ETag or a date; "" if the server sends neither
 
 
 def fetch(url: str, path: str | Path, size: int | None = None, md5: str | None = None, md5_bytes: int | None = None,
@@ -60,9 +53,10 @@ def fetch(url: str, path: str | Path, size: int | None = None, md5: str | None =
     if (size or md5) and path.is_file() and not _difference(path, size, md5, md5_bytes):
         return path
     try:
-        start, version = _progress(part, tag, url)
-        if not start or start != size:
-            _complete(part, tag, _open(url, start, version, timeout), url, size, reserve)
+        if urlsplit(url).scheme == "file":
+            _copy(url, part)
+        else:
+            _download(url, part, tag, size, timeout, reserve)
         difference = _difference(part, size, md5, md5_bytes)
         if not difference:
             os.replace(part, path)
@@ -99,11 +93,26 @@ def _progress(part: Path, tag: Path, url: str) -> tuple[int, str]:
     return (part.stat().st_size, version) if tag_url == url and version else (0, "")
 
 
-def _complete(part: Path, tag: Path, body: _Body, url: str, size: int | None, reserve: int) -> None:
-    """Write the bytes as they come, with a progress bar, after checking that they fit in size and on the disk."""
+def _copy(url: str, part: Path) -> None:
+    source = Path(url2pathname(urlsplit(url).path))
+    if not source.is_file():
+        raise UnreachableError(f"a file at {url}", "none")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, part)
+
+
+def _download(url: str, part: Path, tag: Path, size: int | None, timeout: float, reserve: int) -> None:
+    """Download the missing bytes of `url`, with a progress bar."""
     import requests
 
-    total, n = body.total or size, body.start
+    # 1. Ask for the missing bytes.
+    n, version = _progress(part, tag, url)
+    if n and n == size:
+        return
+    response, n = _open(url, n, version, timeout)
+    # 2. See that it is the expected file, and that there is room for it.
+    length = response.headers.get("Content-Length", "")
+    total = n + int(length) if length.isdigit() else size
     if size and total != size:
         raise UnreachableError(f"{size} bytes from {url}", f"{total}: another file, or a page of the network's own")
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -111,17 +120,21 @@ def _complete(part: Path, tag: Path, body: _Body, url: str, size: int | None, re
     if needed > free:
         raise ImgregError(f"{_megabytes(needed)} of free disk for {url}", _megabytes(free),
                           "making room, then the same again")
+    # 3. Write the bytes as they come.
+    version = response.headers.get("ETag", "")
+    if not version or version.startswith("W/"):  # a weak ETag does not promise the same bytes
+        version = response.headers.get("Last-Modified", "")
     try:
         with part.open("ab" if n else "wb") as f, ProgressBar("downloading") as bar:
-            tag.write_text(f"{url}\n{body.version}", encoding="utf-8")  # after an older version is gone
-            for chunk in body.chunks:
+            tag.write_text(f"{url}\n{version}", encoding="utf-8")  # after an older version is gone
+            for chunk in response.iter_content(CHUNK_SIZE):
                 f.write(chunk)
                 n += len(chunk)
                 bar.update(n, total, f"{_megabytes(n)} of {_megabytes(total)}")
         if total and n < total:  # older versions of urllib3 raise nothing when bytes are missing
             raise ConnectionError
     except OSError as e:
-        retry = "the same again: it goes on where it stopped" if body.version else "the same again"
+        retry = "the same again: it goes on where it stopped" if version else "the same again"
         progress = f"after {_megabytes(n)} of {_megabytes(total)}"
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ImgregError(f"all of {url}", f"a full disk {progress}: '{part}'", f"making room, then {retry}") from e
@@ -130,42 +143,29 @@ def _complete(part: Path, tag: Path, body: _Body, url: str, size: int | None, re
         raise
 
 
-def _open(url: str, start: int, version: str, timeout: float) -> _Body:
-    """Open a URL at byte `start` of `version`, or at its beginning where the server no longer has that version."""
-    scheme = urlsplit(url).scheme
-    if scheme not in ("http", "https", "file"):
+def _open(url: str, start: int, version: str, timeout: float) -> "tuple[requests.Response, int]":
+    """Open a URL at byte `start` of `version`, or at its beginning where the server no longer has that version.
+
+    Returns:
+        The server's response, and the byte that it begins at.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
         raise ImgregError("a URL with http, https or file", f"'{url}'")
-    if scheme == "file":
-        path = Path(url2pathname(urlsplit(url).path))
-        if not path.is_file():
-            raise UnreachableError(f"a file at {url}", "none")
-        return _Body(_file_chunks(path), 0, path.stat().st_size, "")
     headers = {"Accept-Encoding": "identity"}  # a compressed answer could not be continued
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": version}
     response = _request(url, headers, timeout)
-    continues = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-    if start and not continues and response.status_code in (206, 416):
+    if response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+        return response, start
+    if start and response.status_code in (206, 416):
         response.close()
         return _open(url, 0, "", timeout)
     if response.status_code not in (200, 206):
         raise UnreachableError(f"an answer from {url}", f"{response.status_code} {response.reason}")
-    first = start if continues else 0
-    length = response.headers.get("Content-Length", "")
-    total = first + int(length) if length.isdigit() else None
-    version = response.headers.get("ETag", "")
-    if not version or version.startswith("W/"):  # a weak ETag does not promise the same bytes
-        version = response.headers.get("Last-Modified", "")
-    return _Body(response.iter_content(CHUNK_SIZE), first, total, version)
+    return response, 0
 
 
-def _file_chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as f:
-        while chunk := f.read(CHUNK_SIZE):
-            yield chunk
-
-
-def _request(url: str, headers: dict[str, str], timeout: float):
+def _request(url: str, headers: dict[str, str], timeout: float) -> "requests.Response":
     """Return a server's response without its body, within `timeout` seconds in all; raise UnreachableError.
 
     It is requested in a thread: the search for a server's name has no timeout, and each of its addresses has its own.

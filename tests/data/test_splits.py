@@ -183,15 +183,19 @@ def people(n):
 
 
 @pytest.mark.parametrize("frame, told", [
-    (frame_of(300), "of 240 pictures to train on are fewer than the 50 that they take (--calibrate 0.21 keeps 50)"),
-    (frame_of(60), "of 48 pictures to train on are fewer than the 50 that they take (--calibrate 0.19 keeps 9 all"),
-    (people(40), "15 % of 32 groups to train on are fewer than the 9 that they take (--calibrate 0.29 keeps 9)"),
-    (people(15), "of 12 groups to train on are fewer than the 9 that they take (--calibrate 0.17 keeps 2 all the")])
+    (frame_of(300), "no intervals: calibration takes at least 50 pictures, and 15% of the 240 pictures to train on are "
+                    "only 36; --calibrate 0.21 calibrates with 50"),
+    (frame_of(60), "15% of the 48 pictures to train on are only 7; --calibrate 0.19 calibrates with 9, which is less"),
+    (people(40), "9 groups, and 15% of the 32 groups to train on are only 5; --calibrate 0.29 calibrates with 9"),
+    (people(15), "15% of the 12 groups to train on are only 2; --calibrate 0.17 calibrates with 2, which is less rel")])
 def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
     cfg = TrainConfig()
     done = labels.assign_splits(frame, cfg)
     assert not (done["split"] == "calibrate").any()
-    assert told in splits.calibration_size(done, cfg)[1]
+    reason = splits.calibration_size(done, cfg)[1]
+    assert told in reason
+    share = float(reason.split("--calibrate ")[1].split()[0])  # it can be typed, and does what is said of it
+    assert f"calibrates with {splits.calibration_size(done, TrainConfig(calibrate=share))[0]}" in reason
 
 
 def test_a_tables_own_part_for_intervals_is_taken_and_no_other_beside_it():
