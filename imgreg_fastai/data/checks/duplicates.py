@@ -64,9 +64,9 @@ def _group_issue(table: CheckedTable, groups: pd.Series, code: str, text: str, h
     first = groups.index.to_series().groupby(groups).transform("min").sort_values(kind="stable")
     short, long = table.labels.row_names(first.index), table.labels.row_names(first.index, "image")
     names = long.where(first.index == first, long + " like " + short[first].to_numpy())
-    frame, n = table.labels.frame, groups.nunique()
+    n = groups.nunique()
     text = text.format(n=f"{n:,}", s="" if n == 1 else "s")
-    return [Issue(code, "note", tuple(frame["row"][first.index].tolist()), len(frame), text, hint, tuple(names))]
+    return table.labels.issue(code, "note", text, hint, first.index, names=names)
 
 
 def _same_issues(table: CheckedTable, keys: pd.DataFrame) -> list[Issue]:

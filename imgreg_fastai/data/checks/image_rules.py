@@ -16,11 +16,8 @@ TOLERANCE = 1.0  # pixels beyond the edge that rounding explains
 def broken_image_issues(table: CheckedTable) -> list[Issue]:
     """Find images that cannot be opened. Code: broken."""
     whys = pd.Series(table.image).map(table.stats.broken).dropna()
-    if whys.empty:
-        return []
-    rows, names = table.labels.frame["row"], table.labels.row_names(whys.index, "image") + " (" + whys + ")"
-    return [Issue("broken", "leave out", tuple(rows[whys.index].tolist()), len(rows), "a picture that cannot be opened",
-                  names=tuple(names))]
+    names = table.labels.row_names(whys.index, "image") + " (" + whys + ")"
+    return table.labels.issue("broken", "leave out", "a picture that cannot be opened", rows=whys.index, names=names)
 
 
 def image_issues(table: CheckedTable) -> list[Issue]:
@@ -32,7 +29,7 @@ def image_issues(table: CheckedTable) -> list[Issue]:
         return []
     labels, deep, blank = table.labels, table.fact("deep").eq(True), table.fact("blank").eq(True)
     issues = [*_point_issues(table), *_box_issues(table)]
-    issues += labels.issue("blank", "note", "a picture of one colour", mask=blank, column="image")
+    issues += labels.issue("blank", "note", "a picture of one colour", rows=blank, column="image")
     shallow = ~deep & table.opened
     if shallow.any() and deep.any():
         rarer, text = deep, "of 16 or 32 bits among pictures of 8"
@@ -85,5 +82,5 @@ def _box_issues(table: CheckedTable) -> list[Issue]:
     excess = np.maximum(half - centre, centre + half - sizes).max(axis=1)
     over_edge = (excess > TOLERANCE) & ~outside
     text = f"a box that reaches over the picture's edge, by up to {excess[over_edge].max(initial=0):,.0f} px"
-    return [*table.labels.issue("box", "leave out", "a box outside the picture", mask=outside, column="image"),
+    return [*table.labels.issue("box", "leave out", "a box outside the picture", rows=outside, column="image"),
             *table.labels.issue("edge", "note", text, "what lies beyond is seen as grey", over_edge, "image")]

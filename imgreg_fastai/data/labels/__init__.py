@@ -72,7 +72,7 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
     Raises:
         ImgregError: It is not a table, or lacks a column.
     """
-    frame = _read_table(Path(table), task, list(task.box), images, also, to_divide=False).drop(columns="present")
+    frame, _ = _read_table(Path(table), task, list(task.box), images, also, to_divide=False)
     boxes = _to_floats(frame[list(task.box)])
     frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
     usable = filtering.drop_unusable(frame, Path(table))
@@ -106,21 +106,23 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     path = _resolve(table, task)
     columns = list(dict.fromkeys([*task.columns, *task.box]))
     if path.is_dir():
-        frame = _read_folder(path, task, columns, also, to_divide)
+        frame, present = _read_folder(path, task, columns, also, to_divide)
     else:
-        frame = _read_table(path, task, columns, images, also, to_divide)
-    present, frame = frame["present"], frame.drop(columns="present")
-    raw, box = frame[task.columns], _to_floats(frame[list(task.box)])
-    values = _to_floats(raw) * (task.name_scale if path.is_dir() else 1.0)
-    states = _label_states(raw, values)
-    values = values.where(states == 0)
-    unnamed = frame["image"].isna()
-    unlabelled = (states == MISSING).all(axis=1) & path.is_dir()
-    no_number = ~_has_label(values, task) & ~unnamed & ~unlabelled
-    reasons = {"unlabelled": unlabelled, "unnamed": unnamed, "number": no_number,
-               "box": _lacks_box(box), "absent": ~present & ~unnamed}
-    frame = filtering.mark_usable(_replace(_replace(frame, box), values), reasons)
-    reasons = {reason: np.asarray(mask) for reason, mask in reasons.items()}
+        frame, present = _read_table(path, task, columns, images, also, to_divide)
+    # 1. Turn the labels into numbers; where there is no finite one, the state says why.
+    raw, floats = frame[task.columns], _to_floats(frame[columns])
+    numbers = floats[task.columns] * (task.name_scale if path.is_dir() else 1.0)
+    words = raw.select_dtypes(exclude="number").apply(lambda column: column.astype(str).str.strip())
+    blank = raw.isna() | words.eq("").reindex(columns=raw.columns, fill_value=False)
+    states = np.select([np.isfinite(numbers), np.isinf(numbers), blank], [0, INFINITE, MISSING], WORD).astype(np.int8)
+    floats = _replace(floats, numbers.where(states == 0))
+    # 2. See which rows cannot be used.
+    unnamed, unlabelled = frame["image"].isna(), (states == MISSING).all(axis=1) & path.is_dir()
+    labelled = np.any([t.is_labelled(floats[list(t.columns)].notna().to_numpy()) for t in task.targets], axis=0)
+    masks = {"unlabelled": unlabelled, "unnamed": unnamed, "number": ~labelled & ~unnamed & ~unlabelled,
+             "box": _lacks_box(floats[list(task.box)]), "absent": ~present & ~unnamed}
+    reasons = {reason: np.asarray(mask) for reason, mask in masks.items()}
+    frame = filtering.mark_usable(_replace(frame, floats), reasons)
     return LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True))
 
 
@@ -130,8 +132,8 @@ def _resolve(table: str | Path, task: Task) -> Path:
 
 
 def _read_table(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
-                to_divide: bool) -> pd.DataFrame:
-    """Read `image`, the needed columns, `path` and `present` of all rows of a table."""
+                to_divide: bool) -> tuple[pd.DataFrame, pd.Series]:
+    """Read `image`, the needed columns and `path` of all rows of a table, and whether each image exists."""
     if not table.is_file():
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
     # A table that is not trained on may name its images in another column than the training's.
@@ -142,11 +144,17 @@ def _read_table(table: Path, task: Task, columns: list[str], images: str | Path 
     frame = _needed_columns(frame, task, columns, also, to_divide, table)
     frame = frame.drop(columns=["image", "path"], errors="ignore")
     if "split" in frame:
-        frame["split"] = _usual_splits(frame["split"], table)
-    return pd.concat([located[["image"]], frame, located[["path", "present"]]], axis=1)
+        words = frame["split"].astype(object).str.strip().str.lower()
+        renamed = words.map(USUAL_SPLITS)
+        if renamed.notna().any():
+            pairs = [f"{word} is {USUAL_SPLITS[word]}" for word in sorted(words[renamed.notna()].unique())]
+            say(f"the column 'split' of {table}: {', '.join(pairs)}")
+        frame["split"] = renamed.fillna(words.where(words.isin(SPLITS), frame["split"]))
+    return pd.concat([located[["image"]], frame, located[["path"]]], axis=1), located["present"]
 
 
-def _read_folder(folder: Path, task: Task, columns: list[str], also: tuple[str, ...], to_divide: bool) -> pd.DataFrame:
+def _read_folder(folder: Path, task: Task, columns: list[str], also: tuple[str, ...],
+                 to_divide: bool) -> tuple[pd.DataFrame, pd.Series]:
     """Read as `_read_table` does from the names of images, or of their folders; report how many hold labels."""
     try:
         frame = tables.table_of_folder(folder, task.name_pattern, task.columns)
@@ -161,7 +169,7 @@ def _read_folder(folder: Path, task: Task, columns: list[str], also: tuple[str, 
     n, names = frame[task.columns].notna().any(axis=1).sum(), "names" if task.name_pattern else "names of folders"
     say(f"reading {first_few(task.columns)} from {names}: {n:,} of {len(frame):,} match")
     labels = _needed_columns(frame, task, columns, also, to_divide, folder)
-    return pd.concat([frame[["image"]], labels, frame[["path"]].assign(present=True)], axis=1)
+    return pd.concat([frame[["image"]], labels, frame[["path"]]], axis=1), pd.Series(True, frame.index)
 
 
 def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: tuple[str, ...], to_divide: bool,
@@ -182,16 +190,6 @@ def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: t
     return frame[list(dict.fromkeys([*columns, *optional, *also]))]
 
 
-def _usual_splits(split: pd.Series, table: Path) -> pd.Series:
-    """Rename parts that have other usual names, and report it."""
-    words = split.astype(object).str.strip().str.lower()
-    renamed = words.map(USUAL_SPLITS)
-    if renamed.notna().any():
-        pairs = [f"{word} is {USUAL_SPLITS[word]}" for word in sorted(words[renamed.notna()].unique())]
-        say(f"the column 'split' of {table}: {', '.join(pairs)}")
-    return renamed.fillna(words.where(words.isin(SPLITS), split))
-
-
 def _to_floats(frame: pd.DataFrame) -> pd.DataFrame:
     """Convert columns to float; NaN where there is no number."""
     return pd.DataFrame({name: pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
@@ -201,22 +199,6 @@ def _to_floats(frame: pd.DataFrame) -> pd.DataFrame:
 def _replace(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """Replace columns all at once: pandas warns of a hundred that are set one by one."""
     return pd.concat([frame.drop(columns=values.columns), values], axis=1)[list(frame.columns)]
-
-
-def _label_states(raw: pd.DataFrame, values: pd.DataFrame) -> np.ndarray:
-    """Tell what each label is: 0 for a finite number, else MISSING, WORD or INFINITE; int8 [n, columns]."""
-    numbers = values.to_numpy()
-    states = np.where(np.isinf(numbers), INFINITE, 0).astype(np.int8)
-    for i, column in enumerate(raw):
-        no_number = np.isnan(numbers[:, i])
-        cells = raw[column][no_number]
-        states[no_number, i] = np.where(cells.isna() | (cells.astype(str).str.strip() == ""), MISSING, WORD)
-    return states
-
-
-def _has_label(values: pd.DataFrame, task: Task) -> np.ndarray:
-    """Tell which rows have a label of any target."""
-    return np.any([t.is_labelled(values[list(t.columns)].notna().to_numpy()) for t in task.targets], axis=0)
 
 
 def _lacks_box(box: pd.DataFrame) -> np.ndarray:
