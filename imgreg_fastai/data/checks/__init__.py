@@ -1,5 +1,5 @@
 """Checking a table of labelled images before a network is trained on it."""
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,9 @@ from ...utils.format import with_unit
 from .. import labels, splits
 from ..issues import LEVELS, Issue
 from ..labels.filtering import ADDED_COLUMNS
-from ..labels.issue_rules import LabelTable, label_issues
-from ..tables import real_paths
-from . import duplicates, image_rules, image_stats
-from .image_stats import CheckedTable, ImageStats
+from ..labels.issue_rules import label_issues
+from . import duplicates, image_rules
+from .image_stats import CheckedTable, open_images
 
 LEVEL_TITLES = {"stop": "would stop a training", "leave out": "rows that are left out", "note": "worth knowing"}
 LEVEL_COUNTS = {"stop": "to be mended first", "leave out": "that cost rows", "note": "worth knowing"}
@@ -103,7 +102,7 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
         parts = np.full(len(rows.frame), "", object)
     frame, facts = rows.frame, {"drawn": drawn}
     if not fast:
-        checked = _open_images(rows, parts, drawn)
+        checked = open_images(rows, parts, drawn)
         copies, rows_of_copies = duplicates.find_duplicates(checked)
         issues += [*image_rules.broken_image_issues(checked), *copies, *image_rules.image_issues(checked)]
         left_out = {row for issue in issues if issue.level == "leave out" for row in issue.rows}
@@ -111,7 +110,7 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
         if usable.sum() < splits.MIN_ROWS <= frame["usable"].sum():
             issues += rows.issue("few", "stop", splits.too_few_images(usable.sum()), "mend the pictures")
         frame = checked.labels.frame.assign(usable=usable, width=checked.fact("width"), height=checked.fact("height"))
-        facts |= _image_facts(checked.stats) | {"duplicates": rows_of_copies}
+        facts |= _image_facts(checked) | {"duplicates": rows_of_copies}
     return DataCheck(str(table), task, issues, _label_facts(frame, parts, task) | facts, frame, cfg.strict)
 
 
@@ -128,17 +127,6 @@ def _parts(frame: pd.DataFrame, task: Task, cfg: TrainConfig, drawn: bool) -> np
         rows = frame[usable].drop(columns=list(ADDED_COLUMNS)).reset_index(drop=True)
         parts[usable] = splits.assign_splits(rows, cfg, task)["split"]
     return parts
-
-
-def _open_images(rows: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTable:
-    """Open the images of usable rows, each once; rows with broken images are no longer usable."""
-    frame, image = rows.frame, np.full(len(rows.frame), -1)
-    usable = frame["usable"].to_numpy()
-    image[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
-    stats = image_stats.collect_stats(list(paths), rows.task)
-    broken = np.isin(image, list(stats.broken))
-    frame = frame.assign(usable=usable & ~broken, why=frame["why"].mask(broken, "a broken picture"))
-    return CheckedTable(replace(rows, frame=frame), stats, image, parts, drawn)
 
 
 def _label_facts(frame: pd.DataFrame, parts: np.ndarray, task: Task) -> dict:
@@ -160,13 +148,13 @@ def _span(values: pd.Series) -> dict:
     return {"n": len(values), **quantiles}
 
 
-def _image_facts(stats: ImageStats) -> dict:
+def _image_facts(table: CheckedTable) -> dict:
     """Count what the images are, the most frequent first."""
-    facts = stats.facts
+    facts, n_broken = table.facts, len(table.broken)
     sizes = (facts["width"].astype(str) + "x" + facts["height"].astype(str)).value_counts()
     formats, modes = facts["format"].value_counts(), facts["mode"].value_counts()
     orientations = facts["orientation"].astype(str).value_counts()
-    return {"opened": len(facts) + len(stats.broken), "broken": len(stats.broken), "width": _span(facts["width"]),
+    return {"opened": len(facts) + n_broken, "broken": n_broken, "width": _span(facts["width"]),
             "height": _span(facts["height"]), "different_sizes": len(sizes), "sizes": sizes.head(MAX_SIZES).to_dict(),
             "formats": formats.to_dict(), "modes": modes.to_dict(), "orientations": orientations.to_dict()}
 

@@ -27,14 +27,14 @@ def find_duplicates(table: CheckedTable) -> tuple[list[Issue], dict[str, list[li
     Returns:
         The issues, and groups of row numbers: those of the "same" image, and of "nearly" the same one.
     """
-    rows, facts = np.flatnonzero(table.opened), table.stats.facts
+    rows, facts = np.flatnonzero(table.opened), table.facts
     if not len(rows):
         return [], {"same": [], "nearly": []}
     at = facts.index.get_indexer(pd.Index(table.image[rows]))
     _, first, content = np.unique(facts["content"].to_numpy()[at], return_index=True, return_inverse=True)
     examples = at[first]  # one image of each content
     compared = np.flatnonzero(~facts["blank"].to_numpy()[examples])  # a blank image looks like all others
-    pairs, complete = near_pairs(facts["hash"].to_numpy()[examples][compared], table.stats.tiny[examples][compared])
+    pairs, complete = near_pairs(facts["hash"].to_numpy()[examples][compared], table.tiny[examples][compared])
     pairs = compared[pairs]
     keys = pd.DataFrame({"file": table.image[rows], "content": content,
                          "similar": connected_groups(pairs, len(examples))[content]}, rows)

@@ -15,7 +15,7 @@ TOLERANCE = 1.0  # pixels beyond the edge that rounding explains
 
 def broken_image_issues(table: CheckedTable) -> list[Issue]:
     """Find images that cannot be opened. Code: broken."""
-    whys = pd.Series(table.image).map(table.stats.broken).dropna()
+    whys = pd.Series(table.image).map(table.broken).dropna()
     names = table.labels.row_names(whys.index, "image") + " (" + whys + ")"
     return table.labels.issue("broken", "leave out", "a picture that cannot be opened", rows=whys.index, names=names)
 
@@ -43,7 +43,7 @@ def image_issues(table: CheckedTable) -> list[Issue]:
     animated = (table.fact("frames") > 1) & ~table.fact("format").isin(SHRINKABLE)  # phones put a preview into a JPEG
     issues += labels.issue("animated", "note", "a picture of several frames", "the first of them is seen", animated,
                            "image")
-    for text, hint in unusual_levels(table.stats.levels):
+    for text, hint in unusual_levels(table.levels):
         issues += labels.issue("levels", "note", text, f"try {hint}")
     return issues
 

@@ -1,5 +1,4 @@
 """Opening each image of a table once, and what is kept of it: a few hundred bytes."""
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -16,6 +15,7 @@ from ..images import ImageHeader, PictureError, load_image, map_ahead, read_head
 from ..images.files import naming_errors
 from ..images.levels import Levels
 from ..labels.issue_rules import LabelTable
+from ..tables import real_paths
 
 TINY = 12  # sides of the copy by which images are compared
 MAX_PIXELS = 1 << 20  # of a larger image a smaller copy is compared, of about
@@ -77,10 +77,14 @@ def fingerprint(path: str | Path, task: Task) -> ImageFingerprint:
 
 
 @dataclass(frozen=True)
-class ImageStats:
-    """What is known of many images.
+class CheckedTable:
+    """The rows of a labels table with their opened images, which are numbered.
 
     Attributes:
+        labels: The table; rows with broken images are not usable.
+        image: The number of each row's image, [rows]; -1 where the row is not usable.
+        parts: The part of the split that each row is in, [rows]; "" where it is in none.
+        drawn: Whether the split is drawn, and not the table's own.
         broken: Why an image cannot be opened, by its number.
         facts: One row for each image that can, the index its number: the fields of ImageHeader, `content`, `hash`,
             `blank`, and `deep`, whether it has more than 8 bits.
@@ -88,21 +92,40 @@ class ImageStats:
         levels: All levels of images with more than 8 bits.
     """
 
+    labels: LabelTable
+    image: np.ndarray
+    parts: np.ndarray
+    drawn: bool
     broken: dict[int, str]
     facts: pd.DataFrame
     tiny: np.ndarray
     levels: set[Levels]
 
+    @property
+    def opened(self) -> np.ndarray:
+        """Which rows have an image that can be opened, bool [rows]."""
+        return np.isin(self.image, self.facts.index)
 
-def collect_stats(paths: Sequence[str], task: Task) -> ImageStats:
-    """Open each image once, on threads; of 100,000 about 100 MB are kept.
+    def fact(self, name: str) -> pd.Series:
+        """Return a fact of each row's image, [rows]; NaN where there is none."""
+        return self.facts[name].reindex(self.image).set_axis(self.labels.frame.index)
+
+    def sizes(self) -> np.ndarray:
+        """Return width and height of each row's image, float [rows, 2]; NaN where there is none."""
+        return np.stack([self.fact("width"), self.fact("height")], axis=1).astype(float)
+
+
+def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTable:
+    """Open the images of usable rows, each once, on threads; of 100,000 about 100 MB are kept.
 
     Args:
-        paths: Files, numbered from 0.
-        task: See fingerprint.
+        labels, parts, drawn: See CheckedTable.
     """
+    frame, image = labels.frame, np.full(len(labels.frame), -1)
+    usable = frame["usable"].to_numpy()
+    image[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
     opened, broken = {}, {}
-    results = map_ahead(partial(fingerprint, task=task), None, paths)
+    results = map_ahead(partial(fingerprint, task=labels.task), None, paths)
     for i, result in enumerate(progress_bar(results, len(paths), "opening pictures")):
         if isinstance(result, PictureError):  # its message begins with the name
             broken[i] = (result.actual or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")
@@ -113,36 +136,7 @@ def collect_stats(paths: Sequence[str], task: Task) -> ImageStats:
                          [*ImageHeader._fields, "content", "hash", "blank", "deep"])
     facts = facts.astype({"content": np.uint64, "hash": np.uint64, "blank": bool, "deep": bool})
     tiny = np.array([p.tiny for p in prints], np.uint8).reshape(-1, TINY**2 * 3)
-    return ImageStats(broken, facts, tiny, {p.levels for p in prints if p.levels})
-
-
-@dataclass(frozen=True)
-class CheckedTable:
-    """The rows of a labels table with their opened images.
-
-    Attributes:
-        labels: The table; rows with broken images are not usable.
-        stats: What is known of the images.
-        image: The number of each row's image in `stats`, [rows]; -1 where the row is not usable.
-        parts: The part of the split that each row is in, [rows]; "" where it is in none.
-        drawn: Whether the split is drawn, and not the table's own.
-    """
-
-    labels: LabelTable
-    stats: ImageStats
-    image: np.ndarray
-    parts: np.ndarray
-    drawn: bool = False
-
-    @property
-    def opened(self) -> np.ndarray:
-        """Which rows have an image that can be opened, bool [rows]."""
-        return np.isin(self.image, self.stats.facts.index)
-
-    def fact(self, name: str) -> pd.Series:
-        """Return a fact of each row's image, [rows]; NaN where there is none."""
-        return self.stats.facts[name].reindex(self.image).set_axis(self.labels.frame.index)
-
-    def sizes(self) -> np.ndarray:
-        """Return width and height of each row's image, float [rows, 2]; NaN where there is none."""
-        return np.stack([self.fact("width"), self.fact("height")], axis=1).astype(float)
+    lost = np.isin(image, list(broken))
+    frame = frame.assign(usable=usable & ~lost, why=frame["why"].mask(lost, "a broken picture"))
+    return CheckedTable(replace(labels, frame=frame), image, parts, drawn, broken, facts, tiny,
+                        {p.levels for p in prints if p.levels})
