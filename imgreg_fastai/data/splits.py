@@ -81,7 +81,7 @@ def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = Non
     k, _ = calibration_size(frame, cfg)
     if k:
         units, training = split_units(frame), frame["split"] == "train"
-        drawn = _draw(units[training], k, _unit_values(frame, units, task), np.random.default_rng([cfg.seed, 1]))
+        drawn = _draw(frame, units[training], k, task, np.random.default_rng([cfg.seed, 1]))
         frame = frame.assign(split=frame["split"].mask(training & units.isin(drawn), "calibrate"))
     counts = frame["split"].value_counts()
     check_split_sizes(counts.get("train", 0), counts.get("valid", 0),
@@ -135,11 +135,11 @@ def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None) -> pd
     Folds hold whole units, are about equally large, and are drawn by the seed.
     """
     units, rng = split_units(frame), np.random.default_rng(cfg.seed)
-    values, n = _unit_values(frame, units, task), units.nunique()
+    n = units.nunique()
     free = ~_held_out(frame, units, cfg.hold_out) if cfg.hold_out else pd.Series(True, frame.index)
     parts = pd.Series("train", frame.index, dtype=object).where(free, "valid")
     if cfg.test:
-        in_test = units.isin(_draw(units[free], max(1, round(n * cfg.test)), values, rng))
+        in_test = units.isin(_draw(frame, units[free], max(1, round(n * cfg.test)), task, rng))
         parts[in_test], free = "test", free & ~in_test
     if cfg.folds:
         from sklearn.model_selection import GroupKFold
@@ -153,26 +153,20 @@ def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None) -> pd
         # Without a fold the first is checked: whether there are enough groups.
         parts[units[free].index[folds[(cfg.fold or 1) - 1]]] = "valid"
     elif not cfg.hold_out:
-        parts[free & units.isin(_draw(units[free], max(1, round(n * cfg.valid)), values, rng))] = "valid"
+        parts[free & units.isin(_draw(frame, units[free], max(1, round(n * cfg.valid)), task, rng))] = "valid"
     return parts
 
 
-def _draw(units: pd.Series, k: int, values: pd.Series | None, rng: np.random.Generator) -> np.ndarray:
-    """Draw `k` of the units at random; where they have `values`, as many from each tenth of them, within one."""
+def _draw(frame: pd.DataFrame, units: pd.Series, k: int, task: Task | None, rng: np.random.Generator) -> np.ndarray:
+    """Draw `k` of the units at random, and where one number is all that is predicted, as many from each tenth of it."""
     names = rng.permutation(np.sort(units.unique()))
     n, k = len(names), min(k, len(names))
-    if values is None or not n:
+    if not n or task is None or "group" in frame or len(task.targets) > 1 or not task.targets[0].scalar:
         return names[:k]
-    ranked = names[np.argsort(values[names].to_numpy(), kind="stable")]  # names are shuffled: ties are in no order
+    values = frame[task.columns[0]].groupby(units).mean()[names].to_numpy()
+    ranked = names[np.argsort(values, kind="stable")]  # names are shuffled: ties are in no order
     by_stratum = ranked[np.lexsort((rng.random(n), np.arange(n) * STRATA // n))]
     return by_stratum[np.diff(np.floor(np.arange(n + 1) * k / n + rng.random())) > 0]  # every n / k th, k in all
-
-
-def _unit_values(frame: pd.DataFrame, units: pd.Series, task: Task | None) -> pd.Series | None:
-    """Return the number to predict of each unit, where there are no groups and one number is all that is predicted."""
-    if task is None or "group" in frame or len(task.targets) != 1 or not task.targets[0].scalar:
-        return None
-    return frame[task.columns[0]].groupby(units).mean()
 
 
 def _held_out(frame: pd.DataFrame, units: pd.Series, names: tuple[str, ...]) -> pd.Series:

@@ -72,7 +72,7 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
     Raises:
         ImgregError: It is not a table, or lacks a column.
     """
-    frame, _ = _read_table(Path(table), task, list(task.box), images, also, to_divide=False)
+    frame, _ = _read(Path(table), task, list(task.box), images, also, to_divide=False)
     boxes = _to_floats(frame[list(task.box)])
     frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
     usable = filtering.drop_unusable(frame, Path(table))
@@ -105,10 +105,7 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     """
     path = _resolve(table, task)
     columns = list(dict.fromkeys([*task.columns, *task.box]))
-    if path.is_dir():
-        frame, present = _read_folder(path, task, columns, also, to_divide)
-    else:
-        frame, present = _read_table(path, task, columns, images, also, to_divide)
+    frame, present = _read(path, task, columns, images, also, to_divide)
     # 1. Turn the labels into numbers; where there is no finite one, the state says why.
     raw, floats = frame[task.columns], _to_floats(frame[columns])
     numbers = floats[task.columns] * (task.name_scale if path.is_dir() else 1.0)
@@ -131,16 +128,20 @@ def _resolve(table: str | Path, task: Task) -> Path:
     return tables.resolve_table(table, from_names=bool(task.name_pattern) and task.name not in BUILT_IN)
 
 
-def _read_table(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
-                to_divide: bool) -> tuple[pd.DataFrame, pd.Series]:
-    """Read `image`, the needed columns and `path` of all rows of a table, and whether each image exists."""
-    if not table.is_file():
+def _read(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
+          to_divide: bool) -> tuple[pd.DataFrame, pd.Series]:
+    """Read `image`, the needed columns and `path` of all rows of a table or folder, and whether each image exists."""
+    if table.is_dir():
+        frame = _read_folder(table, task, to_divide)
+        located = frame.assign(present=True)
+    elif table.is_file():
+        # A table that is not trained on may name its images in another column than the training's.
+        frame, image = tables.read_image_table(table, task.image, ("split", task.group or "group", *also), to_divide)
+        if frame.empty:
+            raise ImgregError("a labels table with rows", f"none in '{table}'")
+        located = tables.with_paths(frame[[image]], image, images or table.parent)
+    else:
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
-    # A table that is not trained on may name its images in another column than the training's.
-    frame, image = tables.read_image_table(table, task.image, ("split", task.group or "group", *also), to_divide)
-    if frame.empty:
-        raise ImgregError("a labels table with rows", f"none in '{table}'")
-    located = tables.with_paths(frame[[image]], image, images or table.parent)
     frame = _needed_columns(frame, task, columns, also, to_divide, table)
     frame = frame.drop(columns=["image", "path"], errors="ignore")
     if "split" in frame:
@@ -153,9 +154,8 @@ def _read_table(table: Path, task: Task, columns: list[str], images: str | Path 
     return pd.concat([located[["image"]], frame, located[["path"]]], axis=1), located["present"]
 
 
-def _read_folder(folder: Path, task: Task, columns: list[str], also: tuple[str, ...],
-                 to_divide: bool) -> tuple[pd.DataFrame, pd.Series]:
-    """Read as `_read_table` does from the names of images, or of their folders; report how many hold labels."""
+def _read_folder(folder: Path, task: Task, to_divide: bool) -> pd.DataFrame:
+    """Read labels from the names of images, or of their folders; report how many hold labels."""
     try:
         frame = tables.table_of_folder(folder, task.name_pattern, task.columns)
     except ImgregError as e:
@@ -168,8 +168,7 @@ def _read_folder(folder: Path, task: Task, columns: list[str], also: tuple[str, 
                           f"nor {e.expected}: {e.actual}", hint) from e
     n, names = frame[task.columns].notna().any(axis=1).sum(), "names" if task.name_pattern else "names of folders"
     say(f"reading {first_few(task.columns)} from {names}: {n:,} of {len(frame):,} match")
-    labels = _needed_columns(frame, task, columns, also, to_divide, folder)
-    return pd.concat([frame[["image"]], labels, frame[["path"]]], axis=1), pd.Series(True, frame.index)
+    return frame
 
 
 def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: tuple[str, ...], to_divide: bool,

@@ -56,12 +56,12 @@ def drop_unusable(frame: pd.DataFrame, table: Path, task: Task | None = None) ->
 def _warn_missing(frame: pd.DataFrame, table: Path, task: Task) -> None:
     """Warn which rows lack a value of a target; raise ImgregError if all do and the task has other targets."""
     for t in task.targets:
-        labelled = frame[list(t.columns)].notna().to_numpy()
+        labelled = frame[list(t.columns)].notna()
         incomplete = frame[(frame["why"] != REASONS["number"]) & ~labelled.all(axis=1)]
         if len(incomplete):
             warn(f"{len(incomplete)} of {len(frame)} rows of {table} lack a value of {t.name}: "
                  f"{first_few(_row_names(incomplete, table))}")
-        if len(task.targets) > 1 and not t.is_labelled(labelled).any():
+        if len(task.targets) > 1 and not t.is_labelled(labelled.to_numpy()).any():
             raise ImgregError(f"a value of {t.name} in a row of '{table}'", "none")
 
 

@@ -3,7 +3,7 @@ import csv
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ def read_table(path: str | Path, text: tuple[str, ...] = (), max_rows: int | Non
         raise ImgregError(TABLE, f"'{path}': {reason}") from e
 
 
-def read_csv(path: str | Path, text: tuple[str, ...] = TEXT_COLUMNS, **options: object) -> pd.DataFrame:
+def read_csv(path: str | Path, text: tuple[str, ...] = TEXT_COLUMNS, **options: Any) -> pd.DataFrame:
     """Read a CSV file with pandas and with our rules for what is missing.
 
     Args:
