@@ -10,15 +10,11 @@ import queue
 import shutil
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from ..utils.console import ProgressBar, say
 from ..utils.errors import ImgregError, error_reason
-
-if TYPE_CHECKING:
-    import requests
 
 CHUNK_SIZE = 1 << 18  # bytes
 STALL_TIMEOUT = 30  # seconds without a byte after which a download that was under way is given up
@@ -143,7 +139,7 @@ def _download(url: str, part: Path, tag: Path, size: int | None, timeout: float,
         raise
 
 
-def _open(url: str, start: int, version: str, timeout: float) -> "tuple[requests.Response, int]":
+def _open(url: str, start: int, version: str, timeout: float) -> tuple:
     """Open a URL at byte `start` of `version`, or at its beginning where the server no longer has that version.
 
     Returns:
@@ -165,7 +161,7 @@ def _open(url: str, start: int, version: str, timeout: float) -> "tuple[requests
     return response, 0
 
 
-def _request(url: str, headers: dict[str, str], timeout: float) -> "requests.Response":
+def _request(url: str, headers: dict[str, str], timeout: float):
     """Return a server's response without its body, within `timeout` seconds in all; raise UnreachableError.
 
     It is requested in a thread: the search for a server's name has no timeout, and each of its addresses has its own.

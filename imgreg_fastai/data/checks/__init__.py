@@ -13,8 +13,8 @@ from .. import labels, splits
 from ..issues import LEVELS, Issue
 from ..labels.filtering import ADDED_COLUMNS
 from ..labels.issue_rules import label_issues
-from . import duplicates, image_rules
-from .image_stats import CheckedTable, open_images
+from . import duplicates, opened_images
+from .opened_images import CheckedTable
 
 LEVEL_TITLES = {"stop": "would stop a training", "leave out": "rows that are left out", "note": "worth knowing"}
 LEVEL_COUNTS = {"stop": "to be mended first", "leave out": "that cost rows", "note": "worth knowing"}
@@ -92,41 +92,32 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
         ImgregError: It is not a table, has no rows, or lacks a column.
     """
     cfg = cfg or TrainConfig()
+    # 1. Read the table, and find the part of each row: "" for a row in none.
     rows = labels.read_rows(table, task, images=images)
-    issues = label_issues(rows, cfg)
-    drawn = not splits.uses_table_split(rows.frame, cfg)
+    frame, issues = rows.frame, label_issues(rows, cfg)
+    usable, parts = frame["usable"].to_numpy(), np.full(len(frame), "", object)
+    drawn = not splits.uses_table_split(frame, cfg)
     try:
-        parts = _parts(rows.frame, task, cfg, drawn)
+        if not drawn:
+            parts = frame["split"].where(usable & frame["split"].isin(splits.SPLITS), "").to_numpy(object)
+        elif usable.sum() >= splits.MIN_ROWS:  # fewer are an issue already
+            to_divide = frame[usable].drop(columns=list(ADDED_COLUMNS)).reset_index(drop=True)
+            parts[usable] = splits.assign_splits(to_divide, cfg, task)["split"]
     except ImgregError as e:
         issues += rows.issue("part", "stop", str(e))
-        parts = np.full(len(rows.frame), "", object)
-    frame, facts = rows.frame, {"drawn": drawn}
+    facts: dict = {"drawn": drawn}
+    # 2. Open the images.
     if not fast:
-        checked = open_images(rows, parts, drawn)
+        checked = opened_images.open_images(rows, parts, drawn)
         copies, rows_of_copies = duplicates.find_duplicates(checked)
-        issues += [*image_rules.broken_image_issues(checked), *copies, *image_rules.image_issues(checked)]
+        issues += [*opened_images.broken_image_issues(checked), *copies, *opened_images.image_issues(checked)]
         left_out = {row for issue in issues if issue.level == "leave out" for row in issue.rows}
-        usable = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
-        if usable.sum() < splits.MIN_ROWS <= frame["usable"].sum():
-            issues += rows.issue("few", "stop", splits.too_few_images(usable.sum()), "mend the pictures")
-        frame = checked.labels.frame.assign(usable=usable, width=checked.fact("width"), height=checked.fact("height"))
+        left = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
+        if left.sum() < splits.MIN_ROWS <= usable.sum():
+            issues += rows.issue("few", "stop", splits.too_few_images(left.sum()), "mend the pictures")
+        frame = checked.labels.frame.assign(usable=left, width=checked.fact("width"), height=checked.fact("height"))
         facts |= _image_facts(checked) | {"duplicates": rows_of_copies}
     return DataCheck(str(table), task, issues, _label_facts(frame, parts, task) | facts, frame, cfg.strict)
-
-
-def _parts(frame: pd.DataFrame, task: Task, cfg: TrainConfig, drawn: bool) -> np.ndarray:
-    """Return the part of each row, "" for a row in none: by the table's split, or by the one that would be drawn.
-
-    Raises ImgregError if it cannot be drawn.
-    """
-    parts, usable = np.full(len(frame), "", object), frame["usable"].to_numpy()
-    if not drawn:
-        divided = usable & frame["split"].isin(splits.SPLITS).to_numpy()
-        parts[divided] = frame["split"][divided]
-    elif usable.sum() >= splits.MIN_ROWS:  # fewer are an issue already
-        rows = frame[usable].drop(columns=list(ADDED_COLUMNS)).reset_index(drop=True)
-        parts[usable] = splits.assign_splits(rows, cfg, task)["split"]
-    return parts
 
 
 def _label_facts(frame: pd.DataFrame, parts: np.ndarray, task: Task) -> dict:

@@ -5,7 +5,7 @@ import pandas as pd
 from ..issues import Issue
 from ..labels.issue_rules import labels_differ
 from ..splits import connected_groups
-from .image_stats import CheckedTable
+from .opened_images import CheckedTable
 
 DIFFERENT_LABELS = 0.2  # labels of similar images differ if by more than this share of what any two labels do
 MAX_BITS = 6  # bits of 64 in which the hashes of one image differ once it was saved again; nearly always 0 to 4
