@@ -11,8 +11,6 @@ from ...utils.errors import ImgregError, first_few
 from ...utils.format import with_unit
 from .. import labels, splits
 from ..issues import LEVELS, Issue
-from ..labels.filtering import ADDED_COLUMNS
-from ..labels.issue_rules import label_issues
 from . import duplicates, opened_images
 from .opened_images import CheckedTable
 
@@ -94,14 +92,14 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
     cfg = cfg or TrainConfig()
     # 1. Read the table, and find the part of each row: "" for a row in none.
     rows = labels.read_rows(table, task, images=images)
-    frame, issues = rows.frame, label_issues(rows, cfg)
+    frame, issues = rows.frame, labels.label_issues(rows, cfg)
     usable, parts = frame["usable"].to_numpy(), np.full(len(frame), "", object)
     drawn = not splits.uses_table_split(frame, cfg)
     try:
         if not drawn:
             parts = frame["split"].where(usable & frame["split"].isin(splits.SPLITS), "").to_numpy(object)
         elif usable.sum() >= splits.MIN_ROWS:  # fewer are an issue already
-            to_divide = frame[usable].drop(columns=list(ADDED_COLUMNS)).reset_index(drop=True)
+            to_divide = frame[usable].drop(columns=list(labels.ADDED_COLUMNS)).reset_index(drop=True)
             parts[usable] = splits.assign_splits(to_divide, cfg, task)["split"]
     except ImgregError as e:
         issues += rows.issue("part", "stop", str(e))

@@ -40,18 +40,14 @@ def find_duplicates(table: CheckedTable) -> tuple[list[Issue], dict[str, list[li
                          "similar": connected_groups(pairs, len(examples))[content]}, rows)
     issues = [*_same_issues(table, keys), *_similar_issues(table, keys, pairs, complete),
               *_leak_issues(table, keys, pairs)]
-    return issues, {"same": _row_numbers(table, keys, "content", "file"),
-                    "nearly": _row_numbers(table, keys, "similar", "content")}
+    numbers = keys.assign(row=table.labels.frame["row"])
+    return issues, {"same": _with_several(numbers, "content", "file").groupby("content")["row"].agg(list).tolist(),
+                    "nearly": _with_several(numbers, "similar", "content").groupby("similar")["row"].agg(list).tolist()}
 
 
 def _with_several(keys: pd.DataFrame, by: str | list[str], column: str) -> pd.DataFrame:
     """Select the rows of groups that hold several values of a column."""
     return keys[keys.groupby(by)[column].transform("nunique") > 1]
-
-
-def _row_numbers(table: CheckedTable, keys: pd.DataFrame, by: str, column: str) -> list[list[int]]:
-    numbers = table.labels.frame["row"]
-    return [numbers[group.index].tolist() for _, group in _with_several(keys, by, column).groupby(by)]
 
 
 def _group_issue(table: CheckedTable, groups: pd.Series, code: str, text: str, hint: str) -> list[Issue]:
