@@ -147,12 +147,12 @@ def _sniff(path: Path) -> _Format:
         skip += 1
         separator = excel[1]
     else:  # the one that divides most lines into as many parts as the header has, at least two
-        scores = {",": (0.0, 0)}
+        scores: dict[str, tuple[float, int]] = {}
         for candidate in SEPARATORS:
             counts = [len(row) for row in csv.reader(lines[skip : skip + 50], delimiter=candidate) if row]
             if counts and counts[0] > 1:
                 scores[candidate] = (float(np.mean(np.array(counts) == counts[0])), counts[0])
-        separator = max(scores, key=lambda candidate: scores[candidate])
+        separator = max(scores, key=lambda candidate: scores[candidate], default=",")
     return _Format(encoding, separator, skip, next(csv.reader(lines[skip:], delimiter=separator), []))
 
 
