@@ -4,12 +4,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...config import TrainConfig
 from ...tasks import BUILT_IN, Task
 from ...utils.console import say
 from ...utils.errors import ImgregError, close_matches, first_few
 from .. import tables
-from ..issues import Issue
 from ..splits import SPLITS, assign_splits, exclude_trained
 from . import filtering
 from .filtering import ADDED_COLUMNS
@@ -31,28 +29,7 @@ def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: s
     Raises:
         ImgregError: A column is missing, or no row is usable.
     """
-    rows = read_rows(table, task, to_divide, images, also)
-    return filtering.drop_unusable(rows.frame, rows.path, task)
-
-
-def check_rows(table: str | Path, task: Task, images: str | Path | None = None,
-               cfg: TrainConfig | None = None) -> tuple[pd.DataFrame, list[Issue]]:
-    """Read all rows of a labels table or folder, and find the issues that show without opening an image.
-
-    Args:
-        table: The table, or a folder.
-        task: What its columns mean.
-        images: The folder that names of images are relative to, else the table's own.
-        cfg: The training's settings; the split of the table has no issues where they do not use it.
-
-    Returns:
-        The frame of LabelTable, and the issues.
-
-    Raises:
-        ImgregError: It is not a table, has no rows, or lacks a column.
-    """
-    rows = read_rows(table, task, images=images)
-    return rows.frame, label_issues(rows, cfg)
+    return read_rows(table, task, to_divide, images, also).usable()
 
 
 def read_pictures(table: str | Path, task: Task, images: str | Path | None = None,
@@ -80,18 +57,9 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
     return usable
 
 
-def usable_rows(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:
-    """Return what `read_labels` does, of the frame that `check_rows` returned.
-
-    Raises:
-        ImgregError: No row is usable, or a target has no value in any row.
-    """
-    return filtering.drop_unusable(frame, _resolve(table, task), task)
-
-
 def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
               also: tuple[str, ...] = ()) -> LabelTable:
-    """Read all rows of a labels table, and what is wrong with each.
+    """Read all rows of a labels table, and what is wrong with each; `label_issues` describes it.
 
     Args:
         table: The table, or a folder: its labels.csv, or without one the names of its images hold the labels.

@@ -13,7 +13,7 @@ from ...utils.errors import first_few
 from ..issues import Issue
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
 from ..tables import real_paths
-from .filtering import REASONS
+from .filtering import REASONS, drop_unusable
 
 Rows: TypeAlias = np.ndarray | pd.Series | pd.Index
 MISSING, WORD, INFINITE = 1, 2, 3  # states of a label that is not a finite number; 0 where it is
@@ -41,6 +41,14 @@ class LabelTable:
     reasons: dict[str, np.ndarray]
     states: np.ndarray
     raw: pd.DataFrame
+
+    def usable(self) -> pd.DataFrame:
+        """Return the rows that can be used; warn of the others, and of labels that are missing.
+
+        Raises:
+            ImgregError: No row is usable, or a target has no value in any row.
+        """
+        return drop_unusable(self.frame, self.path, self.task)
 
     def row_names(self, index: pd.Index, column: str = "") -> pd.Series:
         """Name rows: a table's by their numbers, a folder's, which has no row numbers, by their images.

@@ -11,9 +11,10 @@ from .reading import read_table
 
 # Names of such a column, in lower case without punctuation, the likelier first.
 USUAL_NAMES = (
-    "image images img picture photo photograph imagename imagefile imagepath filename filepath file imgname imgfile "
-    "imgpath picturename photoname picturefile photofile path imageid imgid pictureid photoid bild foto imagen immagine"
-).split()
+    "image", "images", "img", "picture", "photo", "photograph", "imagename", "imagefile", "imagepath", "filename",
+    "filepath", "file", "imgname", "imgfile", "imgpath", "picturename", "photoname", "picturefile", "photofile",
+    "path", "imageid", "imgid", "pictureid", "photoid", "bild", "foto", "imagen", "immagine",
+)
 BEGINNING = 200  # rows that show which column names the images
 
 
