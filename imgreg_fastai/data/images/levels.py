@@ -97,13 +97,14 @@ def eight_bits(picture: Image.Image, value_range: tuple[float, float] | None,
     numbers = np.asarray(picture)
     if picture.mode == "I" and tags and bits == 32 and not signed:
         numbers = numbers.view(np.uint32)  # and unsigned ones of 32 bits as signed
-    # By type, whatever an image holds, so that brightness keeps its meaning. Whole numbers of 32 bits count as 16:
-    # cameras hardly give more, and some versions of Pillow make 32 bits of 16.
-    black, white = 0.0, 1.0 if picture.mode == "F" else (1 << min(bits, 16)) - 1
-    if value_range:
-        black, white = value_range
-    elif signed and bits < 32 and picture.mode != "F":
-        black, white = -(1 << bits - 1), (1 << bits - 1) - 1
+    # Black and white go by the type, whatever an image holds, so that brightness keeps its meaning. Whole numbers of 32
+    # bits count as 16: cameras hardly give more, and some versions of Pillow make 32 bits of 16.
+    ends: tuple[float, float] = (0, (1 << min(bits, 16)) - 1)
+    if picture.mode == "F":
+        ends = (0, 1)
+    elif signed and bits < 32:
+        ends = (-(1 << bits - 1), (1 << bits - 1) - 1)
+    black, white = value_range or ends
     levels = _levels(numbers, white, black) if tags.get(WHITE_IS_0) == 0 else _levels(numbers, black, white)
     return Image.fromarray(_to_8_bits(numbers, levels.black, levels.white)), levels
 

@@ -85,7 +85,8 @@ class LabelTable:
         if names is None and (column or self.path.is_dir()):
             names = self.row_names(numbers.index, column)
         shown = () if names is None else tuple(names)
-        return [Issue(code, level, tuple(numbers.tolist()), len(self.frame), text, hint, shown)] if len(numbers) else []
+        issue = Issue(code, level, tuple(numbers.tolist()), len(self.frame), text, hint, shown)
+        return [issue] if issue.rows else []
 
 
 def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issue]:

@@ -216,7 +216,14 @@ def table_of_folder(folder: str | Path, pattern: str, columns: list[str]) -> pd.
         labels = names.str.rpartition("/")[2].str.extract(pattern)[groups]
         labels = labels.mask(labels.isna().all(axis=1), names.str.extract(pattern)[groups])
     else:
-        labels = _labels_by_folder(names, str(folder), columns)
+        if len(columns) != 1:
+            raise ImgregError("one number for sub folders to be called by", f"{len(columns)}: {first_few(columns)}")
+        numbers = names.str.extract("^([^/]*)/")[0]  # the names of sub folders
+        words = numbers[numbers.notna() & ~numbers.fillna("").str.fullmatch(NUMBER)].unique()
+        if len(words) or numbers.isna().all():
+            raise ImgregError(f"sub folders of '{folder}' that are called by numbers",
+                              first_few(map(repr, words)) or "none")
+        labels = pd.DataFrame({columns[0]: numbers})
     labels = labels.astype(object).where(labels.notna(), None)
     return pd.DataFrame({"image": images, "path": pd.Series(_join(str(folder), images), dtype=object)}).join(labels)
 
@@ -235,15 +242,3 @@ def columns_in_pattern(pattern: str) -> list[str]:
         raise ImgregError("a group (?P<NAME>...) in --label-from-name", f"'{pattern}'",
                           r"--label-from-name 'age_(?P<age>\d+)'")
     return groups
-
-
-def _labels_by_folder(names: pd.Series, folder: str, columns: list[str]) -> pd.DataFrame:
-    if len(columns) != 1:
-        raise ImgregError("one number for sub folders to be called by", f"{len(columns)}: {first_few(columns)}")
-    parts = names.str.partition("/")
-    labels = parts[0].where(parts[1] != "")
-    words = labels[labels.notna() & ~labels.fillna("").str.fullmatch(NUMBER)].unique()
-    if len(words) or labels.isna().all():
-        raise ImgregError(f"sub folders of '{folder}' that are called by numbers",
-                          first_few(map(repr, words)) or "none")
-    return pd.DataFrame({columns[0]: labels})
