@@ -171,16 +171,17 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
         ImgregError: An issue of the labels would ruin the training; with `strict`, any issue.
     """
     table, strict = plan.table, plan.config.strict
-    frame, issues = labels.check_rows(table, plan.task, plan.images, plan.config)
-    warn_unused_valid(plan, frame)
+    read = labels.read_rows(table, plan.task, images=plan.images)
+    issues = labels.label_issues(read, plan.config)
+    warn_unused_valid(plan, read.frame)
     stopping = issues if strict else [issue for issue in issues if issue.level == "stop"]
     if not (strict and issues):
-        rows = labels.usable_rows(frame, plan.task, table)
+        rows = read.usable()
     if stopping:
         more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
         raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more, f"imgreg check {table}")
     for issue in issues:
-        if issue.level == "note" and issue.code != "missing":  # usable_rows has counted the missing labels
+        if issue.level == "note" and issue.code != "missing":  # usable() has counted the missing labels
             warn(f"{table}: {issue.describe()}")
     return replace(plan, rows=rows)
 

@@ -46,8 +46,5 @@ class Issue:
         """Return the issue as JSON can hold it; names and hint are left out where there are none."""
         fields = {"kind": self.code, "level": self.level, "text": self.text, "count": len(self.rows),
                   "total": self.total, "rows": list(self.rows)}
-        if self.names:
-            fields["names"] = list(self.names)
-        if self.hint:
-            fields["then"] = self.hint
-        return fields
+        optional = {"names": list(self.names), "then": self.hint}
+        return fields | {name: value for name, value in optional.items() if value}
