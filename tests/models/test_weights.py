@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from imgreg_fastai.api import functions
 from imgreg_fastai.inference import model_file
-from imgreg_fastai.models import backbones, loading, network, weights
+from imgreg_fastai.models import backbones, network, weights
 from imgreg_fastai.tasks import ANGLE, Number, Point, Task
 from imgreg_fastai.utils.errors import ImgregError
 from tests.conftest import SMALL
@@ -70,7 +70,7 @@ def as_bytes(state, folder):
 def build_body(arch, size, args, found):
     """A body with the weights in it, and what came of them."""
     body = backbones.build(arch, size, args)
-    return body, loading.load_body(body, arch, found)
+    return body, weights.load_body(body, arch, found)
 
 
 def assert_holds(body, state):
@@ -453,7 +453,7 @@ def test_a_head_of_who_knows_what_is_not_loaded(tmp_path, about):
     net = network.network("test_resnet", SIZE, 2)
     save_file(net.state_dict(), tmp_path / "odd.safetensors", metadata={"imgreg": about})
     found = weights.find_weights("test_resnet", str(tmp_path / "odd.safetensors"))
-    assert found.origin == "model" and loading.load_head(net, found, ANGLE) is False
+    assert found.origin == "model" and weights.load_head(net, found, ANGLE) is False
 
 
 def test_places_are_loaded_with_the_head_or_neither_is(tmp_path):
@@ -468,10 +468,10 @@ def test_places_are_loaded_with_the_head_or_neither_is(tmp_path):
     body, _ = build_body("test_resnet", SIZE, None, found)
     source = model_file.load_model(tmp_path / "placed.imgreg").network
     assert all(torch.equal(v, source[0].timm_body.state_dict()[k]) for k, v in body.state_dict().items())
-    assert loading.load_head(new, found, task)
+    assert weights.load_head(new, found, task)
     assert torch.equal(new[0].places[0].weight, source[0].places[0].weight)
     assert torch.equal(new[1][0].weight, source[1][0].weight)
-    assert not loading.load_head(new, weights.find_weights("test_resnet", str(tmp_path / "unplaced.imgreg")), task)
+    assert not weights.load_head(new, weights.find_weights("test_resnet", str(tmp_path / "unplaced.imgreg")), task)
 
 
 def test_a_head_whose_outputs_stand_for_other_numbers_is_not_loaded_and_that_is_said(tmp_path, caplog):
@@ -483,9 +483,9 @@ def test_a_head_whose_outputs_stand_for_other_numbers_is_not_loaded_and_that_is_
     model_file.save_model(tmp_path / "m.imgreg", net, about)
     found = weights.find_weights(ARCH, str(tmp_path / "m.imgreg"))
     caplog.set_level(logging.INFO, "imgreg")
-    assert loading.load_head(net, found, task(unit="years", weight=2.0)) and not caplog.records
-    assert not loading.load_head(net, found, task(scale="log"))
-    assert not loading.load_head(net, found, task(high=12.0))
+    assert weights.load_head(net, found, task(unit="years", weight=2.0)) and not caplog.records
+    assert not weights.load_head(net, found, task(scale="log"))
+    assert not weights.load_head(net, found, task(high=12.0))
     assert [r.getMessage() for r in caplog.records] == [
         "the head of age was made for scale linear; here it is to learn scale log",
         "the head of age was made for high 10.0; here it is to learn high 12.0"]

@@ -168,13 +168,12 @@ def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tm
 
 def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
     """From our own run's weights, head and all; what is frozen does not learn, and the body learns at its own rate."""
-    from imgreg_fastai.models import backbones, loading
-    from imgreg_fastai.models.weights import find_weights
+    from imgreg_fastai.models import backbones, weights
 
-    found = find_weights("resnet10t", str(run.path))
+    found = weights.find_weights("resnet10t", str(run.path))
     cfg = make_config(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
     body = backbones.build(cfg.arch, (48, 48), cfg.arch_args)
-    found = loading.load_body(body, cfg.arch, found)
+    found = weights.load_body(body, cfg.arch, found)
     assert found.origin == "model" and torch.equal(body.conv1[0].weight, load(run.path).network[0].conv1[0].weight)
     again = functions.train("angle", out=tmp_path, **small(drawn, weights=str(run.path), freeze_epochs=1, epochs=1))
     assert again.about["weights"]["kind"] == "model" and again.about["epochs_done"] == 2
