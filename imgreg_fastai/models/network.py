@@ -1,5 +1,5 @@
 """The network: a timm body and a small head, in plain torch layers; training and prediction build the same one."""
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -56,6 +56,8 @@ class SpatialSoftmax(nn.Module):
         height, width: Size of the maps.
     """
 
+    grid: torch.Tensor
+
     def __init__(self, height: int, width: int):
         super().__init__()
         y, x = ((torch.arange(n) + 0.5) / n * 2 - 1 for n in (height, width))
@@ -80,8 +82,8 @@ class BodyWithPositions(nn.Module):
 
     def __init__(self, body: nn.Module, grid: FeatureGrid):
         super().__init__()
-        self.timm_body = body
         # The two attributes are called as the tensors of saved models are: 0.timm_body., 0.places.
+        self.timm_body: Any = body
         self.places = Float32(nn.Linear(grid.channels, N_MAPS), SpatialSoftmax(grid.height, grid.width))
         self.head_hidden_size = n_features(body) + 2 * N_MAPS
 
@@ -135,14 +137,15 @@ def feature_grid(body: nn.Module, size: tuple[int, int]) -> FeatureGrid | None:
     training = body.training
     try:
         with torch.no_grad():
-            features = body.eval().forward_features(torch.zeros(1, 3, *size, device=next(body.parameters()).device))
+            model: Any = body.eval()
+            features = model.forward_features(torch.zeros(1, 3, *size, device=next(model.parameters()).device))
         *shape, channels = channels_last(body, features).shape[1:]
     except (AttributeError, TypeError):  # there is no such method, or it returns a list of several scales
         return None
     finally:
         body.train(training)
     if len(shape) == 2:
-        return FeatureGrid(*shape, channels)
+        return FeatureGrid(shape[0], shape[1], channels)
     (n,) = shape  # of tokens, which have the proportions of the picture
     height = round((n * size[0] / size[1]) ** 0.5)
     return FeatureGrid(height, n // height, channels) if height and n % height == 0 else None
@@ -164,10 +167,9 @@ def body(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn.
             one must fetch and open nothing else.
     """
     arch_args = arch_args or {}
-    barred = [name for name in arch_args if name in BARRED_ARGS]
+    barred = first_few(name for name in arch_args if name in BARRED_ARGS)
     if barred:
-        hint = "--weights for where weights come from"
-        raise ImgregError("--arch-arg about the architecture", first_few(barred), hint)
+        raise ImgregError("--arch-arg about the architecture", barred, "--weights for where weights come from")
     if not timm.is_model(arch.partition(".")[0]):
         raise ImgregError("the name of a timm backbone", f"'{arch}'")
     cfg = get_pretrained_cfg(arch)
@@ -177,7 +179,7 @@ def body(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn.
 
 def n_features(body: nn.Module) -> int:
     """The number F of features of a body; a few networks (MobileNetV3) widen `num_features` after pooling."""
-    return int(getattr(body, "head_hidden_size", None) or body.num_features)
+    return getattr(body, "head_hidden_size", None) or body.num_features  # type: ignore[return-value]
 
 
 def head(features: int, n_out: int, start: torch.Tensor | None = None) -> nn.Sequential:

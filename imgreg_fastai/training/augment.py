@@ -4,13 +4,14 @@ fastai's own flips and turns move the picture and leave a number as it was, with
 the moves of the whole batch, warps the pictures once, and asks each target what becomes of its labels.
 """
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from fastai.torch_core import TensorImage
 from fasttransform import ItemTransform, Transform
 
-from ..tasks import MOVES, Motion, Target, Task
+from ..tasks import MOVES, Motion, Task
 from .losses import to_plain_tensor
 
 TURN = 15.0  # degrees, the largest small turn
@@ -34,11 +35,15 @@ class GeometricTransform(ItemTransform):
         super().__init__()
         self.task = task
 
-    def encodes(self, batch):
+    def encodes(self, batch: Any) -> Any:
         pictures, *labels = batch
         motion = draw(self.task.augment, len(pictures), pictures.shape[-1] / pictures.shape[-2])
-        moved = [_transform_labels(t, y, motion) for t, y in zip(self.task.targets, labels, strict=True)]
-        return warp(pictures, motion), *moved
+        for i, target in enumerate(self.task.targets):  # a PictureDL's batch has row numbers behind the labels
+            y = labels[i]
+            values = target.transform_labels(to_plain_tensor(y).detach().cpu().double().numpy(), motion)
+            moved = torch.from_numpy(np.ascontiguousarray(values)).to(y.device, y.dtype)
+            labels[i] = moved.reshape(y.shape).as_subclass(type(y))
+        return warp(pictures, motion), *labels
 
 
 def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
@@ -55,7 +60,8 @@ def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
     turn = 90.0 * quarters + TURN * _spread(n) * resampled * ("turn" in allowed)
     zoom = torch.exp(math.log(ZOOM) * _spread(n) * resampled * ("zoom" in allowed))
     shift = SHIFT * _spread(n, 2) * resampled[:, None] * ("shift" in allowed)
-    return Motion(*(part.double().numpy() for part in (mirrored, turn, zoom, shift)), aspect)
+    mirrored, turn, zoom, shift = (part.double().numpy() for part in (mirrored, turn, zoom, shift))
+    return Motion(mirrored, turn, zoom, shift, aspect)
 
 
 def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
@@ -107,13 +113,6 @@ def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: n
     return torch.nn.functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
-def _transform_labels(target: Target, labels: torch.Tensor, motion: Motion) -> torch.Tensor:
-    """A batch's labels of one target after the motion, in the type they came in."""
-    values = to_plain_tensor(labels).detach().cpu().double().numpy()
-    moved = torch.from_numpy(np.ascontiguousarray(target.transform_labels(values, motion)))
-    return moved.to(labels.device, labels.dtype).reshape(labels.shape).as_subclass(type(labels))
-
-
 class ColourTransform(Transform):
     """Change brightness, contrast and tint of training pictures.
 
@@ -131,7 +130,7 @@ class ColourTransform(Transform):
         super().__init__()
         self.colour, self.tint = colour, tint
 
-    def encodes(self, x: TensorImage):
+    def encodes(self, x: TensorImage) -> TensorImage:
         contrast = torch.exp(CONTRAST * self.colour * _spread(len(x), 1, 1, 1))
         bright = (1 - contrast) / 2 + BRIGHT * self.colour * _spread(len(x), 1, 1, 1)
         tint = torch.exp(TINT * self.tint * _spread(len(x), x.shape[1], 1, 1))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..data.images import PictureError, fit_images, image_views, warn_broken
+from ..data.images import FittedImage, PictureError, fit_images, image_views, warn_broken
 from ..data.images.levels import warn_levels
 from ..tasks import Task
 from ..tasks.geometry import place_picture
@@ -65,10 +65,22 @@ def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = Fa
         view = place_picture(task.size[::-1], task.size, "squish").view
         return OpenedPictures(frame, np.tile(view, (len(frame), 1)), None)
     try:
-        pixels = torch.empty((len(frame), 3, *task.size), dtype=torch.uint8) if keep else None
+        pixels = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
     except RuntimeError as e:
         raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
-    views, broken = _read_pictures(frame, task, pixels)
+    boxes = frame[list(task.box)].to_numpy() if task.box else None
+    pictures = (fit_images if keep else image_views)(frame["path"], task, boxes)
+    views, broken, levels = [], {}, set()
+    for i, picture in enumerate(progress_bar(pictures, len(frame), f"reading {len(frame)} pictures")):
+        if isinstance(picture, PictureError):
+            broken[i] = picture
+        elif isinstance(picture, FittedImage):
+            pixels[len(views)] = torch.from_numpy(picture.pixels.copy()).permute(2, 0, 1)
+            views.append(picture.view)
+            levels.add(picture.levels)
+        else:
+            views.append(picture)
+    warn_levels(levels)
     if broken and (strict or not views):
         raise next(iter(broken.values()))
     warn_broken(list(broken.values()), len(frame))
@@ -76,20 +88,8 @@ def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = Fa
     return OpenedPictures(frame, np.stack(views), pixels[: len(views)] if keep else None)
 
 
-def _read_pictures(frame: pd.DataFrame, task: Task,
-                   pixels: torch.Tensor | None) -> tuple[list[np.ndarray], dict[int, PictureError]]:
-    """The views of the pictures that open, and the error of each row that does not; fills `pixels` if there are any."""
-    views, broken, levels = [], {}, set()
+def read_views(frame: pd.DataFrame, task: Task) -> np.ndarray:
+    """The views [n, 4] of the pictures of a labels frame, by their headers; NaN for those that cannot be opened."""
     boxes = frame[list(task.box)].to_numpy() if task.box else None
-    pictures = (image_views if pixels is None else fit_images)(frame["path"], task, boxes)
-    for i, picture in enumerate(progress_bar(pictures, len(frame), f"reading {len(frame)} pictures")):
-        if isinstance(picture, PictureError):
-            broken[i] = picture
-        elif pixels is None:
-            views.append(picture)
-        else:
-            pixels[len(views)] = torch.from_numpy(picture.pixels.copy()).permute(2, 0, 1)
-            views.append(picture.view)
-            levels.add(picture.levels)
-    warn_levels(levels)
-    return views, broken
+    views = image_views(frame["path"], task, boxes)
+    return np.array([np.full(4, np.nan) if isinstance(view, PictureError) else view for view in views])

@@ -1,6 +1,7 @@
 """An item of the DataBlock: a picture that is opened only when it is fitted, its box, and how it gets to its size."""
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pandas as pd
 import torch
 from fastai.vision.core import PILImage, TensorPoint
 from fasttransform import ItemTransform, Transform
@@ -21,22 +22,23 @@ class Picture(PILImage):
         read: Whether the pixels are those of the source.
     """
 
-    source = box = None
+    source: Any = None
+    box: tuple[float, ...] | None = None
     read = True
 
     @staticmethod  # a class method would be pickled by value, with the path of this file
-    def create(source):
+    def create(source: object) -> "Picture":
         """Name a path, bytes, an array or a Pillow picture, or a Boxed one, without opening it."""
         picture = Picture(Image.new("RGB", (1, 1)))
         picture.source, picture.box = source if isinstance(source, Boxed) else (source, None)
         picture.read = False
         return picture
 
-    def load(self):
+    def load(self) -> Any:
         """Read all of it, as Pillow's lazy files do; raises PictureError."""
         if not self.read:
             self.read = True
-            vars(self).update(vars(open_picture(self.source)))
+            self.__dict__.update(vars(open_picture(self.source)))
         return super().load()
 
     @property
@@ -65,7 +67,7 @@ class Source(Transform):
         super().__init__()
         self.box = list(task.box)
 
-    def encodes(self, row):
+    def encodes(self, row: pd.Series) -> Any:
         return Boxed(row["path"], tuple(map(float, row[self.box]))) if self.box else row["path"]
 
 
@@ -78,7 +80,7 @@ class Fit(ItemTransform):
         super().__init__()
         self.task = task
 
-    def encodes(self, item):
+    def encodes(self, item: Any) -> Any:
         picture, *labels = item
         if not isinstance(picture, Picture):
             return item
@@ -86,9 +88,8 @@ class Fit(ItemTransform):
             raise ImgregError("a picture with its box: transforms.Boxed(path, (cx, cy, w, h))", "no box")
         source = picture if picture.source is None else picture.source
         fitted, place, _ = load_image(source, self.task, picture.box)
-        return Picture(fitted), *(self._moved_point(y, place) if isinstance(y, TensorPoint) else y for y in labels)
-
-    def _moved_point(self, points: TensorPoint, place) -> TensorPoint:
-        """Points [points, 2] in pixels of the picture -> in pixels of the fitted one."""
-        across = to_view(points[None], place.view[None])[0]  # in [-1, 1]
-        return TensorPoint((across + 1) / 2 * torch.tensor(self.task.size[::-1]))
+        for i, points in enumerate(labels):
+            if isinstance(points, TensorPoint):  # [points, 2] in pixels, which become those of the fitted picture
+                across = to_view(points[None], place.view[None])[0]  # in [-1, 1]
+                labels[i] = TensorPoint((across + 1) / 2 * torch.tensor(self.task.size[::-1]))
+        return Picture(fitted), *labels
