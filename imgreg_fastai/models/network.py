@@ -1,5 +1,5 @@
 """The network: a timm body and a small head, in plain torch layers; training and prediction build the same one."""
-from typing import Any, NamedTuple
+from typing import Any
 
 import timm
 import torch
@@ -41,14 +41,6 @@ class Float32(nn.Sequential):
             return super().forward(x.float())
 
 
-class FeatureGrid(NamedTuple):
-    """The grid of positions in the picture that a body's last features belong to, and their number of channels."""
-
-    height: int
-    width: int
-    channels: int
-
-
 class SpatialSoftmax(nn.Module):
     """The mean position of each map's softmax.
 
@@ -77,14 +69,14 @@ class BodyWithPositions(nn.Module):
 
     Args:
         body: timm model without its classifier.
-        grid: Grid of its last features.
+        grid: Height and width of its last features.
     """
 
-    def __init__(self, body: nn.Module, grid: FeatureGrid):
+    def __init__(self, body: nn.Module, grid: tuple[int, int]):
         super().__init__()
         # The two attributes are called as the tensors of saved models are: 0.timm_body., 0.places.
         self.timm_body: Any = body
-        self.places = Float32(nn.Linear(grid.channels, N_MAPS), SpatialSoftmax(grid.height, grid.width))
+        self.places = Float32(nn.Linear(self.timm_body.num_features, N_MAPS), SpatialSoftmax(*grid))
         self.head_hidden_size = n_features(body) + 2 * N_MAPS
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -121,34 +113,34 @@ def add_positions(body: nn.Module, size: tuple[int, int]) -> nn.Module:
         A BodyWithPositions; `body` itself if it is one, or if its last features lie on no grid or at one position.
     """
     grid = None if isinstance(body, BodyWithPositions) else feature_grid(body, size)
-    return BodyWithPositions(body, grid) if grid and grid.height * grid.width > 1 else body
+    return BodyWithPositions(body, grid) if grid and grid != (1, 1) else body
 
 
-def feature_grid(body: nn.Module, size: tuple[int, int]) -> FeatureGrid | None:
-    """The grid of a timm body's last features.
+def feature_grid(body: nn.Module, size: tuple[int, int]) -> tuple[int, int] | None:
+    """The grid of positions in the picture that a timm body's last features belong to.
 
     Args:
         body: timm model without its classifier.
         size: Height and width of the pictures in pixels.
 
     Returns:
-        The grid; None if the features lie on no grid of the picture.
+        Its height and width; None if the features lie on no grid of the picture.
     """
     training = body.training
     try:
         with torch.no_grad():
             model: Any = body.eval()
             features = model.forward_features(torch.zeros(1, 3, *size, device=next(model.parameters()).device))
-        *shape, channels = channels_last(body, features).shape[1:]
+        shape = channels_last(body, features).shape[1:-1]
     except (AttributeError, TypeError):  # there is no such method, or it returns a list of several scales
         return None
     finally:
         body.train(training)
     if len(shape) == 2:
-        return FeatureGrid(shape[0], shape[1], channels)
+        return shape[0], shape[1]
     (n,) = shape  # of tokens, which have the proportions of the picture
     height = round((n * size[0] / size[1]) ** 0.5)
-    return FeatureGrid(height, n // height, channels) if height and n % height == 0 else None
+    return (height, n // height) if height and n % height == 0 else None
 
 
 def body(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn.Module:
