@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.images import PictureError, find_images, fit_images, warn_broken
-from ..tasks import Task
+from ..tasks import Array, Task
 from ..utils.console import progress_bar
 from ..utils.errors import ImgregError, first_few
 from .conformal import Calibration
@@ -32,13 +32,13 @@ class NetworkOutput(NamedTuple):
         moved_outputs: On request, the outputs after each of the k moves_for the task, array [n, k, n_out].
     """
 
-    outputs: np.ndarray
-    views: np.ndarray
+    outputs: Array
+    views: Array
     broken: dict[int, PictureError]
-    features: np.ndarray | None = None
-    difficulty: np.ndarray | None = None
-    ood: np.ndarray | None = None
-    moved_outputs: np.ndarray | None = None
+    features: Array = None
+    difficulty: Array = None
+    ood: Array = None
+    moved_outputs: Array = None
 
 
 @dataclass
@@ -89,8 +89,8 @@ class Predictor:
             errors = list(output.broken.values())
             if len(errors) == 1:
                 raise errors[0]
-            names = first_few(error.actual for error in errors)
-            raise PictureError("pictures that can be opened", f"none among {len(errors)}: {names}")
+            reasons = first_few(error.actual for error in errors)
+            raise PictureError("pictures that can be opened", f"none among {len(errors)}: {reasons}")
         opened = [i for i in range(len(sources)) if i not in output.broken]
         names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in opened]
         columns = {"image": names, **self.decode(output), **self.intervals(output, coverage)}
@@ -153,27 +153,23 @@ class Predictor:
         if len(broken) < len(sources):
             warn_broken(list(broken.values()), len(sources))
         if not batches:
-            m = len(self.calibration.difficulty.low) if self.calibration else 0
-            flags = (np.empty((0, m)), np.empty(0, bool)) if self.calibration else (None, None)
-            return NetworkOutput(np.empty((0, self.task.n_out), np.float32), np.empty((0, 4)), broken, None, *flags)
-        arrays = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-        return NetworkOutput(broken=broken, **arrays)
+            n_intervals = sum(len(t.interval_columns) for t in self.task.targets)
+            return NetworkOutput(np.empty((0, self.task.n_out), np.float32), np.empty((0, 4)), broken,
+                                 difficulty=np.empty((0, n_intervals)), ood=np.empty(0, bool))
+        fields: list[Array] = [None if parts[0] is None else np.concatenate(parts) for parts in zip(*batches, strict=True)]
+        return NetworkOutput(*fields)._replace(broken=broken)
 
-    def _batch_output(self, pictures: list, features: bool, moves: list[Move]) -> dict[str, np.ndarray]:
-        """Send one batch of fitted pictures through the network: {field of NetworkOutput: array}."""
+    def _batch_output(self, pictures: list, features: bool, moves: list[Move]) -> list[Array]:
+        """Send one batch of fitted pictures through the network: the fields of a NetworkOutput, each or None."""
         pixels, views = np.stack([p.pixels for p in pictures]), np.stack([p.view for p in pictures])
         outputs, feature_array = self.forward(pixels)
-        arrays = {"outputs": outputs, "views": views}
-        if features:
-            arrays["features"] = feature_array
+        difficulty = ood = moved_outputs = None
         if self.calibration:
             uncertainty, scales = self.task.uncertainty_features(outputs), self.task.error_scales(views)
-            assessed = self.calibration.assess(feature_array, outputs, uncertainty, scales)
-            arrays["difficulty"], arrays["ood"] = assessed
+            difficulty, ood = self.calibration.assess(feature_array, outputs, uncertainty, scales)
         if moves:  # the first leaves the pictures as they are
-            moved_outputs = [outputs, *(self.forward(move.apply(pixels))[0] for move in moves[1:])]
-            arrays["moved_outputs"] = np.stack(moved_outputs, axis=1)
-        return arrays
+            moved_outputs = np.stack([outputs, *(self.forward(move.apply(pixels))[0] for move in moves[1:])], axis=1)
+        return [outputs, views, None, feature_array if features else None, difficulty, ood, moved_outputs]
 
     def forward(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Send fitted pictures, uint8 [n, h, w, 3], through the network: -> outputs [n, n_out], features [n, F]."""
@@ -205,7 +201,7 @@ class Predictor:
             {interval column: half-widths [n] in units} and `unlike`, flags [n]; {} without a calibration.
         """
         coverage = self.resolve_coverage(coverage)
-        if self.calibration is None or coverage is None or output.difficulty is None or output.ood is None:
+        if self.calibration is None or coverage is None:
             return {}
         half_widths = output.difficulty * self.calibration.quantiles(coverage)
         columns = [column for t in self.task.targets for column in t.interval_columns]

@@ -76,7 +76,8 @@ class BodyWithPositions(nn.Module):
         super().__init__()
         # The two attributes are called as the tensors of saved models are: 0.timm_body., 0.places.
         self.timm_body: Any = body
-        self.places = Float32(nn.Linear(self.timm_body.num_features, N_MAPS), SpatialSoftmax(*grid))
+        n_channels: int = body.num_features  # type: ignore[assignment]
+        self.places = Float32(nn.Linear(n_channels, N_MAPS), SpatialSoftmax(*grid))
         self.head_hidden_size = n_features(body) + 2 * N_MAPS
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -124,18 +125,15 @@ def feature_grid(body: nn.Module, size: tuple[int, int]) -> tuple[int, int] | No
         size: Height and width of the pictures in pixels.
 
     Returns:
-        Its height and width; None if the features lie on no grid of the picture.
+        Its height and width; None if the features lie on no grid of the picture. The body is left in eval mode.
     """
-    training = body.training
+    model: Any = body.eval()
     try:
         with torch.no_grad():
-            model: Any = body.eval()
             features = model.forward_features(torch.zeros(1, 3, *size, device=next(model.parameters()).device))
         shape = channels_last(body, features).shape[1:-1]
     except (AttributeError, TypeError):  # there is no such method, or it returns a list of several scales
         return None
-    finally:
-        body.train(training)
     if len(shape) == 2:
         return shape[0], shape[1]
     (n,) = shape  # of tokens, which have the proportions of the picture

@@ -60,8 +60,7 @@ def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
     turn = 90.0 * quarters + TURN * _spread(n) * resampled * ("turn" in allowed)
     zoom = torch.exp(math.log(ZOOM) * _spread(n) * resampled * ("zoom" in allowed))
     shift = SHIFT * _spread(n, 2) * resampled[:, None] * ("shift" in allowed)
-    mirrored, turn, zoom, shift = (part.double().numpy() for part in (mirrored, turn, zoom, shift))
-    return Motion(mirrored, turn, zoom, shift, aspect)
+    return Motion(mirrored.double().numpy(), turn.double().numpy(), zoom.double().numpy(), shift.double().numpy(), aspect)
 
 
 def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
@@ -81,24 +80,14 @@ def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
     step = 90 if square else 180
     exact_turn = step * np.round(motion.turn / step)
     small_turn = motion.turn - exact_turn
-    moved = _move_pixels(pictures.as_subclass(torch.Tensor), motion.mirrored, exact_turn)
+    quarters = (exact_turn / 90).astype(int).tolist()
+    moved = torch.stack([(picture.flip(-1) if mirrored else picture).rot90(n, (-2, -1)) for picture, mirrored, n
+                         in zip(pictures.as_subclass(torch.Tensor), motion.mirrored, quarters, strict=True)])
     rows = np.flatnonzero((small_turn != 0) | (motion.zoom != 1) | (motion.shift != 0).any(axis=1))
     if len(rows):
         moved = moved.float()
         moved[rows] = _sample(moved[rows], small_turn[rows], motion.zoom[rows], motion.shift[rows])
     return moved.as_subclass(type(pictures))
-
-
-def _move_pixels(pictures: torch.Tensor, mirrored: np.ndarray, turn: np.ndarray) -> torch.Tensor:
-    """Mirror, then turn by multiples of 90 degrees; the pictures of each of the eight moves together."""
-    moved = torch.empty_like(pictures)
-    moves = 4 * mirrored.astype(int) + (turn / 90).astype(int) % 4
-    for move in np.unique(moves):
-        rows = torch.from_numpy(np.flatnonzero(moves == move)).to(pictures.device)
-        part = pictures.index_select(0, rows)
-        part = part.flip(-1) if move >= 4 else part
-        moved.index_copy_(0, rows, part.rot90(int(move) % 4, (-2, -1)))
-    return moved
 
 
 def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: np.ndarray) -> torch.Tensor:
@@ -109,7 +98,7 @@ def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: n
     # matrix of a turn forwards. Coordinates go from -1 to 1 along sides of different length.
     back = np.stack([np.stack([cos, -sin * height / width], 1), np.stack([sin * width / height, cos], 1)], 1)
     theta = np.concatenate([back, -back @ shift[:, :, None]], axis=2)
-    grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(pictures), pictures.shape, align_corners=False)
+    grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(pictures), [*pictures.shape], align_corners=False)
     return torch.nn.functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 

@@ -70,7 +70,8 @@ def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = Fa
         raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
     boxes = frame[list(task.box)].to_numpy() if task.box else None
     pictures = (fit_images if keep else image_views)(frame["path"], task, boxes)
-    views, broken, levels = [], {}, set()
+    views: list[np.ndarray] = []
+    broken, levels = {}, set()
     for i, picture in enumerate(progress_bar(pictures, len(frame), f"reading {len(frame)} pictures")):
         if isinstance(picture, PictureError):
             broken[i] = picture

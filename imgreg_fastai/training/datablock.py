@@ -61,7 +61,7 @@ class PictureDL(TfmdDL):
 
     def do_item(self, index: int | None) -> tuple | None:
         """One item and its row, None if the picture cannot be opened; fastai asks for None to learn the types."""
-        for row in [index] if index is not None else [None, *range(1, self.n)]:
+        for row in range(self.n) if index is None else [index]:
             try:
                 item = super().do_item(row)
                 return item if index is None else (*item, index)

@@ -4,14 +4,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import lr_find as _register_lr_find  # noqa: F401  adds Learner.lr_find, fit_one_cycle
-from fastai.callback.schedule import valley
+from fastai.callback.schedule import valley  # the module adds lr_find and fit_one_cycle to Learner
 from fastai.learner import Learner
 from fastcore.basics import noop
 
@@ -105,7 +104,14 @@ def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool
     quiet(learn)
     watch.cfg, watch.n_batches = cfg, (n_frozen + cfg.epochs) * len(learn.dls.train)
     try:
-        lr = _search_lr(learn, precision) if cfg.lr is None else cfg.lr
+        lr: Any = cfg.lr
+        if lr is None:
+            sweep = find_lr(learn, precision)
+            lr = sweep.suggestion if sweep.trusted else TrainConfig.lr
+            if sweep.trusted:
+                say(f"learning rate {lr:.2g}")
+            else:
+                warn(f"the search for a learning rate means nothing here ({sweep.why}); taking {lr:g}")
         with in_precision(learn, precision), learn.added_cbs(watch):
             if n_frozen:
                 learn.freeze()
@@ -186,16 +192,6 @@ def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
     elif fall < 0.1:
         why = f"the loss fell by {100 * max(fall, 0):.0f} % only"
     return Sweep(passes[0].lrs, passes[0].losses, math.sqrt(low * high), why)
-
-
-def _search_lr(learn: Learner, precision: str) -> float:
-    """The suggestion of a sweep, or the default rate if it is not to be trusted."""
-    sweep = find_lr(learn, precision)
-    if not sweep.trusted:
-        warn(f"the search for a learning rate means nothing here ({sweep.why}); taking {TrainConfig.lr:g}")
-        return TrainConfig.lr
-    say(f"learning rate {sweep.suggestion:.2g}")
-    return sweep.suggestion
 
 
 def _sweep(learn: Learner, precision: str, steps: int) -> Sweep:
