@@ -156,11 +156,12 @@ class Predictor:
             n_intervals = sum(len(t.interval_columns) for t in self.task.targets)
             return NetworkOutput(np.empty((0, self.task.n_out), np.float32), np.empty((0, 4)), broken,
                                  difficulty=np.empty((0, n_intervals)), ood=np.empty(0, bool))
-        fields: list[Array] = [None if parts[0] is None else np.concatenate(parts) for parts in zip(*batches, strict=True)]
+        fields: list[Array] = [np.concatenate(parts) if isinstance(parts[0], np.ndarray) else None
+                               for parts in zip(*batches, strict=True)]
         return NetworkOutput(*fields)._replace(broken=broken)
 
-    def _batch_output(self, pictures: list, features: bool, moves: list[Move]) -> list[Array]:
-        """Send one batch of fitted pictures through the network: the fields of a NetworkOutput, each or None."""
+    def _batch_output(self, pictures: list, features: bool, moves: list[Move]) -> NetworkOutput:
+        """Send one batch of fitted pictures through the network."""
         pixels, views = np.stack([p.pixels for p in pictures]), np.stack([p.view for p in pictures])
         outputs, feature_array = self.forward(pixels)
         difficulty = ood = moved_outputs = None
@@ -169,7 +170,7 @@ class Predictor:
             difficulty, ood = self.calibration.assess(feature_array, outputs, uncertainty, scales)
         if moves:  # the first leaves the pictures as they are
             moved_outputs = np.stack([outputs, *(self.forward(move.apply(pixels))[0] for move in moves[1:])], axis=1)
-        return [outputs, views, None, feature_array if features else None, difficulty, ood, moved_outputs]
+        return NetworkOutput(outputs, views, {}, feature_array if features else None, difficulty, ood, moved_outputs)
 
     def forward(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Send fitted pictures, uint8 [n, h, w, 3], through the network: -> outputs [n, n_out], features [n, F]."""

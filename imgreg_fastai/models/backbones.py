@@ -214,13 +214,8 @@ def table(pattern: str = "", size: tuple[int, int] | None = None) -> pd.DataFram
             with torch.device("meta"):  # which takes no memory
                 body = network.body(name, cfg.input_size[1:])
             params = round(sum(p.numel() for p in body.parameters()) / 1e6, 2)
-        rows.append({
-            "name": name,
-            "params": params,
-            "input": _text(cfg.input_size[1:]),
-            "weights": cfg.tag if cfg.has_weights else None,
-            "cached": cached_path(cfg) is not None,
-            "works": works(name, size) if few and size else None,
-        })
+        rows.append({"name": name, "params": params, "input": _text(cfg.input_size[1:]),
+                     "weights": cfg.tag if cfg.has_weights else None, "cached": cached_path(cfg) is not None,
+                     "works": works(name, size) if few and size else None})
     columns = ["name", "params", "input", "weights", "cached", *(["works"] if size else [])]
     return pd.DataFrame(rows, columns=columns, dtype=object)  # another dtype would turn None into NaN

@@ -14,19 +14,12 @@ Y_RANGE = (-1.1, 1.1)  # targets lie in [-1, 1], and a sigmoid does not reach it
 
 
 class SigmoidRange(nn.Module):
-    """Squeeze numbers into (low, high) by a sigmoid, in float32; fastai's has no float32, and needs fastai.
-
-    Args:
-        low, high: Bounds of the output; they are no part of the state dict.
-    """
-
-    def __init__(self, low: float, high: float):
-        super().__init__()
-        self.low, self.high = low, high
+    """Squeeze numbers into Y_RANGE by a sigmoid, in float32; fastai's has no float32, and needs fastai."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Any shape -> the same shape, in (low, high)."""
-        return self.low + (self.high - self.low) * torch.sigmoid(x.float())
+        """Any shape -> the same shape, in Y_RANGE."""
+        low, high = Y_RANGE
+        return low + (high - low) * torch.sigmoid(x.float())
 
 
 class Float32(nn.Sequential):
@@ -188,7 +181,7 @@ def head(features: int, n_out: int, start: torch.Tensor | None = None) -> nn.Seq
     low, high = Y_RANGE
     start = torch.zeros(n_out) if start is None else start.float().cpu()
     linear.bias.data = torch.logit((start - low) / (high - low), eps=0.01)  # a start beyond the range is clipped
-    return Float32(linear, SigmoidRange(*Y_RANGE))
+    return Float32(linear, SigmoidRange())
 
 
 def network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None = None,

@@ -60,7 +60,8 @@ def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
     turn = 90.0 * quarters + TURN * _spread(n) * resampled * ("turn" in allowed)
     zoom = torch.exp(math.log(ZOOM) * _spread(n) * resampled * ("zoom" in allowed))
     shift = SHIFT * _spread(n, 2) * resampled[:, None] * ("shift" in allowed)
-    return Motion(mirrored.double().numpy(), turn.double().numpy(), zoom.double().numpy(), shift.double().numpy(), aspect)
+    return Motion(mirrored.double().numpy(), turn.double().numpy(), zoom.double().numpy(), shift.double().numpy(),
+                  aspect)
 
 
 def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:

@@ -14,16 +14,16 @@ from fastai.vision.data import ImageBlock
 from fastcore.basics import chunked
 
 from ..config import TrainConfig
-from ..data.images import PictureError
+from ..data.images import PictureError, image_views
 from ..data.splits import MIN_ROWS, check_split_sizes, too_few_images
 from ..models.network import Y_RANGE
 from ..tasks import Task
 from ..tasks.geometry import place_picture
 from ..utils.console import say, warn
 from ..utils.errors import ImgregError, first_few
-from . import augment, cache
+from . import augment
 from .losses import to_plain_tensor
-from .transforms import Fit, Picture, Source
+from .transforms import Fit, OpenedPictures, Picture, Source, fit_in_memory, open_pictures
 
 
 class InPlaceNormalize(Normalize):
@@ -94,7 +94,9 @@ class PictureDL(TfmdDL):
     def batch_views(self, task: Task) -> np.ndarray:
         """The views [n, 4] of the newest batch's pictures; the headers are read if the loader does not know them."""
         if self.views is None:
-            self.views = cache.read_views(self.items, task)
+            boxes = self.items[list(task.box)].to_numpy() if task.box else None
+            views = image_views(self.items["path"], task, boxes)
+            self.views = np.array([np.full(4, np.nan) if isinstance(v, PictureError) else v for v in views])
         return self.views[self.batch_rows]
 
 
@@ -153,8 +155,8 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
         ImgregError: Too few pictures can be opened.
     """
     rows = pd.concat([frame[frame["split"] == part] for part in ("train", "valid")], ignore_index=True)
-    keep = cache.fit_in_memory(len(rows), task) if cfg.cache == "auto" else cfg.cache == "on"
-    opened = cache.open_pictures(rows, task, keep, cfg.strict)
+    keep = fit_in_memory(len(rows), task) if cfg.cache == "auto" else cfg.cache == "on"
+    opened = open_pictures(rows, task, keep, cfg.strict)
     n_left = len(frame) - len(rows) + len(opened.frame)
     if n_left < MIN_ROWS <= len(frame):  # a table that is small from the start passes
         hint = "imgreg check TABLE, and mending the pictures"
@@ -177,7 +179,7 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
     return dls
 
 
-def _batch_labels(opened: cache.OpenedPictures, task: Task, dtypes: list[torch.dtype]) -> list[torch.Tensor]:
+def _batch_labels(opened: OpenedPictures, task: Task, dtypes: list[torch.dtype]) -> list[torch.Tensor]:
     """For each target the labels of all rows as a batch holds them; warns of points that no output can reach."""
     labels = []
     for target, dtype in zip(task.targets, dtypes, strict=True):
