@@ -50,13 +50,15 @@ class PictureDL(TfmdDL):
         labels: For each target the labels of this loader's pictures as a batch holds them; () if not known.
         pixels: The pictures, uint8 [n, 3, h, w]; None where they are not kept.
         views: Their views [n, 4]; of the validation loader, or once `batch_views` was called.
+        validates: Whether pictures that break are named together after an epoch, once, and not one by one.
+        broken: The rows of those that were named so.
         batch_rows: The rows of the dataset that are in the newest batch.
-        broken: The rows whose pictures broke in an epoch, and were named.
     """
 
     labels: tuple[torch.Tensor, ...] = ()
     pixels: torch.Tensor | None = None
     views: np.ndarray | None = None
+    validates = False
     broken: tuple[int, ...] = ()
 
     def do_item(self, index: int | None) -> tuple | None:
@@ -66,7 +68,7 @@ class PictureDL(TfmdDL):
                 item = super().do_item(row)
                 return item if index is None else (*item, index)
             except PictureError as e:
-                if self.views is None:  # others are named together, at the end of the epoch
+                if not self.validates:
                     warn(f"left out: {e}")
         return None
 
@@ -86,7 +88,7 @@ class PictureDL(TfmdDL):
             opened.update(self.batch_rows)
             yield tuple(batch)
         broken = sorted(set(range(self.n)) - opened)
-        if broken and self.views is not None:
+        if broken and self.validates:
             self.broken += tuple(broken)
             names = first_few(f"'{path}'" for path in self.items["path"].iloc[broken])
             warn(f"left out {len(broken)} of {self.n} validation pictures that cannot be opened any more: {names}")
@@ -175,7 +177,7 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
     for dl, part in ((dls.train, slice(n_train)), (dls.valid, slice(n_train, n))):
         dl.labels = tuple(y[part] for y in labels)
         dl.pixels = None if opened.pixels is None else opened.pixels[part]
-    dls.valid.views = opened.views[n_train:]
+    dls.valid.views, dls.valid.validates = opened.views[n_train:], True
     return dls
 
 

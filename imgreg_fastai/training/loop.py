@@ -65,7 +65,8 @@ class TrainingWatch(Callback):
 
     def after_epoch(self) -> None:
         names = list(self.recorder.metric_names[1:-1])
-        values = dict(zip(names, map(float, self.recorder.values[-1]), strict=True))
+        values = {name: math.nan if value is None else float(value)  # there is no loss if all pictures broke
+                  for name, value in zip(names, self.recorder.values[-1], strict=True)}
         row = {"epoch": len(self.history) + 1, **values, "lr": float(self.opt.hypers[-1]["lr"]),
                "seconds": round(time.perf_counter() - self.start, 2)}
         self.history.append(row)

@@ -93,7 +93,7 @@ def test_a_validation_picture_that_breaks_counts_in_neither_loss_nor_error_and_i
         frame.loc[row, "path"] = str(tmp_path / name)
     table = tmp_path / "labels.csv"
     frame.assign(image=frame["path"]).drop(columns="path").to_csv(table, index=False)
-    options = {"targets": ["spots=rx,ry,bx,by:point"], **TINY, "cache": "off", "workers": workers, "bs": 4}
+    options = {"targets": ["spots=rx,ry,bx,by:point"], **TINY, "cache": "off", "workers": workers}
     learn = functions.learner(table, **options)
     whole = functions.dataloaders(table, **{**options, "workers": 0}).valid
     for name in ("train.png", "valid.png"):
@@ -119,7 +119,7 @@ def test_a_validation_picture_that_breaks_counts_in_neither_loss_nor_error_and_i
 
 
 @pytest.mark.parametrize("cache", ["on", "off"])
-def test_the_error_of_points_is_true_for_any_loader(spotted, cache):
+def test_the_error_of_points_is_true_for_any_loader(spotted, caplog, cache):
     table = Path(spotted["path"][0]).parent / "labels.csv"
     learn = functions.learner(table, targets=["spots=rx,ry,bx,by:point"], **TINY, cache=cache, workers=0, augment=())
     loop.quiet(learn)
@@ -133,10 +133,25 @@ def test_the_error_of_points_is_true_for_any_loader(spotted, cache):
     assert validate(other) == pytest.approx(own, rel=1e-4)
     assert validate(other.new(shuffle=True))[1] == pytest.approx(own[1], rel=1e-4)
     train = spotted[spotted["split"] == "train"].reset_index(drop=True)
+    assert np.isfinite(validate(learn.dls.train.new(bs=5, drop_last=True)))[1]
     expected = validate(learn.dls.test_dl(train, with_labels=True))
     assert validate(learn.dls.train)[1] == pytest.approx(expected[1], rel=1e-4)
     assert np.isfinite(expected).all() and expected[1] != own[1]
+    assert "left out" not in caplog.text
     assert len(learn.get_preds(dl=learn.dls.test_dl(valid["path"].tolist()))[0]) == 8  # without labels, by their paths
+
+
+def test_an_epoch_without_a_picture_to_validate_on_has_no_loss_and_no_error(spotted, tmp_path):
+    frame = spotted.copy()
+    for row in frame.index[frame["split"] == "valid"]:
+        (tmp_path / f"{row}.png").write_bytes(Path(frame.loc[row, "path"]).read_bytes()[:-300])  # the header is whole
+        frame.loc[row, "path"] = str(tmp_path / f"{row}.png")
+    frame.assign(image=frame["path"]).drop(columns="path").to_csv(tmp_path / "labels.csv", index=False)
+    learn = functions.learner(tmp_path / "labels.csv", targets=["n:number"], **TINY, cache="off", workers=0)
+    watch = loop.TrainingWatch()
+    loop.fit(learn, make_config(ANGLE, **{k: v for k, v in TINY.items() if k != "size"}), watch, False, "fp32")
+    (row,) = watch.history
+    assert np.isfinite(row["train_loss"]) and np.isnan(row["valid_loss"]) and np.isnan(row["n_error"])
 
 
 def test_a_loss_that_is_no_number_is_one_line_and_leaves_a_trace(drawn, tmp_path):
