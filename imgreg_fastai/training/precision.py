@@ -1,7 +1,7 @@
 """The precision in which the body is trained: chosen by measuring, applied by a callback."""
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -14,11 +14,6 @@ from .datablock import peek
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def _autocast(device: str, dtype: torch.dtype | None) -> torch.autocast:
-    """Autocast to a dtype; None: a context that does nothing."""
-    return torch.autocast(device, dtype or torch.bfloat16, enabled=dtype is not None)
-
-
 @contextmanager
 def in_precision(learn: Learner, precision: str) -> Iterator[None]:
     """Within the block, the body, and only the body, trains under autocast; the head and the loss stay in float32.
@@ -29,14 +24,9 @@ def in_precision(learn: Learner, precision: str) -> Iterator[None]:
         learn: The Learner.
         precision: fp32, bf16 or fp16.
     """
-    body, device, dtype = learn.model[0], learn.dls.device.type, DTYPES[precision]
+    body, dtype = learn.model[0], DTYPES[precision]
     body_forward = body.forward
-
-    def forward(pictures: torch.Tensor) -> torch.Tensor:
-        with _autocast(device, dtype if body.training else None):
-            return body_forward(_plain_pictures(pictures)).float()
-
-    body.forward = forward
+    body.forward = lambda pictures: _features(body_forward, pictures, dtype if body.training else None)
     try:
         with learn.added_cbs([MixedPrecision()] if precision == "fp16" else []):  # for its scaling of the loss
             yield
@@ -46,8 +36,11 @@ def in_precision(learn: Learner, precision: str) -> Iterator[None]:
             torch.set_autocast_enabled("cuda", False)
 
 
-def _plain_pictures(pictures: torch.Tensor) -> torch.Tensor:
-    return pictures.as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
+def _features(body: Callable, pictures: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    """What a body makes of pictures, in float32; it computes in `dtype`, or without autocast if that is None."""
+    pictures = pictures.as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(pictures.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
+        return body(pictures).float()
 
 
 def has_bfloat16() -> bool:
@@ -91,9 +84,7 @@ def _faster(learn: Learner) -> str:
         seconds = []
         for dtype in (None, torch.bfloat16):
             start = time.perf_counter()
-            with _autocast("cpu", dtype):
-                features = body(_plain_pictures(pictures))
-            learn.loss_func(head(features.float()), *labels).backward()
+            learn.loss_func(head(_features(body, pictures, dtype)), *labels).backward()
             seconds.append(time.perf_counter() - start)
         ratios.append(seconds[0] / seconds[1])
     ratios = sorted(ratios[1:])  # the first round pays for setting up
