@@ -16,7 +16,6 @@ from .predictor import Predictor, list_pictures
 from .tta import moves_for
 
 MODEL_SUFFIXES = (".imgreg", ".safetensors", ".pkl")  # of files that are opened as models, or refused as such
-NO_INTERVALS = "no intervals: averaged half-widths have no coverage, so predictions of several models have none"
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Ensemble:
             for model in self.models:
                 moves_for(model.task)  # raises before the work begins
         if any(model.calibration for model in self.models):
-            say(NO_INTERVALS)
+            say("no intervals: averaged half-widths have no coverage, so predictions of several models have none")
         sources = list_pictures(pictures) if expand else pictures
         boxes = self.models[0].check_boxes(boxes, len(sources))
         opened, frames = np.arange(len(sources)), []  # positions of the pictures that all models up to here can open

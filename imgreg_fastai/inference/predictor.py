@@ -211,8 +211,7 @@ class Predictor:
 
 def list_pictures(pictures: Any) -> list:
     """Return one picture or many as a list in which every path is a file; see Predictor.predict."""
-    is_one = (isinstance(pictures, (str, bytes, os.PathLike, np.ndarray)) or not isinstance(pictures, Iterable)
-              or hasattr(pictures, "getexif"))
+    is_one = isinstance(pictures, (str, bytes, os.PathLike, np.ndarray)) or not isinstance(pictures, Iterable)
     sources: list = []
     for picture in [pictures] if is_one else pictures:
         sources += find_images([picture]) if isinstance(picture, (str, os.PathLike)) else [picture]

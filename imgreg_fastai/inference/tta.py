@@ -66,9 +66,9 @@ def average_moves(task: Task, outputs: np.ndarray, views: np.ndarray) -> dict[st
         {target name: predictions [n, columns] in units}.
     """
     aspect = task.size[1] / task.size[0]
-    predictions: dict[str, list[np.ndarray]] = {t.name: [] for t in task.targets}
-    for i, move in enumerate(moves_for(task)):
-        motion = move.inverse(len(outputs), aspect)
-        for target, part in zip(task.targets, task.split(outputs[:, i].astype(np.float64)), strict=True):
-            predictions[target.name].append(target.undo(part, views, motion))
-    return {t.name: t.average(np.stack(predictions[t.name])) for t in task.targets}
+    back = [move.inverse(len(outputs), aspect) for move in moves_for(task)]
+    averages = {}
+    for target, part in zip(task.targets, task.split(outputs.astype(np.float64)), strict=True):
+        predictions = [target.undo(part[:, i], views, motion) for i, motion in enumerate(back)]
+        averages[target.name] = target.average(np.stack(predictions))
+    return averages

@@ -207,7 +207,9 @@ def load_body(body: nn.Module, arch: str, weights: Weights) -> Weights:
 def _filtered_states(body: nn.Module, arch: str, state: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
     """`state` after each checkpoint filter of the timm module that has `arch`.
 
-    They rename tensors of published files, and resize position embeddings to the body's size.
+    They rename tensors of published files, and resize position embeddings to the body's size. timm hands a model's
+    filter to its builder, where it cannot be asked for. It is found here by its name; those of deit3, crossvit and
+    flexivit, which have an argument of their own or are made inside a function, are not.
     """
     module = sys.modules[model_entrypoint(arch.partition(".")[0]).__module__]
     for name, function in list(vars(module).items()):
