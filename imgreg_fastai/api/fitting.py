@@ -12,7 +12,7 @@ from ..config import TrainConfig
 from ..data import splits
 from ..evaluation import calibrate, evaluate
 from ..inference import model_file
-from ..models import backbones, loading, weights
+from ..models import backbones, weights
 from ..models.devices import select_device
 from ..reports import run_page
 from ..tasks import Task
@@ -38,10 +38,10 @@ def build_learner(plan: TrainingPlan):
     task, config = plan.task, plan.config
     set_seed(config.seed)
     body = backbones.build(config.arch, task.size, config.arch_args)
-    source = loading.load_body(body, config.arch, weights.find_weights(config.arch, config.weights))
+    source = weights.load_body(body, config.arch, weights.find_weights(config.arch, config.weights))
     learn = learner.build_learner(build_dataloaders(plan), task, config, body)
     if source.origin == "model":
-        has_head = loading.load_head(learn.model, source, task)
+        has_head = weights.load_head(learn.model, source, task)
         head = "its head too" if has_head else "with a new head: its targets are others"
         say(f"starting from {source.source}, {head}")
     return learn, source

@@ -15,7 +15,7 @@ from torch import nn
 from ..config import TrainConfig
 from ..data import splits
 from ..inference.predictor import NetworkOutput, Predictor
-from ..models import backbones, loading, network, weights
+from ..models import backbones, network, weights
 from ..runs import Run
 from ..tasks import Task
 from ..training.losses import TaskLoss, mean_encoded
@@ -231,7 +231,7 @@ def _initial_body(run: Run) -> tuple[nn.Module, str]:
             warn(f"the weights that {run.path} began with cannot be loaded again ({e.actual}): "
                  "its baseline has random ones")
     body = backbones.build(cfg.arch, run.task.size, cfg.arch_args)
-    source = loading.load_body(body, cfg.arch, source)
+    source = weights.load_body(body, cfg.arch, source)
     weights_name = source.tag or source.source if source.pretrained else "random weights"
     return body, f"the features of {cfg.arch} ({weights_name})"
 

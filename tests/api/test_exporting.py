@@ -181,5 +181,5 @@ def test_a_learner_of_a_box_model_sees_the_box_and_refuses_a_picture_without_one
     across = np.ravel(found) / (run.task.size[1], run.task.size[0]) * 2 - 1
     expected = load(run.path).predict(path, box)[["rx", "ry"]].to_numpy()
     np.testing.assert_allclose(to_pixels(across[None, None], spot.view[None])[0], expected, atol=0.01)
-    with pytest.raises(AssertionError, match="Boxed"):  # fastai's own, of the types it knows
+    with pytest.raises(ImgregError, match="Boxed"):
         learn.predict(path)
