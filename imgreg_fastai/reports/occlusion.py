@@ -18,13 +18,13 @@ ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "middle", "right")
 
 
 def changes(model: Predictor, picture: FittedImage, positions: int = POSITIONS, bs: int = 16) -> dict[str, np.ndarray]:
-    """How far each prediction changes when a grey patch hides a part of a picture.
+    """Measure how far each prediction changes when a grey patch hides a part of a picture.
 
     Args:
-        model: the model.
-        picture: a picture of the model's input size.
-        positions: of the patch, across and down.
-        bs: pictures in a batch.
+        model: The model.
+        picture: A picture of the model's input size.
+        positions: Of the patch, across and down.
+        bs: Pictures in a batch.
 
     Returns:
         {target name: [positions, positions] in the units of its error, down and across}. The grey is the mean that
@@ -44,25 +44,25 @@ def changes(model: Predictor, picture: FittedImage, positions: int = POSITIONS, 
 
 
 def _slices(side: int, positions: int) -> list[slice]:
-    """The positions of the patch along one side, from edge to edge."""
+    """Return the positions of the patch along one side, from edge to edge."""
     patch = max(1, round(side * PATCH))
     return [slice(start, start + patch) for start in np.round(np.linspace(0, side - patch, positions)).astype(int)]
 
 
-def heat(change: np.ndarray, shape) -> np.ndarray:
-    """The changes [positions, positions] interpolated over a picture of (height, width)."""
+def heat(change: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Interpolate the changes [positions, positions] over a picture of (height, width)."""
     image = Image.fromarray(change.astype(np.float32)).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
     return np.asarray(image)
 
 
 def overlay(pixels: np.ndarray, change: np.ndarray) -> Image.Image:
-    """The picture in grey, the redder the further the prediction changed; without colour where it never did."""
+    """Draw the picture in grey, the redder the further the prediction changed; without colour where it never did."""
     warmth, grey = heat(change, pixels.shape), Image.fromarray(pixels).convert("L").convert("RGB")
     tint = Image.fromarray(np.uint8(255 * MAX_TINT * warmth / (warmth.max() or 1.0)))
     return Image.composite(Image.new("RGB", grey.size, COLOUR), grey, tint)
 
 
 def strongest_position(change: np.ndarray) -> str:
-    """Where hiding changes the prediction most, in words: "the upper left", "the middle"."""
+    """Tell where hiding changes the prediction most, in words: "the upper left", "the middle"."""
     down, across = (3 * i // len(change) for i in np.unravel_index(np.argmax(change), change.shape))
     return f"the {ROWS[down]} {COLUMNS[across]}".replace("middle middle", "middle")
