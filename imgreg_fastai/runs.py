@@ -3,13 +3,15 @@ import hashlib
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
 import pandas as pd
 
 from . import config, tasks
@@ -31,10 +33,12 @@ class Run:
     Args:
         path: Of the folder.
         about: The content of run.json.
+        lock: Its labels.csv, open and locked by the process that trains it.
     """
 
     path: Path
     about: dict = field(repr=False)
+    lock: BinaryIO | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def task(self) -> Task:
@@ -59,8 +63,19 @@ class Run:
 
     @property
     def state(self) -> str:
-        """How far it is: training, scoring, trained, interrupted or failed."""
-        return self.about.get("state", "unknown")
+        """How far it is: training, scoring, trained, interrupted (by a user, or the end of its process) or failed."""
+        state = self.about.get("state", "unknown")
+        return "interrupted" if state == "training" and not self.is_running else state
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process that trains and scores it is alive; also True where that cannot be found out."""
+        try:
+            with open(self.path / "labels.csv", "rb") as file:
+                lock_file(file)
+            return False
+        except OSError:
+            return True
 
     def read_json(self, name: str) -> dict:
         """Read a JSON file of the run; {} if there is none. Raises ImgregError if it cannot be read."""
@@ -88,17 +103,35 @@ class Run:
             raise ImgregError(f"a {name} as imgreg wrote it in '{self.path}'", f"no column {first_few(lacking)}")
         return frame.copy()  # in one block of memory, or pandas warns when columns are added
 
-    def write(self, name: str, data) -> Path:
+    def write(self, name: str, data: object) -> Path:
         """Write a file of the run, see write_file."""
         return write_file(self.path / name, data)
 
-    def note(self, **fields) -> None:
+    def note(self, **fields: object) -> None:
         """Set fields of run.json."""
         self.about.update(fields)
         self.write("run.json", self.about)
+        if self.lock and self.about.get("state") not in ("training", "scoring"):
+            self.lock.close()
 
 
-def write_file(path: Path, data) -> Path:
+def lock_file(file: BinaryIO) -> None:
+    """Lock a file until it is closed or this process ends, however it ends; raises OSError if it is locked already.
+
+    The number of a process would not do: after a power cut another process may have the same.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(2**30)  # beyond its end, so that others can read it
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def write_file(path: Path, data: object) -> Path:
     """Write a text file completely or not at all: a DataFrame as CSV, text as it is, all else as JSON.
 
     Raises:
@@ -113,8 +146,8 @@ def write_file(path: Path, data) -> Path:
     return path
 
 
-def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, images=None,
-              **fields) -> Run:
+def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path,
+              images: str | Path | None = None, **fields: object) -> Run:
     """Make the folder of a new run, with run.json and labels.csv.
 
     Args:
@@ -128,7 +161,9 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
     """
     run = Run(new_folder(Path(out), task.name, always=True), {})
     root = Path(images or (table if table.is_dir() else table.parent)).resolve()
-    run.write("labels.csv", frame.drop(columns="path"))
+    run.lock = open(run.write("labels.csv", frame.drop(columns="path")), "rb+")  # noqa: SIM115  # Run.note closes it
+    with suppress(OSError):  # there are file systems without locks
+        lock_file(run.lock)
     data = {"table": str(table), "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
             "split": frame["split"].value_counts().to_dict()}
     run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **fields)
@@ -202,11 +237,9 @@ def collect_folds(folder: Path, runs: list[Run]) -> Folds:
 
 
 def _spread(folds: list[dict]) -> dict:
-    means, guesses = [fold["mean"] for fold in folds], [fold["baseline"] for fold in folds if "baseline" in fold]
-    numbers = {"mean": np.mean(means), "spread": np.std(means, ddof=1) if len(means) > 1 else 0.0}
-    if guesses:
-        numbers["baseline"] = np.mean(guesses)
-    return round_numbers(numbers)
+    table = pd.DataFrame(folds, columns=["mean", "baseline"], dtype=float)
+    spread = table["mean"].std() if len(folds) > 1 else 0.0
+    return round_numbers({"mean": table["mean"].mean(), "spread": spread, "baseline": table["baseline"].mean()})
 
 
 # ---- the list of runs
@@ -258,7 +291,8 @@ def _entry(path: Path) -> dict:
 
 
 def _run_entry(run: Run) -> dict:
-    return {"path": str(run.path), "task": run.task.name, "state": run.state, "arch": run.config.arch,
+    state = "not scored" if run.state == "scoring" and not run.is_running else run.state
+    return {"path": str(run.path), "task": run.task.name, "state": state, "arch": run.config.arch,
             "epochs": run.about.get("epochs_done"), "pictures": run.about["data"]["rows"],
             "scores": _main_scores(run.scores.get("valid", {}))}
 
@@ -278,18 +312,14 @@ def _main_scores(scores: dict) -> dict:
 
 def format_runs(entries: list[dict]) -> str:
     """Write the entries of list_runs as a table."""
-    rows = [(*COLUMNS, "error (valid)")]
+    rows: list[tuple[str, ...]] = [(*COLUMNS, "error (valid)")]
     for entry in entries:
-        errors = ", ".join(_error_text(target, s) for target, s in entry.get("scores", {}).items())
+        errors = []
+        for target, scores in entry.get("scores", {}).items():
+            numbers = {name: format_value(scores[name], scores["unit"]) for name in scores if name != "unit"}
+            spread = f" ± {numbers['spread']}" if "spread" in scores else ""
+            guessing = f" (guessing: {numbers['baseline']})" if "baseline" in scores else ""
+            errors.append(f"{target} {numbers['mean']}{spread}{guessing}")
         cells = ("" if entry.get(column) is None else str(entry[column]) for column in COLUMNS)
-        rows.append((*cells, entry.get("why", errors)))
+        rows.append((*cells, entry.get("why", ", ".join(errors))))
     return align_columns(rows)
-
-
-def _error_text(target: str, scores: dict) -> str:
-    text = f"{target} {format_value(scores['mean'], scores['unit'])}"
-    if "spread" in scores:
-        text += f" ± {format_value(scores['spread'], scores['unit'])}"
-    if "baseline" in scores:
-        text += f" (guessing: {format_value(scores['baseline'], scores['unit'])})"
-    return text

@@ -96,7 +96,7 @@ def _draw_strip(ax: Axes, task: Task, target: Target, row: pd.Series, span: tupl
 
 
 def caption(task: Task, target: Target, row: pd.Series) -> str:
-    """Write truth, prediction and interval in words: "true 73.2°, predicted 74.1° ± 0.80"; arguments as for `example`."""
+    """Write truth, prediction and interval: "true 73.2°, predicted 74.1° ± 0.80"; arguments as for `example`."""
     true = target.label_text(row_values(task, row)[target.name])
     predicted = target.label_text(row_values(task, row, "_predicted")[target.name])
     half_widths = np.array([row.get(name, np.nan) for name in target.interval_columns], float)

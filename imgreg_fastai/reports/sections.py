@@ -51,7 +51,8 @@ def target_section(inputs: ReportInputs, target: Target, sizes: pd.DataFrame, n_
                         chart(charts.residuals(task, target, rows))],
         "errors": error_charts(inputs, target), "sizes": errors_by_size(rows[f"{target.name}_error"], sizes),
         "examples": examples(inputs, target) if inputs.has_pictures else {}, "saved_worst": saved_worst,
-        "half_widths": half_widths, "occlusion": occluded_tiles(inputs.model, target, rows, n_occluded) if inputs.model else [],
+        "half_widths": half_widths,
+        "occlusion": occluded_tiles(inputs.model, target, rows, n_occluded) if inputs.model else [],
     }
 
 

@@ -27,7 +27,8 @@ def fake(out, off=1.0, *, name="t", targets=(AGE,), n=40, first=0, split="valid"
             **({} if group is None else {"group": group})}
     labels = {c: np.arange(n) % 7.0 if true is None else true for c in task.columns}
     run = runs.start_run(out, task, make_config(task, **settings),
-                   pd.DataFrame({**rows, **labels, "path": str(out / "x.png")}), out / "labels.csv")
+                   pd.DataFrame({**rows, **labels, "path": str(out / "x.png")}), out / "labels.csv",
+                   state="training")
     (out / "x.png").unlink()
     predicted = {c: of + off for c, of in labels.items()} | {f"{c}_true": of for c, of in labels.items()}
     errors = {f"{t.name}_error": np.broadcast_to(np.abs(off), n) * 1.0 for t in targets}
