@@ -103,6 +103,11 @@ class Run:
             raise ImgregError(f"a {name} as imgreg wrote it in '{self.path}'", f"no column {first_few(lacking)}")
         return frame.copy()  # in one block of memory, or pandas warns when columns are added
 
+    def read_predictions(self) -> pd.DataFrame:
+        """Read predictions.csv, see evaluation.metrics.predictions_table; raises ImgregError as read_table does."""
+        labels, errors = [f"{c}_true" for c in self.task.columns], [f"{t.name}_error" for t in self.task.targets]
+        return self.read_table("predictions.csv", ["image", "split", *self.task.columns, *labels, *errors])
+
     def write(self, name: str, data: object) -> Path:
         """Write a file of the run, see write_file."""
         return write_file(self.path / name, data)
@@ -277,37 +282,27 @@ def _start_time(path: Path) -> tuple[float, str]:
 
 def _entry(path: Path) -> dict:
     """Return the entry of a folder, whatever it holds."""
+    entry: dict = {"path": str(path)}
     try:
-        inner = [] if (path / "run.json").exists() else [load_run(p.parent) for p in sorted(path.glob("*/run.json"))]
-        if not inner:
-            return _run_entry(load_run(path))
-        if all(run.config.fold for run in inner):
-            return _folds_entry(path, inner)
-        return {"path": str(path), "state": "folder", "why": f"see imgreg runs {path}"}
+        folds = [] if (path / "run.json").exists() else [load_run(p.parent) for p in sorted(path.glob("*/run.json"))]
+        if not all(run.config.fold for run in folds):
+            return entry | {"state": "folder", "why": f"see imgreg runs {path}"}
+        run = folds[0] if folds else load_run(path)
+        state, epochs, scores = run.state, run.about.get("epochs_done"), run.scores.get("valid", {})
+        if folds:
+            state = f"{sum(fold.state == 'trained' for fold in folds)} of {run.config.folds} folds"
+            epochs = sum(fold.about.get("epochs_done") or 0 for fold in folds)
+            scores = Run(path, {}).read_json("scores.json")
+        elif state == "scoring" and not run.is_running:
+            state = "not scored"
+        names = ("unit", "mean", "spread", "baseline")
+        scores = {target: {name: s[name] for name in names if name in s} for target, s in scores.items() if "mean" in s}
+        return entry | {"task": run.task.name, "state": state, "arch": run.config.arch, "epochs": epochs,
+                        "pictures": run.about["data"]["rows"], "scores": scores}
     except ImgregError as e:
-        return {"path": str(path), "state": "broken", "why": e.actual}
+        return entry | {"state": "broken", "why": e.actual}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:  # somebody has changed a file
-        return {"path": str(path), "state": "broken", "why": f"{type(e).__name__}: {e}"}
-
-
-def _run_entry(run: Run) -> dict:
-    state = "not scored" if run.state == "scoring" and not run.is_running else run.state
-    return {"path": str(run.path), "task": run.task.name, "state": state, "arch": run.config.arch,
-            "epochs": run.about.get("epochs_done"), "pictures": run.about["data"]["rows"],
-            "scores": _main_scores(run.scores.get("valid", {}))}
-
-
-def _folds_entry(path: Path, folds: list[Run]) -> dict:
-    """Return the entry of a cross-validation, whose epochs are those of all folds together."""
-    n_trained = sum(run.state == "trained" for run in folds)
-    return {**_run_entry(folds[0]), "path": str(path), "state": f"{n_trained} of {folds[0].config.folds} folds",
-            "epochs": sum(run.about.get("epochs_done") or 0 for run in folds),
-            "scores": _main_scores(Run(path, {}).read_json("scores.json"))}
-
-
-def _main_scores(scores: dict) -> dict:
-    names = ("unit", "mean", "spread", "baseline")
-    return {target: {name: s[name] for name in names if name in s} for target, s in scores.items() if "mean" in s}
+        return entry | {"state": "broken", "why": f"{type(e).__name__}: {e}"}
 
 
 def format_runs(entries: list[dict]) -> str:

@@ -96,14 +96,17 @@ def compare_runs(paths: list, part: str = "valid") -> Comparison:
             notes.append(f"{target.name}: {n_excluded} pictures are left out, as their labels differ between the runs")
         targets.append(_compare_target(compared, target, matched[matched["same_labels"]], part))
     notes += _notes(compared, targets, part)
-    return Comparison(part, [str(run.path) for run in compared], targets, _differing_settings(compared), notes,
+    settings = [run_settings(run) for run in compared]
+    names = dict.fromkeys(name for values in settings for name in values)
+    texts = {name: [setting_text(values.get(name)) for values in settings] for name in names}
+    differing = {name: row for name, row in texts.items() if len(set(row)) > 1}
+    return Comparison(part, [str(run.path) for run in compared], targets, differing, notes,
                       [run.read_table("history.csv", ["epoch", "valid_loss"]) for run in compared])
 
 
 def _predictions(run: Run, part: str) -> pd.DataFrame:
     """Read the predictions of a part."""
-    frame = run.read_table("predictions.csv", ["image", "split", *(f"{t.name}_error" for t in run.task.targets),
-                                               *(f"{c}_true" for c in run.task.columns)])
+    frame = run.read_predictions()
     rows = frame[frame["split"] == part].reset_index(drop=True)
     if rows.empty:
         parts = " or ".join(sorted(frame["split"].unique()))
@@ -200,14 +203,6 @@ def _notes(compared: list[Run], targets: list[dict], part: str) -> list[str]:
 
 
 # ---- settings
-
-
-def _differing_settings(compared: list[Run]) -> dict[str, list[str]]:
-    """Return the settings that are not the same in all runs, as texts."""
-    settings = [run_settings(run) for run in compared]
-    names = dict.fromkeys(name for values in settings for name in values)
-    texts = {name: [setting_text(values.get(name)) for values in settings] for name in names}
-    return {name: row for name, row in texts.items() if len(set(row)) > 1}
 
 
 def run_settings(run: Run) -> dict:

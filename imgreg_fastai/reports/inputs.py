@@ -60,8 +60,7 @@ def read_inputs(run: Run, model: Predictor | None = None, device: str = "cpu") -
         raise ImgregError("a run that was trained to its end, and scored", f"'{run.path}', {problem}")
     part = "valid" if "valid" in scores else next(iter(scores))
     names = {c: f"{c}_predicted" for c in task.columns} | {f"{c}_true": c for c in task.columns}
-    columns = ["image", "split", *names, *(f"{t.name}_error" for t in task.targets)]
-    predictions = run.read_table("predictions.csv", columns)
+    predictions = run.read_predictions()
     rows = predictions[predictions["split"] == part].rename(columns=names).reset_index(drop=True)
     rows = tables.with_paths(rows, "image", Path(run.about["data"]["root"]))
     if model is None and rows["present"].any() and (run.path / model_file.MODEL).is_file():
