@@ -87,8 +87,13 @@ def compare_runs(paths: list, part: str = "valid") -> Comparison:
     for run in compared:
         if run.state != "trained":
             raise ImgregError("runs that were trained to their end", f"'{run.path}', whose state is: {run.state}")
-    tables = [_predictions(run, part) for run in compared]
-    targets, notes = [], []
+    tables, targets, notes = [], [], []
+    for run in compared:
+        predictions = run.read_predictions()
+        tables.append(predictions[predictions["split"] == part])
+        if tables[-1].empty:
+            parts = " or ".join(sorted(predictions["split"].unique()))
+            raise ImgregError(f"--part {parts}, which '{run.path}' was scored on", f"'{part}'")
     for target in _shared_targets(compared):
         matched = _match(tables, target)
         n_excluded = (~matched["same_labels"]).sum()
@@ -102,16 +107,6 @@ def compare_runs(paths: list, part: str = "valid") -> Comparison:
     differing = {name: row for name, row in texts.items() if len(set(row)) > 1}
     return Comparison(part, [str(run.path) for run in compared], targets, differing, notes,
                       [run.read_table("history.csv", ["epoch", "valid_loss"]) for run in compared])
-
-
-def _predictions(run: Run, part: str) -> pd.DataFrame:
-    """Read the predictions of a part."""
-    frame = run.read_predictions()
-    rows = frame[frame["split"] == part].reset_index(drop=True)
-    if rows.empty:
-        parts = " or ".join(sorted(frame["split"].unique()))
-        raise ImgregError(f"--part {parts}, which '{run.path}' was scored on", f"'{part}'")
-    return rows
 
 
 # ---- targets

@@ -45,8 +45,9 @@ def write(run: runs.Run, model: Predictor | None = None, device: str = "cpu") ->
 def page_data(inputs: ReportInputs) -> dict:
     """Collect what the template run.html takes."""
     run, task, rows = inputs.run, inputs.task, inputs.rows
-    training = saved_chart(run.path / "plots" / "curves.png", "Losses and validation errors over the epochs.")
-    if inputs.history is not None:
+    if inputs.history is None:
+        training = saved_chart(run.path / "plots" / "curves.png", "Losses and validation errors over the epochs.")
+    else:
         training = [chart(curves(inputs.history, task.targets))]
     check, issues = None, []
     if inputs.has_pictures:

@@ -42,16 +42,12 @@ def target_section(inputs: ReportInputs, target: Target, sizes: pd.DataFrame, n_
     half_widths = []
     if set(target.interval_columns) <= {*rows}:
         half_widths = [chart(errors_over_half_widths(task, target, rows))]
-    saved_worst = saved_chart(
-        inputs.run.path / "plots" / run_plots.file_name("worst", task, target),
-        f"The worst pictures by {target.name} with truth and prediction, drawn when the run was scored.")
     return {
         "target": target,
         "predictions": [chart(charts.predicted_against_true(task, target, rows, guessing)),
                         chart(charts.residuals(task, target, rows))],
         "errors": error_charts(inputs, target), "sizes": errors_by_size(rows[f"{target.name}_error"], sizes),
-        "examples": examples(inputs, target) if inputs.has_pictures else {}, "saved_worst": saved_worst,
-        "half_widths": half_widths,
+        "examples": examples(inputs, target), "half_widths": half_widths,
         "occlusion": occluded_tiles(inputs.model, target, rows, n_occluded) if inputs.model else [],
     }
 
@@ -136,9 +132,8 @@ def example_rows(target: Target, rows: pd.DataFrame) -> ExampleRows:
     result = labelled_rows(target, rows)
     order = np.argsort(-result.error, kind="stable")
     worst, rest = np.split(order, [min(MAX_EXAMPLES, (len(order) + 1) // 2)])
-    if len(rest):
-        distance = np.abs(result.error[rest] - np.median(result.error))
-        rest = rest[np.argsort(distance, kind="stable")][:MAX_EXAMPLES]
+    distance = np.abs(result.error[rest] - np.median(result.error))
+    rest = rest[np.argsort(distance, kind="stable")][:MAX_EXAMPLES]
     return ExampleRows(result.frame.iloc[worst], result.frame.iloc[rest])
 
 
@@ -146,8 +141,13 @@ def examples(inputs: ReportInputs, target: Target) -> dict:
     """Draw the worst and the typical pictures of a target.
 
     Returns:
-        `worst` and `typical`, tiles, and a `note` on what their marks mean.
+        `worst` and `typical`, tiles, and a `note` on what their marks mean; where the pictures are gone, `saved`, the
+        plot of the worst that was drawn when the run was scored, if any.
     """
+    if not inputs.has_pictures:
+        plot = inputs.run.path / "plots" / run_plots.file_name("worst", inputs.task, target)
+        return {"saved": saved_chart(plot, f"The worst pictures by {target.name} with truth and prediction, drawn when "
+                                           "the run was scored.")}
     picked = example_rows(target, inputs.rows)
     together, span = targets_together(inputs.task, target, inputs.rows), _strip_span(target, inputs.rows)
     note = comparison_note(together, inputs.rows)

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..evaluation.coverage import LARGE_SHORTFALL as MUCH_LESS
-from ..evaluation.coverage import MIN_VALUES, is_too_low
+from ..evaluation.coverage import LARGE_SHORTFALL, MIN_VALUES, is_too_low
 from ..evaluation.metrics import HARDLY_BETTER
 from ..plots.training_charts import best_row
 from ..tasks import Target
@@ -121,7 +120,7 @@ def _narrow_intervals(target: Target, coverage: dict, amount: Callable[[float], 
     for part in coverage.get("range", []):
         parts.append((f"{target.name} {format_amount(part['low'])} to {amount(part['high'])}", part))
     too_low = [(part["reached"], name) for name, part in parts if part["n"] >= MIN_VALUES * len(target.interval_columns)
-               and part["reached"] < coverage["asked"] - MUCH_LESS]
+               and part["reached"] < coverage["asked"] - LARGE_SHORTFALL]
     if too_low:
         names = first_few((f"of {name} only {share(reached)}" for reached, name in sorted(too_low)), 3)
         yield Weakness("uneven", f"The intervals promise {share(coverage['asked'])}, and {names} lie within theirs.",
