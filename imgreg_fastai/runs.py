@@ -259,8 +259,9 @@ def list_runs(folder: str | Path = "runs") -> list[dict]:
         folder: Of runs, or one run.
 
     Returns:
-        For each run COLUMNS, and `scores` of the validation part, {target: {unit, mean, baseline}}. Folds are one
-        entry, whose scores have a `spread`. What is no run has `path`, `state` and the reason, `why`.
+        For each run COLUMNS (its state is Run.state, or "not scored" if its scoring was cut off), and `scores` of the
+        validation part, {target: {unit, mean, baseline}}. Folds are one entry, whose scores have a `spread`. What is no
+        run has `path`, `state` and the reason, `why`.
 
     Raises:
         ImgregError: If there is no such folder.

@@ -158,11 +158,13 @@ def verdicts(inputs: ReportInputs, has_issues: bool) -> tuple[list[dict], list[W
         of all of several targets, and of the training.
     """
     scores, targets = inputs.scores[inputs.verdict_part], inputs.task.targets
-    found = {t.name: [*weaknesses(t, scores[t.name], has_issues), *_small_model(inputs, t)] for t in targets}
-    of_all = [w for w in found[targets[0].name] if len(targets) > 1 and all(w in others for others in found.values())]
+    by_name = {t.name: [*weaknesses(t, scores[t.name], has_issues), *_small_model(inputs, t)] for t in targets}
+    of_all = []
+    if len(targets) > 1:
+        of_all = [w for w in by_name[targets[0].name] if all(w in others for others in by_name.values())]
     by_target = [{"target": t, "sentence": sentence(scores[t.name], part_name(inputs.verdict_part)),
-                  "bad": not scores[t.name]["n"] or any(w.kind in ("guessing", "small") for w in found[t.name]),
-                  "weaknesses": [w for w in found[t.name] if w not in of_all]} for t in targets]
+                  "bad": not scores[t.name]["n"] or any(w.kind in ("guessing", "small") for w in by_name[t.name]),
+                  "weaknesses": [w for w in by_name[t.name] if w not in of_all]} for t in targets]
     if inputs.history is not None:
         of_all += training_weaknesses(inputs.history, inputs.run.about.get("stopped") or "")
     return by_target, of_all
