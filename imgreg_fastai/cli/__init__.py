@@ -1,6 +1,7 @@
 """The command line: results on stdout, all else on stderr; exit 0, 1 (a mistake), 2 (wrong usage) or 130 (Ctrl-C)."""
 import logging
 import shlex
+import signal
 import sys
 import warnings
 
@@ -20,6 +21,7 @@ def main(args: list[str] | None = None) -> None:
     logging.getLogger("imgreg").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning, message=r".*torch\.jit\.script.*")  # fastai's imports
     warnings.filterwarnings("ignore", message=r".*(Pandas4|copy_on_write|copy keyword).*")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends a training as Ctrl-C does
     try:
         app(args, obj=shlex.join(["imgreg", *args]))
     except ImgregError as e:
