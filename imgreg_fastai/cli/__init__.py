@@ -5,7 +5,10 @@ import sys
 import warnings
 
 from ..utils.errors import ImgregError
-from . import data_commands, run_commands, training_commands
+from . import training_commands  # first in --help
+
+# isort: split
+from . import run_commands
 from .application import app, tell
 
 __all__ = ["app", "main"]

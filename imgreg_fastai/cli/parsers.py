@@ -47,9 +47,7 @@ def parse_value_range(text: str) -> tuple[float, ...]:
 
 def parse_goal(text: str) -> tuple[str, float]:
     """Read `angle=0.5` as ("angle", 0.5)."""
-    expected, hint = "--stop-at TARGET=VALUE", "--stop-at angle=0.5"
-    name, value = _pair(text, expected, hint)
-    return name, _number(value, expected, hint=hint)
+    return _named_number(text, "--stop-at TARGET=VALUE", "--stop-at angle=0.5")
 
 
 def parse_unit(text: str) -> tuple[str, str]:
@@ -59,9 +57,7 @@ def parse_unit(text: str) -> tuple[str, str]:
 
 def parse_weight(text: str) -> tuple[str, float]:
     """Read `age=2` as ("age", 2.0)."""
-    expected = "--target-weight NAME=NUMBER"
-    name, value = _pair(text, expected)
-    return name, _number(value, expected)
+    return _named_number(text, "--target-weight NAME=NUMBER")
 
 
 def parse_arch_arg(text: str) -> tuple[str, object]:
@@ -78,6 +74,11 @@ def _number(text: str, expected: str, kind: type = float, hint: str | None = Non
         return kind(text)
     except ValueError:
         raise ImgregError(expected, f"'{text}'", hint) from None
+
+
+def _named_number(text: str, expected: str, hint: str | None = None) -> tuple[str, float]:
+    name, value = _pair(text, expected, hint)
+    return name, _number(value, expected, hint=hint)
 
 
 def _pair(text: str, expected: str, hint: str | None = None) -> tuple[str, str]:

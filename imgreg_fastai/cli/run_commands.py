@@ -2,7 +2,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -11,12 +11,22 @@ from ..utils.errors import ImgregError
 from . import options as o
 from .application import app, print_json, print_scores, tell
 
+TableFormat = Literal["table", "csv", "json", "jsonl"]
+
 
 @app.command()
 def evaluate(
-    run: o.RunPath, table: o.TableName = None, images: o.Images = None, by: o.By = None, how: o.How = "mean",
-    coverage: o.Coverage = None, baselines: o.Baselines = False, tta: o.Tta = False, device: o.Device = "auto",
-):
+    run: o.RunPath,
+    table: Annotated[Path | None, o.argument("TABLE", "A labels table, or a folder whose file names hold the labels "
+                                                      "(default: the validation part).")] = None,
+    images: o.Images = None,
+    by: o.By = None,
+    how: o.How = "mean",
+    coverage: o.Coverage = None,
+    baselines: Annotated[bool, o.option("evaluate.baselines")] = False,
+    tta: o.Tta = False,
+    device: o.Device = "auto",
+) -> None:
     """Score a run on its validation part or on another labelled set."""
     from ..evaluation import metrics
 
@@ -33,10 +43,18 @@ def evaluate(
 
 @app.command()
 def predict(
-    model: o.ModelPath, pictures: o.Pictures, format: o.Format = None, out: o.NewFile = None,
-    draw: o.Drawings = None, images: o.Images = None, by: o.By = None, how: o.How = "mean",
-    coverage: o.Coverage = None, tta: o.Tta = False, device: o.Device = "auto",
-):
+    model: Annotated[Path, o.argument("MODEL", "A run folder or a model file; further ones are averaged with it.")],
+    pictures: Annotated[list[str], o.argument("PICTURES", "Files, folders, globs, or - for a list on stdin.")],
+    format: Annotated[TableFormat | None, o.option("predict.format")] = None,
+    out: Annotated[Path | None, o.option("predict.out")] = None,
+    draw: Annotated[Path | None, o.option("predict.draw")] = None,
+    images: o.Images = None,
+    by: o.By = None,
+    how: o.How = "mean",
+    coverage: o.Coverage = None,
+    tta: o.Tta = False,
+    device: o.Device = "auto",
+) -> None:
     """Predict numbers for images, or for the images of a table; of several models the average.
 
     Exit 1 if an image had to be left out.
@@ -50,15 +68,15 @@ def predict(
     n_models = ensemble.count_models(paths)
     if n_models == len(paths):
         raise ImgregError("pictures after the models", f"{n_models} models alone")
-    sources = []
+    sources: list[str] = []
     for path in paths[n_models:]:
         sources += sys.stdin.read().splitlines() if path == "-" else [path]
     predictor = api.load(paths[:n_models], device)
     predictions = api.predict(predictor, [path for path in sources if path.strip()], draw=draw, images=images,
                               by=by, how=how, coverage=coverage, tta=tta)
     ending = out.suffix.lstrip(".") if out else ""
-    format = format or (ending if ending in get_args(o.TableFormat) else "table")
-    text = prediction_table.format_predictions(predictions, format, predictor.task)
+    chosen_format = format or (ending if ending in get_args(TableFormat) else "table")
+    text = prediction_table.format_predictions(predictions, chosen_format, predictor.task)
     if out:
         write_file(out, text + "\n")
     else:
@@ -70,7 +88,12 @@ def predict(
 
 
 @app.command()
-def compare(runs: o.RunPaths, part: o.Part = "valid", out: o.Out = Path("runs"), json: o.AsJson = False):
+def compare(
+    runs: Annotated[list[Path], o.argument("RUN", "Run folders; differences are to the first.")],
+    part: Annotated[str, o.option("compare.part")] = "valid",
+    out: o.Out = Path("runs"),
+    json: o.AsJson = False,
+) -> None:
     """Compare runs on the images that all of them predicted; no model is opened."""
     comparison, plot, page = api.compare(runs, part=part, out=out)
     if json:
@@ -80,7 +103,9 @@ def compare(runs: o.RunPaths, part: o.Part = "valid", out: o.Out = Path("runs"),
 
 
 @app.command()
-def runs(folder: o.Folder = Path("runs"), json: o.AsJson = False):
+def runs(
+    folder: Annotated[Path, o.argument("FOLDER", "A folder of runs.")] = Path("runs"), json: o.AsJson = False,
+) -> None:
     """List the runs of a folder, the newest last, with their errors on the validation part."""
     from ..runs import format_runs
 
@@ -92,7 +117,11 @@ def runs(folder: o.Folder = Path("runs"), json: o.AsJson = False):
 
 
 @app.command()
-def export(run: o.RunPath, format: o.ModelFormat = None, out: o.ModelOut = None):
+def export(
+    run: o.RunPath,
+    format: Annotated[str | None, o.option("export.format")] = None,
+    out: Annotated[Path | None, o.option("export.out")] = None,
+) -> None:
     """Write a run as one file that needs nothing else."""
     path = api.export(run, format, out)
     print(f"written: {path}")
@@ -104,13 +133,16 @@ def export(run: o.RunPath, format: o.ModelFormat = None, out: o.ModelOut = None)
 
 
 @app.command()
-def report(run: o.RunPath, device: o.Device = "auto"):
+def report(run: o.RunPath, device: o.Device = "auto") -> None:
     """Write a page on what a run is worth: where it is good, where it fails, and what to do next."""
     print(f"written: {api.report(run, device)}")
 
 
 @app.command()
-def backbones(pattern: o.Pattern = "", size: o.Size = None):
+def backbones(
+    pattern: Annotated[str, o.argument("PATTERN", "Part of a name, or a glob such as 'resnet*'.")] = "",
+    size: o.Size = None,
+) -> None:
     """List timm backbones: parameters in millions, input size, weights, and whether they are here and work."""
     from ..models.backbones import table
 
@@ -121,7 +153,7 @@ def backbones(pattern: o.Pattern = "", size: o.Size = None):
 
 
 @app.command()
-def info():
+def info() -> None:
     """Print versions and facts about the machine, for a bug report."""
     import torch
 

@@ -1,33 +1,92 @@
-"""The commands that train, or sweep the learning rate."""
+"""The commands that get data, look for issues of it, train, and sweep the learning rate."""
 import shlex
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from .. import api
 from . import options as o
-from .application import PanelCommand, app, print_scores, retyped, tell
+from .application import PanelCommand, app, print_json, print_scores, tell
+
+
+@app.command()
+def data(
+    task: Annotated[str, o.argument("TASK", "angle or headpose.")],
+    data: Annotated[Path | None, o.option("data.data")] = None,
+    n: Annotated[int | None, o.option("data.n")] = None,
+    size: Annotated[int | None, o.option("data.size")] = None,
+    seed: Annotated[int | None, o.option("data.seed")] = None,
+    out: Annotated[Path | None, o.option("data.out")] = None,
+) -> None:
+    """Get or draw a task's images, and write their labels table."""
+    from .. import datasets
+    from ..tasks import PRESETS
+
+    drawing = {name: value for name, value in (("n", n), ("size", size), ("seed", seed)) if value is not None}
+    table = datasets.make(task, out, data, **drawing)
+    if table.is_file():
+        n_images = table.read_text(encoding="utf-8").count("\n") - 1
+        print(f"ready: {table}, the labels of {n_images} pictures")
+    else:
+        print(f"ready: {table}")
+    drawn = str(data) == "drawn" or bool(drawing)
+    words = ["imgreg", "train", task]
+    if out or (data and not drawn):
+        folder = table.parent if table.is_file() else table
+        words += ["--data", f"./{folder}" if str(folder) == "drawn" else str(folder)]  # `drawn` has its own meaning
+        if drawn and "drawn" in PRESETS.get(task, {}):
+            words += ["--preset", "drawn"]
+    elif drawn:
+        words += ["--data", "drawn"]
+    print(f"next: {shlex.join(words)}")
 
 
 @app.command(cls=PanelCommand)
-@o.with_training_options
+@o.with_options(o.TRAINING)
+def check(
+    context: typer.Context,
+    task: o.TaskName,
+    fast: Annotated[bool, o.option("fast")] = False,
+    json: o.AsJson = False,
+    plot: Annotated[Path | None, o.option("check.plot")] = None,
+    out: o.Out = Path("runs"),
+    **options: Any,
+) -> None:
+    """Look for all issues of labelled images, before a network is trained on them.
+
+    Exit 1 if anything would stop a training.
+    """
+    health, plot_file = api.check(task, fast=fast, plot=plot, out=out, **options)
+    if json:
+        print_json({**health.to_dict(), "plot": str(plot_file)})
+    else:
+        print(f"{health.describe()}\nplot: {plot_file}")
+        print(f"next: {retyped(context, 'train')}" if health.fine else f"next: mend these, then {context.obj}")
+    if not health.fine:
+        raise typer.Exit(1)
+
+
+@app.command(cls=PanelCommand)
+@o.with_options(o.FIT | o.TRAINING)
 def train(
-    context: typer.Context, task: o.TaskName, epochs: o.Epochs = None, freeze_epochs: o.FreezeEpochs = None,
-    patience: o.Patience = None, stop_at: o.StopAt = None, folds: o.Folds = None, dry_run: o.DryRun = False,
-    out: o.Out = Path("runs"), **options,
-):
+    context: typer.Context,
+    task: o.TaskName,
+    dry_run: Annotated[bool, o.option("dry_run")] = False,
+    out: o.Out = Path("runs"),
+    **options: Any,
+) -> None:
     """Train a network, score it beside guessing, and leave a run folder.
 
     The defaults of a training are the task's recipe; run.json records them.
     """
-    run = api.train(task, out=out, dry_run=dry_run, command=context.obj, epochs=epochs, patience=patience,
-                    freeze_epochs=freeze_epochs, stop_at=stop_at, folds=folds, **options)
+    run = api.train(task, out=out, dry_run=dry_run, command=context.obj, **options)
     if run is None:
         return
     if hasattr(run, "runs"):
         _print_folds(run)
         return
-    if run.about["state"] == "interrupted":
+    if run.state == "interrupted":
         tell(f"stopped; what was learnt is kept\nnext: imgreg evaluate {shlex.quote(str(run.path))}")
         raise typer.Exit(130)
     for part, scores_by_target in run.scores.items():
@@ -55,13 +114,13 @@ def _print_folds(folds) -> None:
             for column, numbers in scores["columns"].items():
                 print(f"  {column} {format_value(numbers['mean'], unit)} ± {format_value(numbers['spread'], unit)}")
     print(f"runs: {folds.path}")
-    if any(run.about["state"] == "interrupted" for run in folds.runs):
+    if any(run.state == "interrupted" for run in folds.runs):
         raise typer.Exit(130)
 
 
 @app.command("lr_find", cls=PanelCommand)
-@o.with_training_options
-def lr_find(context: typer.Context, task: o.TaskName, out: o.Out = Path("runs"), **options):
+@o.with_options(o.TRAINING)
+def lr_find(context: typer.Context, task: o.TaskName, out: o.Out = Path("runs"), **options: Any) -> None:
     """Sweep the learning rate, print a suggestion and draw the curve."""
     sweep, plot = api.lr_find(task, out=out, **options)
     if sweep.trusted:
@@ -72,14 +131,30 @@ def lr_find(context: typer.Context, task: o.TaskName, out: o.Out = Path("runs"),
 
 
 @app.command(cls=PanelCommand)
-@o.with_training_options
+@o.with_options({"epochs": int} | o.TRAINING)
 def curve(
-    context: typer.Context, task: o.TaskName, parts: o.Parts = "10,25,50,100", epochs: o.Epochs = None,
-    out: o.Out = Path("runs"), **options,
-):
+    context: typer.Context,
+    task: o.TaskName,
+    parts: Annotated[Any, o.option("curve.parts")] = "10,25,50,100",
+    out: o.Out = Path("runs"),
+    **options: Any,
+) -> None:
     """Train on growing parts of the images, and estimate what more of them would bring."""
-    result = api.curve(task, parts=parts, out=out, command=context.obj, epochs=epochs, **options)
+    result = api.curve(task, parts=parts, out=out, command=context.obj, **options)
     if result.points:
         print(f"{result.summary()}\nruns: {result.path}   plot: {result.path / 'curve.png'}")
     if result.state == "interrupted":
         raise typer.Exit(130)
+
+
+def retyped(context: typer.Context, command: str) -> str:
+    """Return what was typed, for another command that has the same options, without --fast, --plot and --out."""
+    words, kept_words = iter(shlex.split(context.obj)[2:]), []
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if name in ("--plot", "--out"):
+            if not equals:
+                next(words)  # the option's value
+        elif name != "--fast":
+            kept_words.append(word)
+    return shlex.join(["imgreg", command, *kept_words])
