@@ -2,6 +2,7 @@
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,17 +11,21 @@ from ..runs import Run
 from ..utils.console import say
 from ..utils.errors import ImgregError
 from ..utils.files import atomic_file
+from .prediction import open_run
+
+if TYPE_CHECKING:
+    from fastai.learner import Learner
 
 FILE_NAMES = {"learner": "export.pkl", "bundle": "model.imgreg"}  # of each format, in the run folder
 
 
-def export(run: Run, format: str | None = None, out: str | Path | None = None) -> Path:
-    """Write the run's best weights as a file that needs nothing else.
+def export(run: Run | str | Path, format: str | None = None, out: str | Path | None = None) -> Path:
+    """Write the best weights of a run as a file that needs nothing else.
 
     Args:
-        run: The run.
-        format: `bundle` (safetensors and JSON, opened by imgreg_fastai.load) or `learner` (a pickle, for fastai's
-            load_learner). None: the format that the ending of `out` stands for, else learner.
+        run: The run, or its folder.
+        format: "bundle" (model.imgreg: safetensors and JSON, for `load`) or "learner" (export.pkl: a pickle, for
+            fastai's load_learner). None: the format that the ending of `out` stands for, else learner.
         out: A new file to write; None: a file in the run folder, which is replaced.
 
     Returns:
@@ -29,6 +34,7 @@ def export(run: Run, format: str | None = None, out: str | Path | None = None) -
     Raises:
         ImgregError: The format is unknown, `out` exists, or its ending or its folder does not do.
     """
+    run = open_run(run)
     path = Path(out) if out else None
     format_of_ending = {Path(name).suffix: known_format for known_format, name in FILE_NAMES.items()}
     expected_format = format_of_ending.get(path.suffix) if path else None
@@ -53,7 +59,7 @@ def export(run: Run, format: str | None = None, out: str | Path | None = None) -
     return path
 
 
-def build_export_learner(run: Run):
+def build_export_learner(run: Run) -> "Learner":
     """Rebuild the run's fastai Learner for export, over a table of one blank picture.
 
     fastai's pipelines learn their types from an item; the DataLoaders are emptied afterwards.

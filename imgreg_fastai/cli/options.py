@@ -1,31 +1,31 @@
-"""The options and arguments of the commands: their kinds here, their panels and help texts in options.json."""
+"""The options and arguments of the commands. options.json has the panel, kind, metavar and help text of each option.
+
+Its keys are the keywords of the public functions: "training" has those of api.preparation.resolve_options and fields of
+TrainConfig, that all commands that prepare a training have. A help text names defaults of TrainConfig as {epochs}.
+"""
 import inspect
 import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from ..config import MINIMUM, Cache, Loss, Precision, TrainConfig, option_name
 from . import parsers
 
-PANELS = json.loads(Path(__file__).with_name("options.json").read_text(encoding="utf-8"))
-LIMITS = {**MINIMUM, "wd": 0}
-
-# The kinds of the options of all commands that prepare a training, by the keywords of
-# api.preparation.resolve_options and TrainConfig, and of those that train has besides. None stands for the default.
-TRAINING = {
-    "targets": list[str], "units": list[str], "target_weights": list[str], "scale": str, "flip_pairs": str,
-    "data": Path, "preset": str, "labels": str, "label_from_name": str, "image_col": str, "images": Path,
-    "value_range": str, "size": str, "fit": str, "box": str, "margin": float, "augment": str, "group": str,
-    "valid": float, "test": float, "calibrate": float, "coverage": float, "hold_out": str, "arch": str,
-    "arch_args": list[str], "weights": str, "lr": str, "bs": str, "loss": Loss, "wd": float, "balance": bool,
-    "precision": Precision, "workers": int, "cache": Cache, "seed": int, "device": str, "strict": bool,
+TableFormat = Literal["table", "csv", "json", "jsonl"]
+PANELS = ("What to predict", "Images", "Split", "Training", "Output")
+DEFINITIONS = json.loads(Path(__file__).with_name("options.json").read_text(encoding="utf-8"))
+TRAINING = tuple(DEFINITIONS["training"])  # the options of all commands that prepare a training, in the order of --help
+OPTIONS = {**DEFINITIONS["training"], **DEFINITIONS["other"]}
+KINDS: dict[str, Any] = {
+    "text": str, "texts": list[str], "number": float, "whole number": int, "flag": bool, "path": Path,
+    "loss": Loss, "precision": Precision, "cache": Cache,
 }
-FIT = {"epochs": int, "freeze_epochs": int, "patience": int, "stop_at": str, "folds": int}
+LIMITS = {**MINIMUM, "wd": 0, "bs": None}  # bs may be a word; TrainConfig checks its number
 PARSERS: dict[str, Callable] = {
     "units": parsers.parse_unit, "target_weights": parsers.parse_weight, "value_range": parsers.parse_value_range,
     "size": parsers.parse_size, "box": parsers.parse_names, "augment": parsers.parse_augmentations,
@@ -36,10 +36,10 @@ PARSERS: dict[str, Callable] = {
 
 def option(key: str) -> Any:
     """Return the option that has a key in options.json: a keyword, or COMMAND.KEYWORD where commands differ."""
-    panel = next(name for name, options in PANELS.items() if key in options)
-    text = PANELS[panel][key]["help"].format(**asdict(TrainConfig()))
-    return typer.Option(option_name(key.rpartition(".")[2]), metavar=PANELS[panel][key].get("metavar"), help=text,
-                        rich_help_panel=panel, show_default=False, min=LIMITS.get(key), parser=PARSERS.get(key))
+    definition = OPTIONS[key]
+    return typer.Option(option_name(key.rpartition(".")[2]), metavar=definition.get("metavar"), show_default=False,
+                        help=definition["help"].format(**asdict(TrainConfig())), rich_help_panel=definition["panel"],
+                        min=LIMITS.get(key), parser=PARSERS.get(key))
 
 
 def argument(metavar: str, text: str) -> Any:
@@ -47,39 +47,32 @@ def argument(metavar: str, text: str) -> Any:
     return typer.Argument(metavar=metavar, help=text)
 
 
-# Of several commands
 TaskName = Annotated[str, argument("TASK", "angle, headpose, a labels table, or a folder whose file names hold the "
                                            "labels.")]
 RunPath = Annotated[Path, argument("RUN", "A run folder, such as runs/angle-001.")]
-Images = Annotated[Path | None, option("images")]
-Size = Annotated[Any, option("size")]  # read as (height, width)
-Coverage = Annotated[float | None, option("coverage")]
-Device = Annotated[str, option("device")]
-By = Annotated[str | None, option("by")]
-How = Annotated[str, option("how")]
-Tta = Annotated[bool, option("tta")]
-Out = Annotated[Path, option("out")]
 AsJson = Annotated[bool, option("json")]
 
 
-def with_options(kinds: dict[str, Any]) -> Callable[[Callable], Callable]:
+def with_options(*keys: str) -> Callable[[Callable], Callable]:
     """Return a decorator that lets typer see options in place of the `**options` of a command.
 
-    The command receives those that were typed.
+    The command receives those that were typed. The defaults of the others are those of the function that it calls.
 
     Args:
-        kinds: Of the options, by their keywords.
+        *keys: Of the options, see `option`.
     """
-    added = [inspect.Parameter(keyword, inspect.Parameter.KEYWORD_ONLY, default=None,
-                               annotation=Annotated[kind | None, option(keyword)]) for keyword, kind in kinds.items()]
+    added = {key.rpartition(".")[2]: Annotated[KINDS[OPTIONS[key].get("kind", "text")] | None, option(key)]
+             for key in keys}
 
     def decorate(command: Callable) -> Callable:
         @wraps(command)
         def with_typed_options(**values: Any) -> None:
-            command(**{name: value for name, value in values.items() if value is not None or name not in kinds})
+            command(**{name: value for name, value in values.items() if value is not None or name not in added})
 
         *parameters, _ = inspect.signature(command).parameters.values()  # the last are the `**options`
-        with_typed_options.__signature__ = inspect.Signature([*parameters, *added])  # type: ignore[attr-defined]
+        parameters += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+                       for name, annotation in added.items()]
+        with_typed_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         return with_typed_options
 
     return decorate

@@ -2,7 +2,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -11,30 +11,24 @@ from ..utils.errors import ImgregError
 from . import options as o
 from .application import app, print_json, print_scores, tell
 
-TableFormat = Literal["table", "csv", "json", "jsonl"]
-
 
 @app.command()
+@o.with_options("images", "by", "how", "coverage", "evaluate.baselines", "tta", "device")
 def evaluate(
     run: o.RunPath,
     table: Annotated[Path | None, o.argument("TABLE", "A labels table, or a folder whose file names hold the labels "
                                                       "(default: the validation part).")] = None,
-    images: o.Images = None,
-    by: o.By = None,
-    how: o.How = "mean",
-    coverage: o.Coverage = None,
-    baselines: Annotated[bool, o.option("evaluate.baselines")] = False,
-    tta: o.Tta = False,
-    device: o.Device = "auto",
+    **options: Any,
 ) -> None:
     """Score a run on its validation part or on another labelled set."""
     from ..evaluation import metrics
 
-    result = api.evaluate(run, table, device, images, by, how, coverage, baselines, tta)
+    result = api.evaluate(run, table, **options)
+    by = options.get("by")
     for name, scores in result["scores"].items():
         print_scores(name, scores, f" (by {by})" if by else "", "groups" if by else "pictures")
         print(f"  {metrics.format_details(scores)}")
-    if baselines:
+    if "baselines" in result:
         from ..evaluation.baselines import format_baselines
 
         print(format_baselines(result["baselines"]))
@@ -42,18 +36,14 @@ def evaluate(
 
 
 @app.command()
+@o.with_options("predict.draw", "images", "by", "how", "coverage", "tta")
 def predict(
     model: Annotated[Path, o.argument("MODEL", "A run folder or a model file; further ones are averaged with it.")],
     pictures: Annotated[list[str], o.argument("PICTURES", "Files, folders, globs, or - for a list on stdin.")],
-    format: Annotated[TableFormat | None, o.option("predict.format")] = None,
+    format: Annotated[o.TableFormat | None, o.option("predict.format")] = None,
     out: Annotated[Path | None, o.option("predict.out")] = None,
-    draw: Annotated[Path | None, o.option("predict.draw")] = None,
-    images: o.Images = None,
-    by: o.By = None,
-    how: o.How = "mean",
-    coverage: o.Coverage = None,
-    tta: o.Tta = False,
-    device: o.Device = "auto",
+    device: Annotated[str, o.option("device")] = "auto",
+    **options: Any,
 ) -> None:
     """Predict numbers for images, or for the images of a table; of several models the average.
 
@@ -72,10 +62,9 @@ def predict(
     for path in paths[n_models:]:
         sources += sys.stdin.read().splitlines() if path == "-" else [path]
     predictor = api.load(paths[:n_models], device)
-    predictions = api.predict(predictor, [path for path in sources if path.strip()], draw=draw, images=images,
-                              by=by, how=how, coverage=coverage, tta=tta)
+    predictions = api.predict(predictor, [path for path in sources if path.strip()], **options)
     ending = out.suffix.lstrip(".") if out else ""
-    chosen_format = format or (ending if ending in get_args(TableFormat) else "table")
+    chosen_format = format or (ending if ending in get_args(o.TableFormat) else "table")
     text = prediction_table.format_predictions(predictions, chosen_format, predictor.task)
     if out:
         write_file(out, text + "\n")
@@ -88,14 +77,14 @@ def predict(
 
 
 @app.command()
+@o.with_options("compare.part", "out")
 def compare(
     runs: Annotated[list[Path], o.argument("RUN", "Run folders; differences are to the first.")],
-    part: Annotated[str, o.option("compare.part")] = "valid",
-    out: o.Out = Path("runs"),
     json: o.AsJson = False,
+    **options: Any,
 ) -> None:
     """Compare runs on the images that all of them predicted; no model is opened."""
-    comparison, plot, page = api.compare(runs, part=part, out=out)
+    comparison, plot, page = api.compare(runs, **options)
     if json:
         print_json({**comparison.to_dict(), "plot": str(plot), "page": str(page)})
     else:
@@ -117,15 +106,12 @@ def runs(
 
 
 @app.command()
-def export(
-    run: o.RunPath,
-    format: Annotated[str | None, o.option("export.format")] = None,
-    out: Annotated[Path | None, o.option("export.out")] = None,
-) -> None:
+@o.with_options("export.format", "export.out")
+def export(run: o.RunPath, **options: Any) -> None:
     """Write a run as one file that needs nothing else."""
-    path = api.export(run, format, out)
+    path = api.export(run, **options)
     print(f"written: {path}")
-    if path.suffix != ".imgreg" and format != "bundle":
+    if path.suffix != ".imgreg" and options.get("format") != "bundle":
         print("next: python -c \"from fastai.learner import load_learner; "
               f"print(load_learner('{path}').predict('photo.png')[0])\"")
     else:
@@ -133,15 +119,16 @@ def export(
 
 
 @app.command()
-def report(run: o.RunPath, device: o.Device = "auto") -> None:
+@o.with_options("device")
+def report(run: o.RunPath, **options: Any) -> None:
     """Write a page on what a run is worth: where it is good, where it fails, and what to do next."""
-    print(f"written: {api.report(run, device)}")
+    print(f"written: {api.report(run, **options)}")
 
 
 @app.command()
 def backbones(
     pattern: Annotated[str, o.argument("PATTERN", "Part of a name, or a glob such as 'resnet*'.")] = "",
-    size: o.Size = None,
+    size: Annotated[Any, o.option("size")] = None,
 ) -> None:
     """List timm backbones: parameters in millions, input size, weights, and whether they are here and work."""
     from ..models.backbones import table

@@ -1,6 +1,5 @@
 """The commands that get data, look for issues of it, train, and sweep the learning rate."""
 import shlex
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,30 +10,23 @@ from .application import PanelCommand, app, print_json, print_scores, tell
 
 
 @app.command()
-def data(
-    task: Annotated[str, o.argument("TASK", "angle or headpose.")],
-    data: Annotated[Path | None, o.option("data.data")] = None,
-    n: Annotated[int | None, o.option("data.n")] = None,
-    size: Annotated[int | None, o.option("data.size")] = None,
-    seed: Annotated[int | None, o.option("data.seed")] = None,
-    out: Annotated[Path | None, o.option("data.out")] = None,
-) -> None:
+@o.with_options("data.data", "data.n", "data.size", "data.seed", "data.out")
+def data(task: Annotated[str, o.argument("TASK", "angle or headpose.")], **options: Any) -> None:
     """Get or draw a task's images, and write their labels table."""
     from .. import datasets
     from ..tasks import PRESETS
 
-    drawing = {name: value for name, value in (("n", n), ("size", size), ("seed", seed)) if value is not None}
-    table = datasets.make(task, out, data, **drawing)
+    table = datasets.make(task, **options)
     if table.is_file():
-        n_images = table.read_text(encoding="utf-8").count("\n") - 1
-        print(f"ready: {table}, the labels of {n_images} pictures")
+        n_images = len(table.read_text(encoding="utf-8").splitlines()) - 1
+        folder, content = str(table.parent), f", the labels of {n_images} pictures"
     else:
-        print(f"ready: {table}")
-    drawn = str(data) == "drawn" or bool(drawing)
+        folder, content = str(table), ""
+    print(f"ready: {table}{content}")
     words = ["imgreg", "train", task]
-    if out or (data and not drawn):
-        folder = table.parent if table.is_file() else table
-        words += ["--data", f"./{folder}" if str(folder) == "drawn" else str(folder)]  # `drawn` has its own meaning
+    drawn = str(options.get("data")) == "drawn" or bool(options.keys() - {"data", "out"})
+    if "out" in options or ("data" in options and not drawn):
+        words += ["--data", f"./{folder}" if folder == "drawn" else folder]  # `drawn` has a meaning of its own
         if drawn and "drawn" in PRESETS.get(task, {}):
             words += ["--preset", "drawn"]
     elif drawn:
@@ -43,44 +35,30 @@ def data(
 
 
 @app.command(cls=PanelCommand)
-@o.with_options(o.TRAINING)
-def check(
-    context: typer.Context,
-    task: o.TaskName,
-    fast: Annotated[bool, o.option("fast")] = False,
-    json: o.AsJson = False,
-    plot: Annotated[Path | None, o.option("check.plot")] = None,
-    out: o.Out = Path("runs"),
-    **options: Any,
-) -> None:
+@o.with_options(*o.TRAINING, "fast", "check.plot", "out")
+def check(context: typer.Context, task: o.TaskName, json: o.AsJson = False, **options: Any) -> None:
     """Look for all issues of labelled images, before a network is trained on them.
 
     Exit 1 if anything would stop a training.
     """
-    health, plot_file = api.check(task, fast=fast, plot=plot, out=out, **options)
+    health, plot = api.check(task, **options)
     if json:
-        print_json({**health.to_dict(), "plot": str(plot_file)})
+        print_json({**health.to_dict(), "plot": str(plot)})
     else:
-        print(f"{health.describe()}\nplot: {plot_file}")
+        print(f"{health.describe()}\nplot: {plot}")
         print(f"next: {retyped(context, 'train')}" if health.fine else f"next: mend these, then {context.obj}")
     if not health.fine:
         raise typer.Exit(1)
 
 
 @app.command(cls=PanelCommand)
-@o.with_options(o.FIT | o.TRAINING)
-def train(
-    context: typer.Context,
-    task: o.TaskName,
-    dry_run: Annotated[bool, o.option("dry_run")] = False,
-    out: o.Out = Path("runs"),
-    **options: Any,
-) -> None:
+@o.with_options("epochs", "freeze_epochs", "patience", "stop_at", "folds", *o.TRAINING, "dry_run", "out")
+def train(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Train a network, score it beside guessing, and leave a run folder.
 
     The defaults of a training are the task's recipe; run.json records them.
     """
-    run = api.train(task, out=out, dry_run=dry_run, command=context.obj, **options)
+    run = api.train(task, command=context.obj, **options)
     if run is None:
         return
     if hasattr(run, "runs"):
@@ -119,10 +97,10 @@ def _print_folds(folds) -> None:
 
 
 @app.command("lr_find", cls=PanelCommand)
-@o.with_options(o.TRAINING)
-def lr_find(context: typer.Context, task: o.TaskName, out: o.Out = Path("runs"), **options: Any) -> None:
+@o.with_options(*o.TRAINING, "out")
+def lr_find(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Sweep the learning rate, print a suggestion and draw the curve."""
-    sweep, plot = api.lr_find(task, out=out, **options)
+    sweep, plot = api.lr_find(task, **options)
     if sweep.trusted:
         print(f"suggested learning rate: {sweep.suggestion:.2g}   plot: {plot}")
         print(f"next: {retyped(context, 'train')} --lr {sweep.suggestion:.2g}")
@@ -131,16 +109,10 @@ def lr_find(context: typer.Context, task: o.TaskName, out: o.Out = Path("runs"),
 
 
 @app.command(cls=PanelCommand)
-@o.with_options({"epochs": int} | o.TRAINING)
-def curve(
-    context: typer.Context,
-    task: o.TaskName,
-    parts: Annotated[Any, o.option("curve.parts")] = "10,25,50,100",
-    out: o.Out = Path("runs"),
-    **options: Any,
-) -> None:
+@o.with_options("epochs", *o.TRAINING, "curve.parts", "out")
+def curve(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Train on growing parts of the images, and estimate what more of them would bring."""
-    result = api.curve(task, parts=parts, out=out, command=context.obj, **options)
+    result = api.curve(task, command=context.obj, **options)
     if result.points:
         print(f"{result.summary()}\nruns: {result.path}   plot: {result.path / 'curve.png'}")
     if result.state == "interrupted":

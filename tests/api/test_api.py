@@ -59,7 +59,7 @@ def test_targets_may_be_called_as_the_parts_of_the_result(spotted, tmp_path):
     assert Path(result["folder"]).is_dir() and all(s["n"] == 8 for s in result["scores"].values())
 
 
-def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp_path, monkeypatch):
+def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp_path, monkeypatch, caplog):
     from imgreg_fastai.evaluation import calibrate
 
     def fail(*_):
@@ -135,6 +135,14 @@ def test_dataloaders_and_learner_are_fastais(drawn):
     assert isinstance(learn, Learner)
     out = learn.model.eval()(torch.rand(2, 3, 48, 48) * 50)
     assert out.shape == (2, 2) and out.abs().max() < 1.1
+
+
+@pytest.mark.parametrize("verb", [functions.dataloaders, functions.learner, functions.train])
+def test_a_backbone_that_timm_does_not_know_is_refused_everywhere(verb, drawn, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImgregError, match="a timm backbone; found 'resnet19'; try .*'resnet18'"):
+        verb("angle", data=drawn, **{**SMALL, "arch": "resnet19"})
+    assert not list(tmp_path.iterdir())
 
 
 def test_plain_degrees_train_without_flips_and_turns(drawn, tmp_path):

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +12,10 @@ from fastai.learner import load_learner
 from PIL import Image
 
 from imgreg_fastai import export, load
-from imgreg_fastai.api import exporting, functions
+from imgreg_fastai.api import functions
 from imgreg_fastai.inference import model_file
 from imgreg_fastai.models import backbones
+from imgreg_fastai.runs import Run
 from imgreg_fastai.tasks.geometry import place_picture, to_pixels
 from imgreg_fastai.training.transforms import Boxed
 from imgreg_fastai.utils.errors import ImgregError
@@ -137,7 +137,7 @@ def test_exported_learners_of_every_kind_and_head_predict_in_an_empty_folder_wha
         torch.nn.init.normal_(network[1][0].weight, std=0.5)
         about = model_file.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), {})
         model_file.save_model(tmp_path / name / model_file.MODEL, network, about)
-        exporting.export(SimpleNamespace(path=tmp_path / name, config=cfg), out=folder / f"{name}.pkl")
+        export(Run(tmp_path / name, {"config": cfg.to_dict()}), out=folder / f"{name}.pkl")
         models[name] = load(tmp_path / name)
     command = [sys.executable, "-c", ALSO, picture, *(f"{name}.pkl" for name in models)]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)

@@ -187,7 +187,7 @@ def test_small_numbers_are_told_as_they_are(tmp_path, capsys):
     assert said(capsys, "predict", run.path, tmp_path / "3.png").split()[-1] not in ("0.00", "-0.00")
 
 
-def test_what_an_option_does_not_change_is_said(houses, caplog):
+def test_what_an_option_does_not_change_is_said(houses, caplog, capsys):
     table, how = houses / "preise.csv", {"images": houses / "photos", "device": "cpu"}
     functions.prepare(table, valid=0.3, target_weights={"Preis": 2.0}, **how)
     assert "changes nothing: Preis is the only target" in caplog.text and "--valid" not in caplog.text
@@ -202,8 +202,13 @@ def test_what_an_option_does_not_change_is_said(houses, caplog):
         functions.check(table, valid=0.3, fast=True, out=houses / "runs", **more, **how)
         assert "--valid 0.3 changes nothing" in caplog.text
     caplog.clear()
-    functions.prepare(table, **how)
+    for nothing in ({}, {"valid": None}):
+        functions.prepare(table, **how, **nothing)
     assert "--valid" not in caplog.text
+    functions.prepare(table, valid=0.2, **how)  # the default, and typed all the same
+    assert caplog.text.count("--valid 0.2 changes nothing: the column 'split'") == 1
+    said(capsys, "check", table, "--images", houses / "photos", "--fast", "--valid", 0.2, "--out", houses / "runs")
+    assert caplog.text.count("--valid 0.2 changes nothing: the column 'split'") == 2
 
 
 def test_what_was_made_of_a_table_is_said_once(houses, caplog):

@@ -1,4 +1,5 @@
 """The command line as a person meets it: in a process of its own, results on stdout, one line for a mistake."""
+import inspect
 import io
 import json
 import re
@@ -179,6 +180,17 @@ def test_ctrl_c_ends_cleanly(drawn, tmp_path):
     assert "angle error" in imgreg("evaluate", "runs/angle-001", cwd=tmp_path).stdout
 
 
+def test_ctrl_c_while_a_finished_training_is_scored_names_the_command_that_completes_it(drawn, tmp_path):
+    about = tmp_path / "runs/angle-001/run.json"
+    args = ["train", "angle", "--data", str(drawn), "--epochs", "1", *TRAIN]
+    code, err = interrupted([*IMGREG, *args], tmp_path, lambda: about.exists() and '"scoring"' in about.read_text())
+    assert code == 130 and "Traceback" not in err, err
+    assert err.splitlines()[-3:] == ["the network is trained, but not scored", "next: imgreg evaluate runs/angle-001",
+                                     "stopped"]
+    assert "angle error" in imgreg("evaluate", "runs/angle-001", cwd=tmp_path).stdout
+    assert json.loads(about.read_text())["state"] == "trained"
+
+
 @pytest.mark.parametrize("command", ["train", "data"])
 def test_ctrl_c_while_images_are_drawn_is_one_line(command, tmp_path):
     code, err = interrupted([*IMGREG, command, "angle"], tmp_path,
@@ -262,13 +274,14 @@ def test_lr_find_refuses_what_it_does_not_use_and_names_the_next_command(capsys,
 
 
 def test_curve_has_four_parts_unless_told_and_records_what_was_typed(capsys, monkeypatch):
-    def curve(task, **options):
-        assert options["parts"] == (10, 25, 50, 100) and options["command"] == "imgreg curve angle --lr auto"
-        assert options["lr"] == "auto" and not {"epochs", "strict"} & options.keys()  # what was not typed
-        return LearningCurve(Path("runs/curve-angle-001"), 3, [], {})
-
-    monkeypatch.setattr(functions, "curve", curve)
-    assert said(capsys, "curve", "angle", "--lr", "auto") == ""
+    calls = []
+    default = inspect.signature(functions.curve).parameters["parts"].default
+    monkeypatch.setattr(functions, "curve", lambda *_, parts=default, **options: calls.append((parts, options)) or
+                        LearningCurve(Path("runs/curve-angle-001"), 3, [], {}))
+    assert said(capsys, "curve", "angle", "--lr", "auto") == said(capsys, "curve", "angle", "--parts", "5,50.5") == ""
+    (parts, options), (other_parts, _) = calls
+    assert parts == (10, 25, 50, 100) and other_parts == (5, 50.5)
+    assert options == {"command": "imgreg curve angle --lr auto", "lr": "auto"}  # nothing that was not typed
 
 
 @pytest.mark.parametrize(("args", "says"), [
