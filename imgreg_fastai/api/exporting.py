@@ -2,7 +2,6 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,9 +11,6 @@ from ..utils.console import say
 from ..utils.errors import ImgregError
 from ..utils.files import atomic_file
 from .prediction import open_run
-
-if TYPE_CHECKING:
-    from fastai.learner import Learner
 
 FILE_NAMES = {"learner": "export.pkl", "bundle": "model.imgreg"}  # of each format, in the run folder
 
@@ -35,17 +31,16 @@ def export(run: Run | str | Path, format: str | None = None, out: str | Path | N
         ImgregError: The format is unknown, `out` exists, or its ending or its folder does not do.
     """
     run = open_run(run)
-    path = Path(out) if out else None
     format_of_ending = {Path(name).suffix: known_format for known_format, name in FILE_NAMES.items()}
-    expected_format = format_of_ending.get(path.suffix) if path else None
+    expected_format = format_of_ending.get(Path(out or "").suffix)
     format = format or expected_format or "learner"
     if format not in FILE_NAMES:
         raise ImgregError(f"--format {' or '.join(FILE_NAMES)}", f"'{format}'")
     if expected_format not in (None, format):  # a pickle named like a bundle would deceive whoever trusts the name
         raise ImgregError(f"--out ending in {Path(FILE_NAMES[format]).suffix} for --format {format}", f"'{out}'")
-    if path and path.exists():
+    path = Path(out or run.path / FILE_NAMES[format])
+    if out and path.exists():
         raise ImgregError("a new file to write", f"'{path}' in place", "another --out")
-    path = path or run.path / FILE_NAMES[format]
     if not path.parent.is_dir():
         raise ImgregError("a folder to write into", f"no '{path.parent}'", f"mkdir -p {path.parent}")
     if path.exists():
@@ -55,20 +50,15 @@ def export(run: Run | str | Path, format: str | None = None, out: str | Path | N
             load_model(run.path)  # a model that does not open is not passed on
             shutil.copyfile(run.path / MODEL, file)
         else:
-            build_export_learner(run).export(file.resolve())
+            _export_learner(run).export(file.resolve())
     return path
 
 
-def build_export_learner(run: Run) -> "Learner":
-    """Rebuild the run's fastai Learner for export, over a table of one blank picture.
+def _export_learner(run: Run):
+    """The run's fastai Learner with its best weights, whose `predict(path)` gives units.
 
-    fastai's pipelines learn their types from an item; the DataLoaders are emptied afterwards.
-
-    Args:
-        run: The run.
-
-    Returns:
-        A Learner with the run's best weights; its `predict(path)` gives units.
+    It is built over a table of one blank picture, since fastai's pipelines learn their types from an item. The
+    DataLoaders are emptied afterwards.
     """
     import torch
     from PIL import Image

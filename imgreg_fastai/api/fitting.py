@@ -3,7 +3,6 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 from fastai.data.core import DataLoaders
@@ -75,8 +74,7 @@ def train(plan: TrainingPlan, out: str | Path) -> runs.Run:
 
     # 2. The training
     try:
-        first_batch = datablock.first_batch(dls, plan.task)
-        plots.save(plots.batch(plan.task, *first_batch), run.path / "plots" / "batch.png")
+        plots.save(plots.batch(plan.task, *datablock.first_batch(dls, plan.task)), run.path / "plots" / "batch.png")
         stopped = _fit(plan, learn, source, run)
     except BaseException as e:
         run.note(state="failed", stopped=str(e) or type(e).__name__)
@@ -99,8 +97,8 @@ def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
 def _fit(plan: TrainingPlan, learn: Learner, source: weights.Weights, run: runs.Run) -> str:
     """Train, writing the best weights, the last state and the history after epochs; returns why it stopped early."""
     task, config = plan.task, plan.config
-    stats = backbones.stats(config.arch)
-    metadata = model_file.model_metadata(task, config.arch, config.arch_args, stats, source.to_dict())
+    metadata = model_file.model_metadata(task, config.arch, config.arch_args, backbones.stats(config.arch),
+                                         source.to_dict())
     best = run.path / model_file.MODEL
 
     def after_epoch(row: dict, improved: bool) -> None:
@@ -150,12 +148,11 @@ def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None
         raise
 
 
-def dry_run(plan: TrainingPlan) -> None:
-    """Send one batch of each part through all that `train` does, and keep nothing."""
+def dry_run(plan: TrainingPlan, out: str | Path) -> None:
+    """Send one batch of each part through all that `train` does, in a folder that the caller removes."""
     config = replace(plan.config, epochs=1, freeze_epochs=0, patience=None, stop_at=None, calibrate=0)
     rows = plan.rows[plan.rows["split"] != "calibrate"].groupby("split").head(config.bs or 32)
-    with TemporaryDirectory(prefix="imgreg-") as folder:
-        train(replace(plan, config=config, rows=rows), folder)
+    train(replace(plan, config=config, rows=rows), out)
     say("one batch went through everything; nothing was kept")
 
 

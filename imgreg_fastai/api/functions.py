@@ -97,7 +97,7 @@ def train(task: str | Path | Task = "angle", *, out: str | Path = "runs", dry_ru
     command = command or preparation.python_call("train", task, out=out, **options)
     if dry_run:
         with TemporaryDirectory(prefix="imgreg-") as folder:
-            fitting.dry_run(prepare(task, sample_folder=folder, **options))
+            fitting.dry_run(prepare(task, sample_folder=Path(folder, "data"), **options), Path(folder, "runs"))
         return None
     plan = preparation.read_rows(resolve_options(task, command=command, **options))
     if plan.config.folds and not plan.config.fold:
@@ -152,7 +152,7 @@ def lr_find(task: str | Path | Task = "angle", *, out: str | Path = "runs", **op
     from ..training import loop, precision
     from . import fitting
 
-    _refuse(options, ("lr", "coverage"), "imgreg lr_find")
+    preparation.refuse({name: options.get(name) for name in ("lr", "coverage")}, "with imgreg train", "imgreg lr_find")
     plan = prepare(task, **options)
     learn, _ = fitting.build_learner(plan)
     sweep = loop.find_lr(learn, precision.choose_precision(learn, plan.config.precision))
@@ -179,12 +179,8 @@ def curve(task: str | Path | Task = "angle", *, parts: Sequence[float] = (10, 25
     """
     from . import learning_curve
 
-    _refuse(options, ("calibrate", "coverage", "folds", "test"), "imgreg curve")
+    unused = ("calibrate", "coverage", "folds", "test")
+    preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg curve")
     command = command or preparation.python_call("curve", task, parts=parts, out=out, **options)
     plan = prepare(task, command=command, **{**options, "calibrate": 0})
     return learning_curve.measure(plan, parts, Path(out))
-
-
-def _refuse(options: dict, names: tuple[str, ...], command: str) -> None:
-    """Raise ImgregError for options that only a training has a use for."""
-    preparation.refuse({name: options.get(name) for name in names}, "with imgreg train", command)

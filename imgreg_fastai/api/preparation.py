@@ -101,9 +101,9 @@ def resolve_options(
                      "units": units, "target_weights": target_weights, "scale": scale,
                      "images": None if isinstance(task, Task) else images}
     if isinstance(task, Task) or not datasets.own_table.is_table(task):
-        name = task if isinstance(task, Task) else str(task)
         refuse(table_options, "with a labels table", f"the task '{getattr(task, 'name', task)}'")
-        task, table = datasets.locate(name, data, preset, labels, sample_folder)
+        named_task = task if isinstance(task, Task) else str(task)
+        task, table = datasets.locate(named_task, data, preset, labels, sample_folder)
     else:
         table = Path(task)
         hint = "--images DIR, the folder that its pictures' names are relative to" if data else None
@@ -184,8 +184,7 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
     frame, issues = labels.check_rows(table, plan.task, plan.images, plan.config)
     warn_unused_valid(plan, frame)
     stopping = issues if strict else [issue for issue in issues if issue.level == "stop"]
-    if not (strict and issues):
-        rows = labels.usable_rows(frame, plan.task, table)
+    rows = frame if strict and issues else labels.usable_rows(frame, plan.task, table)
     if stopping:
         more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
         raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more, f"imgreg check {table}")

@@ -9,7 +9,7 @@ from . import training_commands  # first in --help
 
 # isort: split
 from . import run_commands
-from .application import app, tell
+from .application import app
 
 __all__ = ["app", "main"]
 
@@ -26,5 +26,5 @@ def main(args: list[str] | None = None) -> None:
     try:
         app(args, obj=shlex.join(["imgreg", *args]))
     except ImgregError as e:
-        tell(f"imgreg: {e}")
+        print(f"imgreg: {e}", file=sys.stderr)
         sys.exit(1)

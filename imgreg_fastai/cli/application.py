@@ -1,6 +1,5 @@
 """The command line itself, and what its commands share."""
 import json
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +17,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            tell("stopped")
+            typer.echo("stopped", err=True)
             raise typer.Exit(130) from None
 
 
@@ -38,9 +37,7 @@ class PanelCommand(TyperCommand):
 
 app = typer.Typer(
     name="imgreg", cls=Commands, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
-    context_settings={"max_content_width": 120},
-    help="Turn pictures into numbers: train, evaluate, predict and export image regression.",
-    epilog="Begin with: imgreg train angle",
+    context_settings={"max_content_width": 120}, epilog="Begin with: imgreg train angle",
 )
 
 
@@ -70,8 +67,3 @@ def print_scores(name: str, scores: dict, where: str = "", unit_of_score: str = 
 def print_json(value: dict) -> None:
     """Print a value as one line of JSON."""
     print(json.dumps(value, ensure_ascii=False, allow_nan=False))
-
-
-def tell(text: str) -> None:
-    """Print a line for people on stderr."""
-    print(text, file=sys.stderr)

@@ -14,7 +14,70 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..config import MINIMUM, Cache, Loss, Precision, TrainConfig, option_name
-from . import parsers
+from ..utils.errors import ImgregError
+
+# ---- how the text of an option is read; ValueError where it is wrong
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read `128` or `240x320` as (height, width)."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(p.isascii() and p.isdigit() and int(p) >= 16 for p in parts):
+        raise ValueError
+    return int(parts[0]), int(parts[-1])
+
+
+def parse_rate(text: str) -> float | str:
+    """Read a number; `auto` stays."""
+    return text if text == "auto" else float(text)
+
+
+def parse_batch_size(text: str) -> int | str:
+    """Read a whole number; `auto` stays."""
+    return text if text == "auto" else int(text)
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Read `a,b` as ("a", "b")."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse_augment(text: str) -> tuple[str, ...] | None:
+    """Read `flip,colour` as ("flip", "colour"), `none` as nothing at all, `auto` as None."""
+    if text == "auto":
+        return None
+    return () if text == "none" else parse_names(text)
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Read `10,25` as (10.0, 25.0)."""
+    return tuple(map(float, text.split(",")))
+
+
+def parse_pair(text: str) -> tuple[str, str]:
+    """Read `age=years` as ("age", "years"): the two sides of the first equals sign."""
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise ValueError
+    return name, value
+
+
+def parse_named_number(text: str) -> tuple[str, float]:
+    """Read `angle=0.5` as ("angle", 0.5)."""
+    name, value = parse_pair(text)
+    return name, float(value)
+
+
+def parse_arch_arg(text: str) -> tuple[str, object]:
+    """Read `output_stride=16` as ("output_stride", 16): the value as JSON where it is JSON."""
+    name, value = parse_pair(text)
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+# ---- options and arguments
 
 TableFormat = Literal["table", "csv", "json", "jsonl"]
 PANELS = ("What to predict", "Images", "Split", "Training", "Output")
@@ -25,13 +88,12 @@ KINDS: dict[str, Any] = {
     "text": str, "texts": list[str], "number": float, "whole number": int, "flag": bool, "path": Path,
     "loss": Loss, "precision": Precision, "cache": Cache,
 }
-LIMITS = {**MINIMUM, "wd": 0, "bs": None}  # bs may be a word; TrainConfig checks its number
 PARSERS: dict[str, Callable] = {
-    "units": parsers.parse_unit, "target_weights": parsers.parse_weight, "value_range": parsers.parse_value_range,
-    "size": parsers.parse_size, "box": parsers.parse_names, "augment": parsers.parse_augmentations,
-    "hold_out": parsers.parse_names, "stop_at": parsers.parse_goal, "arch_args": parsers.parse_arch_arg,
-    "lr": parsers.parse_learning_rate, "bs": parsers.parse_batch_size, "curve.parts": parsers.parse_parts,
+    "units": parse_pair, "target_weights": parse_named_number, "stop_at": parse_named_number,
+    "arch_args": parse_arch_arg, "value_range": parse_numbers, "curve.parts": parse_numbers, "size": parse_size,
+    "lr": parse_rate, "bs": parse_batch_size, "box": parse_names, "hold_out": parse_names, "augment": parse_augment,
 }
+LIMITS = {**MINIMUM, "wd": 0, "bs": None}  # bs may be a word; TrainConfig checks its number
 
 
 def option(key: str) -> Any:
@@ -39,17 +101,27 @@ def option(key: str) -> Any:
     definition = OPTIONS[key]
     return typer.Option(option_name(key.rpartition(".")[2]), metavar=definition.get("metavar"), show_default=False,
                         help=definition["help"].format(**asdict(TrainConfig())), rich_help_panel=definition["panel"],
-                        min=LIMITS.get(key), parser=PARSERS.get(key))
+                        min=LIMITS.get(key), parser=_option_parser(key) if key in PARSERS else None)
 
 
-def argument(metavar: str, text: str) -> Any:
-    """Return an argument, which is typed by its place."""
-    return typer.Argument(metavar=metavar, help=text)
+def _option_parser(key: str) -> Callable[[str], Any]:
+    """Return the parser of an option, with an error that says what the option takes."""
+    def parse(text: str) -> Any:
+        try:
+            return PARSERS[key](text)
+        except ValueError:
+            raise ImgregError(OPTIONS[key]["expected"], f"'{text}'", OPTIONS[key].get("hint")) from None
+
+    return parse
 
 
-TaskName = Annotated[str, argument("TASK", "angle, headpose, a labels table, or a folder whose file names hold the "
-                                           "labels.")]
-RunPath = Annotated[Path, argument("RUN", "A run folder, such as runs/angle-001.")]
+def argument(key: str) -> Any:
+    """Return the argument that has a key in options.json, METAVAR or COMMAND.METAVAR."""
+    return typer.Argument(metavar=key.rpartition(".")[2], help=DEFINITIONS["arguments"][key])
+
+
+TaskName = Annotated[str, argument("TASK")]
+RunPath = Annotated[Path, argument("RUN")]
 AsJson = Annotated[bool, option("json")]
 
 

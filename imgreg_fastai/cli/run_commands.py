@@ -9,17 +9,12 @@ import typer
 from .. import __version__, api
 from ..utils.errors import ImgregError
 from . import options as o
-from .application import app, print_json, print_scores, tell
+from .application import app, print_json, print_scores
 
 
 @app.command()
 @o.with_options("images", "by", "how", "coverage", "evaluate.baselines", "tta", "device")
-def evaluate(
-    run: o.RunPath,
-    table: Annotated[Path | None, o.argument("TABLE", "A labels table, or a folder whose file names hold the labels "
-                                                      "(default: the validation part).")] = None,
-    **options: Any,
-) -> None:
+def evaluate(run: o.RunPath, table: Annotated[Path | None, o.argument("TABLE")] = None, **options: Any) -> None:
     """Score a run on its validation part or on another labelled set."""
     from ..evaluation import metrics
 
@@ -38,8 +33,8 @@ def evaluate(
 @app.command()
 @o.with_options("predict.draw", "images", "by", "how", "coverage", "tta")
 def predict(
-    model: Annotated[Path, o.argument("MODEL", "A run folder or a model file; further ones are averaged with it.")],
-    pictures: Annotated[list[str], o.argument("PICTURES", "Files, folders, globs, or - for a list on stdin.")],
+    model: Annotated[Path, o.argument("MODEL")],
+    pictures: Annotated[list[str], o.argument("PICTURES")],
     format: Annotated[o.TableFormat | None, o.option("predict.format")] = None,
     out: Annotated[Path | None, o.option("predict.out")] = None,
     device: Annotated[str, o.option("device")] = "auto",
@@ -72,16 +67,14 @@ def predict(
         print(text)
     n_left_out = predictions.attrs["left_out"]
     if n_left_out:
-        tell(f"left out: {n_left_out} of the pictures")
+        typer.echo(f"left out: {n_left_out} of the pictures", err=True)
         raise typer.Exit(1)
 
 
 @app.command()
 @o.with_options("compare.part", "out")
 def compare(
-    runs: Annotated[list[Path], o.argument("RUN", "Run folders; differences are to the first.")],
-    json: o.AsJson = False,
-    **options: Any,
+    runs: Annotated[list[Path], o.argument("compare.RUN")], json: o.AsJson = False, **options: Any,
 ) -> None:
     """Compare runs on the images that all of them predicted; no model is opened."""
     comparison, plot, page = api.compare(runs, **options)
@@ -92,9 +85,7 @@ def compare(
 
 
 @app.command()
-def runs(
-    folder: Annotated[Path, o.argument("FOLDER", "A folder of runs.")] = Path("runs"), json: o.AsJson = False,
-) -> None:
+def runs(folder: Annotated[Path, o.argument("FOLDER")] = Path("runs"), json: o.AsJson = False) -> None:
     """List the runs of a folder, the newest last, with their errors on the validation part."""
     from ..runs import format_runs
 
@@ -127,8 +118,7 @@ def report(run: o.RunPath, **options: Any) -> None:
 
 @app.command()
 def backbones(
-    pattern: Annotated[str, o.argument("PATTERN", "Part of a name, or a glob such as 'resnet*'.")] = "",
-    size: Annotated[Any, o.option("size")] = None,
+    pattern: Annotated[str, o.argument("PATTERN")] = "", size: Annotated[Any, o.option("size")] = None,
 ) -> None:
     """List timm backbones: parameters in millions, input size, weights, and whether they are here and work."""
     from ..models.backbones import table

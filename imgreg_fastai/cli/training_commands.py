@@ -6,22 +6,21 @@ import typer
 
 from .. import api
 from . import options as o
-from .application import PanelCommand, app, print_json, print_scores, tell
+from .application import PanelCommand, app, print_json, print_scores
 
 
 @app.command()
 @o.with_options("data.data", "data.n", "data.size", "data.seed", "data.out")
-def data(task: Annotated[str, o.argument("TASK", "angle or headpose.")], **options: Any) -> None:
+def data(task: Annotated[str, o.argument("data.TASK")], **options: Any) -> None:
     """Get or draw a task's images, and write their labels table."""
     from .. import datasets
     from ..tasks import PRESETS
 
     table = datasets.make(task, **options)
+    folder, content = str(table), ""
     if table.is_file():
         n_images = len(table.read_text(encoding="utf-8").splitlines()) - 1
         folder, content = str(table.parent), f", the labels of {n_images} pictures"
-    else:
-        folder, content = str(table), ""
     print(f"ready: {table}{content}")
     words = ["imgreg", "train", task]
     drawn = str(options.get("data")) == "drawn" or bool(options.keys() - {"data", "out"})
@@ -65,7 +64,7 @@ def train(context: typer.Context, task: o.TaskName, **options: Any) -> None:
         _print_folds(run)
         return
     if run.state == "interrupted":
-        tell(f"stopped; what was learnt is kept\nnext: imgreg evaluate {shlex.quote(str(run.path))}")
+        typer.echo(f"stopped; what was learnt is kept\nnext: imgreg evaluate {shlex.quote(str(run.path))}", err=True)
         raise typer.Exit(130)
     for part, scores_by_target in run.scores.items():
         for name, scores in scores_by_target.items():

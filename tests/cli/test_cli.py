@@ -170,24 +170,26 @@ def test_help_shows_each_option_in_a_panel_with_its_default(command):
     assert width <= 120
 
 
-def test_ctrl_c_ends_cleanly(drawn, tmp_path):
+@pytest.mark.usefixtures("without_plots")  # of the evaluation
+def test_ctrl_c_ends_cleanly(drawn, tmp_path, capsys):
     """SIGINT in the midst of training: no traceback, the next command said, a run that can be evaluated."""
     history = tmp_path / "runs/angle-001/history.csv"
     args = ["train", "angle", "--data", str(drawn), "--epochs", "500", *TRAIN]
     code, err = interrupted([*IMGREG, *args], tmp_path, history.exists)
     assert code == 130 and "Traceback" not in err, err
     assert "next: imgreg evaluate runs/angle-001" in err
-    assert "angle error" in imgreg("evaluate", "runs/angle-001", cwd=tmp_path).stdout
+    assert "angle error" in said(capsys, "evaluate", tmp_path / "runs/angle-001")
 
 
-def test_ctrl_c_while_a_finished_training_is_scored_names_the_command_that_completes_it(drawn, tmp_path):
+@pytest.mark.usefixtures("without_plots")
+def test_ctrl_c_while_a_finished_training_is_scored_names_the_command_that_completes_it(drawn, tmp_path, capsys):
     about = tmp_path / "runs/angle-001/run.json"
     args = ["train", "angle", "--data", str(drawn), "--epochs", "1", *TRAIN]
     code, err = interrupted([*IMGREG, *args], tmp_path, lambda: about.exists() and '"scoring"' in about.read_text())
     assert code == 130 and "Traceback" not in err, err
     assert err.splitlines()[-3:] == ["the network is trained, but not scored", "next: imgreg evaluate runs/angle-001",
                                      "stopped"]
-    assert "angle error" in imgreg("evaluate", "runs/angle-001", cwd=tmp_path).stdout
+    assert "angle error" in said(capsys, "evaluate", tmp_path / "runs/angle-001")
     assert json.loads(about.read_text())["state"] == "trained"
 
 
