@@ -184,7 +184,7 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
     frame, issues = labels.check_rows(table, plan.task, plan.images, plan.config)
     warn_unused_valid(plan, frame)
     stopping = issues if strict else [issue for issue in issues if issue.level == "stop"]
-    rows = frame if strict and issues else labels.usable_rows(frame, plan.task, table)
+    rows = frame if strict and issues else labels.usable_rows(frame, plan.task, table)  # names what is left out
     if stopping:
         more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
         raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more, f"imgreg check {table}")

@@ -11,8 +11,6 @@ from . import training_commands  # first in --help
 from . import run_commands
 from .application import app
 
-__all__ = ["app", "main"]
-
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line; a mistake becomes one line on stderr and exit 1."""

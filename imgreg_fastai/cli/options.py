@@ -1,7 +1,9 @@
-"""The options and arguments of the commands. options.json has the panel, kind, metavar and help text of each option.
+"""The options and arguments of the commands.
 
-Its keys are the keywords of the public functions: "training" has those of api.preparation.resolve_options and fields of
-TrainConfig, that all commands that prepare a training have. A help text names defaults of TrainConfig as {epochs}.
+options.json has the panel, kind, metavar and help text of each option, and what an error says that it expects. Its keys
+are the keywords of the public functions, or COMMAND.KEYWORD where commands differ. "training" has those of all commands
+that prepare a training: keywords of api.preparation.resolve_options and fields of TrainConfig. {epochs} in a help text
+is the default of TrainConfig.
 """
 import inspect
 import json
@@ -90,7 +92,8 @@ KINDS: dict[str, Any] = {
 }
 PARSERS: dict[str, Callable] = {
     "units": parse_pair, "target_weights": parse_named_number, "stop_at": parse_named_number,
-    "arch_args": parse_arch_arg, "value_range": parse_numbers, "curve.parts": parse_numbers, "size": parse_size,
+    "arch_args": parse_arch_arg, "value_range": parse_numbers, "curve.parts": parse_numbers,
+    "size": parse_size, "backbones.size": parse_size,
     "lr": parse_rate, "bs": parse_batch_size, "box": parse_names, "hold_out": parse_names, "augment": parse_augment,
 }
 LIMITS = {**MINIMUM, "wd": 0, "bs": None}  # bs may be a word; TrainConfig checks its number

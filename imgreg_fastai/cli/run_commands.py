@@ -118,7 +118,7 @@ def report(run: o.RunPath, **options: Any) -> None:
 
 @app.command()
 def backbones(
-    pattern: Annotated[str, o.argument("PATTERN")] = "", size: Annotated[Any, o.option("size")] = None,
+    pattern: Annotated[str, o.argument("PATTERN")] = "", size: Annotated[Any, o.option("backbones.size")] = None,
 ) -> None:
     """List timm backbones: parameters in millions, input size, weights, and whether they are here and work."""
     from ..models.backbones import table

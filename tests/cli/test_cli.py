@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from imgreg_fastai import cli
 from imgreg_fastai.api import functions
 from imgreg_fastai.api.learning_curve import LearningCurve
 from imgreg_fastai.cli import options
+from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.datasets import headpose
 from imgreg_fastai.training.loop import Sweep
 from tests.conftest import interrupted, said
@@ -168,6 +170,17 @@ def test_help_shows_each_option_in_a_panel_with_its_default(command):
             assert "(default: " in option.help or option.default is not None, option.name
     width = max(map(len, text.splitlines()))
     assert width <= 120
+
+
+def test_the_options_of_a_training_are_the_keywords_of_the_public_functions():
+    of_the_task = set(inspect.signature(functions.resolve_options).parameters) - {"task", "settings"}
+    keywords = of_the_task | {field.name for field in fields(TrainConfig)}
+    not_typed = {"command", "sample_folder", "body_lr", "fold"}
+    of_some = {"epochs", "freeze_epochs", "patience", "stop_at", "folds"}
+    assert set(options.TRAINING) == keywords - not_typed - of_some and of_some < options.OPTIONS.keys()
+    assert {o["panel"] for o in options.OPTIONS.values()} == set(options.PANELS)
+    with_errors = {key for key, o in options.OPTIONS.items() if "expected" in o}
+    assert with_errors == options.PARSERS.keys() - {"box", "hold_out", "augment"}  # any names will do
 
 
 @pytest.mark.usefixtures("without_plots")  # of the evaluation
