@@ -6,10 +6,11 @@ import sys
 import warnings
 
 from ..utils.errors import ImgregError
-from . import data_commands, run_commands, training_commands
-from .application import app, tell
+from . import training_commands  # first in --help
 
-__all__ = ["app", "main"]
+# isort: split
+from . import run_commands
+from .application import app
 
 
 def main(args: list[str] | None = None) -> None:
@@ -25,5 +26,5 @@ def main(args: list[str] | None = None) -> None:
     try:
         app(args, obj=shlex.join(["imgreg", *args]))
     except ImgregError as e:
-        tell(f"imgreg: {e}")
+        print(f"imgreg: {e}", file=sys.stderr)
         sys.exit(1)

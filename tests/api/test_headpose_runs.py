@@ -30,6 +30,7 @@ def test_a_copy_of_either_form_is_trained_scored_and_predicted(tmp_path, form, i
     assert len(list((tmp_path / "drawn").iterdir())) == 3
 
 
+@pytest.mark.usefixtures("without_plots")
 @pytest.mark.parametrize("target", ["centre", "pose"])
 def test_one_target_alone_by_one_person(tmp_path, target):
     tiny(tmp_path / "biwi", sequences=("01", "03", "13", "15"))
@@ -41,6 +42,7 @@ def test_one_target_alone_by_one_person(tmp_path, target):
     assert load(export(run, "bundle")).task == run.task
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_the_books_preset_has_its_labels_its_person_and_its_mse(tmp_path):
     tiny(tmp_path / "biwi")
     quick = {**TINY, "size": (36, 48)}  # of Biwi's shape, as the book's 240x320 is

@@ -179,6 +179,7 @@ def test_a_narrow_range_has_ticks_and_many_targets_fit_a_title():
     assert "and 2 more targets" in fig.get_suptitle().replace("\n", " ") and len(fig.axes) == 1
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_curve_from_the_terminal(drawn, tmp_path, capsys):
     how = ["--data", drawn, "--size", 48, "--arch", "test_resnet", "--weights", "none", "--bs", 16, "--precision",
            "fp32", "--device", "cpu", "--out", tmp_path]

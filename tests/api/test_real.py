@@ -23,6 +23,7 @@ def test_every_tensor_of_a_weights_file_is_loaded():
     assert found.origin == "file" and found.note == "" and all(torch.equal(own[k], state[k]) for k in own)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_run_starts_from_them_and_records_where_they_came_from(drawn, tmp_path):
     run = functions.train("angle", data=drawn, out=tmp_path, arch="mobilenetv2_100", weights=str(FILE), lr=1e-7,
                     freeze_epochs=1, **{**SMALL, "epochs": 1})
