@@ -2,10 +2,9 @@
 
 Every function returns a matplotlib figure, which `save` writes. What a `frame` holds is described in frames.py.
 """
-from .charts import errors_over, predicted_against_true, residuals
+from .charts import errors_over, groups, predicted_against_true, residuals
 from .figures import save
 from .grids import batch, grid, tolerance, worst
-from .group_charts import groups
 from .run_plots import write_all
 from .training_charts import curves, lr_find
 

@@ -12,7 +12,7 @@ from ..utils.console import progress_bar
 from ..utils.files import atomic_file
 from .figures import VERMILION, bare_figure, to_image
 from .frames import row_values
-from .marks import FONT_SIZE, axes_origin, draw_label
+from .pictures import FONT_SIZE, axes_origin, draw_label
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 

@@ -2,7 +2,7 @@
 import re
 from pathlib import Path
 
-from . import charts, grids, group_charts, training_charts
+from . import charts, grids, training_charts
 from .figures import save
 
 
@@ -33,7 +33,7 @@ def write_all(folder: str | Path, task, history, frame, open_picture, baseline=N
             column = target.columns[0]
             figures[f"error_over_{_file_part(column)}"] = charts.errors_over(task, target, frame, column)
         if "group" in frame and frame["group"].nunique() > 1:
-            figures["groups"] = group_charts.groups(task, target, frame)
+            figures["groups"] = charts.groups(task, target, frame)
         figures["worst"] = grids.worst(task, target, frame, open_picture)
         figures["grid"] = grids.grid(task, target, frame, open_picture, grids.tolerance(target, frame))
         paths += [save(figure, folder / file_name(name, task, target)) for name, figure in figures.items()]

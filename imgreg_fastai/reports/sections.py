@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from ..data import images
-from ..plots import charts, group_charts, run_plots
+from ..plots import charts, run_plots
 from ..plots.frames import labelled_rows
 from ..plots.pictures import comparison_note, open_tiles, targets_together
 from ..utils.format import format_amount
@@ -50,7 +50,7 @@ def error_parts(inputs: ReportInputs, targets) -> list[dict]:
                    if column in target.columns]  # the points of many are pooled
         note = note if figures else ""
         if inputs.has_groups:
-            figures.append(group_charts.groups(inputs.task, target, inputs.rows))
+            figures.append(charts.groups(inputs.task, target, inputs.rows))
         parts += [html.part(inputs.heading(target), notes=[note], charts=map(chart, figures)),
                   _size_part(inputs, target, sizes)]
     return parts

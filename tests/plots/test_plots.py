@@ -11,7 +11,7 @@ from PIL import Image
 
 from imgreg_fastai import plots
 from imgreg_fastai.datasets import angle as bars
-from imgreg_fastai.plots import copies, figures, marks, pictures, run_plots
+from imgreg_fastai.plots import copies, figures, pictures, run_plots
 from imgreg_fastai.plots.axes import running_quantiles
 from imgreg_fastai.plots.figures import BLUE, VERMILION, TitledFigure
 from imgreg_fastai.plots.frames import labelled_rows
@@ -87,7 +87,7 @@ def test_a_bar_is_marked_along_itself(angle):
     picture = bars.canvas(100).draw([angle], np.zeros((1, 0, 2)), [False])[0]
     ax = axes()
     pictures.show_picture(ax, pictures.Tile(np.repeat(picture[..., None], 3, -1), picture.shape))
-    marks.draw_label(ax, BAR, [angle], BLUE, "true", picture.shape)
+    pictures.draw_label(ax, BAR, [angle], BLUE, "true", picture.shape)
     (x, y), = [line.get_data() for line in lines(ax)]
     along = [(x[0] + t * (x[1] - x[0]), y[0] + t * (y[1] - y[0])) for t in np.linspace(0.05, 0.95, 19)]
     assert math.hypot(x[1] - x[0], y[1] - y[0]) > 60
@@ -103,7 +103,7 @@ def test_a_bar_is_marked_along_itself(angle):
 def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
     target = Angle("hand", ("hand",), period=360.0, in_plane=True, zero=zero, clockwise=clockwise)
     ax = axes()
-    marks.draw_label(ax, target, [value], BLUE, "", (80, 120))
+    pictures.draw_label(ax, target, [value], BLUE, "", (80, 120))
     (line,), head = lines(ax), next(li for li in ax.lines if li.get_gid() == "arrowhead")
     start, tip = line.get_xydata()
     assert start == pytest.approx([59.5, 39.5])
@@ -118,14 +118,14 @@ def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
 ])
 def test_what_is_not_in_the_plane_is_told_in_words(target, text):
     ax = axes()
-    marks.draw_label(ax, target, [43.21], BLUE, "true", (100, 100))
+    pictures.draw_label(ax, target, [43.21], BLUE, "true", (100, 100))
     assert not ax.lines and [t.get_text() for t in ax.texts] == [text]
 
 
 def test_marks_take_different_corners_and_an_unknown_label_is_not_drawn():
     ax = axes()
     for value in (10, 20, math.nan, 30, 40, 50):
-        marks.draw_label(ax, BAR, [value], BLUE, "", (100, 100))
+        pictures.draw_label(ax, BAR, [value], BLUE, "", (100, 100))
     assert len({(t.xy, t.get_position()) for t in ax.texts}) == len(ax.texts) == 5
 
 
@@ -139,7 +139,7 @@ def test_amount(value, unit, text):
 
 def test_a_point_is_marked_at_its_pixel_and_told_in_no_words():
     ax = axes()
-    marks.draw_label(ax, CENTRE, [20.5, 10.5], BLUE, None, (40, 60))
+    pictures.draw_label(ax, CENTRE, [20.5, 10.5], BLUE, None, (40, 60))
     (cross,) = lines(ax)
     assert cross.get_xydata().tolist() == [[20, 10]] and not ax.texts
 
@@ -148,17 +148,17 @@ def test_many_points_are_dots_and_a_missing_one_is_left_out():
     task, frame = landmarks(1)
     ax, values = axes(), frame[list(task.columns)].to_numpy(float, copy=True)[0]
     values[4:6] = np.nan
-    marks.draw_label(ax, task.targets[0], values, BLUE, "true", (60, 60))
+    pictures.draw_label(ax, task.targets[0], values, BLUE, "true", (60, 60))
     (dots,) = lines(ax)
     assert dots.get_marker() == "o" and np.isfinite(dots.get_xydata()).all(axis=1).sum() == 19 and not ax.texts
-    marks.draw_label(ax, task.targets[0], values * np.nan, BLUE, "true", (60, 60))
+    pictures.draw_label(ax, task.targets[0], values * np.nan, BLUE, "true", (60, 60))
     assert len(lines(ax)) == 1
 
 
 def axes_of(values, **how):
     """The ends of x, y and the front, from their beginning, as they are drawn."""
     ax = axes()
-    marks.draw_label(ax, POSE, values, BLUE, None, (100, 100), **how)
+    pictures.draw_label(ax, POSE, values, BLUE, None, (100, 100), **how)
     drawn = [line.get_xydata() for line in ax.lines if len(line.get_xydata()) == 2]
     return drawn[0][0], [(d[1] - d[0]) / 30 for d in drawn]
 
@@ -176,17 +176,17 @@ def test_axes_follow_yaw_to_the_left_pitch_up_and_roll_clockwise(values, x, y, f
 def test_axes_begin_at_the_point_if_there_is_one_in_the_picture():
     assert axes_of([0, 0, 0], origin=(20.5, 30.5))[0] == pytest.approx([20, 30])
     assert axes_of([0, 0, 0], origin=(-400, 30))[0] == pytest.approx([49.5, 49.5])
-    assert marks.axes_origin(HEADPOSE, {"centre": [20, 30]}) == pytest.approx([20, 30])
-    assert marks.axes_origin(HEADPOSE, {"centre": [np.nan, 30]}) is None and marks.axes_origin(HEADPOSE, {}) is None
+    assert pictures.axes_origin(HEADPOSE, {"centre": [20, 30]}) == pytest.approx([20, 30])
+    assert pictures.axes_origin(HEADPOSE, {"centre": [np.nan, 30]}) is None and pictures.axes_origin(HEADPOSE, {}) is None
     both = Task("two", (*HEADPOSE.targets, Point("hand", ("hand_x", "hand_y"))))
-    assert marks.axes_origin(both, {"centre": [20, 30], "hand": [1, 2]}) is None
-    assert marks.axes_origin(landmarks(1)[0], {"landmarks": np.ones(40)}) is None
+    assert pictures.axes_origin(both, {"centre": [20, 30], "hand": [1, 2]}) is None
+    assert pictures.axes_origin(landmarks(1)[0], {"landmarks": np.ones(40)}) is None
 
 
 def test_a_front_that_is_turned_away_has_a_hollow_dot():
     for yaw, colour in ((30, BLUE), (150, "white")):
         ax = axes()
-        marks.draw_label(ax, POSE, [yaw, 0, 0], BLUE, None, (100, 100))
+        pictures.draw_label(ax, POSE, [yaw, 0, 0], BLUE, None, (100, 100))
         assert ax.lines[-1].get_markerfacecolor() == colour
 
 
@@ -200,7 +200,7 @@ def test_readings():
 
 def test_words_that_are_too_wide_are_broken_at_their_commas():
     ax = TitledFigure(1.8, 3, "test").add_charts()[0]
-    marks.draw_label(ax, POSE, [-120, -30, -20], BLUE, "predicted", (100, 100))
+    pictures.draw_label(ax, POSE, [-120, -30, -20], BLUE, "predicted", (100, 100))
     assert ax.texts[0].get_text() == "predicted yaw −120°\npitch −30°\nroll −20°"
 
 
