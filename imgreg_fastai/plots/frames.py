@@ -4,12 +4,17 @@ A `frame` in this package is a DataFrame with a row for each picture: `image` (t
 open), the targets' columns (true values), `<column>_predicted` for each of them, and optionally `group` and the
 targets' interval columns (half-widths).
 """
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
+from ..tasks import Target, Task
 from .figures import TitledFigure, empty_figure
+
+OpenPicture = Callable[[str], Image.Image]  # path -> an upright RGB picture
 
 
 class LabelledRows(NamedTuple):
@@ -28,7 +33,7 @@ class LabelledRows(NamedTuple):
     error: np.ndarray
 
 
-def labelled_rows(target, frame: pd.DataFrame) -> LabelledRows:
+def labelled_rows(target: Target, frame: pd.DataFrame) -> LabelledRows:
     """The rows of a frame that have an error of the target."""
     true = frame[list(target.columns)].to_numpy(float)
     predicted = frame[[f"{column}_predicted" for column in target.columns]].to_numpy(float)
@@ -37,12 +42,12 @@ def labelled_rows(target, frame: pd.DataFrame) -> LabelledRows:
     return LabelledRows(frame[finite], true[finite], predicted[finite], error[finite])
 
 
-def no_rows_figure(target) -> TitledFigure:
+def no_rows_figure(target: Target) -> TitledFigure:
     """The figure for a frame without labelled rows."""
     return empty_figure(f"{target.name}: nothing to show", "No row has both a label and a prediction.")
 
 
-def row_values(task, row, suffix: str = "") -> dict[str, np.ndarray]:
+def row_values(task: Task, row: pd.Series, suffix: str = "") -> dict[str, np.ndarray]:
     """The values of one row by target.
 
     Args:

@@ -2,17 +2,19 @@
 import math
 
 import numpy as np
+import pandas as pd
 
+from ..tasks import Target, Task
 from ..utils.format import format_values, trailing_unit, with_unit
 from .figures import BLUE, CYCLE, GREY, INK, VERMILION, TitledFigure, short_name
-from .frames import labelled_rows, no_rows_figure, row_values
-from .pictures import Tile, comparison_note, draw_comparison, draw_target, open_tiles, targets_together, tiled_figure
+from .frames import OpenPicture, labelled_rows, no_rows_figure, row_values
+from .pictures import Tile, comparison_note, draw_comparison, draw_label, open_tiles, targets_together, tiled_figure
 
 BATCH_PICTURES = 16
 ROUND_STEPS = np.array([1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15])
 
 
-def batch(task, pictures, labels) -> TitledFigure:
+def batch(task: Task, pictures: np.ndarray, labels: dict[str, np.ndarray]) -> TitledFigure:
     """16 training pictures as the network sees them, with their labels.
 
     Args:
@@ -31,7 +33,7 @@ def batch(task, pictures, labels) -> TitledFigure:
         values = {name: of_all[i] for name, of_all in labels.items()}
         for j, target in enumerate(task.targets):
             label = target.name if len(task.targets) > 1 and not target.names_itself else ""
-            draw_target(ax, task, target, values, CYCLE[j % len(CYCLE)], label, tile.shape)
+            draw_label(ax, task, target, values, CYCLE[j % len(CYCLE)], label, tile.shape)
     return figure
 
 
@@ -48,7 +50,7 @@ def _write_caption(ax, text: str, name: str = "", colour: str = INK) -> None:
         ax.annotate(short_name(name), (0.5, 0), (0, -18), size=7, color=GREY, **style)
 
 
-def worst(task, target, frame, open_picture, n: int = 12) -> TitledFigure:
+def worst(task: Task, target: Target, frame: pd.DataFrame, open_picture: OpenPicture, n: int = 12) -> TitledFigure:
     """The pictures with the largest errors of a target, the label beside the prediction.
 
     Args:
@@ -78,7 +80,7 @@ def worst(task, target, frame, open_picture, n: int = 12) -> TitledFigure:
     return figure
 
 
-def tolerance(target, frame) -> float:
+def tolerance(target: Target, frame: pd.DataFrame) -> float:
     """A round error, in units, that nine in ten predictions keep within, and few more."""
     error = labelled_rows(target, frame).error
     high = float(np.quantile(error, 0.9)) if len(error) else 0.0
@@ -88,7 +90,8 @@ def tolerance(target, frame) -> float:
     return float(f"{steps[steps >= high][0]:g}")
 
 
-def grid(task, target, frame, open_picture, tolerance: float, n: int = 36) -> TitledFigure:
+def grid(task: Task, target: Target, frame: pd.DataFrame, open_picture: OpenPicture, tolerance: float,
+         n: int = 36) -> TitledFigure:
     """Predictions picked at random, the same ones each time, framed by whether their error lies within a tolerance.
 
     Args:
@@ -116,6 +119,6 @@ def grid(task, target, frame, open_picture, tolerance: float, n: int = 36) -> Ti
         ax.spines[:].set(color=colour, linewidth=frame_width)
         if tile.pixels is not None:
             label = None if target.names_itself else ""  # three angles are too long for a small tile
-            draw_target(ax, task, target, row_values(task, rows.iloc[i], "_predicted"), colour, label, tile.shape)
+            draw_label(ax, task, target, row_values(task, rows.iloc[i], "_predicted"), colour, label, tile.shape)
         _write_caption(ax, target.error_text(error[i]), colour=colour)
     return figure

@@ -1,11 +1,16 @@
 """A picture in axes, with what is true and what was predicted drawn on it."""
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.text import Text
 
+from ..tasks import Target, Task
 from .figures import BLUE, GREY, PALE, VERMILION, TitledFigure
-from .frames import row_values
+from .frames import OpenPicture, row_values
 
 MAX_SIDE = 400  # pixels of a tile
 FONT_SIZE = 7.5  # points
@@ -24,7 +29,7 @@ class Tile(NamedTuple):
     shape: tuple[int, int]
 
 
-def open_tiles(paths, open_picture) -> list[Tile]:
+def open_tiles(paths: Iterable[str], open_picture: OpenPicture) -> list[Tile]:
     """Open pictures to be shown small.
 
     Args:
@@ -46,7 +51,7 @@ def open_tiles(paths, open_picture) -> list[Tile]:
     return tiles
 
 
-def show_picture(ax, tile: Tile) -> None:
+def show_picture(ax: Axes, tile: Tile) -> None:
     """Show a picture in the coordinates of its own pixels; without pixels, a grey tile."""
     pixels, (height, width) = tile
     if pixels is None:
@@ -58,7 +63,7 @@ def show_picture(ax, tile: Tile) -> None:
 
 
 def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, title: str,
-                 note: str) -> tuple[TitledFigure, list]:
+                 note: str) -> tuple[TitledFigure, list[Axes]]:
     """A figure of pictures in rows.
 
     Args:
@@ -79,40 +84,22 @@ def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, ti
     axes = figure.add_axes_grid(len(tiles), across)
     for ax, tile in zip(axes, tiles, strict=True):
         show_picture(ax, tile)
-    figure.draw_without_rendering()  # lays the axes out, so that the room for words is known
+    figure.lay_out()  # so that the room for words is known
     return figure, axes
 
 
-def draw_target(ax, task, target, values: dict, colour: str, label: str | None, shape, **style) -> None:
-    """Draw a target's label on a picture, axes at the point where they begin.
-
-    Args:
-        ax: the axes that show the picture.
-        task: the Task.
-        target: one of its targets.
-        values: {target name: [columns] in units} of all targets.
-        colour: of the mark and the words.
-        label: see draw_label.
-        shape: (height, width) of the picture.
-        **style: `dashed` and `thin`, see draw_label.
-    """
-    draw_label(ax, target, values[target.name], colour, label, shape, origin=axes_origin(task, values), **style)
-
-
-def targets_together(task, target, frame) -> list:
+def targets_together(task: Task, target: Target, frame: pd.DataFrame) -> list[Target]:
     """The target, and those predicted in a frame whose marks belong beside its own: points, and axes beside points."""
     if not target.has_mark:
         return [target]
-    targets = [target]
-    for other in task.targets:
-        predicted = {*other.columns, *(f"{column}_predicted" for column in other.columns)} <= {*frame}
-        is_origin = not target.in_image and other == origin_target(task)  # its mark begins there, and needs no cross
-        if predicted and other != target and other.has_mark and (other.in_image or target.in_image) and not is_origin:
-            targets.append(other)
-    return targets
+    beside = [other for other in task.targets if other != target and other.has_mark
+              and {other.columns[0], f"{other.columns[0]}_predicted"} <= {*frame}]
+    if not target.in_image:  # its mark begins at the only point of a task, which needs no cross
+        beside = [other for other in beside if other.in_image and other != origin_target(task)]
+    return [target, *beside]
 
 
-def comparison_note(targets, frame) -> str:
+def comparison_note(targets: list[Target], frame: pd.DataFrame) -> str:
     """A sentence on what the marks of draw_comparison mean; arguments as there."""
     first, *others = targets
     note = first.mark_note
@@ -123,7 +110,8 @@ def comparison_note(targets, frame) -> str:
     return note
 
 
-def draw_comparison(ax, task, targets, row, tile: Tile, words: bool = True) -> None:
+def draw_comparison(ax: Axes, task: Task, targets: list[Target], row: pd.Series, tile: Tile,
+                    words: bool = True) -> None:
     """Draw a picture with the true and the predicted values of targets.
 
     Args:
@@ -141,34 +129,34 @@ def draw_comparison(ax, task, targets, row, tile: Tile, words: bool = True) -> N
     half_widths = np.array([row.get(column, np.nan) for column in first.interval_columns], float)
     draw_interval(ax, first, predicted[first.name], half_widths, tile.shape)
     for target in targets:
-        style = {"thin": target != first}
-        labels = ("true", "predicted") if words and target == first else (None, None)
-        draw_target(ax, task, target, true, BLUE, labels[0], tile.shape, **style)
-        draw_target(ax, task, target, predicted, VERMILION, labels[1], tile.shape, dashed=True, **style)
+        thin, labels = target != first, ("true", "predicted") if words and target == first else (None, None)
+        draw_label(ax, task, target, true, BLUE, labels[0], tile.shape, thin=thin)
+        draw_label(ax, task, target, predicted, VERMILION, labels[1], tile.shape, thin=thin, dashed=True)
         target.draw_error(ax, true[target.name], predicted[target.name], VERMILION)
 
 
-def draw_label(ax, target, values, colour: str, label: str | None, shape, **style) -> None:
-    """Draw a label on a picture, if it is known.
+def draw_label(ax: Axes, task: Task, target: Target, values: dict[str, np.ndarray], colour: str, label: str | None,
+               shape: tuple[int, ...], **style: bool) -> None:
+    """Draw a target's label on a picture, if it is known; axes at the point where they begin.
 
     Args:
         ax: axes that show the picture.
-        target: the Target.
-        values: [columns] in units.
+        task: the Task.
+        target: one of its targets.
+        values: {target name: [columns] in units} of all targets.
         colour: of the mark and the words.
         label: what precedes the value in the next corner; None for no words. A point never has words.
         shape: (height, width) of the picture.
-        **style: `dashed`, `origin` and `thin`, see Target.draw.
+        **style: `dashed` and `thin`, see Target.draw.
     """
-    values = np.asarray(values, float).reshape(-1)
-    if not target.is_labelled(np.isfinite(values)[None]).any():
-        return
-    target.draw(ax, values, colour, shape, **style)
-    if label is not None and not target.in_image:
-        write_in_corner(ax, f"{label} {target.label_text(values)}".strip(), colour)
+    own = values[target.name]
+    if target.is_labelled(np.isfinite(own)[None]).any():
+        target.draw(ax, own, colour, shape, origin=axes_origin(task, values), **style)
+        if label is not None and not target.in_image:
+            write_in_corner(ax, f"{label} {target.label_text(own)}".strip(), colour)
 
 
-def write_in_corner(ax, text: str, colour: str):
+def write_in_corner(ax: Axes, text: str, colour: str) -> Text:
     """Write `text` into the next corner of a picture; if it is too wide, smaller, or broken at its commas."""
     x, y = CORNERS[len(ax.texts) % 4]
     inward = (5 - 10 * x, (5 + 12.5 * (len(ax.texts) // 4)) * (1 - 2 * y))
@@ -185,19 +173,20 @@ def write_in_corner(ax, text: str, colour: str):
     return words
 
 
-def draw_interval(ax, target, predicted, half_widths, shape) -> None:
+def draw_interval(ax: Axes, target: Target, predicted: np.ndarray, half_widths: np.ndarray,
+                  shape: tuple[int, ...]) -> None:
     """Shade where the true value is expected, if the prediction and its interval are known and can be drawn."""
     if target.has_interval_mark and np.isfinite(half_widths).all() and np.isfinite(predicted).all():
         target.draw_interval(ax, np.asarray(predicted), half_widths, shape, VERMILION)
 
 
-def origin_target(task):
+def origin_target(task: Task) -> Target | None:
     """The target where axes begin: the only single point of a task; None if there is none or several."""
     points = [target for target in task.targets if target.in_image and len(target.columns) == 2]
     return points[0] if len(points) == 1 else None
 
 
-def axes_origin(task, values: dict) -> np.ndarray | None:
+def axes_origin(task: Task, values: dict[str, np.ndarray]) -> np.ndarray | None:
     """Where axes begin, [2] in pixels; None if the point is not known. `values`: {target name: [columns]}."""
     point = origin_target(task)
     origin = np.asarray(values.get(point.name, ()) if point else (), float)

@@ -2,11 +2,16 @@
 import re
 from pathlib import Path
 
+import pandas as pd
+
+from ..tasks import Target, Task
 from . import charts, grids, training_charts
 from .figures import save
+from .frames import OpenPicture
 
 
-def write_all(folder: str | Path, task, history, frame, open_picture, baseline=None) -> list[Path]:
+def write_all(folder: str | Path, task: Task, history: pd.DataFrame | None, frame: pd.DataFrame,
+              open_picture: OpenPicture, baseline: dict[str, float] | None = None) -> list[Path]:
     """Write all plots of a run that suit its targets, as PNG.
 
     Their names end in the target's name where there are several targets. A rotation has error_over_<first column>;
@@ -40,7 +45,7 @@ def write_all(folder: str | Path, task, history, frame, open_picture, baseline=N
     return paths
 
 
-def file_name(plot: str, task, target) -> str:
+def file_name(plot: str, task: Task, target: Target) -> str:
     """The name of a target's plot in the folder of plots."""
     if len(task.targets) == 1 or plot.startswith("error_over"):
         return f"{plot}.png"

@@ -2,18 +2,19 @@
 
 Every function returns a figure whose title says the finding, with its number.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator
 from scipy.ndimage import gaussian_filter1d
 
+from ..tasks import Target
 from ..utils.format import format_amount
-from .axes import add_legend, set_log_scale, with_unit_label
+from .axes import add_legend, number_text, set_log_scale, with_unit_label
 from .figures import BLUE, CYCLE, GREY, SKY, VERMILION, TitledFigure, chart_figure, empty_figure
 
 
@@ -31,7 +32,7 @@ class Course(NamedTuple):
     label: str
 
 
-def draw_courses(ax, courses: list[Course], label: str) -> None:
+def draw_courses(ax: Axes, courses: list[Course], label: str) -> None:
     """Draw lines over the epochs, each with a ring at its lowest validation loss; `label`: of the y axis."""
     for history, column, name in courses:
         epochs, values, best = history["epoch"], history[column], best_row(history)
@@ -45,7 +46,7 @@ def draw_courses(ax, courses: list[Course], label: str) -> None:
     ax.set(xlabel="epoch", ylabel=label)
 
 
-def curves(history: pd.DataFrame, targets) -> TitledFigure:
+def curves(history: pd.DataFrame, targets: Sequence[Target]) -> TitledFigure:
     """Losses and validation errors over the epochs; a ring marks the epoch with the lowest validation loss.
 
     Args:
@@ -74,13 +75,13 @@ def curves(history: pd.DataFrame, targets) -> TitledFigure:
 def _curves_title(history: pd.DataFrame, targets, best: int | None) -> str:
     """The best epoch and its errors, or those of the last one where there is no best."""
     title = f"{len(history)} epochs" if best is None else f"Best at epoch {history['epoch'].iloc[best]:g}"
-    row = history.iloc[-1 if best is None else best] if len(history) else {}
+    row = history.iloc[-1 if best is None else best] if len(history) else pd.Series()
     errors = [f"{target.name} error {format_amount(row[f'{target.name}_error'], target.unit)}" for target in targets
               if np.isfinite(row.get(f"{target.name}_error", np.nan))]
     return f"{title}: {', '.join(errors)}" if errors else title
 
 
-def lr_find(lrs, losses, suggestion: float | None, trusted: bool) -> TitledFigure:
+def lr_find(lrs: Sequence[float], losses: Sequence[float], suggestion: float | None, trusted: bool) -> TitledFigure:
     """The sweep of learning rates.
 
     Args:
@@ -92,26 +93,25 @@ def lr_find(lrs, losses, suggestion: float | None, trusted: bool) -> TitledFigur
     Returns:
         A figure with the losses, their smoothed course, and the suggestion if it is trusted.
     """
-    lrs, losses = np.asarray(lrs, float), np.asarray(losses, float)
-    finite = np.isfinite(lrs) & np.isfinite(losses)
-    lrs, losses = lrs[finite], losses[finite]
+    sweep = np.array([lrs, losses], float)
+    x, y = sweep[:, np.isfinite(sweep).all(axis=0)]
     if trusted and suggestion is not None:
-        title, colour = f"Suggested learning rate: {suggestion:.2g}", BLUE
+        title, colour = f"Suggested learning rate: {number_text(float(f'{suggestion:.2g}'))}", BLUE
         note = "Dots: the loss at each rate; line: its course, smoothed; dashed: the suggestion."
     else:
         title, colour, suggestion = "No learning rate to suggest", GREY, None
         note = "This sweep means nothing: the loss did not fall clearly anywhere. Take the default rate."
     figure, ax = chart_figure(7.2, 3.7, title, note)
-    ax.plot(lrs, losses, ".", color=SKY, markersize=4, alpha=0.8)
-    if len(lrs):
-        ax.plot(lrs, gaussian_filter1d(losses, 2), color=colour, linewidth=2)
-        low, start = losses.min(), losses[:(len(losses) + 1) // 2].max()
+    ax.plot(x, y, ".", color=SKY, markersize=4, alpha=0.8)
+    if len(x):
+        ax.plot(x, gaussian_filter1d(y, 2), color=colour, linewidth=2)
+        low, start = y.min(), y[:(len(y) + 1) // 2].max()
         top = start + 0.4 * (start - low) + 1e-9  # where it bursts, the loss would flatten all that matters
         ax.set_ylim(low - 0.1 * (top - low), top)
     if suggestion is not None:
         ax.axvline(suggestion, color=VERMILION, linewidth=1.5, linestyle=(0, (4, 2)))
     ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
-    ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
+    ax.xaxis.set_major_formatter(number_text)
     return figure
 
 
@@ -155,8 +155,8 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
     figure = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title, note)
     for ax, unit in zip(figure.add_charts(len(units)), units, strict=True):
         curves_here = [curve for curve in curves if curve.unit == unit]
-        for curve, colour in zip(curves_here, cycle(CYCLE), strict=False):
-            _draw_target(ax, curve, colour)
+        for i, curve in enumerate(curves_here):
+            _draw_curve(ax, curve, CYCLE[i % len(CYCLE)])
         _style_axes(ax, n_images)
         ax.set(xlabel="pictures to train on", ylabel=with_unit_label("mean validation error", unit))
         if len(curves_here) > 1:
@@ -164,33 +164,30 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
     return figure
 
 
-def _draw_target(ax, curve: TargetCurve, colour: str) -> None:
+def _draw_curve(ax: Axes, curve: TargetCurve, colour: str) -> None:
     """One target's points, its law and its forecast."""
     n, error, low, high = (curve.points[name].to_numpy() for name in ("pictures", "error", "low", "high"))
     bars = np.clip([error - low, high - error], 0, None)
     ax.errorbar(n, error, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=curve.name)
-    if curve.law:
+    if curve.law and curve.law_start:
         for start, end, style in ((curve.law_start, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
             x = np.geomspace(start, end, 50)
             ax.plot(x, curve.law(x), color=colour, linewidth=1.6, linestyle=style)
         ax.plot(2 * n[-1], curve.error_at_twice, "o", color=colour, markersize=7, markerfacecolor="white")
 
 
-def _style_axes(ax, n_images: list[int]) -> None:
+def _style_axes(ax: Axes, n_images: list[int]) -> None:
     """Logarithmic axes with plain ticks: the numbers of images that were used, and twice the largest."""
     ticks = [2 * n_images[-1]]
     for n in reversed(n_images):
         if ticks[-1] >= 1.3 * n:  # nearer labels would touch
             ticks.append(n)
     ax.set(xscale="log", yscale="log", xlim=(0.85 * n_images[0], 2.4 * n_images[-1]))
-    ax.xaxis.set_major_locator(FixedLocator(ticks))
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
     low, high = ax.get_ylim()
-    if high > 10 * low:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    else:
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    if high <= 10 * low:
         values = MaxNLocator(5, steps=(1, 2, 5, 10)).tick_values(low, high)
-        ax.yaxis.set_major_locator(FixedLocator([value for value in values if low <= value <= high]))
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_minor_locator(NullLocator())
+        ax.set_yticks(values[(values >= low) & (values <= high)])
+    ax.yaxis.set_major_formatter(number_text)
+    ax.minorticks_off()

@@ -116,7 +116,7 @@ def test_the_interval_of_a_direction_lies_about_its_arrow(zero, clockwise, value
     target = Angle("hand", ("hand",), in_plane=True, zero=zero, clockwise=clockwise)
     (wedge,) = patches(target, [value], [10.0])
     ax = TitledFigure(3, 3, "test").add_charts()[0]
-    pictures.draw_label(ax, target, [value], BLUE, None, (40, 60))
+    target.draw(ax, np.array([float(value)]), BLUE, (40, 60))
     start, tip = next(line for line in ax.lines if line.get_gid() is None).get_xydata()
     middle = np.radians((wedge.theta1 + wedge.theta2) / 2)
     assert wedge.theta2 - wedge.theta1 == pytest.approx(20) and wedge.center == pytest.approx(start)
