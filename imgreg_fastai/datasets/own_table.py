@@ -3,17 +3,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from .. import tasks
 from ..data import tables
 from ..data.infer_targets import infer_targets
-from ..tasks import (
-    BUILT_IN,
-    RESERVED_COLUMNS,
-    Task,
-    default_augmentations,
-    parse_for_table,
-    with_flip_pairs,
-    with_options,
-)
 from ..utils.console import say
 from ..utils.errors import ImgregError
 
@@ -21,9 +13,9 @@ BEGINNING = 10_000  # rows from which targets are inferred
 GENERIC_NAMES = ("labels", "table", "data", "index", "metadata", "annotations", "train")  # tables named by their folder
 
 
-def is_table(name) -> bool:
+def is_table(name: str | Path) -> bool:
     """Tell whether a TASK is the path of a table or a folder, and not the name of a built-in task."""
-    return name not in BUILT_IN and (Path(name).suffix.lower() in tables.SUFFIXES or Path(name).is_dir())
+    return name not in tasks.BUILT_IN and (Path(name).suffix.lower() in tables.SUFFIXES or Path(name).is_dir())
 
 
 def table_name(path: str | Path) -> str:
@@ -35,7 +27,7 @@ def table_name(path: str | Path) -> str:
 
 
 def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "", flip_pairs=None,
-               units=(), weights=(), scale: str | None = None, used: tuple[str, ...] = ()) -> Task:
+               units=(), weights=(), scale: str | None = None, used: tuple[str, ...] = ()) -> tasks.Task:
     """Make the Task of a table, or of a folder in place of one.
 
     Args:
@@ -53,7 +45,7 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
     if table.is_dir():
         groups = tables.columns_in_pattern(pattern) if pattern else []
         columns = groups or [spec.partition("=")[0].partition(":")[0] for spec in specs] or ["label"]
-        specs = specs or [column for column in columns if column not in (*RESERVED_COLUMNS, *used)]
+        specs = specs or [column for column in columns if column not in (*tasks.RESERVED_COLUMNS, *used)]
     elif pattern:
         raise ImgregError("a folder in place of the table, for --label-from-name", f"'{path}'")
     else:
@@ -71,7 +63,7 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
 
 
 def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str], flip_pairs=None, units=(), weights=(),
-                      scale: str | None = None) -> Task:
+                      scale: str | None = None) -> tasks.Task:
     """Make the Task of a table's columns; report which points a mirror exchanges.
 
     Args:
@@ -83,8 +75,8 @@ def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str], f
         weights: {target: weight}.
         scale: linear or log, for all plain numbers.
     """
-    targets = with_options([parse_for_table(spec, columns) for spec in specs], units, weights, scale)
-    targets, lines = with_flip_pairs(targets, flip_pairs)
+    targets = tasks.with_options([tasks.parse_for_table(spec, columns) for spec in specs], units, weights, scale)
+    targets, lines = tasks.with_flip_pairs(targets, flip_pairs)
     for line in lines:
         say(line)
-    return Task(name, targets, augment=default_augmentations(targets))
+    return tasks.Task(name, targets, augment=tasks.default_augmentations(targets))

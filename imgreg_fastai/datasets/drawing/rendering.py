@@ -212,7 +212,9 @@ class _View:
         return colours * (np.array(light.tint, f4)[:, None] * (self.solids < len(self.figure.solids)))
 
 
-def render(who: Person, rotation, centre, camera: Camera, light=None, background=128, body=None, noise=0) -> np.ndarray:
+def render(who: Person, rotation: np.ndarray, centre: np.ndarray, camera: Camera, light: Light | None = None,
+           background: np.ndarray | float = 128, body: np.ndarray | None = None,
+           noise: np.ndarray | float = 0) -> np.ndarray:
     """Draw a person.
 
     Args:
