@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import EngFormatter, LogLocator, MultipleLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MultipleLocator, NullFormatter
 
 from ..tasks import Target
 from ..utils.format import format_amount
@@ -23,7 +23,7 @@ class Series(NamedTuple):
     values: np.ndarray
 
 
-def number_text(value: float, position: int | None = None) -> str:
+def number_text(value: float, position: float | None = None) -> str:
     """A number with up to six digits and the minus sign of charts: "−0.5"; a formatter of ticks, too."""
     return f"{value:g}".replace("-", "−")
 
@@ -70,9 +70,9 @@ def set_log_scale(axis: Axis, values: np.ndarray) -> None:
     values = values[np.isfinite(values)]
     if not len(values) or values.min() <= 0 or values.max() <= 10 * values.min():
         return
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    (axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale)("log")
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if values.max() <= 1000 * values.min() else (1,)))
-    axis.set_major_formatter(EngFormatter(sep="") if values.max() >= LARGE else number_text)
+    axis.set_major_formatter(EngFormatter(sep="") if values.max() >= LARGE else FuncFormatter(number_text))
     axis.set_minor_formatter(NullFormatter())
 
 

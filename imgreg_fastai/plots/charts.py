@@ -1,9 +1,9 @@
 """Charts of predictions, residuals and errors over the true values.
 
-Every function returns a figure whose title says the finding, with its number. A `frame` is described in frames.py;
+Every function returns a figure whose title says the finding, with its number. A `frame` is described in __init__.py;
 rows without a label or a prediction are left out.
 """
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,40 @@ from matplotlib.axes import Axes
 from ..tasks import Target, Task
 from ..utils.format import format_amount, format_values, trailing_unit
 from . import axes
-from .figures import BLUE, INK, SHADE, SKY, TitledFigure, chart_figure, short_name
-from .frames import labelled_rows, no_rows_figure
+from .figures import BLUE, INK, SHADE, SKY, TitledFigure, chart_figure, empty_figure, short_name
 
 MAX_COLUMN_CHARTS = 4  # columns that have a chart each; more are points, which are pooled
 MAX_GROUPS = 30
+
+
+class LabelledRows(NamedTuple):
+    """Rows with a label and a prediction.
+
+    Args:
+        frame: the rows [n].
+        true: labels in units [n, columns]; of several points some may be missing (NaN) in a row.
+        predicted: predictions in units [n, columns].
+        error: the target's error of each row in units [n].
+    """
+
+    frame: pd.DataFrame
+    true: np.ndarray
+    predicted: np.ndarray
+    error: np.ndarray
+
+
+def labelled_rows(target: Target, frame: pd.DataFrame) -> LabelledRows:
+    """The rows of a frame that have an error of the target."""
+    true = frame[list(target.columns)].to_numpy(float)
+    predicted = frame[[f"{column}_predicted" for column in target.columns]].to_numpy(float)
+    error = target.error(predicted, true) if len(true) else np.empty(0)
+    finite = np.isfinite(error)
+    return LabelledRows(frame[finite], true[finite], predicted[finite], error[finite])
+
+
+def no_rows_figure(target: Target) -> TitledFigure:
+    """The figure for a frame without labelled rows."""
+    return empty_figure(f"{target.name}: nothing to show", "No row has both a label and a prediction.")
 
 
 def chart_series(target: Target, true: np.ndarray, values: np.ndarray) -> tuple[list[axes.Series], str]:
@@ -50,7 +79,7 @@ def predicted_against_true(task: Task, target: Target, frame: pd.DataFrame,
     Args:
         task: the Task.
         target: one of its targets.
-        frame: see frames.py.
+        frame: see plots/__init__.py.
         baseline: {target name: mean error of guessing, in units}, as scores have it; where it is missing, the error of
             the best constant for these rows.
 
@@ -119,7 +148,7 @@ def residuals(task: Task, target: Target, frame: pd.DataFrame) -> TitledFigure:
         return _errors_by_point(task, target, true, predicted)
     residual = target.residual(predicted, true)
     note = f"Predicted less true, {len(true)} pictures, task {task.name}."
-    part, quantiles = "all", (0, 0.5, 1)
+    part, quantiles = "all", (0.0, 0.5, 1.0)
     if len(true) >= axes.MIN_ROWS_FOR_BAND:
         part, quantiles = "nine in ten", (0.05, 0.5, 0.95)
         note += " Line: running median; band: 90 % of the residuals there."
@@ -156,7 +185,7 @@ def errors_over(task: Task, target: Target, frame: pd.DataFrame, column: str) ->
 def _errors_by_point(task: Task, target, true: np.ndarray, predicted: np.ndarray) -> TitledFigure:
     """The errors of each point of a Point, under its name: their mean as a dot, 90 % of them as a line."""
     errors = pd.DataFrame(target.interval_errors(predicted, true), columns=target.names).dropna(axis=1, how="all")
-    names, mean = errors.columns, errors.mean().to_numpy()
+    names, mean = list(errors.columns), errors.mean().to_numpy()
     note = f"Dot: a point's mean error; line: 90 % of its errors. {len(true)} pictures, task {task.name}."
     width = float(np.clip(1.2 + 0.16 * len(names), 7, 16))
     figure, ax = chart_figure(width, 3.9, _title(target, names, mean), note)
@@ -177,12 +206,12 @@ def groups(task: Task, target: Target, frame: pd.DataFrame) -> TitledFigure:
     table = table.sort_values("mean", ascending=False, kind="stable")
     if table.empty:
         return no_rows_figure(target)
-    title = _title(target, table.index, table["mean"].to_numpy())
+    title = _title(target, [*table.index], table["mean"].to_numpy())
     note = "Bar: mean; ring: median; line: 90 % of the errors; dashed: mean of all; in brackets: pictures."
     if len(table) > MAX_GROUPS:
         note += f" The {MAX_GROUPS} worst of {len(table)} groups are shown."
     table = table[:MAX_GROUPS]
-    names = [f"{short_name(name)}  ({size})" for name, size in table["size"].items()]
+    names = [f"{short_name(name)}  ({size})" for name, size in zip(table.index, table["size"], strict=True)]
     figure, ax = chart_figure(7.6, 1.0 + 0.24 * len(table), title, note)
     positions = np.arange(len(table))
     ax.barh(positions, table["mean"], height=0.66, color=SKY, zorder=2)
@@ -195,7 +224,7 @@ def groups(task: Task, target: Target, frame: pd.DataFrame) -> TitledFigure:
     return figure
 
 
-def _title(target: Target, names: Sequence[str], mean: np.ndarray) -> str:
+def _title(target: Target, names: list[str], mean: np.ndarray) -> str:
     """The worst and the best of the names [n] by their mean errors [n]."""
-    worst, best = (f"{names[i]}, {format_amount(mean[i], target.unit)}" for i in (mean.argmax(), mean.argmin()))
+    worst, best = (f"{names[int(i)]}, {format_amount(mean[i], target.unit)}" for i in (mean.argmax(), mean.argmin()))
     return f"{target.name}: worst {worst}; best {best}"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from PIL import Image
 
@@ -14,8 +13,7 @@ from ..tasks import Task
 from ..utils.console import progress_bar
 from ..utils.files import atomic_file
 from .figures import VERMILION, bare_figure, to_image
-from .frames import row_values
-from .pictures import FONT_SIZE, draw_label
+from .pictures import FONT_SIZE, draw_label, row_values
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
@@ -55,7 +53,11 @@ def draw(folder: str | Path, task: Task, frame: pd.DataFrame) -> list[Path]:
     rows = zip(frame["image"], frame.iterrows(), strict=True)
     for name, (_, row) in progress_bar(rows, len(frame), f"drawing {len(frame)} pictures"):
         try:
-            picture = _open(name, task.value_range)
+            if not isinstance(name, str):
+                raise PictureError("a picture with a file", f"number {name}, which has no file")
+            picture = open_picture(name, task.value_range)
+            if max(picture.size) >= 2**16:  # too large for matplotlib
+                raise PictureError("less than 65536 pixels a side", f"'{name}': {picture.width} x {picture.height}")
         except PictureError as e:
             broken.append(e)
             continue
@@ -69,16 +71,6 @@ def draw(folder: str | Path, task: Task, frame: pd.DataFrame) -> list[Path]:
         paths.append(path)
     warn_broken(broken, len(frame))
     return paths
-
-
-def _open(name: object, value_range: tuple[float, float] | None) -> Image.Image:
-    """The picture of that path; raises PictureError if it has none, or is too large for matplotlib."""
-    if not isinstance(name, str):
-        raise PictureError("a picture with a file", f"number {name}, which has no file")
-    picture = open_picture(name, value_range)
-    if max(picture.size) >= 2**16:
-        raise PictureError("less than 65536 pixels a side", f"'{name}': {picture.width} x {picture.height}")
-    return picture
 
 
 def _free_path(path: Path) -> Path:
@@ -114,21 +106,18 @@ def annotated(picture: Image.Image, task: Task, values: dict[str, np.ndarray]) -
         if text and (not target.in_image or width / dpi >= 3):  # there is little room, and the mark says it all
             lines.append(text if len(task.targets) == 1 or target.names_itself else f"{target.name} {text}")
     if lines:
-        _write_beside_marks(ax, "\n".join(lines))
-    return Image.alpha_composite(picture.convert("RGBA"), to_image(figure))
-
-
-def _write_beside_marks(ax: Axes, text: str) -> None:
-    """Write into the corner where the text hides least of the marks; too wide, it is broken at its commas."""
-    line = Line2D([], [], linestyle="none", label=text)
-    font = {"size": FONT_SIZE, "weight": "bold"}
-    legend = ax.legend(handles=[line], loc="best", handlelength=0, handletextpad=0, borderpad=0.3, borderaxespad=0.4,
-                       framealpha=0.88, edgecolor="none", labelcolor=VERMILION, prop=font)
-    legend.set_zorder(4)  # below the marks
-    (words,) = legend.get_texts()
-    words.set_parse_math(False)
-    box = legend.get_window_extent()
-    if box.width > ax.bbox.width:
-        words.set_text(text.replace(", ", "\n"))
+        # In the corner where the text hides least of the marks; if it is too wide, it is broken at its commas.
+        text = "\n".join(lines)
+        line = Line2D([], [], linestyle="none", label=text)
+        legend = ax.legend(handles=[line], loc="best", handlelength=0, handletextpad=0, borderpad=0.3,
+                           borderaxespad=0.4, framealpha=0.88, edgecolor="none", labelcolor=VERMILION,
+                           prop={"size": FONT_SIZE, "weight": "bold"})
+        legend.set_zorder(4)  # below the marks
+        (words,) = legend.get_texts()
+        words.set_parse_math(False)
         box = legend.get_window_extent()
-    words.set_size(FONT_SIZE * float(np.clip(0.5 * ax.bbox.height / box.height, 0.75, 1)))
+        if box.width > ax.bbox.width:
+            words.set_text(text.replace(", ", "\n"))
+            box = legend.get_window_extent()
+        words.set_fontsize(FONT_SIZE * float(np.clip(0.5 * ax.bbox.height / box.height, 0.75, 1)))
+    return Image.alpha_composite(picture.convert("RGBA"), to_image(figure))

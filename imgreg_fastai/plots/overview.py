@@ -32,6 +32,8 @@ def draw_overview(check: DataCheck) -> TitledFigure:
     title, rows = f"{check.task.name}: {check.summary}", check.frame[check.frame["usable"]]
     if not len(rows):
         return empty_figure(title, "No row can be used.")
+    has_parts = "split" in rows and rows["split"].isin(SPLITS).any()  # a table may call its parts otherwise: an issue
+    rows = rows.assign(split=rows["split"] if has_parts else SPLITS[0])
     points = [target for target in check.task.targets if target.in_image]
     columns = [(target, column) for target in check.task.targets if not target.in_image for column in target.columns]
     issues = [f"{issue.text} ({len(issue.rows):,} of {issue.total:,} rows)" if issue.rows else issue.text
@@ -49,7 +51,7 @@ def draw_overview(check: DataCheck) -> TitledFigure:
         _draw_points(next(charts), rows, target)
     if "width" in rows:
         _draw_sizes(next(charts), rows)
-    if columns and "split" in rows:
+    if columns and has_parts:
         counts = rows["split"].value_counts()
         bars = [Patch(color=colour, label=f"{part} ({counts[part]:,})") for part, colour in PART_COLOURS.items()
                 if part in counts]
@@ -66,12 +68,9 @@ def _draw_histogram(ax: Axes, rows: pd.DataFrame, target: Target, column: str) -
     ax.set(xlabel=axes.with_unit_label(column, target.unit), ylabel="rows")
     if not typical.any():
         return
-    split = rows["split"].to_numpy(object) if "split" in rows else np.full(len(rows), SPLITS[0])
-    if not np.isin(split.astype(str), SPLITS).any():  # a table may call its parts otherwise, which is an issue
-        split = np.full(len(rows), SPLITS[0])
-    parts = [part for part in SPLITS if part in split]
-    ax.hist([values[typical & (split == part)] for part in parts], _bar_edges(values[typical], log), stacked=True,
-            linewidth=0.4, edgecolor="white", color=[PART_COLOURS[part] for part in parts])
+    parts = [part for part in SPLITS if part in {*rows["split"]}]
+    ax.hist([values[typical & (rows["split"] == part)] for part in parts], _bar_edges(values[typical], log),
+            stacked=True, linewidth=0.4, edgecolor="white", color=[PART_COLOURS[part] for part in parts])
     ax.yaxis.set_major_formatter(lambda v, _: f"{v:,.0f}" if v % 1 == 0 else "")
     if log:
         axes.set_log_scale(ax.xaxis, values[typical])
@@ -84,14 +83,14 @@ def _draw_histogram(ax: Axes, rows: pd.DataFrame, target: Target, column: str) -
         axes.note_beyond(ax, f"▲ {len(far)} far beyond, up to {largest}{trailing_unit(target.unit)}")
 
 
-def _bar_edges(values: np.ndarray, log: bool) -> np.ndarray:
+def _bar_edges(values: np.ndarray, log: bool) -> list[float]:
     """The edges of a histogram's bars: one bar for each value where there are few."""
     different = np.unique(values)
     if len(different) <= MAX_BARS and len(different) < len(values) / 2:
         half_width = 0.4 * (np.diff(different).min() if len(different) > 1 else 1.0)
-        return np.stack([different - half_width, different + half_width], axis=1).ravel()
+        return np.stack([different - half_width, different + half_width], axis=1).ravel().tolist()
     n = int(np.clip(len(values) ** 0.5, 10, 50)) + 1
-    return (np.geomspace if log else np.linspace)(values.min(), values.max(), n)
+    return (np.geomspace if log else np.linspace)(values.min(), values.max(), n).tolist()
 
 
 def _draw_points(ax: Axes, rows: pd.DataFrame, target) -> None:
@@ -111,10 +110,10 @@ def _draw_points(ax: Axes, rows: pd.DataFrame, target) -> None:
     named = target.n <= MAX_NAMED_POINTS
     alpha = float(np.clip(6000 / len(sample) / target.n, 0.08, 0.7))
     for k, name in enumerate(target.names):
-        colour, median_colour, size = (CYCLE[k], CYCLE[k], 5) if named else (SKY, BLUE, 2.5)
-        ax.scatter(*points[sample, k].T, s=4, linewidth=0, color=colour, alpha=alpha)
-        ax.plot(*np.nanmedian(points[:, k], axis=0), "o", markersize=size, markeredgewidth=0.4, markeredgecolor="white",
-                color=median_colour, label=name)
+        colour, median_colour, width = (CYCLE[k], CYCLE[k], 5) if named else (SKY, BLUE, 2.5)
+        ax.scatter(points[sample, k, 0], points[sample, k, 1], s=4, linewidth=0, color=colour, alpha=alpha)
+        ax.plot(*np.nanmedian(points[:, k], axis=0), "o", markersize=width, markeredgewidth=0.4,
+                markeredgecolor="white", color=median_colour, label=name)
     if named and target.n > 1:
         ax.legend(fontsize=8, framealpha=0.7, edgecolor="none", loc="upper right", labelcolor=INK)
     ax.set_xlabel(f"{target.name}: {target.n} point{'s' if target.n > 1 else ''}, {across}")

@@ -1,17 +1,17 @@
 """A picture in axes, with what is true and what was predicted drawn on it."""
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.text import Text
+from PIL import Image
 
 from ..tasks import Target, Task
 from .figures import BLUE, GREY, PALE, VERMILION, TitledFigure
-from .frames import OpenPicture, row_values
 
+OpenPicture = Callable[[str], Image.Image]  # path -> an upright RGB picture
 MAX_SIDE = 400  # pixels of a tile
 FONT_SIZE = 7.5  # points
 CORNERS = ((0, 1), (1, 0), (1, 1), (0, 0))  # of a picture, in the order in which texts take them
@@ -88,6 +88,20 @@ def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, ti
     return figure, axes
 
 
+def row_values(task: Task, row: pd.Series, suffix: str = "") -> dict[str, np.ndarray]:
+    """The values of one row by target.
+
+    Args:
+        task: the Task.
+        row: a row of a frame.
+        suffix: "_predicted" for the predictions.
+
+    Returns:
+        {target name: [columns] in units}, NaN for columns that the row lacks.
+    """
+    return {t.name: np.array([row.get(f"{c}{suffix}", np.nan) for c in t.columns], float) for t in task.targets}
+
+
 def targets_together(task: Task, target: Target, frame: pd.DataFrame) -> list[Target]:
     """The target, and those predicted in a frame whose marks belong beside its own: points, and axes beside points."""
     if not target.has_mark:
@@ -118,7 +132,7 @@ def draw_comparison(ax: Axes, task: Task, targets: list[Target], row: pd.Series,
         ax: axes that show the picture.
         task: the Task.
         targets: what is drawn, see targets_together; the first with its interval, the others thin.
-        row: a row of a frame, see frames.py.
+        row: a row of a frame, see plots/__init__.py.
         tile: the picture.
         words: whether the values of the first target stand in the corners.
     """
@@ -127,7 +141,8 @@ def draw_comparison(ax: Axes, task: Task, targets: list[Target], row: pd.Series,
     true, predicted = row_values(task, row), row_values(task, row, "_predicted")
     first = targets[0]
     half_widths = np.array([row.get(column, np.nan) for column in first.interval_columns], float)
-    draw_interval(ax, first, predicted[first.name], half_widths, tile.shape)
+    if first.has_interval_mark and np.isfinite(half_widths).all() and np.isfinite(predicted[first.name]).all():
+        first.draw_interval(ax, predicted[first.name], half_widths, tile.shape, VERMILION)
     for target in targets:
         thin, labels = target != first, ("true", "predicted") if words and target == first else (None, None)
         draw_label(ax, task, target, true, BLUE, labels[0], tile.shape, thin=thin)
@@ -145,22 +160,21 @@ def draw_label(ax: Axes, task: Task, target: Target, values: dict[str, np.ndarra
         target: one of its targets.
         values: {target name: [columns] in units} of all targets.
         colour: of the mark and the words.
-        label: what precedes the value in the next corner; None for no words. A point never has words.
+        label: what precedes the value in the next corner of the picture; None for no words. A point never has words.
+            Words that are too wide are smaller, or broken at their commas.
         shape: (height, width) of the picture.
         **style: `dashed` and `thin`, see Target.draw.
     """
     own = values[target.name]
-    if target.is_labelled(np.isfinite(own)[None]).any():
-        target.draw(ax, own, colour, shape, origin=axes_origin(task, values), **style)
-        if label is not None and not target.in_image:
-            write_in_corner(ax, f"{label} {target.label_text(own)}".strip(), colour)
-
-
-def write_in_corner(ax: Axes, text: str, colour: str) -> Text:
-    """Write `text` into the next corner of a picture; if it is too wide, smaller, or broken at its commas."""
+    if not target.is_labelled(np.isfinite(own)[None]).any():
+        return
+    target.draw(ax, own, colour, shape, origin=axes_origin(task, values), **style)
+    if label is None or target.in_image:
+        return
     x, y = CORNERS[len(ax.texts) % 4]
     inward = (5 - 10 * x, (5 + 12.5 * (len(ax.texts) // 4)) * (1 - 2 * y))
     box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.88}
+    text = f"{label} {target.label_text(own)}".strip()
     words = ax.annotate(text, (x, y), inward, xycoords="axes fraction", textcoords="offset points",
                         ha=("left", "right")[x], va=("bottom", "top")[y], size=FONT_SIZE, weight="bold", color=colour,
                         bbox=box, zorder=4, parse_math=False)
@@ -169,15 +183,7 @@ def write_in_corner(ax: Axes, text: str, colour: str) -> Text:
     if fitting < 0.82:
         words.set_text(text.replace(", ", "\n"))
     elif fitting < 1:
-        words.set_size(FONT_SIZE * fitting)
-    return words
-
-
-def draw_interval(ax: Axes, target: Target, predicted: np.ndarray, half_widths: np.ndarray,
-                  shape: tuple[int, ...]) -> None:
-    """Shade where the true value is expected, if the prediction and its interval are known and can be drawn."""
-    if target.has_interval_mark and np.isfinite(half_widths).all() and np.isfinite(predicted).all():
-        target.draw_interval(ax, np.asarray(predicted), half_widths, shape, VERMILION)
+        words.set_fontsize(FONT_SIZE * fitting)
 
 
 def origin_target(task: Task) -> Target | None:

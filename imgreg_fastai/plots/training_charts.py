@@ -3,7 +3,6 @@
 Every function returns a figure whose title says the finding, with its number.
 """
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -54,15 +53,21 @@ def curves(history: pd.DataFrame, targets: Sequence[Target]) -> TitledFigure:
         targets: the Targets; errors in different units have a chart each.
 
     Returns:
-        A figure whose title has that epoch and its errors.
+        A figure whose title has that epoch and its errors, or those of the last one where no loss is finite.
     """
     charts = {"loss": [Course(history, "valid_loss", "validation"), Course(history, "train_loss", "training")]}
     for target in targets:
         courses = charts.setdefault(with_unit_label("mean validation error", target.unit), [])
         courses.append(Course(history, f"{target.name}_error", target.name))
-    best = best_row(history)
-    note = "" if best is None else "The ring is the epoch with the lowest validation loss: its weights are kept."
-    figure = TitledFigure(4.6 * len(charts), 3.5, _curves_title(history, targets, best), note)
+    best, title, note = best_row(history), f"{len(history)} epochs", ""
+    if best is not None:
+        title = f"Best at epoch {history['epoch'].iloc[best]:g}"
+        note = "The ring is the epoch with the lowest validation loss: its weights are kept."
+    row = history.iloc[-1 if best is None else best] if len(history) else pd.Series()
+    errors = [f"{target.name} error {format_amount(row[f'{target.name}_error'], target.unit)}" for target in targets
+              if np.isfinite(row.get(f"{target.name}_error", np.nan))]
+    title += f": {', '.join(errors)}" if errors else ""
+    figure = TitledFigure(4.6 * len(charts), 3.5, title, note)
     for ax, (label, courses) in zip(figure.add_charts(len(charts)), charts.items(), strict=True):
         draw_courses(ax, courses, label)
         if best is not None:
@@ -70,15 +75,6 @@ def curves(history: pd.DataFrame, targets: Sequence[Target]) -> TitledFigure:
         if len(courses) > 1:
             add_legend(ax)
     return figure
-
-
-def _curves_title(history: pd.DataFrame, targets, best: int | None) -> str:
-    """The best epoch and its errors, or those of the last one where there is no best."""
-    title = f"{len(history)} epochs" if best is None else f"Best at epoch {history['epoch'].iloc[best]:g}"
-    row = history.iloc[-1 if best is None else best] if len(history) else pd.Series()
-    errors = [f"{target.name} error {format_amount(row[f'{target.name}_error'], target.unit)}" for target in targets
-              if np.isfinite(row.get(f"{target.name}_error", np.nan))]
-    return f"{title}: {', '.join(errors)}" if errors else title
 
 
 def lr_find(lrs: Sequence[float], losses: Sequence[float], suggestion: float | None, trusted: bool) -> TitledFigure:
@@ -115,8 +111,7 @@ def lr_find(lrs: Sequence[float], losses: Sequence[float], suggestion: float | N
     return figure
 
 
-@dataclass(frozen=True)
-class TargetCurve:
+class TargetCurve(NamedTuple):
     """The errors of one target over the number of training images.
 
     Attributes:
@@ -169,7 +164,7 @@ def _draw_curve(ax: Axes, curve: TargetCurve, colour: str) -> None:
     n, error, low, high = (curve.points[name].to_numpy() for name in ("pictures", "error", "low", "high"))
     bars = np.clip([error - low, high - error], 0, None)
     ax.errorbar(n, error, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=curve.name)
-    if curve.law and curve.law_start:
+    if curve.law and curve.law_start and curve.error_at_twice is not None:
         for start, end, style in ((curve.law_start, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
             x = np.geomspace(start, end, 50)
             ax.plot(x, curve.law(x), color=colour, linewidth=1.6, linestyle=style)
@@ -188,6 +183,6 @@ def _style_axes(ax: Axes, n_images: list[int]) -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     if high <= 10 * low:
         values = MaxNLocator(5, steps=(1, 2, 5, 10)).tick_values(low, high)
-        ax.set_yticks(values[(values >= low) & (values <= high)])
+        ax.set_yticks([value for value in values if low <= value <= high])
     ax.yaxis.set_major_formatter(number_text)
     ax.minorticks_off()

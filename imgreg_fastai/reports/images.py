@@ -7,8 +7,7 @@ import numpy as np
 from PIL import Image
 
 from ..plots.figures import BLUE, GREY, VERMILION, TitledFigure, bare_figure, to_image
-from ..plots.frames import row_values
-from ..plots.pictures import Tile, draw_comparison, show_picture
+from ..plots.pictures import Tile, draw_comparison, row_values, show_picture
 from ..utils.format import format_amount, with_unit
 from . import html
 
@@ -56,7 +55,7 @@ def example(task, targets, row, tile: Tile, span: tuple[float, float]) -> dict:
     Args:
         task: the Task.
         targets: what is drawn; the first is in the caption and, if it has no mark, on a strip below the picture.
-        row: a row of a frame, see plots/frames.py, with the target's error.
+        row: a row of a frame, see plots/__init__.py, with the target's error.
         tile: the picture.
         span: the lowest and the highest value on the strip.
 

@@ -25,7 +25,7 @@ class ReportInputs(NamedTuple):
         scores: {part: {target name: scores}}.
         verdict_part: the part whose scores are the verdict: test where there is one.
         part: the part whose pictures are shown: valid where there is one, so that nobody adapts to the test pictures.
-        rows: the predictions of `part`, see plots/frames.py, and `present`, whether the picture's file exists.
+        rows: the predictions of `part`, see plots/__init__.py, and `present`, whether the picture's file exists.
         history: the epochs; None where they were not saved.
         model: None where the pictures or the model file are gone.
         baselines: {name: {target name: scores}} of small models; empty where none was measured.

@@ -3,8 +3,8 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from ..plots.axes import set_log_scale, with_unit_label
+from ..plots.charts import labelled_rows, no_rows_figure
 from ..plots.figures import BLUE, INK, PALE, SKY, VERMILION, TitledFigure, chart_figure
-from ..plots.frames import labelled_rows, no_rows_figure
 from ..utils.format import format_amount
 from . import html
 from .images import chart
@@ -69,7 +69,7 @@ def errors_over_half_widths(task, target, frame) -> TitledFigure:
     Args:
         task: the Task.
         target: one of its targets.
-        frame: see plots/frames.py, with the target's interval columns.
+        frame: see plots/__init__.py, with the target's interval columns.
 
     Returns:
         A figure; a histogram of the errors where all intervals have the same width.

@@ -9,8 +9,8 @@ import pandas as pd
 from PIL import Image
 
 from ..data import images
-from ..plots import charts, run_plots
-from ..plots.frames import labelled_rows
+from ..plots import charts, file_name
+from ..plots.charts import labelled_rows
 from ..plots.pictures import comparison_note, open_tiles, targets_together
 from ..utils.format import format_amount
 from . import html, occlusion
@@ -144,7 +144,7 @@ def example_parts(inputs: ReportInputs, targets) -> list[dict]:
 
 
 def _saved_worst(inputs: ReportInputs, target) -> dict:
-    plot = saved_chart(inputs.run.path / "plots" / run_plots.file_name("worst", inputs.task, target),
+    plot = saved_chart(inputs.run.path / "plots" / file_name("worst", inputs.task, target),
                        f"The worst pictures by {target.name} with truth and prediction, drawn when the run was scored.")
     note = f"{NO_PICTURES}; this is what was drawn then." if plot else f"{NO_PICTURES}, and no plot of them was kept."
     return html.part(inputs.heading(target), notes=[note], charts=plot)

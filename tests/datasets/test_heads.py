@@ -1,6 +1,5 @@
 import copy
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -186,7 +185,7 @@ def test_a_head_of_no_rotation_looks_into_the_camera():
 @given(people, poses(), places, lights)
 def test_a_mirrored_pose_is_the_mirrored_picture(who, pose, centre, light):
     one = render(who, pose, centre, CENTRED, light)
-    mirrored = replace(light, towards=tuple(MIRROR @ light.towards))
+    mirrored = light._replace(towards=tuple(MIRROR @ light.towards))
     other = render(who, MIRROR @ pose @ MIRROR, MIRROR @ centre, CENTRED, mirrored)
     apart = np.abs(one[:, ::-1].astype(int) - other)
     assert (one != 128).any(-1).mean() > 0.05
@@ -200,7 +199,7 @@ def test_a_turned_pose_is_the_turned_picture(who, pose, centre, light, degrees):
     turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
     assume(np.hypot(*CENTRED.project(centre)[0] - [320, 240]) < 60)
     one = render(who, pose, centre, CENTRED, light, body=np.eye(3))
-    turned = replace(light, towards=tuple(turn @ light.towards))
+    turned = light._replace(towards=tuple(turn @ light.towards))
     other = render(who, turn @ pose, turn @ centre, CENTRED, turned, body=turn)
     expected = np.asarray(Image.fromarray(one).rotate(-degrees, Image.Resampling.BICUBIC))  # clockwise for positive
     rows, columns = np.mgrid[:480, :640]

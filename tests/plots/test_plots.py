@@ -12,10 +12,10 @@ from PIL import Image
 
 from imgreg_fastai import plots
 from imgreg_fastai.datasets import angle as bars
-from imgreg_fastai.plots import copies, figures, pictures, run_plots
+from imgreg_fastai.plots import copies, figures, pictures
 from imgreg_fastai.plots.axes import running_quantiles
+from imgreg_fastai.plots.charts import labelled_rows
 from imgreg_fastai.plots.figures import BLUE, VERMILION, TitledFigure
-from imgreg_fastai.plots.frames import labelled_rows
 from imgreg_fastai.tasks import ANGLE, HEADPOSE, Angle, Number, Point, Task
 from imgreg_fastai.utils.errors import ImgregError
 from imgreg_fastai.utils.format import format_amount
@@ -251,7 +251,7 @@ def test_the_baseline_that_is_given_is_the_one_that_is_told(tmp_path, monkeypatc
     assert title == "angle: mean error 2.0°, guessing 45°"
     assert plots.predicted_against_true(two, BAR, frame, {"age": 20.0}).get_suptitle().endswith("guessing 1.0°")
     titles = []
-    monkeypatch.setattr(run_plots, "save", lambda fig, path: titles.append(fig.get_suptitle()) or path)
+    monkeypatch.setattr(plots, "save", lambda fig, path: titles.append(fig.get_suptitle()) or path)
     plots.write_all(tmp_path, two, None, frame, open_picture, {"angle": 45.0, "age": 20.0})
     assert [t for t in titles if "guessing" in t] == ["angle: mean error 2.0°, guessing 45°",
                                                       "age: mean error 1.0 years, guessing 20 years"]

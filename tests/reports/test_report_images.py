@@ -102,7 +102,10 @@ def test_a_kept_plot_is_shown_and_a_lost_one_is_not(tmp_path):
 
 def patches(target, predicted, radii_, shape=(40, 60)):
     ax = TitledFigure(3, 3, "test").add_charts()[0]
-    pictures.draw_interval(ax, target, np.asarray(predicted, float), radii_, shape)
+    values = zip((*target.columns, *(f"{c}_predicted" for c in target.columns), *target.interval_columns),
+                 (*np.full(len(predicted), np.nan), *predicted, *radii_), strict=True)
+    tile = Tile(np.zeros((*shape, 3), np.uint8), shape)
+    pictures.draw_comparison(ax, Task("test", (target,)), [target], pd.Series(dict(values)), tile, words=False)
     return ax.patches
 
 

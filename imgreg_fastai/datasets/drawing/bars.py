@@ -111,7 +111,7 @@ class Canvas:
         pixels = self._pixels_near(theta)
         length, thickness, edge = np.array([LENGTH * self.unit, THICKNESS * self.unit, 0.5 * self.point], np.float32)
         halves = ((0, length), (-length, 0))
-        left = np.float32(1)
+        left = np.ones(1, np.float32)
         for low, high in halves:
             left = left * (1 - pixels.strip(pixels.across, 0, thickness) * pixels.strip(pixels.along, low, high))
         lined = _BarPixels(*(values[outlined] for values in pixels))

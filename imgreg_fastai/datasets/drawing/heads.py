@@ -13,7 +13,7 @@ from scipy.interpolate import PchipInterpolator
 from ...utils.errors import ImgregError
 from ...utils.files import atomic_folder
 from ..biwi import PEOPLE, ROTATION
-from ..cameras import Camera, write_calibration, write_pose
+from ..cameras import Camera, read_calibration, write_calibration, write_pose
 from .backgrounds import draw_room
 from .people import Person
 from .processes import run_in_processes
@@ -26,12 +26,7 @@ MAX_SEQUENCES = 500
 MIN_FRAMES = 10  # a sequence
 SHORT_SEQUENCE = 20  # frames; up to so many are further apart, to show a person from as many sides
 f4 = np.float32
-_K = np.array([[517.679, 0, 320], [0, 517.679, 240.5], [0, 0, 1]])
-CAMERAS = [  # Biwi's two calibrations; both have the real K
-    Camera(_K, np.array([[0.999947, 0.00432361, 0.00929419], [-0.00446314, 0.999877, 0.0150443],
-                         [-0.009228, -0.015085, 0.999844]]), np.array([-24.0198, 5.8896, -13.2308]), (640, 480)),
-    Camera(_K, np.array([[0.99997, 0.00291, 0.00718], [-0.0029884, 0.999936, 0.01096],
-                         [-0.007148, -0.010981, 0.999914]]), np.array([-24.6, 4.1, -9.7]), (640, 480))]
+CAMERAS = [read_calibration(Path(__file__).with_name(f"camera{i}.cal")) for i in (1, 2)]  # as they are in Biwi
 
 
 def camera_of(name: str) -> Camera:
@@ -69,7 +64,8 @@ def random_motion(n: int, rng: np.random.Generator, speed: float = 3.5) -> tuple
     times = np.cumsum([0, *np.maximum(np.linalg.norm(np.diff(knots, axis=0), axis=1), 15)]) / speed
     angles = PchipInterpolator(times, knots[:, [1, 0, 2]])(np.arange(n))  # yaw first; it stays between its knots
     x, y, z = _random_curves(n, 30, [210, 150, 750], [430, 300, 1100], rng).T
-    centres = np.stack([(x - _K[0, 2]) / _K[0, 0] * z, (y - _K[1, 2]) / _K[1, 1] * z, z], 1)
+    k = CAMERAS[0].matrix  # of the second one, too
+    centres = np.stack([(x - k[0, 2]) / k[0, 0] * z, (y - k[1, 2]) / k[1, 1] * z, z], 1)
     return ROTATION.matrix(angles), centres
 
 

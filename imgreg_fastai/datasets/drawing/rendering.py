@@ -4,8 +4,8 @@ An ellipsoid's outline and the distance to it have closed forms: an image takes 
 boxes.
 Poses are in the camera's frame, in mm. The middle of the pixel in row i and column j lies at (j + 0.5, i + 0.5).
 """
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -20,8 +20,7 @@ SEAMS = 5, 1, 1, 1, 2, 1, 16, 1  # mm over which one solid's surface passes into
 f4 = np.float32
 
 
-@dataclass(frozen=True)
-class Light:
+class Light(NamedTuple):
     """A light.
 
     Args:
