@@ -95,14 +95,13 @@ def _read_frames(sequence: Path) -> tuple[dict[Path, Pose], list[str]]:
     images = {**pngs, **jpgs}
     frames, faults = {}, []
     for name in sorted({**images, **poses}):
+        image, pose = images.get(name), poses.get(name)
         try:
-            if name not in images:
-                raise ImgregError("a picture", "no picture")
-            if not images[name].stat().st_size:
-                raise ImgregError("a picture", "an empty picture")
-            if name not in poses:
+            if image is None or not image.stat().st_size:
+                raise ImgregError("a picture", "an empty picture" if image else "no picture")
+            if pose is None:
                 raise ImgregError("a pose", "no pose")
-            frames[images[name]] = read_pose(poses[name])
+            frames[image] = read_pose(pose)
         except ImgregError as e:
             faults.append(f"{sequence.name}/{name} ({e.actual})")
     return frames, faults

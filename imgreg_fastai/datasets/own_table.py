@@ -1,5 +1,5 @@
 """The user's own labelled images: the Task of a table, or of a folder whose names hold the labels."""
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from ..data.infer_targets import infer_targets
 from ..utils.console import say
 from ..utils.errors import ImgregError
 
+FlipPairs = str | Path | Iterable[tuple[str, str]]  # see tasks.read_pairs
 BEGINNING = 10_000  # rows from which targets are inferred
 GENERIC_NAMES = ("labels", "table", "data", "index", "metadata", "annotations", "train")  # tables named by their folder
 
@@ -26,8 +27,10 @@ def table_name(path: str | Path) -> str:
     return path.parent.name if path.stem.lower() in GENERIC_NAMES and path.parent.name else path.stem
 
 
-def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "", flip_pairs=None,
-               units=(), weights=(), scale: str | None = None, used: tuple[str, ...] = ()) -> tasks.Task:
+def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "",
+               flip_pairs: FlipPairs | None = None, units: Iterable[tuple[str, str]] = (),
+               weights: Iterable[tuple[str, float]] = (), scale: str | None = None,
+               used: tuple[str, ...] = ()) -> tasks.Task:
     """Make the Task of a table, or of a folder in place of one.
 
     Args:
@@ -62,8 +65,9 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
     return replace(task, image=image, name_pattern=pattern)
 
 
-def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str], flip_pairs=None, units=(), weights=(),
-                      scale: str | None = None) -> tasks.Task:
+def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
+                      flip_pairs: FlipPairs | None = None, units: Iterable[tuple[str, str]] = (),
+                      weights: Iterable[tuple[str, float]] = (), scale: str | None = None) -> tasks.Task:
     """Make the Task of a table's columns; report which points a mirror exchanges.
 
     Args:
@@ -71,8 +75,8 @@ def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str], f
         specs: `NAME[=COLUMN,..][:KIND]` of each target.
         columns: The table's columns.
         flip_pairs: Points that a mirror exchanges; see tasks.read_pairs.
-        units: {target: unit}.
-        weights: {target: weight}.
+        units: A target and its unit each.
+        weights: A target and its weight each.
         scale: linear or log, for all plain numbers.
     """
     targets = tasks.with_options([tasks.parse_for_table(spec, columns) for spec in specs], units, weights, scale)

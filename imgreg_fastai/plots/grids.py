@@ -28,8 +28,8 @@ def batch(task: Task, images: np.ndarray, labels: dict[str, np.ndarray]) -> Titl
     tiles = [pictures.Tile(picture, picture.shape[:2]) for picture in images[:BATCH_PICTURES]]
     title = f"{len(tiles)} training pictures as the network sees them"
     note = "Changed at random, and each label with its picture: do they still agree?"
-    figure, axes = pictures.tiled_figure(tiles, 4, _tile_width(task.targets), 0.0, title, note)
-    for i, (ax, tile) in enumerate(zip(axes, tiles, strict=True)):
+    figure = pictures.tiled_figure(tiles, 4, _tile_width(task.targets), 0.0, title, note)
+    for i, (ax, tile) in enumerate(zip(figure.axes, tiles, strict=True)):
         values = {name: of_all[i] for name, of_all in labels.items()}
         for j, target in enumerate(task.targets):
             label = target.name if len(task.targets) > 1 and not target.names_itself else ""
@@ -74,8 +74,8 @@ def worst(task: Task, target: Target, frame: pd.DataFrame, open_picture: picture
     targets = pictures.targets_together(task, target, rows)
     width = _tile_width(targets)
     across = 3 if width > 2 else 4
-    figure, axes = pictures.tiled_figure(tiles, across, width, 0.42, title, pictures.comparison_note(targets, rows))
-    for ax, i, tile in zip(axes, order, tiles, strict=True):
+    figure = pictures.tiled_figure(tiles, across, width, 0.42, title, pictures.comparison_note(targets, rows))
+    for ax, i, tile in zip(figure.axes, order, tiles, strict=True):
         pictures.draw_comparison(ax, task, targets, rows.iloc[i], tile)
         _write_caption(ax, target.error_text(error[i]), str(rows["image"].iloc[i]))
     return figure
@@ -114,8 +114,8 @@ def grid(task: Task, target: Target, frame: pd.DataFrame, open_picture: pictures
     title = f"{share:g} % of {len(true)} predictions of {target.name} within {with_unit(f'{tolerance:g}', target.unit)}"
     tiles = pictures.open_tiles(rows["path"].iloc[sample], open_picture)
     note = f"{len(sample)} picked at random. Blue frame: within; thick vermilion frame: beyond."
-    figure, axes = pictures.tiled_figure(tiles, 6, 1.5, 0.24, title, note)
-    for ax, i, tile in zip(axes, sample, tiles, strict=True):
+    figure = pictures.tiled_figure(tiles, 6, 1.5, 0.24, title, note)
+    for ax, i, tile in zip(figure.axes, sample, tiles, strict=True):
         colour, frame_width = (BLUE, 1.6) if error[i] <= tolerance else (VERMILION, 4.0)
         ax.spines[:].set(color=colour, linewidth=frame_width)
         if tile.pixels is not None:

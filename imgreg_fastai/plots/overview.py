@@ -132,6 +132,5 @@ def _draw_sizes(ax: Axes, rows: pd.DataFrame) -> None:
     if len(counts) == 1 or counts.iloc[0] > len(rows) / 5:
         text = f"{'all' if len(counts) == 1 else 'most'} {width[0]:g}x{height[0]:g} ({counts.iloc[0]:,})"
         ax.annotate(text, (width[0], height[0]), (0, -18), textcoords="offset points", ha="right", size=9, color=INK)
-    if width.max() > 10 * width.min() or height.max() > 10 * height.min():
-        axes.set_log_scale(ax.xaxis, width)
-        axes.set_log_scale(ax.yaxis, height)
+    axes.set_log_scale(ax.xaxis, width)
+    axes.set_log_scale(ax.yaxis, height)

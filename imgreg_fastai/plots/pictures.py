@@ -62,8 +62,7 @@ def show_picture(ax: Axes, tile: Tile) -> None:
     ax.spines[:].set(color=PALE, linewidth=0.8)
 
 
-def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, title: str,
-                 note: str) -> tuple[TitledFigure, list[Axes]]:
+def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, title: str, note: str) -> TitledFigure:
     """A figure of pictures in rows.
 
     Args:
@@ -75,17 +74,16 @@ def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, ti
         note: see TitledFigure.
 
     Returns:
-        The figure and its axes, one for each picture.
+        A figure with axes for each picture.
     """
     across = max(3, min(across, len(tiles)))  # three at least, so that the title has room
     aspect = float(np.clip(np.median([tile.shape[0] / tile.shape[1] for tile in tiles]), 0.5, 1.5))
     height = math.ceil(len(tiles) / across) * (aspect * side + caption)
     figure = TitledFigure(max(4.8, across * side), height, title, note)
-    axes = figure.add_axes_grid(len(tiles), across)
-    for ax, tile in zip(axes, tiles, strict=True):
+    for ax, tile in zip(figure.add_axes_grid(len(tiles), across), tiles, strict=True):
         show_picture(ax, tile)
     figure.lay_out()  # so that the room for words is known
-    return figure, axes
+    return figure
 
 
 def row_values(task: Task, row: pd.Series, suffix: str = "") -> dict[str, np.ndarray]:

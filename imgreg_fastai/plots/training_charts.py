@@ -151,24 +151,19 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
     for ax, unit in zip(figure.add_charts(len(units)), units, strict=True):
         curves_here = [curve for curve in curves if curve.unit == unit]
         for i, curve in enumerate(curves_here):
-            _draw_curve(ax, curve, CYCLE[i % len(CYCLE)])
+            n, error, low, high = (curve.points[name].to_numpy() for name in ("pictures", "error", "low", "high"))
+            bars, colour = np.clip([error - low, high - error], 0, None), CYCLE[i % len(CYCLE)]
+            ax.errorbar(n, error, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=curve.name)
+            if curve.law and curve.law_start and curve.error_at_twice is not None:
+                for start, end, style in ((curve.law_start, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
+                    x = np.geomspace(start, end, 50)
+                    ax.plot(x, curve.law(x), color=colour, linewidth=1.6, linestyle=style)
+                ax.plot(2 * n[-1], curve.error_at_twice, "o", color=colour, markersize=7, markerfacecolor="white")
         _style_axes(ax, n_images)
         ax.set(xlabel="pictures to train on", ylabel=with_unit_label("mean validation error", unit))
         if len(curves_here) > 1:
             add_legend(ax)
     return figure
-
-
-def _draw_curve(ax: Axes, curve: TargetCurve, colour: str) -> None:
-    """One target's points, its law and its forecast."""
-    n, error, low, high = (curve.points[name].to_numpy() for name in ("pictures", "error", "low", "high"))
-    bars = np.clip([error - low, high - error], 0, None)
-    ax.errorbar(n, error, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=curve.name)
-    if curve.law and curve.law_start and curve.error_at_twice is not None:
-        for start, end, style in ((curve.law_start, n[-1], "-"), (n[-1], 2 * n[-1], (0, (4, 2)))):
-            x = np.geomspace(start, end, 50)
-            ax.plot(x, curve.law(x), color=colour, linewidth=1.6, linestyle=style)
-        ax.plot(2 * n[-1], curve.error_at_twice, "o", color=colour, markersize=7, markerfacecolor="white")
 
 
 def _style_axes(ax: Axes, n_images: list[int]) -> None:

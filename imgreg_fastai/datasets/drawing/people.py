@@ -65,7 +65,7 @@ class Person:
 
     def parts(self) -> list[Solid | Paint]:
         """All solids and paints of the person, before those of the head are multiplied by `scale`."""
-        return [*self._skull(), *self._nose(), *self._lips(), *self._eyes(), *self._beard(), *self._hair(),
+        return [*self._skull(), *self._lips(), *self._eyes(), *self._beard(), *self._hair(),
                 *self._glasses(), *self._bust(), *self._paints()]
 
     def points(self) -> dict[str, tuple]:
@@ -77,21 +77,19 @@ class Person:
                 "left_eye": (x, y, z), "right_eye": (-x, y, z), "mouth": (0, lip.centre[1] + 3.5, lip.centre[2] - 8)}
 
     def _skull(self):
-        """The head without its features."""
+        """The head with ears and nose."""
         ear = Ball((82, 6, 20), (7, 30 * self.ears, 19 * self.ears), (-12, 28, 0))
         balls = [Ball((0, -28, 12), (75, 88, 94)), Ball((0, 18, -22), (64, 90, 65)), Ball((0, -26, -62), (54, 13, 20)),
                  Ball((0, 62, -32), (51 * self.jaw, 46, 49)), Ball((0, 91, -62), (24 * self.jaw, 19, 22)),
                  *both_sides(Ball((37, 30, -50), (27, 26, 29)))]
-        return [*(Solid(b, self.skin) for b in balls), *both_sides(Solid(ear, mix(self.skin, self.nose_tip, 0.4), LID))]
-
-    def _nose(self):
-        """Ridge, tip and wings."""
+        # The nose: its ridge, tip and wings.
         tip, (width, depth) = self.tip, self.nose
         _, y, z = tip.centre
         lean = -np.degrees(np.arctan2(18 * depth, y + 18))
-        balls = [Ball((0, (y - 20) / 2, (z - 78) / 2), (9.5 * width, (y + 24) / 2, 13), (lean, 0, 0)), tip,
-                 *both_sides(Ball((11 * width, y + 4, z + 11), (8.5 * width, 8, 11)))]
-        return [Solid(b, self.skin, gloss=0.1) for b in balls]
+        nose = [Ball((0, (y - 20) / 2, (z - 78) / 2), (9.5 * width, (y + 24) / 2, 13), (lean, 0, 0)), tip,
+                *both_sides(Ball((11 * width, y + 4, z + 11), (8.5 * width, 8, 11)))]
+        return [*(Solid(b, self.skin) for b in balls), *both_sides(Solid(ear, mix(self.skin, self.nose_tip, 0.4), LID)),
+                *(Solid(b, self.skin, gloss=0.1) for b in nose)]
 
     def _lips(self):
         width, fullness = self.mouth
