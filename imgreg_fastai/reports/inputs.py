@@ -95,7 +95,7 @@ def read_inputs(run: Run, model: Predictor | None = None, device: str = "cpu") -
 
 
 def _read_predictions(run: Run) -> pd.DataFrame:
-    """A run's predictions.csv with the column names of plots/frames.py, and `present`."""
+    """A run's predictions.csv with the column names of plots/__init__.py, and `present`."""
     task = run.task
     columns = ["image", "split", *task.columns, *(f"{c}_true" for c in task.columns)]
     frame = run.read_table("predictions.csv", [*columns, *(f"{t.name}_error" for t in task.targets)])
