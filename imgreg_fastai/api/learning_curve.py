@@ -11,7 +11,7 @@ from ..data.splits import MIN_ROWS, split_units
 from ..evaluation.metrics import HARDLY_BETTER
 from ..evaluation.scaling_law import Forecast, curve_table, error_at, forecast
 from ..plots.figures import TitledFigure, save
-from ..plots.learning_curve_chart import TargetCurve, draw_learning_curve
+from ..plots.training_charts import TargetCurve, draw_learning_curve
 from ..runs import Run, write_file
 from ..utils.console import say
 from ..utils.errors import ImgregError, first_few

@@ -14,8 +14,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from ..plots.figures import BLUE, GREY, VERMILION, TitledFigure, bare_figure, to_image
-from ..plots.frames import row_values
-from ..plots.pictures import Tile, draw_comparison, show_picture
+from ..plots.pictures import Tile, draw_comparison, row_values, show_picture
 from ..tasks import Target, Task
 from ..utils.format import format_amount, with_unit
 
@@ -65,7 +64,7 @@ def example(task: Task, targets: Sequence[Target], row: pd.Series, tile: Tile,
     Args:
         task: The task.
         targets: What is drawn; the first is in the caption and, if it has no mark, on a strip below the picture.
-        row: A row of a frame, see plots/frames.py, with the target's error.
+        row: A row of a frame, see plots/__init__.py, with the target's error.
         tile: The picture.
         span: The lowest and the highest value on the strip.
     """

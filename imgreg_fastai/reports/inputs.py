@@ -21,7 +21,7 @@ class ReportInputs(NamedTuple):
         scores: {part: {target name: scores}}.
         verdict_part: The part whose scores are the verdict: test where there is one.
         part: The part whose pictures are shown: valid where there is one, so that nobody adapts to the test pictures.
-        rows: The predictions of `part`, see plots/frames.py, and `present`, whether the picture's file exists.
+        rows: The predictions of `part`, see plots/__init__.py, and `present`, whether the picture's file exists.
         history: The epochs; None where they were not saved.
         model: None where the pictures or the model file are gone.
         baselines: {name: {target name: scores}} of small models; empty where none was measured.

@@ -4,8 +4,8 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from ..plots.axes import set_log_scale, with_unit_label
+from ..plots.charts import labelled_rows, no_rows_figure
 from ..plots.figures import BLUE, INK, PALE, SKY, VERMILION, TitledFigure, chart_figure
-from ..plots.frames import labelled_rows, no_rows_figure
 from ..tasks import Target, Task
 from ..utils.format import format_amount
 
@@ -18,7 +18,7 @@ def errors_over_half_widths(task: Task, target: Target, frame: pd.DataFrame) -> 
     Args:
         task: The Task.
         target: One of its targets.
-        frame: See plots/frames.py, with the target's interval columns.
+        frame: See plots/__init__.py, with the target's interval columns.
 
     Returns:
         A figure; a histogram of the errors where all intervals have the same width.

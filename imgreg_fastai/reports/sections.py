@@ -11,8 +11,8 @@ from PIL import Image
 
 from ..data import images
 from ..inference.predictor import Predictor
-from ..plots import charts, group_charts, run_plots
-from ..plots.frames import labelled_rows
+from ..plots import charts, file_name
+from ..plots.charts import labelled_rows
 from ..plots.pictures import comparison_note, open_tiles, targets_together
 from ..tasks import Target
 from ..utils.format import format_amount
@@ -67,7 +67,7 @@ def error_charts(inputs: ReportInputs, target: Target) -> dict:
                if column in target.columns]  # the points of many are pooled
     note = note if figures else ""
     if "group" in inputs.rows and inputs.rows["group"].nunique() > 1:
-        figures.append(group_charts.groups(inputs.task, target, inputs.rows))
+        figures.append(charts.groups(inputs.task, target, inputs.rows))
     return {"charts": [chart(figure) for figure in figures], "note": note}
 
 
@@ -145,7 +145,7 @@ def examples(inputs: ReportInputs, target: Target) -> dict:
         plot of the worst that was drawn when the run was scored, if any.
     """
     if not inputs.has_pictures:
-        plot = inputs.run.path / "plots" / run_plots.file_name("worst", inputs.task, target)
+        plot = inputs.run.path / "plots" / file_name("worst", inputs.task, target)
         return {"saved": saved_chart(plot, f"The worst pictures by {target.name} with truth and prediction, drawn when "
                                            "the run was scored.")}
     picked = example_rows(target, inputs.rows)
