@@ -3,7 +3,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from .utils.errors import ImgregError
+from .utils.messages import ImgregError
 
 Loss = Literal["auto", "mse", "l1", "huber"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

@@ -18,9 +18,9 @@ from . import config, tasks
 from .config import TrainConfig
 from .data import tables
 from .tasks import Task
-from .utils.errors import ImgregError, first_few
 from .utils.files import atomic_file, new_folder
 from .utils.format import align_columns, format_value, round_numbers
+from .utils.messages import ImgregError, first_few
 
 PACKAGES = ("imgreg-fastai", "fastai", "torch", "torchvision", "timm", "numpy", "pandas", "pillow", "safetensors")
 

@@ -7,9 +7,8 @@ import pandas as pd
 
 from ..inference.model_file import MODEL, load_model
 from ..runs import Run
-from ..utils.console import say
-from ..utils.errors import ImgregError
 from ..utils.files import atomic_file
+from ..utils.messages import ImgregError, say
 from .prediction import open_run
 
 FILE_NAMES = {"learner": "export.pkl", "bundle": "model.imgreg"}  # of each format, in the run folder

@@ -19,9 +19,9 @@ from ..models.devices import select_device
 from ..reports import run_page
 from ..tasks import Task
 from ..training import datablock, learner, loop, precision
-from ..utils.console import ProgressBar, say, warn
 from ..utils.files import new_folder
 from ..utils.format import format_value
+from ..utils.messages import ProgressBar, say, warn
 from .preparation import TrainingPlan, assign_split
 
 

@@ -9,8 +9,8 @@ from ..evaluation import comparison
 from ..models.devices import select_device
 from ..runs import Folds, Run, list_runs  # noqa: F401  a public function, too
 from ..tasks import Task
-from ..utils.errors import ImgregError
 from ..utils.files import new_files
+from ..utils.messages import ImgregError
 from . import preparation
 from .exporting import export  # noqa: F401  a public function, too
 from .prediction import evaluate, load, open_run, predict  # noqa: F401  public functions, too

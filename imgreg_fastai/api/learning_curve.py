@@ -13,9 +13,8 @@ from ..evaluation.scaling_law import Forecast, curve_table, error_at, forecast
 from ..plots.figures import TitledFigure, save
 from ..plots.training_charts import TargetCurve, draw_learning_curve
 from ..runs import Run, write_file
-from ..utils.console import say
-from ..utils.errors import ImgregError, first_few
 from ..utils.format import align_columns, format_value
+from ..utils.messages import ImgregError, first_few, say
 from . import fitting
 from .preparation import TrainingPlan
 

@@ -16,9 +16,8 @@ from ..inference.predictor import Predictor, list_pictures
 from ..inference.tta import moves_for
 from ..models.devices import select_device
 from ..runs import Run, load_run
-from ..utils.console import warn
-from ..utils.errors import ImgregError
 from ..utils.files import atomic_folder, new_folder
+from ..utils.messages import ImgregError, warn
 
 Model = str | Path | Predictor | Ensemble  # a run folder, a model file, or one that is open
 

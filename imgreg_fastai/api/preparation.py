@@ -11,8 +11,7 @@ from ..config import OPTIONAL, TrainConfig, option_name
 from ..data import labels
 from ..data.splits import uses_table_split
 from ..tasks import Task, complete_task
-from ..utils.console import warn
-from ..utils.errors import ImgregError, close_matches
+from ..utils.messages import ImgregError, close_matches, warn
 
 Words = str | Iterable[str]  # one or several
 Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]

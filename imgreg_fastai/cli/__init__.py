@@ -5,7 +5,7 @@ import signal
 import sys
 import warnings
 
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 from . import training_commands  # first in --help
 
 # isort: split

@@ -52,7 +52,7 @@ def version(show: Annotated[bool, option("version")] = False) -> None:
 def print_scores(name: str, scores: dict, where: str = "", unit_of_score: str = "pictures") -> None:
     """Print one target's scores: the mean beside guessing, each column, the coverage of its intervals, the groups."""
     from ..evaluation import coverage, metrics
-    from ..utils.errors import first_few
+    from ..utils.messages import first_few
 
     print(f"{metrics.format_score(name, scores)} on {scores['n']} {unit_of_score}{where}")
     if columns := metrics.format_columns(scores):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..config import MINIMUM, Cache, Loss, Precision, TrainConfig, option_name
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 
 # ---- how the text of an option is read; ValueError where it is wrong
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from .. import __version__, api
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 from . import options as o
 from .application import app, print_json, print_scores
 

@@ -13,8 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ..utils.console import ProgressBar, say
-from ..utils.errors import ImgregError, error_reason
+from ..utils.messages import ImgregError, ProgressBar, error_reason, say
 
 CHUNK_SIZE = 1 << 18  # bytes
 STALL_TIMEOUT = 30  # seconds without a byte after which a download that was under way is given up

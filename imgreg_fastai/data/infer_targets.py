@@ -10,8 +10,7 @@ import pandas as pd
 
 from ..tasks import RESERVED_COLUMNS, pairs_by_name
 from ..tasks.flip_pairs import NAMELESS, PARTS, point_names
-from ..utils.console import say
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few, say
 
 MAX_CLASSES = 10  # so few different whole numbers may be classes
 TURN = 2 * np.pi

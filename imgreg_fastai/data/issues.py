@@ -1,7 +1,7 @@
 """Issues: what is wrong, or worth knowing, about a table of labelled images."""
 from dataclasses import dataclass
 
-from ..utils.errors import first_few
+from ..utils.messages import first_few
 
 LEVELS = ("stop", "leave out", "note")
 

@@ -6,8 +6,7 @@ import pandas as pd
 
 from ..config import TrainConfig, fewest_to_calibrate
 from ..tasks import Task
-from ..utils.console import say, warn
-from ..utils.errors import ImgregError, close_matches, first_few
+from ..utils.messages import ImgregError, close_matches, first_few, say, warn
 from .tables import files_exist, real_paths
 
 SPLITS = ("train", "valid", "calibrate", "test")

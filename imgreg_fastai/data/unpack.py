@@ -5,9 +5,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from ..utils.console import ProgressBar, warn
-from ..utils.errors import ImgregError, error_reason
 from ..utils.files import atomic_folder
+from ..utils.messages import ImgregError, ProgressBar, error_reason, warn
 
 CHUNK_SIZE = 1 << 18  # bytes
 

@@ -11,9 +11,8 @@ from typing import Any
 
 from ..data import tables
 from ..tasks import BUILT_IN, PRESETS, Task
-from ..utils.console import say
-from ..utils.errors import ImgregError, close_matches
 from ..utils.files import has_content
+from ..utils.messages import ImgregError, close_matches, say
 from . import angle, headpose, own_table
 
 __all__ = ["DATASETS", "locate", "make", "own_table"]

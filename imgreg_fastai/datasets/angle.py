@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.errors import ImgregError
 from ..utils.files import atomic_folder
+from ..utils.messages import ImgregError
 from .drawing.bars import LIMIT, canvas
 from .drawing.processes import run_in_processes
 

@@ -9,9 +9,8 @@ import pandas as pd
 
 from ..data.splits import MIN_CALIBRATE
 from ..tasks import Rotation
-from ..utils.console import progress_bar, warn
-from ..utils.errors import ImgregError, error_reason, first_few
 from ..utils.files import atomic_file
+from ..utils.messages import ImgregError, error_reason, first_few, progress_bar, warn
 from .cameras import Camera, Pose, read_calibration, read_pose
 
 # Sequence -> person. Four people appear twice: a split by sequence would put them into two parts.

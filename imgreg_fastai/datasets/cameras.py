@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.errors import ImgregError, error_reason, first_few
+from ..utils.messages import ImgregError, error_reason, first_few
 
 Pose = tuple[np.ndarray, np.ndarray]  # a head's rotation, [3, 3], and its centre, [3] in mm
 TOLERANCE = 1e-2  # how far R times its transpose may be off the identity; Biwi's own are off by 1e-6

@@ -9,9 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..data import download, unpack
-from ..utils.console import say
-from ..utils.errors import ImgregError
 from ..utils.files import has_content
+from ..utils.messages import ImgregError, say
 from . import biwi
 
 FOLDER = "data/headpose"

@@ -6,8 +6,7 @@ from pathlib import Path
 from .. import tasks
 from ..data import tables
 from ..data.infer_targets import infer_targets
-from ..utils.console import say
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError, say
 
 FlipPairs = str | Path | Iterable[tuple[str, str]]  # see tasks.read_pairs
 BEGINNING = 10_000  # rows from which targets are inferred

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 
 from ..tasks import Task
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few
 from .metrics import add_errors
 
 AGGREGATIONS = ("mean", "median")

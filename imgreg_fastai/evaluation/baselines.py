@@ -20,9 +20,8 @@ from ..models import backbones, network, weights
 from ..runs import Run
 from ..tasks import Task
 from ..training.losses import TaskLoss, mean_encoded
-from ..utils.console import progress_bar, say, warn
-from ..utils.errors import ImgregError
 from ..utils.format import format_value
+from ..utils.messages import ImgregError, progress_bar, say, warn
 from . import metrics
 
 FILE = "baselines.json"

@@ -11,8 +11,7 @@ from ..data import splits
 from ..inference.conformal import OOD_SHARE, Calibration, DifficultyModel, FeatureSpace, linear
 from ..inference.predictor import Predictor
 from ..tasks import Task
-from ..utils.console import warn
-from ..utils.errors import first_few
+from ..utils.messages import first_few, warn
 from . import metrics
 
 MAX_PICTURES = 2000  # of the training and of the validation part that are sent through the network

@@ -12,8 +12,8 @@ import pandas as pd
 from ..data import splits
 from ..runs import Run, load_run
 from ..tasks import Target
-from ..utils.errors import ImgregError, first_few
 from ..utils.format import align_columns, format_value, round_numbers
+from ..utils.messages import ImgregError, first_few
 from . import bootstrap
 
 NOT_SET = "–"

@@ -6,8 +6,8 @@ import pandas as pd
 
 from ..data import splits
 from ..tasks import Task
-from ..utils.console import warn
 from ..utils.format import format_value, round_numbers
+from ..utils.messages import warn
 from . import bootstrap, metrics
 
 MIN_VALUES = 30  # of a part of the range or a group, for its own coverage to be reported

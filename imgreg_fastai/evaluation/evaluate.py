@@ -9,7 +9,7 @@ from ..data.images import open_picture
 from ..data.splits import SPLITS
 from ..inference.predictor import Predictor
 from ..runs import write_file
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 from . import aggregation, metrics
 from .coverage import measure_coverage, warn_if_too_low
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..tasks import Array
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 
 MAX_LOG_DIFFICULTY = 50.0
 OOD_SHARE = 0.01  # of the calibration pictures: so many lie beyond Calibration.max_distance

@@ -10,8 +10,7 @@ import pandas as pd
 
 from ..data.images import SUFFIXES
 from ..tasks import Task
-from ..utils.console import say
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few, say
 from .predictor import Predictor, list_pictures
 from .tta import moves_for
 

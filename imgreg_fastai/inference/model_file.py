@@ -15,8 +15,8 @@ from torch import nn
 
 from ..models.network import n_features, network
 from ..tasks import Task, task_from_dict
-from ..utils.errors import ImgregError
 from ..utils.files import atomic_file
+from ..utils.messages import ImgregError
 from .conformal import Calibration, calibration_from_arrays
 from .predictor import Predictor
 

@@ -10,8 +10,7 @@ import pandas as pd
 
 from ..data.images import PictureError, find_images, fit_images, warn_broken
 from ..tasks import Array, Task
-from ..utils.console import progress_bar
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few, progress_bar
 from .conformal import Calibration
 from .tta import Move, average_moves, moves_for
 

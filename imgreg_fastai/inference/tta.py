@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..tasks import Motion, Task
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 
 
 class Move(NamedTuple):

@@ -11,8 +11,8 @@ from huggingface_hub.errors import EntryNotFoundError
 from timm.models import PretrainedCfg, get_pretrained_cfg
 from torch import nn
 
-from ..utils import console
-from ..utils.errors import ImgregError, close_matches, error_reason, first_few
+from ..utils import messages
+from ..utils.messages import ImgregError, close_matches, error_reason, first_few
 from . import network
 
 MAX_BUILT = 60  # a longer list of backbones is shown without building them
@@ -206,9 +206,9 @@ def table(pattern: str = "", size: tuple[int, int] | None = None) -> pd.DataFram
     few = len(names) <= MAX_BUILT
     if not few:
         left_out = "params and works" if size else "params"
-        console.say(f"{len(names)} backbones match; {left_out} are shown for lists of up to {MAX_BUILT}")
+        messages.say(f"{len(names)} backbones match; {left_out} are shown for lists of up to {MAX_BUILT}")
     rows = []
-    for name in console.progress_bar(names, len(names), "backbones"):
+    for name in messages.progress_bar(names, len(names), "backbones"):
         cfg, params = pretrained_cfg(name), None
         if few:
             with torch.device("meta"):  # which takes no memory

@@ -1,5 +1,5 @@
 """The device that a network works on."""
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 
 
 def select_device(name: str) -> str:

@@ -6,7 +6,7 @@ import torch
 from timm.models import get_pretrained_cfg
 from torch import nn
 
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few
 
 BARRED_ARGS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 N_MAPS = 32  # maps of the last features whose mean positions go to the head, where a task has points

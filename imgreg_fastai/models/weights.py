@@ -16,8 +16,8 @@ from timm.models import PretrainedCfg, load_state_dict, model_entrypoint
 from torch import nn
 
 from ..tasks import Task, task_from_dict
-from ..utils import console
-from ..utils.errors import ImgregError, first_few
+from ..utils import messages
+from ..utils.messages import ImgregError, first_few
 from . import backbones
 from .backbones import TIMM_ERRORS, short_reason
 
@@ -93,7 +93,7 @@ def find_weights(arch: str, spec: str, timeout: float = 3.0) -> Weights:
 def _no_weights(arch: str, reason: str) -> Weights:
     """No weights, with a warning."""
     hint = "say --weights FILE to give weights, --weights none if meant so"
-    console.warn(f"{arch} trains from scratch: {reason}; {hint}")
+    messages.warn(f"{arch} trains from scratch: {reason}; {hint}")
     return Weights("none", note=reason)
 
 
@@ -198,7 +198,7 @@ def load_body(body: nn.Module, arch: str, weights: Weights) -> Weights:
                 return _no_weights(arch, note)
             hint = "--weights none, or the weights' own --arch and --arch-arg"
             raise ImgregError(f"weights that fit {arch}", note, hint)
-        console.warn(f"{note}; they start from scratch")
+        messages.warn(f"{note}; they start from scratch")
         weights = replace(weights, note=note)
     body.load_state_dict(state, strict=False)
     return weights
@@ -218,7 +218,7 @@ def _filtered_states(body: nn.Module, arch: str, state: dict[str, torch.Tensor])
             try:
                 yield function(*args)
             except TIMM_ERRORS as e:
-                console.log.debug("timm's %s fails: %s", name, e)
+                messages.log.debug("timm's %s fails: %s", name, e)
 
 
 def _misfits(body: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
@@ -255,7 +255,7 @@ def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:
         differing = [name for name in DECODING_FIELDS if before.get(name) != now.get(name)]
         if differing:
             was, is_now = (", ".join(f"{name} {fields[name]}" for name in differing) for fields in (before, now))
-            console.say(f"the head of {new.name} was made for {was}; here it is to learn {is_now}")
+            messages.say(f"the head of {new.name} was made for {was}; here it is to learn {is_now}")
             return False
     names = ("1.", "0.places.")
     state = {name: v for name, v in load_file(weights.path).items() if name.startswith(names)}

@@ -10,8 +10,8 @@ from PIL import Image
 
 from ..data.images import PictureError, open_picture, warn_broken
 from ..tasks import Task
-from ..utils.console import progress_bar
 from ..utils.files import atomic_file
+from ..utils.messages import progress_bar
 from .figures import VERMILION, bare_figure, to_image
 from .pictures import FONT_SIZE, draw_label, row_values
 

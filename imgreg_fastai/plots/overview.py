@@ -11,8 +11,8 @@ from ..data.checks import DataCheck
 from ..data.issues import LEVELS
 from ..data.splits import SPLITS
 from ..tasks import Target
-from ..utils.errors import first_few
 from ..utils.format import trailing_unit
+from ..utils.messages import first_few
 from . import axes
 from .figures import BLUE, CYCLE, GREEN, GREY, INK, ORANGE, SKY, VERMILION, TitledFigure, empty_figure
 

@@ -9,7 +9,7 @@ from ..inference import model_file
 from ..inference.predictor import Predictor
 from ..runs import Run
 from ..tasks import Task
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 
 
 class ReportInputs(NamedTuple):

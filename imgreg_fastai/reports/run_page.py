@@ -9,8 +9,7 @@ from ..evaluation.comparison import run_settings
 from ..inference.predictor import Predictor
 from ..plots.training_charts import curves
 from ..tasks import Task, default_augmentations
-from ..utils.console import warn
-from ..utils.errors import first_few
+from ..utils.messages import first_few, warn
 from . import html, sections, verdict
 from .images import chart, saved_chart
 from .inputs import ReportInputs, read_inputs

@@ -14,8 +14,8 @@ from ..evaluation.coverage import LARGE_SHORTFALL, MIN_VALUES, is_too_low
 from ..evaluation.metrics import HARDLY_BETTER
 from ..plots.training_charts import best_row
 from ..tasks import Target
-from ..utils.errors import first_few
 from ..utils.format import format_amount
+from ..utils.messages import first_few
 from .inputs import ReportInputs
 
 FAR_WORSE = 2.0  # times the mean error of all pictures

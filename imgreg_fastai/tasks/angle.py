@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 from .geometry import MOVES, Motion
 from .marks import SHADE, Axes, Size, draw_line, image_centre
 from .outliers import LabelIssue, radians_issue

@@ -1,8 +1,7 @@
 """What may be done to a training image: the augmentations that keep labels true, and those that a user declares so."""
 from collections.abc import Sequence
 
-from ..utils.console import say
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few, say
 from .geometry import MOVES
 from .target import Target
 

@@ -6,7 +6,7 @@ from itertools import chain
 from os.path import isfile
 from pathlib import Path
 
-from ..utils.errors import ImgregError, close_matches, first_few
+from ..utils.messages import ImgregError, close_matches, first_few
 from .point import Point, point_names
 from .target import Target
 

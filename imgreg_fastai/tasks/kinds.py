@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ..utils.errors import ImgregError, close_matches, first_few
+from ..utils.messages import ImgregError, close_matches, first_few
 from .angle import Angle
 from .number import Number
 from .point import Point

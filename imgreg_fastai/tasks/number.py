@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 from .geometry import MOVES
 from .outliers import LabelIssue, far_values, quartiles
 from .target import Array, Target, dtype, is_finite, mean

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..utils.errors import ImgregError, first_few
 from ..utils.format import format_amount
+from ..utils.messages import ImgregError, first_few
 from .geometry import MOVES, Motion, to_pixels, to_view
 from .marks import MAX_CROSSES, SHADE, Axes, Size
 from .outliers import LabelIssue, far_values

@@ -6,8 +6,8 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
-from ..utils.errors import ImgregError
 from ..utils.format import format_amount
+from ..utils.messages import ImgregError
 from .geometry import Motion
 from .marks import Axes, Size, draw_line, image_centre
 from .outliers import LabelIssue, radians_issue

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few
 from .geometry import Motion
 from .marks import Mark
 from .outliers import LabelIssue

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..utils.console import say
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few, say
 from .augmentations import allowed_augmentations, check_augmentations, declare_invariance
 from .geometry import MOVES
 from .kinds import parse_target, target_from_dict

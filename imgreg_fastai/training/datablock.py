@@ -19,8 +19,7 @@ from ..data.splits import MIN_ROWS, check_split_sizes, too_few_images
 from ..models.network import Y_RANGE
 from ..tasks import Task
 from ..tasks.geometry import place_picture
-from ..utils.console import say, warn
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few, say, warn
 from . import augment
 from .losses import to_plain_tensor
 from .transforms import Fit, OpenedPictures, Picture, Source, fit_in_memory, open_pictures

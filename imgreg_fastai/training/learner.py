@@ -12,7 +12,7 @@ from torch import nn
 from ..config import TrainConfig
 from ..models import network
 from ..tasks import Task
-from ..utils.console import say, warn
+from ..utils.messages import say, warn
 from .losses import TargetError, TaskLoss, mean_encoded
 
 

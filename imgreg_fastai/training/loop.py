@@ -15,9 +15,8 @@ from fastai.learner import Learner
 from fastcore.basics import noop
 
 from ..config import TrainConfig
-from ..utils.console import say, warn
-from ..utils.errors import ImgregError
 from ..utils.files import atomic_file
+from ..utils.messages import ImgregError, say, warn
 from .precision import in_precision
 
 WARMUP = 0.25  # the part of the cycle in which the learning rate rises

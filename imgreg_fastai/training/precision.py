@@ -8,7 +8,7 @@ import torch
 from fastai.callback.fp16 import MixedPrecision
 from fastai.learner import Learner
 
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 from .datablock import peek
 
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}

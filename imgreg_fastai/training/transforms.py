@@ -15,8 +15,7 @@ from ..data.images import FittedImage, PictureError, fit_images, image_views, lo
 from ..data.images.levels import warn_levels
 from ..tasks import Task
 from ..tasks.geometry import place_picture, to_view
-from ..utils.console import progress_bar, say
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError, progress_bar, say
 
 MAX_OPENED = 50_000  # pictures: opening more of them before training would take minutes
 

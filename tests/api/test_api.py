@@ -18,7 +18,7 @@ from imgreg_fastai.evaluation import evaluate as evaluation
 from imgreg_fastai.reports import run_page
 from imgreg_fastai.runs import load_run
 from imgreg_fastai.tasks import ANGLE
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY
 
 

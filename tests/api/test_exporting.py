@@ -18,7 +18,7 @@ from imgreg_fastai.models import backbones
 from imgreg_fastai.runs import Run
 from imgreg_fastai.tasks.geometry import place_picture, to_pixels
 from imgreg_fastai.training.transforms import Boxed
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, TINY
 
 OPEN = """

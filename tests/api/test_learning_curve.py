@@ -12,8 +12,8 @@ from imgreg_fastai.api import fitting, functions, learning_curve
 from imgreg_fastai.api.preparation import TrainingPlan
 from imgreg_fastai.evaluation import scaling_law
 from imgreg_fastai.tasks import Angle, Number, Task
-from imgreg_fastai.utils.errors import ImgregError
 from imgreg_fastai.utils.files import new_folder
+from imgreg_fastai.utils.messages import ImgregError
 from tests.cli.test_cli import mistake
 from tests.conftest import said
 from tests.evaluation.test_scaling_law import points

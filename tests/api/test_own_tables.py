@@ -10,7 +10,7 @@ from PIL import Image
 
 from imgreg_fastai import load
 from imgreg_fastai.api import functions
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY, said
 
 QUICK = {**TINY, "size": (32, 32), "arch": "test_resnet", "epochs": 1}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from imgreg_fastai.data import download, unpack
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import interrupted
 
 BODY = bytes(range(256)) * 4000  # 1 MB: four pieces

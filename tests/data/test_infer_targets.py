@@ -8,7 +8,7 @@ import pytest
 
 from imgreg_fastai.data.infer_targets import infer_targets
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, parse_for_table
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 N = 60
 R = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 
 from imgreg_fastai.data import labels
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 N = 300
 AGE = Task("faces", (Number("age", ("age",)),), group="who")

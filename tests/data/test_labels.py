@@ -10,7 +10,7 @@ from imgreg_fastai import runs
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.data import labels
 from imgreg_fastai.tasks import ANGLE, Number, Point, Rotation, Task, task_from_dict
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 FACE = Task("faces", (Number("age", ("age",)), Point("eye", ("eye_x", "eye_y"))))
 AGE = Task("faces", (Number("age", ("age",), "years"),))

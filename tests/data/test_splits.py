@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.data import labels, splits
 from imgreg_fastai.tasks import Angle, Number, Task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 PRICE = Task("t", (Number("price", ("price",)),))
 

@@ -2,7 +2,7 @@ import pytest
 
 from imgreg_fastai.datasets import angle
 from imgreg_fastai.datasets.drawing import heads, processes
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 either = pytest.mark.parametrize("draw", [angle.draw, heads.draw])
 

@@ -10,7 +10,7 @@ import pytest
 
 from imgreg_fastai.data import download, unpack
 from imgreg_fastai.datasets import biwi, drawing, headpose
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.datasets.test_biwi import tiny
 
 

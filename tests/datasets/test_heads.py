@@ -14,7 +14,7 @@ from imgreg_fastai.datasets.drawing import heads, processes
 from imgreg_fastai.datasets.drawing.backgrounds import draw_room
 from imgreg_fastai.datasets.drawing.people import Person
 from imgreg_fastai.datasets.drawing.rendering import Light, render
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.datasets.test_drawings import Inline
 
 NAMES = sorted(set(biwi.PEOPLE.values()))

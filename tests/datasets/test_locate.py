@@ -9,7 +9,7 @@ from PIL import Image
 from imgreg_fastai import cli, datasets, train
 from imgreg_fastai.datasets import angle, headpose
 from imgreg_fastai.tasks import ANGLE
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY, interrupted
 
 MODULES = {"angle": angle, "headpose": headpose}

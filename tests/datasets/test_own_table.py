@@ -8,7 +8,7 @@ from imgreg_fastai.data import labels
 from imgreg_fastai.data.tables import image_names
 from imgreg_fastai.datasets.own_table import table_name, table_task, task_from_columns
 from imgreg_fastai.tasks import Angle, Number, Rotation
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 COLUMNS = ["image", "age", "price", "way", "yaw", "pitch", "roll", "left_eye_x", "left_eye_y", "right_eye_x",
            "right_eye_y", "nose_x", "nose_y", *(f"p{i:02}_{axis}" for i in range(68) for axis in "xy")]

@@ -11,7 +11,7 @@ from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.evaluation import comparison
 from imgreg_fastai.reports import comparison_page
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import said
 
 AGE = Number("n", ("n",), "years", low=0.0, high=9.0)

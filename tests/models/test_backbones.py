@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from imgreg_fastai.models import backbones, network
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 ARCH, SIZE = "test_resnet", (64, 64)
 

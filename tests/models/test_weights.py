@@ -18,7 +18,7 @@ from imgreg_fastai.api import functions
 from imgreg_fastai.inference import model_file
 from imgreg_fastai.models import backbones, network, weights
 from imgreg_fastai.tasks import ANGLE, Number, Point, Task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import SMALL
 
 ARCH, REPO, SIZE = "test_resnet", "timm/test_resnet.r160_in1k", (64, 64)

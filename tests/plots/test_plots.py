@@ -17,8 +17,8 @@ from imgreg_fastai.plots.axes import running_quantiles
 from imgreg_fastai.plots.charts import labelled_rows
 from imgreg_fastai.plots.figures import BLUE, VERMILION, TitledFigure
 from imgreg_fastai.tasks import ANGLE, HEADPOSE, Angle, Number, Point, Task
-from imgreg_fastai.utils.errors import ImgregError
 from imgreg_fastai.utils.format import format_amount
+from imgreg_fastai.utils.messages import ImgregError
 
 BAR = ANGLE.targets[0]
 CENTRE, POSE = HEADPOSE.targets

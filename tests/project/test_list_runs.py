@@ -9,8 +9,8 @@ import time
 import pytest
 
 from imgreg_fastai import list_runs, runs
-from imgreg_fastai.utils.errors import ImgregError
 from imgreg_fastai.utils.files import new_folder
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import said
 from tests.evaluation.test_comparison import fake
 

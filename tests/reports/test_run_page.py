@@ -13,7 +13,7 @@ from jinja2 import UndefinedError
 from imgreg_fastai import runs
 from imgreg_fastai.api import functions
 from imgreg_fastai.reports import html, inputs, run_page
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY, said
 
 SECTIONS = ["verdict", "scores", "training", "predictions", "errors", "examples", "intervals", "occlusion", "data",

@@ -6,7 +6,7 @@ import pytest
 
 from imgreg_fastai import tasks
 from imgreg_fastai.tasks import MOVES, Number, Point, pairs_by_name, read_pairs, with_flip_pairs
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 
 def columns(*names):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imgreg_fastai import tasks
 from imgreg_fastai.tasks import MOVES, Angle, Motion, Number, Point, prefers_log
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 PRICE = Number("price", ("price",), "€")
 REACH = 1.1  # the network's range is (-1.1, 1.1)

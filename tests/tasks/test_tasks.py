@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from imgreg_fastai import tasks
 from imgreg_fastai.tasks import ANGLE, FASTBOOK, HEADPOSE, MOVES, Number, Task, complete_task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.tasks.test_target import AGE, BAR, EYES, HEAD, JSON, angle, some_rubbish
 
 

@@ -17,7 +17,7 @@ from imgreg_fastai.models import backbones
 from imgreg_fastai.tasks import ANGLE, Angle, Number, Point, Rotation, Task
 from imgreg_fastai.tasks.geometry import place_picture, to_pixels
 from imgreg_fastai.training import datablock, transforms
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SHAPES
 
 STATS = backbones.stats("resnet10t")

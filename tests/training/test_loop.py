@@ -14,7 +14,7 @@ from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import ANGLE
 from imgreg_fastai.training import loop, precision
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY
 
 

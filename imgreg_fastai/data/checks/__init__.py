@@ -7,8 +7,8 @@ import pandas as pd
 
 from ...config import TrainConfig
 from ...tasks import Target, Task
-from ...utils.errors import ImgregError, first_few
 from ...utils.format import with_unit
+from ...utils.messages import ImgregError, first_few
 from .. import labels, splits
 from ..issues import LEVELS, Issue
 from . import duplicates, opened_images

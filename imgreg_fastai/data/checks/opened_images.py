@@ -12,8 +12,7 @@ from PIL import Image
 from ...tasks import Task
 from ...tasks.flip_pairs import point_names
 from ...tasks.geometry import place_picture
-from ...utils.console import progress_bar
-from ...utils.errors import first_few
+from ...utils.messages import first_few, progress_bar
 from ..images import ImageHeader, PictureError, load_image, map_ahead, read_header
 from ..images.files import SHRINKABLE, naming_errors
 from ..images.levels import Levels, unusual_levels

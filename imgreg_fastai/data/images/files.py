@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from ...tasks.geometry import upright_size
-from ...utils.errors import ImgregError, error_reason
+from ...utils.messages import ImgregError, error_reason
 from .levels import has_deep_colour
 
 SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".gif", ".tif",

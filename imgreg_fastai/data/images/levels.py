@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeGuard
 import numpy as np
 from PIL import Image, ImageFile
 
-from ...utils.console import warn
+from ...utils.messages import warn
 
 DEEP_MODES = frozenset(("I;16", "I;16L", "I;16B", "I;16N", "I", "F"))  # Pillow's modes of more than 8 bits
 SWAPPABLE = frozenset(f"{colours};16" for colours in ("RGB", "RGBA", "RGBX", *"RGBA"))  # LA;16B has no counterpart

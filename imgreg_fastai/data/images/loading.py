@@ -11,8 +11,7 @@ from PIL import Image
 
 from ...tasks import Task
 from ...tasks.geometry import Box, Placement, place_picture, region, upright_size
-from ...utils.console import warn
-from ...utils.errors import first_few
+from ...utils.messages import first_few, warn
 from . import files
 from .files import File, PictureError, Source
 from .levels import Levels, array_bits, eight_bits

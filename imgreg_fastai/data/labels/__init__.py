@@ -5,8 +5,7 @@ import numpy as np
 import pandas as pd
 
 from ...tasks import BUILT_IN, Task
-from ...utils.console import say
-from ...utils.errors import ImgregError, close_matches, first_few
+from ...utils.messages import ImgregError, close_matches, first_few, say
 from .. import tables
 from ..splits import SPLITS, assign_splits, exclude_trained
 from . import filtering

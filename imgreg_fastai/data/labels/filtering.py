@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ...tasks import Task
-from ...utils.console import warn
-from ...utils.errors import ImgregError, first_few
+from ...utils.messages import ImgregError, first_few, warn
 
 # Why a row is left out: the first reason that holds.
 REASONS = {"unlabelled": "no label in its name", "unnamed": "no picture named", "number": "no finite number",

@@ -9,7 +9,7 @@ import pandas as pd
 from ...config import TrainConfig
 from ...tasks import Target, Task
 from ...tasks.outliers import MIN_VALUES
-from ...utils.errors import first_few
+from ...utils.messages import first_few
 from ..issues import Issue
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
 from ..tables import real_paths

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ...utils.console import say
-from ...utils.errors import ImgregError, close_matches, first_few
+from ...utils.messages import ImgregError, close_matches, first_few, say
 from ..images import SUFFIXES as IMAGE_SUFFIXES
 from .reading import read_table
 

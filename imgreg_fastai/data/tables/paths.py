@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from ...utils.errors import ImgregError, close_matches, first_few
+from ...utils.messages import ImgregError, close_matches, first_few
 from ..images import SUFFIXES, list_images
 
 LABELS_NAME = "labels.csv"  # the labels table of a folder

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ...utils.console import say
-from ...utils.errors import ImgregError, error_reason, first_few
+from ...utils.messages import ImgregError, error_reason, first_few, say
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 TABLE = "a labels table (CSV, TSV or Parquet)"  # what errors expect

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import PchipInterpolator
 
-from ...utils.errors import ImgregError
 from ...utils.files import atomic_folder
+from ...utils.messages import ImgregError
 from ..biwi import PEOPLE, ROTATION
 from ..cameras import Camera, read_calibration, write_calibration, write_pose
 from .backgrounds import draw_room

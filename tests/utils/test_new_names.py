@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from imgreg_fastai.utils.errors import ImgregError
 from imgreg_fastai.utils.files import new_files, new_folder
+from imgreg_fastai.utils.messages import ImgregError
 
 
 def test_folders_are_numbered_and_never_written_over(tmp_path):
