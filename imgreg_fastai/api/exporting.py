@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..inference.model_file import MODEL, load_model
 from ..runs import Run
 from ..utils.files import atomic_file
 from ..utils.messages import ImgregError, say
@@ -29,6 +28,8 @@ def export(run: Run | str | Path, format: str | None = None, out: str | Path | N
     Raises:
         ImgregError: The format is unknown, `out` exists, or its ending or its folder does not do.
     """
+    from ..inference.model_file import MODEL, load_model
+
     run = open_run(run)
     format_of_ending = {Path(name).suffix: known_format for known_format, name in FILE_NAMES.items()}
     expected_format = format_of_ending.get(Path(out or "").suffix)
@@ -62,6 +63,7 @@ def _export_learner(run: Run):
     import torch
     from PIL import Image
 
+    from ..inference.model_file import load_model
     from ..training import datablock, loop
     from ..training.learner import build_learner
 

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from .. import datasets
 from ..data import labels, tables
 from ..evaluation import aggregation
-from ..inference import model_file
 from ..inference.ensemble import Ensemble
 from ..inference.predictor import Predictor, list_pictures
 from ..inference.tta import moves_for
@@ -24,8 +23,10 @@ Model = str | Path | Predictor | Ensemble  # a run folder, a model file, or one 
 
 def load(path: Model | Sequence[Model], device: str = "cpu") -> Predictor | Ensemble:
     """Open a run folder or a model file as a Predictor, several as an Ensemble; a pickle is refused."""
+    from ..inference.model_file import load_model
+
     paths: Sequence[Any] = path if isinstance(path, (list, tuple)) else [path]
-    models = tuple(model if hasattr(model, "predict") else model_file.load_model(model, select_device(device))
+    models = tuple(model if hasattr(model, "predict") else load_model(model, select_device(device))
                    for model in paths)
     return models[0] if len(models) == 1 else Ensemble(models)
 
@@ -114,6 +115,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
         if asked for.
     """
     from ..evaluation import evaluate
+    from ..inference.model_file import load_model
 
     run = open_run(run)
     by = "group" if table is None and by == run.task.group else by
@@ -129,7 +131,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
         fitting.finish(run, run.labels, device)
     elif run.state != "trained":
         warn(f"the training of {run.path} did not come to its end: {run.state}")
-    model = model_file.load_model(run.path, select_device(device))
+    model = load_model(run.path, select_device(device))
     model.resolve_coverage(coverage)  # what cannot be promised is refused before the work
     if tta:
         moves_for(model.task)

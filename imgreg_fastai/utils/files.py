@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
-from .errors import ImgregError, error_reason
+from .messages import ImgregError, error_reason
 
 
 @contextmanager
