@@ -1,5 +1,5 @@
 """From the options of a public function to a training plan: the task, its settings and its labels with their split."""
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from ..tasks import Task, complete_task
 from ..utils.messages import ImgregError, close_matches, warn
 
 Words = str | Iterable[str]  # one or several
-Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ def resolve_options(
     task: str | Path | Task = "angle", *, targets: Words | None = None, data: str | Path | None = None,
     preset: str | None = None, labels: str | None = None, images: str | Path | None = None,
     image_col: str | None = None, label_from_name: str | None = None,
-    flip_pairs: str | Path | Iterable[tuple[str, str]] | None = None, units: Pairs | None = None,
-    target_weights: Pairs | None = None, scale: str | None = None, augment: Words | None = None,
+    flip_pairs: str | Path | Iterable[tuple[str, str]] | None = None, units: datasets.own_table.Pairs | None = None,
+    target_weights: datasets.own_table.Pairs | None = None, scale: str | None = None, augment: Words | None = None,
     size: tuple[int, int] | None = None, fit: str | None = None, box: Words | None = None,
     margin: float | None = None, group: str | None = None, value_range: tuple[float, ...] | None = None,
     command: str = "", sample_folder: str | Path | None = None, **settings: Any,

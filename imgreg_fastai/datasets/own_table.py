@@ -1,13 +1,15 @@
 """The user's own labelled images: the Task of a table, or of a folder whose names hold the labels."""
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .. import tasks
 from ..data import tables
 from ..data.infer_targets import infer_targets
 from ..utils.messages import ImgregError, say
 
+Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]  # values by the name of a target
 FlipPairs = str | Path | Iterable[tuple[str, str]]  # see tasks.read_pairs
 BEGINNING = 10_000  # rows from which targets are inferred
 GENERIC_NAMES = ("labels", "table", "data", "index", "metadata", "annotations", "train")  # tables named by their folder
@@ -27,8 +29,8 @@ def table_name(path: str | Path) -> str:
 
 
 def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "",
-               flip_pairs: FlipPairs | None = None, units: Iterable[tuple[str, str]] = (),
-               weights: Iterable[tuple[str, float]] = (), scale: str | None = None,
+               flip_pairs: FlipPairs | None = None, units: Pairs = (),
+               weights: Pairs = (), scale: str | None = None,
                used: tuple[str, ...] = ()) -> tasks.Task:
     """Make the Task of a table, or of a folder in place of one.
 
@@ -65,8 +67,8 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
 
 
 def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
-                      flip_pairs: FlipPairs | None = None, units: Iterable[tuple[str, str]] = (),
-                      weights: Iterable[tuple[str, float]] = (), scale: str | None = None) -> tasks.Task:
+                      flip_pairs: FlipPairs | None = None, units: Pairs = (),
+                      weights: Pairs = (), scale: str | None = None) -> tasks.Task:
     """Make the Task of a table's columns; report which points a mirror exchanges.
 
     Args:

@@ -138,7 +138,7 @@ def ridge(task: Task, body: nn.Module, stats: tuple, rows: pd.DataFrame, device:
     labels = zip(task.targets, _labels(task, rows, output.views), strict=True)
     encoded = torch.cat([t.encode_labels(y).float() for t, y in labels], dim=1).numpy()
     groups = pd.factorize(splits.split_units(rows))[0]
-    slopes, intercepts = fit_ridge(task, output.features, encoded, groups)  # type: ignore[arg-type]
+    slopes, intercepts = fit_ridge(task, output.features, encoded, groups)
     linear = nn.Linear(*slopes.shape)
     linear.weight.data, linear.bias.data = (torch.tensor(v, dtype=torch.float32) for v in (slopes.T, intercepts))
     head = nn.Sequential(linear, nn.Hardtanh(*network.Y_RANGE))  # the network's outputs have the same range

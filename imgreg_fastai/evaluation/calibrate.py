@@ -105,7 +105,7 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
     parts = [frame[frame["split"] == name] for name in ("train", "valid")]
     parts = [part.sample(min(MAX_PICTURES, len(part)), random_state=seed) for part in parts]
     results = [metrics.network_outputs(model, rows, features=True) for rows in (*parts, held)]
-    space, scored, task = fit_feature_space(results[0][1].features), [], model.task  # type: ignore[arg-type]
+    space, scored, task = fit_feature_space(results[0][1].features), [], model.task
     for rows, output in results:
         inputs, distance = space.difficulty_inputs(output.features, output.outputs,
                                                    task.uncertainty_features(output.outputs))

@@ -1,6 +1,6 @@
 """A picture in axes, with what is true and what was predicted drawn on it."""
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -122,7 +122,7 @@ def comparison_note(targets: list[Target], frame: pd.DataFrame) -> str:
     return note
 
 
-def draw_comparison(ax: Axes, task: Task, targets: list[Target], row: pd.Series, tile: Tile,
+def draw_comparison(ax: Axes, task: Task, targets: Sequence[Target], row: pd.Series, tile: Tile,
                     words: bool = True) -> None:
     """Draw a picture with the true and the predicted values of targets.
 
