@@ -1,6 +1,7 @@
 """The head pose task from its data to predictions: both forms of Biwi, its download, drawn heads, the presets."""
 import shutil
 import tarfile
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -62,8 +63,7 @@ def test_without_data_they_are_fetched_then_trained_on(tmp_path, monkeypatch, ca
     tiny(tmp_path / "made" / "biwi_head_pose")
     with tarfile.open(tmp_path / "stand_in.tgz", "w:gz") as tar:
         tar.add(tmp_path / "made" / "biwi_head_pose", "biwi_head_pose")
-    source = headpose._Source((tmp_path / "stand_in.tgz").as_uri())
-    monkeypatch.setattr(headpose, "_fastai_source", lambda: source)
+    monkeypatch.setattr(headpose, "obtain", partial(headpose.obtain, url=(tmp_path / "stand_in.tgz").as_uri()))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         cli.main(["data", "headpose"])

@@ -128,9 +128,11 @@ def fit(picture: Image.Image, place: Placement) -> Image.Image:
     """Show the part of an image that a placement says, where it says, with grey around it."""
     height, width = place.size
     x0, y0, x1, y1 = place.target
-    if place.source == (0, 0, *picture.size) and (width, height) == picture.size:
-        return picture
-    part = picture.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=place.source)
+    part = picture
+    if place.source != (0, 0, *picture.size) or (x1 - x0, y1 - y0) != picture.size:
+        part = picture.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=place.source)
+    if part.size == (width, height):
+        return part
     padded = Image.new("RGB", (width, height), GREY)
     padded.paste(part, (x0, y0))
     return padded
