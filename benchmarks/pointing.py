@@ -19,7 +19,7 @@ import imgreg_fastai
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.data import images
 from imgreg_fastai.evaluation import metrics
-from imgreg_fastai.models import backbones, loading, weights
+from imgreg_fastai.models import backbones, weights
 from imgreg_fastai.tasks import Point, Rotation, Task
 
 from .photographs import SMALL, find_photographs, skipped
@@ -152,7 +152,7 @@ def guess(y: np.ndarray, fold: np.ndarray) -> np.ndarray:
 def features(task: Task, frame: pd.DataFrame, cfg) -> np.ndarray:
     """Compute the last features [n, channels, h, w] of the frozen backbone, on the pixels that the training uses."""
     body = backbones.build(cfg.arch, task.size, cfg.arch_args)
-    loading.load_body(body, cfg.arch, weights.find_weights(cfg.arch, cfg.weights))
+    weights.load_body(body, cfg.arch, weights.find_weights(cfg.arch, cfg.weights))
     boxes = frame[list(task.box)].to_numpy(float) if task.box else None
     pictures = torch.from_numpy(np.stack([p.pixels for p in images.fit_images(frame["image"], task, boxes)]))
     mean, std = (torch.tensor(v) for v in backbones.stats(cfg.arch))

@@ -1,16 +1,19 @@
 """The settings of one training run, their limits, and what each option is called in the terminal."""
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from .utils.errors import ImgregError
+from .utils.messages import ImgregError
 
 Loss = Literal["auto", "mse", "l1", "huber"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Cache = Literal["auto", "on", "off"]
 CHOICES = {"loss": get_args(Loss), "precision": get_args(Precision), "cache": get_args(Cache)}
+# The smallest values of settings that are whole numbers, and of those that need not be.
 MINIMUM = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2, "fold": 1}
-SMALLEST = math.ulp(0.0)  # the smallest number above 0
+ABOVE_0 = math.ulp(0.0)  # the smallest number above 0
+LOWEST = {"lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "valid": ABOVE_0, "coverage": ABOVE_0, "test": 0, "calibrate": 0}
+SHARES = ("valid", "coverage", "test", "calibrate")  # settings below 1
 OPTIONAL = ("lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # settings that may be None
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
                 "value_range": "--range", "arch_args": "--arch-arg"}  # where the option differs from the keyword
@@ -30,7 +33,7 @@ class TrainConfig:
     """
 
     arch: str = "resnet18"  # a timm backbone, by name
-    arch_args: dict = field(default_factory=dict)  # keywords for timm.create_model
+    arch_args: dict[str, Any] = field(default_factory=dict)  # keywords for timm.create_model
     weights: str = "auto"  # auto, hub, none, a weights file, or a run or model of ours
     epochs: int = 10  # passes over the training images
     freeze_epochs: int = 0  # epochs before those in which only the head learns; for pretrained weights only
@@ -56,32 +59,20 @@ class TrainConfig:
     seed: int = 0  # of the split, the first weights and the order; the same numbers again need the same precision too
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ImgregError(f"{option_name(name)} {', '.join(choices)}", f"'{getattr(self, name)}'")
-        for name, minimum in MINIMUM.items():
-            self._check_number(name, minimum, f"of at least {minimum}", integer=True)
-        for name in ("lr", "body_lr"):
-            self._check_number(name, SMALLEST, "above 0")
-        self._check_number("wd", 0, "of at least 0")
-        for name in ("valid", "coverage"):
-            self._check_number(name, SMALLEST, "above 0 and below 1", below=1)
-        for name in ("test", "calibrate"):
-            self._check_number(name, 0, "of at least 0 and below 1", below=1)
-        self._check_combinations()
-
-    def _check_number(self, name: str, minimum: float, limits: str, below=math.inf, integer=False) -> None:
-        """Raise ImgregError unless a setting is a number in [minimum, below), or None where it may be None."""
-        value = getattr(self, name)
-        if value is None and name in OPTIONAL:
-            return
-        if not isinstance(value, int if integer else (int, float)):
-            raise ImgregError(f"a {'whole number' if integer else 'number'} for {name}", repr(value))
-        if not minimum <= value < below:
-            raise ImgregError(f"{option_name(name)} {limits}", str(value))
-
-    def _check_combinations(self) -> None:
+        for name, minimum in {**MINIMUM, **LOWEST}.items():
+            value, whole = getattr(self, name), name in MINIMUM
+            below = 1 if name in SHARES else math.inf
+            if value is None and name in OPTIONAL:
+                continue
+            if not isinstance(value, int if whole else (int, float)):
+                raise ImgregError(f"a {'whole number' if whole else 'number'} for {name}", repr(value))
+            if not minimum <= value < below:
+                limits = "above 0" if minimum == ABOVE_0 else f"of at least {minimum}"
+                raise ImgregError(f"{option_name(name)} {limits}{' and below 1' if below == 1 else ''}", str(value))
         if isinstance(self.hold_out, str):
             raise ImgregError("hold_out: a tuple of names", repr(self.hold_out))
         if self.stop_at and not self.stop_at[1] > 0:
@@ -95,7 +86,7 @@ class TrainConfig:
         if self.fold and not self.fold <= (self.folds or 0):
             raise ImgregError("a fold out of the folds", f"fold {self.fold} of {self.folds}")
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them."""
         return asdict(self)
 
@@ -105,8 +96,7 @@ def fewest_to_calibrate(coverage: float) -> int:
     return math.ceil(coverage / (1 - coverage) - 1e-9)
 
 
-def config_from_dict(settings: dict) -> TrainConfig:
+def config_from_dict(settings: dict[str, Any]) -> TrainConfig:
     """Return the settings that `TrainConfig.to_dict` wrote."""
-    stop_at = settings.get("stop_at")
-    tuples = {"stop_at": tuple(stop_at) if stop_at else None, "hold_out": tuple(settings.get("hold_out", ()))}
-    return TrainConfig(**{**settings, **tuples})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return TrainConfig(**values)

@@ -3,23 +3,24 @@ import hashlib
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
 import pandas as pd
 
 from . import config, tasks
 from .config import TrainConfig
 from .data import tables
 from .tasks import Task
-from .utils.errors import ImgregError, first_few
-from .utils.files import atomic_file
+from .utils.files import atomic_file, new_folder
 from .utils.format import align_columns, format_value, round_numbers
-from .utils.numbered import new_folder
+from .utils.messages import ImgregError, first_few
 
 PACKAGES = ("imgreg-fastai", "fastai", "torch", "torchvision", "timm", "numpy", "pandas", "pillow", "safetensors")
 
@@ -31,10 +32,12 @@ class Run:
     Args:
         path: Of the folder.
         about: The content of run.json.
+        lock: Its labels.csv, open and locked by the process that trains it.
     """
 
     path: Path
     about: dict = field(repr=False)
+    lock: BinaryIO | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def task(self) -> Task:
@@ -59,8 +62,19 @@ class Run:
 
     @property
     def state(self) -> str:
-        """How far it is: training, scoring, trained, interrupted or failed."""
-        return self.about.get("state", "unknown")
+        """How far it is: training, scoring, trained, interrupted (by a user, or the end of its process) or failed."""
+        state = self.about.get("state", "unknown")
+        return "interrupted" if state == "training" and not self.is_running else state
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process that trains and scores it is alive; also True where that cannot be found out."""
+        try:
+            with open(self.path / "labels.csv", "rb") as file:
+                lock_file(file)
+            return False
+        except OSError:
+            return True
 
     def read_json(self, name: str) -> dict:
         """Read a JSON file of the run; {} if there is none. Raises ImgregError if it cannot be read."""
@@ -88,17 +102,40 @@ class Run:
             raise ImgregError(f"a {name} as imgreg wrote it in '{self.path}'", f"no column {first_few(lacking)}")
         return frame.copy()  # in one block of memory, or pandas warns when columns are added
 
-    def write(self, name: str, data) -> Path:
+    def read_predictions(self) -> pd.DataFrame:
+        """Read predictions.csv, see evaluation.metrics.predictions_table; raises ImgregError as read_table does."""
+        labels, errors = [f"{c}_true" for c in self.task.columns], [f"{t.name}_error" for t in self.task.targets]
+        return self.read_table("predictions.csv", ["image", "split", *self.task.columns, *labels, *errors])
+
+    def write(self, name: str, data: object) -> Path:
         """Write a file of the run, see write_file."""
         return write_file(self.path / name, data)
 
-    def note(self, **fields) -> None:
+    def note(self, **fields: object) -> None:
         """Set fields of run.json."""
         self.about.update(fields)
         self.write("run.json", self.about)
+        if self.lock and self.about.get("state") not in ("training", "scoring"):
+            self.lock.close()
 
 
-def write_file(path: Path, data) -> Path:
+def lock_file(file: BinaryIO) -> None:
+    """Lock a file until it is closed or this process ends, however it ends; raises OSError if it is locked already.
+
+    The number of a process would not do: after a power cut another process may have the same.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(2**30)  # beyond its end, so that others can read it
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def write_file(path: Path, data: object) -> Path:
     """Write a text file completely or not at all: a DataFrame as CSV, text as it is, all else as JSON.
 
     Raises:
@@ -113,8 +150,8 @@ def write_file(path: Path, data) -> Path:
     return path
 
 
-def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path, images=None,
-              **fields) -> Run:
+def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path,
+              images: str | Path | None = None, **fields: object) -> Run:
     """Make the folder of a new run, with run.json and labels.csv.
 
     Args:
@@ -128,7 +165,9 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
     """
     run = Run(new_folder(Path(out), task.name, always=True), {})
     root = Path(images or (table if table.is_dir() else table.parent)).resolve()
-    run.write("labels.csv", frame.drop(columns="path"))
+    run.lock = open(run.write("labels.csv", frame.drop(columns="path")), "rb+")  # noqa: SIM115  # Run.note closes it
+    with suppress(OSError):  # there are file systems without locks
+        lock_file(run.lock)
     data = {"table": str(table), "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
             "split": frame["split"].value_counts().to_dict()}
     run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **fields)
@@ -202,11 +241,9 @@ def collect_folds(folder: Path, runs: list[Run]) -> Folds:
 
 
 def _spread(folds: list[dict]) -> dict:
-    means, guesses = [fold["mean"] for fold in folds], [fold["baseline"] for fold in folds if "baseline" in fold]
-    numbers = {"mean": np.mean(means), "spread": np.std(means, ddof=1) if len(means) > 1 else 0.0}
-    if guesses:
-        numbers["baseline"] = np.mean(guesses)
-    return round_numbers(numbers)
+    table = pd.DataFrame(folds, columns=["mean", "baseline"], dtype=float)
+    spread = table["mean"].std() if len(folds) > 1 else 0.0
+    return round_numbers({"mean": table["mean"].mean(), "spread": spread, "baseline": table["baseline"].mean()})
 
 
 # ---- the list of runs
@@ -221,8 +258,9 @@ def list_runs(folder: str | Path = "runs") -> list[dict]:
         folder: Of runs, or one run.
 
     Returns:
-        For each run COLUMNS, and `scores` of the validation part, {target: {unit, mean, baseline}}. Folds are one
-        entry, whose scores have a `spread`. What is no run has `path`, `state` and the reason, `why`.
+        For each run COLUMNS (its state is Run.state, or "not scored" if its scoring was cut off), and `scores` of the
+        validation part, {target: {unit, mean, baseline}}. Folds are one entry, whose scores have a `spread`. What is no
+        run has `path`, `state` and the reason, `why`.
 
     Raises:
         ImgregError: If there is no such folder.
@@ -244,52 +282,39 @@ def _start_time(path: Path) -> tuple[float, str]:
 
 def _entry(path: Path) -> dict:
     """Return the entry of a folder, whatever it holds."""
+    entry: dict = {"path": str(path)}
     try:
-        inner = [] if (path / "run.json").exists() else [load_run(p.parent) for p in sorted(path.glob("*/run.json"))]
-        if not inner:
-            return _run_entry(load_run(path))
-        if all(run.config.fold for run in inner):
-            return _folds_entry(path, inner)
-        return {"path": str(path), "state": "folder", "why": f"see imgreg runs {path}"}
+        folds = [] if (path / "run.json").exists() else [load_run(p.parent) for p in sorted(path.glob("*/run.json"))]
+        if not all(run.config.fold for run in folds):
+            return entry | {"state": "folder", "why": f"see imgreg runs {path}"}
+        run = folds[0] if folds else load_run(path)
+        state, epochs, scores = run.state, run.about.get("epochs_done"), run.scores.get("valid", {})
+        if folds:
+            state = f"{sum(fold.state == 'trained' for fold in folds)} of {run.config.folds} folds"
+            epochs = sum(fold.about.get("epochs_done") or 0 for fold in folds)
+            scores = Run(path, {}).read_json("scores.json")
+        elif state == "scoring" and not run.is_running:
+            state = "not scored"
+        names = ("unit", "mean", "spread", "baseline")
+        scores = {target: {name: s[name] for name in names if name in s} for target, s in scores.items() if "mean" in s}
+        return entry | {"task": run.task.name, "state": state, "arch": run.config.arch, "epochs": epochs,
+                        "pictures": run.about["data"]["rows"], "scores": scores}
     except ImgregError as e:
-        return {"path": str(path), "state": "broken", "why": e.actual}
+        return entry | {"state": "broken", "why": e.actual}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:  # somebody has changed a file
-        return {"path": str(path), "state": "broken", "why": f"{type(e).__name__}: {e}"}
-
-
-def _run_entry(run: Run) -> dict:
-    return {"path": str(run.path), "task": run.task.name, "state": run.state, "arch": run.config.arch,
-            "epochs": run.about.get("epochs_done"), "pictures": run.about["data"]["rows"],
-            "scores": _main_scores(run.scores.get("valid", {}))}
-
-
-def _folds_entry(path: Path, folds: list[Run]) -> dict:
-    """Return the entry of a cross-validation, whose epochs are those of all folds together."""
-    n_trained = sum(run.state == "trained" for run in folds)
-    return {**_run_entry(folds[0]), "path": str(path), "state": f"{n_trained} of {folds[0].config.folds} folds",
-            "epochs": sum(run.about.get("epochs_done") or 0 for run in folds),
-            "scores": _main_scores(Run(path, {}).read_json("scores.json"))}
-
-
-def _main_scores(scores: dict) -> dict:
-    names = ("unit", "mean", "spread", "baseline")
-    return {target: {name: s[name] for name in names if name in s} for target, s in scores.items() if "mean" in s}
+        return entry | {"state": "broken", "why": f"{type(e).__name__}: {e}"}
 
 
 def format_runs(entries: list[dict]) -> str:
     """Write the entries of list_runs as a table."""
-    rows = [(*COLUMNS, "error (valid)")]
+    rows: list[tuple[str, ...]] = [(*COLUMNS, "error (valid)")]
     for entry in entries:
-        errors = ", ".join(_error_text(target, s) for target, s in entry.get("scores", {}).items())
+        errors = []
+        for target, scores in entry.get("scores", {}).items():
+            numbers = {name: format_value(scores[name], scores["unit"]) for name in scores if name != "unit"}
+            spread = f" ± {numbers['spread']}" if "spread" in scores else ""
+            guessing = f" (guessing: {numbers['baseline']})" if "baseline" in scores else ""
+            errors.append(f"{target} {numbers['mean']}{spread}{guessing}")
         cells = ("" if entry.get(column) is None else str(entry[column]) for column in COLUMNS)
-        rows.append((*cells, entry.get("why", errors)))
+        rows.append((*cells, entry.get("why", ", ".join(errors))))
     return align_columns(rows)
-
-
-def _error_text(target: str, scores: dict) -> str:
-    text = f"{target} {format_value(scores['mean'], scores['unit'])}"
-    if "spread" in scores:
-        text += f" ± {format_value(scores['spread'], scores['unit'])}"
-    if "baseline" in scores:
-        text += f" (guessing: {format_value(scores['baseline'], scores['unit'])})"
-    return text

@@ -72,6 +72,16 @@ def calibrated(drawn, tmp_path_factory):
     return train("angle", data=drawn, out=tmp_path_factory.mktemp("calibrated"), calibrate=0.3, **SMALL)
 
 
+@pytest.fixture
+def without_plots(monkeypatch):
+    """Train, score and evaluate as ever, without plots and report: nine tenths of the time of a run of few pictures."""
+    from imgreg_fastai import plots
+    from imgreg_fastai.reports import run_page
+
+    monkeypatch.setattr(plots, "write_all", lambda *_: None)
+    monkeypatch.setattr(run_page, "write", lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def bars():
     """Draw bars alone, turning about the picture's own middle: angles in [0, 360) -> uint8 [n, 100, 100]."""

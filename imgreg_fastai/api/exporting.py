@@ -5,22 +5,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..inference.model_file import MODEL, load_model
 from ..runs import Run
-from ..utils.console import say
-from ..utils.errors import ImgregError
 from ..utils.files import atomic_file
+from ..utils.messages import ImgregError, say
+from .prediction import open_run
 
 FILE_NAMES = {"learner": "export.pkl", "bundle": "model.imgreg"}  # of each format, in the run folder
 
 
-def export(run: Run, format: str | None = None, out: str | Path | None = None) -> Path:
-    """Write the run's best weights as a file that needs nothing else.
+def export(run: Run | str | Path, format: str | None = None, out: str | Path | None = None) -> Path:
+    """Write the best weights of a run as a file that needs nothing else.
 
     Args:
-        run: The run.
-        format: `bundle` (safetensors and JSON, opened by imgreg_fastai.load) or `learner` (a pickle, for fastai's
-            load_learner). None: the format that the ending of `out` stands for, else learner.
+        run: The run, or its folder.
+        format: "bundle" (model.imgreg: safetensors and JSON, for `load`) or "learner" (export.pkl: a pickle, for
+            fastai's load_learner). None: the format that the ending of `out` stands for, else learner.
         out: A new file to write; None: a file in the run folder, which is replaced.
 
     Returns:
@@ -29,17 +28,19 @@ def export(run: Run, format: str | None = None, out: str | Path | None = None) -
     Raises:
         ImgregError: The format is unknown, `out` exists, or its ending or its folder does not do.
     """
-    path = Path(out) if out else None
+    from ..inference.model_file import MODEL, load_model
+
+    run = open_run(run)
     format_of_ending = {Path(name).suffix: known_format for known_format, name in FILE_NAMES.items()}
-    expected_format = format_of_ending.get(path.suffix) if path else None
+    expected_format = format_of_ending.get(Path(out or "").suffix)
     format = format or expected_format or "learner"
     if format not in FILE_NAMES:
         raise ImgregError(f"--format {' or '.join(FILE_NAMES)}", f"'{format}'")
     if expected_format not in (None, format):  # a pickle named like a bundle would deceive whoever trusts the name
         raise ImgregError(f"--out ending in {Path(FILE_NAMES[format]).suffix} for --format {format}", f"'{out}'")
-    if path and path.exists():
+    path = Path(out or run.path / FILE_NAMES[format])
+    if out and path.exists():
         raise ImgregError("a new file to write", f"'{path}' in place", "another --out")
-    path = path or run.path / FILE_NAMES[format]
     if not path.parent.is_dir():
         raise ImgregError("a folder to write into", f"no '{path.parent}'", f"mkdir -p {path.parent}")
     if path.exists():
@@ -49,24 +50,20 @@ def export(run: Run, format: str | None = None, out: str | Path | None = None) -
             load_model(run.path)  # a model that does not open is not passed on
             shutil.copyfile(run.path / MODEL, file)
         else:
-            build_export_learner(run).export(file.resolve())
+            _export_learner(run).export(file.resolve())
     return path
 
 
-def build_export_learner(run: Run):
-    """Rebuild the run's fastai Learner for export, over a table of one blank picture.
+def _export_learner(run: Run):
+    """The run's fastai Learner with its best weights, whose `predict(path)` gives units.
 
-    fastai's pipelines learn their types from an item; the DataLoaders are emptied afterwards.
-
-    Args:
-        run: The run.
-
-    Returns:
-        A Learner with the run's best weights; its `predict(path)` gives units.
+    It is built over a table of one blank picture, since fastai's pipelines learn their types from an item. The
+    DataLoaders are emptied afterwards.
     """
     import torch
     from PIL import Image
 
+    from ..inference.model_file import load_model
     from ..training import datablock, loop
     from ..training.learner import build_learner
 

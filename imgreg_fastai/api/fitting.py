@@ -1,10 +1,12 @@
 """Whole trainings: from a plan to a run with its scores, plots and report; several, one after another."""
+import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
 from fastai.torch_core import set_seed
 
 from .. import plots, runs
@@ -12,36 +14,35 @@ from ..config import TrainConfig
 from ..data import splits
 from ..evaluation import calibrate, evaluate
 from ..inference import model_file
-from ..models import backbones, loading, weights
+from ..models import backbones, weights
 from ..models.devices import select_device
 from ..reports import run_page
 from ..tasks import Task
 from ..training import datablock, learner, loop, precision
-from ..utils.console import ProgressBar, say
+from ..utils.files import new_folder
 from ..utils.format import format_value
-from ..utils.numbered import new_folder
+from ..utils.messages import ProgressBar, say, warn
 from .preparation import TrainingPlan, assign_split
 
 
-def build_dataloaders(plan: TrainingPlan):
+def build_dataloaders(plan: TrainingPlan) -> DataLoaders:
     """Return fastai DataLoaders of a plan's rows, seeded by the caller."""
-    config = plan.config
-    stats, device = backbones.stats(config.arch), select_device(config.device)
-    return datablock.build_dataloaders(plan.rows, plan.task, config, stats, device)
+    stats, device = backbones.stats(plan.config.arch), select_device(plan.config.device)
+    return datablock.build_dataloaders(plan.rows, plan.task, plan.config, stats, device)
 
 
-def build_learner(plan: TrainingPlan):
-    """Return an untrained fastai Learner on a plan's rows, and the weights.Weights that it starts from.
+def build_learner(plan: TrainingPlan) -> tuple[Learner, weights.Weights]:
+    """Return an untrained fastai Learner on a plan's rows, and the weights that it starts from.
 
     The backbone comes first: one that does not work or fit is refused before any image is read.
     """
     task, config = plan.task, plan.config
     set_seed(config.seed)
     body = backbones.build(config.arch, task.size, config.arch_args)
-    source = loading.load_body(body, config.arch, weights.find_weights(config.arch, config.weights))
+    source = weights.load_body(body, config.arch, weights.find_weights(config.arch, config.weights))
     learn = learner.build_learner(build_dataloaders(plan), task, config, body)
     if source.origin == "model":
-        has_head = loading.load_head(learn.model, source, task)
+        has_head = weights.load_head(learn.model, source, task)
         head = "its head too" if has_head else "with a new head: its targets are others"
         say(f"starting from {source.source}, {head}")
     return learn, source
@@ -55,41 +56,37 @@ def train(plan: TrainingPlan, out: str | Path) -> runs.Run:
         out: The folder that the run folder <task>-NNN is made in.
 
     Returns:
-        runs.Run: The run; its state is "interrupted" after KeyboardInterrupt.
+        The run; its state is "interrupted" after KeyboardInterrupt.
     """
+    # 1. The network, the data and the folder
     learn, source = build_learner(plan)
-    dls = learn.dls
-    run = runs.start_run(out, plan.task, plan.config, plan.rows, plan.table, plan.images, command=plan.command,
+    dls, config = learn.dls, plan.config
+    run = runs.start_run(out, plan.task, config, plan.rows, plan.table, plan.images, command=plan.command,
                          weights=source.to_dict(), state="training", device=str(dls.device),
-                         precision=precision.choose_precision(learn, plan.config.precision))
-    _say_sizes(plan, dls, run)
+                         precision=precision.choose_precision(learn, config.precision))
+    n_calibration = len(_calibration_rows(plan.rows, config))
+    for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
+    say(f"training {config.arch} on {len(dls.train_ds)} pictures, "
+        f"validating on {len(dls.valid_ds)}{for_intervals}: {run.path}")
+    _, why_no_intervals = splits.calibration_size(plan.rows, config)
+    if why_no_intervals:
+        say(why_no_intervals)
+
+    # 2. The training
     try:
-        first_batch = datablock.first_batch(dls, plan.task)
-        plots.save(plots.batch(plan.task, *first_batch), run.path / "plots" / "batch.png")
+        plots.save(plots.batch(plan.task, *datablock.first_batch(dls, plan.task)), run.path / "plots" / "batch.png")
         stopped = _fit(plan, learn, source, run)
     except BaseException as e:
         run.note(state="failed", stopped=str(e) or type(e).__name__)
         raise
+
+    # 3. The scores
     run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":
         if stopped:
             say(f"stopped early: {stopped}")
-        try:
-            finish(run, plan.rows)
-        except BaseException:
-            say(f"the network is trained, but not scored: imgreg evaluate {run.path} completes the run")
-            raise
+        finish(run, plan.rows)
     return run
-
-
-def _say_sizes(plan: TrainingPlan, dls, run: runs.Run) -> None:
-    n_calibration = len(_calibration_rows(plan.rows, plan.config))
-    for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
-    say(f"training {plan.config.arch} on {len(dls.train_ds)} pictures, "
-        f"validating on {len(dls.valid_ds)}{for_intervals}: {run.path}")
-    reason = splits.calibration_size(plan.rows, plan.config)[1]
-    if reason:
-        say(reason)
 
 
 def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
@@ -97,21 +94,21 @@ def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
     return rows[:0] if config.calibrate == 0 else rows[rows["split"] == "calibrate"]
 
 
-def _fit(plan: TrainingPlan, learn, source: weights.Weights, run: runs.Run) -> str:
+def _fit(plan: TrainingPlan, learn: Learner, source: weights.Weights, run: runs.Run) -> str:
     """Train, writing the best weights, the last state and the history after epochs; returns why it stopped early."""
     task, config = plan.task, plan.config
-    stats = backbones.stats(config.arch)
-    metadata = model_file.model_metadata(task, config.arch, config.arch_args, stats, source.to_dict())
+    metadata = model_file.model_metadata(task, config.arch, config.arch_args, backbones.stats(config.arch),
+                                         source.to_dict())
     best = run.path / model_file.MODEL
 
-    def after_epoch(row, improved):
+    def after_epoch(row: dict, improved: bool) -> None:
         if improved:
             model_file.save_model(best, learn.model, metadata)
         loop.save_state(learn, run.path / "last.ckpt", len(watch.history))
         run.write("history.csv", pd.DataFrame(watch.history))
         bar.line(_epoch_line(task, row))
 
-    def after_batch(n_done, n_batches, row):
+    def after_batch(n_done: int, n_batches: int, row: dict) -> None:
         bar.update(n_done, n_batches, _epoch_line(task, row) if row else "")
 
     watch = loop.TrainingWatch(batch=after_batch, epoch=after_epoch)
@@ -132,27 +129,30 @@ def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None
     """Calibrate the best weights, score them on the parts held out (the test part now for the first time), and report.
 
     Args:
-        run: A run whose network is trained.
+        run: A run whose network is trained. If this fails, a warning names the command that completes the run.
         rows: Its labels with their split.
         device: Where to work; None: as it was trained.
     """
-    model = model_file.load_model(run.path, select_device(device or run.config.device))
-    if len(_calibration_rows(rows, run.config)):
-        model = calibrate.calibrate(model, rows, run.config)
-        model_file.save_model(run.path / model_file.MODEL, model.network, model.about, model.calibration)
-    train_rows, held_out = rows[rows["split"] == "train"], rows[rows["split"].isin(("valid", "test"))]
-    history = pd.read_csv(run.path / "history.csv")
-    run.scores = evaluate.write_evaluation(run.path, model, held_out, train_rows, history)
-    run_page.write(run, model)
-    run.note(state="trained")
+    try:
+        model = model_file.load_model(run.path, select_device(device or run.config.device))
+        if len(_calibration_rows(rows, run.config)):
+            model = calibrate.calibrate(model, rows, run.config)
+            model_file.save_model(run.path / model_file.MODEL, model.network, model.about, model.calibration)
+        train_rows, held_out = rows[rows["split"] == "train"], rows[rows["split"].isin(("valid", "test"))]
+        history = pd.read_csv(run.path / "history.csv")
+        run.scores = evaluate.write_evaluation(run.path, model, held_out, train_rows, history)
+        run_page.write(run, model)
+        run.note(state="trained")
+    except BaseException:
+        warn(f"the network is trained, but not scored\nnext: {shlex.join(['imgreg', 'evaluate', str(run.path)])}")
+        raise
 
 
-def dry_run(plan: TrainingPlan) -> None:
-    """Send one batch of each part through all that `train` does, and keep nothing."""
+def dry_run(plan: TrainingPlan, out: str | Path) -> None:
+    """Send one batch of each part through all that `train` does, in a folder that the caller removes."""
     config = replace(plan.config, epochs=1, freeze_epochs=0, patience=None, stop_at=None, calibrate=0)
     rows = plan.rows[plan.rows["split"] != "calibrate"].groupby("split").head(config.bs or 32)
-    with TemporaryDirectory(prefix="imgreg-") as folder:
-        train(replace(plan, config=config, rows=rows), folder)
+    train(replace(plan, config=config, rows=rows), out)
     say("one batch went through everything; nothing was kept")
 
 
@@ -165,14 +165,15 @@ def train_several(plans: Iterable[tuple[str, TrainingPlan]], out: str | Path, na
         name: What that folder is called.
 
     Returns:
-        tuple[Path, list[runs.Run]]: That folder, and the runs; the last one may be interrupted.
+        That folder, and the runs; the last one may be interrupted.
     """
-    folder, trained_runs = new_folder(Path(out), name, always=True), []
+    folder = new_folder(Path(out), name, always=True)
+    trained_runs: list[runs.Run] = []
     try:
         for title, plan in plans:
             say(title)
             trained_runs.append(train(plan, folder))
-            if trained_runs[-1].about["state"] == "interrupted":
+            if trained_runs[-1].state == "interrupted":
                 break
     finally:
         if not any(folder.iterdir()):
@@ -180,19 +181,19 @@ def train_several(plans: Iterable[tuple[str, TrainingPlan]], out: str | Path, na
     return folder, trained_runs
 
 
-def cross_validate(plan: TrainingPlan, out: str | Path) -> runs.Folds:
+def cross_validate(plan: TrainingPlan, n_folds: int, out: str | Path) -> runs.Folds:
     """Train once for each fold, the runs side by side in a folder OUT/<task>-NNN.
 
     Args:
         plan: With its rows read, but not split.
+        n_folds: The `folds` of its settings.
         out: The folder that the folder of the runs is made in.
 
     Returns:
-        runs.Folds: The runs, and the mean and spread of their scores.
+        The runs, and the mean and spread of their scores.
     """
     assign_split(plan)  # raises before a folder is made, and says once that the table's own split is not used
     plan = replace(plan, rows=plan.rows.drop(columns="split", errors="ignore"))
-    n_folds = plan.config.folds
     plans = ((f"fold {fold} of {n_folds}", assign_split(replace(plan, config=replace(plan.config, fold=fold))))
              for fold in range(1, n_folds + 1))
     return runs.collect_folds(*train_several(plans, out, plan.task.name))

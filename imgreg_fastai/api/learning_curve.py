@@ -1,4 +1,5 @@
 """How the error falls as the training images grow in number, and what more of them would bring."""
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,11 @@ import pandas as pd
 from ..data.splits import MIN_ROWS, split_units
 from ..evaluation.metrics import HARDLY_BETTER
 from ..evaluation.scaling_law import Forecast, curve_table, error_at, forecast
-from ..plots.figures import save
-from ..plots.learning_curve_chart import TargetCurve, draw_learning_curve
+from ..plots.figures import TitledFigure, save
+from ..plots.training_charts import TargetCurve, draw_learning_curve
 from ..runs import Run, write_file
-from ..utils.console import say
-from ..utils.errors import ImgregError, first_few
 from ..utils.format import align_columns, format_value
+from ..utils.messages import ImgregError, first_few, say
 from . import fitting
 from .preparation import TrainingPlan
 
@@ -24,13 +24,13 @@ class LearningCurve:
     """The errors of runs on growing parts of the training images, and the laws fitted to them.
 
     Attributes:
-        path (Path): The folder of the runs.
-        epochs (int): Of each run.
-        points (list[dict]): {part (per cent), pictures, run, errors {target: {mean, ci, baseline}}} of each run, the
+        path: The folder of the runs.
+        epochs: Of each run.
+        points: {part (per cent), pictures, run, errors {target: {mean, ci, baseline}}} of each run, the
             fewest images first.
-        targets (dict[str, Forecast]): By target.
-        state (str): trained or interrupted.
-        runs (list[Run]): The runs.
+        targets: By target.
+        state: trained or interrupted.
+        runs: The runs.
     """
 
     path: Path
@@ -64,12 +64,12 @@ def _format_error(scores: dict | None, unit: str) -> str:
     return format_value(scores["mean"], unit) + (f" ({interval})" if interval else "")
 
 
-def measure(plan: TrainingPlan, parts, out: Path) -> LearningCurve:
+def measure(plan: TrainingPlan, parts: Sequence[float], out: Path) -> LearningCurve:
     """Train on growing parts of the training images, each within the next; write curve.json and curve.png.
 
     Args:
         plan: With its rows split.
-        parts (Sequence[float]): In per cent of the training images.
+        parts: In per cent of the training images.
         out: The folder that the folder curve-<task>-NNN of the runs is made in.
 
     Raises:
@@ -79,17 +79,24 @@ def measure(plan: TrainingPlan, parts, out: Path) -> LearningCurve:
     plans = ((f"{part:g} % of the pictures to train on, for {plan.config.epochs} epochs as all parts",
               replace(plan, rows=rows)) for part, rows in subsets.items())
     folder, trained_runs = fitting.train_several(plans, out, f"curve-{plan.task.name}")
-    state = trained_runs[-1].about["state"]
+    state = trained_runs[-1].state
     if state == "interrupted":
         trained_runs.pop()
-    curve = summarize(plan, folder, dict(zip(subsets, trained_runs, strict=False)), state)
+    points = []
+    for part, run in zip(subsets, trained_runs, strict=False):
+        scores = {name: s for name, s in run.scores["valid"].items() if "mean" in s}
+        errors = {name: {k: s[k] for k in ("mean", "ci", "baseline") if k in s} for name, s in scores.items()}
+        n_images = run.about["data"]["split"]["train"]
+        points.append({"part": part, "pictures": n_images, "run": run.path.name, "errors": errors})
+    targets = {t.name: forecast(t.name, t.unit, points) for t in plan.task.targets}
+    curve = LearningCurve(folder, plan.config.epochs, points, targets, state, trained_runs)
     write_file(folder / "curve.json", curve.to_dict())
     if trained_runs:
         save(draw(curve), folder / "curve.png")
     return curve
 
 
-def nested_subsets(rows: pd.DataFrame, parts, seed: int) -> dict[float, pd.DataFrame]:
+def nested_subsets(rows: pd.DataFrame, parts: Sequence[float], seed: int) -> dict[float, pd.DataFrame]:
     """Draw growing parts of the training rows, each within the next, beside all validation rows.
 
     Groups are taken whole, as near to the part as they come. A part of fewer than MIN_ROWS images, or that comes to the
@@ -97,11 +104,11 @@ def nested_subsets(rows: pd.DataFrame, parts, seed: int) -> dict[float, pd.DataF
 
     Args:
         rows: Labels with their split.
-        parts (Sequence[float]): In per cent of the training rows.
+        parts: In per cent of the training rows.
         seed: Of the order in which groups are taken.
 
     Returns:
-        dict[float, pd.DataFrame]: The rows by part, the smallest part first.
+        The rows by part, the smallest part first.
 
     Raises:
         ImgregError: A part is out of range, or fewer than two are left.
@@ -112,7 +119,8 @@ def nested_subsets(rows: pd.DataFrame, parts, seed: int) -> dict[float, pd.DataF
     units = split_units(training_rows)
     order = np.random.default_rng([seed, 2]).permutation(np.sort(units.unique()))
     cumulative_sizes = units.value_counts()[order].to_numpy().cumsum()
-    subsets, part_by_size = {}, {}
+    subsets: dict[float, pd.DataFrame] = {}
+    part_by_size: dict[int, float] = {}
     for part in sorted(set(parts)):
         last = int(np.abs(cumulative_sizes - part / 100 * len(training_rows)).argmin())
         size = int(cumulative_sizes[last])
@@ -131,20 +139,8 @@ def nested_subsets(rows: pd.DataFrame, parts, seed: int) -> dict[float, pd.DataF
     return subsets
 
 
-def summarize(plan: TrainingPlan, folder: Path, run_by_part: dict[float, Run], state: str) -> LearningCurve:
-    """Return the curve of runs on parts of a plan's training images, which are in a folder."""
-    points = []
-    for part, run in run_by_part.items():
-        scores = {name: s for name, s in run.scores["valid"].items() if "mean" in s}
-        errors = {name: {k: s[k] for k in ("mean", "ci", "baseline") if k in s} for name, s in scores.items()}
-        n_images = run.about["data"]["split"]["train"]
-        points.append({"part": part, "pictures": n_images, "run": run.path.name, "errors": errors})
-    targets = {t.name: forecast(t.name, t.unit, points) for t in plan.task.targets}
-    return LearningCurve(folder, plan.config.epochs, points, targets, state, list(run_by_part.values()))
-
-
-def draw(curve: LearningCurve):
-    """Return the plots.figures.TitledFigure of a curve."""
+def draw(curve: LearningCurve) -> TitledFigure:
+    """Draw the errors of a curve, and the laws fitted to them."""
     sentences = [target.text for target in curve.targets.values()]
     title = "; ".join(sentences[:2]) + (f" (and {len(sentences) - 2} more targets)" if len(sentences) > 2 else "")
     curves = []

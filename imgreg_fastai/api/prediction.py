@@ -1,60 +1,169 @@
-"""Predictions for images that the user names, or for the rows of a table of them."""
+"""What is done with trained models: they are opened, predict for images, and are scored on labelled ones."""
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from .. import datasets
 from ..data import labels, tables
 from ..evaluation import aggregation
-from ..inference.predictor import list_pictures
+from ..inference.ensemble import Ensemble
+from ..inference.predictor import Predictor, list_pictures
 from ..inference.tta import moves_for
-from ..utils.errors import ImgregError
+from ..models.devices import select_device
+from ..runs import Run, load_run
+from ..utils.files import atomic_folder, new_folder
+from ..utils.messages import ImgregError, warn
+
+Model = str | Path | Predictor | Ensemble  # a run folder, a model file, or one that is open
 
 
-class Sources(NamedTuple):
-    """What to predict for: files or images, their boxes [n, 4] if any, and the rows of the table that names them."""
+def load(path: Model | Sequence[Model], device: str = "cpu") -> Predictor | Ensemble:
+    """Open a run folder or a model file as a Predictor, several as an Ensemble; a pickle is refused."""
+    from ..inference.model_file import load_model
 
-    images: list
-    boxes: np.ndarray | None
-    rows: pd.DataFrame | None = None
-    n_unusable: int = 0  # rows of the table without a file name or a box
+    paths: Sequence[Any] = path if isinstance(path, (list, tuple)) else [path]
+    models = tuple(model if hasattr(model, "predict") else load_model(model, select_device(device))
+                   for model in paths)
+    return models[0] if len(models) == 1 else Ensemble(models)
 
 
-def predict_images(model, images, boxes, draw, folder, by: str | None, how: str, **options) -> pd.DataFrame:
-    """Return a model's predictions; see `functions.predict`; `folder`: its `images`; `options`: coverage and tta."""
-    task = model.task
-    aggregation.check_aggregation(task, by, how, options.get("coverage"))  # before the work
-    if options.get("tta"):
-        moves_for(task)
+def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike | None = None,
+            draw: str | Path | None = None, images: str | Path | None = None, by: str | None = None, how: str = "mean",
+            coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
+    """Predict for images.
+
+    Args:
+        model: A run folder or a model file, or an opened Predictor or Ensemble; a list of them predicts as one.
+        pictures: Paths of files or folders, globs, bytes, arrays [h, w, 3] or Pillow images, one or many; or the path
+            of a table of images, with the columns of the box where the model needs them.
+        boxes: [n, 4] or [4] in pixels: centre x, centre y, width, height.
+        draw: A folder for copies of the images with the predictions drawn on them.
+        images: The folder that the names in a table are relative to.
+        by: A column of the table, or "folder": one row for all images of one value.
+        how: mean or median, of the predictions for one value of `by`.
+        coverage: Share of all images that the intervals of a calibrated model hold for; None: as calibrated.
+        tta: Average over each image and its flipped and turned copies; see `Predictor.predict`.
+
+    Returns:
+        As `Predictor.predict` returns it; `attrs["left_out"]` counts the images that could not be used.
+    """
+    # 1. What cannot be done is refused before the work
+    model = load(model)
+    aggregation.check_aggregation(model.task, by, how, coverage)
+    if tta:
+        moves_for(model.task)
     if draw is not None:
         from ..plots import copies
 
         copies.check_writable(draw)
-    sources = _find_sources(task, images, boxes, folder, by)
-    result = model.predict(sources.images, sources.boxes, expand=False, **options)
+
+    # 2. The images, or those of a table whose path is given in their place
+    rows = None
+    path = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
+    if isinstance(path, (str, Path)) and Path(path).suffix.lower() in tables.SUFFIXES:
+        if boxes is not None:
+            raise ImgregError("the boxes in the table, or pictures with boxes=", f"both a table '{path}' and boxes")
+        rows = labels.read_pictures(path, model.task, images, (by,) if by else ())
+        sources, boxes = list(rows["path"]), rows[list(model.task.box)].to_numpy() if model.task.box else None
+    elif images is not None:
+        raise ImgregError("--images with a table of pictures", f"'{path}'")
+    else:
+        sources = list_pictures(pictures)
+
+    # 3. A row for each image that can be opened, or for each value of `by`
+    result = model.predict(sources, boxes, expand=False, coverage=coverage, tta=tta)
     if draw is not None:
-        copies.draw(draw, task, result)
-    n_left_out = sources.n_unusable + len(sources.images) - len(result)
-    if sources.rows is not None:
-        rows = sources.rows.iloc[result.index]  # by position: an image may stand in several rows, with several boxes
+        copies.draw(draw, model.task, result)
+    n_left_out = len(sources) - len(result)
+    if rows is not None:
+        n_left_out += rows.attrs["left_out"]
+        rows = rows.iloc[result.index]  # by position: an image may stand in several rows, with several boxes
         result = result.assign(**{column: rows[column].to_numpy() for column in ["image", by] if column})
     elif by == "folder":
         result = result.assign(folder=[str(Path(str(name)).parent) for name in result["image"]])
-    result = aggregation.aggregate_by(task, result, by, how) if by else result.reset_index(drop=True)
+    result = aggregation.aggregate_by(model.task, result, by, how) if by else result.reset_index(drop=True)
     result.attrs["left_out"] = n_left_out
     return result
 
 
-def _find_sources(task, images, boxes, folder, by: str | None) -> Sources:
-    """The images, or those of a table where its path is given in their place."""
-    path = images[0] if isinstance(images, list) and len(images) == 1 else images
-    if not (isinstance(path, (str, Path)) and Path(path).suffix.lower() in tables.SUFFIXES):
-        if folder is not None:
-            raise ImgregError("--images with a table of pictures", f"'{path}'")
-        return Sources(list_pictures(images), boxes)
-    if boxes is not None:
-        raise ImgregError("the boxes in the table, or pictures with boxes=", f"both a table '{path}' and boxes")
-    rows = labels.read_pictures(path, task, folder, (by,) if by else ())
-    boxes = rows[list(task.box)].to_numpy() if task.box else None
-    return Sources(list(rows["path"]), boxes, rows, rows.attrs["left_out"])
+def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str = "auto",
+             images: str | Path | None = None, by: str | None = None, how: str = "mean",
+             coverage: float | None = None, baselines: bool = False, tta: bool = False) -> dict:
+    """Score a run on its validation part, or on another labelled set.
+
+    Scores, predictions and plots are written to RUN/evaluations/NAME, under a new name if that exists. A run whose
+    scoring failed after its training is completed first.
+
+    Args:
+        run: The run, or its folder.
+        table: A labels table, or a folder whose file names hold the labels; images that the run was trained on are left
+            out. None: the run's own validation part.
+        device: auto, cpu, cuda or mps.
+        images: The folder that the names in the table are relative to.
+        by: A column; its images of one value are scored by one prediction.
+        how: mean or median, of the predictions for one value of `by`.
+        coverage: Share of all images that the intervals hold for; None: as calibrated.
+        baselines: Score small models on the same parts, too; see `baselines.load_or_measure`.
+        tta: Score the average prediction for an image and its flipped and turned copies; see `Predictor.predict`.
+
+    Returns:
+        "folder", where they are written; "scores", {target: {unit, n, mean, ...}}, see metrics.score; and "baselines"
+        if asked for.
+    """
+    from ..evaluation import evaluate
+    from ..inference.model_file import load_model
+
+    run = open_run(run)
+    by = "group" if table is None and by == run.task.group else by
+    if images is not None and (table is None or Path(table).is_dir()):
+        raise ImgregError("--images with a table, to whose names it belongs", str(table or "the run's own pictures"))
+    if baselines and (table is not None or by is not None):
+        raise ImgregError("--baselines with the run's own validation part, picture by picture",
+                          f"--by {by}" if by else f"'{table}'")
+    aggregation.check_aggregation(run.task, by, how, coverage)
+    if run.state == "scoring":
+        from . import fitting
+
+        fitting.finish(run, run.labels, device)
+    elif run.state != "trained":
+        warn(f"the training of {run.path} did not come to its end: {run.state}")
+    model = load_model(run.path, select_device(device))
+    model.resolve_coverage(coverage)  # what cannot be promised is refused before the work
+    if tta:
+        moves_for(model.task)
+    name, rows = _rows_to_score(run, table, images, by)
+    train_rows = run.labels[run.labels["split"] == "train"]
+    folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
+    try:
+        with atomic_folder(folder, "evaluate into") as work:
+            scores = evaluate.write_evaluation(work, model, rows.assign(split=name), train_rows, by=by, how=how,
+                                               coverage=coverage, tta=tta)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    result = {"folder": str(folder), "scores": scores[name]}
+    if baselines:
+        from ..evaluation.baselines import load_or_measure
+
+        result["baselines"] = load_or_measure(run, model.device)
+    return result
+
+
+def _rows_to_score(run: Run, table: str | Path | None, images: str | Path | None,
+                   by: str | None) -> tuple[str, pd.DataFrame]:
+    """What an evaluation is called, and its rows: the validation part, or what a table has beside the trained rows."""
+    labelled = run.labels
+    if table is None:
+        return "valid", labelled[labelled["split"] == "valid"]
+    rows = labels.read_labels(table, run.task, to_divide=False, images=images, also=(by,) if by else ())
+    rows = labels.exclude_trained(rows, labelled[labelled["split"].isin(("train", "calibrate"))])
+    return datasets.own_table.table_name(table), rows
+
+
+def open_run(run: Run | str | Path) -> Run:
+    """Return a run, or that of a folder."""
+    return run if isinstance(run, Run) else load_run(run)

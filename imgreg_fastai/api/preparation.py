@@ -1,6 +1,8 @@
 """From the options of a public function to a training plan: the task, its settings and its labels with their split."""
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -9,8 +11,9 @@ from ..config import OPTIONAL, TrainConfig, option_name
 from ..data import labels
 from ..data.splits import uses_table_split
 from ..tasks import Task, complete_task
-from ..utils.console import warn
-from ..utils.errors import ImgregError, close_matches
+from ..utils.messages import ImgregError, close_matches, warn
+
+Words = str | Iterable[str]  # one or several
 
 
 @dataclass(frozen=True)
@@ -18,13 +21,13 @@ class TrainingPlan:
     """What a training needs to know.
 
     Attributes:
-        task (Task): What is predicted; completed by the labels of the training part once these are known.
-        config (TrainConfig): The settings of the training.
-        table (Path): The labels table, or the folder whose file names hold the labels.
-        images (str | Path | None): The folder that the names of the images are relative to; None: the table's own.
-        command (str): The command or call that asked for it, for run.json.
-        rows (pd.DataFrame | None): The usable rows of the table, with a column `split` once that is assigned; None
-            before they are read.
+        task: What is predicted; completed by the labels of the training part once these are known.
+        config: The settings of the training.
+        table: The labels table, or the folder whose file names hold the labels.
+        images: The folder that the names of the images are relative to; None: the table's own.
+        command: The command or call that asked for it, for run.json.
+        valid_is_set: Whether the user has set the share to validate on.
+        rows: The usable rows of the table, with a column `split` once that is assigned; empty before they are read.
     """
 
     task: Task
@@ -32,10 +35,11 @@ class TrainingPlan:
     table: Path
     images: str | Path | None = None
     command: str = ""
-    rows: pd.DataFrame | None = field(default=None, repr=False)
+    valid_is_set: bool = False
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
 
-def prepare(task="angle", **options) -> TrainingPlan:
+def prepare(task: str | Path | Task = "angle", **options: Any) -> TrainingPlan:
     """Return the plan of a training, with its labels read and split.
 
     Args:
@@ -48,49 +52,56 @@ def prepare(task="angle", **options) -> TrainingPlan:
     return assign_split(read_rows(resolve_options(task, **options)))
 
 
-def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=None, images=None, image_col=None,
-                    label_from_name=None, flip_pairs=None, units=None, target_weights=None, scale=None, augment=None,
-                    size=None, fit=None, box=None, margin=None, group=None, value_range=None, command="",
-                    sample_folder=None, **settings) -> TrainingPlan:
+def resolve_options(
+    task: str | Path | Task = "angle", *, targets: Words | None = None, data: str | Path | None = None,
+    preset: str | None = None, labels: str | None = None, images: str | Path | None = None,
+    image_col: str | None = None, label_from_name: str | None = None,
+    flip_pairs: str | Path | Iterable[tuple[str, str]] | None = None, units: datasets.own_table.Pairs | None = None,
+    target_weights: datasets.own_table.Pairs | None = None, scale: str | None = None, augment: Words | None = None,
+    size: tuple[int, int] | None = None, fit: str | None = None, box: Words | None = None,
+    margin: float | None = None, group: str | None = None, value_range: tuple[float, ...] | None = None,
+    command: str = "", sample_folder: str | Path | None = None, **settings: Any,
+) -> TrainingPlan:
     """Return the plan of a training before its labels are read.
 
     None stands for an option's default; for settings see `make_config`.
 
     Args:
-        task (str | Path | Task): A built-in task by name; the path of a labels table, or of a folder whose names hold
-            the labels; or a Task of your own, with `data` its table.
-        targets (Sequence[str]): `NAME[=COL,...][:KIND]` each.
-        data (str | Path): A folder with the images of a built-in task, or "drawn"; see `datasets.locate`.
-        preset (str): Another version of a built-in task; see `datasets.locate`.
-        labels (str): Which of a dataset's labels to read; see `datasets.locate`.
-        images (str | Path): The folder that the names in a table are relative to.
-        image_col (str): The column of a table that names the images.
-        label_from_name (str): A regular expression with a named group per column that a folder's names hold.
-        flip_pairs (str | Path | Iterable[tuple[str, str]]): Points that change places in a mirror image.
-        units (Mapping | Iterable[tuple[str, str]]): Units by target.
-        target_weights (Mapping | Iterable[tuple[str, float]]): Weights of the losses by target.
-        scale (str): linear or log, for all plain numbers.
-        augment (Sequence[str]): Names out of `tasks.AUGMENTATIONS`.
-        size (tuple[int, int]): Height and width in pixels that the network sees.
-        fit (str): pad, squish or crop.
-        box (Sequence[str]): Columns for centre x, centre y, width and height of the part to be seen, in pixels.
-        margin (float): Widens the box on each side, as a share of its width or height.
-        group (str): The column of people, sequences, ...: no group is on two sides of a split.
-        value_range (tuple[float, float]): Black and white of images of 16 or 32 bits.
-        command (str): What was typed, for run.json.
-        sample_folder (str | Path): Of a dry run; see `datasets.locate`.
+        task: A built-in task by name; the path of a labels table, or of a folder whose names hold the labels; or a Task
+            of your own, with `data` its table.
+        targets: `NAME[=COL,...][:KIND]` each.
+        data: A folder with the images of a built-in task, or "drawn"; see `datasets.locate`.
+        preset: Another version of a built-in task; see `datasets.locate`.
+        labels: Which of a dataset's labels to read; see `datasets.locate`.
+        images: The folder that the names in a table are relative to.
+        image_col: The column of a table that names the images.
+        label_from_name: A regular expression with a named group per column that a folder's names hold.
+        flip_pairs: Points that change places in a mirror image.
+        units: Units by target.
+        target_weights: Weights of the losses by target.
+        scale: linear or log, for all plain numbers.
+        augment: Names out of `tasks.AUGMENTATIONS`.
+        size: Height and width in pixels that the network sees.
+        fit: pad, squish or crop.
+        box: Columns for centre x, centre y, width and height of the part to be seen, in pixels.
+        margin: Widens the box on each side, as a share of its width or height.
+        group: The column of people, sequences, ...: no group is on two sides of a split.
+        value_range: Black and white of images of 16 or 32 bits.
+        command: What was typed, for run.json.
+        sample_folder: Of a dry run; see `datasets.locate`.
         **settings: Fields of TrainConfig.
 
     Raises:
         ImgregError: An option is wrong, or does not go with the task.
     """
-    targets, augment, box = as_tuple(targets) or (), as_tuple(augment), as_tuple(box)
+    specs, box = as_tuple(targets) or (), as_tuple(box)
     table_options = {"image_col": image_col, "label_from_name": label_from_name, "flip_pairs": flip_pairs,
                      "units": units, "target_weights": target_weights, "scale": scale,
                      "images": None if isinstance(task, Task) else images}
     if isinstance(task, Task) or not datasets.own_table.is_table(task):
         refuse(table_options, "with a labels table", f"the task '{getattr(task, 'name', task)}'")
-        task, table = datasets.locate(task, data, preset, labels, sample_folder)
+        named_task = task if isinstance(task, Task) else str(task)
+        task, table = datasets.locate(named_task, data, preset, labels, sample_folder)
     else:
         table = Path(task)
         hint = "--images DIR, the folder that its pictures' names are relative to" if data else None
@@ -98,19 +109,19 @@ def resolve_options(task="angle", *, targets=(), data=None, preset=None, labels=
         if table.is_dir():
             refuse({"images": images}, "with a table, to whose names it belongs", f"the folder '{table}'")
         columns_in_use = tuple(filter(None, (*(box or ()), group)))
-        task = datasets.own_table.table_task(table, list(targets), image_col or "", label_from_name or "", flip_pairs,
+        task = datasets.own_table.table_task(table, specs, image_col or "", label_from_name or "", flip_pairs,
                                              units or (), target_weights or (), scale, columns_in_use)
-        targets = ()  # they are the task's own
-    task = task.with_options(list(targets), augment, size=size, fit=fit, box=box, margin=margin, group=group,
+        specs = ()  # they are the task's own
+    task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
                              value_range=value_range)
     if margin is not None and not task.box:
         raise ImgregError("--margin with a --box to be widened", "no box")
     if target_weights and len(task.targets) == 1:
         warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
-    return TrainingPlan(task, make_config(task, **settings), table, images, command)
+    return TrainingPlan(task, make_config(task, **settings), table, images, command, settings.get("valid") is not None)
 
 
-def as_tuple(words) -> tuple | None:
+def as_tuple(words: Words | None) -> tuple[str, ...] | None:
     """Return one word or several as a tuple; None stays None."""
     if words is None:
         return None
@@ -124,13 +135,13 @@ def refuse(options: dict, expected: str, actual: str, hint: str | None = None) -
             raise ImgregError(f"{option_name(keyword)} {expected}", actual, hint)
 
 
-def make_config(task: Task, **settings) -> TrainConfig:
-    """Return the settings for a task: the defaults, then its recipe, then the user's.
+def make_config(task: Task, **settings: Any) -> TrainConfig:
+    """Return the settings of a task's training: the defaults, then its recipe, then the user's.
 
     The recipe's weights, rates and arguments of the backbone belong to its own backbone, and go with it.
 
     Args:
-        task (Task): The task.
+        task: The task.
         **settings: Fields of TrainConfig. None is the default, but where TrainConfig gives None a meaning of its own;
             "auto" is another word for it for lr and bs.
 
@@ -145,15 +156,12 @@ def make_config(task: Task, **settings) -> TrainConfig:
     for name, convert in (("weights", str), ("device", str), ("hold_out", as_tuple), ("arch_args", dict)):
         if name in settings:
             settings[name] = convert(settings[name])
-    for name in ("lr", "bs"):
-        if settings.get(name) == "auto":
-            settings[name] = None
-    if settings.get("balance") and not any(t.can_balance for t in task.targets):
+    settings |= {name: None for name in ("lr", "bs") if settings.get(name) == "auto"}
+    if settings.get("balance") and not any(t.scalar for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
-    recipe = dict(task.recipe)
+    recipe: dict[str, Any] = dict(task.recipe)
     if settings.get("arch") not in (None, recipe.get("arch")):
-        for name in ("arch_args", "weights", "lr", "body_lr"):
-            recipe.pop(name, None)
+        recipe = {name: recipe[name] for name in recipe if name not in ("arch_args", "weights", "lr", "body_lr")}
     if "arch_args" in settings:
         settings["arch_args"] = {**recipe.get("arch_args", {}), **settings["arch_args"]}
     config = TrainConfig(**{**recipe, **settings})
@@ -171,27 +179,27 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
         ImgregError: An issue of the labels would ruin the training; with `strict`, any issue.
     """
     table, strict = plan.table, plan.config.strict
-    frame, issues = labels.check_rows(table, plan.task, plan.images, plan.config)
-    warn_unused_valid(plan, frame)
+    read = labels.read_rows(table, plan.task, images=plan.images)
+    issues = labels.label_issues(read, plan.config)
+    warn_unused_valid(plan, read.frame)
     stopping = issues if strict else [issue for issue in issues if issue.level == "stop"]
-    if not (strict and issues):
-        rows = labels.usable_rows(frame, plan.task, table)
+    rows = read.frame if strict and issues else read.usable()  # names what is left out
     if stopping:
         more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
         raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more, f"imgreg check {table}")
     for issue in issues:
-        if issue.level == "note" and issue.code != "missing":  # usable_rows has counted the missing labels
+        if issue.level == "note" and issue.code != "missing":  # usable() has counted the missing labels
             warn(f"{table}: {issue.describe()}")
     return replace(plan, rows=rows)
 
 
 def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
-    """Warn where a share to validate on was set, and the validation part is not drawn by it."""
+    """Warn where the user has set a share to validate on, and the validation part is not drawn by it."""
     config = plan.config
     reasons = {"--hold-out": config.hold_out, "--folds": config.folds,
                f"the column 'split' of {plan.table}": uses_table_split(frame, config)}
     reason = next((name for name, decides in reasons.items() if decides), None)
-    if reason and config.valid != make_config(plan.task).valid:
+    if reason and plan.valid_is_set:
         warn(f"--valid {config.valid:g} changes nothing: {reason} says who validates")
 
 
@@ -201,7 +209,7 @@ def assign_split(plan: TrainingPlan) -> TrainingPlan:
     return replace(plan, task=complete_task(plan.task, rows[rows["split"] == "train"]), rows=rows)
 
 
-def python_call(function: str, task, **options) -> str:
+def python_call(function: str, task: str | Path | Task, **options: Any) -> str:
     """Return a call of a public function as text, for run.json: "imgreg_fastai.train('angle', epochs=3)"."""
     task = str(task) if isinstance(task, Path) else task
     arguments = [repr(task), *(f"{name}={value!r}" for name, value in options.items())]

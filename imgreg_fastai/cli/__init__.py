@@ -1,14 +1,16 @@
 """The command line: results on stdout, all else on stderr; exit 0, 1 (a mistake), 2 (wrong usage) or 130 (Ctrl-C)."""
 import logging
 import shlex
+import signal
 import sys
 import warnings
 
-from ..utils.errors import ImgregError
-from . import data_commands, run_commands, training_commands
-from .application import app, tell
+from ..utils.messages import ImgregError
+from . import training_commands  # first in --help
 
-__all__ = ["app", "main"]
+# isort: split
+from . import run_commands
+from .application import app
 
 
 def main(args: list[str] | None = None) -> None:
@@ -20,8 +22,9 @@ def main(args: list[str] | None = None) -> None:
     logging.getLogger("imgreg").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning, message=r".*torch\.jit\.script.*")  # fastai's imports
     warnings.filterwarnings("ignore", message=r".*(Pandas4|copy_on_write|copy keyword).*")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends a training as Ctrl-C does
     try:
         app(args, obj=shlex.join(["imgreg", *args]))
     except ImgregError as e:
-        tell(f"imgreg: {e}")
+        print(f"imgreg: {e}", file=sys.stderr)
         sys.exit(1)

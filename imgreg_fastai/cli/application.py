@@ -1,33 +1,32 @@
 """The command line itself, and what its commands share."""
 import json
-import shlex
-import sys
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from .. import __version__
-from .options import PANELS, Version
+from .options import PANELS, option
 
 
 class Commands(TyperGroup):
     """Commands of which each ends in one line when Ctrl-C stops it."""
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: Any) -> Any:
         """Run a command; exit 130 when it is interrupted, as a shell expects it."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            tell("stopped")
+            typer.echo("stopped", err=True)
             raise typer.Exit(130) from None
 
 
 class PanelCommand(TyperCommand):
     """A command whose help lists its options by their rich_help_panel: rich itself takes 0.1 s to load."""
 
-    def format_options(self, ctx, formatter):
+    def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, and the options of each panel under its name."""
-        records = {name: [] for name in ("Arguments", *PANELS, "Options")}
+        records: dict[str, list] = {name: [] for name in ("Arguments", *PANELS, "Options")}
         for param in self.get_params(ctx):
             panel = "Arguments" if param.param_type_name == "argument" else getattr(param, "rich_help_panel", None)
             records[panel or "Options"].append(param.get_help_record(ctx))
@@ -38,14 +37,12 @@ class PanelCommand(TyperCommand):
 
 app = typer.Typer(
     name="imgreg", cls=Commands, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
-    context_settings={"max_content_width": 120},
-    help="Turn pictures into numbers: train, evaluate, predict and export image regression.",
-    epilog="Begin with: imgreg train angle",
+    context_settings={"max_content_width": 120}, epilog="Begin with: imgreg train angle",
 )
 
 
 @app.callback(invoke_without_command=True)
-def version(show: Version = False):
+def version(show: Annotated[bool, option("version")] = False) -> None:
     """Turn pictures into numbers: train, evaluate, predict and export image regression."""
     if show:
         print(f"imgreg {__version__}")
@@ -55,7 +52,7 @@ def version(show: Version = False):
 def print_scores(name: str, scores: dict, where: str = "", unit_of_score: str = "pictures") -> None:
     """Print one target's scores: the mean beside guessing, each column, the coverage of its intervals, the groups."""
     from ..evaluation import coverage, metrics
-    from ..utils.errors import first_few
+    from ..utils.messages import first_few
 
     print(f"{metrics.format_score(name, scores)} on {scores['n']} {unit_of_score}{where}")
     if columns := metrics.format_columns(scores):
@@ -67,24 +64,6 @@ def print_scores(name: str, scores: dict, where: str = "", unit_of_score: str = 
         print(f"  by group, worst first: {first_few(groups)}")
 
 
-def retyped(context: typer.Context, command: str) -> str:
-    """Return what was typed, for another command that has the same options, without --fast, --plot and --out."""
-    words, kept_words = iter(shlex.split(context.obj)[2:]), []
-    for word in words:
-        name, equals, _ = word.partition("=")
-        if name in ("--plot", "--out"):
-            if not equals:
-                next(words)  # the option's value
-        elif name != "--fast":
-            kept_words.append(word)
-    return shlex.join(["imgreg", command, *kept_words])
-
-
-def print_json(value) -> None:
+def print_json(value: dict) -> None:
     """Print a value as one line of JSON."""
     print(json.dumps(value, ensure_ascii=False, allow_nan=False))
-
-
-def tell(text: str) -> None:
-    """Print a line for people on stderr."""
-    print(text, file=sys.stderr)

@@ -2,29 +2,28 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
 from .. import __version__, api
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 from . import options as o
-from .application import app, print_json, print_scores, tell
+from .application import app, print_json, print_scores
 
 
 @app.command()
-def evaluate(
-    run: o.RunPath, table: o.TableName = None, images: o.Images = None, by: o.By = None, how: o.How = "mean",
-    coverage: o.Coverage = None, baselines: o.Baselines = False, tta: o.Tta = False, device: o.Device = "auto",
-):
+@o.with_options("images", "by", "how", "coverage", "evaluate.baselines", "tta", "device")
+def evaluate(run: o.RunPath, table: Annotated[Path | None, o.argument("TABLE")] = None, **options: Any) -> None:
     """Score a run on its validation part or on another labelled set."""
     from ..evaluation import metrics
 
-    result = api.evaluate(run, table, device, images, by, how, coverage, baselines, tta)
+    result = api.evaluate(run, table, **options)
+    by = options.get("by")
     for name, scores in result["scores"].items():
         print_scores(name, scores, f" (by {by})" if by else "", "groups" if by else "pictures")
         print(f"  {metrics.format_details(scores)}")
-    if baselines:
+    if "baselines" in result:
         from ..evaluation.baselines import format_baselines
 
         print(format_baselines(result["baselines"]))
@@ -32,11 +31,15 @@ def evaluate(
 
 
 @app.command()
+@o.with_options("predict.draw", "images", "by", "how", "coverage", "tta")
 def predict(
-    model: o.ModelPath, pictures: o.Pictures, format: o.Format = None, out: o.NewFile = None,
-    draw: o.Drawings = None, images: o.Images = None, by: o.By = None, how: o.How = "mean",
-    coverage: o.Coverage = None, tta: o.Tta = False, device: o.Device = "auto",
-):
+    model: Annotated[Path, o.argument("MODEL")],
+    pictures: Annotated[list[str], o.argument("PICTURES")],
+    format: Annotated[o.TableFormat | None, o.option("predict.format")] = None,
+    out: Annotated[Path | None, o.option("predict.out")] = None,
+    device: Annotated[str, o.option("device")] = "auto",
+    **options: Any,
+) -> None:
     """Predict numbers for images, or for the images of a table; of several models the average.
 
     Exit 1 if an image had to be left out.
@@ -50,29 +53,31 @@ def predict(
     n_models = ensemble.count_models(paths)
     if n_models == len(paths):
         raise ImgregError("pictures after the models", f"{n_models} models alone")
-    sources = []
+    sources: list[str] = []
     for path in paths[n_models:]:
         sources += sys.stdin.read().splitlines() if path == "-" else [path]
     predictor = api.load(paths[:n_models], device)
-    predictions = api.predict(predictor, [path for path in sources if path.strip()], draw=draw, images=images,
-                              by=by, how=how, coverage=coverage, tta=tta)
+    predictions = api.predict(predictor, [path for path in sources if path.strip()], **options)
     ending = out.suffix.lstrip(".") if out else ""
-    format = format or (ending if ending in get_args(o.TableFormat) else "table")
-    text = prediction_table.format_predictions(predictions, format, predictor.task)
+    chosen_format = format or (ending if ending in get_args(o.TableFormat) else "table")
+    text = prediction_table.format_predictions(predictions, chosen_format, predictor.task)
     if out:
         write_file(out, text + "\n")
     else:
         print(text)
     n_left_out = predictions.attrs["left_out"]
     if n_left_out:
-        tell(f"left out: {n_left_out} of the pictures")
+        typer.echo(f"left out: {n_left_out} of the pictures", err=True)
         raise typer.Exit(1)
 
 
 @app.command()
-def compare(runs: o.RunPaths, part: o.Part = "valid", out: o.Out = Path("runs"), json: o.AsJson = False):
+@o.with_options("compare.part", "out")
+def compare(
+    runs: Annotated[list[Path], o.argument("compare.RUN")], json: o.AsJson = False, **options: Any,
+) -> None:
     """Compare runs on the images that all of them predicted; no model is opened."""
-    comparison, plot, page = api.compare(runs, part=part, out=out)
+    comparison, plot, page = api.compare(runs, **options)
     if json:
         print_json({**comparison.to_dict(), "plot": str(plot), "page": str(page)})
     else:
@@ -80,7 +85,7 @@ def compare(runs: o.RunPaths, part: o.Part = "valid", out: o.Out = Path("runs"),
 
 
 @app.command()
-def runs(folder: o.Folder = Path("runs"), json: o.AsJson = False):
+def runs(folder: Annotated[Path, o.argument("FOLDER")] = Path("runs"), json: o.AsJson = False) -> None:
     """List the runs of a folder, the newest last, with their errors on the validation part."""
     from ..runs import format_runs
 
@@ -92,11 +97,12 @@ def runs(folder: o.Folder = Path("runs"), json: o.AsJson = False):
 
 
 @app.command()
-def export(run: o.RunPath, format: o.ModelFormat = None, out: o.ModelOut = None):
+@o.with_options("export.format", "export.out")
+def export(run: o.RunPath, **options: Any) -> None:
     """Write a run as one file that needs nothing else."""
-    path = api.export(run, format, out)
+    path = api.export(run, **options)
     print(f"written: {path}")
-    if path.suffix != ".imgreg" and format != "bundle":
+    if path.suffix != ".imgreg" and options.get("format") != "bundle":
         print("next: python -c \"from fastai.learner import load_learner; "
               f"print(load_learner('{path}').predict('photo.png')[0])\"")
     else:
@@ -104,13 +110,16 @@ def export(run: o.RunPath, format: o.ModelFormat = None, out: o.ModelOut = None)
 
 
 @app.command()
-def report(run: o.RunPath, device: o.Device = "auto"):
+@o.with_options("device")
+def report(run: o.RunPath, **options: Any) -> None:
     """Write a page on what a run is worth: where it is good, where it fails, and what to do next."""
-    print(f"written: {api.report(run, device)}")
+    print(f"written: {api.report(run, **options)}")
 
 
 @app.command()
-def backbones(pattern: o.Pattern = "", size: o.Size = None):
+def backbones(
+    pattern: Annotated[str, o.argument("PATTERN")] = "", size: Annotated[Any, o.option("backbones.size")] = None,
+) -> None:
     """List timm backbones: parameters in millions, input size, weights, and whether they are here and work."""
     from ..models.backbones import table
 
@@ -121,7 +130,7 @@ def backbones(pattern: o.Pattern = "", size: o.Size = None):
 
 
 @app.command()
-def info():
+def info() -> None:
     """Print versions and facts about the machine, for a bug report."""
     import torch
 

@@ -1,34 +1,70 @@
-"""The commands that train, or sweep the learning rate."""
+"""The commands that get data, look for issues of it, train, and sweep the learning rate."""
 import shlex
-from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from .. import api
 from . import options as o
-from .application import PanelCommand, app, print_scores, retyped, tell
+from .application import PanelCommand, app, print_json, print_scores
+
+
+@app.command()
+@o.with_options("data.data", "data.n", "data.size", "data.seed", "data.out")
+def data(task: Annotated[str, o.argument("data.TASK")], **options: Any) -> None:
+    """Get or draw a task's images, and write their labels table."""
+    from .. import datasets
+    from ..tasks import PRESETS
+
+    table = datasets.make(task, **options)
+    folder, content = str(table), ""
+    if table.is_file():
+        n_images = len(table.read_text(encoding="utf-8").splitlines()) - 1
+        folder, content = str(table.parent), f", the labels of {n_images} pictures"
+    print(f"ready: {table}{content}")
+    words = ["imgreg", "train", task]
+    drawn = str(options.get("data")) == "drawn" or bool(options.keys() - {"data", "out"})
+    if "out" in options or ("data" in options and not drawn):
+        words += ["--data", f"./{folder}" if folder == "drawn" else folder]  # `drawn` has a meaning of its own
+        if drawn and "drawn" in PRESETS.get(task, {}):
+            words += ["--preset", "drawn"]
+    elif drawn:
+        words += ["--data", "drawn"]
+    print(f"next: {shlex.join(words)}")
 
 
 @app.command(cls=PanelCommand)
-@o.with_training_options
-def train(
-    context: typer.Context, task: o.TaskName, epochs: o.Epochs = None, freeze_epochs: o.FreezeEpochs = None,
-    patience: o.Patience = None, stop_at: o.StopAt = None, folds: o.Folds = None, dry_run: o.DryRun = False,
-    out: o.Out = Path("runs"), **options,
-):
+@o.with_options(*o.TRAINING, "fast", "check.plot", "out")
+def check(context: typer.Context, task: o.TaskName, json: o.AsJson = False, **options: Any) -> None:
+    """Look for all issues of labelled images, before a network is trained on them.
+
+    Exit 1 if anything would stop a training.
+    """
+    health, plot = api.check(task, **options)
+    if json:
+        print_json({**health.to_dict(), "plot": str(plot)})
+    else:
+        print(f"{health.describe()}\nplot: {plot}")
+        print(f"next: {retyped(context, 'train')}" if health.fine else f"next: mend these, then {context.obj}")
+    if not health.fine:
+        raise typer.Exit(1)
+
+
+@app.command(cls=PanelCommand)
+@o.with_options("epochs", "freeze_epochs", "patience", "stop_at", "folds", *o.TRAINING, "dry_run", "out")
+def train(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Train a network, score it beside guessing, and leave a run folder.
 
     The defaults of a training are the task's recipe; run.json records them.
     """
-    run = api.train(task, out=out, dry_run=dry_run, command=context.obj, epochs=epochs, patience=patience,
-                    freeze_epochs=freeze_epochs, stop_at=stop_at, folds=folds, **options)
+    run = api.train(task, command=context.obj, **options)
     if run is None:
         return
     if hasattr(run, "runs"):
         _print_folds(run)
         return
-    if run.about["state"] == "interrupted":
-        tell(f"stopped; what was learnt is kept\nnext: imgreg evaluate {shlex.quote(str(run.path))}")
+    if run.state == "interrupted":
+        typer.echo(f"stopped; what was learnt is kept\nnext: imgreg evaluate {shlex.quote(str(run.path))}", err=True)
         raise typer.Exit(130)
     for part, scores_by_target in run.scores.items():
         for name, scores in scores_by_target.items():
@@ -55,15 +91,15 @@ def _print_folds(folds) -> None:
             for column, numbers in scores["columns"].items():
                 print(f"  {column} {format_value(numbers['mean'], unit)} ± {format_value(numbers['spread'], unit)}")
     print(f"runs: {folds.path}")
-    if any(run.about["state"] == "interrupted" for run in folds.runs):
+    if any(run.state == "interrupted" for run in folds.runs):
         raise typer.Exit(130)
 
 
 @app.command("lr_find", cls=PanelCommand)
-@o.with_training_options
-def lr_find(context: typer.Context, task: o.TaskName, out: o.Out = Path("runs"), **options):
+@o.with_options(*o.TRAINING, "out")
+def lr_find(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Sweep the learning rate, print a suggestion and draw the curve."""
-    sweep, plot = api.lr_find(task, out=out, **options)
+    sweep, plot = api.lr_find(task, **options)
     if sweep.trusted:
         print(f"suggested learning rate: {sweep.suggestion:.2g}   plot: {plot}")
         print(f"next: {retyped(context, 'train')} --lr {sweep.suggestion:.2g}")
@@ -72,14 +108,24 @@ def lr_find(context: typer.Context, task: o.TaskName, out: o.Out = Path("runs"),
 
 
 @app.command(cls=PanelCommand)
-@o.with_training_options
-def curve(
-    context: typer.Context, task: o.TaskName, parts: o.Parts = "10,25,50,100", epochs: o.Epochs = None,
-    out: o.Out = Path("runs"), **options,
-):
+@o.with_options("epochs", *o.TRAINING, "curve.parts", "out")
+def curve(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Train on growing parts of the images, and estimate what more of them would bring."""
-    result = api.curve(task, parts=parts, out=out, command=context.obj, epochs=epochs, **options)
+    result = api.curve(task, command=context.obj, **options)
     if result.points:
         print(f"{result.summary()}\nruns: {result.path}   plot: {result.path / 'curve.png'}")
     if result.state == "interrupted":
         raise typer.Exit(130)
+
+
+def retyped(context: typer.Context, command: str) -> str:
+    """Return what was typed, for another command that has the same options, without --fast, --plot and --out."""
+    words, kept_words = iter(shlex.split(context.obj)[2:]), []
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if name in ("--plot", "--out"):
+            if not equals:
+                next(words)  # the option's value
+        elif name != "--fast":
+            kept_words.append(word)
+    return shlex.join(["imgreg", command, *kept_words])

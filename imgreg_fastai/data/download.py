@@ -9,14 +9,11 @@ import os
 import queue
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ..utils.console import ProgressBar
-from ..utils.errors import ImgregError, error_reason
+from ..utils.messages import ImgregError, ProgressBar, error_reason, say
 
 CHUNK_SIZE = 1 << 18  # bytes
 STALL_TIMEOUT = 30  # seconds without a byte after which a download that was under way is given up
@@ -26,60 +23,45 @@ class UnreachableError(ImgregError):
     """Nothing can be downloaded: there is no network, no such server, or the server refuses."""
 
 
-class _Partial(NamedTuple):
-    """What earlier attempts downloaded: the bytes, and a file with their URL and the server's version of them."""
-
-    data: Path
-    tag: Path
-
-    def progress(self, url: str) -> tuple[int, str]:
-        """The number of bytes of `url` and their version; (0, "") if they cannot be continued."""
-        if not (self.data.is_file() and self.tag.is_file()):
-            return 0, ""
-        tag_url, _, version = self.tag.read_text(encoding="utf-8").partition("\n")
-        return (self.data.stat().st_size, version) if tag_url == url and version else (0, "")
-
-
-class _Body(NamedTuple):
-    """A file as the server sends it: its bytes from `start` on, of `total` (None: unknown), in this version."""
-
-    chunks: Iterable[bytes]
-    start: int
-    total: int | None
-    version: str  # an ETag or a date; "" if the server sends neither
-
-
 def fetch(url: str, path: str | Path, size: int | None = None, md5: str | None = None, md5_bytes: int | None = None,
           timeout: float = 3.5, reserve: int = 0) -> Path:
     """Download a file. A download that broke off continues; its bytes are kept in `path`.part until they are complete.
 
     Args:
-        url (str): an http, https or file URL.
-        path (str or Path): the file to write.
-        size (int or None): the file's expected size in bytes.
-        md5 (str or None): the expected MD5 checksum, in hexadecimal.
-        md5_bytes (int or None): the first bytes of the file that `md5` is of; None for all. They are read at once.
-        timeout (float): seconds until the server answers, including the search for its name.
-        reserve (int): bytes of the disk that must stay free.
+        url: An http, https or file URL.
+        path: The file to write.
+        size: The file's expected size in bytes.
+        md5: The expected MD5 checksum, in hexadecimal.
+        md5_bytes: The first bytes of the file that `md5` is of; None for all. They are read at once.
+        timeout: Seconds until the server answers, including the search for its name.
+        reserve: Bytes of the disk that must stay free.
 
     Returns:
-        Path: `path`.
+        `path`.
 
     Raises:
         UnreachableError: if nothing can be downloaded.
         ImgregError: if the download breaks off, the disk is full, or size or checksum differ.
     """
     path = Path(path)
-    partial = _Partial(path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag"))
+    part, tag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag")
     if (size or md5) and path.is_file() and not _difference(path, size, md5, md5_bytes):
         return path
     try:
-        _complete(partial, url, size, timeout, reserve)
-        difference = _difference(partial.data, size, md5, md5_bytes)
+        if urlsplit(url).scheme == "file":
+            _copy(url, part)
+        else:
+            _download(url, part, tag, size, timeout, reserve)
+        difference = _difference(part, size, md5, md5_bytes)
         if not difference:
-            os.replace(partial.data, path)
-        for file in partial:
-            file.unlink(missing_ok=True)
+            os.replace(part, path)
+        part.unlink(missing_ok=True)
+        tag.unlink(missing_ok=True)
+    except KeyboardInterrupt:
+        n, _ = _progress(part, tag, url)
+        if n:
+            say(f"the first {_megabytes(n)} are kept: the same command goes on from there")
+        raise
     except OSError as e:
         raise ImgregError("a place that can be written", f"'{path}': {error_reason(e)}") from e
     if difference:
@@ -98,86 +80,88 @@ def _difference(path: Path, size: int | None, md5: str | None, md5_bytes: int | 
     return "" if digest.hexdigest() == md5 else "another checksum"
 
 
-def _complete(partial: _Partial, url: str, size: int | None, timeout: float, reserve: int) -> None:
-    """Download the missing bytes of `url`."""
-    start, version = partial.progress(url)
-    if start and start == size:
+def _progress(part: Path, tag: Path, url: str) -> tuple[int, str]:
+    """Return the number of bytes of `url` in `part` and the server's version of them; (0, "") if it cannot continue."""
+    if not (part.is_file() and tag.is_file()):
+        return 0, ""
+    tag_url, _, version = tag.read_text(encoding="utf-8").partition("\n")
+    return (part.stat().st_size, version) if tag_url == url and version else (0, "")
+
+
+def _copy(url: str, part: Path) -> None:
+    source = Path(url2pathname(urlsplit(url).path))
+    if not source.is_file():
+        raise UnreachableError(f"a file at {url}", "none")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, part)
+
+
+def _download(url: str, part: Path, tag: Path, size: int | None, timeout: float, reserve: int) -> None:
+    """Download the missing bytes of `url`, with a progress bar."""
+    import requests
+
+    # 1. Ask for the missing bytes.
+    n, version = _progress(part, tag, url)
+    if n and n == size:
         return
-    body = _open(url, start, version, timeout)
-    total = body.total or size
+    response, n = _open(url, n, version, timeout)
+    # 2. See that it is the expected file, and that there is room for it.
+    length = response.headers.get("Content-Length", "")
+    total = n + int(length) if length.isdigit() else size
     if size and total != size:
         raise UnreachableError(f"{size} bytes from {url}", f"{total}: another file, or a page of the network's own")
-    partial.data.parent.mkdir(parents=True, exist_ok=True)
-    needed = (total or 0) - body.start + reserve
-    free = shutil.disk_usage(partial.data.parent).free
+    part.parent.mkdir(parents=True, exist_ok=True)
+    needed, free = (total or 0) - n + reserve, shutil.disk_usage(part.parent).free
     if needed > free:
         raise ImgregError(f"{_megabytes(needed)} of free disk for {url}", _megabytes(free),
                           "making room, then the same again")
-    _save(partial, url, body, total)
-
-
-def _save(partial: _Partial, url: str, body: _Body, total: int | None) -> None:
-    """Write the bytes as they come, with a progress bar."""
-    import requests
-
-    retry = "the same again: it goes on where it stopped" if body.version else "the same again"
-    size = body.start
+    # 3. Write the bytes as they come.
+    version = response.headers.get("ETag", "")
+    if not version or version.startswith("W/"):  # a weak ETag does not promise the same bytes
+        version = response.headers.get("Last-Modified", "")
     try:
-        with partial.data.open("ab" if size else "wb") as f, ProgressBar("downloading") as bar:
-            partial.tag.write_text(f"{url}\n{body.version}", encoding="utf-8")  # after an older version is gone
-            for chunk in body.chunks:
+        with part.open("ab" if n else "wb") as f, ProgressBar("downloading") as bar:
+            tag.write_text(f"{url}\n{version}", encoding="utf-8")  # after an older version is gone
+            for chunk in response.iter_content(CHUNK_SIZE):
                 f.write(chunk)
-                size += len(chunk)
-                bar.update(size, total, f"{_megabytes(size)} of {_megabytes(total)}")
-        if total and size < total:  # older versions of urllib3 raise nothing when bytes are missing
+                n += len(chunk)
+                bar.update(n, total, f"{_megabytes(n)} of {_megabytes(total)}")
+        if total and n < total:  # older versions of urllib3 raise nothing when bytes are missing
             raise ConnectionError
     except OSError as e:
-        progress = f"after {_megabytes(size)} of {_megabytes(total)}"
+        retry = "the same again: it goes on where it stopped" if version else "the same again"
+        progress = f"after {_megabytes(n)} of {_megabytes(total)}"
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ImgregError(f"all of {url}", f"a full disk {progress}: '{part}'", f"making room, then {retry}") from e
         if isinstance(e, (requests.RequestException, ConnectionError, TimeoutError)):
             raise ImgregError(f"all of {url}", f"a connection that broke {progress}", retry) from e
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            actual = f"a full disk {progress}: '{partial.data}'"
-            raise ImgregError(f"all of {url}", actual, f"making room, then {retry}") from e
         raise
 
 
-def _open(url: str, start: int, version: str, timeout: float) -> _Body:
-    """Open a URL at byte `start` of `version`, or at its beginning where the server no longer has that version."""
-    scheme = urlsplit(url).scheme
-    if scheme not in ("http", "https", "file"):
+def _open(url: str, start: int, version: str, timeout: float) -> tuple:
+    """Open a URL at byte `start` of `version`, or at its beginning where the server no longer has that version.
+
+    Returns:
+        The server's response, and the byte that it begins at.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
         raise ImgregError("a URL with http, https or file", f"'{url}'")
-    if scheme == "file":
-        path = Path(url2pathname(urlsplit(url).path))
-        if not path.is_file():
-            raise UnreachableError(f"a file at {url}", "none")
-        return _Body(_file_chunks(path), 0, path.stat().st_size, "")
     headers = {"Accept-Encoding": "identity"}  # a compressed answer could not be continued
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": version}
     response = _request(url, headers, timeout)
-    continues = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-    if start and not continues and response.status_code in (206, 416):
+    if response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+        return response, start
+    if start and response.status_code in (206, 416):
         response.close()
         return _open(url, 0, "", timeout)
     if response.status_code not in (200, 206):
         raise UnreachableError(f"an answer from {url}", f"{response.status_code} {response.reason}")
-    first = start if continues else 0
-    length = response.headers.get("Content-Length", "")
-    total = first + int(length) if length.isdigit() else None
-    version = response.headers.get("ETag", "")
-    if not version or version.startswith("W/"):  # a weak ETag does not promise the same bytes
-        version = response.headers.get("Last-Modified", "")
-    return _Body(response.iter_content(CHUNK_SIZE), first, total, version)
-
-
-def _file_chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as f:
-        while chunk := f.read(CHUNK_SIZE):
-            yield chunk
+    return response, 0
 
 
 def _request(url: str, headers: dict[str, str], timeout: float):
-    """A server's response without its body, within `timeout` seconds in all; raises UnreachableError.
+    """Return a server's response without its body, within `timeout` seconds in all; raise UnreachableError.
 
     It is requested in a thread: the search for a server's name has no timeout, and each of its addresses has its own.
     """
@@ -196,12 +180,12 @@ def _request(url: str, headers: dict[str, str], timeout: float):
         response = responses.get(timeout=timeout)
     except queue.Empty:
         response = TimeoutError(f"no answer within {timeout:g} seconds")
-    if isinstance(response, Exception):
-        cause: BaseException = response
-        while inner := cause.__cause__ or cause.__context__:  # requests and urllib3 wrap the error that tells why
-            cause = inner
-        raise UnreachableError(f"an answer from {urlsplit(url).netloc or url}", error_reason(cause)) from response
-    return response
+    if not isinstance(response, Exception):
+        return response
+    cause: BaseException = response
+    while inner := cause.__cause__ or cause.__context__:  # requests and urllib3 wrap the error that tells why
+        cause = inner
+    raise UnreachableError(f"an answer from {urlsplit(url).netloc or url}", error_reason(cause)) from response
 
 
 def _megabytes(n: int | None) -> str:

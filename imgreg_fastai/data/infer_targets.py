@@ -1,6 +1,7 @@
 """Inferring the targets of a table for which none are named, by the names and the values of its columns."""
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, product
 
@@ -9,8 +10,7 @@ import pandas as pd
 
 from ..tasks import RESERVED_COLUMNS, pairs_by_name
 from ..tasks.flip_pairs import NAMELESS, PARTS, point_names
-from ..utils.console import say
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few, say
 
 MAX_CLASSES = 10  # so few different whole numbers may be classes
 TURN = 2 * np.pi
@@ -34,7 +34,7 @@ class _Inference:
     specs: list[str]
     messages: list[str]
 
-    def take(self, columns, message: str, specs=()) -> None:
+    def take(self, columns: Sequence[str], message: str, specs: Sequence[str] = ()) -> None:
         """Take columns: they are the targets `specs`, or left out."""
         self.columns = {name: values for name, values in self.columns.items() if name not in columns}
         self.messages.append(message)
@@ -61,15 +61,18 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
     inference = _Inference({}, [], [])
     _read_numbers(inference, frame.drop(columns=[image, *RESERVED_COLUMNS, *used], errors="ignore"))
     numbers = list(inference.columns)
-    for rule in (_boxes, _points, _rotations, _angles, _ids_and_classes, _plain_numbers):
+    for rule in (_boxes, _points, _rotations, _angles, _ids_and_classes):
         rule(inference)
-    specs, messages = inference.specs, inference.messages
-    if specs:
-        return specs, messages
+    names = list(inference.columns)
+    if names:
+        kind = "a plain number" if len(names) == 1 else "plain numbers"
+        inference.take(names, f"predicting {first_few(names, 12)}: {kind} (--target NAME chooses)", names)
+    if inference.specs:
+        return inference.specs, inference.messages
     if not numbers:
-        reasons = [f"none among {first_few(frame.columns, 8)}", *messages]
+        reasons = [f"none among {first_few(frame.columns, 8)}", *inference.messages]
         raise ImgregError("a column of numbers to predict", "; ".join(reasons))
-    for line in messages:
+    for line in inference.messages:
         say(line)
     raise ImgregError("--target NAME, since no column of numbers looks like one to predict",
                       f"{first_few(numbers, 8)}", f"--target {numbers[0]}, if that is what to predict")
@@ -78,42 +81,26 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
 def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
     """Read the columns in which most values are numbers; say why the others are left out."""
     for name in frame.columns:
-        values = _without_blanks(frame[name])
-        numbers = _to_floats(values)
+        values = frame[name].dropna()
+        if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+            values = values.astype(str).str.strip()
+            values = values[values != ""]
+        numbers = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
         if not len(values):
             inference.messages.append(f"left out {name}: it is empty")
         elif np.isfinite(numbers).mean() <= 0.5:
-            inference.messages.append(_about_words(name, values.astype(str)))
+            words = values.astype(str).unique()
+            message = f"left out {name}: words, each row's its own, such as {words[0]}"
+            if len(words) < len(values) or len(words) <= MAX_CLASSES:
+                examples = first_few((word if len(word) < 30 else f"{word[:27]}..." for word in sorted(words)), 3)
+                message = (f"left out {name}: it looks like a class ({examples}), and imgreg predicts numbers "
+                           f"(--group {name}, if it tells whose picture it is)")
+            inference.messages.append(message)
         elif re.search("[:=,*]", name):
             inference.messages.append(f"left out {name}: --target cannot say a name with : = , or * "
                                       "(the table could call it else)")
         else:
             inference.columns[name] = numbers[np.isfinite(numbers)]
-
-
-def _without_blanks(values: pd.Series) -> pd.Series:
-    values = values.dropna()
-    if values.dtype == object or pd.api.types.is_string_dtype(values):
-        values = values.astype(str).str.strip()
-        return values[values != ""]
-    return values
-
-
-def _to_floats(values: pd.Series) -> np.ndarray:
-    """Convert to numbers; NaN where there is none."""
-    if pd.api.types.is_bool_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
-        return np.full(len(values), np.nan)
-    return pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
-
-
-def _about_words(name: str, words: pd.Series) -> str:
-    """Say what a column of words looks like."""
-    values = words.unique()
-    if len(values) == len(words) > MAX_CLASSES:
-        return f"left out {name}: words, each row's its own, such as {values[0]}"
-    examples = first_few((word if len(word) < 30 else f"{word[:27]}..." for word in sorted(values)), 3)
-    return (f"left out {name}: it looks like a class ({examples}), and imgreg predicts numbers "
-            f"(--group {name}, if it tells whose picture it is)")
 
 
 def _words(name: str) -> list[str]:
@@ -145,12 +132,13 @@ def _points(inference: _Inference) -> None:
     columns = inference.columns
     pairs = [(x, _counterpart("y", x, columns)) for x in columns if not _counterpart("z", x, columns)]
     pairs = [pair for pair in pairs if pair[1]]
-    fractions = [name for x, y in pairs if all(_within_0_and_1(columns[name]) for name in (x, y)) for name in (x, y)]
+    within_0_and_1 = {name for name, values in columns.items() if values.min() >= 0 and values.max() <= 1}
+    fractions = list(chain(*(pair for pair in pairs if within_0_and_1.issuperset(pair))))
     if fractions:
         inference.take(fractions, f"left out {first_few(fractions)}: parts of the picture's width and height from 0 to "
                        "1, as it seems, and points are in pixels")
     pairs = [pair for pair in pairs if pair[0] not in fractions]
-    in_turn = [name for pair in pairs for name in pair]
+    in_turn = list(chain(*pairs))
     if not in_turn:
         return
     names, (sides, unpaired) = point_names(in_turn, "point"), pairs_by_name(in_turn)
@@ -167,12 +155,8 @@ def _points(inference: _Inference) -> None:
                    "(--target 'NAME=X,Y,X,Y:point' takes others)", [f"{target}={','.join(in_turn)}:point"])
 
 
-def _within_0_and_1(values: np.ndarray) -> bool:
-    return values.min() >= 0 and values.max() <= 1
-
-
-def _counterpart(letter: str, x: str, columns) -> str | None:
-    """Return the column with the name of `x`, but with a `letter` for an x that begins or ends one of its words."""
+def _counterpart(letter: str, x: str, columns: Iterable[str]) -> str:
+    """Return the column named as `x`, but with a `letter` for an x that begins or ends one of its words; "": none."""
     for match in re.finditer("[xX]", x):
         i = match.start()
         neighbours = x[i - 1 : i], x[i + 1 : i + 2]
@@ -180,12 +164,13 @@ def _counterpart(letter: str, x: str, columns) -> str | None:
         name = x[:i] + (letter.upper() if x[i].isupper() else letter) + x[i + 1 :]
         if not inside and name in columns:
             return name
-    return None
+    return ""
 
 
 def _rotations(inference: _Inference) -> None:
     """Take yaw, pitch and roll that share the rest of their name."""
-    columns, by_rest = inference.columns, defaultdict(dict)
+    columns = inference.columns
+    by_rest: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
     for name, axis in product(columns, AXES):
         if axis in _words(name):
             by_rest[tuple("" if word == axis else word for word in _words(name))][axis] = name
@@ -244,11 +229,3 @@ def _not_measured(name: str, values: np.ndarray) -> str:
     if k == 2 or (k <= MAX_CLASSES and n >= 3 * k and abs(different[0]) <= 1 and span < 2 * k):
         return f"{k} different whole numbers, and so it looks like a class"
     return ""
-
-
-def _plain_numbers(inference: _Inference) -> None:
-    """Take each column that remains as a number."""
-    names = list(inference.columns)
-    if names:
-        kind = "a plain number" if len(names) == 1 else "plain numbers"
-        inference.take(names, f"predicting {first_few(names, 12)}: {kind} (--target NAME chooses)", names)

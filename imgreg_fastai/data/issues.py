@@ -1,7 +1,7 @@
 """Issues: what is wrong, or worth knowing, about a table of labelled images."""
 from dataclasses import dataclass
 
-from ..utils.errors import first_few
+from ..utils.messages import first_few
 
 LEVELS = ("stop", "leave out", "note")
 
@@ -46,8 +46,5 @@ class Issue:
         """Return the issue as JSON can hold it; names and hint are left out where there are none."""
         fields = {"kind": self.code, "level": self.level, "text": self.text, "count": len(self.rows),
                   "total": self.total, "rows": list(self.rows)}
-        if self.names:
-            fields["names"] = list(self.names)
-        if self.hint:
-            fields["then"] = self.hint
-        return fields
+        optional = {"names": list(self.names), "then": self.hint}
+        return fields | {name: value for name, value in optional.items() if value}

@@ -6,8 +6,7 @@ import pandas as pd
 
 from ..config import TrainConfig, fewest_to_calibrate
 from ..tasks import Task
-from ..utils.console import say, warn
-from ..utils.errors import ImgregError, close_matches, first_few
+from ..utils.messages import ImgregError, close_matches, first_few, say, warn
 from .tables import files_exist, real_paths
 
 SPLITS = ("train", "valid", "calibrate", "test")
@@ -80,7 +79,9 @@ def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = Non
         raise ImgregError("--calibrate for a table that keeps no rows for it", "one that does", "no --calibrate")
     k, _ = calibration_size(frame, cfg)
     if k:
-        frame = _draw_calibration(frame, k, cfg, task)
+        units, training = split_units(frame), frame["split"] == "train"
+        drawn = _draw(frame, units[training], k, task, np.random.default_rng([cfg.seed, 1]))
+        frame = frame.assign(split=frame["split"].mask(training & units.isin(drawn), "calibrate"))
     counts = frame["split"].value_counts()
     check_split_sizes(counts.get("train", 0), counts.get("valid", 0),
                       "rows whose split is train and valid" if has_split else "more labelled pictures")
@@ -117,60 +118,54 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
         return 0, ""
     units = "groups" if "group" in frame and n < len(training_part) else "pictures"
     k, least = round(CALIBRATE_SHARE * n), max(MIN_CALIBRATE[units], min_promised)
-    if k < least:
-        return 0, _too_few_to_calibrate(n, units, least, min_promised)
-    return max(least, min(k, round(MAX_CALIBRATE * n / len(training_part)))), ""
-
-
-def _too_few_to_calibrate(n: int, units: str, least: int, min_promised: int) -> str:
-    """Say that `n` groups or images are too few for intervals, and which share keeps as many as is possible."""
-    if 2 * least <= n:
-        k, anyway = least, ""
-    else:
-        k, anyway = (max(round(CALIBRATE_SHARE * n), 1) if units == "groups" else min_promised), " all the same"
-    return (f"no intervals: {100 * CALIBRATE_SHARE:g} % of {n} {units} to train on are fewer than the {least} that "
-            f"they take (--calibrate {math.ceil(100 * k / n) / 100:g} keeps {k}{anyway})")
-
-
-def _draw_calibration(frame: pd.DataFrame, k: int, cfg: TrainConfig, task: Task | None) -> pd.DataFrame:
-    """Move `k` units of the training part to the part calibrate."""
-    units, training = split_units(frame), frame["split"] == "train"
-    drawn = _draw(units[training], k, _unit_values(frame, units, task), np.random.default_rng([cfg.seed, 1]))
-    return frame.assign(split=frame["split"].mask(training & units.isin(drawn), "calibrate"))
+    if k >= least:
+        return min(k, max(least, round(MAX_CALIBRATE * n / len(training_part)))), ""
+    possible, with_care = least, ""
+    if n < 2 * least:
+        possible, with_care = (max(k, 1) if units == "groups" else min_promised), ", which is less reliable"
+    return 0, (f"no intervals: calibration takes at least {least} {units}, and {CALIBRATE_SHARE:.0%} of the {n} "
+               f"{units} to train on are only {k}; --calibrate {math.ceil(100 * possible / n) / 100:g} calibrates "
+               f"with {possible}{with_care}")
 
 
 def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None) -> pd.Series:
-    """Draw the part of each row: first what is held out by name, then the test part, then a fold or the valid part."""
+    """Draw the part of each row: first what is held out by name, then the test part, then a fold or the valid part.
+
+    Folds hold whole units, are about equally large, and are drawn by the seed.
+    """
     units, rng = split_units(frame), np.random.default_rng(cfg.seed)
-    values, n = _unit_values(frame, units, task), units.nunique()
+    n = units.nunique()
     free = ~_held_out(frame, units, cfg.hold_out) if cfg.hold_out else pd.Series(True, frame.index)
     parts = pd.Series("train", frame.index, dtype=object).where(free, "valid")
     if cfg.test:
-        in_test = units.isin(_draw(units[free], max(1, round(n * cfg.test)), values, rng))
+        in_test = units.isin(_draw(frame, units[free], max(1, round(n * cfg.test)), task, rng))
         parts[in_test], free = "test", free & ~in_test
     if cfg.folds:
-        parts[_fold(units[free], cfg)] = "valid"
+        from sklearn.model_selection import GroupKFold
+
+        codes, names = pd.factorize(units[free], sort=True)
+        if len(names) < cfg.folds:
+            raise ImgregError(f"at least {cfg.folds} groups of pictures for --folds {cfg.folds}", str(len(names)))
+        # GroupKFold's own shuffle makes folds of equally many groups, whatever the sizes of these.
+        groups = np.random.default_rng(cfg.seed).permutation(len(names))[codes]
+        folds = [rows for _, rows in GroupKFold(cfg.folds).split(groups, groups=groups)]
+        # Without a fold the first is checked: whether there are enough groups.
+        parts[units[free].index[folds[(cfg.fold or 1) - 1]]] = "valid"
     elif not cfg.hold_out:
-        parts[free & units.isin(_draw(units[free], max(1, round(n * cfg.valid)), values, rng))] = "valid"
+        parts[free & units.isin(_draw(frame, units[free], max(1, round(n * cfg.valid)), task, rng))] = "valid"
     return parts
 
 
-def _draw(units: pd.Series, k: int, values: pd.Series | None, rng: np.random.Generator) -> np.ndarray:
-    """Draw `k` of the units at random; where they have `values`, as many from each tenth of them, within one."""
+def _draw(frame: pd.DataFrame, units: pd.Series, k: int, task: Task | None, rng: np.random.Generator) -> np.ndarray:
+    """Draw `k` of the units at random, and where one number is all that is predicted, as many from each tenth of it."""
     names = rng.permutation(np.sort(units.unique()))
     n, k = len(names), min(k, len(names))
-    if values is None or not n:
+    if not n or task is None or "group" in frame or len(task.targets) > 1 or not task.targets[0].scalar:
         return names[:k]
-    ranked = names[np.argsort(values[names].to_numpy(), kind="stable")]  # names are shuffled: ties are in no order
+    values = frame[task.columns[0]].groupby(units).mean()[names].to_numpy()
+    ranked = names[np.argsort(values, kind="stable")]  # names are shuffled: ties are in no order
     by_stratum = ranked[np.lexsort((rng.random(n), np.arange(n) * STRATA // n))]
     return by_stratum[np.diff(np.floor(np.arange(n + 1) * k / n + rng.random())) > 0]  # every n / k th, k in all
-
-
-def _unit_values(frame: pd.DataFrame, units: pd.Series, task: Task | None) -> pd.Series | None:
-    """Return the number to predict of each unit, where there are no groups and one number is all that is predicted."""
-    if task is None or "group" in frame or len(task.targets) != 1 or not task.targets[0].scalar:
-        return None
-    return frame[task.columns[0]].groupby(units).mean()
 
 
 def _held_out(frame: pd.DataFrame, units: pd.Series, names: tuple[str, ...]) -> pd.Series:
@@ -188,19 +183,6 @@ def _held_out(frame: pd.DataFrame, units: pd.Series, names: tuple[str, ...]) -> 
     if others.any():
         say(f"held out as well: {others.sum()} other pictures of {first_few(sorted(units[others].unique()))}")
     return held_out | others
-
-
-def _fold(units: pd.Series, cfg: TrainConfig) -> pd.Index:
-    """Return the index of the rows of one fold; folds hold whole units, are about equally large and seeded."""
-    from sklearn.model_selection import GroupKFold
-
-    codes, names = pd.factorize(units, sort=True)
-    if len(names) < cfg.folds:
-        raise ImgregError(f"at least {cfg.folds} groups of pictures for --folds {cfg.folds}", str(len(names)))
-    # GroupKFold's own shuffle makes folds of equally many groups, whatever the sizes of these.
-    groups = np.random.default_rng(cfg.seed).permutation(len(names))[codes]
-    folds = [rows for _, rows in GroupKFold(cfg.folds).split(groups, groups=groups)]
-    return units.index[folds[(cfg.fold or 1) - 1]]  # without a fold: the first, to check that there are enough groups
 
 
 def split_units(frame: pd.DataFrame) -> pd.Series:

@@ -5,9 +5,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from ..utils.console import ProgressBar, warn
-from ..utils.errors import ImgregError, error_reason
 from ..utils.files import atomic_folder
+from ..utils.messages import ImgregError, ProgressBar, error_reason, warn
 
 CHUNK_SIZE = 1 << 18  # bytes
 
@@ -22,12 +21,12 @@ def unpack(archive: str | Path, folder: str | Path, max_size: int | None = None)
     If all of its content lies in a single folder, the content of that folder is unpacked. Links are left out.
 
     Args:
-        archive (str or Path): the .tar.gz file.
-        folder (str or Path): a new or empty folder.
-        max_size (int or None): the most bytes that the archive may unpack to.
+        archive: The .tar.gz file.
+        folder: A new or empty folder.
+        max_size: The most bytes that the archive may unpack to.
 
     Returns:
-        Path: `folder`.
+        `folder`.
 
     Raises:
         ArchiveError: if the archive is damaged, too large, or reaches outside `folder`.
@@ -43,7 +42,11 @@ def unpack(archive: str | Path, folder: str | Path, max_size: int | None = None)
             _extract(archive, Path(temporary), max_size)
         except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as e:
             raise ArchiveError(f"a whole .tar.gz that keeps to its folder: '{archive}'", error_reason(e)) from e
-        _move_content(Path(temporary), target)
+        children = list(Path(temporary).iterdir())
+        if len(children) == 1 and children[0].is_dir():
+            children = list(children[0].iterdir())
+        for child in children:
+            child.rename(target / child.name)
     return folder
 
 
@@ -71,12 +74,3 @@ def _extract(archive: Path, folder: Path, max_size: int | None) -> None:
         warn(f"left out {links} links of {archive}")
     if not any(folder.iterdir()):
         raise ArchiveError(f"files in '{archive}'", "none")
-
-
-def _move_content(folder: Path, target: Path) -> None:
-    """Move what was unpacked to `target`, without a single folder around it."""
-    children = list(folder.iterdir())
-    if len(children) == 1 and children[0].is_dir():
-        children = list(children[0].iterdir())
-    for child in children:
-        child.rename(target / child.name)

@@ -4,14 +4,15 @@ A module of a built-in task has FOLDER and DRAWN_FOLDER, the default folders of 
 the number of drawings for a dry run; obtain(out), which gets the data; draw(out, n, ...); and read(folder, labels).
 Each function returns the path of a labels table.
 """
+from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from ..data import tables
 from ..tasks import BUILT_IN, PRESETS, Task
-from ..utils.console import say
-from ..utils.errors import ImgregError, close_matches
 from ..utils.files import has_content
+from ..utils.messages import ImgregError, close_matches, say
 from . import angle, headpose, own_table
 
 __all__ = ["DATASETS", "locate", "make", "own_table"]
@@ -23,16 +24,16 @@ def locate(task: str | Task, data: str | Path | None = None, preset: str | None 
     """Find the Task and the labels table of a built-in task. Its own data are downloaded or drawn if needed.
 
     Args:
-        task (str or Task): the name of a built-in task, or a Task.
-        data (str, Path or None): a folder of images, or "drawn" for the task's drawings; None for the task's own data;
+        task: the name of a built-in task, or a Task.
+        data: a folder of images, or "drawn" for the task's drawings; None for the task's own data;
             for a Task of the user, its labels table.
-        preset (str or None): the name of a preset of the built-in task.
-        labelling (str or None): how the labels are computed, for tasks with a choice.
-        sample_folder (str, Path or None): for a dry run, an empty folder: where the task's own data are missing, a few
+        preset: the name of a preset of the built-in task.
+        labelling: how the labels are computed, for tasks with a choice.
+        sample_folder: for a dry run, an empty folder: where the task's own data are missing, a few
             drawings go there, and nothing is downloaded.
 
     Returns:
-        tuple: the Task, and its labels table, or a folder whose file names hold the labels.
+        The Task, and its labels table, or a folder whose file names hold the labels.
 
     Raises:
         ImgregError: if the name, the preset or the folder does not exist, or the data cannot be obtained.
@@ -41,34 +42,37 @@ def locate(task: str | Task, data: str | Path | None = None, preset: str | None 
         return task, Path(data or "")
     drawn = str(data) == "drawn"
     if not isinstance(task, Task):
-        task = _built_in_task(task, preset, drawn)
+        name = _check_name(task)
+        presets = PRESETS.get(name, {})
+        if preset is not None and preset not in presets:
+            raise ImgregError(f"a preset of {name}: {', '.join(presets) or 'it has none'}", f"'{preset}'")
+        task = presets.get(preset or ("drawn" if drawn else ""), BUILT_IN[name])  # drawings have a preset of their own
     task, dataset = task.with_options(labelling=labelling), DATASETS[task.name]
-    if data is None or drawn:
-        folder = Path(dataset.DRAWN_FOLDER if drawn else dataset.FOLDER)
-        if not has_content(folder) and sample_folder is not None:
+    if data is not None and not drawn:
+        return task, dataset.read(_check_folder(Path(data), task.name), task.labelling)
+    folder = Path(dataset.DRAWN_FOLDER if drawn else dataset.FOLDER)
+    if not has_content(folder):
+        if sample_folder is not None:
             say(f"no pictures in {folder} yet: drawing {dataset.SAMPLE_SIZE} for the dry run")
             folder = Path(sample_folder)
             dataset.draw(folder, dataset.SAMPLE_SIZE)
-        elif not has_content(folder):
+        else:
             say(f"no pictures in {folder} yet: {'drawing' if drawn else 'getting'} them")
-            fill = dataset.draw if drawn else dataset.obtain
-            fill(folder)
-    else:
-        folder = _check_folder(Path(data), task.name)
+            (dataset.draw if drawn else dataset.obtain)(folder)
     return task, dataset.read(folder, task.labelling)
 
 
-def make(task: str, out: str | Path | None = None, data: str | Path | None = None, **options) -> Path:
+def make(task: str, out: str | Path | None = None, data: str | Path | None = None, **options: Any) -> Path:
     """Get or draw the images of a built-in task, or write the labels table of a folder that has them.
 
     Args:
-        task (str): the name of a built-in task.
-        out (str, Path or None): a new or empty folder; None for the default one.
-        data (str, Path or None): "drawn" for drawings; or a folder of images, whose labels table is written there.
+        task: the name of a built-in task.
+        out: a new or empty folder; None for the default one.
+        data: "drawn" for drawings; or a folder of images, whose labels table is written there.
         options: of the dataset's `draw`; they ask for drawings.
 
     Returns:
-        Path: the labels table.
+        The labels table.
     """
     dataset = DATASETS[_check_name(task)]
     for option in options:
@@ -82,16 +86,6 @@ def make(task: str, out: str | Path | None = None, data: str | Path | None = Non
         option = "out" if out else next(iter(options))
         raise ImgregError("--data DIR alone, whose labels are read where it is", f"--{option} too")
     return dataset.read(_check_folder(Path(data), task))
-
-
-def _built_in_task(name: str, preset: str | None, drawn: bool) -> Task:
-    """The built-in task, or a preset of it. Drawings have the preset "drawn" by default, where there is one."""
-    task, presets = BUILT_IN[_check_name(name)], PRESETS.get(name, {})
-    if preset is None:
-        return presets.get("drawn", task) if drawn else task
-    if preset not in presets:
-        raise ImgregError(f"a preset of {name}: {', '.join(presets) or 'it has none'}", f"'{preset}'")
-    return presets[preset]
 
 
 def _check_name(name: str) -> str:
@@ -108,6 +102,8 @@ def _check_name(name: str) -> str:
 def _check_folder(folder: Path, name: str) -> Path:
     """The folder given by --data; it must have content, as only the task's own folders are filled."""
     if not has_content(folder):
+        others = [path.name for path in folder.parent.glob("*") if path.name != folder.name and path.is_dir()]
+        near = "".join(f"--data {folder.with_name(other)}, " for other in get_close_matches(folder.name, others))
         raise ImgregError(f"a folder for --data with pictures of the task {name}", f"none in '{folder}'",
-                          f"--data drawn, or imgreg data {name} --out DIR")
+                          f"{near}--data drawn, or imgreg data {name} --out DIR")
     return folder

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.errors import ImgregError
 from ..utils.files import atomic_folder
+from ..utils.messages import ImgregError
 from .drawing.bars import LIMIT, canvas
 from .drawing.processes import run_in_processes
 
@@ -50,30 +50,25 @@ def draw(out: str | Path = FOLDER, n: int = 10_000, size: int = 100, seed: int =
     """
     if n < 1 or size < 16 or seed < 0:
         raise ImgregError("--n of at least 1, --size of at least 16 and --seed of at least 0", f"{n}, {size}, {seed}")
+    digits = max(4, len(str(n - 1)))
     with atomic_folder(out, "draw into", "--out with another name") as folder:
-        _fill(folder, n, size, seed, jobs)
+        (folder / "images").mkdir()
+        calls = [(folder, first, min(CHUNK_SIZE, n - first), digits, size, seed) for first in range(0, n, CHUNK_SIZE)]
+        chunks = run_in_processes(_write, calls, jobs, f"drawing {n} pictures, {CHUNK_SIZE} at a time")
+        (folder / "labels.csv").write_text("image,angle\n" + "".join(chunks), encoding="utf-8")
     return Path(out) / "labels.csv"
 
 
-def _fill(folder: Path, n: int, size: int, seed: int, jobs: int | None) -> None:
-    (folder / "images").mkdir()
-    digits = max(4, len(str(n - 1)))
-    calls = [(folder, first, min(CHUNK_SIZE, n - first), digits, size, seed) for first in range(0, n, CHUNK_SIZE)]
-    chunks = run_in_processes(_write, calls, jobs, f"drawing {n} pictures, {CHUNK_SIZE} at a time")
-    lines = ["image,angle", *(line for chunk in chunks for line in chunk)]
-    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _write(folder: Path, first: int, n: int, digits: int, size: int, seed: int) -> list[str]:
+def _write(folder: Path, first: int, n: int, digits: int, size: int, seed: int) -> str:
     """Write n images from number `first` on; return their lines of the table. The random numbers depend on `first`."""
     from PIL import Image
 
-    lines = []
+    lines = ""
     images, hundredths = sample(n, size, np.random.default_rng([seed, first]))
     for i, (image, angle) in enumerate(zip(images, hundredths, strict=True), start=first):
         name = f"images/sample{i:0{digits}}_angle_{angle:05}.png"
         Image.fromarray(image).save(folder / name, compress_level=1)
-        lines.append(f"{name},{angle / 100:.2f}")
+        lines += f"{name},{angle / 100:.2f}\n"
     return lines
 
 

@@ -9,10 +9,9 @@ import pandas as pd
 
 from ..data.splits import MIN_CALIBRATE
 from ..tasks import Rotation
-from ..utils.console import progress_bar, warn
-from ..utils.errors import ImgregError, error_reason, first_few
 from ..utils.files import atomic_file
-from .cameras import Camera, read_calibration, read_pose
+from ..utils.messages import ImgregError, error_reason, first_few, progress_bar, warn
+from .cameras import Camera, Pose, read_calibration, read_pose
 
 # Sequence -> person. Four people appear twice: a split by sequence would put them into two parts.
 PEOPLE = {
@@ -22,6 +21,7 @@ PEOPLE = {
 }
 # The people outside the training part: they appear once; women and men, and each of Biwi's two calibrations, are there.
 PARTS = {"F04": "valid", "M07": "valid", "M11": "valid", "F06": "test", "M05": "test", "M14": "test"}
+DRAWN_PARTS = {1: "valid", 11: "valid", 6: "calibrate", 16: "test"}  # by the number of a drawn person modulo 20
 TABLES = {"exact": "labels.csv", "fastbook": "labels_fastbook.csv"}
 ROTATION = Rotation("pose", ("yaw", "pitch", "roll"))
 
@@ -62,7 +62,11 @@ def write_table(folder: str | Path, labels: str = "exact") -> Path:
     if left_out:
         warn(f"left out {len(left_out)} of {len(table) + len(left_out)} frames of {folder}: {first_few(left_out)}")
     table["image"] = [path.relative_to(folder).as_posix() for path in table["image"]]
-    _add_split(table, labels)
+    split = table["group"].map(lambda person: _part(person, labels))
+    if table["group"][split == "calibrate"].nunique() < MIN_CALIBRATE["groups"]:
+        split = split.replace("calibrate", "train")
+    if {"train", "valid"} <= set(split):  # else the training divides the rows
+        table["split"] = split
     hint = f"a folder of links: cp -rs '{folder.resolve()}' data/headpose"
     with atomic_file(folder / TABLES[labels], hint) as file:
         table.to_csv(file, index=False)
@@ -83,55 +87,40 @@ def _find_sequences(folder: Path) -> list[Path]:
     raise ImgregError(expected, content, "the folder that holds 01 to 24")
 
 
-def _read_frames(sequence: Path) -> tuple[dict[Path, tuple], list[str]]:
+def _read_frames(sequence: Path) -> tuple[dict[Path, Pose], list[str]]:
     """The poses of the images of a sequence that can be used, as of read_pose; and why the others cannot."""
     poses, pngs, jpgs = ({path.name[: -len(ending)]: path for path in sequence.glob(f"frame_*{ending}")}
                          for ending in ("_pose.txt", "_rgb.png", "_rgb.jpg"))
     images = {**pngs, **jpgs}
     frames, faults = {}, []
     for name in sorted({**images, **poses}):
+        image, pose = images.get(name), poses.get(name)
         try:
-            if name not in images:
-                raise ImgregError("a picture", "no picture")
-            if not images[name].stat().st_size:
-                raise ImgregError("a picture", "an empty picture")
-            if name not in poses:
+            if image is None or not image.stat().st_size:
+                raise ImgregError("a picture", "an empty picture" if image else "no picture")
+            if pose is None:
                 raise ImgregError("a pose", "no pose")
-            frames[images[name]] = read_pose(poses[name])
+            frames[image] = read_pose(pose)
         except ImgregError as e:
             faults.append(f"{sequence.name}/{name} ({e.actual})")
     return frames, faults
 
 
-def _label_frames(sequence: Path, frames: dict[Path, tuple], book_camera: Camera | None) -> pd.DataFrame:
+def _label_frames(sequence: Path, frames: dict[Path, Pose], book_camera: Camera | None) -> pd.DataFrame:
     """The rows of a sequence, without the split; `image` as a Path."""
     camera = read_calibration(sequence / "rgb.cal")
-    poses = [camera.from_depth_frame(rotation, centre) for rotation, centre in frames.values()]
+    rotations, centres = zip(*(camera.from_depth_frame(*pose) for pose in frames.values()), strict=True)
+    points = camera.project(np.array(centres))
     if book_camera:
-        points = book_camera.project([centre for _, centre in frames.values()])
-    else:
-        points = camera.project([centre for _, centre in poses])
-    angles = ROTATION.angles(np.array([rotation for rotation, _ in poses]))
+        points = book_camera.project(np.array([centre for _, centre in frames.values()]))
     table = pd.DataFrame({"image": list(frames)})
     table[["centre_x", "centre_y"]] = np.char.mod("%.3f", points)
-    table[["yaw", "pitch", "roll"]] = np.char.mod("%.4f", angles)
+    table[["yaw", "pitch", "roll"]] = np.char.mod("%.4f", ROTATION.angles(np.array(rotations)))
     return table.assign(group=PEOPLE.get(sequence.name, sequence.name))
 
 
-def _add_split(table: pd.DataFrame, labels: str) -> None:
-    """Add the column `split` if there are a training and a validation part; else the training divides the rows."""
+def _part(person: str, labels: str) -> str:
+    """The part of a person; names of drawn people are numbers."""
     if labels == "fastbook":
-        parts = table["group"].map(lambda person: "valid" if person == PEOPLE["13"] else "train")
-    else:
-        parts = table["group"].map(_part)
-    if table["group"][parts == "calibrate"].nunique() < MIN_CALIBRATE["groups"]:
-        parts = parts.replace("calibrate", "train")
-    if {"train", "valid"} <= set(parts):
-        table["split"] = parts
-
-
-def _part(person: str) -> str:
-    """The part of a person. Names of drawn people are numbers: of twenty, two validate, one calibrates, one tests."""
-    if person.isdigit():
-        return {1: "valid", 11: "valid", 6: "calibrate", 16: "test"}.get(int(person) % 20, "train")
-    return PARTS.get(person, "train")
+        return "valid" if person == PEOPLE["13"] else "train"
+    return DRAWN_PARTS.get(int(person) % 20, "train") if person.isdigit() else PARTS.get(person, "train")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.errors import ImgregError, error_reason, first_few
+from ..utils.messages import ImgregError, error_reason, first_few
 
+Pose = tuple[np.ndarray, np.ndarray]  # a head's rotation, [3, 3], and its centre, [3] in mm
 TOLERANCE = 1e-2  # how far R times its transpose may be off the identity; Biwi's own are off by 1e-6
 
 
@@ -30,12 +31,12 @@ class Camera:
     translation: np.ndarray
     size: tuple[int, int]
 
-    def from_depth_frame(self, rotation: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Convert a pose, ([3, 3], [3]), from the depth camera's frame to this camera's."""
+    def from_depth_frame(self, rotation: np.ndarray, centre: np.ndarray) -> Pose:
+        """Convert a pose from the depth camera's frame to this camera's."""
         return self.rotation @ rotation, self.rotation @ centre + self.translation
 
-    def to_depth_frame(self, rotation: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Convert a pose, ([3, 3], [3]), from this camera's frame to the depth camera's."""
+    def to_depth_frame(self, rotation: np.ndarray, centre: np.ndarray) -> Pose:
+        """Convert a pose from this camera's frame to the depth camera's."""
         return self.rotation.T @ rotation, self.rotation.T @ (centre - self.translation)
 
     def project(self, points: np.ndarray) -> np.ndarray:
@@ -83,41 +84,37 @@ def read_calibration(path: str | Path) -> Camera:
     if not path.is_file():
         raise ImgregError("an rgb.cal in each folder of frames", f"none in '{path.parent}'", "a whole copy of the data")
     try:
-        return _to_camera(_read_numbers(path))
+        rows = _read_numbers(path)
+        if [len(row) for row in rows[:3] + rows[4:]] != [3] * 7 + [2]:
+            raise ValueError(f"rows of {first_few(map(len, rows), 12)} numbers")
+        if not all(np.isfinite(row).all() for row in rows):
+            raise ValueError("a number that is not finite")
+        matrix, rotation, size = np.array(rows[:3]), np.array(rows[4:7]), np.array(rows[8])
+        focal, middle = np.diag(matrix)[:2], matrix[:2, 2]
+        if any(rows[3]):
+            raise ValueError("a lens that distorts, which is not undone here: labels would be off")
+        if (size < 1).any() or (size % 1).any():
+            raise ValueError("a size that is no whole number of pixels")
+        if matrix[1, 0] or (matrix[2] != (0, 0, 1)).any() or not ((focal > 0.1 * size) & (focal < 20 * size)).all():
+            raise ValueError("a K whose focal lengths do not suit the size")
+        if not ((middle > 0) & (middle < size)).all():
+            raise ValueError("a K whose middle lies outside the picture")
+        if not _is_rotation(rotation):
+            raise ValueError("a rotation that is none")
     except (OSError, ValueError) as e:
         raise ImgregError("K, distortion, rotation, translation and size, as in Biwi's rgb.cal",
                           f"'{path}': {error_reason(e)}") from e
-
-
-def _to_camera(rows: list[list[float]]) -> Camera:
-    """The camera of the numbers in rgb.cal; raises ValueError if there is none."""
-    if [len(row) for row in rows[:3] + rows[4:]] != [3] * 7 + [2]:
-        raise ValueError(f"rows of {first_few(map(len, rows), 12)} numbers")
-    if not all(np.isfinite(row).all() for row in rows):
-        raise ValueError("a number that is not finite")
-    matrix, rotation, size = np.array(rows[:3]), np.array(rows[4:7]), np.array(rows[8])
-    focal, middle = np.diag(matrix)[:2], matrix[:2, 2]
-    if any(rows[3]):
-        raise ValueError("a lens that distorts, which is not undone here: labels would be off")
-    if (size < 1).any() or (size % 1).any():
-        raise ValueError("a size that is no whole number of pixels")
-    if matrix[1, 0] or (matrix[2] != (0, 0, 1)).any() or not ((focal > 0.1 * size) & (focal < 20 * size)).all():
-        raise ValueError("a K whose focal lengths do not suit the size")
-    if not ((middle > 0) & (middle < size)).all():
-        raise ValueError("a K whose middle lies outside the picture")
-    if not _is_rotation(rotation):
-        raise ValueError("a rotation that is none")
     return Camera(matrix, rotation, np.array(rows[7]), (int(size[0]), int(size[1])))
 
 
-def read_pose(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def read_pose(path: str | Path) -> Pose:
     """Read pose.txt.
 
     Args:
         path (str or Path): the file.
 
     Returns:
-        tuple: the head's rotation [3, 3] and its centre [3] in mm, in the depth camera's frame.
+        The pose in the depth camera's frame.
 
     Raises:
         ImgregError: if the file cannot be read or has another form, if the rotation is none, or if the head is behind

@@ -5,14 +5,12 @@ name, loads torch and takes seconds. The checksum there is of the first 2**20 by
 the rest.
 """
 import ast
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 from ..data import download, unpack
-from ..utils.console import say
-from ..utils.errors import ImgregError
 from ..utils.files import has_content
+from ..utils.messages import ImgregError, say
 from . import biwi
 
 FOLDER = "data/headpose"
@@ -25,14 +23,6 @@ LICENCE = (
     "the Biwi Kinect Head Pose Database is for research and education only, never to be redistributed; cite Fanelli, "
     "Dantone, Gall, Fossati, Van Gool: Random Forests for Real Time 3D Face Analysis, IJCV 101 (2013)"
 )
-
-
-class _Source(NamedTuple):
-    """A URL, the size of its file in bytes and the MD5 of the first MD5_BYTES bytes; None: they are not checked."""
-
-    url: str
-    size: int | None = None
-    md5: str | None = None
 
 
 def read(folder: str | Path, labels: str = "exact") -> Path:
@@ -67,11 +57,16 @@ def obtain(out: str | Path = FOLDER, labels: str = "exact", url: str | None = No
     out = Path(out)
     if has_content(out):
         return read(out, labels)
-    source = _Source(url) if url else _fastai_source()
+    size, md5 = None, None  # are not checked
+    if url is None:
+        checks = files("fastai").joinpath("data", "download_checks.py").read_text(encoding="utf-8")
+        sources = ast.literal_eval(checks)  # URL -> the file's size, and its MD5
+        url = next(source for source in sources if source.endswith(f"/{ARCHIVE}"))
+        size, md5 = sources[url]
     archive = out.resolve().with_name(f".{out.resolve().name}-{ARCHIVE}")
     try:
         # Unpacked, it is as large again.
-        download.fetch(source.url, archive, source.size, source.md5, md5_bytes=MD5_BYTES, reserve=source.size or 0)
+        download.fetch(url, archive, size, md5, md5_bytes=MD5_BYTES, reserve=size or 0)
         say(LICENCE)  # here it is printed once, whatever broke off before
         unpack.unpack(archive, out, MAX_SIZE)
     except download.UnreachableError as e:
@@ -82,12 +77,6 @@ def obtain(out: str | Path = FOLDER, labels: str = "exact", url: str | None = No
         raise ImgregError(e.expected, e.actual, "the same again: it is fetched anew") from e
     archive.unlink()
     return read(out, labels)
-
-
-def _fastai_source() -> _Source:
-    checks = Path(find_spec("fastai").submodule_search_locations[0], "data", "download_checks.py")
-    sources = [_Source(url, *check) for url, check in ast.literal_eval(checks.read_text(encoding="utf-8")).items()]
-    return next(source for source in sources if source.url.endswith(f"/{ARCHIVE}"))
 
 
 def draw(out: str | Path = DRAWN_FOLDER, n: int = 5000, seed: int = 0, jobs: int | None = None,

@@ -1,29 +1,23 @@
 """The user's own labelled images: the Task of a table, or of a folder whose names hold the labels."""
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from .. import tasks
 from ..data import tables
 from ..data.infer_targets import infer_targets
-from ..tasks import (
-    BUILT_IN,
-    RESERVED_COLUMNS,
-    Task,
-    default_augmentations,
-    parse_for_table,
-    with_flip_pairs,
-    with_options,
-)
-from ..utils.console import say
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError, say
 
+Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]  # values by the name of a target
+FlipPairs = str | Path | Iterable[tuple[str, str]]  # see tasks.read_pairs
 BEGINNING = 10_000  # rows from which targets are inferred
 GENERIC_NAMES = ("labels", "table", "data", "index", "metadata", "annotations", "train")  # tables named by their folder
 
 
-def is_table(name) -> bool:
+def is_table(name: str | Path) -> bool:
     """Tell whether a TASK is the path of a table or a folder, and not the name of a built-in task."""
-    return name not in BUILT_IN and (Path(name).suffix.lower() in tables.SUFFIXES or Path(name).is_dir())
+    return name not in tasks.BUILT_IN and (Path(name).suffix.lower() in tables.SUFFIXES or Path(name).is_dir())
 
 
 def table_name(path: str | Path) -> str:
@@ -34,8 +28,10 @@ def table_name(path: str | Path) -> str:
     return path.parent.name if path.stem.lower() in GENERIC_NAMES and path.parent.name else path.stem
 
 
-def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "", flip_pairs=None,
-               units=(), weights=(), scale: str | None = None, used: tuple[str, ...] = ()) -> Task:
+def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "",
+               flip_pairs: FlipPairs | None = None, units: Pairs = (),
+               weights: Pairs = (), scale: str | None = None,
+               used: tuple[str, ...] = ()) -> tasks.Task:
     """Make the Task of a table, or of a folder in place of one.
 
     Args:
@@ -53,7 +49,7 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
     if table.is_dir():
         groups = tables.columns_in_pattern(pattern) if pattern else []
         columns = groups or [spec.partition("=")[0].partition(":")[0] for spec in specs] or ["label"]
-        specs = specs or [column for column in columns if column not in (*RESERVED_COLUMNS, *used)]
+        specs = specs or [column for column in columns if column not in (*tasks.RESERVED_COLUMNS, *used)]
     elif pattern:
         raise ImgregError("a folder in place of the table, for --label-from-name", f"'{path}'")
     else:
@@ -70,8 +66,9 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
     return replace(task, image=image, name_pattern=pattern)
 
 
-def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str], flip_pairs=None, units=(), weights=(),
-                      scale: str | None = None) -> Task:
+def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
+                      flip_pairs: FlipPairs | None = None, units: Pairs = (),
+                      weights: Pairs = (), scale: str | None = None) -> tasks.Task:
     """Make the Task of a table's columns; report which points a mirror exchanges.
 
     Args:
@@ -79,12 +76,12 @@ def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str], f
         specs: `NAME[=COLUMN,..][:KIND]` of each target.
         columns: The table's columns.
         flip_pairs: Points that a mirror exchanges; see tasks.read_pairs.
-        units: {target: unit}.
-        weights: {target: weight}.
+        units: A target and its unit each.
+        weights: A target and its weight each.
         scale: linear or log, for all plain numbers.
     """
-    targets = with_options([parse_for_table(spec, columns) for spec in specs], units, weights, scale)
-    targets, lines = with_flip_pairs(targets, flip_pairs)
+    targets = tasks.with_options([tasks.parse_for_table(spec, columns) for spec in specs], units, weights, scale)
+    targets, lines = tasks.with_flip_pairs(targets, flip_pairs)
     for line in lines:
         say(line)
-    return Task(name, targets, augment=default_augmentations(targets))
+    return tasks.Task(name, targets, augment=tasks.default_augmentations(targets))

@@ -2,8 +2,8 @@
 import numpy as np
 import pandas as pd
 
-from ..tasks import Target, Task
-from ..utils.errors import ImgregError, first_few
+from ..tasks import Task
+from ..utils.messages import ImgregError, first_few
 from .metrics import add_errors
 
 AGGREGATIONS = ("mean", "median")
@@ -36,16 +36,14 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") ->
         for t in task.targets:
             for end in endings:
                 columns = [f"{c}{end}" for c in t.columns]
-                row.update(zip(columns, _aggregate(t, part[columns].to_numpy(float), how), strict=True))
+                values = part[columns].to_numpy(float)
+                if how == "median" and t.scalar and np.isfinite(values).any():
+                    average = np.nanmedian(values, axis=0)
+                else:
+                    average = t.constant_guess(values)  # NaN if all are missing
+                row.update(zip(columns, average, strict=True))
         rows.append(row)
     return add_errors(task, pd.DataFrame(rows)) if has_labels else pd.DataFrame(rows)
-
-
-def _aggregate(target: Target, values: np.ndarray, how: str) -> np.ndarray:
-    """Reduce values [n, columns] to one row, NaN if all are missing."""
-    if how == "median" and target.scalar and np.isfinite(values).any():
-        return np.nanmedian(values, axis=0)
-    return target.constant_guess(values)
 
 
 def check_aggregation(task: Task, by: str | None, how: str = "mean", coverage: float | None = None) -> None:

@@ -3,6 +3,7 @@
 Each is a Predictor with another network, so that pictures, decoding and errors are those of the run.
 """
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -14,14 +15,13 @@ from torch import nn
 
 from ..config import TrainConfig
 from ..data import splits
-from ..inference.predictor import NetworkOutput, Predictor
-from ..models import backbones, loading, network, weights
+from ..inference.predictor import Predictor
+from ..models import backbones, network, weights
 from ..runs import Run
 from ..tasks import Task
 from ..training.losses import TaskLoss, mean_encoded
-from ..utils.console import progress_bar, say, warn
-from ..utils.errors import ImgregError
 from ..utils.format import format_value
+from ..utils.messages import ImgregError, progress_bar, say, warn
 from . import metrics
 
 FILE = "baselines.json"
@@ -95,18 +95,11 @@ def format_baselines(baselines: dict[str, dict]) -> str:
 def _shrink(task: Task, side: int) -> Task:
     """Return the task with pictures whose long side has `side` pixels, unless it has fewer."""
     scale = min(1.0, side / max(task.size))
-    return replace(task, size=tuple(max(min(MIN_SIDE, n), round(scale * n)) for n in task.size))
+    height, width = (max(min(MIN_SIDE, n), round(scale * n)) for n in task.size)
+    return replace(task, size=(height, width))
 
 
 # ---- pictures and labels
-
-
-def _read(model: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, NetworkOutput]:
-    """Read the pictures of the training part, see metrics.network_outputs; raises ImgregError if none can be opened."""
-    rows, output = metrics.network_outputs(model, rows, features=True)
-    if rows.empty:
-        raise ImgregError("pictures of the training part", "none that can be opened")
-    return rows, output
 
 
 def _labels(task: Task, rows: pd.DataFrame, views: np.ndarray) -> tuple[torch.Tensor, ...]:
@@ -139,10 +132,13 @@ def ridge(task: Task, body: nn.Module, stats: tuple, rows: pd.DataFrame, device:
     Raises:
         ImgregError: If no picture can be opened.
     """
-    rows, output = _read(_predictor(task, body, nn.Identity(), stats, device), rows)
+    rows, output = metrics.network_outputs(_predictor(task, body, nn.Identity(), stats, device), rows, features=True)
+    if rows.empty:
+        raise ImgregError("pictures of the training part", "none that can be opened")
     labels = zip(task.targets, _labels(task, rows, output.views), strict=True)
     encoded = torch.cat([t.encode_labels(y).float() for t, y in labels], dim=1).numpy()
-    slopes, intercepts = fit_ridge(task, output.features, encoded, pd.factorize(splits.split_units(rows))[0])
+    groups = pd.factorize(splits.split_units(rows))[0]
+    slopes, intercepts = fit_ridge(task, output.features, encoded, groups)
     linear = nn.Linear(*slopes.shape)
     linear.weight.data, linear.bias.data = (torch.tensor(v, dtype=torch.float32) for v in (slopes.T, intercepts))
     head = nn.Sequential(linear, nn.Hardtanh(*network.Y_RANGE))  # the network's outputs have the same range
@@ -169,17 +165,15 @@ def fit_ridge(task: Task, features: np.ndarray, encoded: np.ndarray,
     scale = float(features.std()) or 1.0
     pca = PCA(min(*features.shape, MAX_AXES), random_state=0)
     z = pca.fit_transform(features / scale)
-    slopes, intercepts = np.zeros((z.shape[1], task.n_out)), np.zeros(task.n_out)
+    slopes, intercepts = np.zeros((z.shape[1], task.n_out)), np.array(pd.DataFrame(encoded).mean().fillna(0.0))
     for target_outputs in task.split(np.arange(task.n_out)):
         masks, mask_of = np.unique(np.isfinite(encoded[:, target_outputs]), axis=1, return_inverse=True)
         for i, labelled in enumerate(masks.T):
-            outputs, y = target_outputs[mask_of.ravel() == i], encoded[labelled]
+            outputs = target_outputs[mask_of.ravel() == i]
             if labelled.sum() >= MIN_LABELS:
-                model = _ridge_model(groups[labelled]).fit(z[labelled], y[:, outputs])
+                model = _ridge_model(groups[labelled]).fit(z[labelled], encoded[np.ix_(labelled, outputs)])
                 slopes[:, outputs] = np.reshape(model.coef_, (len(outputs), -1)).T
                 intercepts[outputs] = model.intercept_
-            elif labelled.any():
-                intercepts[outputs] = y[:, outputs].mean(axis=0)
     slopes = pca.components_.T.astype(float) @ slopes / scale
     return slopes, intercepts - scale * pca.mean_ @ slopes
 
@@ -209,7 +203,7 @@ class Features(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Pictures [n, 3, h, w] -> [n, F]."""
         if self.has_points:
-            features = network.channels_last(self.body, self.body.forward_features(x))
+            features = network.channels_last(self.body, self.body.forward_features(x))  # type: ignore[operator]
             if features.ndim == 4:
                 return nn.functional.adaptive_avg_pool2d(features.permute(0, 3, 1, 2).float(), GRID).flatten(1)
         return self.body(x).float()
@@ -231,7 +225,7 @@ def _initial_body(run: Run) -> tuple[nn.Module, str]:
             warn(f"the weights that {run.path} began with cannot be loaded again ({e.actual}): "
                  "its baseline has random ones")
     body = backbones.build(cfg.arch, run.task.size, cfg.arch_args)
-    source = loading.load_body(body, cfg.arch, source)
+    source = weights.load_body(body, cfg.arch, source)
     weights_name = source.tag or source.source if source.pretrained else "random weights"
     return body, f"the features of {cfg.arch} ({weights_name})"
 
@@ -242,40 +236,31 @@ def _initial_body(run: Run) -> tuple[nn.Module, str]:
 def cnn(task: Task, cfg: TrainConfig, rows: pd.DataFrame, device: str = "cpu") -> Predictor:
     """Train three blocks of convolution and a linear layer from random weights, by the loss of the run.
 
+    It is one cycle of AdamW that shows about CNN_PICTURES.
+
     Args:
         task: The task.
         cfg: The settings of the run, for its loss.
-        rows: Labels with `path`.
+        rows: Labels with `path`, of pictures of which some can be opened.
         device: Where to train.
-
-    Raises:
-        ImgregError: If no picture can be opened.
     """
-    rows, output = _read(_predictor(task, nn.Flatten(), nn.Identity(), PIXEL_STATS, "cpu"), rows)
+    reader = _predictor(task, nn.Flatten(), nn.Identity(), PIXEL_STATS, "cpu")
+    rows, output = metrics.network_outputs(reader, rows, features=True)
     pixels, labels = torch.from_numpy(output.features).reshape(-1, 3, *task.size), _labels(task, rows, output.views)
-    layers, channels = [], 3
-    for width in CNN_CHANNELS:
-        convolution = nn.Conv2d(channels, width, 3, padding=1, bias=False)
-        layers += [convolution, nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
-        channels = width
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise((3, *CNN_CHANNELS)):
+        layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(), nn.MaxPool2d(2)]
     body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    head = network.head(channels, task.n_out, mean_encoded(task, labels))
-    model = _predictor(task, body, head, PIXEL_STATS, device)
-    _train(model.network, pixels, labels, TaskLoss(task, cfg.loss, labels, balance=cfg.balance), device)
-    return model
-
-
-def _train(net: nn.Module, pixels: torch.Tensor, labels: tuple, loss: nn.Module, device: str) -> None:
-    """Train for one cycle of AdamW that shows about CNN_PICTURES; an epoch leaves out less than a batch."""
-    n = len(pixels)
-    epochs, bs = int(np.clip(CNN_PICTURES // n, *CNN_EPOCHS)), min(CNN_BS, n)
+    head = network.head(CNN_CHANNELS[-1], task.n_out, mean_encoded(task, labels))
+    net, loss = nn.Sequential(body, head).to(device), TaskLoss(task, cfg.loss, labels, balance=cfg.balance)
+    n, bs = len(pixels), min(CNN_BS, len(pixels))
+    epochs = int(np.clip(CNN_PICTURES // n, *CNN_EPOCHS))
     optimiser = torch.optim.AdamW(net.parameters(), lr=CNN_LR)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, CNN_LR, total_steps=epochs * (n // bs))
-    net.train()
     for _ in progress_bar(range(epochs), epochs, "training a small CNN"):
-        for batch in torch.randperm(n)[: n // bs * bs].split(bs):
+        for batch in torch.randperm(n)[: n // bs * bs].split(bs):  # an epoch leaves out less than a batch
             optimiser.zero_grad()
             loss(net(pixels[batch].to(device)), *(y[batch].to(device) for y in labels)).backward()
             optimiser.step()
             schedule.step()
-    net.eval()
+    return _predictor(task, body, head, PIXEL_STATS, device)

@@ -9,10 +9,9 @@ import pandas as pd
 from ..config import TrainConfig, fewest_to_calibrate
 from ..data import splits
 from ..inference.conformal import OOD_SHARE, Calibration, DifficultyModel, FeatureSpace, linear
-from ..inference.predictor import NetworkOutput, Predictor
+from ..inference.predictor import Predictor
 from ..tasks import Task
-from ..utils.console import warn
-from ..utils.errors import first_few
+from ..utils.messages import first_few, warn
 from . import metrics
 
 MAX_PICTURES = 2000  # of the training and of the validation part that are sent through the network
@@ -66,9 +65,20 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     difficulty, widths = fit_difficulty(model.task, train, valid, cfg.coverage)
     scores = held.errors / difficulty.predict(held.inputs, held.error_scales)
     columns = [column for t in model.task.targets for column in t.interval_columns]
-    scores, groups = _sufficient(scores, held.groups, cfg.coverage, columns)
-    if not np.isfinite(scores).any():
+    labelled, needed, groups = np.isfinite(scores), fewest_to_calibrate(cfg.coverage), held.groups
+    too_few = labelled.sum(axis=0) < needed
+    if too_few.any():
+        names = first_few(np.array(columns)[too_few])
+        warn(f"no intervals for {names}: fewer than {needed} of the {len(scores)} pictures kept are labelled")
+    if too_few.all():
         return model
+    scores[:, too_few] = np.nan
+    n_groups = min(len(np.unique(groups[rows])) for rows in labelled.T[~too_few])
+    if n_groups < needed:
+        noun = "group" if n_groups == 1 else "groups"
+        warn(f"intervals rest on {n_groups} {noun}, and at least {needed} would make them hold for new ones: "
+             "of pictures of new groups they may hold fewer than they say")
+        groups = np.arange(len(groups))  # each picture is a group of its own
     max_distance = np.quantile(held.distance, [1 - OOD_SHARE], method="higher")
     about = {"coverage": cfg.coverage, "pictures": len(scores), "units": len(np.unique(groups)),
              "narrower": {name: round(width, 4) for name, width in widths.items()}}
@@ -95,8 +105,15 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
     parts = [frame[frame["split"] == name] for name in ("train", "valid")]
     parts = [part.sample(min(MAX_PICTURES, len(part)), random_state=seed) for part in parts]
     results = [metrics.network_outputs(model, rows, features=True) for rows in (*parts, held)]
-    space = fit_feature_space(results[0][1].features)
-    return space, [_score_part(model.task, space, rows, output) for rows, output in results]
+    space, scored, task = fit_feature_space(results[0][1].features), [], model.task
+    for rows, output in results:
+        inputs, distance = space.difficulty_inputs(output.features, output.outputs,
+                                                   task.uncertainty_features(output.outputs))
+        predicted = task.decode(output.outputs, output.views)
+        errors = [t.interval_errors(predicted[t.name], rows[list(t.columns)].to_numpy(float)) for t in task.targets]
+        scored.append(ScoredPart(inputs, distance, np.hstack(errors), task.error_scales(output.views),
+                                 pd.factorize(splits.split_units(rows))[0]))
+    return space, scored
 
 
 def fit_feature_space(features: np.ndarray) -> FeatureSpace:
@@ -109,36 +126,6 @@ def fit_feature_space(features: np.ndarray) -> FeatureSpace:
     floor = 1e-6 * features.var(axis=0).mean() + 1e-12  # there are features that are 0 in every picture
     return FeatureSpace(pca.mean_, pca.components_.astype(np.float32), np.maximum(pca.explained_variance_, floor),
                         np.maximum([pca.noise_variance_], floor))
-
-
-def _score_part(task: Task, space: FeatureSpace, rows: pd.DataFrame, output: NetworkOutput) -> ScoredPart:
-    """Compare labelled rows with the network's output for them."""
-    uncertainty = task.uncertainty_features(output.outputs)
-    inputs, distance = space.difficulty_inputs(output.features, output.outputs, uncertainty)
-    predicted = task.decode(output.outputs, output.views)
-    errors = [t.interval_errors(predicted[t.name], rows[list(t.columns)].to_numpy(float)) for t in task.targets]
-    groups = pd.factorize(splits.split_units(rows))[0]
-    return ScoredPart(inputs, distance, np.hstack(errors), task.error_scales(output.views), groups)
-
-
-def _sufficient(scores: np.ndarray, groups: np.ndarray, coverage: float,
-                columns: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Leave out columns of scores [n, m] with too few labels for a coverage, and groups [n] if they are too few.
-
-    Both with a warning. Without groups each picture is a group of its own.
-    """
-    labelled, needed = np.isfinite(scores), fewest_to_calibrate(coverage)
-    too_few = labelled.sum(axis=0) < needed
-    if too_few.any():
-        names = first_few(np.array(columns)[too_few])
-        warn(f"no intervals for {names}: fewer than {needed} of the {len(scores)} pictures kept are labelled")
-    n_groups = min((len(np.unique(groups[rows])) for rows in labelled.T[~too_few]), default=needed)
-    if n_groups < needed:
-        noun = "group" if n_groups == 1 else "groups"
-        warn(f"intervals rest on {n_groups} {noun}, and at least {needed} would make them hold for new ones: "
-             "of pictures of new groups they may hold fewer than they say")
-        groups = np.arange(len(groups))
-    return np.where(too_few, np.nan, scores), groups
 
 
 # ---- difficulty

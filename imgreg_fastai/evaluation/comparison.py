@@ -12,8 +12,8 @@ import pandas as pd
 from ..data import splits
 from ..runs import Run, load_run
 from ..tasks import Target
-from ..utils.errors import ImgregError, first_few
 from ..utils.format import align_columns, format_value, round_numbers
+from ..utils.messages import ImgregError, first_few
 from . import bootstrap
 
 NOT_SET = "–"
@@ -47,7 +47,8 @@ class Comparison:
         lines = []
         for target in self.targets:
             results, unit = target["runs"], target["unit"]
-            rows = [(f"  {r['run']}", format_value(r["mean"], unit) if "mean" in r else "no labels") for r in results]
+            rows: list[tuple[str, ...]] = [
+                (f"  {r['run']}", format_value(r["mean"], unit) if "mean" in r else "no labels") for r in results]
             lines += [f"{target['name']}: {headline(target, self.part)}", align_columns(rows)]
             lines += [f"  {r['verdict']}" for r in results if "verdict" in r]
         if self.settings:
@@ -82,53 +83,46 @@ def compare_runs(paths: list, part: str = "valid") -> Comparison:
     """
     if len({Path(path).resolve() for path in paths}) < max(2, len(paths)):
         raise ImgregError("two different runs or more to compare", first_few(f"'{p}'" for p in paths) or "none")
-    compared = [_trained_run(path) for path in paths]
-    tables = [_predictions(run, part) for run in compared]
-    targets, notes = [], []
-    for same_target in _shared_targets(compared):
-        name, matched = same_target[0].name, _match(tables, same_target)
-        excluded = ~matched["same_labels"]
-        if excluded.any():
-            notes.append(f"{name}: {excluded.sum()} pictures are left out, as their labels differ between the runs")
-        targets.append(_compare_target(compared, same_target[0], matched[~excluded], part))
+    compared = [load_run(path) for path in paths]
+    for run in compared:
+        if run.state != "trained":
+            raise ImgregError("runs that were trained to their end", f"'{run.path}', whose state is: {run.state}")
+    tables, targets, notes = [], [], []
+    for run in compared:
+        predictions = run.read_predictions()
+        tables.append(predictions[predictions["split"] == part])
+        if tables[-1].empty:
+            parts = " or ".join(sorted(predictions["split"].unique()))
+            raise ImgregError(f"--part {parts}, which '{run.path}' was scored on", f"'{part}'")
+    for target in _shared_targets(compared):
+        matched = _match(tables, target)
+        n_excluded = (~matched["same_labels"]).sum()
+        if n_excluded:
+            notes.append(f"{target.name}: {n_excluded} pictures are left out, as their labels differ between the runs")
+        targets.append(_compare_target(compared, target, matched[matched["same_labels"]], part))
     notes += _notes(compared, targets, part)
-    return Comparison(part, [str(run.path) for run in compared], targets, _differing_settings(compared), notes,
+    settings = [run_settings(run) for run in compared]
+    names = dict.fromkeys(name for values in settings for name in values)
+    texts = {name: [setting_text(values.get(name)) for values in settings] for name in names}
+    differing = {name: row for name, row in texts.items() if len(set(row)) > 1}
+    return Comparison(part, [str(run.path) for run in compared], targets, differing, notes,
                       [run.read_table("history.csv", ["epoch", "valid_loss"]) for run in compared])
-
-
-def _trained_run(path: str | Path) -> Run:
-    run = load_run(path)
-    if run.state != "trained":
-        raise ImgregError("runs that were trained to their end", f"'{path}', whose state is: {run.state}")
-    return run
-
-
-def _predictions(run: Run, part: str) -> pd.DataFrame:
-    """Read the predictions of a part."""
-    frame = run.read_table("predictions.csv", ["image", "split", *(f"{t.name}_error" for t in run.task.targets),
-                                               *(f"{c}_true" for c in run.task.columns)])
-    rows = frame[frame["split"] == part].reset_index(drop=True)
-    if rows.empty:
-        parts = " or ".join(sorted(frame["split"].unique()))
-        raise ImgregError(f"--part {parts}, which '{run.path}' was scored on", f"'{part}'")
-    return rows
 
 
 # ---- targets
 
 
-def _shared_targets(compared: list[Run]) -> list[list[Target]]:
-    """For each target that all runs have (by name, kind, unit and period), list it as each run has it."""
-    by_key = [{(t.name, t.kind, t.unit, t.wraps): t for t in run.task.targets} for run in compared]
-    shared = [[targets[key] for targets in by_key] for key in by_key[0] if all(key in targets for targets in by_key)]
-    if not shared:
-        names = (f"{run.path}: {first_few(f'{t.name} ({t.kind}, {t.unit or NOT_SET})' for t in run.task.targets)}"
-                 for run in compared)
-        raise ImgregError("runs with a target in common: one name, kind and unit", "; ".join(names))
-    return shared
+def _shared_targets(compared: list[Run]) -> list[Target]:
+    """Return the targets that all runs have. What must agree is Target.comparison_key, as for an ensemble."""
+    keys = set.intersection(*({t.comparison_key for t in run.task.targets} for run in compared))
+    if not keys:
+        names = (f"{run.path}: {first_few(t.describe() for t in run.task.targets)}" for run in compared)
+        raise ImgregError("runs with a target in common: one name, kind and unit, of the same columns",
+                          "; ".join(names))
+    return [t for t in compared[0].task.targets if t.comparison_key in keys]
 
 
-def _match(tables: list[pd.DataFrame], targets: list[Target]) -> pd.DataFrame:
+def _match(tables: list[pd.DataFrame], target: Target) -> pd.DataFrame:
     """Match the pictures that all runs predicted, by name and, where a picture has several rows, by their order.
 
     Returns the rows of the first run that have an error in all runs, which are added in columns 0, 1 and on; and
@@ -136,41 +130,36 @@ def _match(tables: list[pd.DataFrame], targets: list[Target]) -> pd.DataFrame:
     """
     frames = [rows.set_index([rows["image"], rows.groupby("image").cumcount()]) for rows in tables]
     joined = pd.concat(frames, axis=1, join="inner", keys=range(len(frames)))
-    matched = joined[0].reset_index(drop=True)
-    labels = [joined[i][[f"{c}_true" for c in t.columns]].to_numpy(float) for i, t in enumerate(targets)]
-    matched["same_labels"] = np.all([_same_rows(labels[0], other) for other in labels], axis=0)
-    for i, t in enumerate(targets):
-        matched[i] = joined[i][f"{t.name}_error"].to_numpy(float)
-    return matched[np.isfinite(matched[list(range(len(targets)))]).all(axis=1)].reset_index(drop=True)
-
-
-def _same_rows(labels: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Whether rows of labels [n, columns] are equal."""
-    if labels.shape != others.shape:
-        return np.zeros(len(labels), bool)
-    return np.isclose(labels, others, rtol=1e-6, atol=0, equal_nan=True).all(axis=1)
+    matched, numbers = joined[0].assign(same_labels=True), range(len(frames))
+    columns = [f"{c}_true" for c in target.columns]
+    for i in numbers:
+        matched[i] = joined[i][f"{target.name}_error"].astype(float)
+        matched["same_labels"] &= np.isclose(joined[0][columns], joined[i][columns], rtol=1e-6, atol=0,
+                                             equal_nan=True).all(axis=1)
+    return matched[np.isfinite(matched[numbers]).all(axis=1)].reset_index(drop=True)
 
 
 def _compare_target(compared: list[Run], target: Target, matched: pd.DataFrame, part: str) -> dict:
     """Compare the errors of a target on matched pictures, see Comparison.targets."""
     names = [str(run.path) for run in compared]
-    result = {"name": target.name, "unit": target.unit, "n": len(matched), "by": "picture", "units": 0, "runs": []}
+    results: list[dict] = []
+    target_result = {"name": target.name, "unit": target.unit, "n": len(matched), "by": "picture", "units": 0,
+                     "runs": results}
     if matched.empty:
         for name, run in zip(names, compared, strict=True):
             scores = run.scores.get(part, {}).get(target.name, {"n": 0})
-            result["runs"].append({"run": name, **{key: scores[key] for key in ("mean", "n") if key in scores}})
-        return result
+            results.append({"run": name, **{key: scores[key] for key in ("mean", "n") if key in scores}})
+        return target_result
     units = splits.split_units(matched).to_numpy()
-    result["units"] = len(pd.unique(units))
+    target_result["units"] = len(pd.unique(units))
     if "group" in matched and matched["group"].notna().any():
-        result["by"] = "group"
+        target_result["by"] = "group"
     for i, name in enumerate(names):
-        run_result = {"run": name, "n": len(matched), **round_numbers({"mean": matched[i].mean()})}
+        results.append({"run": name, "n": len(matched), **round_numbers({"mean": matched[i].mean()})})
         if i > 0:
             difference = (matched[i] - matched[0]).to_numpy()
-            run_result |= _test_difference(difference, units, name, names[0], result)
-        result["runs"].append(run_result)
-    return result
+            results[i] |= _test_difference(difference, units, name, names[0], target_result)
+    return target_result
 
 
 def _test_difference(difference: np.ndarray, units: np.ndarray, name: str, first: str, target: dict) -> dict:
@@ -184,8 +173,8 @@ def _test_difference(difference: np.ndarray, units: np.ndarray, name: str, first
         ends = f"{format_value(0 - low, unit)} better to {format_value(high, unit)} worse"
         verdict = f"{name}: no difference to be seen from {first} ({ends}, 95 %)"
     else:
-        word, ends = ("better", (-high, -low)) if high < 0 else ("worse", (low, high))
-        amount = f"{format_value(abs(mean), unit)} ({ends[0]:.3g} to {ends[1]:.3g}, 95 %)"
+        word, least, most = ("better", -high, -low) if high < 0 else ("worse", low, high)
+        amount = f"{format_value(abs(mean), unit)} ({least:.3g} to {most:.3g}, 95 %)"
         verdict = f"{name} is {word} by {amount}: more than the luck of these {target['by']}s"
     return {**numbers, "ci": [low, high], "verdict": verdict}
 
@@ -195,28 +184,20 @@ def _notes(compared: list[Run], targets: list[dict], part: str) -> list[str]:
     notes = []
     if part == "valid":
         notes.append("valid also chose the epoch that each run kept; --part test chose nothing")
-    n_tests = sum("ci" in result for target in targets for result in target["runs"])
-    if n_tests > 3:
-        notes.append(f"{n_tests} intervals of 95 % each: about one in twenty misses the truth by chance")
+    n_intervals = sum("ci" in result for target in targets for result in target["runs"])
+    if n_intervals > 3:
+        notes.append(f"{n_intervals} intervals of 95 % each: about one in twenty misses the truth by chance")
     if len({(run.config.loss, run.config.balance, tuple(run.task.columns)) for run in compared}) > 1:
         notes.append("losses that are not of one kind are not to be compared")
     data = [run.about["data"] for run in compared]
     if len({d["root"] for d in data}) > 1 and len({d["sha256"] for d in data}) > 1:
         notes.append("the runs' pictures lie in different folders: those of one name and label are taken for the same")
-    if any(target["n"] for target in targets):
+    if n_intervals:
         notes.append("the intervals tell what other pictures would change, not what another seed of the training would")
     return notes
 
 
 # ---- settings
-
-
-def _differing_settings(compared: list[Run]) -> dict[str, list[str]]:
-    """Return the settings that are not the same in all runs, as texts."""
-    settings = [run_settings(run) for run in compared]
-    names = dict.fromkeys(name for values in settings for name in values)
-    texts = {name: [setting_text(values.get(name)) for values in settings] for name in names}
-    return {name: row for name, row in texts.items() if len(set(row)) > 1}
 
 
 def run_settings(run: Run) -> dict:
@@ -235,7 +216,7 @@ def run_settings(run: Run) -> dict:
             **{f"version of {name}": number for name, number in about.get("versions", {}).items()}}
 
 
-def setting_text(value) -> str:
+def setting_text(value: object) -> str:
     """Write a setting."""
     if value is None or value in ("", [], {}):
         return NOT_SET

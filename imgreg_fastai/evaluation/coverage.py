@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 
 from ..data import splits
-from ..tasks import Target, Task
-from ..utils.console import warn
+from ..tasks import Task
 from ..utils.format import format_value, round_numbers
+from ..utils.messages import warn
 from . import bootstrap, metrics
 
 MIN_VALUES = 30  # of a part of the range or a group, for its own coverage to be reported
@@ -33,28 +33,26 @@ def measure_coverage(task: Task, rows: pd.DataFrame, coverage: float, units: int
         groups: Where there are several groups, {group: {n, reached}} of n values, the lowest first.
         range: Of plain numbers, [{low, high, n, reached}], see metrics.error_over_range.
     """
-    scores = {t.name: _measure_target(t, rows, coverage, units) for t in task.targets}
-    return {name: s for name, s in scores.items() if s is not None}
-
-
-def _measure_target(t: Target, rows: pd.DataFrame, coverage: float, units: int) -> dict | None:
-    true, predicted = metrics.values_of(t, rows)
-    half_widths, errors = rows[list(t.interval_columns)].to_numpy(float), t.interval_errors(predicted, true)
-    labelled = np.isfinite(half_widths) & np.isfinite(errors)
-    if not labelled.any():
-        return None
-    row_numbers = np.nonzero(labelled)[0]  # one for each value: a row has several points
-    inside, values = (errors <= half_widths)[labelled].astype(float), rows.iloc[row_numbers]
-    numbers = {"asked": coverage, "reached": inside.mean(), "width": half_widths[labelled].mean()}
-    interval = bootstrap.interval(inside, splits.split_units(rows).to_numpy()[row_numbers])
-    if interval is not None:
-        numbers["low"], numbers["high"] = np.clip(interval, 0, 1)
-    scores = {**round_numbers(numbers), "units": units}
-    if "group" in values and values["group"].nunique() > 1:
-        groups = metrics.error_by_group(values["group"], inside, "reached")
-        scores["groups"] = dict(reversed(groups.items()))
-    if t.scalar:
-        scores["range"] = metrics.error_over_range(values[t.columns[0]].to_numpy(float), inside, t.log_scale, "reached")
+    scores = {}
+    for t in task.targets:
+        true, predicted = metrics.values_of(t, rows)
+        half_widths, errors = rows[list(t.interval_columns)].to_numpy(float), t.interval_errors(predicted, true)
+        labelled = np.isfinite(half_widths) & np.isfinite(errors)
+        if not labelled.any():
+            continue
+        row_numbers = np.nonzero(labelled)[0]  # one for each value: a row has several points
+        inside, values = (errors <= half_widths)[labelled].astype(float), rows.iloc[row_numbers]
+        numbers = {"asked": coverage, "reached": inside.mean(), "width": half_widths[labelled].mean()}
+        interval = bootstrap.interval(inside, splits.split_units(rows).to_numpy()[row_numbers])
+        if interval is not None:
+            numbers["low"], numbers["high"] = np.clip(interval, 0, 1)
+        scores[t.name] = {**round_numbers(numbers), "units": units}
+        if "group" in values and values["group"].nunique() > 1:
+            groups = metrics.error_by_group(values["group"], inside, "reached")
+            scores[t.name]["groups"] = dict(reversed(groups.items()))
+        if t.scalar:
+            labels = values[t.columns[0]].to_numpy(float)
+            scores[t.name]["range"] = metrics.error_over_range(labels, inside, t.log_scale, "reached")
     return scores
 
 

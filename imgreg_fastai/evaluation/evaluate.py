@@ -9,15 +9,14 @@ from ..data.images import open_picture
 from ..data.splits import SPLITS
 from ..inference.predictor import Predictor
 from ..runs import write_file
-from ..tasks import Task
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 from . import aggregation, metrics
 from .coverage import measure_coverage, warn_if_too_low
 
 
-def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_rows: pd.DataFrame, history=None,
-                     by: str | None = None, how: str = "mean", coverage: float | None = None,
-                     tta: bool = False) -> dict[str, dict]:
+def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_rows: pd.DataFrame,
+                     history: pd.DataFrame | None = None, by: str | None = None, how: str = "mean",
+                     coverage: float | None = None, tta: bool = False) -> dict[str, dict]:
     """Predict for labelled pictures, and write scores.json, predictions.csv and plots/.
 
     Args:
@@ -25,7 +24,7 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         model: The model.
         frame: Labels with `path` and `split`. The plots show the part valid, or else the first.
         train_rows: Labels of the training part, whose mean is guessed for comparison.
-        history: DataFrame of the epochs, for a plot.
+        history: The epochs, for a plot.
         by: A column; pictures with the same value are scored as one, see aggregation.aggregate_by, in groups.csv too.
         how: Of the aggregation.
         coverage: Of the intervals of a calibrated model, which is measured.
@@ -49,26 +48,17 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         write_file(folder / "groups.csv", metrics.predictions_table(task, pd.concat(parts.values())))
     train_rows = metrics.add_views(task, train_rows)
     scores = {name: metrics.score(task, part, train_rows) for name, part in parts.items()}
-    if model.calibration and not by:
-        _add_coverage(scores, parts, model, coverage)
+    promised = model.resolve_coverage(coverage)
+    if promised is not None and not by:
+        units = model.about["calibration"]["units"]
+        for name, part in parts.items():
+            for target, numbers in measure_coverage(task, part, promised, units).items():
+                scores[name][target]["coverage"] = numbers
+                warn_if_too_low(f"{target} ({name})", numbers, part["unlike"].mean())
     write_file(folder / "scores.json", scores)
     write_file(folder / "predictions.csv", metrics.predictions_table(task, rows))
-    _write_plots(folder / "plots", task, rows, scores, history)
-    return scores
-
-
-def _write_plots(folder: Path, task: Task, rows: pd.DataFrame, scores: dict, history: pd.DataFrame | None) -> None:
-    """Plot the part valid, or else the first."""
-    part = "valid" if "valid" in scores else next(iter(scores))
-    baselines = {name: s["baseline"] for name, s in scores[part].items() if "baseline" in s}
-    plots.write_all(folder, task, history, rows[rows["split"] == part],
+    shown = "valid" if "valid" in scores else next(iter(scores))
+    baselines = {name: s["baseline"] for name, s in scores[shown].items() if "baseline" in s}
+    plots.write_all(folder / "plots", task, history, rows[rows["split"] == shown],
                     partial(open_picture, value_range=task.value_range), baselines)
-
-
-def _add_coverage(scores: dict, parts: dict[str, pd.DataFrame], model: Predictor, coverage: float | None) -> None:
-    """Add the measured coverage to the scores of each part, and warn where it is too low."""
-    coverage, units = model.resolve_coverage(coverage), model.about["calibration"]["units"]
-    for part, rows in parts.items():
-        for name, numbers in measure_coverage(model.task, rows, coverage, units).items():
-            scores[part][name]["coverage"] = numbers
-            warn_if_too_low(f"{name} ({part})", numbers, rows["unlike"].mean())
+    return scores

@@ -73,7 +73,8 @@ def add_views(task: Task, frame: pd.DataFrame) -> pd.DataFrame:
 
 def values_of(target: Target, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels and the predictions of a target, both [n, columns] in units, of rows of `predictions`."""
-    return tuple(rows[[f"{c}{end}" for c in target.columns]].to_numpy(float) for end in ("", "_predicted"))
+    predicted = rows[[f"{c}_predicted" for c in target.columns]].to_numpy(float)
+    return rows[list(target.columns)].to_numpy(float), predicted
 
 
 def add_errors(task: Task, rows: pd.DataFrame) -> pd.DataFrame:

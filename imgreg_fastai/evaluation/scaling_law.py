@@ -43,7 +43,7 @@ class Forecast:
 
     def to_dict(self) -> dict:
         """Return the forecast as curve.json holds it."""
-        fields = {"unit": self.unit, "told": self.text}
+        fields: dict[str, object] = {"unit": self.unit, "told": self.text}
         if self.law is not None:
             numbers = round_numbers({"off": self.deviation, "twice": self.error_at_twice})
             fields |= {"law": round_numbers(self.law._asdict()), **numbers}
@@ -125,18 +125,19 @@ def fit_power_law(n: np.ndarray, errors: np.ndarray) -> PowerLaw | None:
 
     if len(n) < 2:
         return None
-    functions = [(error_at, 3)] if len(n) >= 4 else []
-    functions.append((lambda n, b, c: error_at(n, 0.0, b, c), 2))
-    for function, k in functions:
-        bounds = [0.0] * (k - 1) + [1e-6], [np.inf] * (k - 1) + [MAX_POWER]
+
+    def relative_error(n: np.ndarray, b: float, c: float, a: float = 0.0) -> np.ndarray:
+        return error_at(n, a, b, c)
+
+    relative, lowest, highest = errors / errors[-1], (0.0, 1e-6, 0.0), (np.inf, MAX_POWER, np.inf)
+    for k in (3, 2) if len(n) >= 4 else (2,):  # parameters to fit
         try:
             with catch_warnings():
                 simplefilter("ignore", OptimizeWarning)  # of the covariance, which is not used
-                parameters, _ = curve_fit(function, n / n[-1], errors / errors[-1], [0.5] * k,
-                                          sigma=errors / errors[-1], bounds=bounds, max_nfev=10_000)
+                parameters, _ = curve_fit(relative_error, n / n[-1], relative, [0.5] * k, sigma=relative,
+                                          bounds=(lowest[:k], highest[:k]), max_nfev=10_000)
         except RuntimeError:  # no optimum
             continue
-        a = parameters[0] if k == 3 else 0.0
-        b, c = parameters[-2:]
-        return PowerLaw(float(a * errors[-1]), float(b * errors[-1] * n[-1] ** c), float(c))
+        b, c, a = (float(parameter) for parameter in (*parameters, 0.0)[:3])
+        return PowerLaw(a * errors[-1], b * errors[-1] * n[-1] ** c, c)
     return None

@@ -13,14 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ..tasks import Array
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 
 MAX_LOG_DIFFICULTY = 50.0
 OOD_SHARE = 0.01  # of the calibration pictures: so many lie beyond Calibration.max_distance
+# The names that the arrays have in a model file: those of the FeatureSpace, the DifficultyModel and the Calibration.
+ARRAYS = ("mean", "axes", "variance", "rest", "sized", "weights", "low", "high", "scores", "groups", "far")
 
 
-@dataclass(frozen=True)
-class FeatureSpace:
+class FeatureSpace(NamedTuple):
     """The distribution of the training pictures' features, by probabilistic PCA (Tipping, Bishop 1999).
 
     Args:
@@ -151,11 +152,8 @@ class Calibration:
 
     def state(self) -> dict[str, Array]:
         """Return the arrays by the names that they have in a model file."""
-        space, difficulty = self.space, self.difficulty
-        arrays = {"mean": space.mean, "axes": space.axes, "variance": space.variance, "rest": space.noise_variance,
-                  "sized": difficulty.scale_exponent, "weights": difficulty.weights, "low": difficulty.low,
-                  "high": difficulty.high, "scores": self.scores, "groups": self.groups, "far": self.max_distance}
-        return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+        arrays = (*self.space, *self.difficulty, self.scores, self.groups, self.max_distance)
+        return {name: np.ascontiguousarray(values) for name, values in zip(ARRAYS, arrays, strict=True)}
 
 
 def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
@@ -213,6 +211,5 @@ def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs
         raise ValueError("calibration without limits of difficulty")
     if not n or np.isinf(scores).any() or (scores < 0).any() or min(*arrays["variance"], *arrays["rest"]) <= 0:
         raise ValueError("calibration without scores, or with variances of 0")
-    return Calibration(FeatureSpace(*(arrays[name] for name in ("mean", "axes", "variance", "rest"))),
-                       DifficultyModel(arrays["sized"], arrays["weights"], low, high),
-                       scores, arrays["groups"], arrays["far"])
+    values = [arrays[name] for name in ARRAYS]
+    return Calibration(FeatureSpace(*values[:4]), DifficultyModel(*values[4:8]), *values[8:])

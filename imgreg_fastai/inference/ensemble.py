@@ -3,19 +3,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..data.images import SUFFIXES
-from ..tasks import Target, Task
-from ..utils.console import say
-from ..utils.errors import ImgregError, first_few
+from ..tasks import Task
+from ..utils.messages import ImgregError, first_few, say
 from .predictor import Predictor, list_pictures
 from .tta import moves_for
 
 MODEL_SUFFIXES = (".imgreg", ".safetensors", ".pkl")  # of files that are opened as models, or refused as such
-NO_INTERVALS = "no intervals: averaged half-widths have no coverage, so predictions of several models have none"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Ensemble:
         """The task of the first model."""
         return self.models[0].task
 
-    def predict(self, pictures, boxes=None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
+    def predict(self, pictures: Any, boxes: Any = None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
                 coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
         """Predict for the pictures that every model can open; arguments as for Predictor.predict.
 
@@ -66,7 +65,7 @@ class Ensemble:
             for model in self.models:
                 moves_for(model.task)  # raises before the work begins
         if any(model.calibration for model in self.models):
-            say(NO_INTERVALS)
+            say("no intervals: averaged half-widths have no coverage, so predictions of several models have none")
         sources = list_pictures(pictures) if expand else pictures
         boxes = self.models[0].check_boxes(boxes, len(sources))
         opened, frames = np.arange(len(sources)), []  # positions of the pictures that all models up to here can open
@@ -77,22 +76,19 @@ class Ensemble:
             frames.append(frame.set_axis(opened))
         return self._average([frame.loc[opened] for frame in frames], None if expand else opened)
 
-    def _average(self, frames: list[pd.DataFrame], index) -> pd.DataFrame:
+    def _average(self, frames: list[pd.DataFrame], index: np.ndarray | None) -> pd.DataFrame:
         """Average one frame a model, all of the same pictures in the same order."""
         columns = {"image": frames[0]["image"].to_numpy()}
         for target in self.task.targets:
             values = np.stack([frame[list(target.columns)].to_numpy(float) for frame in frames])
-            averages = self._averaging_target(target).average(values)
+            same = [t for model in self.models for t in model.task.targets if t.name == target.name]
+            linear = [t for t in same if not t.log_scale]  # if any: its predictions may be negative
+            averages = (linear or same)[0].average(values)
             columns.update(zip(target.columns, averages.T, strict=True))
         flags = [frame["unlike"].to_numpy(bool) for frame in frames if "unlike" in frame]
         if flags:
             columns["unlike"] = np.any(flags, axis=0)
         return pd.DataFrame(columns, index=index)
-
-    def _averaging_target(self, target: Target) -> Target:
-        """Return the target as a model without log scale has it, if one has none: its predictions may be negative."""
-        targets = [t for model in self.models for t in model.task.targets if t.name == target.name]
-        return next((t for t in targets if not t.log_scale), target)
 
 
 def count_models(arguments: Sequence[str]) -> int:
@@ -100,14 +96,11 @@ def count_models(arguments: Sequence[str]) -> int:
 
     A folder that holds a picture is a folder of pictures, whatever else is in it.
     """
-    for i, argument in enumerate(arguments):
-        if i and not _is_model(argument):
+    for i, path in enumerate(arguments):
+        is_model = os.path.isfile(path) and Path(path).suffix.lower() in MODEL_SUFFIXES
+        if os.path.isdir(path):  # unlike Path.is_dir, this never raises
+            is_run = os.path.isfile(os.path.join(path, "run.json"))
+            is_model = is_run and not any(file.suffix.lower() in SUFFIXES for file in Path(path).iterdir())
+        if i and not is_model:
             return i
     return len(arguments)
-
-
-def _is_model(path: str) -> bool:
-    if os.path.isdir(path):  # unlike Path.is_dir, this never raises
-        is_run = os.path.isfile(os.path.join(path, "run.json"))
-        return is_run and not any(file.suffix.lower() in SUFFIXES for file in Path(path).iterdir())
-    return os.path.isfile(path) and Path(path).suffix.lower() in MODEL_SUFFIXES

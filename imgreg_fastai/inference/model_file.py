@@ -8,11 +8,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import nn
 
-from .. import tasks
-from ..tasks import Task
-from ..utils.errors import ImgregError
+from ..models.network import n_features, network
+from ..tasks import Task, task_from_dict
 from ..utils.files import atomic_file
+from ..utils.messages import ImgregError
 from .conformal import Calibration, calibration_from_arrays
 from .predictor import Predictor
 
@@ -37,21 +41,18 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
             "mean": list(stats[0]), "std": list(stats[1]), "weights": weights}
 
 
-def save_model(path: str | Path, network, about: dict, calibration: Calibration | None = None) -> Path:
+def save_model(path: str | Path, network: nn.Module, about: dict, calibration: Calibration | None = None) -> Path:
     """Write a model file; returns its path.
 
     Args:
         path: Of the file, which is replaced if it exists.
-        network: A torch module.
+        network: The body and the head.
         about: As model_metadata returns it.
         calibration: Of the model, if it is calibrated.
 
     Raises:
         ImgregError: If the file cannot be written.
     """
-    import torch
-    from safetensors.torch import save as to_bytes
-
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     if calibration is not None:
         state |= {f"{CALIBRATION}{k}": torch.from_numpy(v) for k, v in calibration.state().items()}
@@ -81,8 +82,6 @@ def load_model(path: str | Path, device: str = "cpu") -> Predictor:
 
 def _read(file: Path) -> tuple[dict, dict]:
     """Read the metadata and the tensors of a model file."""
-    from safetensors import SafetensorError, safe_open
-
     try:
         with open(file, "rb") as f:
             start = f.read(8)
@@ -104,19 +103,15 @@ def _read(file: Path) -> tuple[dict, dict]:
 
 def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     """Build the model from metadata and tensors; raises errors of any kind if these do not agree."""
-    import torch
-
-    from ..models.network import n_features, network
-
     arrays = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
-    task = tasks.task_from_dict(about["task"])
+    task = task_from_dict(about["task"])
     net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.has_points)
     net.load_state_dict(state)
     stats = np.array([[float(v) for v in about[name]] for name in ("mean", "std")]).reshape(2, 3)
     if not (np.isfinite(stats).all() and (stats[1] > 0).all()):
         raise ValueError(f"mean {stats[0]} and std {stats[1]}")
     about.update(mean=stats[0].tolist(), std=stats[1].tolist())
-    model = Predictor(task, net.eval().to(device, memory_format=torch.channels_last), about, device)
+    model = Predictor(task, net.eval().to(memory_format=torch.channels_last).to(device), about, device)
     if arrays:
         m = sum(len(t.interval_columns) for t in task.targets)
         n_outputs = task.n_out + task.n_uncertainty_features

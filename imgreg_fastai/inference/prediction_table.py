@@ -54,7 +54,7 @@ def _table(frame: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, str]:
                 pairs = zip(frame[t.columns[0]], half_widths, strict=True)
                 frame[t.columns[0]] = [format_interval(value, half_width, t.unit) for value, half_width in pairs]
             else:
-                frame.insert(frame.columns.get_loc(t.columns[-1]) + 1, f"{t.name} ±", half_widths)
+                frame.insert(list(frame.columns).index(t.columns[-1]) + 1, f"{t.name} ±", half_widths)
     if "unlike" in frame:
         flags = frame.pop("unlike")
         if flags.any():

@@ -3,17 +3,19 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ..data.images import PictureError, find_images, fit_images, warn_broken
-from ..tasks import Task
-from ..utils.console import progress_bar
-from ..utils.errors import ImgregError, first_few
+from ..tasks import Array, Task
+from ..utils.messages import ImgregError, first_few, progress_bar
 from .conformal import Calibration
 from .tta import Move, average_moves, moves_for
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class NetworkOutput(NamedTuple):
@@ -29,13 +31,13 @@ class NetworkOutput(NamedTuple):
         moved_outputs: On request, the outputs after each of the k moves_for the task, array [n, k, n_out].
     """
 
-    outputs: np.ndarray
-    views: np.ndarray
+    outputs: Array
+    views: Array
     broken: dict[int, PictureError]
-    features: np.ndarray | None = None
-    difficulty: np.ndarray | None = None
-    ood: np.ndarray | None = None
-    moved_outputs: np.ndarray | None = None
+    features: Array = None
+    difficulty: Array = None
+    ood: Array = None
+    moved_outputs: Array = None
 
 
 @dataclass
@@ -51,12 +53,12 @@ class Predictor:
     """
 
     task: Task = field(repr=False)
-    network: object = field(repr=False)
+    network: "nn.Sequential" = field(repr=False)
     about: dict = field(repr=False)
     device: str = "cpu"
     calibration: Calibration | None = field(default=None, repr=False)
 
-    def predict(self, pictures, boxes=None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
+    def predict(self, pictures: Any, boxes: Any = None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
                 coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
         """Predict for one picture or many. Pictures that cannot be opened are left out, with a warning.
 
@@ -83,13 +85,17 @@ class Predictor:
         coverage = self.resolve_coverage(coverage)
         output = self.predict_outputs(sources, self.check_boxes(boxes, len(sources)), bs, quiet, tta=tta)
         if len(output.broken) == len(sources):
-            _raise_broken(list(output.broken.values()))
+            errors = list(output.broken.values())
+            if len(errors) == 1:
+                raise errors[0]
+            reasons = first_few(error.actual for error in errors)
+            raise PictureError("pictures that can be opened", f"none among {len(errors)}: {reasons}")
         opened = [i for i in range(len(sources)) if i not in output.broken]
         names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in opened]
         columns = {"image": names, **self.decode(output), **self.intervals(output, coverage)}
         return pd.DataFrame(columns, index=None if expand else opened)
 
-    def check_boxes(self, boxes, n: int) -> np.ndarray | None:
+    def check_boxes(self, boxes: Any, n: int) -> np.ndarray | None:
         """Return the boxes of `n` pictures as an array [n, 4], or None if the task has no boxes.
 
         Raises:
@@ -136,7 +142,8 @@ class Predictor:
         pictures = fit_images(sources, self.task, boxes)
         if not quiet:
             pictures = progress_bar(pictures, len(sources), f"predicting {len(sources)} pictures")
-        broken, batches, numbered = {}, [], enumerate(pictures)
+        broken: dict[int, PictureError] = {}
+        batches, numbered = [], enumerate(pictures)
         while batch := list(islice(numbered, bs)):
             broken.update((i, picture) for i, picture in batch if isinstance(picture, PictureError))
             opened = [picture for i, picture in batch if i not in broken]
@@ -145,8 +152,11 @@ class Predictor:
         if len(broken) < len(sources):
             warn_broken(list(broken.values()), len(sources))
         if not batches:
-            return self._empty_output(broken)
-        fields = [None if parts[0] is None else np.concatenate(parts) for parts in zip(*batches, strict=True)]
+            n_intervals = sum(len(t.interval_columns) for t in self.task.targets)
+            return NetworkOutput(np.empty((0, self.task.n_out), np.float32), np.empty((0, 4)), broken,
+                                 difficulty=np.empty((0, n_intervals)), ood=np.empty(0, bool))
+        fields: list[Array] = [np.concatenate(parts) if isinstance(parts[0], np.ndarray) else None
+                               for parts in zip(*batches, strict=True)]
         return NetworkOutput(*fields)._replace(broken=broken)
 
     def _batch_output(self, pictures: list, features: bool, moves: list[Move]) -> NetworkOutput:
@@ -159,15 +169,7 @@ class Predictor:
             difficulty, ood = self.calibration.assess(feature_array, outputs, uncertainty, scales)
         if moves:  # the first leaves the pictures as they are
             moved_outputs = np.stack([outputs, *(self.forward(move.apply(pixels))[0] for move in moves[1:])], axis=1)
-        return NetworkOutput(outputs, views, None, feature_array if features else None, difficulty, ood, moved_outputs)
-
-    def _empty_output(self, broken: dict[int, PictureError]) -> NetworkOutput:
-        """Return what the network puts out where no picture can be opened."""
-        output = NetworkOutput(np.empty((0, self.task.n_out), np.float32), np.empty((0, 4)), broken)
-        if self.calibration is None:
-            return output
-        m = self.calibration.scores.shape[1]
-        return output._replace(difficulty=np.empty((0, m)), ood=np.empty(0, bool))
+        return NetworkOutput(outputs, views, {}, feature_array if features else None, difficulty, ood, moved_outputs)
 
     def forward(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Send fitted pictures, uint8 [n, h, w, 3], through the network: -> outputs [n, n_out], features [n, F]."""
@@ -198,24 +200,17 @@ class Predictor:
         Returns:
             {interval column: half-widths [n] in units} and `unlike`, flags [n]; {} without a calibration.
         """
-        if self.calibration is None:
+        coverage = self.resolve_coverage(coverage)
+        if self.calibration is None or coverage is None:
             return {}
-        half_widths = output.difficulty * self.calibration.quantiles(self.resolve_coverage(coverage))
+        half_widths = output.difficulty * self.calibration.quantiles(coverage)
         columns = [column for t in self.task.targets for column in t.interval_columns]
         return {**dict(zip(columns, half_widths.T, strict=True)), "unlike": output.ood}
 
 
-def _raise_broken(errors: list[PictureError]):
-    if len(errors) == 1:
-        raise errors[0]
-    names = first_few(error.actual for error in errors)
-    raise PictureError("pictures that can be opened", f"none among {len(errors)}: {names}")
-
-
-def list_pictures(pictures) -> list:
+def list_pictures(pictures: Any) -> list:
     """Return one picture or many as a list in which every path is a file; see Predictor.predict."""
-    is_one = (isinstance(pictures, (str, bytes, os.PathLike, np.ndarray)) or not isinstance(pictures, Iterable)
-              or hasattr(pictures, "getexif"))
+    is_one = isinstance(pictures, (str, bytes, os.PathLike, np.ndarray)) or not isinstance(pictures, Iterable)
     sources: list = []
     for picture in [pictures] if is_one else pictures:
         sources += find_images([picture]) if isinstance(picture, (str, os.PathLike)) else [picture]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..tasks import Motion, Task
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 
 
 class Move(NamedTuple):
@@ -45,9 +45,8 @@ def moves_for(task: Task) -> list[Move]:
         ImgregError: If there is no other.
     """
     flips = (False, True) if "flip" in task.augment else (False,)
-    quarters = (0,)
-    if "quarter" in task.augment:
-        quarters = (0, 1, 2, 3) if task.size[0] == task.size[1] else (0, 2)
+    step = 1 if task.size[0] == task.size[1] else 2
+    quarters = range(0, 4, step) if "quarter" in task.augment else (0,)
     moves = [Move(mirrored, n) for mirrored in flips for n in quarters]
     if len(moves) == 1:
         raise ImgregError("--tta with a task whose laws allow a flip or quarter turn",
@@ -67,9 +66,9 @@ def average_moves(task: Task, outputs: np.ndarray, views: np.ndarray) -> dict[st
         {target name: predictions [n, columns] in units}.
     """
     aspect = task.size[1] / task.size[0]
-    predictions = {t.name: [] for t in task.targets}
-    for i, move in enumerate(moves_for(task)):
-        motion = move.inverse(len(outputs), aspect)
-        for target, part in zip(task.targets, task.split(outputs[:, i].astype(np.float64)), strict=True):
-            predictions[target.name].append(target.undo(part, views, motion))
-    return {t.name: t.average(np.stack(predictions[t.name])) for t in task.targets}
+    back = [move.inverse(len(outputs), aspect) for move in moves_for(task)]
+    averages = {}
+    for target, part in zip(task.targets, task.split(outputs.astype(np.float64)), strict=True):
+        predictions = [target.undo(part[:, i], views, motion) for i, motion in enumerate(back)]
+        averages[target.name] = target.average(np.stack(predictions))
+    return averages

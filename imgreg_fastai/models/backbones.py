@@ -1,10 +1,7 @@
 """timm's backbones: their names, the sizes they work at, and where the files of their weights are."""
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import TypeVar
 
 import huggingface_hub
 import pandas as pd
@@ -14,14 +11,13 @@ from huggingface_hub.errors import EntryNotFoundError
 from timm.models import PretrainedCfg, get_pretrained_cfg
 from torch import nn
 
-from ..utils import console
-from ..utils.errors import ImgregError, close_matches, error_reason, first_few
+from ..utils import messages
+from ..utils.messages import ImgregError, close_matches, error_reason, first_few
 from . import network
 
 MAX_BUILT = 60  # a longer list of backbones is shown without building them
 # What timm's models and checkpoint filters raise for arguments, pictures or tensors that do not suit them.
 TIMM_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
-T = TypeVar("T")
 
 
 # ---- names and sizes
@@ -42,7 +38,7 @@ def build(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn
         ImgregError: The name is unknown, or the output for one picture is not [1, F]. The message names a size that
             works, where there is one.
     """
-    pretrained_cfg(arch)
+    pretrained_cfg(arch)  # raises for an unknown name
     try:
         body = network.body(arch, size, arch_args)
         problem = _output_problem(body, size)
@@ -71,7 +67,7 @@ def works(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> bo
 def stats(arch: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The (mean, std) of red, green and blue in [0, 1] that the backbone's weights were trained with."""
     cfg = pretrained_cfg(arch)
-    return tuple(float(v) for v in cfg.mean), tuple(float(v) for v in cfg.std)
+    return tuple(map(float, cfg.mean)), tuple(map(float, cfg.std))
 
 
 def pretrained_cfg(arch: str) -> PretrainedCfg:
@@ -90,7 +86,7 @@ def pretrained_cfg(arch: str) -> PretrainedCfg:
     tagged = timm.list_pretrained(f"{base}.*") if dot else [arch]
     if arch not in tagged:
         raise ImgregError(f"weights that timm has for {base}", f"'{arch}'", close_matches(arch, [base, *tagged]))
-    return get_pretrained_cfg(arch)
+    return get_pretrained_cfg(arch) or PretrainedCfg()
 
 
 def short_reason(e: BaseException) -> str:
@@ -110,24 +106,19 @@ def _output_problem(body: nn.Module, size: tuple[int, int]) -> str:
 
 def _refusal(arch: str, size: tuple[int, int], arch_args: dict | None, problem: str) -> ImgregError:
     """The error for a backbone that does not work, with what to change: the size, --arch-arg, or the backbone."""
-    sizes = list(_nearby_sizes(arch, size))
-    for other in sizes:
+    sizes = [size]
+    for stride in (16, 14, 32, 64):
+        height, width = (-(-n // stride) * stride for n in size)
+        sizes += [(height, width), (max(height, width),) * 2]
+    sizes.append(pretrained_cfg(arch).input_size[1:])
+    for other in sizes[1:]:
         if other != size and works(arch, other, arch_args):
             return ImgregError(f"a size that {arch} works at", f"{_text(size)} ({problem})", f"--size {_text(other)}")
-    if arch_args and any(works(arch, other) for other in (size, *sizes)):
+    if arch_args and any(works(arch, other) for other in sizes):
         arguments = first_few(f"{k}={v}" for k, v in arch_args.items())
         return ImgregError(f"--arch-arg that {arch} takes", f"{arguments} ({problem})")
     expected = "a backbone that turns a picture into one row of numbers"
     return ImgregError(expected, f"'{arch}' ({problem})", "another --arch")
-
-
-def _nearby_sizes(arch: str, size: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Sizes that may work: multiples of the usual strides, the nearest first, and the backbone's default size."""
-    for step in (16, 14, 32, 64):
-        height, width = (-(-n // step) * step for n in size)
-        yield height, width
-        yield (max(height, width),) * 2
-    yield tuple(pretrained_cfg(arch).input_size[1:])
 
 
 def _text(size: tuple[int, int]) -> str:
@@ -162,24 +153,30 @@ def download(cfg: PretrainedCfg, timeout: float) -> str:
         FileNotFoundError: The repository has none of the file names that timm looks for.
     """
     repo, revision = _repository(cfg)
+    names, existing_name = _file_names(cfg), Future[str]()
 
-    def existing_name() -> str:
-        for name in _file_names(cfg):
+    def find_name() -> None:
+        for name in names:
             try:
                 url = huggingface_hub.hf_hub_url(repo, name, revision=revision)
                 huggingface_hub.get_hf_file_metadata(url, timeout=timeout)  # a HEAD request
-                return name
+                return existing_name.set_result(name)
             except EntryNotFoundError:
                 continue
-        raise FileNotFoundError(f"it has no {' or '.join(_file_names(cfg))}")
+            except Exception as e:  # noqa: BLE001  raised again below, in the calling thread
+                return existing_name.set_exception(e)
+        existing_name.set_exception(FileNotFoundError(f"it has no {' or '.join(names)}"))
 
-    name = _run_within(timeout, existing_name)
-    return huggingface_hub.hf_hub_download(repo, name, revision=revision, etag_timeout=timeout)
+    # In a thread, because a socket's timeout covers neither the look-up of a name nor a host with several addresses.
+    threading.Thread(target=find_name, daemon=True).start()
+    if not wait([existing_name], timeout).done:
+        raise TimeoutError(f"no answer within {timeout:g} s")
+    return huggingface_hub.hf_hub_download(repo, existing_name.result(), revision=revision, etag_timeout=timeout)
 
 
 def _repository(cfg: PretrainedCfg) -> tuple[str, str | None]:
     """The weights' repository on the hub and its revision, None for the main one."""
-    repo, _, revision = cfg.hf_hub_id.partition("@")
+    repo, _, revision = (cfg.hf_hub_id or "").partition("@")
     return repo, revision or None
 
 
@@ -188,25 +185,6 @@ def _file_names(cfg: PretrainedCfg) -> list[str]:
     name = cfg.hf_hub_filename or "pytorch_model.bin"
     safe = {"pytorch_model.bin": "model.safetensors", "open_clip_pytorch_model.bin": "open_clip_model.safetensors"}
     return [safe.get(name, str(Path(name).with_suffix(".safetensors"))), name]
-
-
-def _run_within(seconds: float, work: Callable[[], T]) -> T:
-    """Return or raise what `work()` does; raise TimeoutError after `seconds`.
-
-    A socket's timeout covers neither the look-up of a name nor a host with several addresses.
-    """
-    result: Future = Future()
-
-    def run() -> None:
-        try:
-            result.set_result(work())
-        except Exception as e:  # noqa: BLE001  raised again below, in the calling thread
-            result.set_exception(e)
-
-    threading.Thread(target=run, daemon=True).start()
-    if not wait([result], seconds).done:
-        raise TimeoutError(f"no answer within {seconds:g} s")
-    return result.result()
 
 
 # ---- the list
@@ -224,32 +202,20 @@ def table(pattern: str = "", size: tuple[int, int] | None = None) -> pd.DataFram
         (timm's tag or None), cached (bool), and with `size` works (bool). In a list of more than MAX_BUILT backbones
         params and works are None.
     """
-    glob = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
-    names = [name for name in timm.list_models() if fnmatch(name, glob)]
-    build = len(names) <= MAX_BUILT
-    if not build:
-        columns = "params and works" if size else "params"
-        console.say(f"{len(names)} backbones match; {columns} are shown for lists of up to {MAX_BUILT}")
-    rows = [_row(name, size, build) for name in console.progress_bar(names, len(names), "backbones")]
+    names = timm.list_models(pattern if any(c in pattern for c in "*?[") else f"*{pattern}*")
+    few = len(names) <= MAX_BUILT
+    if not few:
+        left_out = "params and works" if size else "params"
+        messages.say(f"{len(names)} backbones match; {left_out} are shown for lists of up to {MAX_BUILT}")
+    rows = []
+    for name in messages.progress_bar(names, len(names), "backbones"):
+        cfg, params = pretrained_cfg(name), None
+        if few:
+            with torch.device("meta"):  # which takes no memory
+                body = network.body(name, cfg.input_size[1:])
+            params = round(sum(p.numel() for p in body.parameters()) / 1e6, 2)
+        rows.append({"name": name, "params": params, "input": _text(cfg.input_size[1:]),
+                     "weights": cfg.tag if cfg.has_weights else None, "cached": cached_path(cfg) is not None,
+                     "works": works(name, size) if few and size else None})
     columns = ["name", "params", "input", "weights", "cached", *(["works"] if size else [])]
     return pd.DataFrame(rows, columns=columns, dtype=object)  # another dtype would turn None into NaN
-
-
-def _row(name: str, size: tuple[int, int] | None, build: bool) -> dict:
-    """One backbone of the table."""
-    cfg = pretrained_cfg(name)
-    return {
-        "name": name,
-        "params": _millions(name) if build else None,
-        "input": _text(cfg.input_size[1:]),
-        "weights": cfg.tag if cfg.has_weights else None,
-        "cached": cached_path(cfg) is not None,
-        "works": works(name, size) if build and size else None,
-    }
-
-
-def _millions(arch: str) -> float:
-    """The body's parameters in millions, counted without memory for them."""
-    with torch.device("meta"):
-        body = network.body(arch, tuple(pretrained_cfg(arch).input_size[1:]))
-    return round(sum(p.numel() for p in body.parameters()) / 1e6, 2)

@@ -1,12 +1,12 @@
 """The network: a timm body and a small head, in plain torch layers; training and prediction build the same one."""
-from typing import NamedTuple
+from typing import Any
 
 import timm
 import torch
 from timm.models import get_pretrained_cfg
 from torch import nn
 
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few
 
 BARRED_ARGS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 N_MAPS = 32  # maps of the last features whose mean positions go to the head, where a task has points
@@ -14,19 +14,12 @@ Y_RANGE = (-1.1, 1.1)  # targets lie in [-1, 1], and a sigmoid does not reach it
 
 
 class SigmoidRange(nn.Module):
-    """Squeeze numbers into (low, high) by a sigmoid, in float32; fastai's has no float32, and needs fastai.
-
-    Args:
-        low, high: Bounds of the output; they are no part of the state dict.
-    """
-
-    def __init__(self, low: float, high: float):
-        super().__init__()
-        self.low, self.high = low, high
+    """Squeeze numbers into Y_RANGE by a sigmoid, in float32; fastai's has no float32, and needs fastai."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Any shape -> the same shape, in (low, high)."""
-        return self.low + (self.high - self.low) * torch.sigmoid(x.float())
+        """Any shape -> the same shape, in Y_RANGE."""
+        low, high = Y_RANGE
+        return low + (high - low) * torch.sigmoid(x.float())
 
 
 class Float32(nn.Sequential):
@@ -41,20 +34,14 @@ class Float32(nn.Sequential):
             return super().forward(x.float())
 
 
-class FeatureGrid(NamedTuple):
-    """The grid of positions in the picture that a body's last features belong to, and their number of channels."""
-
-    height: int
-    width: int
-    channels: int
-
-
 class SpatialSoftmax(nn.Module):
     """The mean position of each map's softmax.
 
     Args:
         height, width: Size of the maps.
     """
+
+    grid: torch.Tensor
 
     def __init__(self, height: int, width: int):
         super().__init__()
@@ -75,14 +62,15 @@ class BodyWithPositions(nn.Module):
 
     Args:
         body: timm model without its classifier.
-        grid: Grid of its last features.
+        grid: Height and width of its last features.
     """
 
-    def __init__(self, body: nn.Module, grid: FeatureGrid):
+    def __init__(self, body: nn.Module, grid: tuple[int, int]):
         super().__init__()
-        self.timm_body = body
         # The two attributes are called as the tensors of saved models are: 0.timm_body., 0.places.
-        self.places = Float32(nn.Linear(grid.channels, N_MAPS), SpatialSoftmax(grid.height, grid.width))
+        self.timm_body: Any = body
+        n_channels: int = body.num_features  # type: ignore[assignment]
+        self.places = Float32(nn.Linear(n_channels, N_MAPS), SpatialSoftmax(*grid))
         self.head_hidden_size = n_features(body) + 2 * N_MAPS
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -119,33 +107,31 @@ def add_positions(body: nn.Module, size: tuple[int, int]) -> nn.Module:
         A BodyWithPositions; `body` itself if it is one, or if its last features lie on no grid or at one position.
     """
     grid = None if isinstance(body, BodyWithPositions) else feature_grid(body, size)
-    return BodyWithPositions(body, grid) if grid and grid.height * grid.width > 1 else body
+    return BodyWithPositions(body, grid) if grid and grid != (1, 1) else body
 
 
-def feature_grid(body: nn.Module, size: tuple[int, int]) -> FeatureGrid | None:
-    """The grid of a timm body's last features.
+def feature_grid(body: nn.Module, size: tuple[int, int]) -> tuple[int, int] | None:
+    """The grid of positions in the picture that a timm body's last features belong to.
 
     Args:
         body: timm model without its classifier.
         size: Height and width of the pictures in pixels.
 
     Returns:
-        The grid; None if the features lie on no grid of the picture.
+        Its height and width; None if the features lie on no grid of the picture. The body is left in eval mode.
     """
-    training = body.training
+    model: Any = body.eval()
     try:
         with torch.no_grad():
-            features = body.eval().forward_features(torch.zeros(1, 3, *size, device=next(body.parameters()).device))
-        *shape, channels = channels_last(body, features).shape[1:]
+            features = model.forward_features(torch.zeros(1, 3, *size, device=next(model.parameters()).device))
+        shape = channels_last(body, features).shape[1:-1]
     except (AttributeError, TypeError):  # there is no such method, or it returns a list of several scales
         return None
-    finally:
-        body.train(training)
     if len(shape) == 2:
-        return FeatureGrid(*shape, channels)
+        return shape[0], shape[1]
     (n,) = shape  # of tokens, which have the proportions of the picture
     height = round((n * size[0] / size[1]) ** 0.5)
-    return FeatureGrid(height, n // height, channels) if height and n % height == 0 else None
+    return (height, n // height) if height and n % height == 0 else None
 
 
 def body(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn.Module:
@@ -164,10 +150,9 @@ def body(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn.
             one must fetch and open nothing else.
     """
     arch_args = arch_args or {}
-    barred = [name for name in arch_args if name in BARRED_ARGS]
+    barred = first_few(name for name in arch_args if name in BARRED_ARGS)
     if barred:
-        hint = "--weights for where weights come from"
-        raise ImgregError("--arch-arg about the architecture", first_few(barred), hint)
+        raise ImgregError("--arch-arg about the architecture", barred, "--weights for where weights come from")
     if not timm.is_model(arch.partition(".")[0]):
         raise ImgregError("the name of a timm backbone", f"'{arch}'")
     cfg = get_pretrained_cfg(arch)
@@ -177,7 +162,7 @@ def body(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn.
 
 def n_features(body: nn.Module) -> int:
     """The number F of features of a body; a few networks (MobileNetV3) widen `num_features` after pooling."""
-    return int(getattr(body, "head_hidden_size", None) or body.num_features)
+    return getattr(body, "head_hidden_size", None) or body.num_features  # type: ignore[return-value]
 
 
 def head(features: int, n_out: int, start: torch.Tensor | None = None) -> nn.Sequential:
@@ -196,7 +181,7 @@ def head(features: int, n_out: int, start: torch.Tensor | None = None) -> nn.Seq
     low, high = Y_RANGE
     start = torch.zeros(n_out) if start is None else start.float().cpu()
     linear.bias.data = torch.logit((start - low) / (high - low), eps=0.01)  # a start beyond the range is clipped
-    return Float32(linear, SigmoidRange(*Y_RANGE))
+    return Float32(linear, SigmoidRange())
 
 
 def network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None = None,

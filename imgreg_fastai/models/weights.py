@@ -1,6 +1,10 @@
-"""The weights that a training starts from: found in the hub's cache, on the hub, or in a file."""
+"""The weights that a training starts from: finding them, and loading them into a backbone and its head."""
 import hashlib
+import json
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -8,15 +12,19 @@ import torch
 from huggingface_hub import constants
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from timm.models import PretrainedCfg, load_state_dict
+from timm.models import PretrainedCfg, load_state_dict, model_entrypoint
+from torch import nn
 
-from ..utils import console
-from ..utils.errors import ImgregError, first_few
+from ..tasks import Task, task_from_dict
+from ..utils import messages
+from ..utils.messages import ImgregError, first_few
 from . import backbones
 from .backbones import TIMM_ERRORS, short_reason
 
 SAFE = (".safetensors", ".imgreg")
 PICKLED = (".pth", ".pt", ".bin", ".pth.tar")
+MAX_MISSING = 0.1  # part of a body's tensors (a renamed last norm) that may be missing from a file, with a warning
+DECODING_FIELDS = ("low", "high", "scale", "period", "sequence")  # of a target: what its outputs stand for
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Weights:
     source: str | None = None
     sha256: str | None = None
     note: str = ""
-    path: str | None = field(default=None, repr=False, compare=False)
+    path: str = field(default="", repr=False, compare=False)
     auto: bool = field(default=False, repr=False, compare=False)
 
     @property
@@ -49,6 +57,9 @@ class Weights:
     def to_dict(self) -> dict:
         """The weights as JSON can hold them, without any path of this machine; the origin is called kind there."""
         return {"kind": self.origin, "tag": self.tag, "source": self.source, "sha256": self.sha256, "note": self.note}
+
+
+# ---- finding
 
 
 def find_weights(arch: str, spec: str, timeout: float = 3.0) -> Weights:
@@ -76,13 +87,13 @@ def find_weights(arch: str, spec: str, timeout: float = 3.0) -> Weights:
     except ImgregError as e:
         if spec == "hub":
             raise
-        return no_weights(arch, e.actual)
+        return _no_weights(arch, e.actual or "")
 
 
-def no_weights(arch: str, reason: str) -> Weights:
+def _no_weights(arch: str, reason: str) -> Weights:
     """No weights, with a warning."""
     hint = "say --weights FILE to give weights, --weights none if meant so"
-    console.warn(f"{arch} trains from scratch: {reason}; {hint}")
+    messages.warn(f"{arch} trains from scratch: {reason}; {hint}")
     return Weights("none", note=reason)
 
 
@@ -118,7 +129,7 @@ def _from_path(path: Path) -> Weights:
 def _tensor_names(path: str) -> list[str]:
     """The names of a file's tensors; raises ImgregError if it is no weights file."""
     if not path.endswith(SAFE):
-        return list(read_tensors(path))
+        return list(_read_tensors(path))
     name = Path(path).name
     try:
         with safe_open(path, framework="pt") as f:
@@ -132,7 +143,7 @@ def _tensor_names(path: str) -> list[str]:
     return names
 
 
-def read_tensors(path: str) -> dict[str, torch.Tensor]:
+def _read_tensors(path: str) -> dict[str, torch.Tensor]:
     """The tensors of a weights file by name; raises ImgregError for a pickle that is more than a state dict."""
     if path.endswith(SAFE):
         return load_file(path)
@@ -149,3 +160,107 @@ def read_tensors(path: str) -> dict[str, torch.Tensor]:
 def _sha256(path: str) -> str:
     """The hash of a file."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+# ---- loading
+
+
+def load_body(body: nn.Module, arch: str, weights: Weights) -> Weights:
+    """Load weights into a backbone, as they are or after one of timm's filters: whichever fits more of its tensors.
+
+    Args:
+        body: What `backbones.build` returned.
+        arch: Name of its timm model.
+        weights: What `find_weights` returned.
+
+    Returns:
+        The weights that the body has: with a note if a few tensors are missing from the file, and none if weights of
+        `auto` do not fit.
+
+    Raises:
+        ImgregError: The weights do not fit.
+    """
+    if not weights.pretrained:
+        return weights
+    state = _read_tensors(weights.path)
+    if weights.origin == "model":  # the body is item 0, or within it; its tensors have the names that timm gives today
+        prefix = "0.timm_body." if any(name.startswith("0.timm_body.") for name in state) else "0."
+        state = {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+        candidates = [state, *_filtered_states(body, arch, state)]
+    else:
+        candidates = [*_filtered_states(body, arch, state), state]
+    state = min(candidates, key=lambda candidate: len(_misfits(body, candidate)))
+    misfits, total = _misfits(body, state), len(body.state_dict())
+    if misfits:
+        note = f"{len(misfits)} of {total} tensors of {arch} have no match in {weights.source}, first '{misfits[0]}'"
+        if len(misfits) > MAX_MISSING * total or any(name in state for name in misfits):  # these have another shape
+            if weights.auto:
+                return _no_weights(arch, note)
+            hint = "--weights none, or the weights' own --arch and --arch-arg"
+            raise ImgregError(f"weights that fit {arch}", note, hint)
+        messages.warn(f"{note}; they start from scratch")
+        weights = replace(weights, note=note)
+    body.load_state_dict(state, strict=False)
+    return weights
+
+
+def _filtered_states(body: nn.Module, arch: str, state: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
+    """`state` after each checkpoint filter of the timm module that has `arch`.
+
+    They rename tensors of published files, and resize position embeddings to the body's size. timm hands a model's
+    filter to its builder, where it cannot be asked for. It is found here by its name; those of deit3, crossvit and
+    flexivit, which have an argument of their own or are made inside a function, are not.
+    """
+    module = sys.modules[model_entrypoint(arch.partition(".")[0]).__module__]
+    for name, function in list(vars(module).items()):
+        if "filter" in name and callable(function):
+            args = [dict(state), body] if len(signature(function).parameters) > 1 else [dict(state)]
+            try:
+                yield function(*args)
+            except TIMM_ERRORS as e:
+                messages.log.debug("timm's %s fails: %s", name, e)
+
+
+def _misfits(body: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
+    """The names of the body's tensors that `state` lacks or has in another shape.
+
+    Integers (counters and index tables) belong to the architecture and may be missing.
+    """
+    return [name for name, tensor in body.state_dict().items()
+            if (state[name].shape != tensor.shape if name in state else tensor.is_floating_point())]
+
+
+def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:
+    """Load the head, and what else lies above the body, if the model of the weights has the same targets.
+
+    Where only the units of its outputs differ, a message says so.
+
+    Args:
+        model: Network to load into.
+        weights: Weights whose origin is model.
+        task: Task of the network.
+
+    Returns:
+        Whether the head was loaded.
+    """
+    try:
+        with safe_open(weights.path, framework="pt") as f:
+            targets = task_from_dict(json.loads(f.metadata()["imgreg"])["task"]).targets
+    except (ImgregError, SafetensorError, ValueError, KeyError, TypeError):
+        return False
+    if [(t.kind, t.columns) for t in targets] != [(t.kind, t.columns) for t in task.targets]:
+        return False
+    for old, new in zip(targets, task.targets, strict=True):
+        before, now = old.to_dict(), new.to_dict()
+        differing = [name for name in DECODING_FIELDS if before.get(name) != now.get(name)]
+        if differing:
+            was, is_now = (", ".join(f"{name} {fields[name]}" for name in differing) for fields in (before, now))
+            messages.say(f"the head of {new.name} was made for {was}; here it is to learn {is_now}")
+            return False
+    names = ("1.", "0.places.")
+    state = {name: v for name, v in load_file(weights.path).items() if name.startswith(names)}
+    shapes = {name: v.shape for name, v in model.state_dict().items() if name.startswith(names)}
+    if {name: v.shape for name, v in state.items()} != shapes:
+        return False
+    model.load_state_dict(state, strict=False)
+    return True

@@ -4,15 +4,16 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.lines import Line2D
 from PIL import Image
 
 from ..data.images import PictureError, open_picture, warn_broken
-from ..utils.console import progress_bar
+from ..tasks import Task
 from ..utils.files import atomic_file
+from ..utils.messages import progress_bar
 from .figures import VERMILION, bare_figure, to_image
-from .frames import row_values
-from .marks import FONT_SIZE, axes_origin, draw_label
+from .pictures import FONT_SIZE, draw_label, row_values
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
@@ -29,11 +30,12 @@ def check_writable(folder: str | Path) -> None:
     trial.unlink()
 
 
-def draw(folder: str | Path, task, frame) -> list[Path]:
+def draw(folder: str | Path, task: Task, frame: pd.DataFrame) -> list[Path]:
     """Write copies of pictures, at their own size, with the predictions drawn on them.
 
-    JPEG stays JPEG, all else becomes PNG. No file is overwritten: the next free one of NAME, NAME-2, NAME-3 is taken.
-    Pictures that cannot be opened are named in a warning and left out.
+    JPEG stays JPEG, all else becomes PNG, with the colour profile of its source if that is one of RGB. No file is
+    overwritten: the next free one of NAME, NAME-2, NAME-3 is taken. Pictures that cannot be opened are named in a
+    warning and left out.
 
     Args:
         folder: where to write.
@@ -46,54 +48,41 @@ def draw(folder: str | Path, task, frame) -> list[Path]:
     Raises:
         ImgregError: a copy cannot be written.
     """
-    folder, paths, broken, numbers = Path(folder), [], [], {}
-    rows = zip(frame["image"], (row for _, row in frame.iterrows()), strict=True)
-    for name, row in progress_bar(rows, len(frame), f"drawing {len(frame)} pictures"):
+    paths: list[Path] = []
+    broken: list[PictureError] = []
+    rows = zip(frame["image"], frame.iterrows(), strict=True)
+    for name, (_, row) in progress_bar(rows, len(frame), f"drawing {len(frame)} pictures"):
         try:
-            picture = _open(name, task.value_range)
+            if not isinstance(name, str):
+                raise PictureError("a picture with a file", f"number {name}, which has no file")
+            picture = open_picture(name, task.value_range)
+            if max(picture.size) >= 2**16:  # too large for matplotlib
+                raise PictureError("less than 65536 pixels a side", f"'{name}': {picture.width} x {picture.height}")
         except PictureError as e:
             broken.append(e)
             continue
-        path = _free_path(folder, Path(name), numbers)
-        _write(path, annotated(picture, task, row_values(task, row)), picture.info.get("icc_profile"))
+        jpeg = Path(name).suffix.lower() in JPEG_SUFFIXES
+        path = _free_path(Path(folder, Path(name).stem + (".jpg" if jpeg else ".png")))
+        profile = picture.info.get("icc_profile") or b""
+        copy = annotated(picture, task, row_values(task, row)).convert("RGB")
+        with atomic_file(path) as file:
+            copy.save(file, "JPEG" if jpeg else "PNG", quality=92, subsampling=0,
+                      icc_profile=profile if profile[16:20] == b"RGB " else None)
         paths.append(path)
     warn_broken(broken, len(frame))
     return paths
 
 
-def _open(name, value_range) -> Image.Image:
-    """The picture of that path; raises PictureError if it has none, or is too large for matplotlib."""
-    if not isinstance(name, str):
-        raise PictureError("a picture with a file", f"number {name}, which has no file")
-    picture = open_picture(name, value_range)
-    if max(picture.size) >= 2**16:
-        raise PictureError("less than 65536 pixels a side", f"'{name}': {picture.width} x {picture.height}")
-    return picture
+def _free_path(path: Path) -> Path:
+    """The path, or the first of NAME-2, NAME-3 and so on that does not exist."""
+    free, number = path, 1
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free
 
 
-def _free_path(folder: Path, source: Path, numbers: dict[str, int]) -> Path:
-    """A path for the copy of `source` that does not exist yet; `numbers`: the last number of each name."""
-    suffix = ".jpg" if source.suffix.lower() in JPEG_SUFFIXES else ".png"
-    name = source.stem + suffix
-    while True:
-        numbers[name] = numbers.get(name, 0) + 1
-        path = folder / (name if numbers[name] == 1 else f"{source.stem}-{numbers[name]}{suffix}")
-        if not os.path.lexists(path):
-            return path
-
-
-def _write(path: Path, picture, profile: bytes | None) -> None:
-    """Write an RGB copy, with the colour profile of its source if that is one of RGB."""
-    options = {"format": "PNG"}
-    if path.suffix == ".jpg":
-        options = {"format": "JPEG", "quality": 92, "subsampling": 0}
-    if profile and profile[16:20] == b"RGB ":
-        options["icc_profile"] = profile
-    with atomic_file(path) as file:
-        picture.convert("RGB").save(file, **options)
-
-
-def annotated(picture: Image.Image, task, values: dict) -> Image.Image:
+def annotated(picture: Image.Image, task: Task, values: dict[str, np.ndarray]) -> Image.Image:
     """A copy of a picture with predictions drawn on it, whose marks grow with the picture.
 
     Args:
@@ -110,28 +99,25 @@ def annotated(picture: Image.Image, task, values: dict) -> Image.Image:
     figure.patch.set_alpha(0)
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), autoscale_on=False)
     ax.axis("off")
-    lines, origin = [], axes_origin(task, values)
+    lines = []
     for target in task.targets:
-        draw_label(ax, target, values[target.name], VERMILION, None, (height, width), origin=origin)
+        draw_label(ax, task, target, values, VERMILION, None, (height, width))
         text = target.label_text(values[target.name]) if np.isfinite(values[target.name]).all() else ""
         if text and (not target.in_image or width / dpi >= 3):  # there is little room, and the mark says it all
             lines.append(text if len(task.targets) == 1 or target.names_itself else f"{target.name} {text}")
     if lines:
-        _write_beside_marks(ax, "\n".join(lines))
-    return Image.alpha_composite(picture.convert("RGBA"), to_image(figure))
-
-
-def _write_beside_marks(ax, text: str) -> None:
-    """Write into the corner where the text hides least of the marks; too wide, it is broken at its commas."""
-    line = Line2D([], [], linestyle="none", label=text)
-    font = {"size": FONT_SIZE, "weight": "bold"}
-    legend = ax.legend(handles=[line], loc="best", handlelength=0, handletextpad=0, borderpad=0.3, borderaxespad=0.4,
-                       framealpha=0.88, edgecolor="none", labelcolor=VERMILION, prop=font)
-    legend.set_zorder(4)  # below the marks
-    (words,) = legend.get_texts()
-    words.set_parse_math(False)
-    box = legend.get_window_extent()
-    if box.width > ax.bbox.width:
-        words.set_text(text.replace(", ", "\n"))
+        # In the corner where the text hides least of the marks; if it is too wide, it is broken at its commas.
+        text = "\n".join(lines)
+        line = Line2D([], [], linestyle="none", label=text)
+        legend = ax.legend(handles=[line], loc="best", handlelength=0, handletextpad=0, borderpad=0.3,
+                           borderaxespad=0.4, framealpha=0.88, edgecolor="none", labelcolor=VERMILION,
+                           prop={"size": FONT_SIZE, "weight": "bold"})
+        legend.set_zorder(4)  # below the marks
+        (words,) = legend.get_texts()
+        words.set_parse_math(False)
         box = legend.get_window_extent()
-    words.set_size(FONT_SIZE * float(np.clip(0.5 * ax.bbox.height / box.height, 0.75, 1)))
+        if box.width > ax.bbox.width:
+            words.set_text(text.replace(", ", "\n"))
+            box = legend.get_window_extent()
+        words.set_fontsize(FONT_SIZE * float(np.clip(0.5 * ax.bbox.height / box.height, 0.75, 1)))
+    return Image.alpha_composite(picture.convert("RGBA"), to_image(figure))

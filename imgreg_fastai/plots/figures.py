@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from PIL import Image
 
-from ..utils.errors import ImgregError
 from ..utils.files import atomic_file
+from ..utils.messages import ImgregError
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
@@ -40,18 +42,16 @@ class TitledFigure(Figure):
     def __init__(self, width: float, height: float, title: str, note: str = ""):
         title, note = textwrap.fill(title, int(9.4 * width)), textwrap.fill(note, int(14 * width))
         height += 0.5 + 0.23 * title.count("\n") + (0.25 + 0.17 * note.count("\n") if note else 0)
-        super().__init__(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
-        self.get_layout_engine().set(w_pad=PADDING, h_pad=PADDING)
+        super().__init__(figsize=(width, height), dpi=DPI, facecolor="white")
+        # Not given to Figure: to save a figure that has a layout engine, matplotlib draws it twice, each with a layout.
+        self._layout = ConstrainedLayoutEngine(w_pad=PADDING, h_pad=PADDING)
         FigureCanvasAgg(self)
         self.suptitle(title, x=PADDING / width, ha="left", size=12.5, weight="bold", color=INK)
         self.supxlabel(note, x=PADDING / width, ha="left", size=9, color=GREY)
 
     def add_axes_grid(self, n: int, across: int) -> list[Axes]:
         """Add `n` axes in rows of `across`, from the top left."""
-        axes = list(self.subplots(math.ceil(n / across), across, squeeze=False).flat)
-        for ax in axes[n:]:
-            ax.remove()
-        return axes[:n]
+        return [self.add_subplot(math.ceil(n / across), across, i + 1) for i in range(n)]
 
     def add_charts(self, n: int = 1, across: int | None = None) -> list[Axes]:
         """Add axes for charts: a pale grid, labels in ink, no frame at the top and the right.
@@ -72,13 +72,19 @@ class TitledFigure(Figure):
             ax.yaxis.label.set_color(INK)
             ax.grid(color=PALE, linewidth=0.8)
             ax.set_axisbelow(True)
+            ax.ticklabel_format(useOffset=False)  # 2.4751 is a tick itself, not "+2.475" beside the axis and 0.0001
             ax.set_prop_cycle(cycler(linestyle=STYLES) * cycler(color=CYCLE))
         return charts
 
-    def draw(self, renderer) -> None:
-        """Draw; a `$` in a name or a unit is a dollar, not the beginning of a formula."""
+    def lay_out(self) -> None:
+        """Place the axes; a `$` in a name or a unit is a dollar, not the beginning of a formula."""
         for text in self.findobj(Text):
             text.set_parse_math(False)
+        self._layout.execute(self)
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Place the axes and draw; matplotlib calls this."""
+        self.lay_out()
         super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
@@ -96,8 +102,9 @@ def bare_figure(width: float, height: float, dpi: float) -> tuple[Figure, Axes]:
 
 def to_image(figure: Figure) -> Image.Image:
     """A figure as an RGBA Pillow picture."""
-    figure.canvas.draw()
-    return Image.fromarray(np.array(figure.canvas.buffer_rgba()))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.array(canvas.buffer_rgba()))
 
 
 def chart_figure(width: float, height: float, title: str, note: str = "") -> tuple[TitledFigure, Axes]:

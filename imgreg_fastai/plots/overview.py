@@ -1,17 +1,18 @@
 """One figure of a labels table: how its labels are distributed, where its points lie, how large its pictures are."""
 import math
-from functools import partial
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 from ..data.checks import DataCheck
 from ..data.issues import LEVELS
 from ..data.splits import SPLITS
-from ..tasks import Point, Target
-from ..utils.errors import first_few
+from ..tasks import Target
 from ..utils.format import trailing_unit
+from ..utils.messages import first_few
 from . import axes
 from .figures import BLUE, CYCLE, GREEN, GREY, INK, ORANGE, SKY, VERMILION, TitledFigure, empty_figure
 
@@ -28,37 +29,37 @@ def draw_overview(check: DataCheck) -> TitledFigure:
 
     Only rows that can be used are counted; there are sizes only if the pictures were opened.
     """
-    title = f"{check.task.name}: {check.summary}"
-    rows = check.frame[check.frame["usable"]]
+    title, rows = f"{check.task.name}: {check.summary}", check.frame[check.frame["usable"]]
     if not len(rows):
         return empty_figure(title, "No row can be used.")
+    has_parts = "split" in rows and rows["split"].isin(SPLITS).any()  # a table may call its parts otherwise: an issue
+    rows = rows.assign(split=rows["split"] if has_parts else SPLITS[0])
+    points = [target for target in check.task.targets if target.in_image]
     columns = [(target, column) for target in check.task.targets if not target.in_image for column in target.columns]
-    drawings = [partial(_draw_histogram, target=target, column=column) for target, column in columns[:MAX_HISTOGRAMS]]
-    drawings += [partial(_draw_points, target=target) for target in check.task.targets if target.in_image]
-    drawings += [_draw_sizes] if "width" in rows else []
-    note = _issues_note(check)
+    issues = [f"{issue.text} ({len(issue.rows):,} of {issue.total:,} rows)" if issue.rows else issue.text
+              for level in LEVELS for issue in check.at(level)]
+    note = f"Found: {first_few(issues, 6)}." if issues else ""
     if len(columns) > MAX_HISTOGRAMS:
         note += f" {len(columns) - MAX_HISTOGRAMS} more columns are not drawn."
-    across = min(ACROSS, len(drawings))
-    height = max(3.6, HEIGHT * math.ceil(len(drawings) / across))
-    figure = TitledFigure(max(6.5, WIDTH * across), height, title, note)
-    for ax, draw in zip(figure.add_charts(len(drawings), across), drawings, strict=True):
-        draw(ax, rows=rows)
-    if columns and "split" in rows:
-        counts = rows["split"].value_counts().reindex(SPLITS).dropna()
-        bars = [Patch(color=PART_COLOURS[part], label=f"{part} ({n:,.0f})") for part, n in counts.items()]
+    n = len(columns[:MAX_HISTOGRAMS]) + len(points) + ("width" in rows)
+    across = min(ACROSS, n)
+    figure = TitledFigure(max(6.5, WIDTH * across), max(3.6, HEIGHT * math.ceil(n / across)), title, note)
+    charts = iter(figure.add_charts(n, across))
+    for target, column in columns[:MAX_HISTOGRAMS]:
+        _draw_histogram(next(charts), rows, target, column)
+    for target in points:
+        _draw_points(next(charts), rows, target)
+    if "width" in rows:
+        _draw_sizes(next(charts), rows)
+    if columns and has_parts:
+        counts = rows["split"].value_counts()
+        bars = [Patch(color=colour, label=f"{part} ({counts[part]:,})") for part, colour in PART_COLOURS.items()
+                if part in counts]
         figure.legend(handles=bars, loc="outside right upper", frameon=False, fontsize=9, labelcolor=INK)
     return figure
 
 
-def _issues_note(check: DataCheck) -> str:
-    """The first few issues, the gravest first."""
-    issues = [f"{issue.text} ({len(issue.rows):,} of {issue.total:,} rows)" if issue.rows else issue.text
-              for level in LEVELS for issue in check.at(level)]
-    return f"Found: {first_few(issues, 6)}." if issues else ""
-
-
-def _draw_histogram(ax, rows, target: Target, column: str) -> None:
+def _draw_histogram(ax: Axes, rows: pd.DataFrame, target: Target, column: str) -> None:
     """Draw the distribution of a column, stacked by part of the split; values far from all others are counted."""
     values = rows[column].to_numpy(float)
     typical, log = target.typical(values)
@@ -67,40 +68,38 @@ def _draw_histogram(ax, rows, target: Target, column: str) -> None:
     ax.set(xlabel=axes.with_unit_label(column, target.unit), ylabel="rows")
     if not typical.any():
         return
-    split = rows["split"].to_numpy(object) if "split" in rows else np.full(len(rows), SPLITS[0])
-    if not np.isin(split.astype(str), SPLITS).any():  # a table may call its parts otherwise, which is an issue
-        split = np.full(len(rows), SPLITS[0])
-    parts = [part for part in SPLITS if part in split]
-    ax.hist([values[typical & (split == part)] for part in parts], _bar_edges(values[typical], log), stacked=True,
-            linewidth=0.4, edgecolor="white", color=[PART_COLOURS[part] for part in parts])
+    parts = [part for part in SPLITS if part in {*rows["split"]}]
+    ax.hist([values[typical & (rows["split"] == part)] for part in parts], _bar_edges(values[typical], log),
+            stacked=True, linewidth=0.4, edgecolor="white", color=[PART_COLOURS[part] for part in parts])
     ax.yaxis.set_major_formatter(lambda v, _: f"{v:,.0f}" if v % 1 == 0 else "")
     if log:
         axes.set_log_scale(ax.xaxis, values[typical])
     elif np.abs(values[typical]).max() >= axes.LARGE:
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    if axes.axis_limits(target, values[typical]).full_circle:
-        axes.set_circular_ticks(ax.xaxis, target.wraps)
+    axes.set_circular_ticks(ax.xaxis, axes.axis_limits(target, values[typical]).period)
     far = values[np.isfinite(values) & ~typical]
     if len(far):
-        axes.note_beyond(ax, f"▲ {len(far)} far beyond, up to {max(far, key=abs):.4g}{trailing_unit(target.unit)}")
+        largest = axes.number_text(float(f"{max(far, key=abs):.4g}"))
+        axes.note_beyond(ax, f"▲ {len(far)} far beyond, up to {largest}{trailing_unit(target.unit)}")
 
 
-def _bar_edges(values: np.ndarray, log: bool) -> np.ndarray:
+def _bar_edges(values: np.ndarray, log: bool) -> list[float]:
     """The edges of a histogram's bars: one bar for each value where there are few."""
     different = np.unique(values)
     if len(different) <= MAX_BARS and len(different) < len(values) / 2:
         half_width = 0.4 * (np.diff(different).min() if len(different) > 1 else 1.0)
-        return np.stack([different - half_width, different + half_width], axis=1).ravel()
+        return np.stack([different - half_width, different + half_width], axis=1).ravel().tolist()
     n = int(np.clip(len(values) ** 0.5, 10, 50)) + 1
-    return (np.geomspace if log else np.linspace)(values.min(), values.max(), n)
+    return (np.geomspace if log else np.linspace)(values.min(), values.max(), n).tolist()
 
 
-def _draw_points(ax, rows, target: Point) -> None:
-    """Draw all points of all rows over each other, across the picture where its size is known, else in pixels."""
+def _draw_points(ax: Axes, rows: pd.DataFrame, target) -> None:
+    """Draw all points of a Point over each other, across the picture where its size is known, else in pixels."""
     points = rows[list(target.columns)].to_numpy(float).reshape(len(rows), -1, 2)
     sample = np.random.default_rng(0).permutation(len(points))[: max(1, MAX_DOTS // target.n)]
+    across = "px"
     if "width" in rows:
-        size = rows[["width", "height"]].to_numpy(float)
+        across, size = "across the picture", rows[["width", "height"]].to_numpy(float)
         points = points / size[:, None]
         ax.set_box_aspect(float(np.clip(np.nanmedian(size[:, 1] / size[:, 0]), 0.5, 1.2)))
         ax.plot((0, 1, 1, 0, 0), (0, 0, 1, 1, 0), color=GREY, linewidth=1)
@@ -111,19 +110,18 @@ def _draw_points(ax, rows, target: Point) -> None:
     named = target.n <= MAX_NAMED_POINTS
     alpha = float(np.clip(6000 / len(sample) / target.n, 0.08, 0.7))
     for k, name in enumerate(target.names):
-        colour, median_colour, size = (CYCLE[k], CYCLE[k], 5) if named else (SKY, BLUE, 2.5)
-        ax.scatter(*points[sample, k].T, s=4, linewidth=0, color=colour, alpha=alpha)
-        ax.plot(*np.nanmedian(points[:, k], axis=0), "o", markersize=size, markeredgewidth=0.4, markeredgecolor="white",
-                color=median_colour, label=name)
+        colour, median_colour, width = (CYCLE[k], CYCLE[k], 5) if named else (SKY, BLUE, 2.5)
+        ax.scatter(points[sample, k, 0], points[sample, k, 1], s=4, linewidth=0, color=colour, alpha=alpha)
+        ax.plot(*np.nanmedian(points[:, k], axis=0), "o", markersize=width, markeredgewidth=0.4,
+                markeredgecolor="white", color=median_colour, label=name)
     if named and target.n > 1:
         ax.legend(fontsize=8, framealpha=0.7, edgecolor="none", loc="upper right", labelcolor=INK)
-    points_text = f"{target.n} points" if target.n > 1 else "1 point"
-    ax.set_xlabel(f"{target.name}: {points_text}, {'across the picture' if 'width' in rows else 'px'}")
+    ax.set_xlabel(f"{target.name}: {target.n} point{'s' if target.n > 1 else ''}, {across}")
 
 
-def _draw_sizes(ax, rows) -> None:
+def _draw_sizes(ax: Axes, rows: pd.DataFrame) -> None:
     """Draw each size of picture as a disc whose area is that of its count."""
-    counts = rows.drop_duplicates("path").groupby(["width", "height"]).size()
+    counts = rows.drop_duplicates("path")[["width", "height"]].value_counts()
     ax.set(xlabel="width of the picture (px)", ylabel="height (px)")
     if counts.empty:
         return
@@ -131,10 +129,8 @@ def _draw_sizes(ax, rows) -> None:
     area = 200 * counts.to_numpy() / counts.max()
     ax.scatter(width, height, s=np.maximum(area / len(counts) ** 0.5, 8), color=BLUE, alpha=0.5, linewidth=0)
     ax.set(xlim=(0, 1.12 * width.max()), ylim=(0, 1.12 * height.max()))
-    i = int(counts.argmax())
-    if len(counts) == 1 or counts.iloc[i] > len(rows) / 5:
-        text = f"{'all' if len(counts) == 1 else 'most'} {width[i]:g}x{height[i]:g} ({counts.iloc[i]:,})"
-        ax.annotate(text, (width[i], height[i]), (0, -18), textcoords="offset points", ha="right", size=9, color=INK)
-    if width.max() > 10 * width.min() or height.max() > 10 * height.min():
-        axes.set_log_scale(ax.xaxis, width)
-        axes.set_log_scale(ax.yaxis, height)
+    if len(counts) == 1 or counts.iloc[0] > len(rows) / 5:
+        text = f"{'all' if len(counts) == 1 else 'most'} {width[0]:g}x{height[0]:g} ({counts.iloc[0]:,})"
+        ax.annotate(text, (width[0], height[0]), (0, -18), textcoords="offset points", ha="right", size=9, color=INK)
+    axes.set_log_scale(ax.xaxis, width)
+    axes.set_log_scale(ax.yaxis, height)

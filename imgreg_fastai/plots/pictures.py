@@ -1,14 +1,20 @@
 """A picture in axes, with what is true and what was predicted drawn on it."""
 import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from PIL import Image
 
+from ..tasks import Target, Task
 from .figures import BLUE, GREY, PALE, VERMILION, TitledFigure
-from .frames import row_values
-from .marks import axes_origin, draw_interval, draw_label, origin_target
 
+OpenPicture = Callable[[str], Image.Image]  # path -> an upright RGB picture
 MAX_SIDE = 400  # pixels of a tile
+FONT_SIZE = 7.5  # points
+CORNERS = ((0, 1), (1, 0), (1, 1), (0, 0))  # of a picture, in the order in which texts take them
 
 
 class Tile(NamedTuple):
@@ -23,7 +29,7 @@ class Tile(NamedTuple):
     shape: tuple[int, int]
 
 
-def open_tiles(paths, open_picture) -> list[Tile]:
+def open_tiles(paths: Iterable[str], open_picture: OpenPicture) -> list[Tile]:
     """Open pictures to be shown small.
 
     Args:
@@ -45,7 +51,7 @@ def open_tiles(paths, open_picture) -> list[Tile]:
     return tiles
 
 
-def show_picture(ax, tile: Tile) -> None:
+def show_picture(ax: Axes, tile: Tile) -> None:
     """Show a picture in the coordinates of its own pixels; without pixels, a grey tile."""
     pixels, (height, width) = tile
     if pixels is None:
@@ -56,8 +62,7 @@ def show_picture(ax, tile: Tile) -> None:
     ax.spines[:].set(color=PALE, linewidth=0.8)
 
 
-def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, title: str,
-                 note: str) -> tuple[TitledFigure, list]:
+def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, title: str, note: str) -> TitledFigure:
     """A figure of pictures in rows.
 
     Args:
@@ -69,49 +74,44 @@ def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, ti
         note: see TitledFigure.
 
     Returns:
-        The figure and its axes, one for each picture.
+        A figure with axes for each picture.
     """
     across = max(3, min(across, len(tiles)))  # three at least, so that the title has room
     aspect = float(np.clip(np.median([tile.shape[0] / tile.shape[1] for tile in tiles]), 0.5, 1.5))
     height = math.ceil(len(tiles) / across) * (aspect * side + caption)
     figure = TitledFigure(max(4.8, across * side), height, title, note)
-    axes = figure.add_axes_grid(len(tiles), across)
-    for ax, tile in zip(axes, tiles, strict=True):
+    for ax, tile in zip(figure.add_axes_grid(len(tiles), across), tiles, strict=True):
         show_picture(ax, tile)
-    figure.draw_without_rendering()  # lays the axes out, so that the room for words is known
-    return figure, axes
+    figure.lay_out()  # so that the room for words is known
+    return figure
 
 
-def draw_target(ax, task, target, values: dict, colour: str, label: str | None, shape, **style) -> None:
-    """Draw a target's label on a picture, axes at the point where they begin.
+def row_values(task: Task, row: pd.Series, suffix: str = "") -> dict[str, np.ndarray]:
+    """The values of one row by target.
 
     Args:
-        ax: the axes that show the picture.
         task: the Task.
-        target: one of its targets.
-        values: {target name: [columns] in units} of all targets.
-        colour: of the mark and the words.
-        label: see draw_label.
-        shape: (height, width) of the picture.
-        **style: `dashed` and `thin`, see draw_label.
+        row: a row of a frame.
+        suffix: "_predicted" for the predictions.
+
+    Returns:
+        {target name: [columns] in units}, NaN for columns that the row lacks.
     """
-    draw_label(ax, target, values[target.name], colour, label, shape, origin=axes_origin(task, values), **style)
+    return {t.name: np.array([row.get(f"{c}{suffix}", np.nan) for c in t.columns], float) for t in task.targets}
 
 
-def targets_together(task, target, frame) -> list:
+def targets_together(task: Task, target: Target, frame: pd.DataFrame) -> list[Target]:
     """The target, and those predicted in a frame whose marks belong beside its own: points, and axes beside points."""
     if not target.has_mark:
         return [target]
-    targets = [target]
-    for other in task.targets:
-        predicted = {*other.columns, *(f"{column}_predicted" for column in other.columns)} <= {*frame}
-        is_origin = not target.in_image and other == origin_target(task)  # its mark begins there, and needs no cross
-        if predicted and other != target and other.has_mark and (other.in_image or target.in_image) and not is_origin:
-            targets.append(other)
-    return targets
+    beside = [other for other in task.targets if other != target and other.has_mark
+              and {other.columns[0], f"{other.columns[0]}_predicted"} <= {*frame}]
+    if not target.in_image:  # its mark begins at the only point of a task, which needs no cross
+        beside = [other for other in beside if other.in_image and other != origin_target(task)]
+    return [target, *beside]
 
 
-def comparison_note(targets, frame) -> str:
+def comparison_note(targets: list[Target], frame: pd.DataFrame) -> str:
     """A sentence on what the marks of draw_comparison mean; arguments as there."""
     first, *others = targets
     note = first.mark_note
@@ -122,14 +122,15 @@ def comparison_note(targets, frame) -> str:
     return note
 
 
-def draw_comparison(ax, task, targets, row, tile: Tile, words: bool = True) -> None:
+def draw_comparison(ax: Axes, task: Task, targets: Sequence[Target], row: pd.Series, tile: Tile,
+                    words: bool = True) -> None:
     """Draw a picture with the true and the predicted values of targets.
 
     Args:
         ax: axes that show the picture.
         task: the Task.
         targets: what is drawn, see targets_together; the first with its interval, the others thin.
-        row: a row of a frame, see frames.py.
+        row: a row of a frame, see plots/__init__.py.
         tile: the picture.
         words: whether the values of the first target stand in the corners.
     """
@@ -138,10 +139,59 @@ def draw_comparison(ax, task, targets, row, tile: Tile, words: bool = True) -> N
     true, predicted = row_values(task, row), row_values(task, row, "_predicted")
     first = targets[0]
     half_widths = np.array([row.get(column, np.nan) for column in first.interval_columns], float)
-    draw_interval(ax, first, predicted[first.name], half_widths, tile.shape)
+    if first.has_interval_mark and np.isfinite(half_widths).all() and np.isfinite(predicted[first.name]).all():
+        first.draw_interval(ax, predicted[first.name], half_widths, tile.shape, VERMILION)
     for target in targets:
-        style = {"thin": target != first}
-        labels = ("true", "predicted") if words and target == first else (None, None)
-        draw_target(ax, task, target, true, BLUE, labels[0], tile.shape, **style)
-        draw_target(ax, task, target, predicted, VERMILION, labels[1], tile.shape, dashed=True, **style)
+        thin, labels = target != first, ("true", "predicted") if words and target == first else (None, None)
+        draw_label(ax, task, target, true, BLUE, labels[0], tile.shape, thin=thin)
+        draw_label(ax, task, target, predicted, VERMILION, labels[1], tile.shape, thin=thin, dashed=True)
         target.draw_error(ax, true[target.name], predicted[target.name], VERMILION)
+
+
+def draw_label(ax: Axes, task: Task, target: Target, values: dict[str, np.ndarray], colour: str, label: str | None,
+               shape: tuple[int, ...], **style: bool) -> None:
+    """Draw a target's label on a picture, if it is known; axes at the point where they begin.
+
+    Args:
+        ax: axes that show the picture.
+        task: the Task.
+        target: one of its targets.
+        values: {target name: [columns] in units} of all targets.
+        colour: of the mark and the words.
+        label: what precedes the value in the next corner of the picture; None for no words. A point never has words.
+            Words that are too wide are smaller, or broken at their commas.
+        shape: (height, width) of the picture.
+        **style: `dashed` and `thin`, see Target.draw.
+    """
+    own = values[target.name]
+    if not target.is_labelled(np.isfinite(own)[None]).any():
+        return
+    target.draw(ax, own, colour, shape, origin=axes_origin(task, values), **style)
+    if label is None or target.in_image:
+        return
+    x, y = CORNERS[len(ax.texts) % 4]
+    inward = (5 - 10 * x, (5 + 12.5 * (len(ax.texts) // 4)) * (1 - 2 * y))
+    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.88}
+    text = f"{label} {target.label_text(own)}".strip()
+    words = ax.annotate(text, (x, y), inward, xycoords="axes fraction", textcoords="offset points",
+                        ha=("left", "right")[x], va=("bottom", "top")[y], size=FONT_SIZE, weight="bold", color=colour,
+                        bbox=box, zorder=4, parse_math=False)
+    ax.apply_aspect()
+    fitting = (ax.get_window_extent().width - ax.figure.dpi * 10 / 72) / words.get_window_extent().width
+    if fitting < 0.82:
+        words.set_text(text.replace(", ", "\n"))
+    elif fitting < 1:
+        words.set_fontsize(FONT_SIZE * fitting)
+
+
+def origin_target(task: Task) -> Target | None:
+    """The target where axes begin: the only single point of a task; None if there is none or several."""
+    points = [target for target in task.targets if target.in_image and len(target.columns) == 2]
+    return points[0] if len(points) == 1 else None
+
+
+def axes_origin(task: Task, values: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Where axes begin, [2] in pixels; None if the point is not known. `values`: {target name: [columns]}."""
+    point = origin_target(task)
+    origin = np.asarray(values.get(point.name, ()) if point else (), float)
+    return origin if len(origin) and np.isfinite(origin).all() else None

@@ -1,16 +1,22 @@
-"""Images that are embedded in a page: charts, photographs, and tiles with a picture's truth and prediction."""
+"""Images that are embedded in a page: charts, photographs, and tiles with a picture's truth and prediction.
+
+They are dicts of `src` (a data URL), `alt`, `width` and `height` in CSS pixels, and `wide` (whether a chart scrolls
+sideways on a narrow screen instead of being made smaller). Tiles also have a `caption` and, below it, a `name`.
+"""
 import base64
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from PIL import Image
 
 from ..plots.figures import BLUE, GREY, VERMILION, TitledFigure, bare_figure, to_image
-from ..plots.frames import row_values
-from ..plots.pictures import Tile, draw_comparison, show_picture
+from ..plots.pictures import Tile, draw_comparison, row_values, show_picture
+from ..tasks import Target, Task
 from ..utils.format import format_amount, with_unit
-from . import html
 
 CHART_DPI, CSS_DPI = 140, 96
 WIDE = 860  # CSS pixels, from which on a narrow screen would make a chart too small to read
@@ -21,23 +27,24 @@ STRIP_HEIGHT = 0.3  # inches
 
 
 def chart(figure: TitledFigure) -> dict:
-    """A chart as a PNG; its title and its note are the text for those who do not see it."""
+    """Embed a chart as a PNG; its title and its note are the text for those who do not see it."""
     figure.set_dpi(CHART_DPI)
     image = to_image(figure).convert("RGB")
     small = image.quantize(CHART_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     alt = ". ".join(" ".join(text.get_text().split()) for text in figure.texts[:2] if text.get_text())
     width, height = (round(side * CSS_DPI / CHART_DPI) for side in image.size)
-    return html.image_item(_data_url(small, "PNG", optimize=True), alt, (width, height), wide=width > WIDE)
+    return {"src": _data_url(small, "PNG", optimize=True), "alt": alt, "width": width, "height": height,
+            "wide": width > WIDE}
 
 
 def photograph(image: Image.Image, alt: str, caption: str = "", name: str = "") -> dict:
-    """A picture as WebP; arguments as for html.image_item."""
-    url = _data_url(image.convert("RGB"), "WEBP", quality=WEBP_QUALITY)
-    return html.image_item(url, alt, image.size, caption, name)
+    """Embed a picture as WebP."""
+    return {"src": _data_url(image.convert("RGB"), "WEBP", quality=WEBP_QUALITY), "alt": alt, "width": image.width,
+            "height": image.height, "wide": False, "caption": caption, "name": name}
 
 
 def saved_chart(file: Path, alt: str) -> list[dict]:
-    """A plot that was saved with a run, if it is still there: a list of one, or of none."""
+    """Embed a plot that was saved with a run, if it is still there: a list of one, or of none."""
     if not file.is_file():
         return []
     with Image.open(file) as image:
@@ -50,18 +57,16 @@ def _data_url(image: Image.Image, image_format: str, **options) -> str:
     return f"data:image/{image_format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def example(task, targets, row, tile: Tile, span: tuple[float, float]) -> dict:
-    """A tile: a picture with truth, prediction and interval, and its caption.
+def example(task: Task, targets: Sequence[Target], row: pd.Series, tile: Tile,
+            span: tuple[float, float]) -> dict:
+    """Draw a tile: a picture with truth, prediction and interval, and its caption.
 
     Args:
-        task: the Task.
-        targets: what is drawn; the first is in the caption and, if it has no mark, on a strip below the picture.
-        row: a row of a frame, see plots/frames.py, with the target's error.
-        tile: the picture.
-        span: the lowest and the highest value on the strip.
-
-    Returns:
-        See html.image_item.
+        task: The task.
+        targets: What is drawn; the first is in the caption and, if it has no mark, on a strip below the picture.
+        row: A row of a frame, see plots/__init__.py, with the target's error.
+        tile: The picture.
+        span: The lowest and the highest value on the strip.
     """
     target = targets[0]
     strip = 0 if target.has_mark else STRIP_HEIGHT
@@ -76,7 +81,7 @@ def example(task, targets, row, tile: Tile, span: tuple[float, float]) -> dict:
     return photograph(to_image(figure), f"{row['image']}: {text}", text, str(row["image"]))
 
 
-def _draw_strip(ax, task, target, row, span: tuple[float, float]) -> None:
+def _draw_strip(ax: Axes, task: Task, target: Target, row: pd.Series, span: tuple[float, float]) -> None:
     """Draw truth and prediction as strokes on a line, and the interval as a band."""
     (true,), (predicted,) = row_values(task, row)[target.name], row_values(task, row, "_predicted")[target.name]
     half_width = row.get(target.interval_columns[0], np.nan)
@@ -89,8 +94,8 @@ def _draw_strip(ax, task, target, row, span: tuple[float, float]) -> None:
     ax.axis("off")
 
 
-def caption(task, target, row) -> str:
-    """Truth, prediction and interval in words: "true 73.2°, predicted 74.1° ± 0.80"; arguments as for `example`."""
+def caption(task: Task, target: Target, row: pd.Series) -> str:
+    """Write truth, prediction and interval: "true 73.2°, predicted 74.1° ± 0.80"; arguments as for `example`."""
     true = target.label_text(row_values(task, row)[target.name])
     predicted = target.label_text(row_values(task, row, "_predicted")[target.name])
     half_widths = np.array([row.get(name, np.nan) for name in target.interval_columns], float)

@@ -3,18 +3,20 @@
 `numbers` are one target's scores of one part of the split, as evaluation.metrics.score and evaluation.coverage give
 them.
 """
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from ..evaluation.coverage import LARGE_SHORTFALL as MUCH_LESS
-from ..evaluation.coverage import MIN_VALUES, is_too_low
+from ..evaluation.coverage import LARGE_SHORTFALL, MIN_VALUES, is_too_low
 from ..evaluation.metrics import HARDLY_BETTER
 from ..plots.training_charts import best_row
-from ..utils.errors import first_few
+from ..tasks import Target
 from ..utils.format import format_amount
+from ..utils.messages import first_few
+from .inputs import ReportInputs
 
 FAR_WORSE = 2.0  # times the mean error of all pictures
 MIN_PICTURES, MIN_PICTURES_OF_PART = 30, 5  # fewer make a mean unreliable: of all, of a group or a part of the range
@@ -27,9 +29,9 @@ class Weakness(NamedTuple):
     """A weakness of a model.
 
     Args:
-        kind: a word to know it by.
-        text: what it is.
-        hint: what to do about it.
+        kind: A word to know it by.
+        text: What it is.
+        hint: What to do about it.
     """
 
     kind: str
@@ -38,16 +40,16 @@ class Weakness(NamedTuple):
 
 
 def is_far_worse(n: int, mean: float, mean_of_all: float) -> bool:
-    """Whether the mean error of n pictures is far above that of all, and n not too small to say so."""
+    """Tell whether the mean error of n pictures is far above that of all, and n not too small to say so."""
     return bool(n >= MIN_PICTURES_OF_PART and mean > FAR_WORSE * mean_of_all)
 
 
 def sentence(numbers: dict, part: str) -> str:
-    """One target's scores in words, with the error of guessing and what nine in ten predictions keep within.
+    """Write one target's scores in words, with the error of guessing and what nine in ten predictions keep within.
 
     Args:
-        numbers: the target's scores.
-        part: the name of their part in a sentence, such as "validation".
+        numbers: The target's scores.
+        part: The name of their part in a sentence, such as "validation".
     """
     n, amount = numbers["n"], partial(format_amount, unit=numbers["unit"])
     if not n:
@@ -59,37 +61,41 @@ def sentence(numbers: dict, part: str) -> str:
     return f"{text}. Nine in ten lie within {amount(numbers['p90'])}." if n >= 10 else f"{text}."
 
 
-def weaknesses(target, numbers: dict) -> list[Weakness]:
-    """The weaknesses in a target's scores of one part; none where it has no labels."""
-    if not numbers["n"]:
-        return []
-    amount = partial(format_amount, unit=numbers["unit"])
-    return [*_against_guessing(numbers, amount), *_bias(target, numbers, amount), *_worse_parts(numbers, amount),
-            *_intervals(target, numbers, amount), *_few_pictures(numbers["n"])]
+def weaknesses(target: Target, numbers: dict, has_issues: bool = False) -> Iterator[Weakness]:
+    """Find the weaknesses in a target's scores of one part; none where it has no labels.
 
-
-def _against_guessing(numbers: dict, amount) -> Iterator[Weakness]:
-    mean, guess = numbers["mean"], numbers.get("baseline", 0.0)
+    Args:
+        target: The target.
+        numbers: Its scores.
+        has_issues: Whether the page shows issues of the data.
+    """
+    n, amount = numbers["n"], partial(format_amount, unit=numbers["unit"])
+    if not n:
+        return
+    mean, guess, bias = numbers["mean"], numbers.get("baseline", 0.0), numbers.get("bias", 0.0)
     if mean > HARDLY_BETTER * guess > 0:
         word = "No" if mean >= guess else "Hardly"
+        hint = "Look at the issues of the data below; then train" if has_issues else "Train"
         yield Weakness("guessing", f"{word} better than guessing: {amount(mean)} against {amount(guess)}.",
-                       "Look at the faults of the data below; then train for more epochs, or with more pictures.")
-
-
-def _bias(target, numbers: dict, amount) -> Iterator[Weakness]:
-    bias, n = numbers.get("bias", 0.0), numbers["n"]
+                       f"{hint} for more epochs, or with more pictures.")
     by_chance = 3 * numbers["rmse"] / n**0.5
-    if n >= MIN_PICTURES and abs(bias) >= max(MAX_BIAS * numbers["mean"], by_chance):
-        direction = "to one side"
-        if len(target.columns) == 1:
-            direction = "too large" if bias > 0 else "too small"
+    if n >= MIN_PICTURES and abs(bias) >= max(MAX_BIAS * mean, by_chance):
+        direction = "too large" if bias > 0 else "too small"
+        if len(target.columns) > 1:
+            direction = "to one side"
         yield Weakness("bias", f"Predictions are {direction} by {amount(abs(bias))} on average, much of the mean error "
-                       f"of {amount(numbers['mean'])}.",
+                       f"of {amount(mean)}.",
                        "Look at the residuals: the same offset everywhere often comes from how labels were read.")
+    yield from _worse_parts(numbers, amount)
+    if "coverage" in numbers:
+        yield from _narrow_intervals(target, numbers["coverage"], amount)
+    if n < MIN_PICTURES:
+        yield Weakness("few", f"Only {n} picture{'s were' if n > 1 else ' was'} scored, so that all of this is rough.",
+                       "Keep more pictures for validation: --valid 0.3.")
 
 
-def _worse_parts(numbers: dict, amount) -> Iterator[Weakness]:
-    """Groups and parts of the range whose errors are far above the mean."""
+def _worse_parts(numbers: dict, amount: Callable[[float], str]) -> Iterator[Weakness]:
+    """Find groups and parts of the range whose errors are far above the mean."""
     mean = numbers["mean"]
     groups = [f"{name} ({amount(part['mean'])})" for name, part in numbers.get("groups", {}).items()
               if is_far_worse(part["n"], part["mean"], mean)]
@@ -104,11 +110,8 @@ def _worse_parts(numbers: dict, amount) -> Iterator[Weakness]:
                        "Train on more pictures of that range, or with --balance.")
 
 
-def _intervals(target, numbers: dict, amount) -> Iterator[Weakness]:
-    """Intervals that are too narrow: for all pictures, or for parts of the range and groups, the worst first."""
-    coverage = numbers.get("coverage")
-    if not coverage:
-        return
+def _narrow_intervals(target: Target, coverage: dict, amount: Callable[[float], str]) -> Iterator[Weakness]:
+    """Find intervals that are too narrow: for all pictures, or for parts of the range and groups, the worst first."""
     if is_too_low(coverage):
         yield Weakness("intervals", f"The intervals are too narrow here: they hold for {share(coverage['reached'])} of "
                        f"the pictures, and {share(coverage['asked'])} were asked.",
@@ -117,25 +120,19 @@ def _intervals(target, numbers: dict, amount) -> Iterator[Weakness]:
     for part in coverage.get("range", []):
         parts.append((f"{target.name} {format_amount(part['low'])} to {amount(part['high'])}", part))
     too_low = [(part["reached"], name) for name, part in parts if part["n"] >= MIN_VALUES * len(target.interval_columns)
-               and part["reached"] < coverage["asked"] - MUCH_LESS]
+               and part["reached"] < coverage["asked"] - LARGE_SHORTFALL]
     if too_low:
         names = first_few((f"of {name} only {share(reached)}" for reached, name in sorted(too_low)), 3)
         yield Weakness("uneven", f"The intervals promise {share(coverage['asked'])}, and {names} lie within theirs.",
                        "Do not rely on them there; train and calibrate on more pictures like those.")
 
 
-def _few_pictures(n: int) -> Iterator[Weakness]:
-    if n < MIN_PICTURES:
-        yield Weakness("few", f"Only {n} picture{'s were' if n > 1 else ' was'} scored, so that all of this is rough.",
-                       "Keep more pictures for validation: --valid 0.3.")
-
-
-def training_weaknesses(history, stopped: str = "") -> Iterator[Weakness]:
-    """Whether the training was too long or too short.
+def training_weaknesses(history: pd.DataFrame, stopped: str = "") -> Iterator[Weakness]:
+    """Tell whether the training was too long or too short.
 
     Args:
-        history: see plots/training_charts.py.
-        stopped: why it ended early; empty if it did not.
+        history: See plots/training_charts.py.
+        stopped: Why it ended early; empty if it did not.
     """
     best = best_row(history)
     if best is None:
@@ -149,6 +146,47 @@ def training_weaknesses(history, stopped: str = "") -> Iterator[Weakness]:
                        "falling.", f"Train for longer: --epochs {2 * len(loss)}.")
 
 
+def verdicts(inputs: ReportInputs, has_issues: bool) -> tuple[list[dict], list[Weakness]]:
+    """Judge a run on its verdict_part.
+
+    Args:
+        inputs: The run.
+        has_issues: See weaknesses.
+
+    Returns:
+        {target, sentence, bad, weaknesses} of each target; and the weaknesses of the run as a whole, which are those
+        of all of several targets, and of the training.
+    """
+    scores, targets = inputs.scores[inputs.verdict_part], inputs.task.targets
+    by_name = {t.name: [*weaknesses(t, scores[t.name], has_issues), *_small_model(inputs, t)] for t in targets}
+    of_all = []
+    if len(targets) > 1:
+        of_all = [w for w in by_name[targets[0].name] if all(w in others for others in by_name.values())]
+    by_target = [{"target": t, "sentence": sentence(scores[t.name], part_name(inputs.verdict_part)),
+                  "bad": not scores[t.name]["n"] or any(w.kind in ("guessing", "small") for w in by_name[t.name]),
+                  "weaknesses": [w for w in by_name[t.name] if w not in of_all]} for t in targets]
+    if inputs.history is not None:
+        of_all += training_weaknesses(inputs.history, inputs.run.about.get("stopped") or "")
+    return by_target, of_all
+
+
+def _small_model(inputs: ReportInputs, target: Target) -> Iterator[Weakness]:
+    """Find the best small model, if it does better."""
+    errors = {name: scores[target.name]["mean"] for name, scores in inputs.baselines.items()
+              if "mean" in scores.get(target.name, {})}
+    mean = inputs.scores.get("valid", {}).get(target.name, {}).get("mean", 0.0)
+    best = min(errors, key=lambda name: errors[name], default="")
+    if errors and errors[best] < mean:
+        yield Weakness("small", f"A small model does better: {best} is off by "
+                       f"{format_amount(errors[best], target.unit)}, this one by {format_amount(mean, target.unit)}.",
+                       "Take that, or train for longer, or from other weights.")
+
+
+def part_name(part: str) -> str:
+    """Return a part of the split as a sentence calls it: "validation"."""
+    return {"valid": "validation", "calibrate": "calibration"}.get(part, part)
+
+
 def share(part: float) -> str:
-    """A part in per cent: "90 %", "92.5 %"."""
+    """Write a part in per cent: "90 %", "92.5 %"."""
     return f"{round(100 * part, 1):g} %"

@@ -3,23 +3,13 @@
 The network sees values in [-1, 1]; people see units.
 """
 from .angle import Angle
+from .augmentations import default_augmentations
 from .built_in_tasks import ANGLE, BUILT_IN, DRAWN_HEADS, FASTBOOK, HEADPOSE, PRESETS
 from .flip_pairs import pairs_by_name, read_pairs, with_flip_pairs
-from .kinds import KINDS, KINDS_BY_NAME, target_from_dict
-from .motion import MOVES, Motion
-from .number import SCALES, Number, prefers_log
-from .parsing import parse_for_table, parse_target, with_options
+from .geometry import MOVES, Motion
+from .kinds import parse_for_table, parse_target, target_from_dict, with_options
+from .number import Number, prefers_log
 from .point import Point
 from .rotation import Rotation, nearest_rotation
-from .target import Array, Target, is_finite
-from .task import (
-           AUGMENTATIONS,
-           COLOURS,
-           FITS,
-           RESERVED_COLUMNS,
-           Task,
-           allowed_augmentations,
-           complete_task,
-           default_augmentations,
-           task_from_dict,
-)
+from .target import Array, Target
+from .task import RESERVED_COLUMNS, Task, complete_task, task_from_dict

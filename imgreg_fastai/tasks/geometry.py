@@ -1,12 +1,15 @@
-"""Where an image lies in what the network sees: which part of it is shown, and how its pixels become [-1, 1].
+"""Where an image lies in what the network sees, how its pixels become [-1, 1], and how it is moved.
 
 A *view* [4] is (scale x, scale y, shift x, shift y) of v = scale * pixel + shift, where v is -1 and 1 at the edges of
 what the network sees.
 """
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+# mirror left and right, turn by 90 degrees, turn by a few degrees, zoom in or out, shift
+MOVES = ("flip", "quarter", "turn", "zoom", "shift")
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
@@ -27,18 +30,15 @@ class Placement(NamedTuple):
     @property
     def view(self) -> np.ndarray:
         """The view of the image, [4]."""
-        left, top, right, bottom = self.source
-        x0, y0, x1, y1 = self.target
-        height, width = self.size
-        scale = np.array([2 * (x1 - x0) / (right - left) / width, 2 * (y1 - y0) / (bottom - top) / height])
-        return np.concatenate([scale, 2 * np.array([x0 / width, y0 / height]) - 1 - scale * (left, top)])
+        source, target, size = np.array(self.source), np.array(self.target), np.array(self.size[::-1])
+        scale = 2 * (target[2:] - target[:2]) / (source[2:] - source[:2]) / size
+        return np.concatenate([scale, 2 * target[:2] / size - 1 - scale * source[:2]])
 
     @property
     def spare(self) -> float:
         """How many times smaller the image may be decoded and still have two pixels a side for each that is shown."""
-        left, top, right, bottom = self.source
-        x0, y0, x1, y1 = self.target
-        return min((right - left) / (x1 - x0), (bottom - top) / (y1 - y0)) / 2
+        source, target = np.array(self.source), np.array(self.target)
+        return float(((source[2:] - source[:2]) / (target[2:] - target[:2])).min() / 2)
 
     def within(self, size: tuple[int, int], region: Box) -> "Placement":
         """The same placement for a smaller copy of an image of `size` (width, height), which lies at `region` of it."""
@@ -71,7 +71,7 @@ def region(exact: tuple[float, float], upright: tuple[int, int], orientation: in
     return left, top, left + width, top + height
 
 
-def place_picture(picture: tuple[int, int], size: tuple[int, int], policy: str, box=None,
+def place_picture(picture: tuple[int, int], size: tuple[int, int], policy: str, box: Sequence[float] | None = None,
                   margin: float = 0.0) -> Placement:
     """How an image, or a box of it, is brought to the network's size.
 
@@ -89,39 +89,28 @@ def place_picture(picture: tuple[int, int], size: tuple[int, int], policy: str, 
     Raises:
         ValueError: For a box without size, or outside the image.
     """
-    left, top, right, bottom = shown = _shown(picture, size, policy, box, margin)
-    source = (max(left, 0.0), max(top, 0.0), min(right, float(picture[0])), min(bottom, float(picture[1])))
-    if not (source[0] < source[2] and source[1] < source[3]):
-        raise ValueError(f"a box that lies outside: {tuple(float(b) for b in box)} in {picture[0]} x {picture[1]}")
-    x0, x1 = _pixel_span(source[0], source[2], shown[0], shown[2], size[1])
-    y0, y1 = _pixel_span(source[1], source[3], shown[1], shown[3], size[0])
-    return Placement(source, (x0, y0, x1, y1), tuple(size))
-
-
-def _shown(picture, size, policy: str, box, margin: float) -> Box:
-    """The part of the plane that the network sees; it may reach beyond the image."""
-    x, y, width, height = picture[0] / 2, picture[1] / 2, float(picture[0]), float(picture[1])
-    if box is not None:
-        x, y, width, height = (float(b) for b in box)
-        if not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0):
-            raise ValueError(f"no box: {(x, y, width, height)}")
-        width, height = width * (1 + 2 * margin), height * (1 + 2 * margin)
-    aspect = size[1] / size[0]
+    # 1. The part of the plane that the network sees, which may reach beyond the image.
+    if box is None:
+        box, margin = (picture[0] / 2, picture[1] / 2, *picture), 0.0
+    x, y, width, height = (float(b) for b in box)
+    if not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0):
+        raise ValueError(f"no box: {(x, y, width, height)}")
+    width, height = width * (1 + 2 * margin), height * (1 + 2 * margin)
     if policy != "squish":
-        too_wide = width > height * aspect
-        if too_wide == (policy == "pad"):
-            height = width / aspect
-        else:
-            width = height * aspect
-    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-
-
-def _pixel_span(low: float, high: float, start: float, end: float, n: int) -> tuple[int, int]:
-    """The whole pixels, of n from `start` to `end`, that [low, high] covers: as many as its length rounds to."""
-    first, last = ((edge - start) / (end - start) * n for edge in (low, high))
-    count = max(1, min(n, round(last - first)))
-    at = min(max(0, round((first + last - count) / 2)), n - count)
-    return at, at + count
+        extend, aspect = max if policy == "pad" else min, size[1] / size[0]
+        width, height = extend(width, height * aspect), extend(height, width / aspect)
+    start, end = np.array([x - width / 2, y - height / 2]), np.array([x + width / 2, y + height / 2])
+    # 2. The part of the image in it.
+    source = np.array([start, end]).clip(0, picture)
+    if not (source[0] < source[1]).all():
+        raise ValueError(f"a box that lies outside: {tuple(float(b) for b in box)} in {picture[0]} x {picture[1]}")
+    # 3. The pixels of the network's input that this covers, as many as its length rounds to.
+    pixels = np.array(size[::-1])
+    first, last = (source - start) / (end - start) * pixels
+    count = (last - first).round().clip(1, pixels)
+    first = ((first + last - count) / 2).round().clip(0, pixels - count)
+    target = np.concatenate([first, first + count]).astype(int)
+    return Placement(tuple(source.ravel().tolist()), tuple(target.tolist()), (size[0], size[1]))
 
 
 def to_view(points: np.ndarray, views: np.ndarray) -> np.ndarray:
@@ -132,3 +121,21 @@ def to_view(points: np.ndarray, views: np.ndarray) -> np.ndarray:
 def to_pixels(points: np.ndarray, views: np.ndarray) -> np.ndarray:
     """The inverse of `to_view`."""
     return (points - views[:, None, 2:]) / views[:, None, :2]
+
+
+class Motion(NamedTuple):
+    """What was done to n images, in this order: mirrored, turned, zoomed and shifted, all about their centre.
+
+    Attributes:
+        mirrored: [n], 1 where left and right changed places, else 0.
+        turn: [n], degrees counterclockwise as seen.
+        zoom: [n], 2 makes things twice as large.
+        shift: [n, 2], to the right and down, in half widths and half heights.
+        aspect: width / height of the images.
+    """
+
+    mirrored: np.ndarray
+    turn: np.ndarray
+    zoom: np.ndarray
+    shift: np.ndarray
+    aspect: float = 1.0

@@ -2,19 +2,24 @@
 
 An image of w by h pixels spans [0, w] x [0, h]; its axes span [-0.5, w - 0.5], so a point x is drawn at x - 0.5.
 """
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..utils.format import format_amount
+from ..utils.format import format_amount, with_unit
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+else:  # only annotations name it, and do not load Matplotlib
+    Axes = Any
+Size = tuple[int, ...]  # height and width of an image, and what may follow
 MAX_CROSSES = 12  # with more points each is but a dot
 DASHES = (0, (3, 1.6))
 NO_DASHES = {"dash_offset": 0, "dash_list": None}  # the white below dashes has no gaps, so that they are one line
-SHADE = {"alpha": 0.25, "linewidth": 0, "zorder": 4.5, "gid": "within"}  # how an interval is filled
+SHADE: dict[str, Any] = {"alpha": 0.25, "linewidth": 0, "zorder": 4.5, "gid": "within"}  # how an interval is filled
 
 
-def draw_line(ax, ends, colour: str, width: float = 1.5, dashed: bool = False) -> None:
+def draw_line(ax: Axes, ends: Any, colour: str, width: float = 1.5, dashed: bool = False) -> None:
     """Draw a line with a white halo between `ends`, [2, 2]."""
     from matplotlib.patheffects import withStroke
 
@@ -22,43 +27,38 @@ def draw_line(ax, ends, colour: str, width: float = 1.5, dashed: bool = False) -
     line.set_path_effects([withStroke(linewidth=width + 1.2, foreground="white", dashes=NO_DASHES)])
 
 
-def image_centre(shape: tuple[int, ...]) -> np.ndarray:
+def image_centre(shape: Size) -> np.ndarray:
     """The centre (x, y) of an image of `shape` (height, width), where axes draw it."""
     return (np.array(shape[1::-1]) - 1) / 2
 
 
-def decimals_of(span: float) -> int:
-    """How many decimals tell a thousandth of a span."""
-    return max(0, 3 - int(np.floor(np.log10(span or 1.0))))
-
-
 class Mark:
-    """How a target is written and drawn; each kind overrides what is its own. See Target for `columns` and `unit`."""
+    """How a target is written and drawn; each kind overrides what is its own. See Target for `unit`."""
 
-    columns: tuple[str, ...]
     unit: str
+    wraps: ClassVar[float | None] = None  # the period of each column, in units
 
     has_mark: ClassVar[bool] = False  # it can be drawn on an image
     has_interval_mark: ClassVar[bool] = False  # and so can its interval
     names_itself: ClassVar[bool] = False  # `label_text` names the columns, so that no target name need precede it
     mark_note: ClassVar[str] = "Blue: true. Vermilion: predicted."
 
-    def decimals(self, values: np.ndarray) -> int:
-        """How many decimals tell a thousandth of the range of its labels."""
-        return decimals_of(float(np.abs(values).max()))
+    def decimals(self, values: np.ndarray | float) -> int:
+        """How many decimals tell a thousandth of the range of its labels: of its period, or of their size."""
+        span = self.wraps or float(np.abs(values).max()) or 1.0
+        return max(0, 3 - int(np.floor(np.log10(span))))
 
     def label_text(self, values: np.ndarray) -> str:
         """A label [columns] in words: "43.2 years"; "" where there is too much of it."""
-        units = [""] * (len(values) - 1) + [self.unit]
         decimals = self.decimals(values)
-        return ", ".join(format_amount(float(v), unit, decimals) for v, unit in zip(values, units, strict=True))
+        return with_unit(", ".join(format_amount(float(v), decimals=decimals) for v in values), self.unit)
 
     def error_text(self, error: float) -> str:
         """An error in words: "off by 3.1°"."""
         return "off by " + format_amount(error, self.unit, self.decimals(error) + (error < 1))
 
-    def draw(self, ax, values: np.ndarray, colour: str, shape: tuple[int, ...], dashed: bool = False, origin=None,
-             thin: bool = False) -> None:
+    def draw(self, ax: Axes, values: np.ndarray, colour: str, shape: Size, dashed: bool = False,
+             origin: np.ndarray | None = None, thin: bool = False) -> None:
         """Draw a label on an image; nothing for kinds without a mark.
 
         Args:
@@ -71,9 +71,8 @@ class Mark:
             thin: The mark stands back behind one that matters more.
         """
 
-    def draw_interval(self, ax, predicted: np.ndarray, half_widths: np.ndarray, shape: tuple[int, ...],
-                      colour: str) -> None:
+    def draw_interval(self, ax: Axes, predicted: np.ndarray, half_widths: np.ndarray, shape: Size, colour: str) -> None:
         """Shade where the true value is expected about a prediction [columns]; nothing for kinds without a mark."""
 
-    def draw_error(self, ax, true: np.ndarray, predicted: np.ndarray, colour: str) -> None:
+    def draw_error(self, ax: Axes, true: np.ndarray, predicted: np.ndarray, colour: str) -> None:
         """Draw what lies between label and prediction, [columns] each; nothing unless the kind says so."""

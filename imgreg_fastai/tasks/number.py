@@ -2,15 +2,14 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..utils.errors import ImgregError
-from .marks import decimals_of
-from .motion import MOVES
+from ..utils.messages import ImgregError
+from .geometry import MOVES
 from .outliers import LabelIssue, far_values, quartiles
-from .target import Array, Target, is_finite, mean
+from .target import Array, Target, dtype, is_finite, mean
 
 SCALES = ("auto", "linear", "log")
 # Labels of the training part lie within 2/3 of [-1, 1], which leaves the network a third of their range (of their
@@ -43,10 +42,8 @@ class Number(Target):
     laws: tuple[str, ...] = ()
 
     kind: ClassVar[str] = "number"
-    specs: ClassVar[dict[str, dict]] = {"number": {}}
-    can_balance: ClassVar[bool] = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         ends = [end for end in (self.low, self.high) if end is not None]
         if not all(map(is_finite, ends)) or (len(ends) == 2 and not ends[0] < ends[1]):
@@ -59,21 +56,24 @@ class Number(Target):
             raise ImgregError(f"laws of '{self.name}' out of {', '.join(MOVES)}", repr(self.laws))
 
     @property
-    def log_scale(self) -> bool:
+    def log_scale(self) -> bool:  # type: ignore[override]
         """Whether it is learnt by its logarithm."""
         return self.scale == "log"
 
-    def complete(self, values: Array) -> "Number":
+    def complete(self, values: np.ndarray) -> "Number":
         """Choose `scale` by `prefers_log`, and `low` and `high` with MARGIN beyond the labels, unless they are set.
 
         Args:
             values: Labels of the training part, [n, 1].
 
+        Returns:
+            The number with all of them set.
+
         Raises:
             ImgregError: If all values are equal, or not above 0 where their logarithm is to be learnt.
         """
-        if None not in (self.low, self.high):
-            return self if self.scale != "auto" else replace(self, scale="linear")
+        if self.low is not None and self.high is not None:
+            return replace(self, scale="linear") if self.scale == "auto" else self
         values = np.asarray(values, np.float64)
         values = values[np.isfinite(values)]
         low = float(values.min() if self.low is None else self.low)
@@ -88,11 +88,13 @@ class Number(Target):
 
     def _middle_and_half(self) -> tuple[float, float]:
         """The middle of [low, high] and half its length, of the logarithms where the scale is log."""
+        if self.low is None or self.high is None:
+            raise TypeError(f"'{self.name}' has no range before it is completed")
         low, high = (math.log(self.low), math.log(self.high)) if self.log_scale else (self.low, self.high)
         return low / 2 + high / 2, high / 2 - low / 2
 
-    def encode_labels(self, labels):
-        """Units [n, 1] -> [-1, 1], tensor or array: low becomes -1, high 1.
+    def encode_labels(self, labels: Array) -> Array:
+        """Units [n, 1], tensor or array -> [-1, 1]: low becomes -1, high 1.
 
         A value that has no logarithm, or a very small one, is put where the network's range ends.
         """
@@ -102,32 +104,30 @@ class Number(Target):
             labels = labels.log() if hasattr(labels, "log") else np.log(labels)
         return (labels - middle) / half
 
-    def decode(self, encoded: Array, views: Array = None) -> Array:
-        """Outputs [n, 1], array or tensor -> [n, 1] in units, in double precision; never infinite."""
+    def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:
+        """Outputs [n, 1] -> [n, 1] in units, in double precision; never infinite."""
         middle, half = self._middle_and_half()
-        encoded = encoded.double() if hasattr(encoded, "double") else np.asarray(encoded, np.float64)
-        values = encoded * half + middle
-        if not self.log_scale:
-            return values
-        values = values.clip(-MAX_LOG, MAX_LOG)
-        return values.exp() if hasattr(values, "exp") else np.exp(values)
+        values = np.asarray(encoded, np.float64) * half + middle
+        return np.exp(values.clip(-MAX_LOG, MAX_LOG)) if self.log_scale else values
 
     @property
-    def label_dtype(self):
+    def label_dtype(self) -> dtype:
         """float64 where float32 would round off too much: of seconds since 1970 it tells none apart within 128 s."""
         import torch
 
-        if None in (self.low, self.high):
+        if self.low is None or self.high is None:
             return torch.float32
         with np.errstate(all="ignore"):  # beyond what float32 can hold the rounding is not a number
             rounding = np.spacing(np.float32(max(abs(self.low), abs(self.high)))) / 2
         return torch.float32 if rounding <= MAX_ROUNDING * (self.high - self.low) else torch.float64
 
+    def constant_guess(self, values: Array) -> Array:
+        """The mean of labels [n, 1], [1], whatever the scale."""
+        return mean(values)
+
     def average(self, values: Array) -> Array:
         """[k, n, 1] -> [n, 1]: the mean; of a number that is learnt by its logarithm the geometric mean."""
-        if not self.log_scale:
-            return mean(values)
-        return np.exp(mean(np.log(np.where(values > 0, values, np.nan))))
+        return np.exp(mean(np.log(np.where(values > 0, values, np.nan)))) if self.log_scale else mean(values)
 
     # ---- moves of the image
 
@@ -168,14 +168,12 @@ class Number(Target):
             log = self.complete(others[:, None]).log_scale
         return finite & ~(far_values(values, log=True) if log else far), log
 
-    def decimals(self, values: Array) -> int:
+    def decimals(self, values: np.ndarray | float) -> int:
         """How many decimals tell a thousandth of the range."""
-        if None in (self.low, self.high):
-            return super().decimals(values)
-        return decimals_of(self.high - self.low)
+        return super().decimals(values if self.low is None or self.high is None else self.high - self.low)
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "Number":
+    def from_dict(cls, fields: dict[str, Any]) -> "Target":
         """As Target.from_dict; a file without a scale was written when there was only one."""
         return super().from_dict({"scale": "linear", **fields})
 
@@ -190,19 +188,22 @@ def prefers_log(values: np.ndarray) -> bool:
 
     Args:
         values: Finite, [n].
+
+    Returns:
+        Whether they are.
     """
     if len(values) < MIN_VALUES or values.min() <= 0:
         return False
     p1, p99 = np.quantile(values, (0.01, 0.99))
+    if p99 / MIN_RATIO <= p1:
+        return False
     values = np.clip(values, p1, p99)  # or one wild value would decide
-    return bool(p99 / MIN_RATIO > p1 and abs(_skewness(np.log(values))) < MAX_SKEWNESS_LEFT * abs(_skewness(values)))
+    return abs(_skewness(np.log(values))) < MAX_SKEWNESS_LEFT * abs(_skewness(values / p99))  # / p99: or cubes overflow
 
 
 def _skewness(values: np.ndarray) -> float:
     """The mean cube of the standardised values."""
-    values = values / np.abs(values).max()  # or the cubes of huge ones would overflow
-    spread = values.std()
-    return float((((values - values.mean()) / spread) ** 3).mean()) if spread else 0.0
+    return float((((values - values.mean()) / values.std()) ** 3).mean())
 
 
 def widen(low: float, high: float, log: bool = False) -> tuple[float, float]:
@@ -211,9 +212,9 @@ def widen(low: float, high: float, log: bool = False) -> tuple[float, float]:
     A range that is never below 0, or never above it, stays so.
     """
     if log:
-        margin = MARGIN * (math.log(high) - math.log(low))
-        ends = math.log(low) - margin, math.log(high) + margin
-        return tuple(math.exp(min(max(end, -MAX_LOG), MAX_LOG)) for end in ends)
+        low, high = math.log(low), math.log(high)
+        margin = MARGIN * (high - low)
+        return math.exp(max(low - margin, -MAX_LOG)), math.exp(min(high + margin, MAX_LOG))
     margin = MARGIN * high - MARGIN * low
     below, above = max(low - margin, min(low, -MAX_FLOAT)), min(high + margin, max(high, MAX_FLOAT))
     return max(below, 0.0) if low >= 0 else below, min(above, 0.0) if high <= 0 else above

@@ -46,23 +46,15 @@ def far_values(values: np.ndarray, log: bool = False) -> np.ndarray:
     mask = np.zeros(len(values), bool)
     if usable.sum() < MIN_VALUES:
         return mask
-    values = values[usable]
-    if log:
-        mask[usable] = _beyond_quartiles(np.log(values))
-        return mask
-    beyond, (low, high) = _beyond_quartiles(values), quartiles(values)
-    if low > 0 or high < 0:
-        outward = np.maximum(np.sign(low) * values, 0)  # distance from 0
-        beyond &= (outward <= max(low, -high)) | (outward > _tail_limit(np.log(outward[outward > 0])))
-    mask[usable] = beyond
-    return mask
-
-
-def _beyond_quartiles(values: np.ndarray) -> np.ndarray:
-    """Which values lie far beyond the quartiles; none where almost all values are equal."""
-    low, high = quartiles(values)
+    compared = np.log(values[usable]) if log else values[usable]
+    low, high = quartiles(compared)
     margin = MAX_RANGES * (high - low)
-    return ((values < low - margin) | (values > high + margin)) & (low < high)
+    far = ((compared < low - margin) | (compared > high + margin)) & (low < high)  # none where almost all are equal
+    if not log and (low > 0 or high < 0):
+        outward = np.maximum(np.sign(low) * compared, 0)  # distance from 0
+        far &= (outward <= max(low, -high)) | (outward > _tail_limit(np.log(outward[outward > 0])))
+    mask[usable] = far
+    return mask
 
 
 def _tail_limit(logs: np.ndarray) -> float:
@@ -88,6 +80,5 @@ def quartiles(values: np.ndarray) -> tuple[float, float]:
 
 def radians_issue(name: str, values: np.ndarray) -> LabelIssue:
     """The issue of finite values in degrees that look like radians."""
-    ends = f"{values.min():.3g} to {values.max():.3g}"
-    return LabelIssue(None, "radians", "note", f"{name} looks like radians: all from {ends}",
-                      "turn it into degrees, if so")
+    text = f"{name} looks like radians: all from {values.min():.3g} to {values.max():.3g}"
+    return LabelIssue(None, "radians", "note", text, "turn it into degrees, if so")

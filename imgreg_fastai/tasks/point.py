@@ -1,19 +1,20 @@
 """Positions in the image."""
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import ClassVar
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os.path import commonprefix
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..utils.errors import ImgregError, first_few
 from ..utils.format import format_amount
-from . import flip_pairs as pairing
-from . import geometry
-from .marks import MAX_CROSSES, SHADE
-from .motion import MOVES, Motion
+from ..utils.messages import ImgregError, first_few
+from .geometry import MOVES, Motion, to_pixels, to_view
+from .marks import MAX_CROSSES, SHADE, Axes, Size
 from .outliers import LabelIssue, far_values
-from .target import Array, Target, mean
+from .target import Array, Target, Tensor, mean
 
+SEPARATORS = "_-. "  # of the parts of a column's name
 CORNERS = ((0.0, 0.0), (-1.0, -1.0))  # what programs write for a point that is not there
 
 
@@ -35,31 +36,21 @@ class Point(Target):
     mirror: bool = True
 
     kind: ClassVar[str] = "point"
+    column_counts: ClassVar[range] = range(2, sys.maxsize, 2)
     column_rule: ClassVar[str] = "columns for x and y of each point"
-    specs: ClassVar[dict[str, dict]] = {"point": {}}
-    partial: ClassVar[bool] = True
+    default_columns: ClassVar[tuple[str, ...]] = ("NAME_x", "NAME_y")
     in_image: ClassVar[bool] = True
     has_mark: ClassVar[bool] = True
     mark_note: ClassVar[str] = "Blue: true. Vermilion: predicted; thin lines lead to it from the truth."
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        pairs = self.flip_pairs if isinstance(self.flip_pairs, tuple) else (None,)
-        if all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
-            members = [i for pair in pairs for i in pair]
-            if all(isinstance(i, int) and 0 <= i < self.n for i in members) and len(set(members)) == len(members):
-                return
-        raise ImgregError(f"flip_pairs of '{self.name}': pairs out of its {self.n} points", f"{self.flip_pairs}")
-
-    @staticmethod
-    def accepts_columns(n: int) -> bool:
-        """x and y of at least one point."""
-        return n >= 2 and n % 2 == 0
-
-    @staticmethod
-    def default_columns(name: str) -> tuple[str, ...]:
-        """NAME_x and NAME_y."""
-        return f"{name}_x", f"{name}_y"
+        pairs = self.flip_pairs
+        are_pairs = isinstance(pairs, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs)
+        points = [i for pair in pairs for i in pair] if are_pairs else []
+        exist = all(isinstance(i, int) and 0 <= i < self.n for i in points)
+        if not are_pairs or not exist or len(set(points)) < len(points):
+            raise ImgregError(f"flip_pairs of '{self.name}': pairs out of its {self.n} points", f"{self.flip_pairs}")
 
     @property
     def n(self) -> int:
@@ -69,16 +60,11 @@ class Point(Target):
     @property
     def names(self) -> tuple[str, ...]:
         """What each point is called, by what its two columns share: nose for nose_x and nose_y."""
-        return pairing.point_names(self.columns, self.name)
-
-    @property
-    def n_out(self) -> int:
-        """x and y of each point."""
-        return len(self.columns)
+        return point_names(self.columns, self.name)
 
     # ---- labels in a batch
 
-    def block(self):
+    def block(self) -> Any:
         """fastai's PointBlock."""
         from fastai.vision.data import PointBlock
 
@@ -86,18 +72,18 @@ class Point(Target):
 
     def to_batch(self, values: Array, views: Array) -> Array:
         """Pixels [n, columns] -> [n, columns] across the views [n, 4]."""
-        return geometry.to_view(values.reshape(len(values), -1, 2), views).reshape(values.shape)
+        return to_view(values.reshape(len(values), -1, 2), views).reshape(values.shape)
 
     def from_batch(self, values: Array, views: Array) -> Array:
         """[n, columns] across the views [n, 4] or [1, 4] -> pixels of the original images."""
         values = np.asarray(values, np.float64)
-        return geometry.to_pixels(values.reshape(len(values), -1, 2), views).reshape(values.shape)
+        return to_pixels(values.reshape(len(values), -1, 2), views).reshape(values.shape)
 
-    def decode(self, encoded: Array, views: Array = None) -> Array:
+    def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:
         """Outputs [n, columns] -> pixels of the original images."""
         return self.from_batch(encoded, views)
 
-    def batch_tensor(self, labels):
+    def batch_tensor(self, labels: Tensor) -> Tensor:
         """Labels [n, columns] as fastai's TensorPoint [n, points, 2]."""
         from fastai.vision.core import TensorPoint
 
@@ -178,9 +164,8 @@ class Point(Target):
                 yield LabelIssue(at_corner.any(axis=1), "corner", "note",
                                  f"at ({x:g}, {y:g}), the picture's corner: {names}",
                                  "leave the values of a point empty that is not there")
-        far = np.zeros(len(values), bool)
-        for axis in (0, 1):
-            far |= far_values(points[..., axis].ravel()).reshape(len(values), -1).any(axis=1)
+        far_x, far_y = (far_values(axis.ravel()).reshape(axis.shape) for axis in (points[..., 0], points[..., 1]))
+        far = (far_x | far_y).any(axis=1)
         if far.any():
             yield LabelIssue(far, "outlier", "note", f"points of {self.name} far from all others",
                              "mend them, or leave them empty")
@@ -194,12 +179,12 @@ class Point(Target):
         return "off by " + format_amount(error, self.unit)
 
     @property
-    def has_interval_mark(self) -> bool:
+    def has_interval_mark(self) -> bool:  # type: ignore[override]
         """Discs about a few points; about many they would hide the image."""
         return self.n <= MAX_CROSSES
 
-    def draw(self, ax, values: np.ndarray, colour: str, shape: tuple[int, ...], dashed: bool = False, origin=None,
-             thin: bool = False) -> None:
+    def draw(self, ax: Axes, values: np.ndarray, colour: str, shape: Size, dashed: bool = False,
+             origin: np.ndarray | None = None, thin: bool = False) -> None:
         """A cross at each point, upright or (a prediction beside its label) slanting; of many points a dot each."""
         from matplotlib.patheffects import withStroke
 
@@ -212,15 +197,14 @@ class Point(Target):
         ax.plot(*points.T, marker, color=colour, markersize=size, markeredgewidth=1.6, zorder=5.5,
                 path_effects=[withStroke(linewidth=2.9, foreground="white")])
 
-    def draw_interval(self, ax, predicted: np.ndarray, half_widths: np.ndarray, shape: tuple[int, ...],
-                      colour: str) -> None:
+    def draw_interval(self, ax: Axes, predicted: np.ndarray, half_widths: np.ndarray, shape: Size, colour: str) -> None:
         """A disc about each predicted point."""
         from matplotlib.patches import Circle
 
         for point, radius in zip(predicted.reshape(-1, 2) - 0.5, half_widths, strict=True):
             ax.add_patch(Circle(point, radius, facecolor=colour, **SHADE))
 
-    def draw_error(self, ax, true: np.ndarray, predicted: np.ndarray, colour: str) -> None:
+    def draw_error(self, ax: Axes, true: np.ndarray, predicted: np.ndarray, colour: str) -> None:
         """Thin lines from true points to predicted ones."""
         from matplotlib.patheffects import withStroke
 
@@ -228,6 +212,21 @@ class Point(Target):
         halo = [withStroke(linewidth=1.8, foreground="white")] if self.n <= MAX_CROSSES else None
         ax.plot(ends[..., 0], ends[..., 1], color=colour, linewidth=0.8, zorder=4.9, gid="join", path_effects=halo)
 
-    def with_pairs(self, pairs: tuple[tuple[int, int], ...], mirror: bool = True) -> "Point":
-        """The points, which follow the image, with these flip_pairs."""
-        return replace(self, follows=True, mirror=mirror, flip_pairs=pairs)
+
+def point_names(columns: Sequence[str], name: str = "") -> tuple[str, ...]:
+    """What each point is called, by what its columns for x and y share; `columns`: x and y of each in turn.
+
+    nose for nose_x and nose_y, 1 for x1 and y1. A single one that shares nothing is called `name`, others by number.
+    """
+    stems = [stem(x, y) for x, y in zip(columns[::2], columns[1::2], strict=True)]
+    if len(stems) == 1:
+        return (stems[0] or name,)
+    return tuple(s if s and stems.count(s) == 1 else str(i) for i, s in enumerate(stems))
+
+
+def stem(x: str, y: str) -> str:
+    """What two columns share at their beginning and end, without the separators left over."""
+    start = commonprefix((x, y))  # noqa: RUF071 by character is right
+    end = commonprefix((x[len(start):][::-1], y[len(start):][::-1]))[::-1]  # noqa: RUF071
+    start, end = start.rstrip(SEPARATORS), end.lstrip(SEPARATORS)
+    return (f"{start}_{end}" if start and end else start or end).strip(SEPARATORS)

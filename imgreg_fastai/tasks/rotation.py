@@ -1,17 +1,17 @@
 """Rotations of things in the camera's frame: x right, y down, z forward."""
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
-from ..utils.errors import ImgregError
 from ..utils.format import format_amount
-from .marks import draw_line, image_centre
-from .motion import Motion
+from ..utils.messages import ImgregError
+from .geometry import Motion
+from .marks import Axes, Size, draw_line, image_centre
 from .outliers import LabelIssue, radians_issue
-from .target import Array, Target, mean
+from .target import Array, Target, Tensor, mean
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 LENGTH = 0.3  # of the front's mark, as a part of the image's shorter side
@@ -36,10 +36,14 @@ class Rotation(Target):
     camera_frame: bool = False
 
     kind: ClassVar[str] = "rotation"
+    column_counts: ClassVar[range] = range(3, 4)
     column_rule: ClassVar[str] = "three columns of angles"
-    specs: ClassVar[dict[str, dict]] = {"rotation": {}}
+    default_columns: ClassVar[tuple[str, ...]] = ("yaw", "pitch", "roll")
+    # nine in all: the numbers of the matrix, row by row, which is made a rotation by its singular values
+    outputs_per_column: ClassVar[int] = 3
+    declaration: ClassVar[str] = ("NAME is taken for the rotation of what is seen, in the camera's frame: it is "
+                                  "mirrored and turned with the picture (leave --augment out if it is not)")
     spec_option: ClassVar[str] = "sequence"
-    rigid: ClassVar[bool] = True
     linear: ClassVar[bool] = False
     wraps: ClassVar[float | None] = 360.0
     has_mark: ClassVar[bool] = True
@@ -47,27 +51,12 @@ class Rotation(Target):
     mark_note: ClassVar[str] = ("Blue: true. Vermilion, dashed: predicted. Bold, with a dot: the front (−z), hollow "
                                 "where turned away.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         axes = self.sequence.upper() if isinstance(self.sequence, str) else "?"
         proper = len(axes) == 3 and set(axes) <= set("XYZ") and axes[0] != axes[1] != axes[2]
         if axes and not (proper and self.sequence in (axes, axes.lower())):
             raise ImgregError("a sequence of axes such as XYZ, or xyz for fixed ones", repr(self.sequence))
-
-    @staticmethod
-    def accepts_columns(n: int) -> bool:
-        """Three angles."""
-        return n == 3
-
-    @staticmethod
-    def default_columns(name: str) -> tuple[str, ...]:
-        """The head-pose field's."""
-        return "yaw", "pitch", "roll"
-
-    @property
-    def n_out(self) -> int:
-        """The nine numbers of the matrix, row by row; it is made a rotation by its singular values."""
-        return 9
 
     # ---- angles and matrices
 
@@ -75,44 +64,35 @@ class Rotation(Target):
         """Angles [n, 3] in degrees -> matrices [n, 3, 3]; NaN where an angle is missing."""
         from scipy.spatial.transform import Rotation as ScipyRotation
 
-        values = np.asarray(values, np.float64)
-        complete = np.isfinite(values).all(axis=1)
-        matrices = np.full((len(values), 3, 3), np.nan)
-        if complete.any():
-            angles, sequence = values[complete], self.sequence or "XYZ"
-            if not self.sequence:
-                yaw, pitch, roll = angles.T
-                angles = np.stack([-pitch, yaw, roll], axis=1)
-            matrices[complete] = ScipyRotation.from_euler(sequence, angles, degrees=True).as_matrix()
-        return matrices
+        angles, sequence = np.asarray(values, np.float64), self.sequence or "XYZ"
+        if not self.sequence:  # yaw, pitch, roll -> -pitch, yaw, roll
+            angles = angles[:, [1, 0, 2]] * (-1, 1, 1)
+        return _convert_complete(
+            angles, lambda rows: ScipyRotation.from_euler(sequence, rows, degrees=True).as_matrix(), (3, 3))
 
     def angles(self, matrices: np.ndarray) -> np.ndarray:
         """Matrices [n, 3, 3] -> angles [n, 3] in degrees; NaN where a matrix is."""
         from scipy.spatial.transform import Rotation as ScipyRotation
 
-        complete = np.isfinite(matrices).all(axis=(1, 2))
-        values = np.full((len(matrices), 3), np.nan)
-        if complete.any():
-            with catch_warnings():
-                simplefilter("ignore", UserWarning)  # gimbal lock: any of its angles will do
-                angles = ScipyRotation.from_matrix(matrices[complete]).as_euler(self.sequence or "XYZ", degrees=True)
-            if not self.sequence:
-                angles = np.stack([angles[:, 1], -angles[:, 0], angles[:, 2]], axis=1)
-            values[complete] = angles
-        return values
+        sequence = self.sequence or "XYZ"
+        with catch_warnings():
+            simplefilter("ignore", UserWarning)  # gimbal lock: any of its angles will do
+            angles = _convert_complete(
+                matrices, lambda rows: ScipyRotation.from_matrix(rows).as_euler(sequence, degrees=True), (3,))
+        return angles if self.sequence else angles[:, [1, 0, 2]] * (1, -1, 1)
 
-    def encode_labels(self, labels):
-        """Angles [n, 3] in degrees, a tensor -> the nine numbers of their matrices, [n, 9]."""
+    def encode_labels(self, labels: Tensor) -> Tensor:
+        """Angles [n, 3] in degrees -> the nine numbers of their matrices, [n, 9]."""
         import torch
 
         matrices = torch.from_numpy(self.matrix(labels.detach().cpu().numpy()))
         return matrices.flatten(1).to(labels.device, labels.dtype)
 
-    def decode(self, encoded: Array, views: Array = None) -> Array:
+    def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:
         """Nine numbers [n, 9] -> angles [n, 3] of the nearest rotation (Levinson et al., NeurIPS 2020)."""
         return self.angles(nearest_rotation(np.asarray(encoded, np.float64).reshape(-1, 3, 3)))
 
-    def penalty(self, predicted, encoded, loss, weights=None):
+    def penalty(self, predicted: Tensor, encoded: Tensor, loss: Callable, weights: Callable | None = None) -> Tensor:
         """The mean loss of the geodesic distances in radians, over complete labels.
 
         The nine outputs are made a rotation by their singular values (Levinson et al., NeurIPS 2020).
@@ -133,8 +113,7 @@ class Rotation(Target):
         """The singular values of the nine numbers, and how far they are from a rotation's, which are 1."""
         matrices = np.nan_to_num(np.asarray(encoded, np.float64)).reshape(-1, 3, 3)
         values = np.linalg.svd(matrices, compute_uv=False)
-        distance = np.log(np.linalg.norm(values - 1, axis=1, keepdims=True) + 1e-6)
-        return np.hstack([values, distance])
+        return np.hstack([values, np.log(np.linalg.norm(values - 1, axis=1, keepdims=True) + 1e-6)])
 
     def error(self, predicted: Array, true: Array) -> Array:
         """The geodesic distance in degrees, the angle of the one turn from label to prediction: [n, 3] twice -> [n]."""
@@ -149,15 +128,7 @@ class Rotation(Target):
         from scipy.spatial.transform import Rotation as ScipyRotation
 
         turns = self.matrix(predicted) @ self.matrix(true).swapaxes(1, 2)
-        complete = np.isfinite(turns).all(axis=(1, 2))
-        vectors = np.full((len(turns), 3), np.nan)
-        if complete.any():
-            vectors[complete] = ScipyRotation.from_matrix(turns[complete]).as_rotvec()
-        return vectors
-
-    def constant_guess(self, values: Array) -> Array:
-        """The rotation nearest to all labels [n, 3] by the sum of squared chords, as angles [3]."""
-        return self.average(values[:, None])[0]
+        return _convert_complete(turns, lambda rows: ScipyRotation.from_matrix(rows).as_rotvec(), (3,))
 
     def average(self, values: Array) -> Array:
         """[k, n, 3] -> [n, 3]: the rotation nearest to all by the sum of squared chords; any if there are several."""
@@ -175,11 +146,6 @@ class Rotation(Target):
         """The rotation of what is seen."""
         return replace(self, camera_frame=True)
 
-    def declaration(self) -> str:
-        """What is taken for granted."""
-        return (f"{self.name} is taken for the rotation of what is seen, in the camera's frame: it is mirrored and "
-                "turned with the picture (leave --augment out if it is not)")
-
     def refusal(self) -> tuple[str, str]:
         """Why it cannot be zoomed or shifted."""
         why = f"they change the angle of view, which {self.name} does not know of" if self.camera_frame else ""
@@ -187,12 +153,12 @@ class Rotation(Target):
 
     def transform_labels(self, values: Array, motion: Motion) -> Array:
         """The labels [n, 3] after the motion of their images."""
+        from scipy.spatial.transform import Rotation as ScipyRotation
+
         matrices = self.matrix(values)
-        mirrored = motion.mirrored[:, None, None] > 0
-        matrices = np.where(mirrored, MIRROR @ matrices @ MIRROR, matrices)
-        clockwise = np.deg2rad(-motion.turn)  # as z points away and y down, that is the positive sense about z
-        cos, sin, zero = np.cos(clockwise), np.sin(clockwise), np.zeros_like(clockwise)
-        about_z = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, zero + 1], axis=1).reshape(-1, 3, 3)
+        matrices = np.where(motion.mirrored[:, None, None] > 0, MIRROR @ matrices @ MIRROR, matrices)
+        # As z points away and y down, clockwise as seen is the positive sense about z.
+        about_z = ScipyRotation.from_euler("z", -motion.turn[:, None], degrees=True).as_matrix()
         return self.angles(about_z @ matrices)
 
     # ---- checks, words and marks
@@ -226,40 +192,45 @@ class Rotation(Target):
         """With one decimal."""
         return "off by " + format_amount(error, self.unit, 1)
 
-    def draw(self, ax, values: np.ndarray, colour: str, shape: tuple[int, ...], dashed: bool = False, origin=None,
-             thin: bool = False) -> None:
+    def draw(self, ax: Axes, values: np.ndarray, colour: str, shape: Size, dashed: bool = False,
+             origin: np.ndarray | None = None, thin: bool = False) -> None:
         """The axes x and y, and boldest, with a dot at its end, the front (-z), as seen from far away.
 
-        The dot is hollow where the front is turned away. `thin`: the front alone.
+        The dot is hollow where the front is turned away. `thin`: the front alone. The letters x and y are left out of a
+        dashed prediction, whose axes are known by those of the label beside it.
         """
+        from matplotlib.patheffects import withStroke
+
         matrix, length = self.matrix(values[None])[0], LENGTH * min(shape[:2])
         inside = origin is not None and 0 <= origin[0] <= shape[1] and 0 <= origin[1] <= shape[0]
         start = np.asarray(origin, float) - 0.5 if inside else image_centre(shape)
-        if not thin:
-            self._draw_x_and_y(ax, matrix, length, start, colour, dashed)
-        tip, away = start - length * matrix[:2, 2], matrix[2, 2] <= 0
-        draw_line(ax, (start, tip), colour, 1.1 if thin else 2.4, dashed)
-        ax.plot(*tip, "o", markersize=4 if thin else 5, color="white" if away else colour, zorder=5.2,
-                markeredgecolor=colour if away else "white", markeredgewidth=0.8)
-
-    def _draw_x_and_y(self, ax, matrix, length: float, start, colour: str, dashed: bool) -> None:
-        """The axes x and y with their letters; a dashed prediction's are known by those of the label beside it."""
-        from matplotlib.patheffects import withStroke
-
-        for i, letter in enumerate("xy"):
+        for i, letter in enumerate("" if thin else "xy"):
             step = 0.7 * length * matrix[:2, i]
             draw_line(ax, (start, start + step), colour, 1.3, dashed)
             if not dashed:
                 place = start + step + 0.1 * length * step / max(float(np.hypot(*step)), 1e-9)
                 ax.plot(*place, marker=f"${letter}$", markersize=4.5, color=colour, markeredgewidth=0.3, zorder=5,
                         path_effects=[withStroke(linewidth=2, foreground="white")])
+        tip, away = start - length * matrix[:2, 2], matrix[2, 2] <= 0
+        draw_line(ax, (start, tip), colour, 1.1 if thin else 2.4, dashed)
+        ax.plot(*tip, "o", markersize=4 if thin else 5, color="white" if away else colour, zorder=5.2,
+                markeredgecolor=colour if away else "white", markeredgewidth=0.8)
 
 
 def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
     """[n, 3, 3] -> the rotations nearest in the sum of squares (Kabsch, Acta Cryst. 1976); NaN stays NaN."""
-    rotations = np.full(matrices.shape, np.nan)
-    complete = np.isfinite(matrices).all(axis=(1, 2))
-    u, _, vt = np.linalg.svd(matrices[complete])
-    u[:, :, 2] *= np.linalg.det(u @ vt)[:, None]
-    rotations[complete] = u @ vt
-    return rotations
+    def nearest(complete: np.ndarray) -> np.ndarray:
+        u, _, vt = np.linalg.svd(complete)
+        u[:, :, 2] *= np.linalg.det(u @ vt)[:, None]
+        return u @ vt
+
+    return _convert_complete(matrices, nearest, (3, 3))
+
+
+def _convert_complete(values: np.ndarray, convert: Callable, shape: tuple[int, ...]) -> np.ndarray:
+    """[n, ...] -> [n, *shape] by `convert`, of rows without NaN; NaN for the others."""
+    complete = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+    converted = np.full((len(values), *shape), np.nan)
+    if complete.any():
+        converted[complete] = convert(values[complete])
+    return converted

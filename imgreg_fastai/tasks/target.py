@@ -1,15 +1,20 @@
 """What every kind of target shares."""
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..utils.errors import ImgregError, first_few
+from ..utils.messages import ImgregError, first_few
+from .geometry import Motion
 from .marks import Mark
-from .motion import Motion
 from .outliers import LabelIssue
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from torch import Tensor, dtype
+else:  # only annotations name these types, and do not load their libraries
+    DataFrame = Tensor = dtype = Any
 Array = Any  # a numpy array, or a torch tensor where a docstring says so
 
 
@@ -35,22 +40,22 @@ class Target(Mark):
     weight: float = field(default=1.0, kw_only=True)
 
     kind: ClassVar[str]
-    column_rule: ClassVar[str] = "one column"  # how many columns it takes, in words
-    specs: ClassVar[dict[str, dict]] = {}  # what --target NAME:SPEC may say for this kind -> fields that it sets
+    column_counts: ClassVar[range] = range(1, 2)  # how many columns it may have
+    column_rule: ClassVar[str] = "one column"  # the same in words
+    default_columns: ClassVar[tuple[str, ...]] = ("NAME",)  # where none are named; NAME stands for its name
+    outputs_per_column: ClassVar[int] = 1
+    declaration: ClassVar[str] = ""  # what `declare_moves` takes for granted, if the kind has a sentence of its own
+    specs: ClassVar[dict[str, dict]] = {}  # --target NAME:SPEC -> fields that it sets; {}: SPEC is the kind
     spec_option: ClassVar[str] = ""  # the field that SPEC=VALUE sets
-    partial: ClassVar[bool] = False  # some columns may be labelled where others are not
-    rigid: ClassVar[bool] = False  # turning a squished image would make the label false
     in_image: ClassVar[bool] = False  # labels are positions in the image
-    linear: ClassVar[bool] = True  # values lie on a line; False: they wrap
-    can_balance: ClassVar[bool] = False  # rare labels can count more
-    wraps: ClassVar[float | None] = None  # the period of each column, in units
+    linear: ClassVar[bool] = True  # values lie on a line; False: they are directions, which wrap
     log_scale: ClassVar[bool] = False  # it is learnt by its logarithm
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         names = (self.name, *self.columns)
         if not isinstance(self.unit, str):
             raise ImgregError(f"the unit of '{self.name}' in words", repr(self.unit))
-        if not self.accepts_columns(len(self.columns)) or not all(isinstance(n, str) and n.strip() for n in names):
+        if len(self.columns) not in self.column_counts or not all(isinstance(n, str) and n.strip() for n in names):
             columns = f"'{self.name}' with {', '.join(map(repr, self.columns)) or 'none'}"
             raise ImgregError(f"a {self.kind} with a name and {self.column_rule}", columns)
         if isinstance(self.weight, bool) or not is_finite(self.weight) or self.weight <= 0:
@@ -58,31 +63,21 @@ class Target(Mark):
 
     # ---- columns and outputs
 
-    @staticmethod
-    def accepts_columns(n: int) -> bool:
-        """Whether a target of this kind can have n columns."""
-        return n == 1
-
-    @staticmethod
-    def default_columns(name: str) -> tuple[str, ...]:
-        """The columns of a target for which none were named."""
-        return (name,)
-
     @property
     def n_out(self) -> int:
         """How many of the network's outputs belong to it."""
-        return 1
+        return self.outputs_per_column * len(self.columns)
 
     @property
     def scalar(self) -> bool:
-        """Whether it is one number on a line: with a range, a median and R²."""
+        """Whether it is one number on a line: with a range, a median, R², and rare labels that can count more."""
         return self.linear and len(self.columns) == 1
 
     def is_labelled(self, finite: Array) -> Array:
-        """Which rows have a label, by which of their values are there: [n, columns] -> [n]."""
-        return finite.any(axis=1) if self.partial else finite.all(axis=1)
+        """Which rows have a label, by which values are there: any of a row of points, else all; [n, columns] -> [n]."""
+        return finite.any(axis=1) if self.in_image else finite.all(axis=1)
 
-    def complete(self, values: Array) -> "Target":
+    def complete(self, values: np.ndarray) -> "Target":
         """Fill in what must come from the data.
 
         Args:
@@ -93,7 +88,7 @@ class Target(Mark):
         """
         return self
 
-    def decode(self, encoded: Array, views: Array = None) -> Array:
+    def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:
         """Turn network outputs into units.
 
         Args:
@@ -108,14 +103,14 @@ class Target(Mark):
     # ---- labels in a batch (torch and fastai)
 
     @property
-    def label_dtype(self):
+    def label_dtype(self) -> dtype:
         """The torch dtype of its labels in a batch."""
         import torch
 
         return torch.float32
 
-    def block(self):
-        """The fastai block of its labels."""
+    def block(self) -> Any:
+        """The fastai TransformBlock of its labels."""
         from fastai.vision.data import RegressionBlock
 
         return RegressionBlock(n_out=len(self.columns))
@@ -136,32 +131,32 @@ class Target(Mark):
         """The inverse of `to_batch`."""
         return values
 
-    def batch_tensor(self, labels):
+    def batch_tensor(self, labels: Tensor) -> Tensor:
         """Labels [n, columns] as the tensor that a fastai batch holds: one column is [n]."""
         return labels[:, 0] if labels.shape[1] == 1 else labels
 
-    def encode_labels(self, labels):
+    def encode_labels(self, labels: Tensor) -> Tensor:
         """Labels as a batch holds them, encoded.
 
         Args:
-            labels: Tensor [n, columns].
+            labels: [n, columns].
 
         Returns:
-            Tensor [n, n_out] in [-1, 1], what the network should put out. NaN stays NaN.
+            [n, n_out] in [-1, 1], what the network should put out. NaN stays NaN.
         """
         return labels
 
-    def penalty(self, predicted, encoded, loss: Callable, weights: Callable | None = None):
+    def penalty(self, predicted: Tensor, encoded: Tensor, loss: Callable, weights: Callable | None = None) -> Tensor:
         """The mean loss over what is labelled.
 
         Args:
-            predicted: Outputs, tensor [n, n_out].
-            encoded: Encoded labels, tensor [n, n_out]; NaN where a label is missing.
+            predicted: Outputs, [n, n_out].
+            encoded: Encoded labels, [n, n_out]; NaN where a label is missing.
             loss: Elementwise loss of (predicted, encoded), such as torch's l1_loss with reduction="none".
             weights: Gives each encoded label its weight, [n, n_out] -> [n, n_out]; None: all weigh 1.
 
         Returns:
-            Scalar tensor; 0 where nothing is labelled.
+            A scalar; 0 where nothing is labelled.
         """
         import torch
 
@@ -187,8 +182,8 @@ class Target(Mark):
         return float(np.nanmean(self.residual(predicted, true)))
 
     def constant_guess(self, values: Array) -> Array:
-        """The best constant prediction for labels [n, columns], [columns]: the mean, unless the kind says otherwise."""
-        return mean(values)
+        """The best constant prediction for labels [n, columns], [columns]: their average, if the kind has no other."""
+        return self.average(np.asarray(values)[:, None])[0]
 
     def average(self, values: Array) -> Array:
         """Average k predictions of each image: [k, n, columns] -> [n, columns], leaving NaN out."""
@@ -224,10 +219,6 @@ class Target(Mark):
         """The target once a user has declared, by asking for these moves, that it bears them; itself if it cannot."""
         return self
 
-    def declaration(self) -> str:
-        """What `declare_moves` takes for granted, as a sentence; "" where that is told for all numbers together."""
-        return ""
-
     def refusal(self) -> tuple[str, str]:
         """(why some moves are not allowed, what to type instead)."""
         return "", "--augment colour"
@@ -262,7 +253,7 @@ class Target(Mark):
     @property
     def comparison_key(self) -> tuple:
         """What must agree before predictions of two models are compared or averaged."""
-        return self.name, self.columns, self.kind, self.unit
+        return self.name, self.columns, self.kind, self.unit, self.wraps
 
     def describe(self) -> str:
         """The target in words: "angle 'heading' of column heading in ° (period 360)"."""
@@ -270,26 +261,29 @@ class Target(Mark):
 
     # ---- JSON
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The target as JSON can hold it."""
-        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {"kind": self.kind, **fields}
+        return {"kind": self.kind, **json_fields(self)}
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "Target":
+    def from_dict(cls, fields: dict[str, Any]) -> "Target":
         """The target that `to_dict` wrote, but for its kind. Raises TypeError or KeyError for other fields."""
         if not isinstance(fields["columns"], (list, tuple)):
             raise TypeError(f"columns {fields['columns']!r}")
-        types = cls.__dataclass_fields__
-        for name, value in fields.items():
-            if name in types and types[name].type in ("bool", bool) and not isinstance(value, bool):
-                raise TypeError(f"{name} {value!r}")
-        return cls(**{name: _tuples(value) for name, value in fields.items()})
+        for f in cls.__dataclass_fields__.values():
+            if f.type in ("bool", bool) and not isinstance(fields.get(f.name, False), bool):
+                raise TypeError(f"{f.name} {fields[f.name]!r}")
+        return cls(**{name: as_tuples(value) for name, value in fields.items()})
 
 
-def _tuples(value):
-    """Lists, within lists too, as tuples."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def json_fields(data: Any) -> dict[str, Any]:
+    """The fields of a dataclass as JSON can hold them: tuples as lists."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(data).items()}
+
+
+def as_tuples(value: Any) -> Any:
+    """What JSON holds as a list, within lists too, as a tuple; other values as they are."""
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
 
 
 def mean(values: Array) -> Array:

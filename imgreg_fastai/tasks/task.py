@@ -2,20 +2,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
-from ..utils.console import say
-from ..utils.errors import ImgregError, first_few
-from . import invariance
-from .kinds import target_from_dict
-from .motion import MOVES
-from .parsing import parse_target
-from .target import Target, is_finite
+from ..utils.messages import ImgregError, first_few, say
+from .augmentations import allowed_augmentations, check_augmentations, declare_invariance
+from .geometry import MOVES
+from .kinds import parse_target, target_from_dict
+from .target import Array, DataFrame, Target, as_tuples, is_finite, json_fields
 
 FITS = ("pad", "squish", "crop")
-COLOURS = ("colour", "tint")  # brightness and contrast; the light's own colour
-AUGMENTATIONS = (*MOVES, *COLOURS)
 RESERVED_COLUMNS = ("image", "path", "split", "group")  # columns of a labels table that are no labels
 
 
@@ -58,26 +55,8 @@ class Task:
     image: str = ""
     value_range: tuple[float, float] | None = None
 
-    def __post_init__(self):
-        self._check_targets()
-        self._check_box()
-        self._check_range()
-        sides = self.size if isinstance(self.size, (tuple, list)) else ()
-        if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
-            raise ImgregError("a size (height, width) in pixels", repr(self.size))
-        if self.fit not in FITS:
-            raise ImgregError(f"--fit {', '.join(FITS)}", f"'{self.fit}'")
-        unknown = [a for a in self.augment if a not in AUGMENTATIONS]
-        if unknown:
-            raise ImgregError(f"--augment with some of {', '.join(AUGMENTATIONS)}", first_few(unknown))
-        barred = [a for a in self.augment if a not in allowed_augmentations(self.targets, self.fit)]
-        if barred:
-            raise invariance.refusal(self.targets, barred) or ImgregError(
-                "a fit that keeps angles, for pictures that are turned", "--fit squish", "--fit pad")
-
-    def _check_targets(self) -> None:
-        """Every target, column and column of results has a name of its own."""
-        reserved = [*RESERVED_COLUMNS, *([self.image] if self.image not in ("", *RESERVED_COLUMNS) else [])]
+    def __post_init__(self) -> None:
+        # 1. Every target, column and column of results has a name of its own.
         names = [t.name for t in self.targets]
         intervals = [name for t in self.targets for name in t.interval_columns]
         results = {*intervals, "unlike", "warning", *(f"{name}_error" for name in names),
@@ -85,22 +64,28 @@ class Task:
         clashes = sorted(results & set(self.columns))
         if clashes:
             raise ImgregError("columns that are not called as predictions and errors will be", first_few(clashes))
-        repeated = [*_repeated(names), *_repeated([*reserved, *self.columns]), *_repeated(intervals)]
+        reserved = list(dict.fromkeys(filter(None, (*RESERVED_COLUMNS, self.image))))
+        groups = (names, [*reserved, *self.columns], intervals)
+        repeated = [name for group in groups for name in group if group.count(name) > 1]
         if repeated or not names:
             expected = f"targets, each with a name and a column of its own (not {', '.join(reserved)})"
             raise ImgregError(expected, first_few(dict.fromkeys(repeated)) or "none")
-
-    def _check_box(self) -> None:
+        # 2. The part of the image that is seen, and its values.
         if self.box and (len(set(self.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in self.box)):
             raise ImgregError("--box CX,CY,W,H: four columns", first_few(map(repr, self.box)))
-        if isinstance(self.margin, bool) or not isinstance(self.margin, (int, float)) or not 0 <= self.margin <= 10:
+        if isinstance(self.margin, bool) or not is_finite(self.margin) or not 0 <= self.margin <= 10:
             raise ImgregError("--margin between 0 and 10, as a part of the box", repr(self.margin))
-
-    def _check_range(self) -> None:
         ends = self.value_range
         if ends is not None and not (isinstance(ends, tuple) and len(ends) == 2
                                      and all(map(is_finite, ends)) and ends[0] != ends[1]):
             raise ImgregError("--range BLACK,WHITE: two numbers that differ", repr(ends))
+        # 3. How it gets to the network.
+        sides = self.size if isinstance(self.size, (tuple, list)) else ()
+        if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
+            raise ImgregError("a size (height, width) in pixels", repr(self.size))
+        if self.fit not in FITS:
+            raise ImgregError(f"--fit {', '.join(FITS)}", f"'{self.fit}'")
+        check_augmentations(self.augment, self.targets, self.fit)
 
     @property
     def columns(self) -> list[str]:
@@ -117,7 +102,7 @@ class Task:
         """Whether the network must tell where things are, and not only what they look like."""
         return any(t.in_image for t in self.targets)
 
-    def with_options(self, specs: Sequence[str] = (), augment: Sequence[str] | None = None, **fields) -> "Task":
+    def with_options(self, specs: Sequence[str] = (), augment: Sequence[str] | None = None, **fields: Any) -> "Task":
         """The task with other targets, augmentation and fields.
 
         Args:
@@ -126,107 +111,76 @@ class Task:
                 them, which is said. None: the task's, without those that would make a label false.
             **fields: Other fields of Task; None leaves a field as it is.
 
+        Returns:
+            The changed task.
+
         Raises:
             ImgregError: For targets, augmentations or fields that do not go together.
         """
         targets = tuple(parse_target(spec, self.targets) for spec in specs) or self.targets
         fields = {name: value for name, value in fields.items() if value is not None}
-        fit = fields.get("fit", self.fit)
-        if augment is None and fit in FITS:
-            augment = tuple(a for a in self.augment if a in allowed_augmentations(targets, fit))
-        elif augment:
-            moves = tuple(move for move in augment if move in MOVES)
-            targets, lines = invariance.declare_invariance(targets, moves, self.targets)
-            for line in lines:
-                say(line)
-        return replace(self, targets=targets, augment=tuple(augment or ()), **fields)
+        if augment is None:
+            allowed = allowed_augmentations(targets, fields.get("fit", self.fit))
+            augment = [a for a in self.augment if a in allowed]
+        else:
+            targets = declare_invariance(targets, tuple(move for move in augment if move in MOVES), self.targets)
+        return replace(self, targets=targets, augment=tuple(augment), **fields)
 
-    def split(self, outputs) -> list:
+    def split(self, outputs: Array) -> list[Array]:
         """The network's outputs [..., n_out], an array or a tensor, divided by target: [..., t.n_out] for each."""
         ends = accumulate(t.n_out for t in self.targets)
         return [outputs[..., end - t.n_out : end] for t, end in zip(self.targets, ends, strict=True)]
 
-    def decode(self, encoded, views=None) -> dict:
+    def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """The network's outputs [n, n_out] -> {target name: [n, columns] in units}; points need the `views` [n, 4]."""
-        parts = zip(self.targets, self.split(encoded), strict=True)
-        return {t.name: t.decode(part, views) for t, part in parts}
+        return {t.name: t.decode(part, views) for t, part in zip(self.targets, self.split(encoded), strict=True)}
 
-    def error_scales(self, views) -> np.ndarray:
+    def error_scales(self, views: np.ndarray) -> np.ndarray:
         """Target.error_scale of each interval, for images with these `views` [n, 4]: [n, all interval columns]."""
-        scales = [np.repeat(t.error_scale(views), len(t.interval_columns), axis=1) for t in self.targets]
-        return np.hstack(scales)
+        return np.hstack([np.repeat(t.error_scale(views), len(t.interval_columns), axis=1) for t in self.targets])
 
     @property
     def n_uncertainty_features(self) -> int:
         """How many numbers `uncertainty_features` gives for an image."""
         return self.uncertainty_features(np.ones((1, self.n_out))).shape[1]
 
-    def uncertainty_features(self, encoded) -> np.ndarray:
+    def uncertainty_features(self, encoded: np.ndarray) -> np.ndarray:
         """Target.uncertainty_features of all targets side by side, for outputs [n, n_out]."""
-        parts = zip(self.targets, self.split(encoded), strict=True)
-        return np.hstack([t.uncertainty_features(part) for t, part in parts])
+        parts = self.split(encoded)
+        return np.hstack([t.uncertainty_features(part) for t, part in zip(self.targets, parts, strict=True)])
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The task as JSON can hold it."""
-        return {
-            "name": self.name, "targets": [t.to_dict() for t in self.targets], "size": list(self.size),
-            "fit": self.fit, "box": list(self.box), "margin": self.margin, "group": self.group,
-            "augment": list(self.augment), "recipe": dict(self.recipe), "name_pattern": self.name_pattern,
-            "name_scale": self.name_scale, "labelling": self.labelling, "image": self.image,
-            "value_range": None if self.value_range is None else list(self.value_range),
-        }
+        return {**json_fields(self), "targets": [t.to_dict() for t in self.targets], "recipe": dict(self.recipe),
+                "group_named": bool(self.group)}
 
 
-def _repeated(names: Sequence[str]) -> list[str]:
-    """The names that occur more than once, each once."""
-    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
-
-
-def allowed_augmentations(targets: Sequence[Target], fit: str) -> tuple[str, ...]:
-    """The augmentations that keep the labels of these targets true.
-
-    A squished image may be mirrored, but a turn of it is no turn of the original, whose angles the labels tell.
-    """
-    squished = ("quarter", "turn") if fit == "squish" and any(t.rigid for t in targets) else ()
-    return tuple(a for a in AUGMENTATIONS
-                 if a in COLOURS or (a not in squished and all(a in t.moves for t in targets)))
-
-
-def default_augmentations(targets: Sequence[Target], fit: str = "pad") -> tuple[str, ...]:
-    """The augmentations for a user's table: all that points can bear; colour alone where there is anything else."""
-    defaults = ("flip", "turn", "zoom", "shift", *COLOURS) if all(t.in_image for t in targets) else ("colour",)
-    return tuple(a for a in defaults if a in allowed_augmentations(targets, fit))
-
-
-def task_from_dict(fields: dict) -> Task:
+def task_from_dict(fields: dict[str, Any]) -> Task:
     """The task that `Task.to_dict` wrote; raises ImgregError if it is none."""
     try:
         texts = [fields.get(name, "") for name in ("name", "fit", "group", "name_pattern", "labelling", "image")]
         lists = [fields["size"], fields["augment"], fields.get("box", ())]
-        if not all(isinstance(text, str) for text in texts) or any(isinstance(value, str) for value in lists):
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(v, (list, tuple)) for v in lists):
             raise TypeError(f"texts {texts}, lists {lists}")
-        value_range = fields.get("value_range")
-        group = fields.get("group", "")
+        values = {name: as_tuples(value) for name, value in fields.items() if name != "group_named"}
+        if values.get("group") == "group" and not fields.get("group_named"):
+            values["group"] = ""  # files without group_named say "group" where no column was named
         return Task(**{
-            **fields,
-            "group": "" if group == "group" else group,  # "group" once said that no column was named
+            **values,
             "targets": tuple(target_from_dict(t) for t in fields["targets"]),
             "size": tuple(int(n) for n in fields["size"]),
-            "augment": tuple(fields["augment"]),
-            "box": tuple(fields.get("box", ())),
             "recipe": tuple(fields["recipe"].items()),
-            "value_range": None if value_range is None else tuple(value_range),
         })
     except (TypeError, KeyError, ValueError, OverflowError, AttributeError) as e:
         raise ImgregError("the description of a task", f"{type(e).__name__}: {e}") from e
 
 
-def complete_task(task: Task, training_part) -> Task:
+def complete_task(task: Task, training_part: DataFrame) -> Task:
     """Fill in what must come from the data.
 
     Args:
         task: The task.
-        training_part: DataFrame of the training images.
+        training_part: The rows of the training images.
 
     Returns:
         The task with completed targets.

@@ -4,13 +4,14 @@ fastai's own flips and turns move the picture and leave a number as it was, with
 the moves of the whole batch, warps the pictures once, and asks each target what becomes of its labels.
 """
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from fastai.torch_core import TensorImage
 from fasttransform import ItemTransform, Transform
 
-from ..tasks import MOVES, Motion, Target, Task
+from ..tasks import MOVES, Motion, Task
 from .losses import to_plain_tensor
 
 TURN = 15.0  # degrees, the largest small turn
@@ -34,11 +35,15 @@ class GeometricTransform(ItemTransform):
         super().__init__()
         self.task = task
 
-    def encodes(self, batch):
+    def encodes(self, batch: Any) -> Any:
         pictures, *labels = batch
         motion = draw(self.task.augment, len(pictures), pictures.shape[-1] / pictures.shape[-2])
-        moved = [_transform_labels(t, y, motion) for t, y in zip(self.task.targets, labels, strict=True)]
-        return warp(pictures, motion), *moved
+        for i, target in enumerate(self.task.targets):  # a PictureDL's batch has row numbers behind the labels
+            y = labels[i]
+            values = target.transform_labels(to_plain_tensor(y).detach().cpu().double().numpy(), motion)
+            moved = torch.from_numpy(np.ascontiguousarray(values)).to(y.device, y.dtype)
+            labels[i] = moved.reshape(y.shape).as_subclass(type(y))
+        return warp(pictures, motion), *labels
 
 
 def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
@@ -55,7 +60,8 @@ def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
     turn = 90.0 * quarters + TURN * _spread(n) * resampled * ("turn" in allowed)
     zoom = torch.exp(math.log(ZOOM) * _spread(n) * resampled * ("zoom" in allowed))
     shift = SHIFT * _spread(n, 2) * resampled[:, None] * ("shift" in allowed)
-    return Motion(*(part.double().numpy() for part in (mirrored, turn, zoom, shift)), aspect)
+    return Motion(mirrored.double().numpy(), turn.double().numpy(), zoom.double().numpy(), shift.double().numpy(),
+                  aspect)
 
 
 def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
@@ -75,24 +81,14 @@ def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
     step = 90 if square else 180
     exact_turn = step * np.round(motion.turn / step)
     small_turn = motion.turn - exact_turn
-    moved = _move_pixels(pictures.as_subclass(torch.Tensor), motion.mirrored, exact_turn)
+    quarters = (exact_turn / 90).astype(int).tolist()
+    moved = torch.stack([(picture.flip(-1) if mirrored else picture).rot90(n, (-2, -1)) for picture, mirrored, n
+                         in zip(pictures.as_subclass(torch.Tensor), motion.mirrored, quarters, strict=True)])
     rows = np.flatnonzero((small_turn != 0) | (motion.zoom != 1) | (motion.shift != 0).any(axis=1))
     if len(rows):
         moved = moved.float()
         moved[rows] = _sample(moved[rows], small_turn[rows], motion.zoom[rows], motion.shift[rows])
     return moved.as_subclass(type(pictures))
-
-
-def _move_pixels(pictures: torch.Tensor, mirrored: np.ndarray, turn: np.ndarray) -> torch.Tensor:
-    """Mirror, then turn by multiples of 90 degrees; the pictures of each of the eight moves together."""
-    moved = torch.empty_like(pictures)
-    moves = 4 * mirrored.astype(int) + (turn / 90).astype(int) % 4
-    for move in np.unique(moves):
-        rows = torch.from_numpy(np.flatnonzero(moves == move)).to(pictures.device)
-        part = pictures.index_select(0, rows)
-        part = part.flip(-1) if move >= 4 else part
-        moved.index_copy_(0, rows, part.rot90(int(move) % 4, (-2, -1)))
-    return moved
 
 
 def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: np.ndarray) -> torch.Tensor:
@@ -103,15 +99,8 @@ def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: n
     # matrix of a turn forwards. Coordinates go from -1 to 1 along sides of different length.
     back = np.stack([np.stack([cos, -sin * height / width], 1), np.stack([sin * width / height, cos], 1)], 1)
     theta = np.concatenate([back, -back @ shift[:, :, None]], axis=2)
-    grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(pictures), pictures.shape, align_corners=False)
+    grid = torch.nn.functional.affine_grid(torch.from_numpy(theta).to(pictures), [*pictures.shape], align_corners=False)
     return torch.nn.functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-
-
-def _transform_labels(target: Target, labels: torch.Tensor, motion: Motion) -> torch.Tensor:
-    """A batch's labels of one target after the motion, in the type they came in."""
-    values = to_plain_tensor(labels).detach().cpu().double().numpy()
-    moved = torch.from_numpy(np.ascontiguousarray(target.transform_labels(values, motion)))
-    return moved.to(labels.device, labels.dtype).reshape(labels.shape).as_subclass(type(labels))
 
 
 class ColourTransform(Transform):
@@ -131,7 +120,7 @@ class ColourTransform(Transform):
         super().__init__()
         self.colour, self.tint = colour, tint
 
-    def encodes(self, x: TensorImage):
+    def encodes(self, x: TensorImage) -> TensorImage:
         contrast = torch.exp(CONTRAST * self.colour * _spread(len(x), 1, 1, 1))
         bright = (1 - contrast) / 2 + BRIGHT * self.colour * _spread(len(x), 1, 1, 1)
         tint = torch.exp(TINT * self.tint * _spread(len(x), x.shape[1], 1, 1))

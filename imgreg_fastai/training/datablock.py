@@ -1,5 +1,7 @@
 """Labels and a Task -> DataBlock -> fastai DataLoaders, with the decoded pictures in memory where they fit."""
 import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,29 +14,28 @@ from fastai.vision.data import ImageBlock
 from fastcore.basics import chunked
 
 from ..config import TrainConfig
-from ..data.images import PictureError
+from ..data.images import PictureError, image_views
 from ..data.splits import MIN_ROWS, check_split_sizes, too_few_images
 from ..models.network import Y_RANGE
-from ..tasks import Target, Task
+from ..tasks import Task
 from ..tasks.geometry import place_picture
-from ..utils.console import say, warn
-from ..utils.errors import ImgregError, first_few
-from . import augment, cache
+from ..utils.messages import ImgregError, first_few, say, warn
+from . import augment
 from .losses import to_plain_tensor
-from .transforms import Fit, Picture, Source
+from .transforms import Fit, OpenedPictures, Picture, Source, fit_in_memory, open_pictures
 
 
 class InPlaceNormalize(Normalize):
     """fastai's, in place: memory for two more copies of a batch costs a millisecond."""
 
-    def encodes(self, x: TensorImage):
+    def encodes(self, x: TensorImage) -> TensorImage:
         return x.sub_(self.mean).div_(self.std)
 
 
 class DoubleRegressionSetup(RegressionSetup):
     """fastai's, in double precision."""
 
-    def encodes(self, o):
+    def encodes(self, o: object) -> Any:
         return torch.tensor(o, dtype=torch.float64)
 
 
@@ -45,34 +46,59 @@ class PictureDL(TfmdDL):
     copy the attributes, so that no exported learner holds a picture.
 
     Attributes:
-        labels: For each target the labels of this loader's pictures as a batch holds them.
-        views: Views [n, 4] of this loader's pictures, in the order of its batches; of the validation loader only.
-        blank: Item that takes the place of a broken picture, so that views and batches stay in step; None: it is left
-            out.
-        pixels: uint8 pictures [m, 3, h, w], those of both loaders; None where they are not kept.
-        rows: The rows [n] of `pixels` that are this loader's.
+        labels: For each target the labels of this loader's pictures as a batch holds them; () if not known.
+        pixels: The pictures, uint8 [n, 3, h, w]; None where they are not kept.
+        views: Their views [n, 4]; of the validation loader, or once `batch_views` was called.
+        validates: Whether pictures that break are named together after an epoch, once, and not one by one.
+        broken: The rows of those that were named so.
+        batch_rows: The rows of the dataset that are in the newest batch.
     """
 
-    labels = views = blank = pixels = rows = None
+    labels: tuple[torch.Tensor, ...] = ()
+    pixels: torch.Tensor | None = None
+    views: np.ndarray | None = None
+    validates = False
+    broken: tuple[int, ...] = ()
 
-    def create_batches(self, samples):
-        """Batches of (TensorImage uint8, labels...), before `after_batch`."""
-        if self.pixels is None:
-            return super().create_batches(samples)
-        return (self._batch(torch.tensor(indices)) for indices in chunked(samples, self.bs, self.drop_last))
-
-    def _batch(self, indices: torch.Tensor) -> tuple:
-        """A batch from memory."""
-        return TensorImage(self.pixels.index_select(0, self.rows[indices])), *(y[indices] for y in self.labels)
-
-    def do_item(self, index):
-        """One item, or the blank for a picture that cannot be opened; fastai asks for None to learn the types."""
-        for i in [index] if index is not None else [None, *range(1, self.n)]:
+    def do_item(self, index: int | None) -> tuple | None:
+        """One item and its row, None if the picture cannot be opened; fastai asks for None to learn the types."""
+        for row in range(self.n) if index is None else [index]:
             try:
-                return super().do_item(i)
+                item = super().do_item(row)
+                return item if index is None else (*item, index)
             except PictureError as e:
-                warn(f"left out: {e}")
-        return self.blank
+                if not self.validates:
+                    warn(f"left out: {e}")
+        return None
+
+    def create_batches(self, samples: Iterable[int]) -> Iterator[tuple]:
+        """Batches of (TensorImage uint8, labels..., rows), before `after_batch`."""
+        if self.pixels is None:
+            yield from super().create_batches(samples)
+            return
+        for rows in map(torch.tensor, chunked(samples, self.bs, self.drop_last)):
+            yield TensorImage(self.pixels.index_select(0, rows)), *(y[rows] for y in self.labels), rows
+
+    def __iter__(self) -> Iterator[tuple]:
+        """Batches of (TensorImage, labels...); a validation loader names the pictures that broke, each once."""
+        opened = set(self.broken)
+        for *batch, rows in super().__iter__():
+            self.batch_rows = rows.cpu().numpy()
+            opened.update(self.batch_rows)
+            yield tuple(batch)
+        broken = sorted(set(range(self.n)) - opened)
+        if broken and self.validates:
+            self.broken += tuple(broken)
+            names = first_few(f"'{path}'" for path in self.items["path"].iloc[broken])
+            warn(f"left out {len(broken)} of {self.n} validation pictures that cannot be opened any more: {names}")
+
+    def batch_views(self, task: Task) -> np.ndarray:
+        """The views [n, 4] of the newest batch's pictures; the headers are read if the loader does not know them."""
+        if self.views is None:
+            boxes = self.items[list(task.box)].to_numpy() if task.box else None
+            views = image_views(self.items["path"], task, boxes)
+            self.views = np.array([np.full(4, np.nan) if isinstance(v, PictureError) else v for v in views])
+        return self.views[self.batch_rows]
 
 
 def label_dtypes(task: Task, device: torch.device | str) -> list[torch.dtype]:
@@ -85,7 +111,7 @@ def label_dtypes(task: Task, device: torch.device | str) -> list[torch.dtype]:
     return dtypes
 
 
-def build_datablock(task: Task, stats: tuple, valid_rows, dtypes: list[torch.dtype]) -> DataBlock:
+def build_datablock(task: Task, stats: tuple, valid_rows: Sequence[int], dtypes: list[torch.dtype]) -> DataBlock:
     """Build the DataBlock of a task: an ImageBlock, and a PointBlock or a RegressionBlock for each target.
 
     fastai adds no normalisation to a network without pretrained weights, so it is always added here.
@@ -112,7 +138,8 @@ def build_datablock(task: Task, stats: tuple, valid_rows, dtypes: list[torch.dty
     )
 
 
-def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple, device=None) -> DataLoaders:
+def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: tuple,
+                      device: torch.device | str | None = None) -> DataLoaders:
     """Build the DataLoaders of a training.
 
     Args:
@@ -128,58 +155,46 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
     Raises:
         ImgregError: Too few pictures can be opened.
     """
-    rows = frame[frame["split"].isin(("train", "valid"))].reset_index(drop=True)
-    keep = cache.fit_in_memory(len(rows), task) if cfg.cache == "auto" else cfg.cache == "on"
-    opened = cache.open_pictures(rows, task, keep, cfg.strict)
-    train_rows, valid_rows = (np.flatnonzero(opened.frame["split"] == part) for part in ("train", "valid"))
-    _check_enough(len(frame), len(rows) - len(opened.frame), len(train_rows), len(valid_rows))
+    rows = pd.concat([frame[frame["split"] == part] for part in ("train", "valid")], ignore_index=True)
+    keep = fit_in_memory(len(rows), task) if cfg.cache == "auto" else cfg.cache == "on"
+    opened = open_pictures(rows, task, keep, cfg.strict)
+    n_left = len(frame) - len(rows) + len(opened.frame)
+    if n_left < MIN_ROWS <= len(frame):  # a table that is small from the start passes
+        hint = "imgreg check TABLE, and mending the pictures"
+        raise ImgregError("labels to learn from", too_few_images(n_left), hint)
+    n, n_train = len(opened.frame), int((opened.frame["split"] == "train").sum())
+    check_split_sizes(n_train, n - n_train)
 
-    dtypes = label_dtypes(task, device or default_device())
+    device = torch.device(device or default_device())
+    dtypes = label_dtypes(task, device)
     workers = 0 if keep else min(os.cpu_count() or 1, 8)
-    dls = build_datablock(task, stats, valid_rows, dtypes).dataloaders(
-        opened.frame, bs=batch_size(cfg.bs, len(train_rows)), dl_type=PictureDL, device=device,
+    dls = build_datablock(task, stats, range(n_train, n), dtypes).dataloaders(
+        opened.frame, bs=batch_size(cfg.bs, n_train), dl_type=PictureDL, device=device,
         num_workers=workers if cfg.workers is None else cfg.workers,
     )
-
     labels = _batch_labels(opened, task, dtypes)
-    for dl, part in ((dls.train, train_rows), (dls.valid, valid_rows)):
+    for dl, part in ((dls.train, slice(n_train)), (dls.valid, slice(n_train, n))):
         dl.labels = tuple(y[part] for y in labels)
-        if keep:
-            dl.pixels, dl.rows = opened.pixels, torch.from_numpy(part)
-    dls.valid.views = opened.views[valid_rows]
-    blank = TensorImage(torch.zeros(3, *task.size, dtype=torch.uint8))
-    dls.valid.blank = (blank, *(torch.full_like(y[0], torch.nan) for y in labels))
+        dl.pixels = None if opened.pixels is None else opened.pixels[part]
+    dls.valid.views, dls.valid.validates = opened.views[n_train:], True
     return dls
 
 
-def _check_enough(n: int, n_broken: int, n_train: int, n_valid: int) -> None:
-    """Raise ImgregError if broken pictures leave too few of n; a table that is small from the start passes."""
-    if n - n_broken < MIN_ROWS <= n:
-        raise ImgregError("labels to learn from", too_few_images(n - n_broken),
-                          "imgreg check TABLE, and mending the pictures")
-    check_split_sizes(n_train, n_valid)
-
-
-def _batch_labels(opened: cache.OpenedPictures, task: Task, dtypes: list[torch.dtype]) -> tuple[torch.Tensor, ...]:
-    """For each target the labels of all rows as a batch holds them."""
+def _batch_labels(opened: OpenedPictures, task: Task, dtypes: list[torch.dtype]) -> list[torch.Tensor]:
+    """For each target the labels of all rows as a batch holds them; warns of points that no output can reach."""
     labels = []
     for target, dtype in zip(task.targets, dtypes, strict=True):
         values = target.to_batch(opened.frame[list(target.columns)].to_numpy(np.float64), opened.views)
-        if target.in_image:
-            _warn_points_outside(target, values.reshape(len(values), -1, 2), task)
+        points = values.reshape(len(values), -1, 2) if target.in_image else np.empty((0, 0, 2))
+        n_outside = (np.abs(points) > Y_RANGE[1]).any(axis=2).sum()
+        if n_outside:
+            hints = ["--fit pad"] if task.fit == "crop" else []
+            hints += ["a larger --margin"] if task.box else []
+            hint = ", ".join([*hints, "empty cells for unknown points"])
+            n_labelled = np.isfinite(points).all(axis=2).sum()
+            warn(f"{n_outside} of {n_labelled} points of {target.name} lie outside what the network sees: try {hint}")
         labels.append(target.batch_tensor(torch.tensor(values, dtype=dtype)))
-    return tuple(labels)
-
-
-def _warn_points_outside(target: Target, points: np.ndarray, task: Task) -> None:
-    """Warn of points [n, points, 2] beyond the range of the network's outputs."""
-    n_outside = int((np.abs(points) > Y_RANGE[1]).any(axis=2).sum())
-    if n_outside:
-        hints = ["--fit pad"] if task.fit == "crop" else []
-        hints += ["a larger --margin"] if task.box else []
-        hint = ", ".join([*hints, "empty cells for unknown points"])
-        n_labelled = np.isfinite(points).all(axis=2).sum()
-        warn(f"{n_outside} of {n_labelled} points of {target.name} lie outside what the network sees: try {hint}")
+    return labels
 
 
 def peek(dl: TfmdDL) -> tuple:

@@ -12,7 +12,7 @@ from torch import nn
 from ..config import TrainConfig
 from ..models import network
 from ..tasks import Task
-from ..utils.console import say, warn
+from ..utils.messages import say, warn
 from .losses import TargetError, TaskLoss, mean_encoded
 
 
@@ -34,10 +34,13 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
         body = network.add_positions(body, task.size)
         if not isinstance(body, network.BodyWithPositions):
             warn(_no_positions_reason(body, task, cfg))
-    labels = getattr(dls.train, "labels", None)
-    start = None if labels is None else mean_encoded(task, labels)
-    if cfg.weights == "none" and labels is not None:  # without labels it is built to be exported
-        _say_from_scratch(task, cfg)
+    labels = getattr(dls.train, "labels", ())  # there are none if it is built to be exported
+    start = mean_encoded(task, labels) if labels else None
+    if cfg.weights == "none" and labels:
+        # a recipe's weights belong to its own backbone
+        from_recipe = ("weights", "none") in task.recipe and ("arch", cfg.arch) in task.recipe
+        reason = "the task's recipe" if from_recipe else "--weights none"
+        say(f"training {cfg.arch} from scratch: {reason}")
     learn = vision_learner(
         # fastai cuts a network before its last pooling layer, and leaves a Sequential of what comes before it
         dls, lambda pretrained: nn.Sequential(body, nn.AdaptiveAvgPool2d(1)), pretrained=False, normalize=False,
@@ -55,23 +58,16 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
     return learn
 
 
-def _say_from_scratch(task: Task, cfg: TrainConfig) -> None:
-    """Say that there are no weights, and who asked for that; a recipe's weights belong to its own backbone."""
-    from_recipe = ("weights", "none") in task.recipe and ("arch", cfg.arch) in task.recipe
-    reason = "the task's recipe" if from_recipe else "--weights none"
-    say(f"training {cfg.arch} from scratch: {reason}")
-
-
 def _no_positions_reason(body: nn.Module, task: Task, cfg: TrainConfig) -> str:
     """Why the network does not tell where things are, and what to do."""
     grid, (height, width) = network.feature_grid(body, task.size), task.size
-    if grid and grid.height == grid.width == 1:
+    if grid == (1, 1):
         return (f"at {height}x{width} pixels {cfg.arch} sees a picture as one place: points will be less exact than "
                 f"with --size {max(64, 2 * height, 2 * width)} or more")
     return f"{cfg.arch} does not tell where its features lie: points will be less exact than with another --arch"
 
 
-def _split(model: nn.Module) -> list[list[nn.Parameter]]:
+def _split(model: nn.Sequential) -> list[list[nn.Parameter]]:
     """Two groups of parameters: timm's, which may be pretrained, and those that always start from scratch."""
     body, head = model
     if isinstance(body, network.BodyWithPositions):

@@ -3,95 +3,86 @@ import math
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 from fastai.callback.core import Callback, CancelFitException
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import lr_find as _register_lr_find  # noqa: F401  adds Learner.lr_find, fit_one_cycle
-from fastai.callback.schedule import valley
+from fastai.callback.schedule import valley  # the module adds lr_find and fit_one_cycle to Learner
 from fastai.learner import Learner
 from fastcore.basics import noop
 
 from ..config import TrainConfig
-from ..utils.console import say, warn
-from ..utils.errors import ImgregError
 from ..utils.files import atomic_file
+from ..utils.messages import ImgregError, say, warn
 from .precision import in_precision
 
 WARMUP = 0.25  # the part of the cycle in which the learning rate rises
 
 
-@dataclass
-class TrainingWatch:
-    """The progress of a fit. A `row` is a line of the history: epoch, losses, errors, learning rate, seconds.
+class TrainingWatch(Callback):
+    """The progress of a fit: writes its history, and stops it when patience ends or `stop_at` is reached.
 
-    Attributes:
+    A row of the history has the epoch, losses, errors, learning rate and seconds.
+
+    Args:
         batch: Called after each training batch with its number, the number of all, and the newest row or {}.
         epoch: Called after each epoch with its row and whether its weights are the ones to keep.
+
+    Attributes:
         history: The rows so far.
         stopped: Why the fit ended early; "" if it did not.
     """
 
-    batch: Callable[[int, int, dict], None] = noop
-    epoch: Callable[[dict, bool], None] = noop
-    history: list[dict] = field(default_factory=list)
-    stopped: str = ""
-
-
-class TrainingCallback(Callback):
-    """Write the history, report to the watch, and stop the fit when patience ends or `stop_at` is reached."""
-
     order = 60  # after fastai's Recorder, whose values it reads
+    cfg: TrainConfig  # `fit` fills in these two
+    n_batches: int
 
-    def __init__(self, cfg: TrainConfig, watch: TrainingWatch, n_batches: int):
-        self.cfg, self.watch, self.n_batches = cfg, watch, n_batches
-        self.best_loss, self.epochs_since_best, self.batch, self.row = math.inf, 0, 0, {}
+    def __init__(self, batch: Callable[[int, int, dict], None] = noop, epoch: Callable[[dict, bool], None] = noop):
+        self.report_batch, self.report_epoch = batch, epoch
+        self.history: list[dict[str, float]] = []
+        self.stopped, self.batches_done, self.best_loss, self.epochs_since_best = "", 0, math.inf, 0
 
-    def before_train(self):
-        self.start, self.first_batch = time.perf_counter(), self.batch
+    def before_train(self) -> None:
+        self.start, self.first_batch = time.perf_counter(), self.batches_done
 
-    def after_batch(self):
+    def after_batch(self) -> None:
         if not self.training:
             return
         loss = self.learn.loss.item()
         if not math.isfinite(loss):
             lr = self.opt.hypers[-1]["lr"]
             raise ImgregError("a finite loss", f"{loss} at a learning rate of {lr:.2g}", "a smaller --lr")
-        self.batch += 1
-        self.watch.batch(self.batch, self.n_batches, self.row)
+        self.batches_done += 1
+        self.report_batch(self.batches_done, self.n_batches, self.history[-1] if self.history else {})
 
-    def after_train(self):
-        if self.batch == self.first_batch:  # fastai would call an epoch without batches a success
+    def after_train(self) -> None:
+        if self.batches_done == self.first_batch:  # fastai would call an epoch without batches a success
             raise ImgregError("a batch to train on in every epoch", "none", "a smaller --bs")
 
-    def after_epoch(self):
+    def after_epoch(self) -> None:
         names = list(self.recorder.metric_names[1:-1])
-        values = dict(zip(names, map(float, self.recorder.values[-1]), strict=True))
-        self.row = {"epoch": len(self.watch.history) + 1, **values, "lr": float(self.opt.hypers[-1]["lr"]),
-                    "seconds": round(time.perf_counter() - self.start, 2)}
-        self.watch.history.append(self.row)
-        improved = self.row["valid_loss"] < self.best_loss
-        self.best_loss = min(self.best_loss, self.row["valid_loss"])
+        values = {name: math.nan if value is None else float(value)  # there is no loss if all pictures broke
+                  for name, value in zip(names, self.recorder.values[-1], strict=True)}
+        row = {"epoch": len(self.history) + 1, **values, "lr": float(self.opt.hypers[-1]["lr"]),
+               "seconds": round(time.perf_counter() - self.start, 2)}
+        self.history.append(row)
+        improved = row["valid_loss"] < self.best_loss
+        self.best_loss = min(self.best_loss, row["valid_loss"])
         frozen = self.opt.frozen_idx > 0  # frozen epochs only prepare the others, and end no patience
         self.epochs_since_best = 0 if improved or frozen else self.epochs_since_best + 1
 
-        goal = self._goal_message()
-        self.watch.epoch(self.row, improved or bool(goal))
-        if not goal and self.cfg.patience and self.epochs_since_best >= self.cfg.patience:
-            goal = f"no better validation loss in {self.epochs_since_best} epochs"
-        self.watch.stopped = goal
-        if goal:
-            raise CancelFitException
-
-    def _goal_message(self) -> str:
-        """That the error of `stop_at` is reached; "" if it is not."""
         target, goal = self.cfg.stop_at or ("", 0.0)
-        error = self.row.get(f"{target}_error", math.inf)
-        return f"{target} error {error:.3g} reached {goal:g}" if target and error <= goal else ""
+        error = row.get(f"{target}_error", math.inf)
+        self.report_epoch(row, improved or error <= goal)
+        if error <= goal:
+            self.stopped = f"{target} error {error:.3g} reached {goal:g}"
+        elif self.cfg.patience and self.epochs_since_best >= self.cfg.patience:
+            self.stopped = f"no better validation loss in {self.epochs_since_best} epochs"
+        if self.stopped:
+            raise CancelFitException
 
 
 def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool, precision: str) -> None:
@@ -111,10 +102,17 @@ def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool
     if cfg.freeze_epochs and not pretrained:
         warn("no frozen epochs: the backbone starts from random weights, which must learn")
     quiet(learn)
-    callback = TrainingCallback(cfg, watch, (n_frozen + cfg.epochs) * len(learn.dls.train))
+    watch.cfg, watch.n_batches = cfg, (n_frozen + cfg.epochs) * len(learn.dls.train)
     try:
-        lr = _search_lr(learn, precision) if cfg.lr is None else cfg.lr
-        with in_precision(learn, precision), learn.added_cbs(callback):
+        lr: Any = cfg.lr
+        if lr is None:
+            sweep = find_lr(learn, precision)
+            lr = sweep.suggestion if sweep.trusted else TrainConfig.lr
+            if sweep.trusted:
+                say(f"learning rate {lr:.2g}")
+            else:
+                warn(f"the search for a learning rate means nothing here ({sweep.why}); taking {lr:g}")
+        with in_precision(learn, precision), learn.added_cbs(watch):
             if n_frozen:
                 learn.freeze()
                 learn.fit_one_cycle(n_frozen, lr, pct_start=0.99)
@@ -135,17 +133,11 @@ def save_state(learn: Learner, path: Path, epochs: int) -> None:
         epochs: Number of epochs trained.
     """
     opt = learn.opt.state_dict()
-    opt["param_groups"] = [{k: _plain_value(v) for k, v in group.items()} for group in opt["param_groups"]]
+    for group in opt["param_groups"]:  # the schedule leaves numpy's numbers there, which torch's safe loading refuses
+        group.update(lr=float(group["lr"]), betas=tuple(map(float, group["betas"])))
     state = {"model": learn.model.state_dict(), "opt": opt, "epochs": epochs, "random": torch.random.get_rng_state()}
     with atomic_file(path) as file:
         torch.save(state, file)
-
-
-def _plain_value(value):
-    """numpy's numbers, which the schedule leaves in the optimizer, as Python's: torch's safe loading wants those."""
-    if isinstance(value, tuple):
-        return tuple(map(_plain_value, value))
-    return value.item() if hasattr(value, "item") and not isinstance(value, torch.Tensor) else value
 
 
 def quiet(learn: Learner) -> None:
@@ -200,16 +192,6 @@ def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
     elif fall < 0.1:
         why = f"the loss fell by {100 * max(fall, 0):.0f} % only"
     return Sweep(passes[0].lrs, passes[0].losses, math.sqrt(low * high), why)
-
-
-def _search_lr(learn: Learner, precision: str) -> float:
-    """The suggestion of a sweep, or the default rate if it is not to be trusted."""
-    sweep = find_lr(learn, precision)
-    if not sweep.trusted:
-        warn(f"the search for a learning rate means nothing here ({sweep.why}); taking {TrainConfig.lr:g}")
-        return TrainConfig.lr
-    say(f"learning rate {sweep.suggestion:.2g}")
-    return sweep.suggestion
 
 
 def _sweep(learn: Learner, precision: str, steps: int) -> Sweep:

@@ -1,16 +1,19 @@
 """What training minimises, and the errors in units that it reports: labels are encoded and compared in torch."""
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 import torch
-from fastai.learner import Metric
+from fastai.learner import Learner, Metric
 from torch import nn
 from torch.nn import functional as F
 
 from ..tasks import Target, Task
 
 # auto is l1: its gradient does not fade as the error gets small, where mse's does.
-LOSSES = {"auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss, "huber": partial(F.huber_loss, delta=0.1)}
+LOSSES: dict[str, Callable] = {
+    "auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss, "huber": partial(F.huber_loss, delta=0.1),
+}
 SAMPLE_SIZE = 10_000  # labels are enough to know their mean by
 MIN_COST = 1e-5  # a smaller cost of guessing counts as 1: such labels are all alike
 
@@ -57,7 +60,7 @@ def sample_encoded(target: Target, y: torch.Tensor) -> torch.Tensor:
     return encode_labels(target, y[:: max(1, len(y) // SAMPLE_SIZE)])
 
 
-def mean_encoded(task: Task, labels: tuple[torch.Tensor, ...]) -> torch.Tensor:
+def mean_encoded(task: Task, labels: Sequence[torch.Tensor]) -> torch.Tensor:
     """The mean of the encoded labels, [n_out]: the best constant output, 0 where nothing is labelled."""
     means = [sample_encoded(t, y).nanmean(dim=0) for t, y in zip(task.targets, labels, strict=True)]
     return torch.cat(means).nan_to_num()
@@ -101,22 +104,24 @@ class TaskLoss(nn.Module):
     Args:
         task: The task.
         loss: auto, l1, mse or huber.
-        labels: Labels of the training part, a tensor for each target as a batch holds them; None: nothing is divided
-            or balanced.
+        labels: Labels of the training part, a tensor for each target as a batch holds them; without them nothing is
+            divided or balanced.
         balance: Rare labels of plain numbers count more.
     """
 
-    def __init__(self, task: Task, loss: str = "auto", labels: tuple[torch.Tensor, ...] | None = None,
-                 balance: bool = False):
+    def __init__(self, task: Task, loss: str = "auto", labels: Sequence[torch.Tensor] = (), balance: bool = False):
         super().__init__()
         n = len(task.targets)
-        self.task, self.loss, self.guess_costs, self.rarity_weights = task, loss, [1.0] * n, [None] * n
-        if labels is not None:
-            samples = [(t, sample_encoded(t, y)) for t, y in zip(task.targets, labels, strict=True)]
-            if n > 1:
-                self.guess_costs = [_guess_cost(t, encoded, loss) for t, encoded in samples]
-            if balance:
-                self.rarity_weights = [RarityWeights(encoded) if t.can_balance else None for t, encoded in samples]
+        self.task, self.loss, self.guess_costs = task, loss, [1.0] * n
+        self.rarity_weights: list[RarityWeights | None] = [None] * n
+        for i, (target, y) in enumerate(zip(task.targets, labels, strict=bool(labels))):
+            encoded = sample_encoded(target, y)
+            guess = encoded.nanmean(dim=0).nan_to_num().expand_as(encoded)
+            cost = float(penalty(target, guess, encoded, loss))
+            if n > 1 and cost > MIN_COST:
+                self.guess_costs[i] = cost
+            if balance and target.scalar:
+                self.rarity_weights[i] = RarityWeights(encoded)
         total = sum(t.weight for t in task.targets)
         self.shares = [t.weight / total / cost for t, cost in zip(task.targets, self.guess_costs, strict=True)]
 
@@ -132,8 +137,8 @@ class TaskLoss(nn.Module):
         """
         outputs = self.task.split(predicted.as_subclass(torch.Tensor).float())
         parts = zip(self.task.targets, outputs, labels, self.rarity_weights, self.shares, strict=True)
-        return sum(share * penalty(t, output, encode_labels(t, y), self.loss, weights)
-                   for t, output, y, weights, share in parts)
+        return torch.stack([share * penalty(t, output, encode_labels(t, y), self.loss, weights)
+                            for t, output, y, weights, share in parts]).sum()
 
     def decodes(self, predicted: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Outputs [n, n_out] -> labels as a batch holds them, a tensor for each target; fastai calls it."""
@@ -144,18 +149,10 @@ class TaskLoss(nn.Module):
         return labels[0] if len(labels) == 1 else tuple(labels)
 
 
-def _guess_cost(target: Target, encoded: torch.Tensor, loss: str) -> float:
-    """The penalty of the mean of encoded labels [n, n_out] as a guess; 1 where it is nothing, as if all are alike."""
-    guess = encoded.nanmean(dim=0).nan_to_num()
-    cost = float(penalty(target, guess.expand_as(encoded), encoded, loss))
-    return cost if cost > MIN_COST else 1.0
-
-
 class TargetError(Metric):
     """The mean error of one target in its unit, over what is labelled in the validation part.
 
-    Points need the views of the pictures, which the validation loader has (PictureDL.views); with another loader their
-    error is NaN.
+    Points need the views of the pictures, which a PictureDL has; with another loader their error is NaN.
 
     Args:
         task: The task.
@@ -163,26 +160,24 @@ class TargetError(Metric):
     """
 
     def __init__(self, task: Task, index: int):
-        self.task, self.index = task, index
+        self.task, self.index, self.target = task, index, task.targets[index]
         self.reset()
 
     @property
     def name(self) -> str:
         """A name with "error" in it, which fastai knows to minimise."""
-        return f"{self.task.targets[self.index].name}_error"
+        return f"{self.target.name}_error"
 
     def reset(self) -> None:
         """Begin an epoch."""
-        self.total, self.count, self.rows = 0.0, 0, 0
+        self.total, self.count = 0.0, 0
 
-    def accumulate(self, learn) -> None:
-        """Add a batch; batches come in the order of the loader's views."""
-        rows = slice(self.rows, self.rows + len(learn.pred))
-        views = getattr(learn.dl, "views", None)
-        errors = self.errors(learn.pred, *learn.yb, views=None if views is None else views[rows])
+    def accumulate(self, learn: Learner) -> None:
+        """Add the newest batch."""
+        has_views = self.target.in_image and hasattr(learn.dl, "batch_views")
+        errors = self.errors(learn.pred, *learn.yb, views=learn.dl.batch_views(self.task) if has_views else None)
         self.total += np.nansum(errors)
         self.count += np.isfinite(errors).sum()
-        self.rows = rows.stop
 
     @property
     def value(self) -> float:
@@ -200,7 +195,7 @@ class TargetError(Metric):
         Returns:
             [n] in units; NaN where there is no label.
         """
-        target, views = self.task.targets[self.index], np.full((1, 4), np.nan) if views is None else views
+        views = np.full((1, 4), np.nan) if views is None else views
         outputs = self.task.split(predicted.detach().float().cpu().numpy())[self.index]
-        true = target.from_batch(to_plain_tensor(labels[self.index]).cpu().numpy().astype(np.float64), views)
-        return target.error(target.decode(outputs, views), true)
+        true = self.target.from_batch(to_plain_tensor(labels[self.index]).cpu().numpy().astype(np.float64), views)
+        return self.target.error(self.target.decode(outputs, views), true)

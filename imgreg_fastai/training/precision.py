@@ -1,77 +1,46 @@
 """The precision in which the body is trained: chosen by measuring, applied by a callback."""
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from fastai.callback.core import Callback
 from fastai.callback.fp16 import MixedPrecision
 from fastai.learner import Learner
-from torch import nn
 
-from ..utils.errors import ImgregError
+from ..utils.messages import ImgregError
 from .datablock import peek
 
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class Precision(Callback):
-    """Run the body, and only the body, under autocast while training; the head and the loss stay in float32.
-
-    The pictures become a plain tensor in channels-last order: fastai's subclass makes every operation slower.
-
-    Args:
-        dtype: Of the body's operations; None: float32, without autocast.
-    """
-
-    order = 10  # after the data are on the device
-
-    def __init__(self, dtype: torch.dtype | None):
-        self.dtype = dtype
-
-    def before_fit(self):
-        body, device = self.learn.model[0], self.learn.dls.device.type
-        body_forward = body.forward
-
-        def forward(pictures):
-            with _autocast(device, self.dtype if body.training else None):
-                return body_forward(pictures).float()
-
-        body.forward = forward
-
-    def before_batch(self):
-        pictures = self.learn.xb[0].as_subclass(torch.Tensor)
-        self.learn.xb = (pictures.contiguous(memory_format=torch.channels_last),)
-
-    def after_fit(self):
-        vars(self.learn.model[0]).pop("forward", None)
-
-
-def _autocast(device: str, dtype: torch.dtype | None) -> torch.autocast:
-    """Autocast to a dtype; None: a context that does nothing."""
-    return torch.autocast(device, dtype or torch.bfloat16, enabled=dtype is not None)
-
-
 @contextmanager
 def in_precision(learn: Learner, precision: str) -> Iterator[None]:
-    """Within the block, fits train the body in a precision.
+    """Within the block, the body, and only the body, trains under autocast; the head and the loss stay in float32.
 
-    fastai calls no `after_fit` when a fit ends in an error or Ctrl-C, so that is made up for here.
+    The pictures become a plain tensor in channels-last order: fastai's subclass makes every operation slower.
 
     Args:
         learn: The Learner.
         precision: fp32, bf16 or fp16.
     """
-    callback = Precision(DTYPES[precision])
-    scaling = [MixedPrecision()] if precision == "fp16" else []
-    with learn.added_cbs([callback, *scaling]):
-        try:
+    body, dtype = learn.model[0], DTYPES[precision]
+    body_forward = body.forward
+    body.forward = lambda pictures: _features(body_forward, pictures, dtype if body.training else None)
+    try:
+        with learn.added_cbs([MixedPrecision()] if precision == "fp16" else []):  # for its scaling of the loss
             yield
-        finally:
-            callback.after_fit()
-            if scaling and torch.is_autocast_enabled("cuda"):
-                torch.set_autocast_enabled("cuda", False)
+    finally:
+        del body.forward
+        if precision == "fp16":  # fastai ends autocast only where a fit ends without an error or Ctrl-C
+            torch.set_autocast_enabled("cuda", False)
+
+
+def _features(body: Callable, pictures: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    """What a body makes of pictures, in float32; it computes in `dtype`, or without autocast if that is None."""
+    pictures = pictures.as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(pictures.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
+        return body(pictures).float()
 
 
 def has_bfloat16() -> bool:
@@ -102,26 +71,21 @@ def choose_precision(learn: Learner, precision: str) -> str:
     return _faster(learn) if device == "cpu" and has_bfloat16() else "fp32"
 
 
-def _faster(learn: Learner, rounds: int = 5) -> str:
+def _faster(learn: Learner) -> str:
     """bf16, unless float32's step is the faster one in every round, by a tenth in the median.
 
     bfloat16 doubles the speed of wide convolutions, and slows narrow depthwise ones by as much. Steps are compared
     within rounds, because another process on the same cores can slow any single step fivefold.
     """
-    model, batch = copy.deepcopy(learn.model).train(), peek(learn.dls.train)
+    body, head = copy.deepcopy(learn.model).train()
+    pictures, *labels = peek(learn.dls.train)
     ratios = []
-    for _ in range(rounds):
-        fp32, bf16 = (_step_seconds(model, learn.loss_func, batch, dtype) for dtype in (None, torch.bfloat16))
-        ratios.append(fp32 / bf16)
+    for _ in range(5):
+        seconds = []
+        for dtype in (None, torch.bfloat16):
+            start = time.perf_counter()
+            learn.loss_func(head(_features(body, pictures, dtype)), *labels).backward()
+            seconds.append(time.perf_counter() - start)
+        ratios.append(seconds[0] / seconds[1])
     ratios = sorted(ratios[1:])  # the first round pays for setting up
     return "fp32" if ratios[-1] < 1 and ratios[len(ratios) // 2] < 0.9 else "bf16"
-
-
-def _step_seconds(model: nn.Module, loss_func: nn.Module, batch: tuple, dtype: torch.dtype | None) -> float:
-    """Seconds that a forward and backward pass takes."""
-    x = batch[0].as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
-    start = time.perf_counter()
-    with _autocast("cpu", dtype):
-        features = model[0](x)
-    loss_func(model[1](features.float()), *batch[1:]).backward()
-    return time.perf_counter() - start

@@ -1,15 +1,100 @@
-"""An item of the DataBlock: a picture that is opened only when it is fitted, its box, and how it gets to its size."""
-from typing import NamedTuple
+"""Pictures on their way to a batch: opened before training and kept in memory, or opened when an item is fitted."""
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
 import torch
 from fastai.vision.core import PILImage, TensorPoint
 from fasttransform import ItemTransform, Transform
 from PIL import Image
 
-from ..data.images import load_image, open_picture
+from ..data.images import FittedImage, PictureError, fit_images, image_views, load_image, open_picture, warn_broken
+from ..data.images.levels import warn_levels
 from ..tasks import Task
-from ..tasks.geometry import to_view
-from ..utils.errors import ImgregError
+from ..tasks.geometry import place_picture, to_view
+from ..utils.messages import ImgregError, progress_bar, say
+
+MAX_OPENED = 50_000  # pictures: opening more of them before training would take minutes
+
+
+# ---- before training
+
+
+class OpenedPictures(NamedTuple):
+    """The pictures of a labels frame that can be opened.
+
+    Attributes:
+        frame: Their rows, numbered anew.
+        views: Their views [n, 4], see tasks/geometry.py.
+        pixels: uint8 [n, 3, h, w]; None where they are not kept in memory.
+    """
+
+    frame: pd.DataFrame
+    views: np.ndarray
+    pixels: torch.Tensor | None
+
+
+def fit_in_memory(n: int, task: Task) -> bool:
+    """Whether n decoded pictures are at most MAX_OPENED, and take at most a quarter of the usable memory."""
+    memory = 4 << 30
+    with suppress(AttributeError, ValueError, OSError):  # some systems have no such value or file; "max" is no limit
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    height, width = task.size
+    return n <= MAX_OPENED and n * height * width * 3 <= memory / 4
+
+
+def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = False) -> OpenedPictures:
+    """Open the pictures of a labels frame; a warning names those that cannot be opened.
+
+    Args:
+        frame: Labels frame with column `path`.
+        task: The task.
+        keep: Whether to decode the pictures and keep their pixels. Otherwise only headers are read, and pictures that
+            are broken further on are left out in training. Of more than MAX_OPENED pictures of a task without points
+            not even headers are read; their views are those of a picture that has the network's size.
+        strict: Whether a broken picture is an error.
+
+    Returns:
+        The pictures that can be opened.
+
+    Raises:
+        PictureError: No picture can be opened, or with `strict` any cannot.
+        ImgregError: The pixels do not fit into memory.
+    """
+    if not keep and len(frame) > MAX_OPENED and not task.has_points and not strict:
+        say(f"{len(frame):,} pictures are opened as they come; what is broken is named and left out then")
+        view = place_picture(task.size[::-1], task.size, "squish").view
+        return OpenedPictures(frame, np.tile(view, (len(frame), 1)), None)
+    try:
+        pixels = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
+    except RuntimeError as e:
+        raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
+    boxes = frame[list(task.box)].to_numpy() if task.box else None
+    pictures = (fit_images if keep else image_views)(frame["path"], task, boxes)
+    views: list[np.ndarray] = []
+    broken, levels = {}, set()
+    for i, picture in enumerate(progress_bar(pictures, len(frame), f"reading {len(frame)} pictures")):
+        if isinstance(picture, PictureError):
+            broken[i] = picture
+        elif isinstance(picture, FittedImage):
+            pixels[len(views)] = torch.from_numpy(picture.pixels.copy()).permute(2, 0, 1)
+            views.append(picture.view)
+            levels.add(picture.levels)
+        else:
+            views.append(picture)
+    warn_levels(levels)
+    if broken and (strict or not views):
+        raise next(iter(broken.values()))
+    warn_broken(list(broken.values()), len(frame))
+    frame = frame.drop(index=list(broken)).reset_index(drop=True)
+    return OpenedPictures(frame, np.stack(views), pixels[: len(views)] if keep else None)
+
+
+# ---- an item of the DataBlock
 
 
 class Picture(PILImage):
@@ -21,22 +106,23 @@ class Picture(PILImage):
         read: Whether the pixels are those of the source.
     """
 
-    source = box = None
+    source: Any = None
+    box: tuple[float, ...] | None = None
     read = True
 
     @staticmethod  # a class method would be pickled by value, with the path of this file
-    def create(source):
+    def create(source: object) -> "Picture":
         """Name a path, bytes, an array or a Pillow picture, or a Boxed one, without opening it."""
         picture = Picture(Image.new("RGB", (1, 1)))
         picture.source, picture.box = source if isinstance(source, Boxed) else (source, None)
         picture.read = False
         return picture
 
-    def load(self):
+    def load(self) -> Any:
         """Read all of it, as Pillow's lazy files do; raises PictureError."""
         if not self.read:
             self.read = True
-            vars(self).update(vars(open_picture(self.source)))
+            self.__dict__.update(vars(open_picture(self.source)))
         return super().load()
 
     @property
@@ -65,7 +151,7 @@ class Source(Transform):
         super().__init__()
         self.box = list(task.box)
 
-    def encodes(self, row):
+    def encodes(self, row: pd.Series) -> Any:
         return Boxed(row["path"], tuple(map(float, row[self.box]))) if self.box else row["path"]
 
 
@@ -78,7 +164,7 @@ class Fit(ItemTransform):
         super().__init__()
         self.task = task
 
-    def encodes(self, item):
+    def encodes(self, item: Any) -> Any:
         picture, *labels = item
         if not isinstance(picture, Picture):
             return item
@@ -86,9 +172,8 @@ class Fit(ItemTransform):
             raise ImgregError("a picture with its box: transforms.Boxed(path, (cx, cy, w, h))", "no box")
         source = picture if picture.source is None else picture.source
         fitted, place, _ = load_image(source, self.task, picture.box)
-        return Picture(fitted), *(self._moved_point(y, place) if isinstance(y, TensorPoint) else y for y in labels)
-
-    def _moved_point(self, points: TensorPoint, place) -> TensorPoint:
-        """Points [points, 2] in pixels of the picture -> in pixels of the fitted one."""
-        across = to_view(points[None], place.view[None])[0]  # in [-1, 1]
-        return TensorPoint((across + 1) / 2 * torch.tensor(self.task.size[::-1]))
+        for i, points in enumerate(labels):
+            if isinstance(points, TensorPoint):  # [points, 2] in pixels, which become those of the fitted picture
+                across = to_view(points[None], place.view[None])[0]  # in [-1, 1]
+                labels[i] = TensorPoint((across + 1) / 2 * torch.tensor(self.task.size[::-1]))
+        return Picture(fitted), *labels

@@ -1,11 +1,12 @@
-"""Files and folders that are written completely or not at all."""
+"""Files and folders that are written completely or not at all, and new ones with the next free number."""
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
-from .errors import ImgregError, error_reason
+from .messages import ImgregError, error_reason
 
 
 @contextmanager
@@ -13,15 +14,15 @@ def atomic_file(path: str | Path, hint: str = "another --out") -> Iterator[Path]
     """Write a file so that a reader sees the old file or the complete new one.
 
     Args:
-        path (str or Path): the file to write. Its folder is created if needed.
-        hint (str): what the user can do about an error.
+        path: The file to write. Its folder is created if needed.
+        hint: What the user can do about an error.
 
     Yields:
-        Path: a temporary file beside `path` to write to. It replaces `path` when the block ends without an error, and
+        A temporary file beside `path` to write to. It replaces `path` when the block ends without an error, and
         is deleted otherwise.
 
     Raises:
-        ImgregError: if `path` cannot be written, or the disk is full.
+        ImgregError: If `path` cannot be written, or the disk is full.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -51,16 +52,16 @@ def atomic_folder(path: str | Path, purpose: str, hint: str | None = None) -> It
     """Fill a new or empty folder completely or not at all.
 
     Args:
-        path (str or Path): the folder to fill.
-        purpose (str): what the folder is for, in the words of the messages: "draw into".
-        hint (str or None): what the user can do about an error.
+        path: The folder to fill.
+        purpose: What the folder is for, in the words of the messages: "draw into".
+        hint: What the user can do about an error.
 
     Yields:
-        Path: a temporary folder beside `path` to write to. When the block ends without an error it becomes `path`, or
+        A temporary folder beside `path` to write to. When the block ends without an error it becomes `path`, or
         its content moves to `path`. It is deleted otherwise.
 
     Raises:
-        ImgregError: if `path` is a file or a folder that is not empty, or if something cannot be written.
+        ImgregError: If `path` is a file or a folder that is not empty, or if something cannot be written.
     """
     target = Path(path).resolve()
     if has_content(target) or target.is_file():
@@ -72,19 +73,75 @@ def atomic_folder(path: str | Path, purpose: str, hint: str | None = None) -> It
             folder = Path(temporary, "all")
             folder.mkdir()  # it has the permissions of any new folder; `temporary` is closed to other users
             yield folder
-            _move_content(folder, target)
+            if target.is_dir():
+                # Children move one by one, as the target may be the current folder. Files move last: where a labels
+                # table is, all of its images are.
+                for child in sorted(folder.iterdir(), key=Path.is_file):
+                    child.rename(target / child.name)
+            else:
+                folder.rename(target)
     except OSError as e:
         raise ImgregError(f"a folder that can be written, to {purpose}", f"'{target}': {error_reason(e)}", hint) from e
 
 
-def _move_content(folder: Path, target: Path) -> None:
-    """Rename the folder to a target that does not exist, or move its children to an empty target.
+def new_folder(parent: Path, name: str, always: bool = False) -> Path:
+    """Make a folder PARENT/NAME, or PARENT/NAME-NNN if there is one.
 
-    Children move one by one, as the target may be the current folder. Files move last: where a labels table is, all of
-    its images are.
+    Args:
+        parent: Made if it does not exist.
+        name: Of the folder.
+        always: Whether the name always has a number, from NAME-001.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ImgregError: If it cannot be made.
     """
-    if not target.is_dir():
-        folder.rename(target)
-        return
-    for child in sorted(folder.iterdir(), key=Path.is_file):
-        child.rename(target / child.name)
+    return _claim(parent, name, ("",), always, Path.mkdir)
+
+
+@contextmanager
+def new_files(folder: Path, name: str, *suffixes: str) -> Iterator[list[Path]]:
+    """Claim the paths FOLDER/NAME-NNN of new files, which are written in the block and removed if it fails.
+
+    Args:
+        folder: Made if it does not exist.
+        name: Of the files.
+        *suffixes: Of the files, such as ".html"; one file each.
+
+    Yields:
+        A path for each suffix, all with the same number.
+
+    Raises:
+        ImgregError: If the folder cannot be written.
+    """
+    stem = _claim(folder, name, suffixes, True, lambda path: Path(f"{path}{suffixes[0]}").touch(exist_ok=False))
+    paths = [Path(f"{stem}{suffix}") for suffix in suffixes]
+    try:
+        yield paths
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _claim(folder: Path, name: str, suffixes: tuple[str, ...], always: bool, create: Callable[[Path], None]) -> Path:
+    """Create FOLDER/NAME-NNN, numbered after all that end in one of the suffixes; without a number if none is needed.
+
+    If another process creates the path first, the next number is tried.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        endings = [path.name.removesuffix(suffix)[len(name) + 1 :] for suffix in suffixes
+                   for path in folder.glob(f"{escape(name)}-*{escape(suffix)}")]
+        without_number = not always and (folder / name).exists()
+        number = max((int(ending) for ending in endings if ending.isdecimal()), default=int(without_number))
+        while True:
+            number += 1
+            path = folder / (f"{name}-{number:03}" if always or number > 1 else name)
+            with suppress(FileExistsError):
+                create(path)
+                return path
+    except OSError as e:
+        raise ImgregError("a folder that can be written", f"'{folder}': {error_reason(e)}", "--out DIR") from e

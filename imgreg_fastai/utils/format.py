@@ -1,5 +1,6 @@
 """Numbers and tables as text for people."""
 import math
+from collections.abc import Collection
 
 TIGHT = ("°", "%")  # units that follow their number without a space
 
@@ -16,11 +17,11 @@ def format_value(value: float, unit: str) -> str:
     ASCII minus and no thousands separators; and a third digit shows the difference of two similar runs.
 
     Args:
-        value (float): the number; may be NaN.
-        unit (str): its unit; may be "".
+        value: The number; may be NaN.
+        unit: Its unit; may be "".
 
     Returns:
-        str: the number with its unit, without trailing zeros.
+        The number with its unit, without trailing zeros.
     """
     return with_unit(f"{value:.3g}", unit)
 
@@ -29,13 +30,13 @@ def format_amount(value: float, unit: str = "", decimals: int | None = None, sig
     """Format a number for charts and pages: "0.31°", "3.2 years", "12,300 px", "−0.012 px".
 
     Args:
-        value (float): the number; finite.
-        unit (str): its unit.
-        decimals (int or None): the digits after the point; None for two significant digits.
+        value: The number; finite.
+        unit: Its unit.
+        decimals: The digits after the point; None for two significant digits.
         sign (str): "+" to mark positive numbers, too.
 
     Returns:
-        str: the number with its unit. Trailing zeros stay, so that the numbers of a column have one precision.
+        The number with its unit. Trailing zeros stay, so that the numbers of a column have one precision.
     """
     if decimals is None:
         decimals = max(0, _decimals(value)) if value else 0
@@ -44,16 +45,16 @@ def format_amount(value: float, unit: str = "", decimals: int | None = None, sig
     return with_unit(f"{rounded:{sign}{comma}.{decimals}f}".replace("-", "−"), unit)
 
 
-def format_values(values, unit: str, sign: str = "") -> list[str]:
+def format_values(values: Collection[float], unit: str, sign: str = "") -> list[str]:
     """Format numbers that stand in a row with one precision.
 
     Args:
-        values (sequence of float): finite numbers.
-        unit (str): their unit. "°" and "%" follow each number; other units belong behind the row: `trailing_unit`.
+        values: Finite numbers.
+        unit: Their unit. "°" and "%" follow each number; other units belong behind the row: `trailing_unit`.
         sign (str): "+" to mark positive numbers, too.
 
     Returns:
-        list of str: the texts.
+        The texts.
     """
     largest = max(map(abs, values)) or 1.0
     decimals = max(1 if largest < 100 else 0, _decimals(largest))
@@ -79,10 +80,10 @@ def align_columns(rows: list[tuple[str, ...]]) -> str:
     """Align a table's columns.
 
     Args:
-        rows (list of tuple of str): rows of the same length.
+        rows: Rows of the same length.
 
     Returns:
-        str: a line a row, its columns separated by two spaces.
+        A line a row, its columns separated by two spaces.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(text.ljust(n) for text, n in zip(row, widths, strict=True)).rstrip() for row in rows]

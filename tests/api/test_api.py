@@ -18,7 +18,7 @@ from imgreg_fastai.evaluation import evaluate as evaluation
 from imgreg_fastai.reports import run_page
 from imgreg_fastai.runs import load_run
 from imgreg_fastai.tasks import ANGLE
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY
 
 
@@ -49,6 +49,7 @@ def test_an_evaluation_that_fails_leaves_nothing_and_tells_its_own_error(run, tm
     assert not list((copy / "evaluations").iterdir())
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_targets_may_be_called_as_the_parts_of_the_result(spotted, tmp_path):
     names = ["folder", "baselines", "scores"]
     frame = spotted.assign(image=spotted["path"]).rename(columns={"n": "folder", "way": "baselines", "yaw": "scores"})
@@ -59,25 +60,31 @@ def test_targets_may_be_called_as_the_parts_of_the_result(spotted, tmp_path):
     assert Path(result["folder"]).is_dir() and all(s["n"] == 8 for s in result["scores"].values())
 
 
-def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp_path, monkeypatch):
+def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp_path, monkeypatch, caplog):
     from imgreg_fastai.evaluation import calibrate
 
     def fail(*_):
         raise MemoryError
 
+    path = tmp_path / "my runs" / "angle-001"
     for module, name in ((calibrate, "calibrate"), (evaluation.plots, "write_all"), (run_page, "write")):
-        with monkeypatch.context() as patch:
+        caplog.clear()
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
             patch.setattr(module, name, fail)
-            with pytest.raises(MemoryError):
-                functions.train("angle", data=drawn, out=tmp_path / name, calibrate=0.3, **SMALL)
-        run = load_run(tmp_path / name / "angle-001")
+            if name == "calibrate":
+                functions.train("angle", data=drawn, out=path.parent, calibrate=0.3, **SMALL)
+            else:  # each time it gets one step further
+                evaluate(path)
+        assert f"the network is trained, but not scored\nnext: imgreg evaluate '{path}'" in caplog.messages
+        run = load_run(path)
         assert run.state == "scoring" and bool(run.scores) == (name != "calibrate")
-        result = evaluate(run)
-        assert load_run(run.path).state == run.state == "trained" and (run.path / "report.html").exists()
-        assert run.scores == load_run(run.path).scores and load(run.path).calibration is not None
-        assert result["scores"]["angle"]["mean"] == pytest.approx(run.scores["valid"]["angle"]["mean"], abs=1e-4)
+    result = evaluate(run)
+    assert load_run(path).state == run.state == "trained" and (path / "report.html").exists()
+    assert run.scores == load_run(path).scores and load(path).calibration is not None
+    assert result["scores"]["angle"]["mean"] == pytest.approx(run.scores["valid"]["angle"]["mean"], abs=1e-4)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_evaluate_leaves_out_what_the_run_was_trained_on(run, drawn, tmp_path, caplog):
     copy = tmp_path / "angle-001"
     shutil.copytree(run.path, copy)
@@ -111,6 +118,7 @@ def test_a_run_that_lacks_its_labels_says_so(run, tmp_path):
         evaluate(copy)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_run_can_be_evaluated_from_another_folder(run, tmp_path, monkeypatch):
     copy = tmp_path / "angle-001"
     shutil.copytree(run.path, copy)
@@ -137,6 +145,15 @@ def test_dataloaders_and_learner_are_fastais(drawn):
     assert out.shape == (2, 2) and out.abs().max() < 1.1
 
 
+@pytest.mark.parametrize("verb", [functions.dataloaders, functions.learner, functions.train])
+def test_a_backbone_that_timm_does_not_know_is_refused_everywhere(verb, drawn, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImgregError, match=r"a timm backbone; found .resnet19.; try .*resnet18"):
+        verb("angle", data=drawn, **{**SMALL, "arch": "resnet19"})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("without_plots")
 def test_plain_degrees_train_without_flips_and_turns(drawn, tmp_path):
     run = functions.train("angle", targets=["angle:number"], data=drawn, out=tmp_path, **SMALL)
     target = run.task.targets[0]
@@ -153,6 +170,7 @@ def test_a_squished_picture_is_not_turned(drawn):
         ANGLE.with_options(fit="bend")
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_none_stands_for_the_default_in_python_too(drawn, tmp_path):
     options = {"epochs": None, "valid": None, "wd": None, "targets": None, "augment": None, "units": None}
     assert functions.train("angle", data=drawn, out=tmp_path, dry_run=True, **{**SMALL, **options}) is None
@@ -160,6 +178,7 @@ def test_none_stands_for_the_default_in_python_too(drawn, tmp_path):
     assert plan.config == functions.prepare("angle", data=drawn).config and not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_weights_may_be_a_path(run, drawn, tmp_path):
     again = functions.train("angle", data=drawn, out=tmp_path, weights=run.path, **{**SMALL, "epochs": 1})
     assert again.about["weights"]["kind"] == "model"
@@ -198,6 +217,7 @@ def table_of(spotted) -> Path:
     return Path(spotted["path"][0]).parent / "labels.csv"
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_folds_train_once_for_each_and_gather_their_scores(spotted, tmp_path, caplog):
     caplog.set_level(logging.INFO, "imgreg")
     folds = functions.train(table_of(spotted), targets=POINTS, folds=2, augment="zoom", out=tmp_path, **TINY)
@@ -232,6 +252,7 @@ def test_too_many_folds_leave_nothing_behind(spotted, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_person_held_out_is_scored_alone(spotted, tmp_path):
     run = functions.train(table_of(spotted), targets=POINTS, hold_out=("g2",), out=tmp_path, **TINY)
     assert set(run.labels.loc[run.labels["split"] == "valid", "group"]) == {"g2"}
@@ -245,6 +266,7 @@ def headlike(spotted, tmp_path_factory):
                      fit="squish", out=tmp_path_factory.mktemp("headlike"), **TINY)
 
 
+@pytest.mark.usefixtures("headlike", "without_plots")  # in this order: the run itself has them
 def test_a_run_of_boxes_scores_evaluates_and_predicts(spotted, headlike, tmp_path):
     assert headlike.task.box == BOX and headlike.task.margin == 0.5 and headlike.task.fit == "squish"
     assert {"rx", "yaw", *BOX} <= set(headlike.labels)
@@ -285,7 +307,7 @@ def test_an_untrained_learner_guesses_the_mean_of_the_training_part(spotted):
 
 
 @pytest.mark.parametrize("lacks", ["rx", "yaw", "n"])
-def test_a_validation_part_without_a_targets_labels_still_ends_in_a_run(spotted, tmp_path, lacks):
+def test_a_validation_part_without_a_targets_labels_still_ends_in_a_run(spotted, tmp_path, lacks, request):
     frame = spotted.assign(image=spotted["path"]).drop(columns="path")
     frame.loc[frame["split"] == "valid", lacks] = np.nan
     frame.to_csv(tmp_path / "t.csv", index=False)
@@ -295,6 +317,7 @@ def test_a_validation_part_without_a_targets_labels_still_ends_in_a_run(spotted,
     assert run.about["state"] == "trained"
     assert {t: s["n"] for t, s in run.scores["valid"].items()} == {"spot": 8, "pose": 8, "n": 8} | {name: 0}
     unit = run.task.targets[["spot", "pose", "n"].index(name)].unit
+    request.getfixturevalue("without_plots")  # they were drawn above
     assert functions.evaluate(run)["scores"][name] == {"unit": unit, "n": 0}
 
 
@@ -324,6 +347,7 @@ def test_a_training_part_without_a_targets_labels_is_one_line(spotted, tmp_path,
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_groups_called_007_are_called_so_in_scores_too(spotted, tmp_path):
     frame = spotted.assign(image=spotted["path"], group=[f"{i % 3:03}" for i in range(16)])
     frame.drop(columns=["path", "split"]).to_csv(tmp_path / "t.csv", index=False)

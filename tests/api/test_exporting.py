@@ -4,7 +4,6 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +12,13 @@ from fastai.learner import load_learner
 from PIL import Image
 
 from imgreg_fastai import export, load
-from imgreg_fastai.api import exporting, functions
+from imgreg_fastai.api import functions
 from imgreg_fastai.inference import model_file
 from imgreg_fastai.models import backbones
+from imgreg_fastai.runs import Run
 from imgreg_fastai.tasks.geometry import place_picture, to_pixels
 from imgreg_fastai.training.transforms import Boxed
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, TINY
 
 OPEN = """
@@ -90,30 +90,6 @@ for path in sys.argv[2:]:
 """
 
 
-def test_exported_learners_of_points_give_pixels_of_the_resized_picture_and_of_several_targets_all(spotted, tmp_path):
-    """fastai's points are pixels of the squished picture, ours of the original one."""
-    table, picture = Path(spotted["path"][0]).parent / "labels.csv", spotted["path"][3]
-    of = {"fit": "squish", "out": tmp_path / "runs", **TINY}
-    points = functions.train(table, targets=["spots=rx,ry,bx,by:point"], **of)
-    several = functions.train(table, targets=["spot=rx,ry:point", "pose:rotation", "n:number", "way:angle360"], **of)
-    for name, run in (("a.pkl", points), ("b.pkl", several)):
-        export(run, out=tmp_path / name)
-    command = [sys.executable, "-c", ALSO, picture, "a.pkl", "b.pkl"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    (kind, spots), (_, (spot, pose, n, way)) = map(json.loads, ran.stdout.splitlines()[-2:])
-    width, height = Image.open(picture).size
-    scale = width / 48, height / 32
-    expected = load(points.path).predict(picture)[["rx", "ry", "bx", "by"]].to_numpy().reshape(2, 2)
-    assert kind == "TensorPoint" and np.shape(spots) == (2, 2)
-    np.testing.assert_allclose(np.multiply(spots, scale), expected, atol=0.01)
-    expected = load(several.path).predict(picture).iloc[0]
-    np.testing.assert_allclose(np.ravel(spot) * scale, expected[["rx", "ry"]].astype(float), atol=0.01)
-    np.testing.assert_allclose(pose, expected[["yaw", "pitch", "roll"]].astype(float), atol=0.01)
-    assert float(np.ravel(n)[0]) == pytest.approx(expected["n"], abs=1e-3)
-    assert float(np.ravel(way)[0]) == pytest.approx(expected["way"], abs=0.01)
-
-
 KINDS = {
     "number": {"targets": ["n:number"], "balance": True},
     "log": {"targets": ["n:number"], "scale": "log"},
@@ -121,6 +97,7 @@ KINDS = {
     "rotation": {"targets": ["pose:rotation"]},
     "points": {"targets": ["spots=rx,ry,bx,by:point"]},
     "pooled": {"targets": ["spots=rx,ry,bx,by:point"], "size": (32, 32)},  # a head without positions
+    "several": {"targets": ["spot=rx,ry:point", "pose:rotation", "n:number", "way:angle360"]},
 }
 
 
@@ -137,21 +114,25 @@ def test_exported_learners_of_every_kind_and_head_predict_in_an_empty_folder_wha
         torch.nn.init.normal_(network[1][0].weight, std=0.5)
         about = model_file.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), {})
         model_file.save_model(tmp_path / name / model_file.MODEL, network, about)
-        exporting.export(SimpleNamespace(path=tmp_path / name, config=cfg), out=folder / f"{name}.pkl")
+        export(Run(tmp_path / name, {"config": cfg.to_dict()}), out=folder / f"{name}.pkl")
         models[name] = load(tmp_path / name)
     command = [sys.executable, "-c", ALSO, picture, *(f"{name}.pkl" for name in models)]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]
     for line, (name, model) in zip(ran.stdout.splitlines()[-len(models):], models.items(), strict=True):
-        values = np.ravel(json.loads(line)[1])
-        if model.task.has_points:  # fastai's are pixels of the squished picture
-            width, height = Image.open(picture).size
-            scale = width / model.task.size[1], height / model.task.size[0]
-            values = (values.reshape(-1, 2) * scale).ravel()
+        kind, labels = json.loads(line)
+        if name in ("points", "pooled"):
+            assert kind == "TensorPoint" and np.shape(labels) == (2, 2)
+        labels = labels if name == "several" else [labels]
+        width, height = Image.open(picture).size
+        scale = np.divide((width, height), model.task.size[::-1])  # fastai's points are pixels of the squished picture
+        values = [np.ravel(np.reshape(label, (-1, 2)) * scale if t.in_image else label)
+                  for t, label in zip(model.task.targets, labels, strict=True)]
         expected = model.predict(picture)[model.task.columns].to_numpy()[0]
-        np.testing.assert_allclose(values, expected.astype(float), atol=0.01, err_msg=name)
+        np.testing.assert_allclose(np.concatenate(values), expected.astype(float), atol=0.01, err_msg=name)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_run_that_was_balanced_is_exported_without_labels(spotted, tmp_path):
     table = Path(spotted["path"][0]).parent / "labels.csv"
     run = functions.train(table, targets=["n:number"], balance=True, out=tmp_path / "runs", **TINY)
@@ -160,26 +141,29 @@ def test_a_run_that_was_balanced_is_exported_without_labels(spotted, tmp_path):
     assert value == pytest.approx(load(run.path).predict(spotted["path"][4])["n"][0], abs=1e-3)
 
 
-def test_a_bundle_of_a_box_model_takes_its_boxes_along(spotted, tmp_path):
+@pytest.fixture(scope="module")
+def boxed(spotted, tmp_path_factory):
+    """A run with a point and a box, of one epoch; do not write into it."""
     table = Path(spotted["path"][0]).parent / "labels.csv"
-    run = functions.train(table, targets=["spot=rx,ry:point"], box=BOX, out=tmp_path / "runs", **TINY)
-    model = load(export(run, "bundle", tmp_path / "m.imgreg"))
+    return functions.train(table, targets=["spot=rx,ry:point"], box=BOX, fit="squish", margin=0.0,
+                           out=tmp_path_factory.mktemp("boxed"), **TINY)
+
+
+def test_a_bundle_of_a_box_model_takes_its_boxes_along(spotted, boxed, tmp_path):
+    model = load(export(boxed, "bundle", tmp_path / "m.imgreg"))
     boxes = spotted[list(BOX)].to_numpy()
-    expected = load(run.path).predict(list(spotted["path"]), boxes)
-    assert model.task == run.task and model.predict(list(spotted["path"]), boxes).equals(expected)
+    expected = load(boxed.path).predict(list(spotted["path"]), boxes)
+    assert model.task == boxed.task and model.predict(list(spotted["path"]), boxes).equals(expected)
 
 
-def test_a_learner_of_a_box_model_sees_the_box_and_refuses_a_picture_without_one(spotted, tmp_path):
+def test_a_learner_of_a_box_model_sees_the_box_and_refuses_a_picture_without_one(spotted, boxed, tmp_path):
     """Else it would see the whole picture, and be wrong without a word."""
-    table = Path(spotted["path"][0]).parent / "labels.csv"
-    run = functions.train(table, targets=["spot=rx,ry:point"], box=BOX, fit="squish", margin=0.0, out=tmp_path / "runs",
-                    **TINY)
-    learn = load_learner(export(run, out=tmp_path / "export.pkl"))
+    learn = load_learner(export(boxed, out=tmp_path / "export.pkl"))
     path, box = spotted["path"][4], tuple(spotted.loc[4, list(BOX)].astype(float))
-    spot = place_picture(Image.open(path).size, run.task.size, "squish", box)
+    spot = place_picture(Image.open(path).size, boxed.task.size, "squish", box)
     found, _, _ = learn.predict(Boxed(path, box))
-    across = np.ravel(found) / (run.task.size[1], run.task.size[0]) * 2 - 1
-    expected = load(run.path).predict(path, box)[["rx", "ry"]].to_numpy()
+    across = np.ravel(found) / (boxed.task.size[1], boxed.task.size[0]) * 2 - 1
+    expected = load(boxed.path).predict(path, box)[["rx", "ry"]].to_numpy()
     np.testing.assert_allclose(to_pixels(across[None, None], spot.view[None])[0], expected, atol=0.01)
-    with pytest.raises(AssertionError, match="Boxed"):  # fastai's own, of the types it knows
+    with pytest.raises(ImgregError, match="Boxed"):
         learn.predict(path)

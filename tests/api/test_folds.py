@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.data import labels
 from imgreg_fastai.tasks import Number, Task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 TASK = Task("t", (Number("n", ("n",)),))
 

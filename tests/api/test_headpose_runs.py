@@ -1,6 +1,7 @@
 """The head pose task from its data to predictions: both forms of Biwi, its download, drawn heads, the presets."""
 import shutil
 import tarfile
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -30,6 +31,7 @@ def test_a_copy_of_either_form_is_trained_scored_and_predicted(tmp_path, form, i
     assert len(list((tmp_path / "drawn").iterdir())) == 3
 
 
+@pytest.mark.usefixtures("without_plots")
 @pytest.mark.parametrize("target", ["centre", "pose"])
 def test_one_target_alone_by_one_person(tmp_path, target):
     tiny(tmp_path / "biwi", sequences=("01", "03", "13", "15"))
@@ -41,6 +43,7 @@ def test_one_target_alone_by_one_person(tmp_path, target):
     assert load(export(run, "bundle")).task == run.task
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_the_books_preset_has_its_labels_its_person_and_its_mse(tmp_path):
     tiny(tmp_path / "biwi")
     quick = {**TINY, "size": (36, 48)}  # of Biwi's shape, as the book's 240x320 is
@@ -60,8 +63,7 @@ def test_without_data_they_are_fetched_then_trained_on(tmp_path, monkeypatch, ca
     tiny(tmp_path / "made" / "biwi_head_pose")
     with tarfile.open(tmp_path / "stand_in.tgz", "w:gz") as tar:
         tar.add(tmp_path / "made" / "biwi_head_pose", "biwi_head_pose")
-    source = headpose._Source((tmp_path / "stand_in.tgz").as_uri())
-    monkeypatch.setattr(headpose, "_fastai_source", lambda: source)
+    monkeypatch.setattr(headpose, "obtain", partial(headpose.obtain, url=(tmp_path / "stand_in.tgz").as_uri()))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         cli.main(["data", "headpose"])

@@ -12,8 +12,8 @@ from imgreg_fastai.api import fitting, functions, learning_curve
 from imgreg_fastai.api.preparation import TrainingPlan
 from imgreg_fastai.evaluation import scaling_law
 from imgreg_fastai.tasks import Angle, Number, Task
-from imgreg_fastai.utils.errors import ImgregError
-from imgreg_fastai.utils.numbered import new_folder
+from imgreg_fastai.utils.files import new_folder
+from imgreg_fastai.utils.messages import ImgregError
 from tests.cli.test_cli import mistake
 from tests.conftest import said
 from tests.evaluation.test_scaling_law import points
@@ -179,6 +179,7 @@ def test_a_narrow_range_has_ticks_and_many_targets_fit_a_title():
     assert "and 2 more targets" in fig.get_suptitle().replace("\n", " ") and len(fig.axes) == 1
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_curve_from_the_terminal(drawn, tmp_path, capsys):
     how = ["--data", drawn, "--size", 48, "--arch", "test_resnet", "--weights", "none", "--bs", 16, "--precision",
            "fp32", "--device", "cpu", "--out", tmp_path]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from imgreg_fastai import load
 from imgreg_fastai.api import functions
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY, said
 
 QUICK = {**TINY, "size": (32, 32), "arch": "test_resnet", "epochs": 1}
@@ -51,6 +51,7 @@ def test_a_spreadsheets_table_with_pictures_elsewhere_is_trained_scored_and_pred
     assert (groups["pictures"] == 3).all() and {"Haus", "Preis", "Preis_true", "Preis_error"} <= set(groups)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_one_answer_for_several_pictures(houses):
     run = functions.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
     model = load(run.path)
@@ -67,6 +68,7 @@ def test_one_answer_for_several_pictures(houses):
             functions.predict(model, houses / "preise.csv", images=houses / "photos", **how)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_labels_of_names_and_of_folders(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for i in range(20):
@@ -81,6 +83,7 @@ def test_labels_of_names_and_of_folders(tmp_path, capsys, monkeypatch):
     assert "age error" in said(capsys, "evaluate", "runs/aged-001", "aged")
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_absolute_brightness_of_deep_pictures_survives_and_the_model_keeps_their_range(tmp_path, caplog):
     rng, rows = np.random.default_rng(0), []
     for i in range(24):
@@ -187,7 +190,7 @@ def test_small_numbers_are_told_as_they_are(tmp_path, capsys):
     assert said(capsys, "predict", run.path, tmp_path / "3.png").split()[-1] not in ("0.00", "-0.00")
 
 
-def test_what_an_option_does_not_change_is_said(houses, caplog):
+def test_what_an_option_does_not_change_is_said(houses, caplog, capsys):
     table, how = houses / "preise.csv", {"images": houses / "photos", "device": "cpu"}
     functions.prepare(table, valid=0.3, target_weights={"Preis": 2.0}, **how)
     assert "changes nothing: Preis is the only target" in caplog.text and "--valid" not in caplog.text
@@ -202,8 +205,13 @@ def test_what_an_option_does_not_change_is_said(houses, caplog):
         functions.check(table, valid=0.3, fast=True, out=houses / "runs", **more, **how)
         assert "--valid 0.3 changes nothing" in caplog.text
     caplog.clear()
-    functions.prepare(table, **how)
+    for nothing in ({}, {"valid": None}):
+        functions.prepare(table, **how, **nothing)
     assert "--valid" not in caplog.text
+    functions.prepare(table, valid=0.2, **how)  # the default, and typed all the same
+    assert caplog.text.count("--valid 0.2 changes nothing: the column 'split'") == 1
+    said(capsys, "check", table, "--images", houses / "photos", "--fast", "--valid", 0.2, "--out", houses / "runs")
+    assert caplog.text.count("--valid 0.2 changes nothing: the column 'split'") == 2
 
 
 def test_what_was_made_of_a_table_is_said_once(houses, caplog):
@@ -228,6 +236,7 @@ def test_a_column_that_has_a_use_is_neither_a_target_nor_advised(houses, caplog)
     assert [t.name for t in task.targets] == ["Preis"] and "left out Haus: it looks like a class" in caplog.text
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_table_of_a_usual_name_goes_by_its_folders_and_groups_are_counted_as_groups(houses, capsys):
     run = functions.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
     (houses / "autumn").mkdir()
@@ -237,6 +246,7 @@ def test_a_table_of_a_usual_name_goes_by_its_folders_and_groups_are_counted_as_g
     assert "on 2 groups (by Haus)" in out and f"written: {run.path / 'evaluations' / 'autumn'}" in out
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_folder_without_labels_is_no_table_to_judge_by(houses):
     run = functions.train(houses / "preise.csv", images=houses / "photos", out=houses / "runs", **QUICK)
     with pytest.raises(ImgregError, match=r"a labels table; found .*; try a table that names these pictures") as e:

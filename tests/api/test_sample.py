@@ -148,6 +148,7 @@ def test_what_a_spreadsheet_makes_of_the_sample_is_read(table, tmp_path, how, en
     other = table.assign(image=table["image"].str.replace("/", "\\"), gauge=table["gauge"].str.replace("p", "ü"))
     other.to_csv(place, index=False, **how)
     task = own_table.table_task(place, ["pressure", "tip:point"])
-    frame, found = labels.check_rows(place, task, images=SAMPLE)
-    assert frame["usable"].all() and [f.code for f in found] == ["missing"]
+    rows = labels.read_rows(place, task, images=SAMPLE)
+    frame = rows.frame
+    assert frame["usable"].all() and [f.code for f in labels.label_issues(rows)] == ["missing"]
     np.testing.assert_allclose(frame[task.columns], table[task.columns])

@@ -1,9 +1,11 @@
 """The command line as a person meets it: in a process of its own, results on stdout, one line for a mistake."""
+import inspect
 import io
 import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +16,7 @@ from imgreg_fastai import cli
 from imgreg_fastai.api import functions
 from imgreg_fastai.api.learning_curve import LearningCurve
 from imgreg_fastai.cli import options
+from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.datasets import headpose
 from imgreg_fastai.training.loop import Sweep
 from tests.conftest import interrupted, said
@@ -169,14 +172,38 @@ def test_help_shows_each_option_in_a_panel_with_its_default(command):
     assert width <= 120
 
 
-def test_ctrl_c_ends_cleanly(drawn, tmp_path):
+def test_the_options_of_a_training_are_the_keywords_of_the_public_functions():
+    of_the_task = set(inspect.signature(functions.resolve_options).parameters) - {"task", "settings"}
+    keywords = of_the_task | {field.name for field in fields(TrainConfig)}
+    not_typed = {"command", "sample_folder", "body_lr", "fold"}
+    of_some = {"epochs", "freeze_epochs", "patience", "stop_at", "folds"}
+    assert set(options.TRAINING) == keywords - not_typed - of_some and of_some < options.OPTIONS.keys()
+    assert {o["panel"] for o in options.OPTIONS.values()} == set(options.PANELS)
+    with_errors = {key for key, o in options.OPTIONS.items() if "expected" in o}
+    assert with_errors == options.PARSERS.keys() - {"box", "hold_out", "augment"}  # any names will do
+
+
+@pytest.mark.usefixtures("without_plots")  # of the evaluation
+def test_ctrl_c_ends_cleanly(drawn, tmp_path, capsys):
     """SIGINT in the midst of training: no traceback, the next command said, a run that can be evaluated."""
     history = tmp_path / "runs/angle-001/history.csv"
     args = ["train", "angle", "--data", str(drawn), "--epochs", "500", *TRAIN]
     code, err = interrupted([*IMGREG, *args], tmp_path, history.exists)
     assert code == 130 and "Traceback" not in err, err
     assert "next: imgreg evaluate runs/angle-001" in err
-    assert "angle error" in imgreg("evaluate", "runs/angle-001", cwd=tmp_path).stdout
+    assert "angle error" in said(capsys, "evaluate", tmp_path / "runs/angle-001")
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_ctrl_c_while_a_finished_training_is_scored_names_the_command_that_completes_it(drawn, tmp_path, capsys):
+    about = tmp_path / "runs/angle-001/run.json"
+    args = ["train", "angle", "--data", str(drawn), "--epochs", "1", *TRAIN]
+    code, err = interrupted([*IMGREG, *args], tmp_path, lambda: about.exists() and '"scoring"' in about.read_text())
+    assert code == 130 and "Traceback" not in err, err
+    assert err.splitlines()[-3:] == ["the network is trained, but not scored", "next: imgreg evaluate runs/angle-001",
+                                     "stopped"]
+    assert "angle error" in said(capsys, "evaluate", tmp_path / "runs/angle-001")
+    assert json.loads(about.read_text())["state"] == "trained"
 
 
 @pytest.mark.parametrize("command", ["train", "data"])
@@ -207,7 +234,7 @@ def test_a_reader_that_goes_away_is_no_traceback(run, drawn):
     pipe.wait(60)
 
 
-def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, monkeypatch):
+def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, monkeypatch, request):
     """Train, evaluate, predict and export a task that stands in a table, folds and boxes included."""
     monkeypatch.chdir(tmp_path)
     table = Path(spotted["path"][0]).parent / "labels.csv"
@@ -224,6 +251,7 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
     frame = pd.read_csv(io.StringIO(predicted))
     assert list(frame.columns) == ["image", "rx", "ry", "bx", "by", "n"] and len(frame) == 2
     assert "export.pkl" in said(capsys, "export", f"runs/{name}-001")
+    request.getfixturevalue("without_plots")  # the first run has them
     boxed = said(capsys, "train", table, *how, "--box", "cx,cy,w,h", "--margin", 0.1, "--folds", 2, "--out", "folds")
     assert re.search(r"spots error [\d.]+ px ± [\d.]+ px over 2 folds", boxed) and f"runs: folds/{name}-001" in boxed
     by_table = said(capsys, "predict", f"folds/{name}-001/{name}-002", table, "--format", "csv")
@@ -262,13 +290,14 @@ def test_lr_find_refuses_what_it_does_not_use_and_names_the_next_command(capsys,
 
 
 def test_curve_has_four_parts_unless_told_and_records_what_was_typed(capsys, monkeypatch):
-    def curve(task, **options):
-        assert options["parts"] == (10, 25, 50, 100) and options["command"] == "imgreg curve angle --lr auto"
-        assert (options["lr"], options["epochs"]) == ("auto", None) and "strict" not in options
-        return LearningCurve(Path("runs/curve-angle-001"), 3, [], {})
-
-    monkeypatch.setattr(functions, "curve", curve)
-    assert said(capsys, "curve", "angle", "--lr", "auto") == ""
+    calls = []
+    default = inspect.signature(functions.curve).parameters["parts"].default
+    monkeypatch.setattr(functions, "curve", lambda *_, parts=default, **options: calls.append((parts, options)) or
+                        LearningCurve(Path("runs/curve-angle-001"), 3, [], {}))
+    assert said(capsys, "curve", "angle", "--lr", "auto") == said(capsys, "curve", "angle", "--parts", "5,50.5") == ""
+    (parts, options), (other_parts, _) = calls
+    assert parts == (10, 25, 50, 100) and other_parts == (5, 50.5)
+    assert options == {"command": "imgreg curve angle --lr auto", "lr": "auto"}  # nothing that was not typed
 
 
 @pytest.mark.parametrize(("args", "says"), [

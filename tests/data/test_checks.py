@@ -11,7 +11,7 @@ from imgreg_fastai import cli
 from imgreg_fastai.api import functions
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.data import checks
-from imgreg_fastai.data.checks import duplicates, image_stats
+from imgreg_fastai.data.checks import duplicates, opened_images
 from imgreg_fastai.data.splits import connected_groups
 from imgreg_fastai.plots import overview
 from imgreg_fastai.tasks import Angle, Number, Point, Task
@@ -277,7 +277,7 @@ def test_a_large_picture_is_compared_by_a_smaller_copy(tmp_path):
     seen = []
     for name, how in (("a.png", {}), ("b.bmp", {}), ("c.jpg", {"quality": 70})):
         large.save(tmp_path / name, **how)
-        seen.append(image_stats.fingerprint(tmp_path / name))
+        seen.append(opened_images.fingerprint(tmp_path / name, TASK))
     a, b, c = seen
     assert a.content == b.content != c.content and a.header[:2] == c.header[:2] == (1600, 1200)
     hashes, tiny = np.array([s.hash for s in seen], np.uint64), np.stack([s.tiny.ravel() for s in seen])

@@ -22,7 +22,7 @@ from imgreg_fastai.tasks import Number, Task
 from imgreg_fastai.tasks.geometry import place_picture
 from imgreg_fastai.tasks.geometry import to_pixels as in_pixels
 from imgreg_fastai.tasks.geometry import to_view as in_view
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.data.test_levels import COLOURS, RAMP, chunk, png, tiff
 
 AVIF = ".avif" in Image.registered_extensions()  # Pillow has it from 11.3 on

@@ -7,7 +7,7 @@ import pytest
 
 from imgreg_fastai.data import labels
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 N = 300
 AGE = Task("faces", (Number("age", ("age",)),), group="who")
@@ -36,15 +36,16 @@ def clean(seed=0) -> pd.DataFrame:
 
 def surveyed(folder, frame, task=AGE):
     frame.to_csv(folder / "t.csv", index=False)
-    return labels.check_rows(folder / "t.csv", task)
+    rows = labels.read_rows(folder / "t.csv", task)
+    return rows, labels.label_issues(rows)
 
 
 @pytest.mark.parametrize("task", [AGE, MANY])
 @pytest.mark.parametrize("without", [[], ["split"]])
 def test_no_false_alarm_on_a_clean_table(folder, task, without):
-    frame, found = surveyed(folder, clean().drop(columns=without), task)
-    assert not found and frame["usable"].all() and (frame["row"] == np.arange(2, N + 2)).all()
-    assert len(labels.usable_rows(frame, task, folder / "t.csv")) == N
+    seen, found = surveyed(folder, clean().drop(columns=without), task)
+    assert not found and seen.frame["usable"].all() and (seen.frame["row"] == np.arange(2, N + 2)).all()
+    assert len(seen.usable()) == N
 
 
 # For each kind: the column, what is put there (of row i), and the level of its finding.
@@ -67,10 +68,10 @@ def test_faults_planted_by_a_seed_are_all_found_and_nothing_else_is(folder, seed
     assert {f.code: (f.level, set(f.rows)) for f in found} == {
         kind: (PLANTED[kind][2], set((at + 2).tolist())) for kind, at in places.items()}
     lost = np.concatenate([at for kind, at in places.items() if PLANTED[kind][2] == "leave out"])
-    assert set(np.flatnonzero(~seen["usable"])) == set(lost) and all(f.total == N for f in found)
+    assert set(np.flatnonzero(~seen.frame["usable"])) == set(lost) and all(f.total == N for f in found)
     for line in (f.describe() for f in found):
         assert "\n" not in line and "12 of 300 rows (row " in line and "and 7 more" in line
-    kept = labels.usable_rows(seen, AGE, folder / "t.csv")
+    kept = seen.usable()
     assert len(kept) == N - len(lost) and np.isfinite(kept["age"]).all()
 
 
@@ -78,7 +79,8 @@ def test_a_value_that_is_lost_among_others_costs_no_row_and_is_noted(folder):
     frame = clean().drop(columns="split")
     frame.loc[[3, 4], "lx"], frame.loc[5, "roll"], frame.loc[6, "age"], frame.loc[7, "w"] = "", "inf", "old", 0
     frame.loc[8, ["age", "lx", "ly", "rx", "ry", "yaw"]] = ""
-    seen, found = surveyed(folder, frame, MANY)
+    rows, found = surveyed(folder, frame, MANY)
+    seen = rows.frame
     assert [(f.code, f.level, f.rows) for f in found] == [
         ("word", "note", (8,)), ("missing", "leave out", (10,)), ("missing", "leave out", (10,)),
         ("missing", "note", (5, 6)), ("infinite", "note", (7,)), ("missing", "leave out", (10,)),
@@ -94,7 +96,7 @@ def test_a_row_with_two_faults_is_told_by_both_and_left_out_once(folder, caplog)
     seen, found = surveyed(folder, frame)
     assert [(f.code, f.rows) for f in found] == [("word", (5,)), ("absent", (5,))]
     assert "row 5 'gone.png'" in found[1].describe()
-    assert len(labels.usable_rows(seen, AGE, folder / "t.csv")) == N - 1 and len(caplog.records) == 1
+    assert len(seen.usable()) == N - 1 and len(caplog.records) == 1
 
 
 @pytest.mark.filterwarnings("error")
@@ -104,7 +106,7 @@ def test_a_face_of_many_points_is_read_without_a_murmur(folder):
     values.iloc[7, 5] = np.nan
     seen, found = surveyed(folder, pd.concat([clean()[["image"]], values], axis=1), face)
     assert [(f.code, f.level, f.rows) for f in found] == [("missing", "note", (9,))] and "p2_y" in found[0].text
-    assert seen[face.columns].notna().sum().sum() == N * 136 - 1
+    assert seen.frame[face.columns].notna().sum().sum() == N * 136 - 1
 
 
 def test_a_target_without_any_value_stops(folder):
@@ -179,8 +181,8 @@ def test_what_is_no_table_or_lacks_a_column_is_refused_before_any_finding(folder
 
 def test_reasons_of_others_to_leave_a_row_out_are_obeyed(folder, caplog):
     seen, _ = surveyed(folder, clean())
-    seen.loc[[2, 9], "why"] = "a broken picture"
-    assert len(labels.usable_rows(seen, AGE, folder / "t.csv")) == N - 2
+    seen.frame.loc[[2, 9], "why"] = "a broken picture"
+    assert len(seen.usable()) == N - 2
     assert caplog.messages == [f"left out 2 of 300 rows of {folder / 't.csv'}, a broken picture: row 4, row 11"]
 
 
@@ -189,7 +191,8 @@ def test_findings_of_a_folder_name_its_pictures(tmp_path):
         (tmp_path / f"age_{i}.png").write_bytes(b"x")
     for name in ("none.png", "age_old.png"):
         (tmp_path / name).write_bytes(b"x")
-    _, found = labels.check_rows(tmp_path, Task("t", AGE.targets, name_pattern=r"age_(?P<age>\w+)"))
+    task = Task("t", AGE.targets, name_pattern=r"age_(?P<age>\w+)")
+    found = labels.label_issues(labels.read_rows(tmp_path, task))
     assert [(f.code, f.names) for f in found] == [("word", ("age_old.png",)), ("unlabelled", ("none.png",))]
 
 

@@ -10,7 +10,7 @@ from imgreg_fastai import runs
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.data import labels
 from imgreg_fastai.tasks import ANGLE, Number, Point, Rotation, Task, task_from_dict
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 FACE = Task("faces", (Number("age", ("age",)), Point("eye", ("eye_x", "eye_y"))))
 AGE = Task("faces", (Number("age", ("age",), "years"),))
@@ -241,8 +241,9 @@ def test_a_group_column_that_is_named_must_be_there_even_if_it_is_called_group(f
     saved = {**AGE.to_dict(), "group": "group"}  # as older versions wrote it where no column was named
     assert len(labels.read_labels(table, task_from_dict(saved))) == 2
     table = write(folder, "image,age,group,split\n0.png,1,a,train\n1.png,2,a,valid\n")
-    assert [[i.level for i in labels.check_rows(table, replace(AGE, group=group))[1] if i.code == "group"]
-            for group in ("", "group")] == [["note"], ["stop"]]
+    for group, level in (("", "note"), ("group", "stop")):
+        found = labels.label_issues(labels.read_rows(table, replace(AGE, group=group)))
+        assert [i.level for i in found if i.code == "group"] == [level]
 
 
 def test_the_group_may_be_a_column_that_is_predicted_or_a_box(folder):

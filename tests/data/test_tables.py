@@ -9,7 +9,7 @@ import pytest
 
 from imgreg_fastai.data import tables
 from imgreg_fastai.datasets import own_table
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 
 def write(folder, text, name="t.csv", encoding="utf-8"):

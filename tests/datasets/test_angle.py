@@ -8,7 +8,7 @@ from PIL import Image
 from benchmarks import question
 from benchmarks.classical import TARGET, from_tensor
 from imgreg_fastai.datasets import angle
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 NO_DOTS = np.empty((1, 0, 2))
 

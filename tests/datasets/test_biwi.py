@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from imgreg_fastai.datasets import biwi
 from imgreg_fastai.datasets.cameras import Camera, read_calibration, read_pose, write_calibration, write_pose
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 K = np.array([[517.679, 0, 320], [0, 517.679, 240.5], [0, 0, 1]])
 TWELVE = Camera(  # what Biwi's 12/rgb.cal says

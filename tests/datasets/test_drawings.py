@@ -2,7 +2,7 @@ import pytest
 
 from imgreg_fastai.datasets import angle
 from imgreg_fastai.datasets.drawing import heads, processes
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 either = pytest.mark.parametrize("draw", [angle.draw, heads.draw])
 
@@ -27,11 +27,11 @@ def test_a_folder_that_cannot_be_made(tmp_path, draw):
 @pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("home", [angle, heads])
 def test_a_drawing_cut_short_leaves_nothing(tmp_path, monkeypatch, home, trouble):
-    def full(folder, *_):
-        (folder / "01").mkdir()
+    def full(function, calls, *_):
+        (calls[0][0] / "01").mkdir()  # into the folder to be filled
         raise trouble
 
-    monkeypatch.setattr(home, "_fill", full)
+    monkeypatch.setattr(home, "run_in_processes", full)
     expected = ImgregError if isinstance(trouble, OSError) else KeyboardInterrupt
     with pytest.raises(expected) as raised:
         home.draw(tmp_path / "drawn", n=24)

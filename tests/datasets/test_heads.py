@@ -1,6 +1,5 @@
 import copy
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from imgreg_fastai.datasets.drawing import heads, processes
 from imgreg_fastai.datasets.drawing.backgrounds import draw_room
 from imgreg_fastai.datasets.drawing.people import Person
 from imgreg_fastai.datasets.drawing.rendering import Light, render
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.datasets.test_drawings import Inline
 
 NAMES = sorted(set(biwi.PEOPLE.values()))
@@ -85,8 +84,7 @@ def test_the_folder_is_shaped_like_biwi(drawn):
 def test_files_hold_what_was_drawn(drawn):
     camera = read_calibration(drawn / "20" / "rgb.cal")
     assert np.abs(camera.rotation @ camera.rotation.T - np.eye(3)).max() < 2e-5
-    _, numbers, turns, centres, *_ = heads._plan("20", 4, 3)
-    for number, turn, centre in zip(numbers, turns, centres, strict=True):
+    for number, turn, centre, *_ in heads.plan_frames("20", 4, 3):
         seen = camera.from_depth_frame(*read_pose(drawn / "20" / f"frame_{number:05}_pose.txt"))
         assert seen[0] == pytest.approx(turn, abs=1e-4)
         assert seen[1] == pytest.approx(centre, abs=0.05)
@@ -99,7 +97,8 @@ def test_same_seed_same_bytes_whatever_the_jobs(drawn, tmp_path):
 
 
 def test_numbers_have_gaps_and_neighbours_are_close():
-    _, numbers, turns, centres, *_ = heads._plan("01", 300, 0)
+    numbers, turns, centres, *_ = zip(*heads.plan_frames("01", 300, 0), strict=True)
+    turns = np.array(turns)
     steps = np.diff(numbers)
     assert steps.min() == 1
     assert 3 <= (steps > 1).sum() <= 60
@@ -161,7 +160,7 @@ def test_the_nose_is_seen_where_it_projects(who, pose, centre):
 @given(people, poses(0.5), places)
 def test_the_eyes_are_seen_where_they_project(who, pose, centre):
     who = with_looks(who, glasses=None, hair="short", brows=(0.5, 0))
-    at, weights = spots(who, pose, centre, eyes=((255, 0, 0), (0, 255, 255)))
+    at, weights = spots(who, pose, centre, iris=((255, 0, 0), (0, 255, 255)))
     points = landmarks(who)
     left, right = CENTRED.project(np.array([pose @ points[f"{s}_eye"] + centre for s in ("left", "right")]))
     own = np.linalg.norm(at - left[:, None], axis=0) < np.linalg.norm(at - right[:, None], axis=0)
@@ -186,7 +185,7 @@ def test_a_head_of_no_rotation_looks_into_the_camera():
 @given(people, poses(), places, lights)
 def test_a_mirrored_pose_is_the_mirrored_picture(who, pose, centre, light):
     one = render(who, pose, centre, CENTRED, light)
-    mirrored = replace(light, towards=tuple(MIRROR @ light.towards))
+    mirrored = light._replace(towards=tuple(MIRROR @ light.towards))
     other = render(who, MIRROR @ pose @ MIRROR, MIRROR @ centre, CENTRED, mirrored)
     apart = np.abs(one[:, ::-1].astype(int) - other)
     assert (one != 128).any(-1).mean() > 0.05
@@ -200,7 +199,7 @@ def test_a_turned_pose_is_the_turned_picture(who, pose, centre, light, degrees):
     turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
     assume(np.hypot(*CENTRED.project(centre)[0] - [320, 240]) < 60)
     one = render(who, pose, centre, CENTRED, light, body=np.eye(3))
-    turned = replace(light, towards=tuple(turn @ light.towards))
+    turned = light._replace(towards=tuple(turn @ light.towards))
     other = render(who, turn @ pose, turn @ centre, CENTRED, turned, body=turn)
     expected = np.asarray(Image.fromarray(one).rotate(-degrees, Image.Resampling.BICUBIC))  # clockwise for positive
     rows, columns = np.mgrid[:480, :640]

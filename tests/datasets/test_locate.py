@@ -9,7 +9,7 @@ from PIL import Image
 from imgreg_fastai import cli, datasets, train
 from imgreg_fastai.datasets import angle, headpose
 from imgreg_fastai.tasks import ANGLE
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY, interrupted
 
 MODULES = {"angle": angle, "headpose": headpose}
@@ -42,6 +42,20 @@ def test_a_folder_without_pictures_is_an_error_and_is_not_filled(nothing_drawn, 
         assert str(e.value) == (f"expected a folder for --data with pictures of the task {name}; found none in "
                                 f"'{folder}'; try --data drawn, or imgreg data {name} --out DIR")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("use", [datasets.locate, lambda name, data: datasets.make(name, data=data)])
+@pytest.mark.parametrize("parent", ["", "pictures/"])
+def test_folders_of_a_similar_name_are_suggested_first(nothing_drawn, tmp_path, use, parent):
+    for name in ("bars", "photographs"):
+        (tmp_path / parent / name).mkdir(parents=True)
+    (tmp_path / parent / "barzz").touch()  # a file is no folder of images
+    with pytest.raises(ImgregError) as e:
+        use("angle", f"{parent}barz")
+    assert str(e.value).endswith(f"try --data {parent}bars, --data drawn, or imgreg data angle --out DIR")
+    with pytest.raises(ImgregError) as e:
+        use("angle", f"{parent}nothing-like-them")
+    assert str(e.value).endswith("try --data drawn, or imgreg data angle --out DIR")
 
 
 def test_the_command_says_so_in_one_line(nothing_drawn, tmp_path, capsys):

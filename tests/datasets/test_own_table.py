@@ -8,7 +8,7 @@ from imgreg_fastai.data import labels
 from imgreg_fastai.data.tables import image_names
 from imgreg_fastai.datasets.own_table import table_name, table_task, task_from_columns
 from imgreg_fastai.tasks import Angle, Number, Rotation
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 COLUMNS = ["image", "age", "price", "way", "yaw", "pitch", "roll", "left_eye_x", "left_eye_y", "right_eye_x",
            "right_eye_y", "nose_x", "nose_y", *(f"p{i:02}_{axis}" for i in range(68) for axis in "xy")]
@@ -43,7 +43,7 @@ def test_sides_are_found_by_name_and_said(caplog):
     task = task_from_columns("t", [spec, "nose:point"], COLUMNS)
     assert task.augment == POINTS and task.targets[0].flip_pairs == ((0, 1),)
     assert caplog.messages[0].startswith("eyes: a mirror swaps left_eye and right_eye")
-    assert caplog.messages[1].startswith("nose: a mirror swaps no two points")
+    assert caplog.messages[1].startswith("nose: pictures can be mirrored without swapping points")
     assert task_from_columns("t", ["left_eye:point", "right_eye:point"], COLUMNS).augment == POINTS[1:]
 
 

@@ -15,7 +15,7 @@ from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.evaluation import baselines, metrics
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, said
 
 

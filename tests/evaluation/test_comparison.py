@@ -10,8 +10,8 @@ from imgreg_fastai import runs
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.evaluation import comparison
 from imgreg_fastai.reports import comparison_page
-from imgreg_fastai.tasks import Angle, Number, Point, Task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import said
 
 AGE = Number("n", ("n",), "years", low=0.0, high=9.0)
@@ -27,7 +27,8 @@ def fake(out, off=1.0, *, name="t", targets=(AGE,), n=40, first=0, split="valid"
             **({} if group is None else {"group": group})}
     labels = {c: np.arange(n) % 7.0 if true is None else true for c in task.columns}
     run = runs.start_run(out, task, make_config(task, **settings),
-                   pd.DataFrame({**rows, **labels, "path": str(out / "x.png")}), out / "labels.csv")
+                   pd.DataFrame({**rows, **labels, "path": str(out / "x.png")}), out / "labels.csv",
+                   state="training")
     (out / "x.png").unlink()
     predicted = {c: of + off for c, of in labels.items()} | {f"{c}_true": of for c, of in labels.items()}
     errors = {f"{t.name}_error": np.broadcast_to(np.abs(off), n) * 1.0 for t in targets}
@@ -128,14 +129,30 @@ def test_targets_are_shared_by_name_kind_and_unit(tmp_path):
     b = fake(tmp_path, 2.0, targets=(Number("p", ("p",), "px"), AGE, Angle("a", ("a",), period=180.0)))
     assert [t["name"] for t in comparison.compare_runs(paths(a, b)).targets] == ["n"]
     years = fake(tmp_path, targets=(Number("n", ("n",), "months"),))
-    with pytest.raises(ImgregError, match=r"a target in common.*n \(number, years\).*n \(number, months\)"):
+    with pytest.raises(ImgregError, match=r"a target in common.*number 'n' of n in years.*number 'n' of n in months"):
         comparison.compare_runs(paths(a, years))
 
 
-def test_points_of_one_name_that_are_not_as_many_have_no_labels_in_common(tmp_path):
-    one, two = (Point("p", tuple(f"{c}{i}" for i in range(n) for c in "xy")) for n in (1, 2))
-    found = comparison.compare_runs(paths(fake(tmp_path, targets=(one,)), fake(tmp_path, targets=(two,))))
-    assert found.targets[0]["n"] == 0 and any("40 pictures are left out" in note for note in found.notes)
+@pytest.mark.parametrize("targets", [
+    [Point("p", tuple(f"{c}{i}" for i in range(n) for c in "xy")) for n in (1, 2)],
+    [Number("n", (column,)) for column in ("a", "b")],
+    [Rotation("r", ("a", "b", "c"), sequence=sequence) for sequence in ("XYZ", "ZYX")],  # one name, other rotations
+])
+def test_targets_of_one_name_whose_labels_mean_something_else_are_refused(tmp_path, targets):
+    with pytest.raises(ImgregError, match="a target in common: one name, kind and unit, of the same columns") as e:
+        comparison.compare_runs(paths(*(fake(tmp_path, targets=(target,)) for target in targets)))
+    assert all(target.describe() in str(e.value) for target in targets)
+
+
+def test_intervals_are_explained_only_where_there_are_any(tmp_path, capsys):
+    a, b = fake(tmp_path), fake(tmp_path, offs())
+    few, others = fake(tmp_path, n=4), fake(tmp_path, first=100)
+    for run, has_intervals in ((b, True), (few, False), (others, False)):
+        text = said(capsys, "compare", a.path, run.path, "--out", tmp_path)
+        assert ("the intervals tell what other pictures" in text) is has_intervals is ("ci" in json.dumps(
+            comparison.compare_runs(paths(a, run)).targets))
+        page = (tmp_path / text.rpartition("/")[2].strip()).read_text(encoding="utf-8")
+        assert ("bootstrap interval" in page) is has_intervals
 
 
 def test_settings_that_differ_and_only_those(tmp_path):

@@ -12,7 +12,7 @@ from imgreg_fastai import load
 from imgreg_fastai.evaluation import aggregation, metrics
 from imgreg_fastai.inference.predictor import Predictor
 from imgreg_fastai.tasks import ANGLE, Number, Point, Rotation, Task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 
 def test_scores_of_known_errors():

@@ -6,7 +6,7 @@ import pytest
 
 from imgreg_fastai.inference import conformal
 from imgreg_fastai.inference.conformal import Calibration, DifficultyModel, FeatureSpace, conformal_quantile
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 
 def plain(scores, groups=None, k=1, features=3, n_out=1):

@@ -15,7 +15,7 @@ from imgreg_fastai.inference import ensemble, model_file
 from imgreg_fastai.inference.ensemble import Ensemble
 from imgreg_fastai.inference.predictor import Predictor
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.cli.test_cli import mistake
 from tests.conftest import BOX, said
 from tests.inference.test_conformal import plain

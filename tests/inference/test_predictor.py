@@ -19,7 +19,7 @@ from imgreg_fastai.inference import model_file, predictor
 from imgreg_fastai.models import backbones, network
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
 from imgreg_fastai.training.losses import to_plain_tensor
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SHAPES, TINY
 
 

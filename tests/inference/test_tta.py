@@ -16,7 +16,7 @@ from imgreg_fastai.inference.predictor import Predictor
 from imgreg_fastai.inference.tta import Move
 from imgreg_fastai.tasks import ANGLE, HEADPOSE, Angle, Motion, Number, Point, Rotation, Task
 from imgreg_fastai.training import augment
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, said
 from tests.inference.test_conformal import plain
 

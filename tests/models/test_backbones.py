@@ -1,11 +1,9 @@
 """timm's backbones: names, sizes, and the list; nothing is asked of the hub."""
-import time
-
 import pytest
 import torch
 
 from imgreg_fastai.models import backbones, network
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 ARCH, SIZE = "test_resnet", (64, 64)
 
@@ -86,10 +84,9 @@ def test_the_table_of_a_few(tmp_path, monkeypatch):
     assert not backbones.table("test_maxvit", (100, 100))["works"].any()
 
 
-def test_the_table_of_all_is_fast_and_leaves_out_what_must_be_built():
-    start = time.monotonic()
+def test_the_table_of_all_builds_no_backbone_and_leaves_out_what_must_be_built(monkeypatch):
+    monkeypatch.setattr(network.timm, "create_model", None)  # to call it would be an error
     table = backbones.table(size=(64, 64))
-    assert time.monotonic() - start < 20
     assert len(table) > 1000 and table["params"].isna().all() and table["works"].isna().all()
     assert {"resnet18", "test_vit"} <= set(table["name"])
 

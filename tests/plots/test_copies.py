@@ -6,8 +6,8 @@ from PIL import Image
 
 from imgreg_fastai.plots import copies
 from imgreg_fastai.tasks import HEADPOSE, Number, Task
-from imgreg_fastai.utils import console
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils import messages
+from imgreg_fastai.utils.messages import ImgregError
 
 AGE = Task("faces", (Number("age", ("age",), "years", low=0, high=100),))
 
@@ -62,14 +62,14 @@ def test_draw_is_upright(tmp_path):
 
 def test_draw_leaves_out_what_cannot_be_opened(tmp_path, caplog):
     frame = of_heads(picture(tmp_path / "in" / "a.png"), str(tmp_path / "gone.png"), 2)
-    with caplog.at_level("WARNING", console.log.name):
+    with caplog.at_level("WARNING", messages.log.name):
         paths = copies.draw(tmp_path / "out", HEADPOSE, frame)
     assert [p.name for p in paths] == ["a.png"]
     assert "left out 2 of 3 pictures" in caplog.text and "gone.png" in caplog.text and "number 2" in caplog.text
 
 
 def test_draw_tells_of_pictures_without_a_file_by_their_number(tmp_path, caplog):
-    with caplog.at_level("WARNING", console.log.name):
+    with caplog.at_level("WARNING", messages.log.name):
         assert copies.draw(tmp_path / "out", HEADPOSE, of_heads(0, 1)) == []
     assert "number 0, which" in caplog.text and not (tmp_path / "out").exists()
 

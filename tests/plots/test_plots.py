@@ -7,17 +7,18 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from imgreg_fastai import plots
 from imgreg_fastai.datasets import angle as bars
-from imgreg_fastai.plots import copies, figures, marks, pictures, run_plots
+from imgreg_fastai.plots import copies, figures, pictures
 from imgreg_fastai.plots.axes import running_quantiles
+from imgreg_fastai.plots.charts import labelled_rows
 from imgreg_fastai.plots.figures import BLUE, VERMILION, TitledFigure
-from imgreg_fastai.plots.frames import labelled_rows
 from imgreg_fastai.tasks import ANGLE, HEADPOSE, Angle, Number, Point, Task
-from imgreg_fastai.utils.errors import ImgregError
 from imgreg_fastai.utils.format import format_amount
+from imgreg_fastai.utils.messages import ImgregError
 
 BAR = ANGLE.targets[0]
 CENTRE, POSE = HEADPOSE.targets
@@ -30,6 +31,11 @@ def axes():
 
 def lines(ax):
     return [line for line in ax.lines if line.get_gid() not in ("arrowhead", "join")]
+
+
+def draw_label(ax, target, values, *how, **style):
+    task = Task("test", (target,))
+    pictures.draw_label(ax, task, target, {target.name: np.asarray(values, float)}, *how, **style)
 
 
 def table(true, predicted, column="angle"):
@@ -87,7 +93,7 @@ def test_a_bar_is_marked_along_itself(angle):
     picture = bars.canvas(100).draw([angle], np.zeros((1, 0, 2)), [False])[0]
     ax = axes()
     pictures.show_picture(ax, pictures.Tile(np.repeat(picture[..., None], 3, -1), picture.shape))
-    marks.draw_label(ax, BAR, [angle], BLUE, "true", picture.shape)
+    draw_label(ax, BAR, [angle], BLUE, "true", picture.shape)
     (x, y), = [line.get_data() for line in lines(ax)]
     along = [(x[0] + t * (x[1] - x[0]), y[0] + t * (y[1] - y[0])) for t in np.linspace(0.05, 0.95, 19)]
     assert math.hypot(x[1] - x[0], y[1] - y[0]) > 60
@@ -103,7 +109,7 @@ def test_a_bar_is_marked_along_itself(angle):
 def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
     target = Angle("hand", ("hand",), period=360.0, in_plane=True, zero=zero, clockwise=clockwise)
     ax = axes()
-    marks.draw_label(ax, target, [value], BLUE, "", (80, 120))
+    draw_label(ax, target, [value], BLUE, "", (80, 120))
     (line,), head = lines(ax), next(li for li in ax.lines if li.get_gid() == "arrowhead")
     start, tip = line.get_xydata()
     assert start == pytest.approx([59.5, 39.5])
@@ -118,14 +124,14 @@ def test_a_direction_is_an_arrow_from_the_middle(zero, clockwise, value, step):
 ])
 def test_what_is_not_in_the_plane_is_told_in_words(target, text):
     ax = axes()
-    marks.draw_label(ax, target, [43.21], BLUE, "true", (100, 100))
+    draw_label(ax, target, [43.21], BLUE, "true", (100, 100))
     assert not ax.lines and [t.get_text() for t in ax.texts] == [text]
 
 
 def test_marks_take_different_corners_and_an_unknown_label_is_not_drawn():
     ax = axes()
     for value in (10, 20, math.nan, 30, 40, 50):
-        marks.draw_label(ax, BAR, [value], BLUE, "", (100, 100))
+        draw_label(ax, BAR, [value], BLUE, "", (100, 100))
     assert len({(t.xy, t.get_position()) for t in ax.texts}) == len(ax.texts) == 5
 
 
@@ -139,7 +145,7 @@ def test_amount(value, unit, text):
 
 def test_a_point_is_marked_at_its_pixel_and_told_in_no_words():
     ax = axes()
-    marks.draw_label(ax, CENTRE, [20.5, 10.5], BLUE, None, (40, 60))
+    draw_label(ax, CENTRE, [20.5, 10.5], BLUE, None, (40, 60))
     (cross,) = lines(ax)
     assert cross.get_xydata().tolist() == [[20, 10]] and not ax.texts
 
@@ -148,17 +154,18 @@ def test_many_points_are_dots_and_a_missing_one_is_left_out():
     task, frame = landmarks(1)
     ax, values = axes(), frame[list(task.columns)].to_numpy(float, copy=True)[0]
     values[4:6] = np.nan
-    marks.draw_label(ax, task.targets[0], values, BLUE, "true", (60, 60))
+    draw_label(ax, task.targets[0], values, BLUE, "true", (60, 60))
     (dots,) = lines(ax)
     assert dots.get_marker() == "o" and np.isfinite(dots.get_xydata()).all(axis=1).sum() == 19 and not ax.texts
-    marks.draw_label(ax, task.targets[0], values * np.nan, BLUE, "true", (60, 60))
+    draw_label(ax, task.targets[0], values * np.nan, BLUE, "true", (60, 60))
     assert len(lines(ax)) == 1
 
 
-def axes_of(values, **how):
+def axes_of(values, centre=(np.nan, np.nan)):
     """The ends of x, y and the front, from their beginning, as they are drawn."""
     ax = axes()
-    marks.draw_label(ax, POSE, values, BLUE, None, (100, 100), **how)
+    labels = {"centre": np.array(centre, float), "pose": np.array(values, float)}
+    pictures.draw_label(ax, HEADPOSE, POSE, labels, BLUE, None, (100, 100))
     drawn = [line.get_xydata() for line in ax.lines if len(line.get_xydata()) == 2]
     return drawn[0][0], [(d[1] - d[0]) / 30 for d in drawn]
 
@@ -174,19 +181,20 @@ def test_axes_follow_yaw_to_the_left_pitch_up_and_roll_clockwise(values, x, y, f
 
 
 def test_axes_begin_at_the_point_if_there_is_one_in_the_picture():
-    assert axes_of([0, 0, 0], origin=(20.5, 30.5))[0] == pytest.approx([20, 30])
-    assert axes_of([0, 0, 0], origin=(-400, 30))[0] == pytest.approx([49.5, 49.5])
-    assert marks.axes_origin(HEADPOSE, {"centre": [20, 30]}) == pytest.approx([20, 30])
-    assert marks.axes_origin(HEADPOSE, {"centre": [np.nan, 30]}) is None and marks.axes_origin(HEADPOSE, {}) is None
+    assert axes_of([0, 0, 0], (20.5, 30.5))[0] == pytest.approx([20, 30])
+    assert axes_of([0, 0, 0], (-400, 30))[0] == pytest.approx([49.5, 49.5])
+    assert pictures.axes_origin(HEADPOSE, {"centre": [20, 30]}) == pytest.approx([20, 30])
+    assert pictures.axes_origin(HEADPOSE, {"centre": [np.nan, 30]}) is None
+    assert pictures.axes_origin(HEADPOSE, {}) is None
     both = Task("two", (*HEADPOSE.targets, Point("hand", ("hand_x", "hand_y"))))
-    assert marks.axes_origin(both, {"centre": [20, 30], "hand": [1, 2]}) is None
-    assert marks.axes_origin(landmarks(1)[0], {"landmarks": np.ones(40)}) is None
+    assert pictures.axes_origin(both, {"centre": [20, 30], "hand": [1, 2]}) is None
+    assert pictures.axes_origin(landmarks(1)[0], {"landmarks": np.ones(40)}) is None
 
 
 def test_a_front_that_is_turned_away_has_a_hollow_dot():
     for yaw, colour in ((30, BLUE), (150, "white")):
         ax = axes()
-        marks.draw_label(ax, POSE, [yaw, 0, 0], BLUE, None, (100, 100))
+        draw_label(ax, POSE, [yaw, 0, 0], BLUE, None, (100, 100))
         assert ax.lines[-1].get_markerfacecolor() == colour
 
 
@@ -200,7 +208,7 @@ def test_readings():
 
 def test_words_that_are_too_wide_are_broken_at_their_commas():
     ax = TitledFigure(1.8, 3, "test").add_charts()[0]
-    marks.draw_label(ax, POSE, [-120, -30, -20], BLUE, "predicted", (100, 100))
+    draw_label(ax, POSE, [-120, -30, -20], BLUE, "predicted", (100, 100))
     assert ax.texts[0].get_text() == "predicted yaw −120°\npitch −30°\nroll −20°"
 
 
@@ -209,7 +217,7 @@ def test_predictions_across_the_seam_stand_beside_their_truth():
     fig = plots.predicted_against_true(ANGLE, BAR, table(true, [179.0, 2.0, 61.0, 90.0, 119.0]))
     dots = np.asarray(fig.axes[0].collections[0].get_offsets())
     assert dots[:, 1] - dots[:, 0] == pytest.approx([-2, 3, 1, 0, -1])
-    assert "2 beyond the seam 0° = 180°" in said(fig)
+    assert "across 0° = 180° are drawn next to their true value (2)" in said(fig)
     ticks = fig.axes[0].yaxis.get_major_formatter()
     assert (ticks(-30, 0), ticks(30, 0), ticks(210, 0), ticks(180, 0)) == ("150", "30", "30", "180")
 
@@ -243,7 +251,7 @@ def test_the_baseline_that_is_given_is_the_one_that_is_told(tmp_path, monkeypatc
     assert title == "angle: mean error 2.0°, guessing 45°"
     assert plots.predicted_against_true(two, BAR, frame, {"age": 20.0}).get_suptitle().endswith("guessing 1.0°")
     titles = []
-    monkeypatch.setattr(run_plots, "save", lambda fig, path: titles.append(fig.get_suptitle()) or path)
+    monkeypatch.setattr(plots, "save", lambda fig, path: titles.append(fig.get_suptitle()) or path)
     plots.write_all(tmp_path, two, None, frame, open_picture, {"angle": 45.0, "age": 20.0})
     assert [t for t in titles if "guessing" in t] == ["angle: mean error 2.0°, guessing 45°",
                                                       "age: mean error 1.0 years, guessing 20 years"]
@@ -294,7 +302,7 @@ def test_each_angle_of_a_rotation_goes_the_short_way_round():
     fig = plots.predicted_against_true(HEADPOSE, POSE, frame)
     dots = [np.asarray(ax.collections[0].get_offsets()) for ax in fig.axes]
     assert dots[0][:, 1] - dots[0][:, 0] == pytest.approx(10) and len(dots) == 3
-    assert "1 beyond the seam -180° = 180°" in said(fig)
+    assert "across −180° = 180° are drawn next to their true value (1)" in said(fig)
     assert len(plots.residuals(HEADPOSE, POSE, frame).axes) == 3
 
 
@@ -491,6 +499,40 @@ def test_words_on_a_copy_keep_off_the_marks():
 def test_without_a_history_there_are_no_curves(tmp_path):
     paths = plots.write_all(tmp_path, ANGLE, None, some_rows(3), open_picture)
     assert [p.name for p in paths] == ["predicted.png", "residuals.png", "worst.png", "grid.png"]
+
+
+def tick_texts(ax):
+    ax.figure.draw_without_rendering()
+    return [label.get_text() for axis in (ax.xaxis, ax.yaxis) for label in axis.get_ticklabels()]
+
+
+def test_ticks_near_a_constant_are_whole_numbers_without_an_offset():
+    true = 2.475 + np.linspace(0, 1e-4, 40)
+    (ax,) = plots.predicted_against_true(AGE, AGE.targets[0], table(true, true, "age")).axes
+    assert "2.47502" in tick_texts(ax)
+    assert ax.xaxis.get_offset_text().get_text() == ax.yaxis.get_offset_text().get_text() == ""
+
+
+def test_charts_have_one_minus_sign():
+    frame = heads(50).assign(yaw=np.linspace(-175, 175, 50))
+    frame["yaw_predicted"] = (frame["yaw"] + 10 + 180) % 360 - 180
+    figs = [plots.predicted_against_true(HEADPOSE, POSE, frame), plots.residuals(HEADPOSE, POSE, frame),
+            plots.lr_find(np.logspace(-6, 0, 50), np.linspace(1, 0.2, 50), 2.1e-5, True)]
+    texts = [said(fig) for fig in figs] + [text for fig in figs for ax in fig.axes for text in tick_texts(ax)]
+    assert "−90" in texts and "1e−05" in texts and "Suggested learning rate: 2.1e−05 " in texts[2]
+    assert not any(re.search(r"-\d", text) for text in texts)
+
+
+def test_a_figure_is_laid_out_once_where_it_is_saved(tmp_path, monkeypatch):
+    layouts, execute = [], ConstrainedLayoutEngine.execute
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *args: layouts.append(1) or execute(*args))
+    fig = plots.residuals(ANGLE, BAR, some_rows())
+    plots.save(fig, tmp_path / "a.png")
+    assert len(layouts) == 1
+    left = fig.axes[0].get_position().x0
+    fig.axes[0].set_ylabel("a label\nof two lines")
+    plots.save(fig, tmp_path / "b.pdf")  # what was changed meanwhile has its room
+    assert len(layouts) == 2 and fig.axes[0].get_position().x0 > left
 
 
 def test_a_dollar_is_a_dollar():

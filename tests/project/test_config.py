@@ -5,7 +5,7 @@ import pytest
 from imgreg_fastai import config
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.tasks import ANGLE, PRESETS
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 DRAWN_HEADS = PRESETS["headpose"]["drawn"]
 

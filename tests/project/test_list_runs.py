@@ -1,12 +1,16 @@
 """The runs of a folder in a table: newest last, folds in one line, what is broken by its name."""
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from imgreg_fastai import list_runs, runs
-from imgreg_fastai.utils.errors import ImgregError
-from imgreg_fastai.utils.numbered import new_folder
+from imgreg_fastai.utils.files import new_folder
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import said
 from tests.evaluation.test_comparison import fake
 
@@ -24,6 +28,32 @@ def test_the_newest_run_is_last_and_tells_what_it_was(tmp_path):
     assert [first["task"], last["task"]] == ["a", "b"] and first["state"] == "interrupted" and first["scores"] == {}
     assert last == {"path": str(tmp_path / "b-001"), "task": "b", "state": "trained", "arch": "resnet18", "epochs": 3,
                     "pictures": 40, "scores": {"n": {"unit": "years", "mean": 1.0, "baseline": 8.0}}}
+
+
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
+def test_a_training_that_was_killed_is_listed_as_interrupted(drawn, tmp_path, ending, code):
+    command = [sys.executable, "-m", "imgreg_fastai", "train", "angle", "--data", str(drawn), "--epochs", "500",
+               "--arch", "test_resnet", "--weights", "none", "--size", "32", "--device", "cpu", "--bs", "16"]
+    history = tmp_path / "runs" / "angle-001" / "history.csv"
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not history.exists() and process.poll() is None:
+            time.sleep(0.05)
+        assert [line["state"] for line in list_runs(tmp_path / "runs")] == ["training"]
+        process.send_signal(ending)
+        assert "Traceback" not in process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    deadline = time.monotonic() + 20  # workers that loaded images end some seconds after a process that was killed
+    while list_runs(tmp_path / "runs")[0]["state"] == "training" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert list_runs(tmp_path / "runs")[0]["state"] == "interrupted"
+
+
+def test_a_run_whose_process_ended_while_it_was_scored_is_not_scored(tmp_path):
+    run = fake(tmp_path, state="scoring")
+    assert list_runs(tmp_path)[0]["state"] == "scoring"
+    run.lock.close()
+    assert list_runs(tmp_path)[0]["state"] == "not scored"
+    assert runs.load_run(run.path).state == "scoring"  # so that evaluate completes it
 
 
 def test_folds_are_one_line_with_their_spread(tmp_path):

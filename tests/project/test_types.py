@@ -1,4 +1,4 @@
-"""Public functions and methods have types for all their arguments and results; mypy, in CI, says whether these are true."""
+"""Public functions and methods have types for all their arguments and results; mypy, in CI, checks them."""
 import ast
 from collections.abc import Iterator
 from pathlib import Path

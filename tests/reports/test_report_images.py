@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from imgreg_fastai import plots
-from imgreg_fastai.plots import marks
+from imgreg_fastai.plots import pictures
 from imgreg_fastai.plots.figures import BLUE, TitledFigure
 from imgreg_fastai.plots.pictures import Tile
 from imgreg_fastai.reports import images, intervals
@@ -102,7 +102,10 @@ def test_a_kept_plot_is_shown_and_a_lost_one_is_not(tmp_path):
 
 def patches(target, predicted, radii_, shape=(40, 60)):
     ax = TitledFigure(3, 3, "test").add_charts()[0]
-    marks.draw_interval(ax, target, np.asarray(predicted, float), radii_, shape)
+    values = zip((*target.columns, *(f"{c}_predicted" for c in target.columns), *target.interval_columns),
+                 (*np.full(len(predicted), np.nan), *predicted, *radii_), strict=True)
+    tile = Tile(np.zeros((*shape, 3), np.uint8), shape)
+    pictures.draw_comparison(ax, Task("test", (target,)), [target], pd.Series(dict(values)), tile, words=False)
     return ax.patches
 
 
@@ -116,7 +119,7 @@ def test_the_interval_of_a_direction_lies_about_its_arrow(zero, clockwise, value
     target = Angle("hand", ("hand",), in_plane=True, zero=zero, clockwise=clockwise)
     (wedge,) = patches(target, [value], [10.0])
     ax = TitledFigure(3, 3, "test").add_charts()[0]
-    marks.draw_label(ax, target, [value], BLUE, None, (40, 60))
+    target.draw(ax, np.array([float(value)]), BLUE, (40, 60))
     start, tip = next(line for line in ax.lines if line.get_gid() is None).get_xydata()
     middle = np.radians((wedge.theta1 + wedge.theta2) / 2)
     assert wedge.theta2 - wedge.theta1 == pytest.approx(20) and wedge.center == pytest.approx(start)

@@ -25,7 +25,7 @@ def test_without_a_guess_few_pictures_or_labels_it_says_less():
         "Off by 2.0 years on average on the only picture it was not trained on.")
     assert verdict.sentence({"unit": "°", "n": 0}, "test") == (
         "No picture of the test part has a label: nothing can be said.")
-    assert verdict.weaknesses(AGE, {"unit": "", "n": 0}) == []
+    assert list(verdict.weaknesses(AGE, {"unit": "", "n": 0})) == []
 
 
 def test_a_good_model_has_no_warnings():
@@ -72,7 +72,8 @@ def test_of_points_a_group_counts_by_its_pictures():
 
 
 def test_a_bias_of_points_has_no_sign_and_an_angle_is_too_large():
-    told = [verdict.weaknesses(t, {**GOOD, "bias": 1.4})[0].text for t in (Point("p", ("x", "y")), Angle("a", ("a",)))]
+    targets = Point("p", ("x", "y")), Angle("a", ("a",))
+    told = [next(verdict.weaknesses(t, {**GOOD, "bias": 1.4})).text for t in targets]
     assert "to one side" in told[0] and "too large" in told[1]
 
 

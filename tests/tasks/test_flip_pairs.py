@@ -6,7 +6,7 @@ import pytest
 
 from imgreg_fastai import tasks
 from imgreg_fastai.tasks import MOVES, Number, Point, pairs_by_name, read_pairs, with_flip_pairs
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 
 def columns(*names):
@@ -109,14 +109,14 @@ def test_where_left_and_right_are_not_known_nothing_is_mirrored(of, why):
 
 def test_a_single_point_without_a_side_stays_itself():
     (done,), (told,) = with_flip_pairs([Point("centre", ("x", "y"))])
-    assert done.moves == MOVES and done.flip_pairs == () and "swaps no two points" in told
+    assert done.moves == MOVES and done.flip_pairs == () and "can be mirrored without swapping points" in told
 
 
 def test_what_is_given_goes_before_what_is_found():
     (done,), _ = with_flip_pairs([DOTS], "p00:p16,p01:p15")
     assert done.flip_pairs == ((0, 16), (1, 15)) and done.moves == MOVES
     (done,), (told,) = with_flip_pairs([DOTS], "none")
-    assert done.flip_pairs == () and done.moves == MOVES and "swaps no two points" in told
+    assert done.flip_pairs == () and done.moves == MOVES and "can be mirrored without swapping points" in told
     body = point("left_eye", "right_eye", "left_1", "right_1", "right_2", "left_2")
     (done,), _ = with_flip_pairs([body], "left_1:right_2,right_1:left_2")
     assert done.flip_pairs == ((2, 4), (3, 5), (0, 1))  # those not spoken of are found by name

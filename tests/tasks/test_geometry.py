@@ -1,7 +1,7 @@
 """Views: where a picture lies in what the network sees, against what is really drawn there."""
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -226,6 +226,7 @@ def test_a_blob_is_seen_where_the_view_says(given_blob):
 
 @many
 @given(cases())
+@example(((16, 16), (16, 16), "pad", (8.0, 8.0, 16.0, 24.0), 0.0))  # of the size of the view, and yet not all of it
 def test_what_lies_beyond_the_picture_is_grey_and_nothing_else(case):
     spot = place_picture(*case)
     view = np.asarray(fit(Image.new("RGB", case[0], "white"), spot))

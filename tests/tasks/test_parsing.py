@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, parse_for_table, with_options
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 FACE = [f"p{i}_{axis}" for i in range(68) for axis in "xy"]
 

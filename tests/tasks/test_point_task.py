@@ -14,7 +14,7 @@ from imgreg_fastai import tasks
 from imgreg_fastai.tasks import MOVES, Motion, Point, Task
 from imgreg_fastai.tasks.geometry import place_picture
 from imgreg_fastai.training import augment
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 EYES = Point("eyes", ("lx", "ly", "rx", "ry", "nx", "ny"), follows=True, flip_pairs=((0, 1),))
 NAN = np.nan

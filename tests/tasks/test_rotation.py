@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation as R
 
 from imgreg_fastai import tasks
 from imgreg_fastai.tasks import Motion, Rotation, nearest_rotation
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 POSE = Rotation("pose", ("yaw", "pitch", "roll"), camera_frame=True)
 SEQUENCES = ("", "ZYX", "xyz", "XYZ", "ZYZ", "yxz")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imgreg_fastai import tasks
 from imgreg_fastai.tasks import ANGLE, MOVES, Angle, Motion, Number, Point, Rotation, parse_target
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 
 BAR = ANGLE.targets[0]
 AGE = Number("age", ("age",), "years")

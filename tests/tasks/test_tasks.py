@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from imgreg_fastai import tasks
 from imgreg_fastai.tasks import ANGLE, FASTBOOK, HEADPOSE, MOVES, Number, Task, complete_task
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.tasks.test_target import AGE, BAR, EYES, HEAD, JSON, angle, some_rubbish
 
 
@@ -92,7 +92,8 @@ def test_a_squished_picture_is_turned_with_its_points_but_not_with_angles():
 @pytest.fixture
 def said(monkeypatch):
     lines = []
-    monkeypatch.setattr("imgreg_fastai.tasks.task.say", lines.append)
+    for module in ("task", "augmentations"):
+        monkeypatch.setattr(f"imgreg_fastai.tasks.{module}.say", lines.append)
     return lines
 
 
@@ -164,6 +165,17 @@ def test_older_descriptions_are_read():
     targets = [{k: v for k, v in target.items() if k != "weight"} for target in fields["targets"]]
     older = {k: v for k, v in fields.items() if k not in ("image", "value_range")}
     assert tasks.task_from_dict({**older, "targets": targets}) == ANGLE
+
+
+def test_a_group_column_that_was_named_stays_named():
+    """By default it is the column "group" where there is one; a column that was typed must be there."""
+    for group in ("", "group", "person"):
+        fields = json.loads(json.dumps(replace(ANGLE, group=group).to_dict()))
+        assert tasks.task_from_dict(fields).group == group
+        assert tasks.task_from_dict(tasks.task_from_dict(fields).to_dict()).group == group
+    older = {k: v for k, v in ANGLE.to_dict().items() if k != "group_named"}
+    assert tasks.task_from_dict({**older, "group": "group"}) == ANGLE  # as files said it where none was named
+    assert tasks.task_from_dict({**older, "group": "person"}).group == "person"
 
 
 def test_forgetting_the_period_forgets_the_flips():

@@ -16,9 +16,8 @@ from imgreg_fastai.data import labels
 from imgreg_fastai.models import backbones
 from imgreg_fastai.tasks import ANGLE, Angle, Number, Point, Rotation, Task
 from imgreg_fastai.tasks.geometry import place_picture, to_pixels
-from imgreg_fastai.training import cache as memory
-from imgreg_fastai.training import datablock
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.training import datablock, transforms
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SHAPES
 
 STATS = backbones.stats("resnet10t")
@@ -131,8 +130,8 @@ def test_of_very_many_pictures_not_even_the_headers_are_read_first(spotted, tmp_
     (tmp_path / "x.png").write_bytes(b"no picture")
     frame = spotted.assign(angle=spotted["n"])
     frame.loc[0, "path"] = str(tmp_path / "x.png")
-    monkeypatch.setattr(memory, "MAX_OPENED", 10)
-    monkeypatch.setattr(memory, "image_views", None)
+    monkeypatch.setattr(transforms, "MAX_OPENED", 10)
+    monkeypatch.setattr(transforms, "image_views", None)
     with caplog.at_level(logging.INFO):
         dls = datablock.build_dataloaders(frame, PLAIN, make_config(PLAIN, bs=4, workers=0, cache="auto"), STATS, "cpu")
         _, train = everything(dls.train.new(shuffle=False, drop_last=False))

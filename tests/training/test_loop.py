@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fastai.vision.core import TensorImage, TensorPoint
 
 from imgreg_fastai import load
 from imgreg_fastai.api import fitting, functions
@@ -13,7 +14,7 @@ from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import ANGLE
 from imgreg_fastai.training import loop, precision
-from imgreg_fastai.utils.errors import ImgregError
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY
 
 
@@ -80,6 +81,77 @@ def test_a_picture_that_breaks_off_has_no_error_and_shifts_no_other(spotted, tmp
     scores = run.scores["valid"]["spots"]
     assert scores["n"] == 7 and error == pytest.approx(scores["mean"], rel=1e-4)
     assert "broken.png" in caplog.text
+
+
+@pytest.mark.parametrize(("workers", "first"), [(0, 4), (2, 3)])  # each of two workers has four pictures
+def test_a_validation_picture_that_breaks_counts_in_neither_loss_nor_error_and_is_named_once(spotted, tmp_path, caplog,
+                                                                                             workers, first):
+    """It opens when the table is checked, and is damaged afterwards; so is a training picture."""
+    frame = spotted.copy()
+    for row, name in ((2, "train.png"), (3, "valid.png")):
+        (tmp_path / name).write_bytes(Path(frame.loc[row, "path"]).read_bytes())
+        frame.loc[row, "path"] = str(tmp_path / name)
+    table = tmp_path / "labels.csv"
+    frame.assign(image=frame["path"]).drop(columns="path").to_csv(table, index=False)
+    options = {"targets": ["spots=rx,ry,bx,by:point"], **TINY, "cache": "off", "workers": workers}
+    learn = functions.learner(table, **options)
+    whole = functions.dataloaders(table, **{**options, "workers": 0}).valid
+    for name in ("train.png", "valid.png"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-300])
+    loop.quiet(learn)
+    with caplog.at_level("WARNING"):
+        learn.fit(2, lr=1e-6)
+    named = [record.getMessage() for record in caplog.records if "valid.png" in record.getMessage()]
+    assert len(named) == 1 and "left out 1 of 8 validation pictures" in named[0]
+    if not workers:  # a worker process says it, on stderr
+        assert any(record.getMessage().startswith("left out: ") and "train.png" in record.getMessage()
+                   for record in caplog.records)
+    loss, error = learn.validate()
+    intact = [i for i in range(8) if i != 1]  # row 3 is the second of the validation part
+    with torch.no_grad():
+        parts = [whole.do_item(i)[:2] for i in intact]
+        x, y = (torch.stack([part[k].as_subclass(torch.Tensor) for part in parts]) for k in (0, 1))
+        x = whole.after_batch((TensorImage(x), TensorPoint(y)))[0]
+        pred = learn.model.eval()(x.as_subclass(torch.Tensor))
+        losses = [learn.loss_func(pred[rows], y[rows]).item() * len(rows) for rows in (range(first), range(first, 7))]
+    assert loss == pytest.approx(sum(losses) / 7, rel=1e-4)
+    assert error == pytest.approx(learn.metrics[0].errors(pred, y, views=whole.views[intact]).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("cache", ["on", "off"])
+def test_the_error_of_points_is_true_for_any_loader(spotted, caplog, cache):
+    table = Path(spotted["path"][0]).parent / "labels.csv"
+    learn = functions.learner(table, targets=["spots=rx,ry,bx,by:point"], **TINY, cache=cache, workers=0, augment=())
+    loop.quiet(learn)
+
+    def validate(dl):
+        return list(learn.validate(dl=dl))
+
+    own = validate(None)
+    valid = spotted[spotted["split"] == "valid"].reset_index(drop=True)
+    other = learn.dls.test_dl(valid, with_labels=True)
+    assert validate(other) == pytest.approx(own, rel=1e-4)
+    assert validate(other.new(shuffle=True))[1] == pytest.approx(own[1], rel=1e-4)
+    train = spotted[spotted["split"] == "train"].reset_index(drop=True)
+    assert np.isfinite(validate(learn.dls.train.new(bs=5, drop_last=True)))[1]
+    expected = validate(learn.dls.test_dl(train, with_labels=True))
+    assert validate(learn.dls.train)[1] == pytest.approx(expected[1], rel=1e-4)
+    assert np.isfinite(expected).all() and expected[1] != own[1]
+    assert "left out" not in caplog.text
+    assert len(learn.get_preds(dl=learn.dls.test_dl(valid["path"].tolist()))[0]) == 8  # without labels, by their paths
+
+
+def test_an_epoch_without_a_picture_to_validate_on_has_no_loss_and_no_error(spotted, tmp_path):
+    frame = spotted.copy()
+    for row in frame.index[frame["split"] == "valid"]:
+        (tmp_path / f"{row}.png").write_bytes(Path(frame.loc[row, "path"]).read_bytes()[:-300])  # the header is whole
+        frame.loc[row, "path"] = str(tmp_path / f"{row}.png")
+    frame.assign(image=frame["path"]).drop(columns="path").to_csv(tmp_path / "labels.csv", index=False)
+    learn = functions.learner(tmp_path / "labels.csv", targets=["n:number"], **TINY, cache="off", workers=0)
+    watch = loop.TrainingWatch()
+    loop.fit(learn, make_config(ANGLE, **{k: v for k, v in TINY.items() if k != "size"}), watch, False, "fp32")
+    (row,) = watch.history
+    assert np.isfinite(row["train_loss"]) and np.isnan(row["valid_loss"]) and np.isnan(row["n_error"])
 
 
 def test_a_loss_that_is_no_number_is_one_line_and_leaves_a_trace(drawn, tmp_path):
@@ -168,13 +240,12 @@ def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tm
 
 def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
     """From our own run's weights, head and all; what is frozen does not learn, and the body learns at its own rate."""
-    from imgreg_fastai.models import backbones, loading
-    from imgreg_fastai.models.weights import find_weights
+    from imgreg_fastai.models import backbones, weights
 
-    found = find_weights("resnet10t", str(run.path))
+    found = weights.find_weights("resnet10t", str(run.path))
     cfg = make_config(ANGLE, **{k: v for k, v in SMALL.items() if k != "size"})
     body = backbones.build(cfg.arch, (48, 48), cfg.arch_args)
-    found = loading.load_body(body, cfg.arch, found)
+    found = weights.load_body(body, cfg.arch, found)
     assert found.origin == "model" and torch.equal(body.conv1[0].weight, load(run.path).network[0].conv1[0].weight)
     again = functions.train("angle", out=tmp_path, **small(drawn, weights=str(run.path), freeze_epochs=1, epochs=1))
     assert again.about["weights"]["kind"] == "model" and again.about["epochs_done"] == 2

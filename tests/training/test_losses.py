@@ -75,7 +75,7 @@ def test_the_metric_is_in_units_wraps_round_and_is_named_an_error():
 
 
 def batch(pred, *yb, views=None):
-    return SimpleNamespace(pred=pred, yb=yb, dl=SimpleNamespace(views=views))
+    return SimpleNamespace(pred=pred, yb=yb, dl=SimpleNamespace(batch_views=lambda task: views))
 
 
 def test_the_metric_is_the_mean_over_pictures_that_are_labelled_not_over_batches():
@@ -109,11 +109,13 @@ def test_the_metric_of_points_is_in_pixels_of_the_pictures():
     np.testing.assert_allclose(metric.errors(predicted, labels, views=views[:2]), [(50 + 25) / 2, 25])
     np.testing.assert_allclose(metric.errors(predicted, labels, views=np.array([[1.0, 1, 0, 0]])), [1, 1])
     assert np.isnan(metric.errors(predicted, labels)).all()
-    metric.accumulate(batch(predicted, labels, views=views))
-    metric.accumulate(batch(predicted[1:], labels[1:], views=views))  # the third picture: half of it down is 10
+    metric.accumulate(batch(predicted, labels, views=views[:2]))
+    metric.accumulate(batch(predicted[1:], labels[1:], views=views[2:]))  # the third picture: half of it down is 10
     assert metric.value == pytest.approx((37.5 + 25 + 10) / 3)
     metric.reset()
-    metric.accumulate(batch(predicted[1:], labels[1:], views=views))
+    metric.accumulate(batch(predicted[1:], labels[1:], views=views[:1]))
+    assert metric.value == pytest.approx(25)
+    metric.accumulate(SimpleNamespace(pred=predicted, yb=(labels,), dl=[labels]))  # a loader that knows no views
     assert metric.value == pytest.approx(25)
 
 

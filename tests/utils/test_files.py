@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from imgreg_fastai.utils.errors import ImgregError
 from imgreg_fastai.utils.files import atomic_file, atomic_folder, has_content
+from imgreg_fastai.utils.messages import ImgregError
 
 
 def names(folder):

@@ -1,5 +1,5 @@
 """Checking a table of labelled images before a network is trained on it."""
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +7,12 @@ import pandas as pd
 
 from ...config import TrainConfig
 from ...tasks import Target, Task
-from ...utils.errors import ImgregError, first_few
 from ...utils.format import with_unit
+from ...utils.messages import ImgregError, first_few
 from .. import labels, splits
 from ..issues import LEVELS, Issue
-from ..labels.filtering import ADDED_COLUMNS
-from ..labels.issue_rules import LabelTable, label_issues
-from ..tables import real_paths
-from . import duplicates, image_rules, image_stats
-from .image_stats import CheckedTable, ImageStats
+from . import duplicates, opened_images
+from .opened_images import CheckedTable
 
 LEVEL_TITLES = {"stop": "would stop a training", "leave out": "rows that are left out", "note": "worth knowing"}
 LEVEL_COUNTS = {"stop": "to be mended first", "leave out": "that cost rows", "note": "worth knowing"}
@@ -93,52 +90,32 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
         ImgregError: It is not a table, has no rows, or lacks a column.
     """
     cfg = cfg or TrainConfig()
+    # 1. Read the table, and find the part of each row: "" for a row in none.
     rows = labels.read_rows(table, task, images=images)
-    issues = label_issues(rows, cfg)
-    drawn = not splits.uses_table_split(rows.frame, cfg)
+    frame, issues = rows.frame, labels.label_issues(rows, cfg)
+    usable, parts = frame["usable"].to_numpy(), np.full(len(frame), "", object)
+    drawn = not splits.uses_table_split(frame, cfg)
     try:
-        parts = _parts(rows.frame, task, cfg, drawn)
+        if not drawn:
+            parts = frame["split"].where(usable & frame["split"].isin(splits.SPLITS), "").to_numpy(object)
+        elif usable.sum() >= splits.MIN_ROWS:  # fewer are an issue already
+            to_divide = frame[usable].drop(columns=list(labels.ADDED_COLUMNS)).reset_index(drop=True)
+            parts[usable] = splits.assign_splits(to_divide, cfg, task)["split"]
     except ImgregError as e:
         issues += rows.issue("part", "stop", str(e))
-        parts = np.full(len(rows.frame), "", object)
-    frame, facts = rows.frame, {"drawn": drawn}
+    facts: dict = {"drawn": drawn}
+    # 2. Open the images.
     if not fast:
-        checked = _open_images(rows, parts, drawn)
-        copies = duplicates.find_duplicates(checked)
-        issues += [*image_rules.broken_image_issues(checked), *copies.issues, *image_rules.image_issues(checked)]
+        checked = opened_images.open_images(rows, parts, drawn)
+        copies, rows_of_copies = duplicates.find_duplicates(checked)
+        issues += [*opened_images.broken_image_issues(checked), *copies, *opened_images.image_issues(checked)]
         left_out = {row for issue in issues if issue.level == "leave out" for row in issue.rows}
-        usable = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
-        if usable.sum() < splits.MIN_ROWS <= frame["usable"].sum():
-            issues += rows.issue("few", "stop", splits.too_few_images(usable.sum()), "mend the pictures")
-        frame = checked.labels.frame.assign(usable=usable, width=checked.fact("width"), height=checked.fact("height"))
-        facts |= _image_facts(checked.stats) | {"duplicates": {"same": copies.same, "nearly": copies.similar}}
+        left = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
+        if left.sum() < splits.MIN_ROWS <= usable.sum():
+            issues += rows.issue("few", "stop", splits.too_few_images(left.sum()), "mend the pictures")
+        frame = checked.labels.frame.assign(usable=left, width=checked.fact("width"), height=checked.fact("height"))
+        facts |= _image_facts(checked) | {"duplicates": rows_of_copies}
     return DataCheck(str(table), task, issues, _label_facts(frame, parts, task) | facts, frame, cfg.strict)
-
-
-def _parts(frame: pd.DataFrame, task: Task, cfg: TrainConfig, drawn: bool) -> np.ndarray:
-    """Return the part of each row, "" for a row in none: by the table's split, or by the one that would be drawn.
-
-    Raises ImgregError if it cannot be drawn.
-    """
-    parts, usable = np.full(len(frame), "", object), frame["usable"].to_numpy()
-    if not drawn:
-        divided = usable & frame["split"].isin(splits.SPLITS).to_numpy()
-        parts[divided] = frame["split"][divided]
-    elif usable.sum() >= splits.MIN_ROWS:  # fewer are an issue already
-        rows = frame[usable].drop(columns=list(ADDED_COLUMNS)).reset_index(drop=True)
-        parts[usable] = splits.assign_splits(rows, cfg, task)["split"]
-    return parts
-
-
-def _open_images(rows: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTable:
-    """Open the images of usable rows, each once; rows with broken images are no longer usable."""
-    frame, image = rows.frame, np.full(len(rows.frame), -1)
-    usable = frame["usable"].to_numpy()
-    image[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
-    stats = image_stats.collect_stats(paths, rows.task.value_range)
-    broken = np.isin(image, list(stats.broken))
-    frame = frame.assign(usable=usable & ~broken, why=frame["why"].mask(broken, "a broken picture"))
-    return CheckedTable(replace(rows, frame=frame), stats, image, parts, drawn)
 
 
 def _label_facts(frame: pd.DataFrame, parts: np.ndarray, task: Task) -> dict:
@@ -160,18 +137,15 @@ def _span(values: pd.Series) -> dict:
     return {"n": len(values), **quantiles}
 
 
-def _image_facts(stats: ImageStats) -> dict:
+def _image_facts(table: CheckedTable) -> dict:
     """Count what the images are, the most frequent first."""
-    facts = stats.facts
-    sizes = _counts(facts["width"].astype(str) + "x" + facts["height"].astype(str))
-    return {"opened": len(facts) + len(stats.broken), "broken": len(stats.broken), "width": _span(facts["width"]),
-            "height": _span(facts["height"]), "different_sizes": len(sizes),
-            "sizes": dict(list(sizes.items())[:MAX_SIZES]), "formats": _counts(facts["format"]),
-            "modes": _counts(facts["mode"]), "orientations": _counts(facts["orientation"])}
-
-
-def _counts(values: pd.Series) -> dict[str, int]:
-    return {str(value): int(n) for value, n in values.value_counts().items()}
+    facts, n_broken = table.facts, len(table.broken)
+    sizes = (facts["width"].astype(str) + "x" + facts["height"].astype(str)).value_counts()
+    formats, modes = facts["format"].value_counts(), facts["mode"].value_counts()
+    orientations = facts["orientation"].astype(str).value_counts()
+    return {"opened": len(facts) + n_broken, "broken": n_broken, "width": _span(facts["width"]),
+            "height": _span(facts["height"]), "different_sizes": len(sizes), "sizes": sizes.head(MAX_SIZES).to_dict(),
+            "formats": formats.to_dict(), "modes": modes.to_dict(), "orientations": orientations.to_dict()}
 
 
 def _describe_facts(facts: dict, task: Task) -> list[str]:
@@ -183,7 +157,11 @@ def _describe_facts(facts: dict, task: Task) -> list[str]:
     if "groups" in facts:
         lines.append(f"groups: {facts['groups']:,}")
     if "opened" in facts:
-        parts = [_describe_sizes(facts), _most_frequent(facts["formats"]), _most_frequent(facts["modes"])]
+        sizes = _most_frequent(facts["sizes"])
+        if facts["different_sizes"] > MAX_SHOWN:
+            sizes = ("{width[least]:g} to {width[greatest]:g} by {height[least]:g} to {height[greatest]:g} px in "
+                     "{different_sizes:,} sizes").format(**facts)
+        parts = [sizes, _most_frequent(facts["formats"]), _most_frequent(facts["modes"])]
         turned = sum(n for tag, n in facts["orientations"].items() if tag != "1")
         if turned:
             parts.append(f"{turned:,} turned by their tag")
@@ -194,14 +172,6 @@ def _describe_facts(facts: dict, task: Task) -> list[str]:
 def _most_frequent(counts: dict[str, int]) -> str:
     """List the most frequent values with their counts: "JPEG (90), PNG (2)"."""
     return first_few([f"{value} ({n:,})" for value, n in counts.items()], MAX_SHOWN) or "none"
-
-
-def _describe_sizes(facts: dict) -> str:
-    """Describe the sizes of images: each with its count, or the range of many."""
-    if facts["different_sizes"] <= MAX_SHOWN:
-        return _most_frequent(facts["sizes"])
-    return ("{width[least]:g} to {width[greatest]:g} by {height[least]:g} to {height[greatest]:g} px in "
-            "{different_sizes:,} sizes").format(**facts)
 
 
 def _describe_target(t: Target, columns: dict) -> str:
@@ -215,12 +185,9 @@ def _describe_target(t: Target, columns: dict) -> str:
         return f"{t.name}: {n} point{'s' if n > 1 else ''} a picture, {labelled:,} labelled in all"
     texts = []
     for name, span in spans.items():
-        least, quarter, more, greatest = (_plain(span[q]) for q in ("least", "quarter", "three_quarters", "greatest"))
-        text = f"{least} to {with_unit(greatest, t.unit)}, half of them {quarter} to {more}"
+        # Four digits, and no power of ten unless a number is very large or small.
+        plain = {q: f"{float(f'{value:.4g}'):,.10g}" for q, value in span.items()}
+        text = (f"{plain['least']} to {with_unit(plain['greatest'], t.unit)}, "
+                f"half of them {plain['quarter']} to {plain['three_quarters']}")
         texts.append(f"{name} {text}" if len(columns) > 1 else text)
     return f"{t.name}: {'; '.join(texts)}"
-
-
-def _plain(value: float) -> str:
-    """Write a number with four digits, and without a power of ten unless it is very large or small."""
-    return f"{float(f'{value:.4g}'):,.10g}"

@@ -1,15 +1,11 @@
 """The same image, or nearly the same, in several files: with which labels, and in which parts of the split."""
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
-from ...tasks import Target
 from ..issues import Issue
 from ..labels.issue_rules import labels_differ
 from ..splits import connected_groups
-from .image_stats import CheckedTable
+from .opened_images import CheckedTable
 
 DIFFERENT_LABELS = 0.2  # labels of similar images differ if by more than this share of what any two labels do
 MAX_BITS = 6  # bits of 64 in which the hashes of one image differ once it was saved again; nearly always 0 to 4
@@ -23,45 +19,35 @@ TINY_BLOCK = 20_000  # pairs of tiny copies that are compared at once
 MAX_PAIRS = 10_000_000  # pairs of tiny copies that are compared at all: half a minute
 
 
-class Duplicates(NamedTuple):
-    """The issues, and groups of row numbers whose images are the `same`, and nearly the same (`similar`)."""
-
-    issues: list[Issue]
-    same: list[list[int]]
-    similar: list[list[int]]
-
-
-def find_duplicates(table: CheckedTable) -> Duplicates:
+def find_duplicates(table: CheckedTable) -> tuple[list[Issue], dict[str, list[list[int]]]]:
     """Find rows whose images are the same, or nearly the same, in several files.
 
     Codes: duplicate, near, contradicting, leak.
+
+    Returns:
+        The issues, and groups of row numbers: those of the "same" image, and of "nearly" the same one.
     """
-    rows = np.flatnonzero(table.opened)
+    rows, facts = np.flatnonzero(table.opened), table.facts
     if not len(rows):
-        return Duplicates([], [], [])
-    facts = table.stats.facts
-    at = facts.index.get_indexer(table.image[rows])
+        return [], {"same": [], "nearly": []}
+    at = facts.index.get_indexer(pd.Index(table.image[rows]))
     _, first, content = np.unique(facts["content"].to_numpy()[at], return_index=True, return_inverse=True)
     examples = at[first]  # one image of each content
     compared = np.flatnonzero(~facts["blank"].to_numpy()[examples])  # a blank image looks like all others
-    pairs, complete = near_pairs(facts["hash"].to_numpy()[examples][compared], table.stats.tiny[examples][compared])
+    pairs, complete = near_pairs(facts["hash"].to_numpy()[examples][compared], table.tiny[examples][compared])
     pairs = compared[pairs]
     keys = pd.DataFrame({"file": table.image[rows], "content": content,
                          "similar": connected_groups(pairs, len(examples))[content]}, rows)
     issues = [*_same_issues(table, keys), *_similar_issues(table, keys, pairs, complete),
               *_leak_issues(table, keys, pairs)]
-    return Duplicates(issues, _row_numbers(table, keys, "content", "file"),
-                      _row_numbers(table, keys, "similar", "content"))
+    numbers = keys.assign(row=table.labels.frame["row"])
+    return issues, {"same": _with_several(numbers, "content", "file").groupby("content")["row"].agg(list).tolist(),
+                    "nearly": _with_several(numbers, "similar", "content").groupby("similar")["row"].agg(list).tolist()}
 
 
-def _with_several(keys: pd.DataFrame, by, column: str) -> pd.DataFrame:
+def _with_several(keys: pd.DataFrame, by: str | list[str], column: str) -> pd.DataFrame:
     """Select the rows of groups that hold several values of a column."""
     return keys[keys.groupby(by)[column].transform("nunique") > 1]
-
-
-def _row_numbers(table: CheckedTable, keys: pd.DataFrame, by: str, column: str) -> list[list[int]]:
-    numbers = table.labels.frame["row"]
-    return [numbers[group.index].tolist() for _, group in _with_several(keys, by, column).groupby(by)]
 
 
 def _group_issue(table: CheckedTable, groups: pd.Series, code: str, text: str, hint: str) -> list[Issue]:
@@ -73,10 +59,10 @@ def _group_issue(table: CheckedTable, groups: pd.Series, code: str, text: str, h
         return []
     first = groups.index.to_series().groupby(groups).transform("min").sort_values(kind="stable")
     short, long = table.labels.row_names(first.index), table.labels.row_names(first.index, "image")
-    names = [long[row] if row == original else f"{long[row]} like {short[original]}" for row, original in first.items()]
-    frame, n = table.labels.frame, groups.nunique()
+    names = long.where(first.index == first, long + " like " + short[first].to_numpy())
+    n = groups.nunique()
     text = text.format(n=f"{n:,}", s="" if n == 1 else "s")
-    return [Issue(code, "note", tuple(frame["row"][first.index].tolist()), len(frame), text, hint, tuple(names))]
+    return table.labels.issue(code, "note", text, hint, first.index, names=names)
 
 
 def _same_issues(table: CheckedTable, keys: pd.DataFrame) -> list[Issue]:
@@ -119,25 +105,22 @@ def _pairs_differ(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray) ->
         others = values[b]
         if t.in_image:  # in pixels of the first image
             others = others * np.tile(sizes[a] / sizes[b], len(t.columns) // 2)
-        differ |= t.error(others, values[a]) > DIFFERENT_LABELS * _typical_difference(t, values[table.opened])
+        # What any two labels differ by: the median over many pairs, which a few wild labels leave alone.
+        labelled = values[table.opened & t.is_labelled(np.isfinite(values))]
+        errors = t.error(labelled, np.random.default_rng(0).permutation(labelled)) if len(labelled) else np.empty(0)
+        typical = np.nanmedian(errors) if np.isfinite(errors).any() else 0.0
+        differ |= t.error(others, values[a]) > DIFFERENT_LABELS * typical
     if "group" in frame:
         groups = frame["group"].to_numpy()
         differ &= (groups[a] != groups[b]) | pd.isna(groups[a])
     return differ
 
 
-def _typical_difference(t: Target, values: np.ndarray) -> float:
-    """Return the difference of any two labels: the median over many pairs, which a few wild labels leave alone."""
-    values = values[t.is_labelled(np.isfinite(values))]
-    errors = t.error(values, np.random.default_rng(0).permutation(values)) if len(values) else np.empty(0)
-    return float(np.nanmedian(errors)) if np.isfinite(errors).any() else 0.0
-
-
 def _leak_issues(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray) -> list[Issue]:
     """Find images that are in another part of the split, too, in another file: the same, and nearly the same."""
     parts = pd.Series(table.parts[keys.index], keys.index)
     codes = pd.Series(pd.factorize(parts)[0], keys.index).where(parts != "")  # NaN: in no part
-    lowest, highest = (codes.groupby(keys["content"]).agg(end).to_numpy() for end in ("min", "max"))  # of each content
+    lowest, highest = codes.groupby(keys["content"]).agg(["min", "max"]).to_numpy().T  # of each content
     files = keys.groupby("content")["file"].transform("nunique")
     same = keys["content"][(files > 1) & (highest > lowest)[keys["content"]]]
     a, b = pairs.T
@@ -163,7 +146,13 @@ def near_pairs(hashes: np.ndarray, tiny: np.ndarray) -> tuple[np.ndarray, bool]:
     """
     brightness, contrast = tiny[:, ::3].mean(axis=1), tiny[:, ::3].std(axis=1)
     pairs, n_compared = [np.empty((0, 2), np.int64)], 0
-    for close in _close_hashes(hashes):
+    # 1. Compare the hashes block by block, each pair once: equal bits less different ones are a product of signs.
+    signs = np.where(np.unpackbits(hashes.astype(np.uint64)[:, None].view(np.uint8), axis=1), 1, -1).astype(np.float32)
+    step = BLOCK // max(1, len(signs)) + 1
+    for start in range(0, len(signs), step):
+        products = signs[start : start + step] @ signs[start:].T
+        close = np.argwhere(np.triu(products >= 64 - 2 * MAX_BITS, 1)) + start
+        # 2. Compare the tiny copies of those whose hashes are close.
         close = close[np.abs(brightness[close[:, 0]] - brightness[close[:, 1]]) <= BRIGHTNESS[0]]
         for part in np.array_split(close, len(close) // TINY_BLOCK + 1):
             pairs.append(part[_look_alike(tiny, contrast, part)])
@@ -171,17 +160,6 @@ def near_pairs(hashes: np.ndarray, tiny: np.ndarray) -> tuple[np.ndarray, bool]:
         if n_compared > MAX_PAIRS:
             return np.concatenate(pairs), False
     return np.concatenate(pairs), True
-
-
-def _close_hashes(hashes: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield pairs [m, 2] whose hashes differ in few bits, each once."""
-    bits = np.unpackbits(hashes.astype(np.uint64)[:, None].view(np.uint8), axis=1)
-    signs = np.where(bits, 1, -1).astype(np.float32)
-    step = BLOCK // max(1, len(signs)) + 1
-    for start in range(0, len(signs), step):
-        products = signs[start : start + step] @ signs[start:].T  # equal bits less different ones
-        i, j = np.nonzero(np.triu(products >= 64 - 2 * MAX_BITS, 1))
-        yield np.stack([i, j], axis=1) + start
 
 
 def _look_alike(tiny: np.ndarray, contrast: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -1,15 +1,16 @@
 """Images of 16 and 32 bits: which of their numbers is shown black, and which white."""
 import sys
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
-from ...utils.console import warn
+from ...utils.messages import warn
 
 DEEP_MODES = frozenset(("I;16", "I;16L", "I;16B", "I;16N", "I", "F"))  # Pillow's modes of more than 8 bits
 SWAPPABLE = frozenset(f"{colours};16" for colours in ("RGB", "RGBA", "RGBX", *"RGBA"))  # LA;16B has no counterpart
+OTHER_ORDER = {"L": "B", "B": "L", "N": "L" if sys.byteorder == "big" else "B"}  # of bytes, as raw modes end
 MIN_USE = 1 / 8  # of the range that is shown; an image that uses less is reported
 TOLERANCE = 1 / 100  # of the range that is shown; numbers further beyond it are reported
 # TIFF tags
@@ -53,12 +54,12 @@ def unusual_levels(levels: Iterable[Levels | None]) -> Iterator[tuple[str, str]]
                    "shown", f"--range {lowest:.9g},{highest:.9g}, or what your camera can give")
 
 
-def array_bits(array: np.ndarray, value_range=None) -> tuple[np.ndarray, Levels | None]:
+def array_bits(array: np.ndarray, value_range: tuple[float, float] | None) -> tuple[np.ndarray, Levels | None]:
     """Convert an array to 8 bits.
 
     Args:
         array: uint8, uint16 or float, [h, w] or [h, w, 3 or 4].
-        value_range: The numbers that are black and white; by the type if left out.
+        value_range: The numbers that are black and white; by the type if None.
 
     Returns:
         The array as uint8, and its levels if it had more bits.
@@ -73,55 +74,50 @@ def array_bits(array: np.ndarray, value_range=None) -> tuple[np.ndarray, Levels 
     return shown, levels
 
 
-def eight_bits(picture: Image.Image, value_range=None, reopen=None) -> tuple[Image.Image, Levels | None]:
+def eight_bits(picture: Image.Image, value_range: tuple[float, float] | None,
+               reopen: Callable[[], Image.Image] | None) -> tuple[Image.Image, Levels | None]:
     """Convert an image to 8 bits for each number.
 
     Args:
         picture: The image, not yet decoded.
-        value_range: The numbers that are black and white; by the type if left out.
-        reopen: Opens the image once more, which a `value_range` needs with colours of 16 bits; without it they have 8.
+        value_range: The numbers that are black and white; by the type if None.
+        reopen: Opens the image once more, which a `value_range` needs with colours of 16 bits; if None, they have 8.
 
     Returns:
         The image, and its levels if it had more bits.
     """
-    tags, deep_colour = getattr(picture, "tag_v2", {}), has_deep_colour(picture)
-    bits, signed = tags.get(BITS, (16,))[0], tags.get(SAMPLE_FORMAT, (1,))[0] == 2
-    if deep_colour:
+    if has_deep_colour(picture):
         picture.tile = _tiles(picture)
-    picture.load()
-    if deep_colour:
         return _colours_to_8_bits(picture, value_range, reopen)
+    tags = getattr(picture, "tag_v2", {})
+    bits, signed = tags.get(BITS, (16,))[0], tags.get(SAMPLE_FORMAT, (1,))[0] == 2
+    picture.load()
     if picture.mode not in DEEP_MODES:  # Pillow reads signed numbers of 8 bits as unsigned
         return (picture.point(lambda v: v ^ 128) if signed and picture.mode == "L" else picture), None
     numbers = np.asarray(picture)
     if picture.mode == "I" and tags and bits == 32 and not signed:
         numbers = numbers.view(np.uint32)  # and unsigned ones of 32 bits as signed
-    ends = value_range or _type_range(picture.mode, bits, signed)
-    levels = _levels(numbers, *(ends[::-1] if tags.get(WHITE_IS_0) == 0 else ends))
+    # Black and white go by the type, whatever an image holds, so that brightness keeps its meaning. Whole numbers of 32
+    # bits count as 16: cameras hardly give more, and some versions of Pillow make 32 bits of 16.
+    ends: tuple[float, float] = (0, (1 << min(bits, 16)) - 1)
+    if picture.mode == "F":
+        ends = (0, 1)
+    elif signed and bits < 32:
+        ends = (-(1 << bits - 1), (1 << bits - 1) - 1)
+    black, white = value_range or ends
+    levels = _levels(numbers, white, black) if tags.get(WHITE_IS_0) == 0 else _levels(numbers, black, white)
     return Image.fromarray(_to_8_bits(numbers, levels.black, levels.white)), levels
 
 
-def _type_range(mode: str, bits: int, signed: bool) -> tuple[float, float]:
-    """Return what is black and white by type, whatever an image holds, so that brightness keeps its meaning.
-
-    Whole numbers of 32 bits count as 16: cameras hardly give more, and some versions of Pillow make 32 bits of 16.
-    """
-    if mode == "F":
-        return 0, 1
-    if signed and bits < 32:
-        return -(1 << bits - 1), (1 << bits - 1) - 1
-    return 0, (1 << min(bits, 16)) - 1
-
-
-def has_deep_colour(picture: Image.Image) -> bool:
+def has_deep_colour(picture: Image.Image) -> TypeGuard[ImageFile.ImageFile]:
     """Tell whether an image that is not decoded yet has colours of 16 bits, for which Pillow's modes say 8."""
     return picture.mode in ("RGB", "RGBA") and any(";16" in _raw_mode(tile) for tile in _tiles(picture))
 
 
-def _tiles(picture: Image.Image) -> list[tuple]:
+def _tiles(picture: Image.Image) -> list:
     """Return how Pillow decodes the parts of an image, mended where it takes planes of 16 bits for ones of 8."""
-    tags, tiles = getattr(picture, "tag_v2", {}), getattr(picture, "tile", [])
-    if tags.get(PLANES) != 2 or tags.get(BITS, (8,))[0] != 16:
+    tags, tiles = getattr(picture, "tag_v2", None), getattr(picture, "tile", [])
+    if not tags or tags.get(PLANES) != 2 or tags.get(BITS, (8,))[0] != 16:
         return tiles
     order = "L" if tags.prefix == b"II" else "B"
     return [_with_raw_mode(tile, f"{_raw_mode(tile)};16{order}") if _raw_mode(tile) in ("R", "G", "B", "A") else tile
@@ -135,25 +131,22 @@ def _raw_mode(tile: tuple) -> str:
     return mode if isinstance(mode, str) else ""
 
 
-def _with_raw_mode(tile: tuple, mode: str) -> tuple:
+def _with_raw_mode(tile: tuple, mode: str):
     arguments = (mode, *tile[3][1:]) if isinstance(tile[3], tuple) else mode
     return getattr(tile, "_make", tuple)((*tile[:3], arguments))  # a NamedTuple from Pillow 11 on
 
 
-def _swap_bytes(mode: str) -> str:
-    big = mode[-1] == "B" or (mode[-1] == "N" and sys.byteorder == "big")
-    return mode[:-1] + ("L" if big else "B")
-
-
-def _colours_to_8_bits(upper: Image.Image, value_range, reopen) -> tuple[Image.Image, Levels]:
+def _colours_to_8_bits(upper: Image.Image, value_range: tuple[float, float] | None,
+                       reopen: Callable[[], Image.Image] | None) -> tuple[Image.Image, Levels]:
     """Convert colours of 16 bits, of which Pillow keeps the `upper` 8; read with bytes swapped, it keeps the lower."""
     if not value_range:
         lowest, highest = zip(*upper.getextrema()[:3], strict=True)
         return upper, Levels(min(lowest) * 257, max(highest) * 257, 0, 65535)
     numbers = np.asarray(upper)[..., :3].astype(np.uint16) * 257
-    lower = reopen and reopen()
-    if lower and all(_raw_mode(tile)[:-1] in SWAPPABLE for tile in _tiles(lower)):
-        lower.tile = [_with_raw_mode(tile, _swap_bytes(_raw_mode(tile))) for tile in _tiles(lower)]
+    lower = reopen() if reopen else None
+    if lower and has_deep_colour(lower) and all(_raw_mode(tile)[:-1] in SWAPPABLE for tile in _tiles(lower)):
+        lower.tile = [_with_raw_mode(tile, _raw_mode(tile)[:-1] + OTHER_ORDER[_raw_mode(tile)[-1]])
+                      for tile in _tiles(lower)]
         numbers = (numbers & 0xFF00) | np.asarray(lower)[..., :3]
     shown = Image.fromarray(_to_8_bits(numbers, *value_range))
     if upper.mode == "RGBA":
@@ -171,5 +164,5 @@ def _to_8_bits(numbers: np.ndarray, black: float, white: float) -> np.ndarray:
     """Convert numbers of any type to uint8: `black` becomes 0, `white` 255, and NaN black."""
     if numbers.dtype == np.uint16 and numbers.size > 1 << 16:  # a table of all numbers is faster
         return _to_8_bits(np.arange(1 << 16), black, white)[numbers]
-    clipped = np.clip(numbers.astype(np.promote_types(numbers.dtype, np.float32)), *sorted((black, white)))
+    clipped = np.clip(numbers.astype(np.promote_types(numbers.dtype, np.float32)), min(black, white), max(black, white))
     return (np.nan_to_num((clipped - black) * (255 / (white - black))) + 0.5).astype(np.uint8)

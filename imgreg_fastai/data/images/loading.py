@@ -1,34 +1,26 @@
 """Opening an image and bringing it to the network's size: the one way, for training and predicting alike."""
 import os
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import repeat
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from ...tasks import Task
 from ...tasks.geometry import Box, Placement, place_picture, region, upright_size
-from ...utils.console import warn
-from ...utils.errors import first_few
-from .headers import (
-    SHRINKABLE,
-    PictureError,
-    naming_errors,
-    open_lazily,
-    orientation_tag,
-    read_header,
-    refuse_bomb,
-    source_name,
-)
+from ...utils.messages import first_few, warn
+from . import files
+from .files import File, PictureError, Source
 from .levels import Levels, array_bits, eight_bits
 
-TURNS = dict(enumerate((
-    Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
-    Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90,
-), start=2))  # what makes an image upright, by its orientation tag (EXIF 2.3, tag 274)
+T = TypeVar("T")
+Transpose = Image.Transpose
+# What makes an image upright, by its orientation tag (EXIF 2.3, tag 274).
+TURNS = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
+         6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}
 METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # may say how to turn an image
 SMALL_PIXELS = 1 << 16  # an image of so few pixels is decoded at full size
 GREY = (124, 116, 104)  # ImageNet's mean, which normalisation turns into 0: padding without information
@@ -67,7 +59,7 @@ class FittedImage(NamedTuple):
     levels: Levels | None = None
 
 
-def open_picture(source, value_range: tuple[float, float] | None = None) -> Image.Image:
+def open_picture(source: Source, value_range: tuple[float, float] | None = None) -> Image.Image:
     """Open an image as upright 8-bit RGB; of an animation the first frame.
 
     Orientation tags are obeyed, transparency is laid on white, colour profiles are ignored.
@@ -80,46 +72,39 @@ def open_picture(source, value_range: tuple[float, float] | None = None) -> Imag
     Raises:
         PictureError: It cannot be opened.
     """
-    with naming_errors(source):
+    with files.naming_errors(source):
         return _decode(source, value_range).picture
 
 
-def _decode(source, value_range=None, spare=None) -> Decoded:
+def _decode(source: Source, value_range: tuple[float, float] | None,
+            spare: Callable[[tuple[int, int]], float] | None = None) -> Decoded:
     """Decode an image; `spare`: upright size -> how many times smaller it may be, where its format allows it."""
     if isinstance(source, np.ndarray):
         picture, levels = _from_array(source, value_range)
         return Decoded(_to_rgb(picture), picture.size, (0, 0, *picture.size), levels)
-    picture, orientation = open_lazily(source), 1
-    size = exact_size = picture.size
+    # 1. Read the header, and have a large JPEG decoded smaller.
+    picture, draft = files.open_lazily(source), None
+    size = picture.size
     if picture is not source:  # the caller's own image stays as it is
-        if spare and picture.format in SHRINKABLE and picture.width * picture.height > SMALL_PIXELS:
-            orientation = orientation_tag(picture)
-            exact_size = _shrink(picture, spare(upright_size(size, orientation)))
+        if spare and picture.format in files.SHRINKABLE and size[0] * size[1] > SMALL_PIXELS:
+            most = spare(upright_size(size, files.orientation_tag(picture)))
+            factor = next((n for n in (8, 4, 2) if n <= most), 1)
+            draft = picture.draft(None, (size[0] // factor, size[1] // factor)) if factor > 1 else None
         # Decoding at a smaller size saves memory, but not where all of a progressive JPEG is held.
-        refuse_bomb(size if picture.info.get("progressive") else picture.size)
-    eight, levels = eight_bits(picture, value_range, None if picture is source else lambda: open_lazily(source))
-    upright = _upright(_to_rgb(eight), orientation_tag(picture))
-    if exact_size == size:
+        files.refuse_bomb(size if picture.info.get("progressive") else picture.size)
+    # 2. Decode it, and turn a copy upright that no longer says how to turn it.
+    eight, levels = eight_bits(picture, value_range, None if picture is source else lambda: files.open_lazily(source))
+    rgb, orientation = _to_rgb(eight), files.orientation_tag(picture)
+    upright = rgb.transpose(TURNS[orientation]) if orientation > 1 else rgb.copy()
+    for name in METADATA:
+        upright.info.pop(name, None)
+    if not draft:
         return Decoded(upright, upright.size, (0, 0, *upright.size), levels)
+    exact_size = draft[1][2:]  # before it was rounded up to whole pixels
     return Decoded(upright, upright_size(size, orientation), region(exact_size, upright.size, orientation), levels)
 
 
-def _upright(picture: Image.Image, orientation: int) -> Image.Image:
-    """Return an upright copy without the metadata that say how to turn it."""
-    upright = picture.transpose(TURNS[orientation]) if orientation > 1 else picture.copy()
-    for name in METADATA:
-        upright.info.pop(name, None)
-    return upright
-
-
-def _shrink(picture: Image.Image, spare: float) -> tuple[float, float]:
-    """Have an image decoded up to `spare` times smaller; return its new size before that was rounded up."""
-    factor = next((n for n in (8, 4, 2) if n <= spare), 1)
-    draft = picture.draft(None, (picture.width // factor, picture.height // factor)) if factor > 1 else None
-    return draft[1][2:] if draft else picture.size
-
-
-def _from_array(array: np.ndarray, value_range) -> tuple[Image.Image, Levels | None]:
+def _from_array(array: np.ndarray, value_range: tuple[float, float] | None) -> tuple[Image.Image, Levels | None]:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if not (array.size and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))):
@@ -153,7 +138,7 @@ def fit(picture: Image.Image, place: Placement) -> Image.Image:
     return padded
 
 
-def load_image(source, task, box=None) -> LoadedImage:
+def load_image(source: Source, task: Task, box: Sequence[float] | None = None) -> LoadedImage:
     """Open an image as a Task sees it.
 
     No more is decoded than that takes: of a large JPEG at least twice the network's pixels. The placement is that in
@@ -167,26 +152,21 @@ def load_image(source, task, box=None) -> LoadedImage:
     Raises:
         PictureError: It cannot be opened, or the box lies outside it.
     """
-
-    @cache
-    def place(size: tuple[int, int]) -> Placement:
-        return _place(source, size, task, box)
-
-    with naming_errors(source):
-        decoded = _decode(source, getattr(task, "value_range", None), lambda size: place(size).spare)
-        placement = place(decoded.size)
-        shown = fit(decoded.picture, placement.within(decoded.size, decoded.region))
-        return LoadedImage(shown, placement, decoded.levels)
+    with files.naming_errors(source):
+        decoded = _decode(source, task.value_range, lambda size: _place(source, size, task, box).spare)
+        place = _place(source, decoded.size, task, box)
+        return LoadedImage(fit(decoded.picture, place.within(decoded.size, decoded.region)), place, decoded.levels)
 
 
-def _place(source, size: tuple[int, int], task, box) -> Placement:
+def _place(source: Source, size: tuple[int, int], task: Task, box: Sequence[float] | None) -> Placement:
     try:
         return place_picture(size, task.size, task.fit, box, task.margin)
     except ValueError as e:
-        raise PictureError("a box within the picture", f"'{source_name(source)}': {e}") from e
+        raise PictureError("a box within the picture", f"'{files.source_name(source)}': {e}") from e
 
 
-def fit_images(sources, task, boxes=None, jobs: int | None = None) -> Iterator[FittedImage | PictureError]:
+def fit_images(sources: Iterable[Source], task: Task, boxes: np.ndarray | None = None,
+               jobs: int | None = None) -> Iterator[FittedImage | PictureError]:
     """Open many images and bring them to a Task's size, on threads, in order.
 
     Only a few images are opened ahead of those taken, so that any number of them fits into memory.
@@ -208,17 +188,18 @@ def fit_images(sources, task, boxes=None, jobs: int | None = None) -> Iterator[F
     return map_ahead(load, jobs, sources, repeat(None) if boxes is None else boxes)
 
 
-def image_views(sources, task, boxes=None, jobs: int | None = None) -> Iterator[np.ndarray | PictureError]:
+def image_views(sources: Iterable[File], task: Task,
+                boxes: np.ndarray | None = None) -> Iterator[np.ndarray | PictureError]:
     """Yield the views [4] alone, by the headers; what is broken further on does not show. See fit_images."""
 
     def view(source, box):
-        header = read_header(source)
+        header = files.read_header(source)
         return _place(source, (header.width, header.height), task, box).view
 
-    return map_ahead(view, jobs, sources, repeat(None) if boxes is None else boxes)
+    return map_ahead(view, None, sources, repeat(None) if boxes is None else boxes)
 
 
-def map_ahead(function, jobs: int | None, *sources) -> Iterator:
+def map_ahead(function: Callable[..., T], jobs: int | None, *sources: Iterable) -> Iterator[T | PictureError]:
     """Map a function over sources on threads, in order, a few ahead; a PictureError that it raises is the result."""
 
     def result(*arguments):
@@ -227,7 +208,8 @@ def map_ahead(function, jobs: int | None, *sources) -> Iterator:
         except PictureError as e:
             return e
 
-    jobs, pending = jobs or min(os.cpu_count() or 1, MAX_JOBS), deque()
+    jobs = jobs or min(os.cpu_count() or 1, MAX_JOBS)
+    pending: deque[Future[T | PictureError]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         for arguments in zip(*sources, strict=False):
             pending.append(pool.submit(result, *arguments))

@@ -4,12 +4,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...config import TrainConfig
 from ...tasks import BUILT_IN, Task
-from ...utils.console import say
-from ...utils.errors import ImgregError, close_matches, first_few
+from ...utils.messages import ImgregError, close_matches, first_few, say
 from .. import tables
-from ..issues import Issue
 from ..splits import SPLITS, assign_splits, exclude_trained
 from . import filtering
 from .filtering import ADDED_COLUMNS
@@ -31,28 +28,7 @@ def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: s
     Raises:
         ImgregError: A column is missing, or no row is usable.
     """
-    rows = read_rows(table, task, to_divide, images, also)
-    return filtering.drop_unusable(rows.frame, rows.path, task)
-
-
-def check_rows(table: str | Path, task: Task, images: str | Path | None = None,
-               cfg: TrainConfig | None = None) -> tuple[pd.DataFrame, list[Issue]]:
-    """Read all rows of a labels table or folder, and find the issues that show without opening an image.
-
-    Args:
-        table: The table, or a folder.
-        task: What its columns mean.
-        images: The folder that names of images are relative to, else the table's own.
-        cfg: The training's settings; the split of the table has no issues where they do not use it.
-
-    Returns:
-        The frame of LabelTable, and the issues.
-
-    Raises:
-        ImgregError: It is not a table, has no rows, or lacks a column.
-    """
-    rows = read_rows(table, task, images=images)
-    return rows.frame, label_issues(rows, cfg)
+    return read_rows(table, task, to_divide, images, also).usable()
 
 
 def read_pictures(table: str | Path, task: Task, images: str | Path | None = None,
@@ -72,7 +48,7 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
     Raises:
         ImgregError: It is not a table, or lacks a column.
     """
-    frame = _read_table(Path(table), task, list(task.box), images, also, to_divide=False).drop(columns="present")
+    frame, _ = _read(Path(table), task, list(task.box), images, also, to_divide=False)
     boxes = _to_floats(frame[list(task.box)])
     frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
     usable = filtering.drop_unusable(frame, Path(table))
@@ -80,18 +56,9 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
     return usable
 
 
-def usable_rows(frame: pd.DataFrame, task: Task, table: str | Path) -> pd.DataFrame:
-    """Return what `read_labels` does, of the frame that `check_rows` returned.
-
-    Raises:
-        ImgregError: No row is usable, or a target has no value in any row.
-    """
-    return filtering.drop_unusable(frame, _resolve(table, task), task)
-
-
 def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
               also: tuple[str, ...] = ()) -> LabelTable:
-    """Read all rows of a labels table, and what is wrong with each.
+    """Read all rows of a labels table, and what is wrong with each; `label_issues` describes it.
 
     Args:
         table: The table, or a folder: its labels.csv, or without one the names of its images hold the labels.
@@ -105,22 +72,21 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     """
     path = _resolve(table, task)
     columns = list(dict.fromkeys([*task.columns, *task.box]))
-    if path.is_dir():
-        frame = _read_folder(path, task, columns, also, to_divide)
-    else:
-        frame = _read_table(path, task, columns, images, also, to_divide)
-    present, frame = frame["present"], frame.drop(columns="present")
-    raw, box = frame[task.columns], _to_floats(frame[list(task.box)])
-    values = _to_floats(raw) * (task.name_scale if path.is_dir() else 1.0)
-    states = _label_states(raw, values)
-    values = values.where(states == 0)
-    unnamed = frame["image"].isna()
-    unlabelled = (states == MISSING).all(axis=1) & path.is_dir()
-    no_number = ~_has_label(values, task) & ~unnamed & ~unlabelled
-    reasons = {"unlabelled": unlabelled, "unnamed": unnamed, "number": no_number,
-               "box": _lacks_box(box), "absent": ~present & ~unnamed}
-    frame = filtering.mark_usable(_replace(_replace(frame, box), values), reasons)
-    reasons = {reason: np.asarray(mask) for reason, mask in reasons.items()}
+    frame, present = _read(path, task, columns, images, also, to_divide)
+    # 1. Turn the labels into numbers; where there is no finite one, the state says why.
+    raw, floats = frame[task.columns], _to_floats(frame[columns])
+    numbers = floats[task.columns] * (task.name_scale if path.is_dir() else 1.0)
+    words = raw.select_dtypes(exclude="number").apply(lambda column: column.astype(str).str.strip())
+    blank = raw.isna() | words.eq("").reindex(columns=raw.columns, fill_value=False)
+    states = np.select([np.isfinite(numbers), np.isinf(numbers), blank], [0, INFINITE, MISSING], WORD).astype(np.int8)
+    floats = _replace(floats, numbers.where(states == 0))
+    # 2. See which rows cannot be used.
+    unnamed, unlabelled = frame["image"].isna(), (states == MISSING).all(axis=1) & path.is_dir()
+    labelled = np.any([t.is_labelled(floats[list(t.columns)].notna().to_numpy()) for t in task.targets], axis=0)
+    masks = {"unlabelled": unlabelled, "unnamed": unnamed, "number": ~labelled & ~unnamed & ~unlabelled,
+             "box": _lacks_box(floats[list(task.box)]), "absent": ~present & ~unnamed}
+    reasons = {reason: np.asarray(mask) for reason, mask in masks.items()}
+    frame = filtering.mark_usable(_replace(frame, floats), reasons)
     return LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True))
 
 
@@ -129,25 +95,34 @@ def _resolve(table: str | Path, task: Task) -> Path:
     return tables.resolve_table(table, from_names=bool(task.name_pattern) and task.name not in BUILT_IN)
 
 
-def _read_table(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
-                to_divide: bool) -> pd.DataFrame:
-    """Read `image`, the needed columns, `path` and `present` of all rows of a table."""
-    if not table.is_file():
+def _read(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
+          to_divide: bool) -> tuple[pd.DataFrame, pd.Series]:
+    """Read `image`, the needed columns and `path` of all rows of a table or folder, and whether each image exists."""
+    if table.is_dir():
+        frame = _read_folder(table, task, to_divide)
+        located = frame.assign(present=True)
+    elif table.is_file():
+        # A table that is not trained on may name its images in another column than the training's.
+        frame, image = tables.read_image_table(table, task.image, ("split", task.group or "group", *also), to_divide)
+        if frame.empty:
+            raise ImgregError("a labels table with rows", f"none in '{table}'")
+        located = tables.with_paths(frame[[image]], image, images or table.parent)
+    else:
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
-    # A table that is not trained on may name its images in another column than the training's.
-    frame, image = tables.read_image_table(table, task.image, ("split", task.group or "group", *also), to_divide)
-    if frame.empty:
-        raise ImgregError("a labels table with rows", f"none in '{table}'")
-    located = tables.with_paths(frame[[image]], image, images or table.parent)
     frame = _needed_columns(frame, task, columns, also, to_divide, table)
     frame = frame.drop(columns=["image", "path"], errors="ignore")
     if "split" in frame:
-        frame["split"] = _usual_splits(frame["split"], table)
-    return pd.concat([located[["image"]], frame, located[["path", "present"]]], axis=1)
+        words = frame["split"].astype(object).str.strip().str.lower()
+        renamed = words.map(USUAL_SPLITS)
+        if renamed.notna().any():
+            pairs = [f"{word} is {USUAL_SPLITS[word]}" for word in sorted(words[renamed.notna()].unique())]
+            say(f"the column 'split' of {table}: {', '.join(pairs)}")
+        frame["split"] = renamed.fillna(words.where(words.isin(SPLITS), frame["split"]))
+    return pd.concat([located[["image"]], frame, located[["path"]]], axis=1), located["present"]
 
 
-def _read_folder(folder: Path, task: Task, columns: list[str], also: tuple[str, ...], to_divide: bool) -> pd.DataFrame:
-    """Read as `_read_table` does from the names of images, or of their folders; report how many hold labels."""
+def _read_folder(folder: Path, task: Task, to_divide: bool) -> pd.DataFrame:
+    """Read labels from the names of images, or of their folders; report how many hold labels."""
     try:
         frame = tables.table_of_folder(folder, task.name_pattern, task.columns)
     except ImgregError as e:
@@ -160,8 +135,7 @@ def _read_folder(folder: Path, task: Task, columns: list[str], also: tuple[str, 
                           f"nor {e.expected}: {e.actual}", hint) from e
     n, names = frame[task.columns].notna().any(axis=1).sum(), "names" if task.name_pattern else "names of folders"
     say(f"reading {first_few(task.columns)} from {names}: {n:,} of {len(frame):,} match")
-    labels = _needed_columns(frame, task, columns, also, to_divide, folder)
-    return pd.concat([frame[["image"]], labels, frame[["path"]].assign(present=True)], axis=1)
+    return frame
 
 
 def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: tuple[str, ...], to_divide: bool,
@@ -182,16 +156,6 @@ def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: t
     return frame[list(dict.fromkeys([*columns, *optional, *also]))]
 
 
-def _usual_splits(split: pd.Series, table: Path) -> pd.Series:
-    """Rename parts that have other usual names, and report it."""
-    words = split.astype(object).str.strip().str.lower()
-    renamed = words.map(USUAL_SPLITS)
-    if renamed.notna().any():
-        pairs = [f"{word} is {USUAL_SPLITS[word]}" for word in sorted(words[renamed.notna()].unique())]
-        say(f"the column 'split' of {table}: {', '.join(pairs)}")
-    return renamed.fillna(words.where(words.isin(SPLITS), split))
-
-
 def _to_floats(frame: pd.DataFrame) -> pd.DataFrame:
     """Convert columns to float; NaN where there is no number."""
     return pd.DataFrame({name: pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
@@ -201,22 +165,6 @@ def _to_floats(frame: pd.DataFrame) -> pd.DataFrame:
 def _replace(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """Replace columns all at once: pandas warns of a hundred that are set one by one."""
     return pd.concat([frame.drop(columns=values.columns), values], axis=1)[list(frame.columns)]
-
-
-def _label_states(raw: pd.DataFrame, values: pd.DataFrame) -> np.ndarray:
-    """Tell what each label is: 0 for a finite number, else MISSING, WORD or INFINITE; int8 [n, columns]."""
-    numbers = values.to_numpy()
-    states = np.where(np.isinf(numbers), INFINITE, 0).astype(np.int8)
-    for i, column in enumerate(raw):
-        no_number = np.isnan(numbers[:, i])
-        cells = raw[column][no_number]
-        states[no_number, i] = np.where(cells.isna() | (cells.astype(str).str.strip() == ""), MISSING, WORD)
-    return states
-
-
-def _has_label(values: pd.DataFrame, task: Task) -> np.ndarray:
-    """Tell which rows have a label of any target."""
-    return np.any([t.is_labelled(values[list(t.columns)].notna().to_numpy()) for t in task.targets], axis=0)
 
 
 def _lacks_box(box: pd.DataFrame) -> np.ndarray:

@@ -1,13 +1,13 @@
 """Leaving out rows that cannot be used, each with a warning that says why."""
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ...tasks import Task
-from ...utils.console import warn
-from ...utils.errors import ImgregError, first_few
+from ...utils.messages import ImgregError, first_few, warn
 
 # Why a row is left out: the first reason that holds.
 REASONS = {"unlabelled": "no label in its name", "unnamed": "no picture named", "number": "no finite number",
@@ -15,7 +15,7 @@ REASONS = {"unlabelled": "no label in its name", "unnamed": "no picture named", 
 ADDED_COLUMNS = ("row", "usable", "why")
 
 
-def mark_usable(frame: pd.DataFrame, masks: dict) -> pd.DataFrame:
+def mark_usable(frame: pd.DataFrame, masks: Mapping[str, np.ndarray | pd.Series]) -> pd.DataFrame:
     """Mark the rows that can be used.
 
     Args:
@@ -55,12 +55,12 @@ def drop_unusable(frame: pd.DataFrame, table: Path, task: Task | None = None) ->
 def _warn_missing(frame: pd.DataFrame, table: Path, task: Task) -> None:
     """Warn which rows lack a value of a target; raise ImgregError if all do and the task has other targets."""
     for t in task.targets:
-        labelled = frame[list(t.columns)].notna().to_numpy()
-        incomplete = frame[~labelled.all(axis=1) & (frame["why"] != REASONS["number"])]
+        labelled = frame[list(t.columns)].notna()
+        incomplete = frame[(frame["why"] != REASONS["number"]) & ~labelled.all(axis=1)]
         if len(incomplete):
             warn(f"{len(incomplete)} of {len(frame)} rows of {table} lack a value of {t.name}: "
                  f"{first_few(_row_names(incomplete, table))}")
-        if len(task.targets) > 1 and not t.is_labelled(labelled).any():
+        if len(task.targets) > 1 and not t.is_labelled(labelled.to_numpy()).any():
             raise ImgregError(f"a value of {t.name} in a row of '{table}'", "none")
 
 
@@ -71,18 +71,14 @@ def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: s
     names = list(rows["image"]) if absent else _row_names(rows, table)
     if len(rows) < n:
         warn(f"left out {len(rows)} of {n} rows of {table}, {why}: {first_few(names)}")
-    elif why == REASONS["unlabelled"]:
-        raise ImgregError(f"file names like '{_example_name(task.name_pattern)}'",
+        return
+    if task and why == REASONS["unlabelled"]:
+        # A name that a pattern of digits matches, "angle_00000.png"; the pattern itself if it is another.
+        example = re.sub(r"\(\?P<\w+>\\d\{(\d+)\}\).*", lambda match: "0" * int(match[1]) + ".png", task.name_pattern)
+        raise ImgregError(f"file names like '{task.name_pattern if '(' in example else example}'",
                           f"none among the {n} pictures in '{table}', such as '{names[0]}'")
-    else:
-        raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {first_few(names, 3)}",
-                          "--images DIR, the folder that the names are relative to" if absent else None)
-
-
-def _example_name(pattern: str) -> str:
-    """A file name that a pattern of digits matches, "angle_00000.png"; the pattern itself if it is another."""
-    name = re.sub(r"\(\?P<\w+>\\d\{(\d+)\}\).*", lambda match: "0" * int(match[1]) + ".png", pattern)
-    return pattern if "(" in name else name
+    raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {first_few(names, 3)}",
+                      "--images DIR, the folder that the names are relative to" if absent else None)
 
 
 def _row_names(rows: pd.DataFrame, table: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """The issues of labelled rows that show without opening an image."""
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -8,15 +9,16 @@ import pandas as pd
 from ...config import TrainConfig
 from ...tasks import Target, Task
 from ...tasks.outliers import MIN_VALUES
-from ...utils.errors import first_few
+from ...utils.messages import first_few
 from ..issues import Issue
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
 from ..tables import real_paths
-from .filtering import REASONS
+from .filtering import REASONS, drop_unusable
 
+Rows: TypeAlias = np.ndarray | pd.Series | pd.Index
 MISSING, WORD, INFINITE = 1, 2, 3  # states of a label that is not a finite number; 0 where it is
-STATE_CODES = {WORD: "word", INFINITE: "infinite", MISSING: "missing"}
-STATE_TEXTS = {WORD: "no number in", INFINITE: "an infinite number in", MISSING: "no value in"}
+STATES = {WORD: ("word", "no number in"), INFINITE: ("infinite", "an infinite number in"),
+          MISSING: ("missing", "no value in")}  # the code of the issue, and what it says
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,23 @@ class LabelTable:
     states: np.ndarray
     raw: pd.DataFrame
 
-    @property
-    def folder(self) -> bool:
-        """Whether it is a folder, whose images have names and no row numbers."""
-        return self.path.is_dir()
+    def usable(self) -> pd.DataFrame:
+        """Return the rows that can be used; warn of the others, and of labels that are missing.
+
+        Raises:
+            ImgregError: No row is usable, or a target has no value in any row.
+        """
+        return drop_unusable(self.frame, self.path, self.task)
 
     def row_names(self, index: pd.Index, column: str = "") -> pd.Series:
-        """Name rows: a table's by their numbers, a folder's by their images.
+        """Name rows: a table's by their numbers, a folder's, which has no row numbers, by their images.
 
         Args:
             index: Index of the rows in `frame`.
             column: A column whose values are shown beside the numbers.
         """
         rows = self.frame.loc[index]
-        if self.folder:
+        if self.path.is_dir():
             return rows["image"].astype(str)
         names = "row " + rows["row"].astype(str)
         if column:
@@ -61,22 +66,27 @@ class LabelTable:
             names += " '" + values.astype(object).fillna("").astype(str) + "'"
         return names
 
-    def issue(self, code: str, level: str, text: str, hint: str = "", mask=None, column: str = "") -> list[Issue]:
+    def issue(self, code: str, level: str, text: str, hint: str = "", rows: Rows | None = None, column: str = "",
+              names: pd.Series | None = None) -> list[Issue]:
         """Make an Issue of some rows, or of the table as a whole.
 
         Args:
             code, level, text, hint: See Issue.
-            mask: Which rows have the issue, bool [n]; None: the table as a whole.
+            rows: The rows that have the issue, bool [n] or their index in `frame`; None: the table as a whole.
             column: A column whose values are shown beside the numbers of rows.
+            names: What the rows are called, else by `row_names`.
 
         Returns:
             A list of one Issue; empty if no row has it.
         """
-        index = self.frame.index[np.asarray(mask)] if mask is not None else self.frame.index[:0]
-        if mask is not None and not len(index):
-            return []
-        names = self.row_names(index, column) if self.folder or column else ()
-        return [Issue(code, level, tuple(self.frame["row"][index].tolist()), len(self.frame), text, hint, tuple(names))]
+        if rows is None:
+            return [Issue(code, level, (), len(self.frame), text, hint)]
+        numbers = self.frame["row"].loc[rows]
+        if names is None and (column or self.path.is_dir()):
+            names = self.row_names(numbers.index, column)
+        shown = () if names is None else tuple(names)
+        issue = Issue(code, level, tuple(numbers.tolist()), len(self.frame), text, hint, shown)
+        return [issue] if issue.rows else []
 
 
 def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issue]:
@@ -93,8 +103,8 @@ def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issu
     for target in table.task.targets:
         issues += _state_issues(table, target)
     for reason in ("unlabelled", "unnamed", "box", "absent"):
-        issues += table.issue(reason, "leave out", REASONS[reason], mask=reasons[reason],
-                              column="image" if reason == "absent" else "")
+        column = "image" if reason == "absent" else ""
+        issues += table.issue(reason, "leave out", REASONS[reason], rows=reasons[reason], column=column)
     n = int(table.frame["usable"].sum())
     if n < MIN_ROWS:
         text = f"only {n} usable rows, fewer than {MIN_ROWS}" if n else "no usable row"
@@ -112,17 +122,17 @@ def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
     states = table.states[:, [table.task.columns.index(column) for column in target.columns]]
     named = ~(table.reasons["unnamed"] | table.reasons["unlabelled"])
     issues, left_out = [], table.reasons["number"]
-    for state, code in STATE_CODES.items():
+    for state, (code, text) in STATES.items():
         cells = (states == state) & named[:, None]
         if not cells.any():
             continue
-        columns = [column for column, here in zip(target.columns, cells.any(axis=0), strict=True) if here]
-        text, mask = f"{STATE_TEXTS[state]} {first_few(columns, 3)}", cells.any(axis=1)
+        rows = cells.any(axis=1)
+        text += f" {first_few(np.array(target.columns)[cells.any(axis=0)], 3)}"
         if state == WORD:
             row, column = np.argwhere(cells)[0]
             text += f", such as {str(table.raw[target.columns[column]].iloc[row])!r}"
-        issues += table.issue(code, "leave out", text, mask=mask & left_out)
-        issues += table.issue(code, "note", text, mask=mask & ~left_out)
+        issues += table.issue(code, "leave out", text, rows=rows & left_out)
+        issues += table.issue(code, "note", text, rows=rows & ~left_out)
     if named.any() and not target.is_labelled(states[named] == 0).any():
         reason = next((issue.text for issue in issues if issue.code != "missing"), "")
         text = f"no value of {target.name} in any row" + (f": {reason}" if reason else "")
@@ -133,21 +143,18 @@ def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
 
 def _outlier_issues(table: LabelTable) -> list[Issue]:
     """Find labels that are numbers and yet look wrong, as each kind of target knows them."""
-    usable, issues = table.frame["usable"].to_numpy(), []
+    frame, issues = table.frame[table.frame["usable"]], []
     for target in table.task.targets:
-        values = table.frame.loc[usable, list(target.columns)].to_numpy(float)
+        values = frame[list(target.columns)].to_numpy(float)
         if np.isfinite(values).any(axis=1).sum() < MIN_VALUES:
             continue
         for outlier in target.outliers(values):
-            mask = outlier.mask
-            if mask is not None:  # it is of usable rows
-                mask = np.zeros(len(usable), bool)
-                mask[usable] = outlier.mask
-            issues += table.issue(outlier.code, outlier.level, outlier.text, outlier.hint, mask, outlier.column or "")
+            rows = None if outlier.mask is None else frame.index[outlier.mask]
+            issues += table.issue(outlier.code, outlier.level, outlier.text, outlier.hint, rows, outlier.column or "")
     return issues
 
 
-def labels_differ(labels: pd.DataFrame, groups) -> pd.Series:
+def labels_differ(labels: pd.DataFrame, groups: pd.Series) -> pd.Series:
     """Tell for each row whether rows of its group have other labels; a missing label differs from none.
 
     Args:
@@ -165,11 +172,11 @@ def _repetition_issues(table: LabelTable) -> list[Issue]:
     if keys.empty:
         return []
     differ = labels_differ(rows.loc[keys.index, table.task.columns], keys.groupby(list(keys.columns)).ngroup())
-    index, text = table.frame.index, "the same picture in several rows"
+    text = "the same picture in several rows"
     return [*table.issue("repeated", "note", f"{text}, with the same labels", "keep one row of each",
-                         index.isin(keys.index[~differ]), "image"),
+                         keys.index[~differ], "image"),
             *table.issue("contradicting", "note", f"{text}, with different labels", "keep the rows that are right",
-                         index.isin(keys.index[differ]), "image")]
+                         keys.index[differ], "image")]
 
 
 def _split_issues(table: LabelTable) -> list[Issue]:
@@ -185,20 +192,13 @@ def _split_issues(table: LabelTable) -> list[Issue]:
         if counts.get(part, 0) < least:
             issues += table.issue("part", "stop", f"{counts.get(part, 0)} rows whose split is {part}",
                                   f"at least {least} are needed")
-    return issues + _leak_issues(table, rows)
-
-
-def _leak_issues(table: LabelTable, rows: pd.DataFrame) -> list[Issue]:
-    """Find images and groups that stand in several parts of the split of `rows`."""
-    def spread_over(keys):  # rows without a key, such as those without a group, are of none
-        return table.frame.index.isin(rows.index[rows["split"].groupby(keys).transform("nunique") > 1])
-
     text, hint = "in several parts of the split", "let each stand in one part"
-    paths = real_paths(rows["path"])
-    issues = table.issue("leak", "note", f"the same picture {text}", hint, spread_over(paths), "image")
+    in_several = rows["split"].groupby(real_paths(rows["path"])).transform("nunique") > 1
+    issues += table.issue("leak", "note", f"the same picture {text}", hint, rows.index[in_several], "image")
     if "group" in rows:  # a group column that is asked for by name promises that no group is in two parts
+        in_several = rows["split"].groupby(rows["group"]).transform("nunique") > 1  # false where there is no group
         issues += table.issue("group", "stop" if table.task.group else "note", f"a group {text}",
-                              f"{hint}, or drop the column 'split' for --group", spread_over(rows["group"]), "group")
+                              f"{hint}, or drop the column 'split' for --group", rows.index[in_several], "group")
     return issues
 
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ...utils.console import say
-from ...utils.errors import ImgregError, close_matches, first_few
+from ...utils.messages import ImgregError, close_matches, first_few, say
 from ..images import SUFFIXES as IMAGE_SUFFIXES
 from .reading import read_table
 
@@ -62,8 +61,8 @@ def image_column(frame: pd.DataFrame, name: str = "", table: str | Path = "the t
     by_name = [plain_names[usual] for usual in USUAL_NAMES if usual in plain_names]
     by_values = [column for column in frame.columns if _holds_image_names(frame[column])]
     candidates = [column for column in by_name if column in by_values]
-    if not candidates:
-        candidates = (by_values if len(by_values) == 1 else []) if by_values else by_name
+    if not candidates and len(by_values) < 2:
+        candidates = by_values or by_name
     if not candidates:
         close = first_few(map(repr, by_values)) or close_matches("image", map(str, frame.columns))
         raise ImgregError(f"a column 'image' in {table}", f"{first_few(frame.columns, 8)}",

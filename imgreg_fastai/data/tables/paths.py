@@ -2,20 +2,21 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from ...utils.errors import ImgregError, close_matches, first_few
+from ...utils.messages import ImgregError, close_matches, first_few
 from ..images import SUFFIXES, list_images
 
 LABELS_NAME = "labels.csv"  # the labels table of a folder
 MAX_SINGLE_FILES = 64  # so many files of a folder are looked up one by one; for more, the folder is listed
 ABSOLUTE = re.compile(r"[A-Za-z]:/|/")  # the beginning of an absolute path, here or on Windows
+Paths: TypeAlias = Sequence[str] | np.ndarray | pd.Series
 NUMBER = r"[+-]?\d+(\.\d+)?"
 
 
@@ -54,17 +55,18 @@ def with_paths(frame: pd.DataFrame, column: str, root: str | Path) -> pd.DataFra
             matches = search(names[lost], str(root), paths[present])
             paths[lost] = np.where(matches != "", matches, paths[lost])
             present[lost] = matches != ""
-    return frame.assign(image=np.where(names != "", names, None), path=paths, present=present)
+    images = pd.Series(names, frame.index, dtype=object).where(names != "", None)
+    return frame.assign(image=images, path=paths, present=present)
 
 
-def _join(root: str, names) -> np.ndarray:
+def _join(root: str, names: Iterable[str]) -> np.ndarray:
     """Join a folder and names, as os.path.join does; a plain sum is faster where the name cannot be absolute."""
     prefix = os.path.join(root, "")
     return np.array([os.path.join(root, name) if name[:1] in ("/", "\\") or name[1:2] == ":" else name and prefix + name
                      for name in names], object)
 
 
-def files_exist(paths) -> np.ndarray:
+def files_exist(paths: Paths) -> np.ndarray:
     """Tell which paths are files; a folder with many of them is listed once instead of looking up each file.
 
     Args:
@@ -81,7 +83,7 @@ def files_exist(paths) -> np.ndarray:
     return exist
 
 
-def real_paths(paths) -> pd.Series:
+def real_paths(paths: Paths) -> pd.Series:
     """Resolve links and dots, so that each file has one path.
 
     Args:
@@ -111,7 +113,7 @@ class _Folder(NamedTuple):
         return _list_files(self.path) if len(self.rows) > MAX_SINGLE_FILES else None
 
 
-def _by_folder(paths) -> Iterator[_Folder]:
+def _by_folder(paths: Paths) -> Iterator[_Folder]:
     parts = np.array([os.path.split(path) for path in paths], object).reshape(-1, 2)
     codes, folders = pd.factorize(parts[:, 0])
     rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
@@ -128,7 +130,7 @@ def _list_files(folder: str) -> dict[str, bool] | None:
         return None
 
 
-def _with_slashes(names: np.ndarray, root: str, _) -> np.ndarray:
+def _with_slashes(names: np.ndarray, root: str, taken: np.ndarray) -> np.ndarray:
     """Return the paths with slashes for backslashes and without blanks around them; "" where there is no file."""
     plain = _slashed(names)
     paths = _join(root, plain)
@@ -145,7 +147,7 @@ def _by_likeness(names: np.ndarray, root: str, taken: np.ndarray) -> np.ndarray:
     No image is given to two names, nor one that is `taken`.
     """
     names = _slashed(names)
-    matches = pd.Series("", range(len(names)), dtype=object)
+    matches = np.full(len(names), "", object)
     lookup = lru_cache(8)(_lookup)  # many folders of another machine may have only the root in common
     for folder in _by_folder(names):
         for place in _possible_folders(folder.path, names[folder.rows[0]], root):
@@ -154,8 +156,9 @@ def _by_likeness(names: np.ndarray, root: str, taken: np.ndarray) -> np.ndarray:
             if any(here):
                 matches[folder.rows] = [name and prefix + name for name in here]
                 break
-    claims = matches[matches != ""][~pd.Series(names)[matches != ""].duplicated()]  # one of each name
-    return matches.mask(matches.isin(claims[claims.duplicated()]) | matches.isin(taken), "").to_numpy(object)
+    claims = pd.Series(matches)[(matches != "") & ~pd.Series(names).duplicated()]  # one of each name
+    refused = pd.Series(matches).isin([*claims[claims.duplicated()], *taken])
+    return np.where(refused, "", matches)
 
 
 def _possible_folders(folder: str, example: str, root: str) -> Iterator[str]:
@@ -204,7 +207,23 @@ def table_of_folder(folder: str | Path, pattern: str, columns: list[str]) -> pd.
     """
     images = pd.Series(list_images(str(folder)), dtype=object)
     names = images.str.replace(os.sep, "/", regex=False)
-    labels = _labels_by_pattern(names, pattern, columns) if pattern else _labels_by_folder(names, str(folder), columns)
+    if pattern:
+        groups = columns_in_pattern(pattern)
+        for column in columns:
+            if column not in groups:
+                raise ImgregError(f"a group (?P<{column}>...) in --label-from-name", f"'{pattern}'",
+                                  close_matches(column, groups))
+        labels = names.str.rpartition("/")[2].str.extract(pattern)[groups]
+        labels = labels.mask(labels.isna().all(axis=1), names.str.extract(pattern)[groups])
+    else:
+        if len(columns) != 1:
+            raise ImgregError("one number for sub folders to be called by", f"{len(columns)}: {first_few(columns)}")
+        numbers = names.str.extract("^([^/]*)/")[0]  # the names of sub folders
+        words = numbers[numbers.notna() & ~numbers.fillna("").str.fullmatch(NUMBER)].unique()
+        if len(words) or numbers.isna().all():
+            raise ImgregError(f"sub folders of '{folder}' that are called by numbers",
+                              first_few(map(repr, words)) or "none")
+        labels = pd.DataFrame({columns[0]: numbers})
     labels = labels.astype(object).where(labels.notna(), None)
     return pd.DataFrame({"image": images, "path": pd.Series(_join(str(folder), images), dtype=object)}).join(labels)
 
@@ -223,26 +242,3 @@ def columns_in_pattern(pattern: str) -> list[str]:
         raise ImgregError("a group (?P<NAME>...) in --label-from-name", f"'{pattern}'",
                           r"--label-from-name 'age_(?P<age>\d+)'")
     return groups
-
-
-def _labels_by_pattern(names: pd.Series, pattern: str, columns: list[str]) -> pd.DataFrame:
-    groups = columns_in_pattern(pattern)
-    for column in columns:
-        if column not in groups:
-            raise ImgregError(f"a group (?P<{column}>...) in --label-from-name", f"'{pattern}'",
-                              close_matches(column, groups))
-    labels = names.str.rpartition("/")[2].str.extract(pattern)[groups]
-    no_match = labels.isna().all(axis=1)
-    return labels.mask(no_match, names.str.extract(pattern)[groups])
-
-
-def _labels_by_folder(names: pd.Series, folder: str, columns: list[str]) -> pd.DataFrame:
-    if len(columns) != 1:
-        raise ImgregError("one number for sub folders to be called by", f"{len(columns)}: {first_few(columns)}")
-    parts = names.str.partition("/")
-    labels = parts[0].where(parts[1] != "")
-    words = labels[labels.notna() & ~labels.fillna("").str.fullmatch(NUMBER)].unique()
-    if len(words) or labels.isna().all():
-        raise ImgregError(f"sub folders of '{folder}' that are called by numbers",
-                          first_few(map(repr, words)) or "none")
-    return pd.DataFrame({columns[0]: labels})

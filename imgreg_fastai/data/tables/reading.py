@@ -1,14 +1,14 @@
 """Reading tables, whatever program wrote them."""
 import csv
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ...utils.console import say
-from ...utils.errors import ImgregError, error_reason, first_few
+from ...utils.messages import ImgregError, error_reason, first_few, say
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 TABLE = "a labels table (CSV, TSV or Parquet)"  # what errors expect
@@ -57,7 +57,7 @@ def read_table(path: str | Path, text: tuple[str, ...] = (), max_rows: int | Non
         raise ImgregError(TABLE, f"'{path}': {reason}") from e
 
 
-def read_csv(path: str | Path, text: tuple[str, ...] = TEXT_COLUMNS, **options) -> pd.DataFrame:
+def read_csv(path: str | Path, text: tuple[str, ...] = TEXT_COLUMNS, **options: Any) -> pd.DataFrame:
     """Read a CSV file with pandas and with our rules for what is missing.
 
     Args:
@@ -66,12 +66,12 @@ def read_csv(path: str | Path, text: tuple[str, ...] = TEXT_COLUMNS, **options) 
         **options: Further options of pandas.read_csv.
     """
     columns = pd.read_csv(path, **{**options, "nrows": 0}).columns
-    text = [name for name in columns if name.strip() in text]
-    return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False,
-                       na_values={name: [""] if name in text else EMPTY for name in columns}, **options)
+    words = [name for name in columns if name.strip() in text]
+    return pd.read_csv(path, dtype=dict.fromkeys(words, str), keep_default_na=False,
+                       na_values={name: [""] if name in words else EMPTY for name in columns}, **options)
 
 
-def _column_names(names, path: Path) -> list[str]:
+def _column_names(names: Iterable, path: Path) -> list[str]:
     """Return the names without blanks around them; raise ImgregError if two are the same."""
     names = [str(name).strip() for name in names]
     repeated = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
@@ -85,8 +85,8 @@ def _read_parquet(path: Path, text: tuple[str, ...], max_rows: int | None) -> pd
         if file.read(4) != b"PAR1":
             raise ValueError("no Parquet file")
     frame = pd.read_parquet(path)
-    frame = frame.reset_index(drop=not any(frame.index.names))
-    frame = frame.set_axis(_column_names(frame.columns, path), axis=1).head(max_rows)
+    frame = frame.reset_index(drop=not any(frame.index.names)).iloc[:max_rows]
+    frame = frame.set_axis(_column_names(frame.columns, path), axis=1)
     for name in set(text) & set(frame.columns):
         column = frame[name]
         if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
@@ -119,9 +119,7 @@ def _read_text(path: Path, text: tuple[str, ...], max_rows: int | None) -> pd.Da
 def _line_numbers(path: Path, form: _Format, n: int) -> pd.Index:
     """Return the lines on which the `n` rows begin, less 2; a quoted value may span several lines."""
     one_line_each = pd.RangeIndex(form.skip, form.skip + n)
-    with path.open("rb") as file:
-        line_ends = sum(part.count(b"\n") for part in iter(lambda: file.read(1 << 20), b""))
-    if line_ends <= form.skip + n + 1:
+    if path.read_bytes().count(b"\n") <= form.skip + n + 1:
         return one_line_each
     with path.open(encoding=form.encoding, errors="replace", newline="") as file:
         for _ in range(form.skip):
@@ -133,9 +131,8 @@ def _line_numbers(path: Path, form: _Format, n: int) -> pd.Index:
 
 def _sniff(path: Path) -> _Format:
     """Infer encoding, separator and header of a text file from its beginning."""
-    with path.open("rb") as file:
-        start = file.read(SNIFFED_BYTES)
-    encoding = _encoding(path, start)
+    data = path.read_bytes()
+    encoding, start = _encoding(data), data[:SNIFFED_BYTES]
     beginning = start.decode(encoding, errors="replace")
     if re.search("[\0-\6]", beginning):
         content = "an Excel file or another archive" if start[:2] == b"PK" else "binary data"
@@ -147,35 +144,30 @@ def _sniff(path: Path) -> _Format:
     excel = re.fullmatch(r"sep=(.)", lines[skip].strip())  # the line by which Excel names the separator
     if excel:
         skip += 1
-    separator = excel[1] if excel else _separator(lines[skip : skip + 50])
+        separator = excel[1]
+    else:  # the one that divides most lines into as many parts as the header has, at least two
+        scores: dict[str, tuple[float, int]] = {}
+        for candidate in SEPARATORS:
+            counts = [len(row) for row in csv.reader(lines[skip : skip + 50], delimiter=candidate) if row]
+            if counts and counts[0] > 1:
+                scores[candidate] = (float(np.mean(np.array(counts) == counts[0])), counts[0])
+        separator = max(scores, key=lambda candidate: scores[candidate], default=",")
     return _Format(encoding, separator, skip, next(csv.reader(lines[skip:], delimiter=separator), []))
 
 
-def _encoding(path: Path, start: bytes) -> str:
+def _encoding(data: bytes) -> str:
     """Infer the encoding of a text: UTF-16 by its beginning, UTF-8 if it can be decoded so, else Windows-1252."""
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    even, odd = start[:2000:2].count(0), start[1:2000:2].count(0)
-    half = len(start[:2000]) / 4  # in UTF-16, one of the two bytes of a Latin letter is 0
+    even, odd = data[:2000:2].count(0), data[1:2000:2].count(0)
+    half = len(data[:2000]) / 4  # in UTF-16, one of the two bytes of a Latin letter is 0
     if (even > half and not odd) or (odd > half and not even):
         return "utf-16-le" if odd else "utf-16-be"
     try:
-        with path.open(encoding="utf-8") as file:
-            while file.read(SNIFFED_BYTES):
-                pass
+        data.decode("utf-8")
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8-sig"
-
-
-def _separator(lines: list[str]) -> str:
-    """Choose the separator that divides most lines into as many parts as the header has, at least two."""
-    scores = {}
-    for separator in SEPARATORS:
-        counts = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
-        if counts and counts[0] > 1:
-            scores[separator] = (float(np.mean([n == counts[0] for n in counts])), counts[0])
-    return max(scores, key=scores.get, default=",")
 
 
 def _check_row_lengths(path: Path, form: _Format) -> None:
@@ -205,8 +197,11 @@ def _convert_numbers(frame: pd.DataFrame, text: tuple[str, ...], separator: str,
                 say(f"{name} of {path}: '{mark}' was taken to part thousands, as in {example}")
             words = words.str.replace(mark, "", regex=False).str.replace(",", ".", regex=False)
             frame = frame.assign(**{name: pd.to_numeric(words).reindex(frame.index)})
-        elif separator != ",":
-            frame = frame.assign(**{name: _with_decimal_commas(frame[name])})
+        elif separator != ",":  # numbers with decimal commas, among points or words
+            column = frame[name].astype(object)
+            numbers = pd.to_numeric(column.astype(str).str.replace(",", ".", regex=False), errors="coerce")
+            if numbers.notna().any():
+                frame = frame.assign(**{name: column.where(numbers.isna(), numbers)})
     return frame
 
 
@@ -223,9 +218,3 @@ def _is_thousands_separator(mark: str, words: pd.Series, separator: str) -> bool
     grouped = words.str.contains(mark, regex=False)
     sure = mark == separator or words.str.contains(point, regex=False).any() or (words.str.count(rf"\{mark}") > 1).any()
     return bool(grouped.any() and sure)
-
-
-def _with_decimal_commas(column: pd.Series) -> pd.Series:
-    """Convert numbers with decimal commas, among points or words, to numbers."""
-    numbers = pd.to_numeric(column.astype(str).str.replace(",", ".", regex=False), errors="coerce")
-    return column.astype(object).where(numbers.isna(), numbers) if numbers.notna().any() else column

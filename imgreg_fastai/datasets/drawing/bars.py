@@ -33,7 +33,7 @@ def _overlap(low, high, n):
 class _BarPixels(NamedTuple):
     """The pixels near bars, [n, length, width]: counted along the bar, and for each of these some to either side."""
 
-    index: np.ndarray  # in the flat image
+    position: np.ndarray  # in the flat image
     along: np.ndarray  # distance from the middle along the bar; its sign is open, as the bar's halves are mirror images
     across: np.ndarray  # distance from the middle across the bar
     major: np.ndarray  # the magnitudes of the bar's unit normal, [n, 1, 1]; major >= minor
@@ -52,7 +52,7 @@ class Canvas:
         size (int): height and width in pixels.
     """
 
-    def __init__(self, size: int = 100):
+    def __init__(self, size: int = 100) -> None:
         self.size = size
         self.point = size / 5 / 72  # pixels a typographic point, for a figure of 5 inches
         side = 0.77 * size  # the default axes (0.125-0.9 by 0.11-0.88 of the figure), made square by equal aspect
@@ -61,42 +61,29 @@ class Canvas:
         self.unit = side / (2 * LIMIT)
         self.middle = (left + side / 2, top + side / 2)
         self.clip = np.floor(self.box + 0.5).astype(int)  # matplotlib clips dots at whole pixels, the last included
-        self.frame = self._draw_frame()
-        self.stamp = self._draw_stamp()
-
-    def _draw_frame(self):
-        """The part of each pixel that the axes' four lines leave white, [size, size].
-
-        The lines are 0.8 points wide and snapped to the pixel grid.
-        """
+        # The part of each pixel that the axes' four lines leave white, [size, size]. The lines are 0.8 points wide and
+        # snapped to the pixel grid.
         width = 0.8 * self.point
         snap = 0.5 * (int(width + 0.5) % 2)
         left, top, right, bottom = np.floor(self.box + 0.5) + snap
-        half, white = width / 2, np.ones((self.size, self.size))
-        down = _overlap(top - half, bottom + half, self.size)
-        across = _overlap(left - half, right + half, self.size)
+        half, self.frame = width / 2, np.ones((size, size))
+        down, across = _overlap(top - half, bottom + half, size), _overlap(left - half, right + half, size)
         for x in (left, right):
-            white *= 1 - np.outer(down, _overlap(x - half, x + half, self.size))
+            self.frame *= 1 - np.outer(down, _overlap(x - half, x + half, size))
         for y in (top, bottom):
-            white *= 1 - np.outer(_overlap(y - half, y + half, self.size), across)
-        return white
-
-    def _draw_stamp(self, fine: int = 32):
-        """The part that a dot leaves white of the pixels around its own, [k, k].
-
-        A dot (s=100) is 10 points wide with an outline of 1 point. matplotlib puts the markers of a scatter plot on
-        whole pixels, so that one stamp serves all dots.
-        """
-        radius, outline = 5.0 * self.point, 0.5 * self.point
+            self.frame *= 1 - np.outer(_overlap(y - half, y + half, size), across)
+        # The part that a dot leaves white of the pixels around its own, [k, k]. A dot (s=100) is 10 points wide with an
+        # outline of 1 point. matplotlib puts the markers of a scatter plot on whole pixels: one stamp serves all dots.
+        radius, outline, fine = 5.0 * self.point, 0.5 * self.point, 32
         reach = int(np.ceil(radius + outline - 0.5))
         n = 2 * reach + 1
         grid = (np.arange(-reach * fine, (reach + 1) * fine) + 0.5) / fine - 0.5
         r = np.hypot(grid[:, None], grid)
         fill, line = (inside.reshape(n, fine, n, fine).mean(axis=(1, 3))
                       for inside in (r <= radius, np.abs(r - radius) <= outline))
-        return (1 - fill) * (1 - line)
+        self.stamp = (1 - fill) * (1 - line)
 
-    def draw(self, angles, dots, outlined) -> np.ndarray:
+    def draw(self, angles: np.ndarray, dots: np.ndarray, outlined: np.ndarray) -> np.ndarray:
         """Draw images.
 
         Args:
@@ -122,9 +109,9 @@ class Canvas:
         pixels. This is not imitated: the bar would not lie where its label says.
         """
         pixels = self._pixels_near(theta)
-        length, thickness, edge = np.float32([LENGTH * self.unit, THICKNESS * self.unit, 0.5 * self.point])
+        length, thickness, edge = np.array([LENGTH * self.unit, THICKNESS * self.unit, 0.5 * self.point], np.float32)
         halves = ((0, length), (-length, 0))
-        left = np.float32(1)
+        left = np.ones(1, np.float32)
         for low, high in halves:
             left = left * (1 - pixels.strip(pixels.across, 0, thickness) * pixels.strip(pixels.along, low, high))
         lined = _BarPixels(*(values[outlined] for values in pixels))
@@ -132,7 +119,7 @@ class Canvas:
         for low, high in halves:
             hole = inner * lined.strip(lined.along, low + edge, high - edge)
             left[outlined] *= 1 - (outer * lined.strip(lined.along, low - edge, high + edge) - hole)
-        white.reshape(len(theta), -1)[np.arange(len(theta))[:, None, None], pixels.index] *= left
+        white.reshape(len(theta), -1)[np.arange(len(theta))[:, None, None], pixels.position] *= left
 
     def _pixels_near(self, theta) -> _BarPixels:
         """The pixels that bars at theta may touch, counted along the side of the image that a bar is nearer to."""
@@ -168,7 +155,4 @@ class Canvas:
         white[:, top : bottom + 1, left : right + 1] *= inside
 
 
-@lru_cache(maxsize=2)
-def canvas(size: int) -> Canvas:
-    """Return the Canvas of a size; it is created once a process."""
-    return Canvas(size)
+canvas = lru_cache(maxsize=2)(Canvas)  # the Canvas of a size, created once a process

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import PchipInterpolator
 
-from ...utils.errors import ImgregError
 from ...utils.files import atomic_folder
+from ...utils.messages import ImgregError
 from ..biwi import PEOPLE, ROTATION
-from ..cameras import Camera, write_calibration, write_pose
+from ..cameras import Camera, read_calibration, write_calibration, write_pose
 from .backgrounds import draw_room
 from .people import Person
 from .processes import run_in_processes
@@ -26,23 +26,22 @@ MAX_SEQUENCES = 500
 MIN_FRAMES = 10  # a sequence
 SHORT_SEQUENCE = 20  # frames; up to so many are further apart, to show a person from as many sides
 f4 = np.float32
-_K = np.array([[517.679, 0, 320], [0, 517.679, 240.5], [0, 0, 1]])
-CAMERAS = [  # Biwi's two calibrations; both have the real K
-    Camera(_K, np.array([[0.999947, 0.00432361, 0.00929419], [-0.00446314, 0.999877, 0.0150443],
-                         [-0.009228, -0.015085, 0.999844]]), np.array([-24.0198, 5.8896, -13.2308]), (640, 480)),
-    Camera(_K, np.array([[0.99997, 0.00291, 0.00718], [-0.0029884, 0.999936, 0.01096],
-                         [-0.007148, -0.010981, 0.999914]]), np.array([-24.6, 4.1, -9.7]), (640, 480))]
+CAMERAS = [read_calibration(Path(__file__).with_name(f"camera{i}.cal")) for i in (1, 2)]  # as they are in Biwi
 
 
-class _Sequence(NamedTuple):
-    """What the n frames of a sequence show."""
+def camera_of(name: str) -> Camera:
+    """The camera of a sequence: Biwi's second one for 06 and 15 onwards."""
+    return CAMERAS[name == "06" or int(name) > 14]
 
-    camera: Camera
-    numbers: np.ndarray  # [n]
-    rotations: np.ndarray  # [n, 3, 3]
-    centres: np.ndarray  # [n, 3]
-    lights: list[Light]
-    rooms: list[tuple]  # arguments of draw_room
+
+class Frame(NamedTuple):
+    """What a frame of a sequence shows; the head's pose is in mm in the camera's frame."""
+
+    number: int
+    rotation: np.ndarray  # [3, 3]
+    centre: np.ndarray  # [3]
+    light: Light
+    room: tuple  # arguments of draw_room
 
 
 def random_motion(n: int, rng: np.random.Generator, speed: float = 3.5) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +64,8 @@ def random_motion(n: int, rng: np.random.Generator, speed: float = 3.5) -> tuple
     times = np.cumsum([0, *np.maximum(np.linalg.norm(np.diff(knots, axis=0), axis=1), 15)]) / speed
     angles = PchipInterpolator(times, knots[:, [1, 0, 2]])(np.arange(n))  # yaw first; it stays between its knots
     x, y, z = _random_curves(n, 30, [210, 150, 750], [430, 300, 1100], rng).T
-    centres = np.stack([(x - _K[0, 2]) / _K[0, 0] * z, (y - _K[1, 2]) / _K[1, 1] * z, z], 1)
+    k = CAMERAS[0].matrix  # of the second one, too
+    centres = np.stack([(x - k[0, 2]) / k[0, 0] * z, (y - k[1, 2]) / k[1, 1] * z, z], 1)
     return ROTATION.matrix(angles), centres
 
 
@@ -75,24 +75,25 @@ def _random_curves(n, step, low, high, rng):
     return PchipInterpolator(np.arange(len(knots)) * step, knots)(np.arange(n))
 
 
-def _plan(name: str, n: int, seed: int) -> _Sequence:
-    """A sequence of n frames; it depends on its name and the seed alone.
+def plan_frames(name: str, n: int, seed: int) -> list[Frame]:
+    """The n frames of a sequence, which depend on its name and the seed alone.
 
     In Biwi all people sit in one room. Here all visit the same twenty: a network would recognise the people of its
     training by their rooms.
     """
-    rng, second_camera = np.random.default_rng([seed, 4, int(name)]), name == "06" or int(name) > 14
-    numbers = np.cumsum(np.where(rng.random(n) < 0.95, 1, rng.integers(2, 8, n)))
-    numbers -= numbers[0]
+    rng = np.random.default_rng([seed, 4, int(name)])
+    steps = np.cumsum(np.where(rng.random(n) < 0.95, 1, rng.integers(2, 8, n)))
+    steps -= steps[0]
     speed, room_frames = (3.5, 10) if n > SHORT_SEQUENCE else (7.0, 5)
-    rotations, centres = random_motion(numbers[-1] + 1, rng, speed)
+    rotations, centres = random_motion(steps[-1] + 1, rng, speed)
     low, high = [-0.9, -0.9, 0.5, 0.35, 0.88, 0.82], [0.9, -0.1, 0.85, 0.55, 1.08, 1.1]
     lights = [Light((x, y, -0.8), strength, ambient, (red, 1.0, blue)) for x, y, strength, ambient, red, blue
-              in _random_curves(numbers[-1] + 1, 50, low, high, rng)[numbers]]
+              in _random_curves(steps[-1] + 1, 50, low, high, rng)]
     order = np.concatenate([rng.permutation(20) for _ in range(n // (20 * room_frames) + 1)])
     rooms = [(int(k), seed, rng.uniform(0.8, 1), tuple(rng.uniform(0, 1, 2))) for k in order]
-    return _Sequence(CAMERAS[second_camera], numbers + (0 if second_camera else 3), rotations[numbers],
-                     centres[numbers], lights, [rooms[i // room_frames] for i in range(n)])
+    first = 3 if camera_of(name) is CAMERAS[0] else 0
+    return [Frame(first + step, rotations[step], centres[step], lights[step], rooms[i // room_frames])
+            for i, step in enumerate(steps)]
 
 
 @lru_cache(maxsize=1)
@@ -103,20 +104,17 @@ def _grain(seed: int) -> np.ndarray:
 
 def _write(folder: Path, name: str, n: int, seed: int) -> None:
     """Write a sequence of n frames."""
+    who, camera = Person(PEOPLE.get(name, name), seed), camera_of(name)
     (folder / name).mkdir()
-    sequence, who = _plan(name, n, seed), Person(PEOPLE.get(name, name), seed)
-    write_calibration(folder / name / "rgb.cal", sequence.camera)
-    write_calibration(folder / name / "depth.cal", sequence.camera)
+    write_calibration(folder / name / "rgb.cal", camera)
+    write_calibration(folder / name / "depth.cal", camera)
     grain = np.roll(_grain(seed), 97 * int(name), axis=(0, 1))
-    for i in range(n):
-        light, rotation, centre = sequence.lights[i], sequence.rotations[i], sequence.centres[i]
-        brightness = f4(0.6 * (light.strength + light.ambient) + 0.3)
-        room = draw_room(*sequence.rooms[i]).astype(f4) * (np.array(light.tint, f4) * brightness)
+    for i, (number, rotation, centre, light, room) in enumerate(plan_frames(name, n, seed)):
+        tint = np.array(light.tint, f4) * f4(0.6 * (light.strength + light.ambient) + 0.3)
         noise = grain[41 * i % 64 :, 29 * i % 64 :][:480, :640]
-        image = render(who, rotation, centre, sequence.camera, light, room, noise=noise)
-        frame = folder / name / f"frame_{sequence.numbers[i]:05}"
-        Image.fromarray(image).save(f"{frame}_rgb.jpg", quality=90)
-        write_pose(Path(f"{frame}_pose.txt"), *sequence.camera.to_depth_frame(rotation, centre))
+        image = render(who, rotation, centre, camera, light, draw_room(*room).astype(f4) * tint, noise=noise)
+        Image.fromarray(image).save(folder / name / f"frame_{number:05}_rgb.jpg", quality=90)
+        write_pose(folder / name / f"frame_{number:05}_pose.txt", *camera.to_depth_frame(rotation, centre))
 
 
 def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None, sequences: int | None = None) -> Path:
@@ -142,11 +140,7 @@ def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None,
     if not 24 <= sequences <= min(n, 990):
         raise ImgregError(f"24 to {min(n, 990)} sequences of {n} frames", str(sequences))
     with atomic_folder(out, "draw into", "--out with another name") as folder:
-        _fill(folder, n, sequences, seed, jobs)
+        frames = np.diff(n * np.arange(sequences + 1) // sequences)
+        calls = [(folder, f"{i:02}", int(count), seed) for i, count in enumerate(frames, start=1)]
+        list(run_in_processes(_write, calls, jobs, f"drawing {n} pictures of people"))
     return Path(out)
-
-
-def _fill(folder: Path, n: int, sequences: int, seed: int, jobs: int | None) -> None:
-    frames = np.diff(n * np.arange(sequences + 1) // sequences)
-    calls = [(folder, f"{i:02}", int(count), seed) for i, count in enumerate(frames, start=1)]
-    list(run_in_processes(_write, calls, jobs, f"drawing {n} pictures of people"))

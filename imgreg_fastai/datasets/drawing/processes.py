@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from ...utils.console import progress_bar
+from ...utils.messages import progress_bar
 
 MAX_PROCESSES = 61  # Windows allows no more
 

@@ -4,8 +4,7 @@ An ellipsoid's outline and the distance to it have closed forms: an image takes 
 boxes.
 Poses are in the camera's frame, in mm. The middle of the pixel in row i and column j lies at (j + 0.5, i + 0.5).
 """
-from dataclasses import dataclass
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -20,8 +19,7 @@ SEAMS = 5, 1, 1, 1, 2, 1, 16, 1  # mm over which one solid's surface passes into
 f4 = np.float32
 
 
-@dataclass(frozen=True)
-class Light:
+class Light(NamedTuple):
     """A light.
 
     Args:
@@ -48,7 +46,6 @@ def _apply(matrix, points):
     return m[:, :1] * points[0] + m[:, 1:2] * points[1] + m[:, 2:] * points[2]
 
 
-@lru_cache(maxsize=32)
 class _Figure:
     """A person's ellipsoids as arrays: solids first, then their cuts, then the paints."""
 
@@ -83,30 +80,27 @@ class _View:
         self.slopes = np.einsum("kij,kj->ki", self.metrics, self.centres)
         self.constants = [centre @ slope - 1 for centre, slope in zip(self.centres, self.slopes, strict=True)]
         self.rays = self.centres / self.centres[:, 2:]
-        self._find_boxes(turns @ figure.spreads @ turns.transpose(0, 2, 1), camera)
-        self.depth = np.full((len(self.v), len(self.u)), np.inf, f4)
-        self.nearest = np.full(self.depth.shape, len(figure.solids), np.int16)
-        with np.errstate(invalid="ignore"):
-            for k in range(len(figure.solids)):
-                self._trace(k)
-        self._find_samples()
-
-    def _find_boxes(self, spreads, camera):
-        """The part of the image that the person fills, its rays, and each ellipsoid's rows and columns among these."""
-        # A line l touches the outline where l' (S - c c') l = 0: a quadratic for upright and for level lines.
-        dual = spreads - self.centres[:, :, None] * self.centres[:, None]
+        # The part of the image that the person fills, its rays, and each ellipsoid's rows and columns among these. A
+        # line l touches the outline where l' (S - c c') l = 0: a quadratic for upright and for level lines.
+        dual = turns @ figure.spreads @ turns.transpose(0, 2, 1) - self.centres[:, :, None] * self.centres[:, None]
         dual /= dual[:, 2:, 2:]
         middle, focal, principal = dual[:, :2, 2], camera.matrix[[0, 1], [0, 1]], camera.matrix[:2, 2]
         reach = np.sqrt(np.maximum(middle**2 - dual[:, [0, 1], [0, 1]], 0))
         ends = np.stack([np.floor(RAYS * (focal * (middle - reach) + principal)),
                          np.ceil(RAYS * (focal * (middle + reach) + principal))]).astype(int)
-        solids, size = ends[:, : len(self.figure.solids)], np.array(camera.size)
+        solids, size = ends[:, : len(figure.solids)], np.array(camera.size)
         self.low = np.clip(solids[0].min(0) // RAYS, 0, size - 1)
         self.high = np.clip(-(-solids[1].max(0) // RAYS), self.low + 1, size)
         ends = np.clip(ends - RAYS * self.low, 0, RAYS * (self.high - self.low))
         self.boxes = [(slice(a[1], b[1]), slice(a[0], b[0])) for a, b in zip(*ends, strict=True)]
         self.u, self.v = (((np.arange(RAYS * a, RAYS * b) + 0.5) / RAYS - p) / f for a, b, f, p in
                           zip(self.low, self.high, focal, principal, strict=True))
+        self.depth = np.full((len(self.v), len(self.u)), np.inf, f4)
+        self.nearest = np.full(self.depth.shape, len(figure.solids), np.int16)
+        with np.errstate(invalid="ignore"):
+            for k in range(len(figure.solids)):
+                self._trace(k)
+        self._find_samples()
 
     # An ellipsoid's surface along the rays d of a box: (d' M d) t² - 2 (d' s) t + c = 0. M, s and c are in `metrics`,
     # `slopes` and `constants`.
@@ -212,7 +206,9 @@ class _View:
         return colours * (np.array(light.tint, f4)[:, None] * (self.solids < len(self.figure.solids)))
 
 
-def render(who: Person, rotation, centre, camera: Camera, light=None, background=128, body=None, noise=0) -> np.ndarray:
+def render(who: Person, rotation: np.ndarray, centre: np.ndarray, camera: Camera, light: Light | None = None,
+           background: np.ndarray | float = 128, body: np.ndarray | None = None,
+           noise: np.ndarray | float = 0) -> np.ndarray:
     """Draw a person.
 
     Args:

@@ -2,7 +2,7 @@
 
 Measures are in mm in the frame of the body part: x to the person's left, y down, z backwards.
 """
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 HEAD, NECK, TORSO = range(3)  # frames: the neck follows half of the head's rotation, the torso a fifth
 SKIN, LID, EYE, LIP, HAIR, THROAT, CLOTH, WIRE = range(8)  # groups of solids; a Paint colours one group
@@ -39,7 +39,10 @@ class Paint(NamedTuple):
     cuts: tuple = ()
 
 
-def mirror(part):
+Part = TypeVar("Part", Ball, Solid, Paint)
+
+
+def mirror(part: Part) -> Part:
     """A Ball, Solid or Paint on the other side of the body."""
     if not isinstance(part, Ball):
         return part._replace(ball=mirror(part.ball), cuts=tuple(map(mirror, part.cuts)))

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from imgreg_fastai.data.images import PictureError
-from imgreg_fastai.utils.errors import ImgregError, close_matches, first_few
+from imgreg_fastai.utils.messages import ImgregError, close_matches, first_few
 
 
 def test_a_message_tells_what_was_expected_found_and_what_to_try():

@@ -1,0 +1,219 @@
+"""The images of a table, each opened once: what is kept of them, a few hundred bytes, and the issues that show."""
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from ...tasks import Task
+from ...tasks.flip_pairs import point_names
+from ...tasks.geometry import place_picture
+from ...utils.messages import first_few, progress_bar
+from ..images import ImageHeader, PictureError, load_image, map_ahead, read_header
+from ..images.files import SHRINKABLE, naming_errors
+from ..images.levels import Levels, unusual_levels
+from ..issues import Issue
+from ..labels.issue_rules import LabelTable
+from ..tables import real_paths
+
+TINY = 12  # sides of the copy by which images are compared
+MAX_PIXELS = 1 << 20  # of a larger image a smaller copy is compared, of about
+SMALL_PIXELS = 1 << 18  # so many pixels
+TOLERANCE = 1.0  # pixels beyond the edge that rounding explains
+
+
+class ImageFingerprint(NamedTuple):
+    """What is kept of an opened image.
+
+    Attributes:
+        header: What its header says.
+        content: A hash that is the same for the same pixels.
+        hash: The perceptual hash, 64 bits.
+        tiny: A tiny copy, brightness and two channels of colour, uint8 [12, 12, 3].
+        blank: Whether all of it has one colour.
+        levels: Its levels, where it has more than 8 bits.
+    """
+
+    header: ImageHeader
+    content: int
+    hash: int
+    tiny: np.ndarray
+    blank: bool
+    levels: Levels | None
+
+
+def fingerprint(path: str | Path, task: Task) -> ImageFingerprint:
+    """Read a file once and decode all of it.
+
+    `content` is of the pixels; of a large image those of a smaller copy, and of one with more than 8 bits all bytes of
+    the file, since its pixels are shown with less than they hold.
+
+    Args:
+        path: The file.
+        task: The Task, for the numbers that are black and white in images of more than 8 bits.
+
+    Raises:
+        PictureError: It cannot be decoded.
+    """
+    from imagehash import phash
+
+    with naming_errors(path):
+        data = Path(path).read_bytes()
+        if not data:
+            raise PictureError("a picture", f"'{path}': an empty file")
+        header = read_header(data)
+        pixels = header.width * header.height
+        factor = 1.0 if pixels <= MAX_PIXELS else (pixels / SMALL_PIXELS) ** 0.5
+        size = max(1, round(header.height / factor)), max(1, round(header.width / factor))
+        image, _, levels = load_image(data, replace(task, size=size, fit="squish", augment=()))
+        content = data if levels else f"{header.width}x{header.height}".encode() + image.tobytes()
+        digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
+        grey = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        signs = phash(grey).hash  # of the image's lowest frequencies: 64
+        tiny = image.resize((TINY, TINY), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("YCbCr")
+        blank = levels.lowest == levels.highest if levels else bool(np.ptp(np.asarray(image), axis=(0, 1)).max() == 0)
+        return ImageFingerprint(header, digest, int.from_bytes(np.packbits(signs).tobytes(), "big"), np.asarray(tiny),
+                                blank, levels)
+
+
+@dataclass(frozen=True)
+class CheckedTable:
+    """The rows of a labels table with their opened images, which are numbered.
+
+    Attributes:
+        labels: The table; rows with broken images are not usable.
+        image: The number of each row's image, [rows]; -1 where the row is not usable.
+        parts: The part of the split that each row is in, [rows]; "" where it is in none.
+        drawn: Whether the split is drawn, and not the table's own.
+        broken: Why an image cannot be opened, by its number.
+        facts: One row for each image that can, the index its number: the fields of ImageHeader, `content`, `hash`,
+            `blank`, and `deep`, whether it has more than 8 bits.
+        tiny: Their tiny copies, uint8 [len(facts), 432].
+        levels: All levels of images with more than 8 bits.
+    """
+
+    labels: LabelTable
+    image: np.ndarray
+    parts: np.ndarray
+    drawn: bool
+    broken: dict[int, str]
+    facts: pd.DataFrame
+    tiny: np.ndarray
+    levels: set[Levels]
+
+    @property
+    def opened(self) -> np.ndarray:
+        """Which rows have an image that can be opened, bool [rows]."""
+        return np.isin(self.image, self.facts.index)
+
+    def fact(self, name: str) -> pd.Series:
+        """Return a fact of each row's image, [rows]; NaN where there is none."""
+        return self.facts[name].reindex(self.image).set_axis(self.labels.frame.index)
+
+    def sizes(self) -> np.ndarray:
+        """Return width and height of each row's image, float [rows, 2]; NaN where there is none."""
+        return np.stack([self.fact("width"), self.fact("height")], axis=1).astype(float)
+
+
+def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTable:
+    """Open the images of usable rows, each once, on threads; of 100,000 about 100 MB are kept.
+
+    Args:
+        labels, parts, drawn: See CheckedTable.
+    """
+    frame, image = labels.frame, np.full(len(labels.frame), -1)
+    usable = frame["usable"].to_numpy()
+    image[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
+    opened, broken = {}, {}
+    results = map_ahead(partial(fingerprint, task=labels.task), None, paths)
+    for i, result in enumerate(progress_bar(results, len(paths), "opening pictures")):
+        if isinstance(result, PictureError):  # its message begins with the name
+            broken[i] = (result.actual or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")
+        else:
+            opened[i] = result
+    prints = list(opened.values())
+    facts = pd.DataFrame([(*p.header, p.content, p.hash, p.blank, p.levels is not None) for p in prints], list(opened),
+                         [*ImageHeader._fields, "content", "hash", "blank", "deep"])
+    facts = facts.astype({"content": np.uint64, "hash": np.uint64, "blank": bool, "deep": bool})
+    tiny = np.array([p.tiny for p in prints], np.uint8).reshape(-1, TINY**2 * 3)
+    lost = np.isin(image, list(broken))
+    frame = frame.assign(usable=usable & ~lost, why=frame["why"].mask(lost, "a broken picture"))
+    return CheckedTable(replace(labels, frame=frame), image, parts, drawn, broken, facts, tiny,
+                        {p.levels for p in prints if p.levels})
+
+
+def broken_image_issues(table: CheckedTable) -> list[Issue]:
+    """Find images that cannot be opened. Code: broken."""
+    whys = pd.Series(table.image).map(table.broken).dropna()
+    names = table.labels.row_names(whys.index, "image") + " (" + whys + ")"
+    return table.labels.issue("broken", "leave out", "a picture that cannot be opened", rows=whys.index, names=names)
+
+
+def image_issues(table: CheckedTable) -> list[Issue]:
+    """Find what is unusual about images that can be opened.
+
+    Codes: outside, box, edge, blank, depth, turned, animated, levels.
+    """
+    if not table.opened.any():
+        return []
+    labels, deep, blank = table.labels, table.fact("deep").eq(True), table.fact("blank").eq(True)
+    issues = [*_point_issues(table), *_box_issues(table)]
+    issues += labels.issue("blank", "note", "a picture of one colour", rows=blank, column="image")
+    shallow = ~deep & table.opened
+    if shallow.any() and deep.any():
+        rarer, text = deep, "of 16 or 32 bits among pictures of 8"
+        if deep.sum() > shallow.sum():
+            rarer, text = shallow, "of 8 bits among pictures of 16 or 32"
+        issues += labels.issue("depth", "note", text,
+                               "see that brightness means the same in both (--range BLACK,WHITE)", rarer, "image")
+    if labels.task.box or any(t.in_image or not t.linear for t in labels.task.targets):
+        issues += labels.issue("turned", "note", "an orientation tag, by which the picture is turned upright",
+                               "labels must be those of the upright picture", table.fact("orientation") > 1, "image")
+    animated = (table.fact("frames") > 1) & ~table.fact("format").isin(SHRINKABLE)  # phones put a preview into a JPEG
+    issues += labels.issue("animated", "note", "a picture of several frames", "the first of them is seen", animated,
+                           "image")
+    for text, hint in unusual_levels(table.levels):
+        issues += labels.issue("levels", "note", text, f"try {hint}")
+    return issues
+
+
+def _point_issues(table: CheckedTable) -> list[Issue]:
+    """Find points outside their image."""
+    issues, sizes = [], table.sizes()[:, None]
+    for t in table.labels.task.targets:
+        if not t.in_image:
+            continue
+        points = table.labels.frame[list(t.columns)].to_numpy(float).reshape(len(sizes), -1, 2)
+        excess = np.nan_to_num(np.maximum(-points, points - sizes)).max(axis=2)  # NaN where a point or image is missing
+        outside = excess > TOLERANCE
+        hint = "mend them"
+        if outside.any(axis=1).sum() > table.opened.sum() / 2:
+            hint = "are they in pixels of the upright pictures, at their full size?"
+        names = first_few(np.array(point_names(t.columns, t.name))[outside.any(axis=0)], 3)
+        issues += table.labels.issue("outside", "note", f"outside the picture by up to {excess.max():,.0f} px: {names}",
+                                     hint, outside.any(axis=1), "image")
+    return issues
+
+
+def _box_issues(table: CheckedTable) -> list[Issue]:
+    """Find boxes that show nothing of their image, and those that reach over its edge."""
+    task = table.labels.task
+    if not task.box:
+        return []
+    boxes, sizes = table.labels.frame[list(task.box)].to_numpy(float), table.sizes()
+    centre, half = boxes[:, :2], boxes[:, 2:] / 2
+    outside = np.zeros(len(boxes), bool)
+    for i in np.flatnonzero(table.opened):
+        try:
+            place_picture(tuple(sizes[i].astype(int)), task.size, task.fit, boxes[i], task.margin)
+        except ValueError:
+            outside[i] = True
+    excess = np.maximum(half - centre, centre + half - sizes).max(axis=1)
+    over_edge = (excess > TOLERANCE) & ~outside
+    text = f"a box that reaches over the picture's edge, by up to {excess[over_edge].max(initial=0):,.0f} px"
+    return [*table.labels.issue("box", "leave out", "a box outside the picture", rows=outside, column="image"),
+            *table.labels.issue("edge", "note", text, "what lies beyond is seen as grey", over_edge, "image")]

@@ -1,0 +1,76 @@
+"""What may be done to a training image: the augmentations that keep labels true, and those that a user declares so."""
+from collections.abc import Sequence
+
+from ..utils.messages import ImgregError, first_few, say
+from .geometry import MOVES
+from .target import Target
+
+COLOURS = ("colour", "tint")  # brightness and contrast; the light's own colour
+AUGMENTATIONS = (*MOVES, *COLOURS)
+MOVED = {"flip": "mirrored", "quarter": "turned", "turn": "turned", "zoom": "zoomed", "shift": "shifted"}
+
+
+def allowed_augmentations(targets: Sequence[Target], fit: str) -> tuple[str, ...]:
+    """The augmentations that keep the labels of these targets true.
+
+    A squished image may be mirrored, but a turn of it is no turn of the original, whose angles the labels tell.
+    """
+    squished = ("quarter", "turn") if fit == "squish" and not all(t.linear for t in targets) else ()
+    return tuple(a for a in AUGMENTATIONS if a in COLOURS or (a not in squished and all(a in t.moves for t in targets)))
+
+
+def default_augmentations(targets: Sequence[Target], fit: str = "pad") -> tuple[str, ...]:
+    """The augmentations for a user's table: all that points can bear; colour alone where there is anything else."""
+    defaults = ("flip", "turn", "zoom", "shift", *COLOURS) if all(t.in_image for t in targets) else ("colour",)
+    return tuple(a for a in defaults if a in allowed_augmentations(targets, fit))
+
+
+def check_augmentations(augment: Sequence[str], targets: Sequence[Target], fit: str) -> None:
+    """Raise ImgregError for augmentations that do not exist, and for those that would make a label false."""
+    unknown = [a for a in augment if a not in AUGMENTATIONS]
+    if unknown:
+        raise ImgregError(f"--augment with some of {', '.join(AUGMENTATIONS)}", first_few(unknown))
+    allowed = allowed_augmentations(targets, fit)
+    barred = [a for a in augment if a not in allowed]
+    unable = [t for t in targets if any(move not in t.moves for move in barred)]
+    if unable:
+        why, hint = unable[0].refusal()
+        raise ImgregError(f"augmentation whose effect on '{first_few(t.name for t in unable)}' is declared",
+                          first_few(barred) + (f": {why}" if why else ""), hint)
+    if barred:
+        raise ImgregError("a fit that keeps angles, for pictures that are turned", "--fit squish", "--fit pad")
+
+
+def declare_invariance(targets: tuple[Target, ...], moves: tuple[str, ...],
+                       task_targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    """Take it that labels bear the moves that were asked for, where nothing else is known, and say so.
+
+    A plain number stays what it is; a rotation is that of what is seen. A number that is another kind of target in the
+    task is left alone: of a mirrored image an angle in degrees is another, however it is written.
+
+    Args:
+        targets: The targets.
+        moves: The moves of the image that were asked for.
+        task_targets: The targets of the task that was changed.
+
+    Returns:
+        The targets with what is taken for granted from now on.
+    """
+    kinds = {t.name: t.kind for t in task_targets}
+    declared = tuple(t if not moves or (t.scalar and kinds.get(t.name, t.kind) != t.kind) else t.declare_moves(moves)
+                     for t in targets)
+    changed = [new for old, new in zip(targets, declared, strict=True) if new != old]
+    unmoved = [t.name for t in changed if t.scalar]
+    if unmoved:
+        words = list(dict.fromkeys(MOVED[move] for move in moves))
+        say(f"a {_enumerate(words, 'or')} picture has the same {_enumerate(unmoved, 'and')}: so --augment declares "
+            f"(leave {', '.join(moves)} out if it is false)")
+    for t in changed:
+        if t.declaration:
+            say(t.declaration.replace("NAME", t.name))
+    return declared
+
+
+def _enumerate(words: list[str], link: str) -> str:
+    """["a", "b", "c"], "or" -> "a, b or c"."""
+    return f" {link} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
