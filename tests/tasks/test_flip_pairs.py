@@ -117,13 +117,13 @@ def test_targets_of_one_name_stay_what_they_are():
     age, first, second = Number("a", ("age",)), Point("a", ("b_x", "b_y")), Point("a", ("c_x", "c_y"))
     changed, lines = with_flip_pairs([age, first, second])
     assert [t.columns for t in changed] == [t.columns for t in (age, first, second)] and len(lines) == 2
-    with pytest.raises(ImgregError, match="found a, a_within$"):
+    with pytest.raises(ImgregError, match=r"found a, a_within$"):
         tasks.Task("t", changed)
 
 
 def test_names_of_points_are_listed_once():
     points = [Point("a", ("nose_x", "nose_y")), Point("b", ("nose.x", "nose.y"))]
-    with pytest.raises(ImgregError, match="names of points: nose; found 'mouth'"):
+    with pytest.raises(ImgregError, match=r"names of points: nose; found 'mouth'"):
         read_pairs("mouth:nose", points)
 
 
