@@ -9,11 +9,10 @@ Loss = Literal["auto", "mse", "l1", "huber"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Cache = Literal["auto", "on", "off"]
 CHOICES = {"loss": get_args(Loss), "precision": get_args(Precision), "cache": get_args(Cache)}
-# The smallest values of whole numbers, and of numbers that need not be whole.
+# The smallest value of each setting: MINIMUM of those that are whole numbers, LOWEST of those that need not be.
 MINIMUM = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2, "fold": 1}
 ABOVE_0 = math.ulp(0.0)  # the smallest number above 0
-REAL_MINIMUM = {"lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "valid": ABOVE_0, "coverage": ABOVE_0, "test": 0,
-                "calibrate": 0}
+LOWEST = {"lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "valid": ABOVE_0, "coverage": ABOVE_0, "test": 0, "calibrate": 0}
 SHARES = ("valid", "coverage", "test", "calibrate")  # settings below 1
 OPTIONAL = ("lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # settings that may be None
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
@@ -64,7 +63,7 @@ class TrainConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ImgregError(f"{option_name(name)} {', '.join(choices)}", f"'{getattr(self, name)}'")
-        for name, minimum in {**MINIMUM, **REAL_MINIMUM}.items():
+        for name, minimum in {**MINIMUM, **LOWEST}.items():
             value = getattr(self, name)
             if value is None and name in OPTIONAL:
                 continue

@@ -53,18 +53,15 @@ def locate(task: str | Task, data: str | Path | None = None, preset: str | None 
     if data is not None and not drawn:
         return task, dataset.read(_check_folder(Path(data), task.name), task.labelling)
     folder = Path(dataset.DRAWN_FOLDER if drawn else dataset.FOLDER)
-    if has_content(folder):
-        pass
-    elif sample_folder is not None:
+    empty = not has_content(folder)
+    if empty and sample_folder is not None:
         say(f"no pictures in {folder} yet: drawing {dataset.SAMPLE_SIZE} for the dry run")
         folder = Path(sample_folder)
         dataset.draw(folder, dataset.SAMPLE_SIZE)
-    elif drawn:
-        say(f"no pictures in {folder} yet: drawing them")
-        dataset.draw(folder)
-    else:
-        say(f"no pictures in {folder} yet: getting them")
-        dataset.obtain(folder)
+    elif empty:
+        say(f"no pictures in {folder} yet: {'drawing' if drawn else 'getting'} them")
+        fill = dataset.draw if drawn else dataset.obtain
+        fill(folder)
     return task, dataset.read(folder, task.labelling)
 
 
