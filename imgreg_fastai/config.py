@@ -9,7 +9,7 @@ Loss = Literal["auto", "mse", "l1", "huber"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Cache = Literal["auto", "on", "off"]
 CHOICES = {"loss": get_args(Loss), "precision": get_args(Precision), "cache": get_args(Cache)}
-# The smallest values of settings that are whole numbers, and of those that need not be.
+# The smallest value of each setting: MINIMUM of those that are whole numbers, LOWEST of those that need not be.
 MINIMUM = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2, "fold": 1}
 ABOVE_0 = math.ulp(0.0)  # the smallest number above 0
 LOWEST = {"lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "valid": ABOVE_0, "coverage": ABOVE_0, "test": 0, "calibrate": 0}
@@ -64,15 +64,17 @@ class TrainConfig:
             if getattr(self, name) not in choices:
                 raise ImgregError(f"{option_name(name)} {', '.join(choices)}", f"'{getattr(self, name)}'")
         for name, minimum in {**MINIMUM, **LOWEST}.items():
-            value, whole = getattr(self, name), name in MINIMUM
-            below = 1 if name in SHARES else math.inf
+            value = getattr(self, name)
             if value is None and name in OPTIONAL:
                 continue
-            if not isinstance(value, int if whole else (int, float)):
-                raise ImgregError(f"a {'whole number' if whole else 'number'} for {name}", repr(value))
-            if not minimum <= value < below:
+            if name in MINIMUM and not isinstance(value, int):
+                raise ImgregError(f"a whole number for {name}", repr(value))
+            if not isinstance(value, (int, float)):
+                raise ImgregError(f"a number for {name}", repr(value))
+            if not minimum <= value < (1 if name in SHARES else math.inf):
                 limits = "above 0" if minimum == ABOVE_0 else f"of at least {minimum}"
-                raise ImgregError(f"{option_name(name)} {limits}{' and below 1' if below == 1 else ''}", str(value))
+                limits += " and below 1" if name in SHARES else ""
+                raise ImgregError(f"{option_name(name)} {limits}", str(value))
         if isinstance(self.hold_out, str):
             raise ImgregError("hold_out: a tuple of names", repr(self.hold_out))
         if self.stop_at and not self.stop_at[1] > 0:

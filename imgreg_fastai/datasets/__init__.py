@@ -24,19 +24,19 @@ def locate(task: str | Task, data: str | Path | None = None, preset: str | None 
     """Find the Task and the labels table of a built-in task. Its own data are downloaded or drawn if needed.
 
     Args:
-        task: the name of a built-in task, or a Task.
-        data: a folder of images, or "drawn" for the task's drawings; None for the task's own data;
-            for a Task of the user, its labels table.
-        preset: the name of a preset of the built-in task.
-        labelling: how the labels are computed, for tasks with a choice.
-        sample_folder: for a dry run, an empty folder: where the task's own data are missing, a few
-            drawings go there, and nothing is downloaded.
+        task: The name of a built-in task, or a Task.
+        data: A folder of images, or "drawn" for the task's drawings; None for the task's own data; for a Task of the
+            user, its labels table.
+        preset: The name of a preset of the built-in task; None: "drawn" for drawings, where there is such a preset.
+        labelling: How the labels are computed, for tasks with a choice.
+        sample_folder: An empty folder for a dry run: where the task's own data are missing, a few drawings go there,
+            and nothing is downloaded.
 
     Returns:
         The Task, and its labels table, or a folder whose file names hold the labels.
 
     Raises:
-        ImgregError: if the name, the preset or the folder does not exist, or the data cannot be obtained.
+        ImgregError: If the name, the preset or the folder does not exist, or the data cannot be obtained.
     """
     if isinstance(task, Task) and (task.name not in DATASETS or Path(data or "").suffix.lower() in tables.SUFFIXES):
         return task, Path(data or "")
@@ -46,19 +46,22 @@ def locate(task: str | Task, data: str | Path | None = None, preset: str | None 
         presets = PRESETS.get(name, {})
         if preset is not None and preset not in presets:
             raise ImgregError(f"a preset of {name}: {', '.join(presets) or 'it has none'}", f"'{preset}'")
-        task = presets.get(preset or ("drawn" if drawn else ""), BUILT_IN[name])  # drawings have a preset of their own
+        if preset is None and drawn and "drawn" in presets:
+            preset = "drawn"
+        task = presets[preset] if preset else BUILT_IN[name]
     task, dataset = task.with_options(labelling=labelling), DATASETS[task.name]
     if data is not None and not drawn:
         return task, dataset.read(_check_folder(Path(data), task.name), task.labelling)
     folder = Path(dataset.DRAWN_FOLDER if drawn else dataset.FOLDER)
-    if not has_content(folder):
-        if sample_folder is not None:
-            say(f"no pictures in {folder} yet: drawing {dataset.SAMPLE_SIZE} for the dry run")
-            folder = Path(sample_folder)
-            dataset.draw(folder, dataset.SAMPLE_SIZE)
-        else:
-            say(f"no pictures in {folder} yet: {'drawing' if drawn else 'getting'} them")
-            (dataset.draw if drawn else dataset.obtain)(folder)
+    empty = not has_content(folder)
+    if empty and sample_folder is not None:
+        say(f"no pictures in {folder} yet: drawing {dataset.SAMPLE_SIZE} for the dry run")
+        folder = Path(sample_folder)
+        dataset.draw(folder, dataset.SAMPLE_SIZE)
+    elif empty:
+        say(f"no pictures in {folder} yet: {'drawing' if drawn else 'getting'} them")
+        fill = dataset.draw if drawn else dataset.obtain
+        fill(folder)
     return task, dataset.read(folder, task.labelling)
 
 
@@ -66,10 +69,10 @@ def make(task: str, out: str | Path | None = None, data: str | Path | None = Non
     """Get or draw the images of a built-in task, or write the labels table of a folder that has them.
 
     Args:
-        task: the name of a built-in task.
-        out: a new or empty folder; None for the default one.
+        task: The name of a built-in task.
+        out: A new or empty folder; None for the default one.
         data: "drawn" for drawings; or a folder of images, whose labels table is written there.
-        options: of the dataset's `draw`; they ask for drawings.
+        **options: Options of the dataset's `draw`; with any, the images are drawn.
 
     Returns:
         The labels table.
@@ -103,7 +106,7 @@ def _check_folder(folder: Path, name: str) -> Path:
     """The folder given by --data; it must have content, as only the task's own folders are filled."""
     if not has_content(folder):
         others = [path.name for path in folder.parent.glob("*") if path.name != folder.name and path.is_dir()]
-        near = "".join(f"--data {folder.with_name(other)}, " for other in get_close_matches(folder.name, others))
-        raise ImgregError(f"a folder for --data with pictures of the task {name}", f"none in '{folder}'",
-                          f"{near}--data drawn, or imgreg data {name} --out DIR")
+        similar = [f"--data {folder.with_name(other)}" for other in get_close_matches(folder.name, others)]
+        hint = ", ".join([*similar, "--data drawn", f"or imgreg data {name} --out DIR"])
+        raise ImgregError(f"a folder for --data with pictures of the task {name}", f"none in '{folder}'", hint)
     return folder

@@ -96,8 +96,10 @@ def _read_frames(sequence: Path) -> tuple[dict[Path, Pose], list[str]]:
     for name in sorted({**images, **poses}):
         image, pose = images.get(name), poses.get(name)
         try:
-            if image is None or not image.stat().st_size:
-                raise ImgregError("a picture", "an empty picture" if image else "no picture")
+            if image is None:
+                raise ImgregError("a picture", "no picture")
+            if not image.stat().st_size:
+                raise ImgregError("a picture", "an empty picture")
             if pose is None:
                 raise ImgregError("a pose", "no pose")
             frames[image] = read_pose(pose)
@@ -109,13 +111,15 @@ def _read_frames(sequence: Path) -> tuple[dict[Path, Pose], list[str]]:
 def _label_frames(sequence: Path, frames: dict[Path, Pose], book_camera: Camera | None) -> pd.DataFrame:
     """The rows of a sequence, without the split; `image` as a Path."""
     camera = read_calibration(sequence / "rgb.cal")
-    rotations, centres = zip(*(camera.from_depth_frame(*pose) for pose in frames.values()), strict=True)
-    points = camera.project(np.array(centres))
+    poses = [camera.from_depth_frame(*pose) for pose in frames.values()]
     if book_camera:
         points = book_camera.project(np.array([centre for _, centre in frames.values()]))
+    else:
+        points = camera.project(np.array([centre for _, centre in poses]))
+    angles = ROTATION.angles(np.array([rotation for rotation, _ in poses]))
     table = pd.DataFrame({"image": list(frames)})
     table[["centre_x", "centre_y"]] = np.char.mod("%.3f", points)
-    table[["yaw", "pitch", "roll"]] = np.char.mod("%.4f", ROTATION.angles(np.array(rotations)))
+    table[["yaw", "pitch", "roll"]] = np.char.mod("%.4f", angles)
     return table.assign(group=PEOPLE.get(sequence.name, sequence.name))
 
 
@@ -123,4 +127,6 @@ def _part(person: str, labels: str) -> str:
     """The part of a person; names of drawn people are numbers."""
     if labels == "fastbook":
         return "valid" if person == PEOPLE["13"] else "train"
-    return DRAWN_PARTS.get(int(person) % 20, "train") if person.isdigit() else PARTS.get(person, "train")
+    if person.isdigit():
+        return DRAWN_PARTS.get(int(person) % 20, "train")
+    return PARTS.get(person, "train")

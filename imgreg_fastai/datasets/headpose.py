@@ -57,8 +57,8 @@ def obtain(out: str | Path = FOLDER, labels: str = "exact", url: str | None = No
     out = Path(out)
     if has_content(out):
         return read(out, labels)
-    size, md5 = None, None  # are not checked
-    if url is None:
+    size = md5 = None  # of another archive they are not known, and not checked
+    if not url:
         checks = files("fastai").joinpath("data", "download_checks.py").read_text(encoding="utf-8")
         sources = ast.literal_eval(checks)  # URL -> the file's size, and its MD5
         url = next(source for source in sources if source.endswith(f"/{ARCHIVE}"))

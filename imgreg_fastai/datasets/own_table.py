@@ -9,8 +9,7 @@ from ..data import tables
 from ..data.infer_targets import infer_targets
 from ..utils.messages import ImgregError, say
 
-Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]  # values by the name of a target
-FlipPairs = str | Path | Iterable[tuple[str, str]]  # see tasks.read_pairs
+Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]  # {target name: value}, or pairs
 BEGINNING = 10_000  # rows from which targets are inferred
 GENERIC_NAMES = ("labels", "table", "data", "index", "metadata", "annotations", "train")  # tables named by their folder
 
@@ -29,9 +28,8 @@ def table_name(path: str | Path) -> str:
 
 
 def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "",
-               flip_pairs: FlipPairs | None = None, units: Pairs = (),
-               weights: Pairs = (), scale: str | None = None,
-               used: tuple[str, ...] = ()) -> tasks.Task:
+               flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
+               scale: str | None = None, used: tuple[str, ...] = ()) -> tasks.Task:
     """Make the Task of a table, or of a folder in place of one.
 
     Args:
@@ -67,8 +65,8 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
 
 
 def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
-                      flip_pairs: FlipPairs | None = None, units: Pairs = (),
-                      weights: Pairs = (), scale: str | None = None) -> tasks.Task:
+                      flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
+                      scale: str | None = None) -> tasks.Task:
     """Make the Task of a table's columns; report which points a mirror exchanges.
 
     Args:
@@ -76,8 +74,8 @@ def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
         specs: `NAME[=COLUMN,..][:KIND]` of each target.
         columns: The table's columns.
         flip_pairs: Points that a mirror exchanges; see tasks.read_pairs.
-        units: A target and its unit each.
-        weights: A target and its weight each.
+        units: The units of targets, by their names.
+        weights: The weights of targets, by their names.
         scale: linear or log, for all plain numbers.
     """
     targets = tasks.with_options([tasks.parse_for_table(spec, columns) for spec in specs], units, weights, scale)

@@ -5,7 +5,7 @@ The network sees values in [-1, 1]; people see units.
 from .angle import Angle
 from .augmentations import default_augmentations
 from .built_in_tasks import ANGLE, BUILT_IN, DRAWN_HEADS, FASTBOOK, HEADPOSE, PRESETS
-from .flip_pairs import pairs_by_name, read_pairs, with_flip_pairs
+from .flip_pairs import NamePairs, pairs_by_name, read_pairs, with_flip_pairs
 from .geometry import MOVES, Motion
 from .kinds import parse_for_table, parse_target, target_from_dict, with_options
 from .number import Number, prefers_log

@@ -43,22 +43,24 @@ def check_augmentations(augment: Sequence[str], targets: Sequence[Target], fit: 
 
 def declare_invariance(targets: tuple[Target, ...], moves: tuple[str, ...],
                        task_targets: tuple[Target, ...]) -> tuple[Target, ...]:
-    """Take it that labels bear the moves that were asked for, where nothing else is known, and say so.
+    """Declare that labels bear the moves that the user asks for, where nothing else is known, and say so.
 
-    A plain number stays what it is; a rotation is that of what is seen. A number that is another kind of target in the
-    task is left alone: of a mirrored image an angle in degrees is another, however it is written.
+    A plain number stays what it is when the image moves; a rotation moves with what is seen. A number that is another
+    kind of target in the task stays undeclared: a mirror changes an angle in degrees, even if it is read as a number.
 
     Args:
         targets: The targets.
-        moves: The moves of the image that were asked for.
-        task_targets: The targets of the task that was changed.
+        moves: The moves of the image that the user asks for.
+        task_targets: The task's own targets, before the user changed them.
 
     Returns:
-        The targets with what is taken for granted from now on.
+        The targets with the declared moves.
     """
+    if not moves:
+        return targets
     kinds = {t.name: t.kind for t in task_targets}
-    declared = tuple(t if not moves or (t.scalar and kinds.get(t.name, t.kind) != t.kind) else t.declare_moves(moves)
-                     for t in targets)
+    other_kind = [t.scalar and kinds.get(t.name, t.kind) != t.kind for t in targets]
+    declared = tuple(t if other else t.declare_moves(moves) for t, other in zip(targets, other_kind, strict=True))
     changed = [new for old, new in zip(targets, declared, strict=True) if new != old]
     unmoved = [t.name for t in changed if t.scalar]
     if unmoved:
@@ -73,4 +75,5 @@ def declare_invariance(targets: tuple[Target, ...], moves: tuple[str, ...],
 
 def _enumerate(words: list[str], link: str) -> str:
     """["a", "b", "c"], "or" -> "a, b or c"."""
-    return f" {link} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    *first, last = words
+    return f"{', '.join(first)} {link} {last}" if first else last

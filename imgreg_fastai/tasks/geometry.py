@@ -87,23 +87,26 @@ def place_picture(picture: tuple[int, int], size: tuple[int, int], policy: str, 
         The placement.
 
     Raises:
-        ValueError: For a box without size, or outside the image.
+        ValueError: For a box without size, one that is not finite, or one outside the image.
     """
     # 1. The part of the plane that the network sees, which may reach beyond the image.
     if box is None:
         box, margin = (picture[0] / 2, picture[1] / 2, *picture), 0.0
     x, y, width, height = (float(b) for b in box)
-    if not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0):
-        raise ValueError(f"no box: {(x, y, width, height)}")
-    width, height = width * (1 + 2 * margin), height * (1 + 2 * margin)
+    shown_width, shown_height = width * (1 + 2 * margin), height * (1 + 2 * margin)
     if policy != "squish":
-        extend, aspect = max if policy == "pad" else min, size[1] / size[0]
-        width, height = extend(width, height * aspect), extend(height, width / aspect)
-    start, end = np.array([x - width / 2, y - height / 2]), np.array([x + width / 2, y + height / 2])
+        extreme = max if policy == "pad" else min
+        aspect = size[1] / size[0]
+        shown_width, shown_height = (extreme(shown_width, shown_height * aspect),
+                                     extreme(shown_height, shown_width / aspect))
+    start = np.array([x - shown_width / 2, y - shown_height / 2])
+    end = np.array([x + shown_width / 2, y + shown_height / 2])
+    if not (width > 0 and height > 0 and np.isfinite([width, height, *start, *end]).all()):
+        raise ValueError(f"no box: {(x, y, width, height)}")
     # 2. The part of the image in it.
     source = np.array([start, end]).clip(0, picture)
     if not (source[0] < source[1]).all():
-        raise ValueError(f"a box that lies outside: {tuple(float(b) for b in box)} in {picture[0]} x {picture[1]}")
+        raise ValueError(f"a box that lies outside: {(x, y, width, height)} in {picture[0]} x {picture[1]}")
     # 3. The pixels of the network's input that this covers, as many as its length rounds to.
     pixels = np.array(size[::-1])
     first, last = (source - start) / (end - start) * pixels

@@ -133,10 +133,12 @@ def with_options(targets: Sequence[Target], units: Mapping[str, str] | Iterable[
                 raise ImgregError(f"{option} for a target: {first_few(names, 8)}", f"'{name}'",
                                   close_matches(name, names) or None)
     changed = [replace(t, unit=units.get(t.name, t.unit), weight=weights.get(t.name, t.weight)) for t in targets]
-    if scale is not None and not any(isinstance(t, Number) for t in targets):
+    if scale is None:
+        return tuple(changed)
+    if not any(isinstance(t, Number) for t in targets):
         kinds = first_few(f"{t.kind} '{t.name}'" for t in targets)
         raise ImgregError("--scale with a target that is a plain number", kinds)
-    return tuple(replace(t, scale=t.scale if scale is None else scale) if isinstance(t, Number) else t for t in changed)
+    return tuple(replace(t, scale=scale) if isinstance(t, Number) else t for t in changed)
 
 
 def split_spec(text: str) -> TargetSpec:

@@ -29,7 +29,8 @@ def draw_line(ax: Axes, ends: Any, colour: str, width: float = 1.5, dashed: bool
 
 def image_centre(shape: Size) -> np.ndarray:
     """The centre (x, y) of an image of `shape` (height, width), where axes draw it."""
-    return (np.array(shape[1::-1]) - 1) / 2
+    height, width = shape[:2]
+    return np.array([width - 1, height - 1]) / 2
 
 
 class Mark:
@@ -55,7 +56,8 @@ class Mark:
 
     def error_text(self, error: float) -> str:
         """An error in words: "off by 3.1°"."""
-        return "off by " + format_amount(error, self.unit, self.decimals(error) + (error < 1))
+        decimals = self.decimals(error) + (1 if error < 1 else 0)
+        return "off by " + format_amount(error, self.unit, decimals)
 
     def draw(self, ax: Axes, values: np.ndarray, colour: str, shape: Size, dashed: bool = False,
              origin: np.ndarray | None = None, thin: bool = False) -> None:

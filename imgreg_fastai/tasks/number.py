@@ -127,7 +127,9 @@ class Number(Target):
 
     def average(self, values: Array) -> Array:
         """[k, n, 1] -> [n, 1]: the mean; of a number that is learnt by its logarithm the geometric mean."""
-        return np.exp(mean(np.log(np.where(values > 0, values, np.nan)))) if self.log_scale else mean(values)
+        if not self.log_scale:
+            return mean(values)
+        return np.exp(mean(np.log(np.where(values > 0, values, np.nan))))
 
     # ---- moves of the image
 
@@ -170,7 +172,9 @@ class Number(Target):
 
     def decimals(self, values: np.ndarray | float) -> int:
         """How many decimals tell a thousandth of the range."""
-        return super().decimals(values if self.low is None or self.high is None else self.high - self.low)
+        if self.low is None or self.high is None:
+            return super().decimals(values)
+        return super().decimals(self.high - self.low)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Target":
@@ -198,7 +202,8 @@ def prefers_log(values: np.ndarray) -> bool:
     if p99 / MIN_RATIO <= p1:
         return False
     values = np.clip(values, p1, p99)  # or one wild value would decide
-    return abs(_skewness(np.log(values))) < MAX_SKEWNESS_LEFT * abs(_skewness(values / p99))  # / p99: or cubes overflow
+    skewness = _skewness(values / p99)  # divided, or the cubes of huge values would overflow
+    return abs(_skewness(np.log(values))) < MAX_SKEWNESS_LEFT * abs(skewness)
 
 
 def _skewness(values: np.ndarray) -> float:
@@ -216,5 +221,10 @@ def widen(low: float, high: float, log: bool = False) -> tuple[float, float]:
         margin = MARGIN * (high - low)
         return math.exp(max(low - margin, -MAX_LOG)), math.exp(min(high + margin, MAX_LOG))
     margin = MARGIN * high - MARGIN * low
-    below, above = max(low - margin, min(low, -MAX_FLOAT)), min(high + margin, max(high, MAX_FLOAT))
-    return max(below, 0.0) if low >= 0 else below, min(above, 0.0) if high <= 0 else above
+    below = max(low - margin, min(low, -MAX_FLOAT))
+    above = min(high + margin, max(high, MAX_FLOAT))
+    if low >= 0:
+        below = max(below, 0.0)
+    if high <= 0:
+        above = min(above, 0.0)
+    return below, above

@@ -164,8 +164,8 @@ class Point(Target):
                 yield LabelIssue(at_corner.any(axis=1), "corner", "note",
                                  f"at ({x:g}, {y:g}), the picture's corner: {names}",
                                  "leave the values of a point empty that is not there")
-        far_x, far_y = (far_values(axis.ravel()).reshape(axis.shape) for axis in (points[..., 0], points[..., 1]))
-        far = (far_x | far_y).any(axis=1)
+        far_x, far_y = far_values(points[..., 0].ravel()), far_values(points[..., 1].ravel())
+        far = (far_x | far_y).reshape(points.shape[:2]).any(axis=1)
         if far.any():
             yield LabelIssue(far, "outlier", "note", f"points of {self.name} far from all others",
                              "mend them, or leave them empty")

@@ -44,7 +44,7 @@ class Target(Mark):
     column_rule: ClassVar[str] = "one column"  # the same in words
     default_columns: ClassVar[tuple[str, ...]] = ("NAME",)  # where none are named; NAME stands for its name
     outputs_per_column: ClassVar[int] = 1
-    declaration: ClassVar[str] = ""  # what `declare_moves` takes for granted, if the kind has a sentence of its own
+    declaration: ClassVar[str] = ""  # what `declare_moves` assumes, in words; "" where one line is for all such targets
     specs: ClassVar[dict[str, dict]] = {}  # --target NAME:SPEC -> fields that it sets; {}: SPEC is the kind
     spec_option: ClassVar[str] = ""  # the field that SPEC=VALUE sets
     in_image: ClassVar[bool] = False  # labels are positions in the image
@@ -74,7 +74,7 @@ class Target(Mark):
         return self.linear and len(self.columns) == 1
 
     def is_labelled(self, finite: Array) -> Array:
-        """Which rows have a label, by which values are there: any of a row of points, else all; [n, columns] -> [n]."""
+        """Which rows have a label: of points any value is enough, other kinds need all; [n, columns] -> [n]."""
         return finite.any(axis=1) if self.in_image else finite.all(axis=1)
 
     def complete(self, values: np.ndarray) -> "Target":
@@ -220,7 +220,7 @@ class Target(Mark):
         return self
 
     def refusal(self) -> tuple[str, str]:
-        """(why some moves are not allowed, what to type instead)."""
+        """Why some moves are not allowed, and what to type instead."""
         return "", "--augment colour"
 
     def transform_labels(self, values: Array, motion: Motion) -> Array:

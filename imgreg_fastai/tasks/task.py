@@ -64,9 +64,10 @@ class Task:
         clashes = sorted(results & set(self.columns))
         if clashes:
             raise ImgregError("columns that are not called as predictions and errors will be", first_few(clashes))
-        reserved = list(dict.fromkeys(filter(None, (*RESERVED_COLUMNS, self.image))))
-        groups = (names, [*reserved, *self.columns], intervals)
-        repeated = [name for group in groups for name in group if group.count(name) > 1]
+        reserved = [*RESERVED_COLUMNS]
+        if self.image and self.image not in reserved:
+            reserved.append(self.image)
+        repeated = [*_repeated(names), *_repeated([*reserved, *self.columns]), *_repeated(intervals)]
         if repeated or not names:
             expected = f"targets, each with a name and a column of its own (not {', '.join(reserved)})"
             raise ImgregError(expected, first_few(dict.fromkeys(repeated)) or "none")
@@ -153,6 +154,10 @@ class Task:
         """The task as JSON can hold it."""
         return {**json_fields(self), "targets": [t.to_dict() for t in self.targets], "recipe": dict(self.recipe),
                 "group_named": bool(self.group)}
+
+
+def _repeated(names: list[str]) -> list[str]:
+    return [name for name in names if names.count(name) > 1]
 
 
 def task_from_dict(fields: dict[str, Any]) -> Task:

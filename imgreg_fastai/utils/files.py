@@ -89,7 +89,7 @@ def new_folder(parent: Path, name: str, always: bool = False) -> Path:
 
     Args:
         parent: Made if it does not exist.
-        name: Of the folder.
+        name: The name of the folder.
         always: Whether the name always has a number, from NAME-001.
 
     Returns:
@@ -107,8 +107,8 @@ def new_files(folder: Path, name: str, *suffixes: str) -> Iterator[list[Path]]:
 
     Args:
         folder: Made if it does not exist.
-        name: Of the files.
-        *suffixes: Of the files, such as ".html"; one file each.
+        name: The name of the files, without number and suffix.
+        *suffixes: The suffix of each file, such as ".html".
 
     Yields:
         A path for each suffix, all with the same number.
@@ -127,16 +127,22 @@ def new_files(folder: Path, name: str, *suffixes: str) -> Iterator[list[Path]]:
 
 
 def _claim(folder: Path, name: str, suffixes: tuple[str, ...], always: bool, create: Callable[[Path], None]) -> Path:
-    """Create FOLDER/NAME-NNN, numbered after all that end in one of the suffixes; without a number if none is needed.
+    """Create FOLDER/NAME-NNN with a number higher than that of any file or folder that ends in one of the suffixes.
 
-    If another process creates the path first, the next number is tried.
+    The first one has no number, unless it is to have one `always`. If another process creates the path first, the next
+    number is tried.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        endings = [path.name.removesuffix(suffix)[len(name) + 1 :] for suffix in suffixes
-                   for path in folder.glob(f"{escape(name)}-*{escape(suffix)}")]
-        without_number = not always and (folder / name).exists()
-        number = max((int(ending) for ending in endings if ending.isdecimal()), default=int(without_number))
+        numbers = [0]
+        if not always and (folder / name).exists():
+            numbers.append(1)
+        for suffix in suffixes:
+            for path in folder.glob(f"{escape(name)}-*{escape(suffix)}"):
+                ending = path.name.removesuffix(suffix)[len(name) + 1 :]
+                if ending.isdecimal():
+                    numbers.append(int(ending))
+        number = max(numbers)
         while True:
             number += 1
             path = folder / (f"{name}-{number:03}" if always or number > 1 else name)

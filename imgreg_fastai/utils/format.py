@@ -33,7 +33,7 @@ def format_amount(value: float, unit: str = "", decimals: int | None = None, sig
         value: The number; finite.
         unit: Its unit.
         decimals: The digits after the point; None for two significant digits.
-        sign (str): "+" to mark positive numbers, too.
+        sign: "+" to mark positive numbers, too.
 
     Returns:
         The number with its unit. Trailing zeros stay, so that the numbers of a column have one precision.
@@ -51,7 +51,7 @@ def format_values(values: Collection[float], unit: str, sign: str = "") -> list[
     Args:
         values: Finite numbers.
         unit: Their unit. "°" and "%" follow each number; other units belong behind the row: `trailing_unit`.
-        sign (str): "+" to mark positive numbers, too.
+        sign: "+" to mark positive numbers, too.
 
     Returns:
         The texts.

@@ -12,16 +12,19 @@ class ImgregError(Exception):
     """A mistake that the user can correct, described in one line.
 
     Args:
-        expected: what was expected.
-        actual: what was there instead.
-        hint: what to type or do.
+        expected: What was expected.
+        actual: What was there instead.
+        hint: What to type or do.
     """
 
     def __init__(self, expected: str, actual: str | None = None, hint: str | None = None) -> None:
         self.expected, self.actual, self.hint = expected, actual, hint
-        parts = (f"expected {expected}", f"found {actual}" if actual else "", f"try {hint}" if hint else "")
-        # on one line, whatever it is made of
-        super().__init__("; ".join(" ".join(part.split()) for part in parts if part))
+        parts = [f"expected {expected}"]
+        if actual:
+            parts.append(f"found {actual}")
+        if hint:
+            parts.append(f"try {hint}")
+        super().__init__("; ".join(" ".join(part.split()) for part in parts))  # on one line, whatever it is made of
 
     def __reduce__(self) -> tuple[type["ImgregError"], tuple[str, str | None, str | None]]:
         # Worker processes pickle their errors. Exception's own __reduce__ passes the whole message as `expected`.
@@ -33,19 +36,20 @@ def error_reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def close_matches(name: str, names: Iterable[str], limit: int = 3) -> str:
+def close_matches(name: str, names: Iterable[str]) -> str:
     """List the names most like `name`: "'resnet18', 'resnet10t'".
 
     Args:
-        name: a name that is not among `names`.
-        names: the names to search.
-        limit: the most names to list.
+        name: A name that is not among `names`.
+        names: The names to search.
 
     Returns:
-        The names in quotes, with commas. If none is similar: all of at most six names, none of more.
+        At most three names in quotes, with commas. If none is similar: all of at most six names, none of more.
     """
     names = list(names)
-    close = get_close_matches(name, names, n=limit, cutoff=0.5) or (names if len(names) <= 6 else [])
+    close = get_close_matches(name, names, cutoff=0.5)
+    if not close and len(names) <= 6:
+        close = names
     return ", ".join(f"'{n}'" for n in close)
 
 
@@ -53,15 +57,15 @@ def first_few(names: Iterable[object], limit: int = 5) -> str:
     """List the first names and the number of the others: "a, b and 3 more".
 
     Args:
-        names: anything that str() takes.
-        limit: the most names to list.
+        names: Anything that str() takes.
+        limit: The most names to list.
 
     Returns:
         The names with commas.
     """
     texts = [str(name) for name in names]
-    rest = len(texts) - limit
-    return ", ".join(texts[:limit]) + (f" and {rest} more" if rest > 0 else "")
+    rest = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + rest
 
 
 def say(text: str) -> None:
@@ -102,9 +106,9 @@ class ProgressBar:
         """Move the bar.
 
         Args:
-            completed (int): the steps that are complete.
-            total (int or None): all steps; None if their number is unknown.
-            text (str): the text behind the bar.
+            completed: The steps that are complete.
+            total: All steps; None if their number is unknown.
+            text: The text behind the bar.
         """
         self.progress.update(self.task, completed=completed, total=total, text=text)
 
@@ -125,7 +129,7 @@ def progress_bar(items: Iterable[T], total: int, description: str) -> Iterator[T
         description: The text before the bar, such as "reading 200 pictures".
 
     Yields:
-        the items.
+        The items.
     """
     with ProgressBar(description) as bar:
         for n, item in enumerate(items):

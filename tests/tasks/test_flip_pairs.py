@@ -112,6 +112,21 @@ def test_a_single_point_without_a_side_stays_itself():
     assert done.moves == MOVES and done.flip_pairs == () and "can be mirrored without swapping points" in told
 
 
+def test_targets_of_one_name_stay_what_they_are():
+    """A Task refuses them, and names what they share."""
+    age, first, second = Number("a", ("age",)), Point("a", ("b_x", "b_y")), Point("a", ("c_x", "c_y"))
+    changed, lines = with_flip_pairs([age, first, second])
+    assert [t.columns for t in changed] == [t.columns for t in (age, first, second)] and len(lines) == 2
+    with pytest.raises(ImgregError, match=r"found a, a_within$"):
+        tasks.Task("t", changed)
+
+
+def test_names_of_points_are_listed_once():
+    points = [Point("a", ("nose_x", "nose_y")), Point("b", ("nose.x", "nose.y"))]
+    with pytest.raises(ImgregError, match=r"names of points: nose; found 'mouth'"):
+        read_pairs("mouth:nose", points)
+
+
 def test_what_is_given_goes_before_what_is_found():
     (done,), _ = with_flip_pairs([DOTS], "p00:p16,p01:p15")
     assert done.flip_pairs == ((0, 16), (1, 15)) and done.moves == MOVES

@@ -252,6 +252,12 @@ def test_a_box_that_is_none_is_refused(box, policy):
         place_picture((80, 40), (32, 32), policy, box)
 
 
+@pytest.mark.parametrize("policy", ["pad", "squish"])
+def test_a_box_whose_margin_makes_it_infinite_is_refused(policy):
+    with pytest.raises(ValueError, match="no box"):
+        place_picture((80, 40), (32, 32), policy, (40, 20, 1e308, 1e308), margin=1)
+
+
 def test_a_very_thin_picture_is_still_seen():
     for policy in POLICIES:
         for picture in ((1000, 1), (1, 1000)):

@@ -135,9 +135,9 @@ class Canvas:
         j = np.floor(beside - (half + minor * u) / major) + np.arange(-width, width + 1)
         j = np.clip(j, 0, self.size - 1)  # a pixel that occurs twice gets the same value twice
         v = j + 0.5 - beside
-        index = np.where(flat, i + self.size * j, self.size * i + j).astype(np.intp)
+        position = np.where(flat, i + self.size * j, self.size * i + j).astype(np.intp)
         along, across = major * u - minor * v, -minor * u - major * v
-        return _BarPixels(index, *(values.astype(np.float32) for values in (
+        return _BarPixels(position, *(values.astype(np.float32) for values in (
             along, across, np.abs(major), np.maximum(np.abs(minor), 1e-4))))
 
     def _draw_dots(self, white, dots):

@@ -31,7 +31,7 @@ CAMERAS = [read_calibration(Path(__file__).with_name(f"camera{i}.cal")) for i in
 
 def camera_of(name: str) -> Camera:
     """The camera of a sequence: Biwi's second one for 06 and 15 onwards."""
-    return CAMERAS[name == "06" or int(name) > 14]
+    return CAMERAS[1] if name == "06" or int(name) > 14 else CAMERAS[0]
 
 
 class Frame(NamedTuple):
