@@ -156,7 +156,9 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
     for name, convert in (("weights", str), ("device", str), ("hold_out", as_tuple), ("arch_args", dict)):
         if name in settings:
             settings[name] = convert(settings[name])
-    settings |= {name: None for name in ("lr", "bs") if settings.get(name) == "auto"}
+    for name in ("lr", "bs"):
+        if settings.get(name) == "auto":
+            settings[name] = None
     if settings.get("balance") and not any(t.scalar for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
     recipe: dict[str, Any] = dict(task.recipe)

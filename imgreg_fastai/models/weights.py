@@ -38,7 +38,7 @@ class Weights:
         sha256: Hash of the weights file.
         note: Why there are none, or which tensors of the backbone they lack.
         path: Path of the weights file; not recorded.
-        auto: Whether none will do where these do not fit; not recorded.
+        auto: Whether the training may start without weights where these do not fit; not recorded.
     """
 
     origin: str
@@ -226,8 +226,12 @@ def _misfits(body: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
 
     Integers (counters and index tables) belong to the architecture and may be missing.
     """
-    return [name for name, tensor in body.state_dict().items()
-            if (state[name].shape != tensor.shape if name in state else tensor.is_floating_point())]
+    names = []
+    for name, tensor in body.state_dict().items():
+        fits = state[name].shape == tensor.shape if name in state else not tensor.is_floating_point()
+        if not fits:
+            names.append(name)
+    return names
 
 
 def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:

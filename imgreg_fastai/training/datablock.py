@@ -62,10 +62,11 @@ class PictureDL(TfmdDL):
 
     def do_item(self, index: int | None) -> tuple | None:
         """One item and its row, None if the picture cannot be opened; fastai asks for None to learn the types."""
-        for row in range(self.n) if index is None else [index]:
+        rows = range(self.n) if index is None else [index]
+        for row in rows:
             try:
                 item = super().do_item(row)
-                return item if index is None else (*item, index)
+                return item if index is None else (*item, row)
             except PictureError as e:
                 if not self.validates:
                     warn(f"left out: {e}")
