@@ -78,7 +78,7 @@ def train(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     print(f"next: {shlex.join(['imgreg', 'predict', str(run.path), *pictures])}")
 
 
-def _print_folds(folds) -> None:
+def _print_folds(folds: Any) -> None:
     """Print the scores of a cross-validation: their mean and spread over its folds."""
     from ..utils.format import format_value
 

@@ -276,6 +276,7 @@ def test_frozen_epochs_train_the_head_alone_and_the_body_has_its_own_rate(drawn)
     assert body_rate == pytest.approx(cfg.body_lr * head_rate, rel=0.01)
 
 
+@pytest.mark.filterwarnings("ignore:.*CUDA is not available")
 @pytest.mark.parametrize("name", ["bf16", "fp16"])
 def test_nothing_is_left_behind_by_an_interrupt_inside_the_body(drawn, name):
     learn = functions.learner("angle", **small(drawn))
