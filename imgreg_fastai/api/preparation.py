@@ -156,7 +156,9 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
     for name, convert in (("weights", str), ("device", str), ("hold_out", as_tuple), ("arch_args", dict)):
         if name in settings:
             settings[name] = convert(settings[name])
-    settings |= {name: None for name in ("lr", "bs") if settings.get(name) == "auto"}
+    for name in ("lr", "bs"):
+        if settings.get(name) == "auto":
+            settings[name] = None
     if settings.get("balance") and not any(t.scalar for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
     recipe: dict[str, Any] = dict(task.recipe)
@@ -194,13 +196,13 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
 
 
 def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
-    """Warn where the user has set a share to validate on, and the validation part is not drawn by it."""
+    """Warn where the user has set the share to validate on, but something else decides the validation part."""
     config = plan.config
     reasons = {"--hold-out": config.hold_out, "--folds": config.folds,
                f"the column 'split' of {plan.table}": uses_table_split(frame, config)}
-    reason = next((name for name, decides in reasons.items() if decides), None)
+    reason = next((name for name, decides in reasons.items() if decides), "")
     if reason and plan.valid_is_set:
-        warn(f"--valid {config.valid:g} changes nothing: {reason} says who validates")
+        warn(f"--valid {config.valid:g} changes nothing: {reason} decides what is validated on")
 
 
 def assign_split(plan: TrainingPlan) -> TrainingPlan:

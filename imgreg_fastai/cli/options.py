@@ -9,7 +9,7 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,13 +97,15 @@ PARSERS: dict[str, Callable] = {
     "lr": parse_rate, "bs": parse_batch_size, "box": parse_names, "hold_out": parse_names, "augment": parse_augment,
 }
 LIMITS = {**MINIMUM, "wd": 0, "bs": None}  # bs may be a word; TrainConfig checks its number
+DEFAULTS = asdict(TrainConfig())
 
 
+@cache  # most options belong to several commands
 def option(key: str) -> Any:
     """Return the option that has a key in options.json: a keyword, or COMMAND.KEYWORD where commands differ."""
     definition = OPTIONS[key]
     return typer.Option(option_name(key.rpartition(".")[2]), metavar=definition.get("metavar"), show_default=False,
-                        help=definition["help"].format(**asdict(TrainConfig())), rich_help_panel=definition["panel"],
+                        help=definition["help"].format(**DEFAULTS), rich_help_panel=definition["panel"],
                         min=LIMITS.get(key), parser=_option_parser(key) if key in PARSERS else None)
 
 

@@ -23,7 +23,7 @@ def data(task: Annotated[str, o.argument("data.TASK")], **options: Any) -> None:
         folder, content = str(table.parent), f", the labels of {n_images} pictures"
     print(f"ready: {table}{content}")
     words = ["imgreg", "train", task]
-    drawn = str(options.get("data")) == "drawn" or bool(options.keys() - {"data", "out"})
+    drawn = str(options.get("data")) == "drawn" or any(name in options for name in ("n", "size", "seed"))
     if "out" in options or ("data" in options and not drawn):
         words += ["--data", f"./{folder}" if folder == "drawn" else folder]  # `drawn` has a meaning of its own
         if drawn and "drawn" in PRESETS.get(task, {}):
@@ -70,14 +70,15 @@ def train(context: typer.Context, task: o.TaskName, **options: Any) -> None:
         for name, scores in scores_by_target.items():
             print_scores(name, scores, f" ({part})")
     print(f"run: {run.path}   report: {run.path / 'report.html'}")
-    words = ["imgreg", "predict", str(run.path), "photo.png"]
+    pictures = ["photo.png"]
     if run.task.box:  # the boxes stand in the table
-        folder = ["--images", str(options["images"])] if "images" in options else []
-        words[-1:] = [run.about["data"]["table"], *folder]
-    print(f"next: {shlex.join(words)}")
+        pictures = [run.about["data"]["table"]]
+        if "images" in options:
+            pictures += ["--images", str(options["images"])]
+    print(f"next: {shlex.join(['imgreg', 'predict', str(run.path), *pictures])}")
 
 
-def _print_folds(folds) -> None:
+def _print_folds(folds: Any) -> None:
     """Print the scores of a cross-validation: their mean and spread over its folds."""
     from ..utils.format import format_value
 

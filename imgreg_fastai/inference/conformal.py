@@ -212,4 +212,5 @@ def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs
     if not n or np.isinf(scores).any() or (scores < 0).any() or min(*arrays["variance"], *arrays["rest"]) <= 0:
         raise ValueError("calibration without scores, or with variances of 0")
     values = [arrays[name] for name in ARRAYS]
-    return Calibration(FeatureSpace(*values[:4]), DifficultyModel(*values[4:8]), *values[8:])
+    space, difficulty = FeatureSpace(*values[:4]), DifficultyModel(*values[4:8])
+    return Calibration(space, difficulty, *values[8:])

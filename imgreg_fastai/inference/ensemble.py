@@ -81,9 +81,10 @@ class Ensemble:
         columns = {"image": frames[0]["image"].to_numpy()}
         for target in self.task.targets:
             values = np.stack([frame[list(target.columns)].to_numpy(float) for frame in frames])
-            same = [t for model in self.models for t in model.task.targets if t.name == target.name]
-            linear = [t for t in same if not t.log_scale]  # if any: its predictions may be negative
-            averages = (linear or same)[0].average(values)
+            targets = [t for model in self.models for t in model.task.targets if t.name == target.name]
+            # Predictions of a model without a log scale may be negative, which the average of a log scale cannot take.
+            averaging_target = next((t for t in targets if not t.log_scale), target)
+            averages = averaging_target.average(values)
             columns.update(zip(target.columns, averages.T, strict=True))
         flags = [frame["unlike"].to_numpy(bool) for frame in frames if "unlike" in frame]
         if flags:
@@ -96,11 +97,11 @@ def count_models(arguments: Sequence[str]) -> int:
 
     A folder that holds a picture is a folder of pictures, whatever else is in it.
     """
-    for i, path in enumerate(arguments):
+    for i, path in enumerate(arguments[1:], start=1):
         is_model = os.path.isfile(path) and Path(path).suffix.lower() in MODEL_SUFFIXES
         if os.path.isdir(path):  # unlike Path.is_dir, this never raises
             is_run = os.path.isfile(os.path.join(path, "run.json"))
             is_model = is_run and not any(file.suffix.lower() in SUFFIXES for file in Path(path).iterdir())
-        if i and not is_model:
+        if not is_model:
             return i
     return len(arguments)

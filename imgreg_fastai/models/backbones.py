@@ -153,25 +153,27 @@ def download(cfg: PretrainedCfg, timeout: float) -> str:
         FileNotFoundError: The repository has none of the file names that timm looks for.
     """
     repo, revision = _repository(cfg)
-    names, existing_name = _file_names(cfg), Future[str]()
+    names, found_name = _file_names(cfg), Future[str]()
 
     def find_name() -> None:
         for name in names:
             try:
                 url = huggingface_hub.hf_hub_url(repo, name, revision=revision)
                 huggingface_hub.get_hf_file_metadata(url, timeout=timeout)  # a HEAD request
-                return existing_name.set_result(name)
             except EntryNotFoundError:
                 continue
             except Exception as e:  # noqa: BLE001  raised again below, in the calling thread
-                return existing_name.set_exception(e)
-        existing_name.set_exception(FileNotFoundError(f"it has no {' or '.join(names)}"))
+                found_name.set_exception(e)
+            else:
+                found_name.set_result(name)
+            return
+        found_name.set_exception(FileNotFoundError(f"it has no {' or '.join(names)}"))
 
     # In a thread, because a socket's timeout covers neither the look-up of a name nor a host with several addresses.
     threading.Thread(target=find_name, daemon=True).start()
-    if not wait([existing_name], timeout).done:
+    if not wait([found_name], timeout).done:
         raise TimeoutError(f"no answer within {timeout:g} s")
-    return huggingface_hub.hf_hub_download(repo, existing_name.result(), revision=revision, etag_timeout=timeout)
+    return huggingface_hub.hf_hub_download(repo, found_name.result(), revision=revision, etag_timeout=timeout)
 
 
 def _repository(cfg: PretrainedCfg) -> tuple[str, str | None]:

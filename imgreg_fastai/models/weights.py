@@ -38,7 +38,7 @@ class Weights:
         sha256: Hash of the weights file.
         note: Why there are none, or which tensors of the backbone they lack.
         path: Path of the weights file; not recorded.
-        auto: Whether none will do where these do not fit; not recorded.
+        auto: Whether the training may start without weights where these do not fit; not recorded.
     """
 
     origin: str
@@ -207,9 +207,9 @@ def load_body(body: nn.Module, arch: str, weights: Weights) -> Weights:
 def _filtered_states(body: nn.Module, arch: str, state: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
     """`state` after each checkpoint filter of the timm module that has `arch`.
 
-    They rename tensors of published files, and resize position embeddings to the body's size. timm hands a model's
-    filter to its builder, where it cannot be asked for. It is found here by its name; those of deit3, crossvit and
-    flexivit, which have an argument of their own or are made inside a function, are not.
+    A filter renames the tensors of a published file, and resizes position embeddings to the body's size. timm does not
+    say which filter a model has, so every function with "filter" in its name is tried. Missed are those of deit3,
+    crossvit and flexivit, which take an argument more or are made inside a function.
     """
     module = sys.modules[model_entrypoint(arch.partition(".")[0]).__module__]
     for name, function in list(vars(module).items()):
@@ -226,8 +226,12 @@ def _misfits(body: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
 
     Integers (counters and index tables) belong to the architecture and may be missing.
     """
-    return [name for name, tensor in body.state_dict().items()
-            if (state[name].shape != tensor.shape if name in state else tensor.is_floating_point())]
+    names = []
+    for name, tensor in body.state_dict().items():
+        fits = state[name].shape == tensor.shape if name in state else not tensor.is_floating_point()
+        if not fits:
+            names.append(name)
+    return names
 
 
 def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:

@@ -42,16 +42,17 @@ class DoubleRegressionSetup(RegressionSetup):
 class PictureDL(TfmdDL):
     """A DataLoader that leaves broken pictures out, and takes batches from memory where the pictures are kept there.
 
-    fastai's way costs about a millisecond a picture even if it is decoded; from memory it is an index. `new` does not
-    copy the attributes, so that no exported learner holds a picture.
+    fastai takes about a millisecond for each picture, even for a decoded one; here a batch from memory is one indexing.
+    `new` does not copy the attributes, so that no exported learner holds a picture.
 
     Attributes:
         labels: For each target the labels of this loader's pictures as a batch holds them; () if not known.
         pixels: The pictures, uint8 [n, 3, h, w]; None where they are not kept.
         views: Their views [n, 4]; of the validation loader, or once `batch_views` was called.
-        validates: Whether pictures that break are named together after an epoch, once, and not one by one.
-        broken: The rows of those that were named so.
-        batch_rows: The rows of the dataset that are in the newest batch.
+        validates: Whether this is the validation loader. It names broken pictures together, after the epoch in which
+            they broke; a training loader names each when it tries to open it.
+        broken: The rows of the pictures that the validation loader has named.
+        batch_rows: The rows of the pictures in the newest batch.
     """
 
     labels: tuple[torch.Tensor, ...] = ()
@@ -62,10 +63,11 @@ class PictureDL(TfmdDL):
 
     def do_item(self, index: int | None) -> tuple | None:
         """One item and its row, None if the picture cannot be opened; fastai asks for None to learn the types."""
-        for row in range(self.n) if index is None else [index]:
+        rows = range(self.n) if index is None else [index]
+        for row in rows:
             try:
                 item = super().do_item(row)
-                return item if index is None else (*item, index)
+                return item if index is None else (*item, row)
             except PictureError as e:
                 if not self.validates:
                     warn(f"left out: {e}")
@@ -80,7 +82,7 @@ class PictureDL(TfmdDL):
             yield TensorImage(self.pixels.index_select(0, rows)), *(y[rows] for y in self.labels), rows
 
     def __iter__(self) -> Iterator[tuple]:
-        """Batches of (TensorImage, labels...); a validation loader names the pictures that broke, each once."""
+        """Batches of (TensorImage, labels...); the validation loader names the pictures that broke, each once."""
         opened = set(self.broken)
         for *batch, rows in super().__iter__():
             self.batch_rows = rows.cpu().numpy()

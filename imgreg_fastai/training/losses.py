@@ -98,14 +98,14 @@ class RarityWeights:
 class TaskLoss(nn.Module):
     """The loss of a task: the mean penalty of each target, averaged over its targets.
 
-    Among several targets each penalty is divided by its value for a constant guess, so that each begins at 1 whatever
-    its unit and kind, and falls to the part of guessing that is left. A target's `weight` then says how much it counts.
+    With several targets, the penalty of each is divided by that of guessing its mean. So all of them begin at about 1,
+    whatever their units and kinds, and a target's `weight` alone decides how much it counts.
 
     Args:
         task: The task.
         loss: auto, l1, mse or huber.
-        labels: Labels of the training part, a tensor for each target as a batch holds them; without them nothing is
-            divided or balanced.
+        labels: Labels of the training part, a tensor for each target as a batch holds them; () if they are not known,
+            in which case nothing is divided or balanced.
         balance: Rare labels of plain numbers count more.
     """
 

@@ -1,4 +1,4 @@
-"""The precision in which the body is trained: chosen by measuring, applied by a callback."""
+"""The precision in which the body is trained: chosen by measuring, applied around its forward pass."""
 import copy
 import time
 from collections.abc import Callable, Iterator
@@ -7,11 +7,22 @@ from contextlib import contextmanager
 import torch
 from fastai.callback.fp16 import MixedPrecision
 from fastai.learner import Learner
+from fastcore.basics import noop
 
 from ..utils.messages import ImgregError
 from .datablock import peek
 
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class LossScaling(MixedPrecision):
+    """fastai's scaling of the loss for fp16, without its autocast.
+
+    The body has an autocast of its own. fastai's stays on after Ctrl-C, and from then on torch would take the weights
+    that it once rounded in place of the trained ones.
+    """
+
+    before_batch = after_loss = noop  # in which fastai begins and ends its autocast
 
 
 @contextmanager
@@ -28,16 +39,14 @@ def in_precision(learn: Learner, precision: str) -> Iterator[None]:
     body_forward = body.forward
     body.forward = lambda pictures: _features(body_forward, pictures, dtype if body.training else None)
     try:
-        with learn.added_cbs([MixedPrecision()] if precision == "fp16" else []):  # for its scaling of the loss
+        with learn.added_cbs([LossScaling()] if precision == "fp16" else []):
             yield
     finally:
         del body.forward
-        if precision == "fp16":  # fastai ends autocast only where a fit ends without an error or Ctrl-C
-            torch.set_autocast_enabled("cuda", False)
 
 
 def _features(body: Callable, pictures: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
-    """What a body makes of pictures, in float32; it computes in `dtype`, or without autocast if that is None."""
+    """A body's features of pictures, in float32; computed in `dtype`, or without autocast where that is None."""
     pictures = pictures.as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
     with torch.autocast(pictures.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
         return body(pictures).float()

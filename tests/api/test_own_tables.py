@@ -201,7 +201,7 @@ def test_what_an_option_does_not_change_is_said(houses, caplog, capsys):
         caplog.clear()
         if who:
             functions.prepare(table, valid=0.3, **more, **how)
-            assert f"--valid 0.3 changes nothing: {who} says who validates" in caplog.text
+            assert f"--valid 0.3 changes nothing: {who} decides what is validated on" in caplog.text
         functions.check(table, valid=0.3, fast=True, out=houses / "runs", **more, **how)
         assert "--valid 0.3 changes nothing" in caplog.text
     caplog.clear()
