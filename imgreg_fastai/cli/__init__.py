@@ -3,6 +3,7 @@ import logging
 import shlex
 import signal
 import sys
+import threading
 import warnings
 
 from ..utils.messages import ImgregError
@@ -22,7 +23,8 @@ def main(args: list[str] | None = None) -> None:
     logging.getLogger("imgreg").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning, message=r".*torch\.jit\.script.*")  # fastai's imports
     warnings.filterwarnings("ignore", message=r".*(Pandas4|copy_on_write|copy keyword).*")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends a training as Ctrl-C does
+    if threading.current_thread() is threading.main_thread():  # Python allows no handler in others
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends a training as Ctrl-C does
     try:
         app(args, obj=shlex.join(["imgreg", *args]))
     except ImgregError as e:
