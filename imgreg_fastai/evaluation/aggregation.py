@@ -66,7 +66,7 @@ def check_aggregation(task: Task, by: str | None, how: str = "mean", coverage: f
         return
     if coverage is not None:
         raise ImgregError("--coverage without --by: one answer for several pictures has no interval", f"--by {by}")
-    reserved = {"image", "path", "split", "pictures", "unlike"}
+    reserved = {"image", "path", "split", "pictures", "ood"}
     for t in task.targets:
         endings = ("", "_predicted", "_true", "_error")
         reserved.update(t.interval_columns, (name + end for name in (t.name, *t.columns) for end in endings))

@@ -54,7 +54,7 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         for name, part in parts.items():
             for target, numbers in measure_coverage(task, part, promised, units).items():
                 scores[name][target]["coverage"] = numbers
-                warn_if_too_low(f"{target} ({name})", numbers, part["unlike"].mean())
+                warn_if_too_low(f"{target} ({name})", numbers, part["ood"].mean())
     write_file(folder / "scores.json", scores)
     write_file(folder / "predictions.csv", metrics.predictions_table(task, rows))
     shown = "valid" if "valid" in scores else next(iter(scores))

@@ -1,4 +1,4 @@
-"""Prediction intervals by split conformal prediction, and the flag for pictures unlike the training pictures.
+"""Prediction intervals by split conformal prediction, and the flag for out-of-distribution images.
 
 Calibration pictures are used neither to train nor to choose the best epoch. Each of their errors is divided by the
 difficulty that is estimated for its picture (Papadopoulos et al. 2008). The half-width of a new interval is the
@@ -114,7 +114,7 @@ class Calibration:
     max_distance: Array
 
     def assess(self, features: Array, outputs: Array, uncertainty: Array, error_scales: Array) -> tuple[Array, Array]:
-        """Estimate the difficulty of pictures, and flag those unlike the training pictures.
+        """Estimate the difficulty of pictures, and flag those out of distribution.
 
         Args:
             features: Array [n, F].

@@ -53,7 +53,7 @@ class Ensemble:
         """Predict for the pictures that every model can open; arguments as for Predictor.predict.
 
         Returns:
-            `image`, the averaged predictions, and `unlike`, if any model is calibrated: True where one of them flags
+            `image`, the averaged predictions, and `ood`, if any model is calibrated: True where one of them flags
             the picture. There are no intervals.
 
         Raises:
@@ -86,9 +86,9 @@ class Ensemble:
             averaging_target = next((t for t in targets if not t.log_scale), target)
             averages = averaging_target.average(values)
             columns.update(zip(target.columns, averages.T, strict=True))
-        flags = [frame["unlike"].to_numpy(bool) for frame in frames if "unlike" in frame]
+        flags = [frame["ood"].to_numpy(bool) for frame in frames if "ood" in frame]
         if flags:
-            columns["unlike"] = np.any(flags, axis=0)
+            columns["ood"] = np.any(flags, axis=0)
         return pd.DataFrame(columns, index=index)
 
 

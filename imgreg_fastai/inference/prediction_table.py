@@ -6,7 +6,7 @@ import pandas as pd
 from ..tasks import Task
 from ..utils.format import TIGHT, with_unit
 
-OOD_WARNING = "unlike the training pictures"
+OOD_WARNING = "out of distribution: far from all training images"
 MAX_COLUMNS_SHOWN = 6  # of a target, in a table
 
 
@@ -55,8 +55,8 @@ def _table(frame: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, str]:
                 frame[t.columns[0]] = [format_interval(value, half_width, t.unit) for value, half_width in pairs]
             else:
                 frame.insert(list(frame.columns).index(t.columns[-1]) + 1, f"{t.name} ±", half_widths)
-    if "unlike" in frame:
-        flags = frame.pop("unlike")
+    if "ood" in frame:
+        flags = frame.pop("ood")
         if flags.any():
             frame["warning"] = flags.map({True: OOD_WARNING, False: ""})
     return frame, note

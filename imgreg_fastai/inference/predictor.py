@@ -27,7 +27,7 @@ class NetworkOutput(NamedTuple):
         broken: {position: PictureError} of the pictures that could not be opened, which are not among the n.
         features: Array [n, F], on request.
         difficulty: Of a calibrated model, array [n, m] in units, see Calibration.assess.
-        ood: Of a calibrated model, flags of pictures unlike the training pictures, array [n].
+        ood: Of a calibrated model, out-of-distribution flags of images, bool array [n].
         moved_outputs: On request, the outputs after each of the k moves_for the task, array [n, k, n_out].
     """
 
@@ -198,14 +198,14 @@ class Predictor:
             coverage: By default the coverage that the model was calibrated for.
 
         Returns:
-            {interval column: half-widths [n] in units} and `unlike`, flags [n]; {} without a calibration.
+            {interval column: half-widths [n] in units} and `ood`, flags [n]; {} without a calibration.
         """
         coverage = self.resolve_coverage(coverage)
         if self.calibration is None or coverage is None:
             return {}
         half_widths = output.difficulty * self.calibration.quantiles(coverage)
         columns = [column for t in self.task.targets for column in t.interval_columns]
-        return {**dict(zip(columns, half_widths.T, strict=True)), "unlike": output.ood}
+        return {**dict(zip(columns, half_widths.T, strict=True)), "ood": output.ood}
 
 
 def list_pictures(pictures: Any) -> list:

@@ -59,7 +59,7 @@ class Task:
         # 1. Every target, column and column of results has a name of its own.
         names = [t.name for t in self.targets]
         intervals = [name for t in self.targets for name in t.interval_columns]
-        results = {*intervals, "unlike", "warning", *(f"{name}_error" for name in names),
+        results = {*intervals, "ood", "warning", *(f"{name}_error" for name in names),
                    *(f"{column}{end}" for column in self.columns for end in ("_predicted", "_true"))}
         clashes = sorted(results & set(self.columns))
         if clashes:

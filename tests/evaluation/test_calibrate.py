@@ -77,9 +77,9 @@ def test_where_no_picture_is_harder_all_radii_are_alike():
 def test_one_in_a_hundred_pictures_like_those_trained_on_is_flagged_and_far_ones_all_are():
     model, frame = ages(4000)
     model = calibrate.calibrate(model, frame, config.TrainConfig())
-    assert held(model, frame)[1]["unlike"].mean() < 0.03
+    assert held(model, frame)[1]["ood"].mean() < 0.03
     model.features_of = model.features_of + 10
-    assert held(model, frame)[1]["unlike"].all()
+    assert held(model, frame)[1]["ood"].all()
 
 
 def test_another_coverage_is_had_without_fitting_anew():

@@ -14,7 +14,7 @@ def rows(n=200, off=1.0, within=1.5, **more):
     age = np.linspace(10, 90, n)
     error = np.where(np.arange(n) % 10 == 0, 5.0, off)
     return pd.DataFrame({"image": np.arange(n).astype(str), "path": np.arange(n).astype(str), "age": age,
-                         "age_predicted": age + error, "age_within": within, "unlike": False, **more})
+                         "age_predicted": age + error, "age_within": within, "ood": False, **more})
 
 
 def test_the_part_within_its_width_and_its_range():
@@ -34,7 +34,7 @@ def test_groups_stand_worst_first():
 def test_the_short_way_round_counts():
     task = Task("a", (Angle("angle", ("angle",), period=180.0),), (32, 32))
     frame = pd.DataFrame({"image": ["a", "b"], "path": ["a", "b"], "angle": [179.0, 90], "angle_predicted": [1.0, 99],
-                          "angle_within": [3.0, 3], "unlike": False})
+                          "angle_within": [3.0, 3], "ood": False})
     assert coverage.measure_coverage(task, frame, 0.9, 100)["angle"]["reached"] == 0.5
 
 
@@ -43,7 +43,7 @@ def test_points_are_averaged_over_those_with_a_label():
     values = {"a_x": [0, 0, np.nan], "a_y": [0, 0, np.nan], "b_x": [0.0, 0, 0], "b_y": [0.0, 0, 0]}
     predicted = {"a_x_predicted": [1.0, 9, 9], "a_y_predicted": 0.0, "b_x_predicted": 1.0, "b_y_predicted": 0.0}
     frame = pd.DataFrame({"image": list("abc"), "path": list("abc"), **values, **predicted, "face_a_within": 2.0,
-                          "face_b_within": 2.0, "unlike": False})
+                          "face_b_within": 2.0, "ood": False})
     of = coverage.measure_coverage(task, frame, 0.9, 100)["face"]
     assert of["reached"] == pytest.approx(4 / 5) and of["width"] == 2.0
 

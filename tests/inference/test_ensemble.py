@@ -143,12 +143,12 @@ def test_other_boxes_one_target_less_and_no_models_are_refused():
 
 def test_there_are_no_intervals_which_is_said_once_and_unlike_where_any_model_says_so(caplog):
     usual, odd, plain_one = (always([AGE], [0.0], odd=odd) for odd in (False, True, None))
-    assert {"age_within", "unlike"} <= set(odd.predict(BLACK))
+    assert {"age_within", "ood"} <= set(odd.predict(BLACK))
     for models, unlike in (((usual, usual), False), ((usual, odd), True), ((plain_one, usual, odd), True)):
         caplog.clear()
         with caplog.at_level(logging.INFO, "imgreg"):
             frame = Ensemble(models).predict([BLACK, BLACK])
-        assert list(frame) == ["image", "age", "unlike"] and frame["unlike"].tolist() == [unlike] * 2
+        assert list(frame) == ["image", "age", "ood"] and frame["ood"].tolist() == [unlike] * 2
         assert caplog.text.count("no intervals: averaged half-widths have no coverage") == 1
     caplog.clear()
     with caplog.at_level(logging.INFO, "imgreg"):

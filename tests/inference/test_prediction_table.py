@@ -11,7 +11,7 @@ from imgreg_fastai.inference import prediction_table
 from imgreg_fastai.tasks import ANGLE, Number, Point, Task
 
 ONE = pd.DataFrame({"image": ["a.png", "b.png"], "angle": [73.234, 5.0], "angle_within": [0.81, 12.3],
-                    "unlike": [False, True]})
+                    "ood": [False, True]})
 
 
 @pytest.mark.parametrize("value, radius, unit, told", [
@@ -36,15 +36,15 @@ def test_without_anything_unlike_there_is_no_warning_column():
 
 
 def test_programs_get_columns():
-    assert prediction_table.format_predictions(ONE, "csv", ANGLE).splitlines()[0] == "image,angle,angle_within,unlike"
+    assert prediction_table.format_predictions(ONE, "csv", ANGLE).splitlines()[0] == "image,angle,angle_within,ood"
     first = json.loads(prediction_table.format_predictions(ONE, "json", ANGLE))[0]
-    assert first == {"image": "a.png", "angle": 73.234, "angle_within": 0.81, "unlike": False}
+    assert first == {"image": "a.png", "angle": 73.234, "angle_within": 0.81, "ood": False}
     assert len(prediction_table.format_predictions(ONE, "jsonl", ANGLE).splitlines()) == 2
 
 
 def test_a_place_has_its_radius_behind_it():
     task = Task("t", (Point("tip", ("x", "y")),), (32, 32))
-    frame = pd.DataFrame({"image": ["a"], "x": [1.0], "y": [2.0], "tip_within": [3.0], "unlike": [False]})
+    frame = pd.DataFrame({"image": ["a"], "x": [1.0], "y": [2.0], "tip_within": [3.0], "ood": [False]})
     words = prediction_table.format_predictions(frame, "table", task).split()
     assert words == ["image", "x", "y", "tip", "±", "a", "1.00", "2.00", "3.00"]
 
@@ -57,7 +57,7 @@ def test_many_columns_are_for_programs():
     columns = {**dict.fromkeys(points, 1.0), "age": 31.0, **dict.fromkeys(face.interval_columns, 2.0)}
     columns["age_within"] = 3.0
     frame = pd.DataFrame({"image": ["a", "b"], **{name: [value] * 2 for name, value in columns.items()}})
-    lines = prediction_table.format_predictions(frame.assign(unlike=True), "table", task).splitlines()
+    lines = prediction_table.format_predictions(frame.assign(ood=True), "table", task).splitlines()
     assert lines[0].split() == ["image", *points[:6], "age", "warning"] and "31.0 ± 3.0 years" in lines[1]
     assert len(lines) == 4 and lines[3] == "all 137 columns: --format csv" and max(map(len, lines)) < 120
     assert prediction_table.format_predictions(frame, "csv", task).splitlines()[0].split(",") == ["image", *columns]

@@ -82,7 +82,7 @@ def test_a_calibrated_model_comes_back_with_its_intervals(calibrated, pictures, 
     path = model_file.save_model(tmp_path / "copy.imgreg", model.network, model.about, model.calibration)
     mine, again = model.predict(pictures), load(path).predict(pictures)
     pd.testing.assert_frame_equal(mine, again)
-    assert list(mine.columns) == ["image", "angle", "angle_within", "unlike"] and (mine["angle_within"] > 0).all()
+    assert list(mine.columns) == ["image", "angle", "angle_within", "ood"] and (mine["angle_within"] > 0).all()
     assert (load(path).predict(pictures, coverage=0.5)["angle_within"] < mine["angle_within"]).all()
     pd.testing.assert_frame_equal(model.predict(pictures, bs=2), mine, atol=1e-3)
 

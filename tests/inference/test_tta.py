@@ -206,7 +206,7 @@ def test_intervals_are_those_of_the_picture_as_it_is(spotted):
     one.network = (lambda x: x[:, :, 3, 3], lambda x: torch.zeros(len(x), 1))
     one = replace(one, calibration=plain(np.arange(1, 40.0), features=3))
     alone, moved = (one.predict(list(spotted["path"]), tta=tta) for tta in (False, True))
-    assert (moved["far_within"] == alone["far_within"]).all() and (moved["unlike"] == alone["unlike"]).all()
+    assert (moved["far_within"] == alone["far_within"]).all() and (moved["ood"] == alone["ood"]).all()
 
 
 def test_a_run_is_evaluated_and_predicts_by_averages(run, drawn, tmp_path, capsys):
