@@ -48,6 +48,8 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
     Raises:
         ImgregError: It is not a table, or lacks a column.
     """
+    if Path(table).is_dir():
+        raise ImgregError("a table of pictures", f"the folder '{table}'")
     frame, _ = _read(Path(table), task, list(task.box), images, also, to_divide=False)
     boxes = _to_floats(frame[list(task.box)])
     frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
@@ -70,7 +72,7 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     Raises:
         ImgregError: It is not a table, has no rows, or lacks a column.
     """
-    path = _resolve(table, task)
+    path = tables.resolve_table(table, from_names=bool(task.name_pattern) and task.name not in BUILT_IN)
     columns = list(dict.fromkeys([*task.columns, *task.box]))
     frame, present = _read(path, task, columns, images, also, to_divide)
     # 1. Turn the labels into numbers; where there is no finite one, the state says why.
@@ -88,11 +90,6 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     reasons = {reason: np.asarray(mask) for reason, mask in masks.items()}
     frame = filtering.mark_usable(_replace(frame, floats), reasons)
     return LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True))
-
-
-def _resolve(table: str | Path, task: Task) -> Path:
-    """Return the table itself, where a folder with a labels.csv is given, unless names hold the labels."""
-    return tables.resolve_table(table, from_names=bool(task.name_pattern) and task.name not in BUILT_IN)
 
 
 def _read(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
