@@ -131,7 +131,7 @@ def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTa
     usable = frame["usable"].to_numpy()
     image[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
     opened, broken = {}, {}
-    results = map_ahead(partial(fingerprint, value_range=labels.task.value_range), None, paths)
+    results = map_ahead(partial(fingerprint, value_range=labels.task.value_range), paths)
     for i, result in enumerate(progress_bar(results, len(paths), "opening pictures")):
         if isinstance(result, PictureError):  # its message begins with the name
             broken[i] = (result.actual or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")
