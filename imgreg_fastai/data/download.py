@@ -49,7 +49,7 @@ def fetch(url: str, path: str | Path, size: int | None = None, md5: str | None =
         return path
     try:
         if urlsplit(url).scheme == "file":
-            _copy(url, part)
+            _copy(url, part, tag)
         else:
             _download(url, part, tag, size, timeout, reserve)
         difference = _difference(part, size, md5, md5_bytes)
@@ -88,11 +88,13 @@ def _progress(part: Path, tag: Path, url: str) -> tuple[int, str]:
     return (part.stat().st_size, version) if tag_url == url and version else (0, "")
 
 
-def _copy(url: str, part: Path) -> None:
+def _copy(url: str, part: Path, tag: Path) -> None:
+    """Copy a file URL; `tag` goes first, as it would call the bytes of a broken copy those of an earlier download."""
     source = Path(url2pathname(urlsplit(url).path))
     if not source.is_file():
         raise UnreachableError(f"a file at {url}", "none")
     part.parent.mkdir(parents=True, exist_ok=True)
+    tag.unlink(missing_ok=True)
     shutil.copyfile(source, part)
 
 

@@ -31,8 +31,6 @@ class Issue:
     def __post_init__(self):
         if self.level not in LEVELS:
             raise ValueError(f"level {self.level!r}: one of {', '.join(LEVELS)}")
-        if self.names and len(self.names) != len(self.rows):
-            raise ValueError(f"{len(self.names)} names of {len(self.rows)} rows")
 
     def describe(self) -> str:
         """Describe the issue in one line: what it is, how many rows have it and the first of them, and what to do."""

@@ -120,12 +120,15 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
     k, least = round(CALIBRATE_SHARE * n), max(MIN_CALIBRATE[units], min_promised)
     if k >= least:
         return min(k, max(least, round(MAX_CALIBRATE * n / len(training_part)))), ""
-    possible, with_care = least, ""
+    reason = (f"no intervals: calibration takes at least {least} {units}, and {CALIBRATE_SHARE:.0%} of the {n} "
+              f"{units} to train on are only {k}")
+    fewer, caution = least, ""
     if n < 2 * least:
-        possible, with_care = (max(k, 1) if units == "groups" else min_promised), ", which is less reliable"
-    return 0, (f"no intervals: calibration takes at least {least} {units}, and {CALIBRATE_SHARE:.0%} of the {n} "
-               f"{units} to train on are only {k}; --calibrate {math.ceil(100 * possible / n) / 100:g} calibrates "
-               f"with {possible}{with_care}")
+        fewer, caution = (max(k, 1) if units == "groups" else min_promised), ", which is less reliable"
+    needed = 1 if units == "groups" else MIN_ROWS_OF_SPLIT["train"]
+    if n - fewer < needed:  # no share is large enough and leaves something to train on
+        return 0, reason
+    return 0, f"{reason}; --calibrate {math.ceil(100 * fewer / n) / 100:g} calibrates with {fewer}{caution}"
 
 
 def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None) -> pd.Series:
@@ -157,7 +160,7 @@ def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None) -> pd
 
 
 def _draw(frame: pd.DataFrame, units: pd.Series, k: int, task: Task | None, rng: np.random.Generator) -> np.ndarray:
-    """Draw `k` of the units at random, and where one number is all that is predicted, as many from each tenth of it."""
+    """Draw `k` of the units at random; where one number is predicted, and without groups, as many from each tenth."""
     names = rng.permutation(np.sort(units.unique()))
     n, k = len(names), min(k, len(names))
     if not n or task is None or "group" in frame or len(task.targets) > 1 or not task.targets[0].scalar:

@@ -75,7 +75,7 @@ def picture_sizes(rows: pd.DataFrame) -> pd.DataFrame:
     """Read `width` and `height` of the pictures of rows that are present; of very many, some at random."""
     rows = rows[rows["present"]]
     rows = rows.sample(min(MAX_HEADERS, len(rows)), random_state=0)
-    headers = images.map_ahead(images.read_header, None, rows["path"])
+    headers = images.map_ahead(images.read_header, rows["path"])
     sizes = [(np.nan, np.nan) if isinstance(header, images.PictureError) else (header.width, header.height)
              for header in headers]
     return pd.DataFrame(sizes, rows.index, ["width", "height"], float).dropna()

@@ -203,6 +203,23 @@ def test_a_file_url(tmp_path, to):
         download.fetch((tmp_path / "none").as_uri(), to)
 
 
+def test_a_broken_copy_of_a_file_url_is_not_continued_as_a_download(tmp_path, site, to, monkeypatch):
+    site.most = 3 * download.CHUNK_SIZE
+    with pytest.raises(ImgregError, match="a connection that broke"):
+        download.fetch(site.url, to)
+    (tmp_path / "other").write_bytes(BODY[::-1])
+
+    def breaks_off(source, target):
+        target.write_bytes(source.read_bytes()[: download.CHUNK_SIZE])
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(download.shutil, "copyfile", breaks_off)
+    with pytest.raises(ImgregError, match="Input/output error"):
+        download.fetch((tmp_path / "other").as_uri(), to)
+    site.most = 0
+    assert download.fetch(site.url, to).read_bytes() == BODY
+
+
 @pytest.mark.parametrize("url", ["ftp://host/file", "data.tgz", ""])
 def test_other_urls(to, url):
     with pytest.raises(ImgregError, match="a URL with http"):

@@ -1,5 +1,6 @@
 """Images: every picture comes out upright, 8-bit and RGB with its brightness kept, or as one error with its name."""
 import io
+import os
 import threading
 import warnings
 from functools import cache
@@ -329,9 +330,10 @@ def test_the_limit_can_be_lifted(monkeypatch):
     assert open_picture(written(Image.new("L", (20, 20)))).size == (20, 20)
 
 
-def test_opening_on_threads_leaves_pythons_warnings_alone():
+def test_opening_on_threads_leaves_pythons_warnings_alone(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
     data, before = noise("PNG"), list(warnings.filters)
-    assert len(list(fit_images([data] * 200, task((8, 8)), jobs=8))) == 200
+    assert len(list(fit_images([data] * 200, task((8, 8))))) == 200
     assert list(warnings.filters) == before
 
 
@@ -388,7 +390,7 @@ def test_squish_keeps_all_and_bends_the_shape():
 
 def test_fitted_keeps_the_order_and_puts_errors_in_their_places():
     sources = [np.full((9, 9), i, np.uint8) if i % 7 else b"broken" for i in range(150)]
-    done = list(fit_images(sources, task((4, 6)), jobs=4))
+    done = list(fit_images(sources, task((4, 6))))
     assert len(done) == 150
     for i, picture in enumerate(done):
         if i % 7:
@@ -412,7 +414,7 @@ def test_fitted_does_what_open_and_fit_do():
 def test_fitted_gives_each_picture_its_own_box_and_names_a_box_that_is_none():
     picture, boxes = four_corners(40, 24), [[10, 6, 8, 8], [30, 18, 8, 8], [90, 6, 8, 8], [10, 6, 0, 8], [np.nan] * 4]
     boxed = task((16, 16), box=("x", "y", "w", "h"), margin=0.0)
-    done = list(fit_images([picture] * 5, boxed, np.array(boxes), jobs=2))
+    done = list(fit_images([picture] * 5, boxed, np.array(boxes)))
     for (pixels, view, _), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
         assert (pixels == CORNERS[colour]).all()
         assert np.array_equal(view, place_picture((40, 24), (16, 16), "pad", box).view)
@@ -437,7 +439,7 @@ def test_fitted_opens_only_a_few_ahead_and_ends_when_its_reader_does():
             taken.append(i)
             yield np.zeros((2, 2), np.uint8)
 
-    running = fit_images(sources(), task((2, 2)), jobs=2)
+    running = fit_images(sources(), task((2, 2)))
     next(running)
     assert len(taken) < 100
     running.close()

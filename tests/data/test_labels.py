@@ -218,6 +218,8 @@ def test_pictures_to_predict_need_their_boxes_and_no_labels(folder, warned):
     assert labels.read_pictures(table, FACE)["image"].tolist() == ["0.png", "1.png", "gone.png"]
     with pytest.raises(ImgregError, match="a column 'cx'"):
         labels.read_pictures(write(folder, "image,age\n0.png,1\n"), BOXED)
+    with pytest.raises(ImgregError, match=r"expected a table of pictures; found the folder '.*'$"):
+        labels.read_pictures(folder, replace(FACE, name_pattern=r"(?P<age>\d)"))
 
 
 def test_the_group_may_stand_in_a_column_of_another_name(folder):

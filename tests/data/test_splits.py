@@ -198,6 +198,12 @@ def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
     assert f"calibrates with {splits.calibration_size(done, TrainConfig(calibrate=share))[0]}" in reason
 
 
+@pytest.mark.parametrize("frame", [frame_of(11), frame_of(13)])
+def test_no_share_is_named_that_leaves_nothing_to_train_on(frame):
+    reason = splits.calibration_size(labels.assign_splits(frame, TrainConfig()), TrainConfig())[1]
+    assert reason.startswith("no intervals: calibration takes at least 50") and "--calibrate" not in reason
+
+
 def test_a_tables_own_part_for_intervals_is_taken_and_no_other_beside_it():
     frame = frame_of(1000, split=["train"] * 700 + ["valid"] * 200 + ["calibrate"] * 100)
     assert (divided(frame, calibrate=None) == frame["split"]).all()

@@ -1,6 +1,7 @@
 """Tables as people have them are opened, their pictures found, and what is no table is told in one line."""
 import logging
 import os
+import tracemalloc
 import unicodedata
 
 import numpy as np
@@ -122,6 +123,18 @@ def test_parquet_without_pyarrow_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(ImgregError, match=r"found '.*t\.parquet': reading Parquet needs pyarrow; try pip") as e:
         tables.read_table(write(tmp_path, b"PAR1", "t.parquet"))
     assert "\n" not in str(e.value)
+
+
+def test_a_film_is_refused_by_its_beginning(tmp_path):
+    film = tmp_path / "film.csv"
+    film.write_bytes(b"\0\0\0\x18ftypmp42\x80")
+    os.truncate(film, 1 << 28)
+    tracemalloc.start()
+    with pytest.raises(ImgregError, match="binary data"):
+        tables.read_table(film)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1 << 24
 
 
 @pytest.mark.parametrize(("name", "data", "told"), [

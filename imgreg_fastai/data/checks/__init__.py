@@ -110,10 +110,10 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
         copies, rows_of_copies = duplicates.find_duplicates(checked)
         issues += [*opened_images.broken_image_issues(checked), *copies, *opened_images.image_issues(checked)]
         left_out = {row for issue in issues if issue.level == "leave out" for row in issue.rows}
-        left = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
-        if left.sum() < splits.MIN_ROWS <= usable.sum():
-            issues += rows.issue("few", "stop", splits.too_few_images(left.sum()), "mend the pictures")
-        frame = checked.labels.frame.assign(usable=left, width=checked.fact("width"), height=checked.fact("height"))
+        kept = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
+        if kept.sum() < splits.MIN_ROWS <= usable.sum():
+            issues += rows.issue("few", "stop", splits.too_few_images(kept.sum()), "mend the pictures")
+        frame = checked.labels.frame.assign(usable=kept, width=checked.fact("width"), height=checked.fact("height"))
         facts |= _image_facts(checked) | {"duplicates": rows_of_copies}
     return DataCheck(str(table), task, issues, _label_facts(frame, parts, task) | facts, frame, cfg.strict)
 

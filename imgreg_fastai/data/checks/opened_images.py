@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ...tasks import Task
+from ...tasks import Number, Task
 from ...tasks.flip_pairs import point_names
 from ...tasks.geometry import place_picture
 from ...utils.messages import first_few, progress_bar
@@ -23,6 +23,8 @@ from ..tables import real_paths
 TINY = 12  # sides of the copy by which images are compared
 MAX_PIXELS = 1 << 20  # of a larger image a smaller copy is compared, of about
 SMALL_PIXELS = 1 << 18  # so many pixels
+# How an image is compared: all of it. The checked task takes a millisecond to change, if it has a hundred columns.
+COMPARISON = Task("comparison", (Number("number", ("number",)),), fit="squish", augment=())
 TOLERANCE = 1.0  # pixels beyond the edge that rounding explains
 
 
@@ -46,7 +48,7 @@ class ImageFingerprint(NamedTuple):
     levels: Levels | None
 
 
-def fingerprint(path: str | Path, task: Task) -> ImageFingerprint:
+def fingerprint(path: str | Path, value_range: tuple[float, float] | None) -> ImageFingerprint:
     """Read a file once and decode all of it.
 
     `content` is of the pixels; of a large image those of a smaller copy, and of one with more than 8 bits all bytes of
@@ -54,7 +56,7 @@ def fingerprint(path: str | Path, task: Task) -> ImageFingerprint:
 
     Args:
         path: The file.
-        task: The Task, for the numbers that are black and white in images of more than 8 bits.
+        value_range: The numbers that are black and white in images of more than 8 bits; None: by their type.
 
     Raises:
         PictureError: It cannot be decoded.
@@ -69,13 +71,13 @@ def fingerprint(path: str | Path, task: Task) -> ImageFingerprint:
         pixels = header.width * header.height
         factor = 1.0 if pixels <= MAX_PIXELS else (pixels / SMALL_PIXELS) ** 0.5
         size = max(1, round(header.height / factor)), max(1, round(header.width / factor))
-        image, _, levels = load_image(data, replace(task, size=size, fit="squish", augment=()))
+        image, _, levels = load_image(data, replace(COMPARISON, size=size, value_range=value_range))
         content = data if levels else f"{header.width}x{header.height}".encode() + image.tobytes()
         digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
         grey = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
         signs = phash(grey).hash  # of the image's lowest frequencies: 64
         tiny = image.resize((TINY, TINY), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("YCbCr")
-        blank = levels.lowest == levels.highest if levels else bool(np.ptp(np.asarray(image), axis=(0, 1)).max() == 0)
+        blank = levels.lowest == levels.highest if levels else image.getcolors(1) is not None
         return ImageFingerprint(header, digest, int.from_bytes(np.packbits(signs).tobytes(), "big"), np.asarray(tiny),
                                 blank, levels)
 
@@ -129,7 +131,7 @@ def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTa
     usable = frame["usable"].to_numpy()
     image[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
     opened, broken = {}, {}
-    results = map_ahead(partial(fingerprint, task=labels.task), None, paths)
+    results = map_ahead(partial(fingerprint, value_range=labels.task.value_range), paths)
     for i, result in enumerate(progress_bar(results, len(paths), "opening pictures")):
         if isinstance(result, PictureError):  # its message begins with the name
             broken[i] = (result.actual or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")

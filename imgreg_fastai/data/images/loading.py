@@ -165,8 +165,8 @@ def _place(source: Source, size: tuple[int, int], task: Task, box: Sequence[floa
         raise PictureError("a box within the picture", f"'{files.source_name(source)}': {e}") from e
 
 
-def fit_images(sources: Iterable[Source], task: Task, boxes: np.ndarray | None = None,
-               jobs: int | None = None) -> Iterator[FittedImage | PictureError]:
+def fit_images(sources: Iterable[Source], task: Task,
+               boxes: np.ndarray | None = None) -> Iterator[FittedImage | PictureError]:
     """Open many images and bring them to a Task's size, on threads, in order.
 
     Only a few images are opened ahead of those taken, so that any number of them fits into memory.
@@ -175,7 +175,6 @@ def fit_images(sources: Iterable[Source], task: Task, boxes: np.ndarray | None =
         sources: See open_picture.
         task: The Task.
         boxes: The part of each image to see, [n, 4]; None: all of it.
-        jobs: Number of threads.
 
     Yields:
         The image, or the PictureError of a broken one.
@@ -185,7 +184,7 @@ def fit_images(sources: Iterable[Source], task: Task, boxes: np.ndarray | None =
         loaded = load_image(source, task, box)
         return FittedImage(np.asarray(loaded.picture), loaded.place.view, loaded.levels)
 
-    return map_ahead(load, jobs, sources, repeat(None) if boxes is None else boxes)
+    return map_ahead(load, sources, repeat(None) if boxes is None else boxes)
 
 
 def image_views(sources: Iterable[File], task: Task,
@@ -196,10 +195,10 @@ def image_views(sources: Iterable[File], task: Task,
         header = files.read_header(source)
         return _place(source, (header.width, header.height), task, box).view
 
-    return map_ahead(view, None, sources, repeat(None) if boxes is None else boxes)
+    return map_ahead(view, sources, repeat(None) if boxes is None else boxes)
 
 
-def map_ahead(function: Callable[..., T], jobs: int | None, *sources: Iterable) -> Iterator[T | PictureError]:
+def map_ahead(function: Callable[..., T], *sources: Iterable) -> Iterator[T | PictureError]:
     """Map a function over sources on threads, in order, a few ahead; a PictureError that it raises is the result."""
 
     def result(*arguments):
@@ -208,7 +207,7 @@ def map_ahead(function: Callable[..., T], jobs: int | None, *sources: Iterable) 
         except PictureError as e:
             return e
 
-    jobs = jobs or min(os.cpu_count() or 1, MAX_JOBS)
+    jobs = min(os.cpu_count() or 1, MAX_JOBS)
     pending: deque[Future[T | PictureError]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         for arguments in zip(*sources, strict=False):

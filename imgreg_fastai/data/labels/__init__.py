@@ -48,6 +48,8 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
     Raises:
         ImgregError: It is not a table, or lacks a column.
     """
+    if Path(table).is_dir():
+        raise ImgregError("a table of pictures", f"the folder '{table}'")
     frame, _ = _read(Path(table), task, list(task.box), images, also, to_divide=False)
     boxes = _to_floats(frame[list(task.box)])
     frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
@@ -70,14 +72,13 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     Raises:
         ImgregError: It is not a table, has no rows, or lacks a column.
     """
-    path = _resolve(table, task)
+    path = tables.resolve_table(table, from_names=bool(task.name_pattern) and task.name not in BUILT_IN)
     columns = list(dict.fromkeys([*task.columns, *task.box]))
     frame, present = _read(path, task, columns, images, also, to_divide)
     # 1. Turn the labels into numbers; where there is no finite one, the state says why.
     raw, floats = frame[task.columns], _to_floats(frame[columns])
     numbers = floats[task.columns] * (task.name_scale if path.is_dir() else 1.0)
-    words = raw.select_dtypes(exclude="number").apply(lambda column: column.astype(str).str.strip())
-    blank = raw.isna() | words.eq("").reindex(columns=raw.columns, fill_value=False)
+    blank = raw.apply(_is_blank).to_numpy(bool)
     states = np.select([np.isfinite(numbers), np.isinf(numbers), blank], [0, INFINITE, MISSING], WORD).astype(np.int8)
     floats = _replace(floats, numbers.where(states == 0))
     # 2. See which rows cannot be used.
@@ -88,11 +89,6 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     reasons = {reason: np.asarray(mask) for reason, mask in masks.items()}
     frame = filtering.mark_usable(_replace(frame, floats), reasons)
     return LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True))
-
-
-def _resolve(table: str | Path, task: Task) -> Path:
-    """Return the table itself, where a folder with a labels.csv is given, unless names hold the labels."""
-    return tables.resolve_table(table, from_names=bool(task.name_pattern) and task.name not in BUILT_IN)
 
 
 def _read(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
@@ -111,7 +107,7 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
         raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
     frame = _needed_columns(frame, task, columns, also, to_divide, table)
     frame = frame.drop(columns=["image", "path"], errors="ignore")
-    if "split" in frame:
+    if "split" in frame:  # parts may have their other usual names, of which the user is told
         words = frame["split"].astype(object).str.strip().str.lower()
         renamed = words.map(USUAL_SPLITS)
         if renamed.notna().any():
@@ -160,6 +156,14 @@ def _to_floats(frame: pd.DataFrame) -> pd.DataFrame:
     """Convert columns to float; NaN where there is no number."""
     return pd.DataFrame({name: pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
                          for name, column in frame.items()}, frame.index)
+
+
+def _is_blank(column: pd.Series) -> pd.Series:
+    """Tell which cells of a column are empty, or hold nothing but blanks."""
+    empty = column.isna()
+    if pd.api.types.is_numeric_dtype(column):
+        return empty
+    return empty | (column.astype(str).str.strip() == "")
 
 
 def _replace(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:

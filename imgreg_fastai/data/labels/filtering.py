@@ -42,7 +42,7 @@ def drop_unusable(frame: pd.DataFrame, table: Path, task: Task | None = None) ->
     Raises:
         ImgregError: No row is left, or a target has no value in any.
     """
-    for why in dict.fromkeys([*REASONS.values(), *frame["why"].unique()]):
+    for why in dict.fromkeys([*REASONS.values(), *frame["why"].unique()]):  # callers may have reasons of their own
         if why == REASONS["number"] and task:
             _warn_missing(frame, table, task)
         left_out = frame["why"] == why
@@ -56,7 +56,7 @@ def _warn_missing(frame: pd.DataFrame, table: Path, task: Task) -> None:
     """Warn which rows lack a value of a target; raise ImgregError if all do and the task has other targets."""
     for t in task.targets:
         labelled = frame[list(t.columns)].notna()
-        incomplete = frame[(frame["why"] != REASONS["number"]) & ~labelled.all(axis=1)]
+        incomplete = frame[~labelled.all(axis=1) & (frame["why"] != REASONS["number"])]
         if len(incomplete):
             warn(f"{len(incomplete)} of {len(frame)} rows of {table} lack a value of {t.name}: "
                  f"{first_few(_row_names(incomplete, table))}")
@@ -73,9 +73,10 @@ def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: s
         warn(f"left out {len(rows)} of {n} rows of {table}, {why}: {first_few(names)}")
         return
     if task and why == REASONS["unlabelled"]:
-        # A name that a pattern of digits matches, "angle_00000.png"; the pattern itself if it is another.
+        # For a pattern of digits a name that matches, "angle_00000.png"; any other pattern is shown itself.
         example = re.sub(r"\(\?P<\w+>\\d\{(\d+)\}\).*", lambda match: "0" * int(match[1]) + ".png", task.name_pattern)
-        raise ImgregError(f"file names like '{task.name_pattern if '(' in example else example}'",
+        example = task.name_pattern if "(" in example else example
+        raise ImgregError(f"file names like '{example}'",
                           f"none among the {n} pictures in '{table}', such as '{names[0]}'")
     raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {first_few(names, 3)}",
                       "--images DIR, the folder that the names are relative to" if absent else None)

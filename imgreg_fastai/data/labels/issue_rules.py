@@ -188,10 +188,11 @@ def _split_issues(table: LabelTable) -> list[Issue]:
     if rows.empty:
         return issues
     counts = rows["split"].value_counts()
-    for part, least in {} if issues else MIN_ROWS_OF_SPLIT.items():
-        if counts.get(part, 0) < least:
-            issues += table.issue("part", "stop", f"{counts.get(part, 0)} rows whose split is {part}",
-                                  f"at least {least} are needed")
+    if not issues:  # a part that has an unknown name may be the one that is missing
+        for part, least in MIN_ROWS_OF_SPLIT.items():
+            if counts.get(part, 0) < least:
+                issues += table.issue("part", "stop", f"{counts.get(part, 0)} rows whose split is {part}",
+                                      f"at least {least} are needed")
     text, hint = "in several parts of the split", "let each stand in one part"
     in_several = rows["split"].groupby(real_paths(rows["path"])).transform("nunique") > 1
     issues += table.issue("leak", "note", f"the same picture {text}", hint, rows.index[in_several], "image")

@@ -131,8 +131,9 @@ def _line_numbers(path: Path, form: _Format, n: int) -> pd.Index:
 
 def _sniff(path: Path) -> _Format:
     """Infer encoding, separator and header of a text file from its beginning."""
-    data = path.read_bytes()
-    encoding, start = _encoding(data), data[:SNIFFED_BYTES]
+    with path.open("rb") as file:
+        start = file.read(SNIFFED_BYTES)
+    encoding = _encoding(path, start)
     beginning = start.decode(encoding, errors="replace")
     if re.search("[\0-\6]", beginning):
         content = "an Excel file or another archive" if start[:2] == b"PK" else "binary data"
@@ -155,16 +156,18 @@ def _sniff(path: Path) -> _Format:
     return _Format(encoding, separator, skip, next(csv.reader(lines[skip:], delimiter=separator), []))
 
 
-def _encoding(data: bytes) -> str:
+def _encoding(path: Path, start: bytes) -> str:
     """Infer the encoding of a text: UTF-16 by its beginning, UTF-8 if it can be decoded so, else Windows-1252."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    even, odd = data[:2000:2].count(0), data[1:2000:2].count(0)
-    half = len(data[:2000]) / 4  # in UTF-16, one of the two bytes of a Latin letter is 0
+    even, odd = start[:2000:2].count(0), start[1:2000:2].count(0)
+    half = len(start[:2000]) / 4  # in UTF-16, one of the two bytes of a Latin letter is 0
     if (even > half and not odd) or (odd > half and not even):
         return "utf-16-le" if odd else "utf-16-be"
     try:
-        data.decode("utf-8")
+        with path.open(encoding="utf-8") as file:  # a part at a time: a film given as a table is not read into memory
+            while file.read(SNIFFED_BYTES):
+                pass
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8-sig"
