@@ -128,8 +128,8 @@ class Run:
 def lock_file(file: BinaryIO) -> None:
     """Lock a file until it is closed or this process ends, however it ends; raises OSError if it is locked already.
 
-    A file that is open for reading is locked against writers only, so that several processes can ask at once whether a
-    run is training. The number of a process in a file would not do: after a power cut another process may have the same.
+    A file that is open for reading only is locked for writers, not for other readers: several processes can look at
+    once whether a run is training. The number of a process would not do: after a power cut another may have it.
     """
     if sys.platform == "win32":
         import msvcrt

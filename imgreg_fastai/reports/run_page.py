@@ -34,9 +34,10 @@ def write(run: runs.Run, model: Predictor | None = None, device: str = "cpu") ->
         ImgregError: If the run is not trained to its end, or the file cannot be written.
     """
     inputs = read_inputs(run, model, device)
-    name, missing = FILE if inputs.has_pictures else FILE_WITHOUT_PICTURES, (~inputs.rows["present"]).sum()
-    if missing:
-        warn(f"{missing:,} of {len(inputs.rows):,} pictures are not in '{run.about['data']['root']}' any more, and "
+    name = FILE if inputs.has_pictures else FILE_WITHOUT_PICTURES
+    n_missing = (~inputs.rows["present"]).sum()
+    if n_missing:
+        warn(f"{n_missing:,} of {len(inputs.rows):,} pictures are not in '{run.about['data']['root']}' any more, and "
              f"{name} does not show them")
     return runs.write_file(run.path / name, html.render("run.html", page_data(inputs)))
 
@@ -57,7 +58,8 @@ def page_data(inputs: ReportInputs) -> dict:
                   for issue in check.issues]
     verdicts, weaknesses_of_all = verdict.verdicts(inputs, has_issues=bool(issues))
     shown = [target for target in task.targets if inputs.scores[inputs.part][target.name]["n"]][:MAX_TARGETS]
-    sizes, n_occluded = sections.picture_sizes(rows), MAX_OCCLUDED if len(shown) <= 2 else MAX_OCCLUDED_OF_MANY
+    n_occluded = MAX_OCCLUDED if len(shown) <= 2 else MAX_OCCLUDED_OF_MANY
+    sizes = sections.picture_sizes(rows)
     defaults = Task("none", task.targets, augment=default_augmentations(task.targets, task.fit))
     return {
         **inputs._asdict(), "name": run.path.resolve().name, "named_targets": task.targets[:MAX_TARGETS],
