@@ -195,5 +195,5 @@ def origin_target(task: Task) -> Target | None:
 def axes_origin(task: Task, values: dict[str, np.ndarray]) -> np.ndarray | None:
     """Where axes begin, [2] in pixels; None if the point is not known. `values`: {target name: [columns]}."""
     point = origin_target(task)
-    origin = np.asarray(values.get(point.name, ()) if point else (), float)
-    return origin if len(origin) and np.isfinite(origin).all() else None
+    origin = values.get(point.name) if point else None
+    return origin if origin is not None and np.isfinite(origin).all() else None
