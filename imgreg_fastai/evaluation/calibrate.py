@@ -107,7 +107,7 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
     parts = [frame[frame["split"] == name] for name in ("train", "valid")]
     parts = [part.sample(min(MAX_PICTURES, len(part)), random_state=seed) for part in parts]
     results = [metrics.network_outputs(model, rows, features=True) for rows in (*parts, held)]
-    (_, train_output), *_ = results
+    _, train_output = results[0]
     space, task = fit_feature_space(train_output.features), model.task
     scored = []
     for rows, output in results:
