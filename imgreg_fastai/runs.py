@@ -32,7 +32,7 @@ class Run:
     Args:
         path: Of the folder.
         about: The content of run.json.
-        lock: Its labels.csv, open and locked by the process that trains it.
+        lock: Its labels.csv, open and locked, in the process that trains it until it is trained; else None.
     """
 
     path: Path
@@ -68,7 +68,7 @@ class Run:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process that trains and scores it is alive; also True where that cannot be found out."""
+        """Whether the process that trains and scores it is alive; also True where that cannot be determined."""
         try:
             with open(self.path / "labels.csv", "rb") as file:
                 lock_file(file)
@@ -115,14 +115,21 @@ class Run:
         """Set fields of run.json."""
         self.about.update(fields)
         self.write("run.json", self.about)
-        if self.lock and self.about.get("state") not in ("training", "scoring"):
+        if self.about.get("state") not in ("training", "scoring"):
+            self.unlock()
+
+    def unlock(self) -> None:
+        """Release the lock, if this process has it. A run without a lock can be pickled, which an open file cannot."""
+        if self.lock:
             self.lock.close()
+            self.lock = None
 
 
 def lock_file(file: BinaryIO) -> None:
     """Lock a file until it is closed or this process ends, however it ends; raises OSError if it is locked already.
 
-    The number of a process would not do: after a power cut another process may have the same.
+    A file that is open for reading only is locked for writers, not for other readers: several processes can look at
+    once whether a run is training. The number of a process would not do: after a power cut another may have it.
     """
     if sys.platform == "win32":
         import msvcrt
@@ -132,7 +139,8 @@ def lock_file(file: BinaryIO) -> None:
     else:
         import fcntl
 
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        kind = fcntl.LOCK_EX if file.writable() else fcntl.LOCK_SH
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
 
 
 def write_file(path: Path, data: object) -> Path:
@@ -165,7 +173,7 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
     """
     run = Run(new_folder(Path(out), task.name, always=True), {})
     root = Path(images or (table if table.is_dir() else table.parent)).resolve()
-    run.lock = open(run.write("labels.csv", frame.drop(columns="path")), "rb+")  # noqa: SIM115  # Run.note closes it
+    run.lock = open(run.write("labels.csv", frame.drop(columns="path")), "rb+")  # noqa: SIM115  # until Run.unlock
     with suppress(OSError):  # there are file systems without locks
         lock_file(run.lock)
     data = {"table": str(table), "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),

@@ -144,6 +144,7 @@ def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None
         run_page.write(run, model)
         run.note(state="trained")
     except BaseException:
+        run.unlock()
         warn(f"the network is trained, but not scored\nnext: {shlex.join(['imgreg', 'evaluate', str(run.path)])}")
         raise
 

@@ -165,7 +165,8 @@ def fit_ridge(task: Task, features: np.ndarray, encoded: np.ndarray,
     scale = float(features.std()) or 1.0
     pca = PCA(min(*features.shape, MAX_AXES), random_state=0)
     z = pca.fit_transform(features / scale)
-    slopes, intercepts = np.zeros((z.shape[1], task.n_out)), np.array(pd.DataFrame(encoded).mean().fillna(0.0))
+    slopes = np.zeros((z.shape[1], task.n_out))
+    intercepts = np.array(pd.DataFrame(encoded, dtype=float).mean().fillna(0.0))  # of outputs with too few labels
     for target_outputs in task.split(np.arange(task.n_out)):
         masks, mask_of = np.unique(np.isfinite(encoded[:, target_outputs]), axis=1, return_inverse=True)
         for i, labelled in enumerate(masks.T):

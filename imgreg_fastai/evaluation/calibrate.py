@@ -65,7 +65,8 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     difficulty, widths = fit_difficulty(model.task, train, valid, cfg.coverage)
     scores = held.errors / difficulty.predict(held.inputs, held.error_scales)
     columns = [column for t in model.task.targets for column in t.interval_columns]
-    labelled, needed, groups = np.isfinite(scores), fewest_to_calibrate(cfg.coverage), held.groups
+    labelled = np.isfinite(scores)
+    needed = fewest_to_calibrate(cfg.coverage)
     too_few = labelled.sum(axis=0) < needed
     if too_few.any():
         names = first_few(np.array(columns)[too_few])
@@ -73,6 +74,7 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     if too_few.all():
         return model
     scores[:, too_few] = np.nan
+    groups = held.groups
     n_groups = min(len(np.unique(groups[rows])) for rows in labelled.T[~too_few])
     if n_groups < needed:
         noun = "group" if n_groups == 1 else "groups"
@@ -105,7 +107,9 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
     parts = [frame[frame["split"] == name] for name in ("train", "valid")]
     parts = [part.sample(min(MAX_PICTURES, len(part)), random_state=seed) for part in parts]
     results = [metrics.network_outputs(model, rows, features=True) for rows in (*parts, held)]
-    space, scored, task = fit_feature_space(results[0][1].features), [], model.task
+    _, train_output = results[0]
+    space, task = fit_feature_space(train_output.features), model.task
+    scored = []
     for rows, output in results:
         inputs, distance = space.difficulty_inputs(output.features, output.outputs,
                                                    task.uncertainty_features(output.outputs))

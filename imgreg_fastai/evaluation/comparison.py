@@ -90,8 +90,9 @@ def compare_runs(paths: list, part: str = "valid") -> Comparison:
     tables, targets, notes = [], [], []
     for run in compared:
         predictions = run.read_predictions()
-        tables.append(predictions[predictions["split"] == part])
-        if tables[-1].empty:
+        rows = predictions[predictions["split"] == part]
+        tables.append(rows)
+        if rows.empty:
             parts = " or ".join(sorted(predictions["split"].unique()))
             raise ImgregError(f"--part {parts}, which '{run.path}' was scored on", f"'{part}'")
     for target in _shared_targets(compared):
@@ -130,12 +131,12 @@ def _match(tables: list[pd.DataFrame], target: Target) -> pd.DataFrame:
     """
     frames = [rows.set_index([rows["image"], rows.groupby("image").cumcount()]) for rows in tables]
     joined = pd.concat(frames, axis=1, join="inner", keys=range(len(frames)))
-    matched, numbers = joined[0].assign(same_labels=True), range(len(frames))
-    columns = [f"{c}_true" for c in target.columns]
+    matched, numbers = joined[0].copy(), list(range(len(frames)))
     for i in numbers:
         matched[i] = joined[i][f"{target.name}_error"].astype(float)
-        matched["same_labels"] &= np.isclose(joined[0][columns], joined[i][columns], rtol=1e-6, atol=0,
-                                             equal_nan=True).all(axis=1)
+    labels = [joined[i][[f"{c}_true" for c in target.columns]].to_numpy(float) for i in numbers]
+    is_same = [np.isclose(labels[0], other, rtol=1e-6, atol=0, equal_nan=True).all(axis=1) for other in labels]
+    matched["same_labels"] = np.all(is_same, axis=0)
     return matched[np.isfinite(matched[numbers]).all(axis=1)].reset_index(drop=True)
 
 
@@ -155,10 +156,11 @@ def _compare_target(compared: list[Run], target: Target, matched: pd.DataFrame, 
     if "group" in matched and matched["group"].notna().any():
         target_result["by"] = "group"
     for i, name in enumerate(names):
-        results.append({"run": name, "n": len(matched), **round_numbers({"mean": matched[i].mean()})})
+        result = {"run": name, "n": len(matched), **round_numbers({"mean": matched[i].mean()})}
         if i > 0:
             difference = (matched[i] - matched[0]).to_numpy()
-            results[i] |= _test_difference(difference, units, name, names[0], target_result)
+            result.update(_test_difference(difference, units, name, names[0], target_result))
+        results.append(result)
     return target_result
 
 

@@ -129,15 +129,20 @@ def fit_power_law(n: np.ndarray, errors: np.ndarray) -> PowerLaw | None:
     def relative_error(n: np.ndarray, b: float, c: float, a: float = 0.0) -> np.ndarray:
         return error_at(n, a, b, c)
 
-    relative, lowest, highest = errors / errors[-1], (0.0, 1e-6, 0.0), (np.inf, MAX_POWER, np.inf)
-    for k in (3, 2) if len(n) >= 4 else (2,):  # parameters to fit
+    relative = errors / errors[-1]
+    limits_of_b_and_c = [(0.0, np.inf), (1e-6, MAX_POWER)]
+    attempts = [limits_of_b_and_c]
+    if len(n) >= 4:
+        attempts.insert(0, [*limits_of_b_and_c, (0.0, np.inf)])  # a, too
+    for limits in attempts:
         try:
             with catch_warnings():
                 simplefilter("ignore", OptimizeWarning)  # of the covariance, which is not used
-                parameters, _ = curve_fit(relative_error, n / n[-1], relative, [0.5] * k, sigma=relative,
-                                          bounds=(lowest[:k], highest[:k]), max_nfev=10_000)
+                parameters, _ = curve_fit(relative_error, n / n[-1], relative, [0.5] * len(limits), sigma=relative,
+                                          bounds=np.transpose(limits), max_nfev=10_000)
         except RuntimeError:  # no optimum
             continue
-        b, c, a = (float(parameter) for parameter in (*parameters, 0.0)[:3])
-        return PowerLaw(a * errors[-1], b * errors[-1] * n[-1] ** c, c)
+        b, c, *rest = parameters.tolist()
+        a = rest[0] if rest else 0.0
+        return PowerLaw(float(a * errors[-1]), float(b * errors[-1] * n[-1] ** c), c)
     return None

@@ -70,7 +70,8 @@ def set_log_scale(axis: Axis, values: np.ndarray) -> None:
     values = values[np.isfinite(values)]
     if not len(values) or values.min() <= 0 or values.max() <= 10 * values.min():
         return
-    (axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale)("log")
+    set_scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
+    set_scale("log")
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if values.max() <= 1000 * values.min() else (1,)))
     axis.set_major_formatter(EngFormatter(sep="") if values.max() >= LARGE else FuncFormatter(number_text))
     axis.set_minor_formatter(NullFormatter())
@@ -150,7 +151,8 @@ def draw_over_labels(ax: Axes, target: Target, series: Series, quantiles: Runnin
     """
     column, x, y = series
     size = np.abs(y)
-    limit, usual = 1.08 * size.max() or 1.0, np.quantile(size, 0.98)
+    limit = 1.08 * size.max() or 1.0
+    usual = np.quantile(size, 0.98)
     if len(y) >= MIN_ROWS_FOR_BAND and size.max() > 4 * usual > 0:
         limit = 2 * usual
     far = size > limit

@@ -171,11 +171,13 @@ def errors_over(task: Task, target: Target, frame: pd.DataFrame, column: str) ->
     if not len(x):
         return no_rows_figure(target)
     quantiles = axes.course(target, x, error)
-    title, note, unit = f"{target.name}: error over {column}", f"{len(x)} pictures", target.unit
+    title, note = f"{target.name}: error over {column}", f"{len(x)} pictures"
     if quantiles is not None:
-        low, high = (f"{format_amount(quantiles.median[i], unit)} at {column} {format_amount(quantiles.x[i], unit)}"
-                     for i in (quantiles.median.argmin(), quantiles.median.argmax()))
-        title = f"{target.name}: median error from {low} to {high}"
+        ends = []
+        for i in (quantiles.median.argmin(), quantiles.median.argmax()):
+            at = format_amount(quantiles.x[i], target.unit)
+            ends.append(f"{format_amount(quantiles.median[i], target.unit)} at {column} {at}")
+        title = f"{target.name}: median error from {ends[0]} to {ends[1]}"
         note += ". Line: running median; band: 90 % of the errors there"
     figure, ax = chart_figure(8, 3.9, title, f"{note}. Task {task.name}.")
     axes.draw_over_labels(ax, target, axes.Series(column, x, error), quantiles, "error")

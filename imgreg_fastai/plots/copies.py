@@ -50,6 +50,7 @@ def draw(folder: str | Path, task: Task, frame: pd.DataFrame) -> list[Path]:
     """
     paths: list[Path] = []
     broken: list[PictureError] = []
+    last_numbers: dict[Path, int] = {}
     rows = zip(frame["image"], frame.iterrows(), strict=True)
     for name, (_, row) in progress_bar(rows, len(frame), f"drawing {len(frame)} pictures"):
         try:
@@ -62,7 +63,7 @@ def draw(folder: str | Path, task: Task, frame: pd.DataFrame) -> list[Path]:
             broken.append(e)
             continue
         jpeg = Path(name).suffix.lower() in JPEG_SUFFIXES
-        path = _free_path(Path(folder, Path(name).stem + (".jpg" if jpeg else ".png")))
+        path = _free_path(Path(folder, Path(name).stem + (".jpg" if jpeg else ".png")), last_numbers)
         profile = picture.info.get("icc_profile") or b""
         copy = annotated(picture, task, row_values(task, row)).convert("RGB")
         with atomic_file(path) as file:
@@ -73,12 +74,16 @@ def draw(folder: str | Path, task: Task, frame: pd.DataFrame) -> list[Path]:
     return paths
 
 
-def _free_path(path: Path) -> Path:
-    """The path, or the first of NAME-2, NAME-3 and so on that does not exist."""
-    free, number = path, 1
+def _free_path(path: Path, last_numbers: dict[Path, int]) -> Path:
+    """The path, or the first of NAME-2, NAME-3 and so on that does not exist.
+
+    `last_numbers` are those taken so far, where the search goes on: thousands of pictures may have one name.
+    """
+    free, number = path, last_numbers.get(path, 1)
     while os.path.lexists(free):
         number += 1
         free = path.with_stem(f"{path.stem}-{number}")
+    last_numbers[path] = number
     return free
 
 

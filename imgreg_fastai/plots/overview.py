@@ -29,27 +29,30 @@ def draw_overview(check: DataCheck) -> TitledFigure:
 
     Only rows that can be used are counted; there are sizes only if the pictures were opened.
     """
-    title, rows = f"{check.task.name}: {check.summary}", check.frame[check.frame["usable"]]
+    title = f"{check.task.name}: {check.summary}"
+    rows = check.frame[check.frame["usable"]]
     if not len(rows):
         return empty_figure(title, "No row can be used.")
     has_parts = "split" in rows and rows["split"].isin(SPLITS).any()  # a table may call its parts otherwise: an issue
     rows = rows.assign(split=rows["split"] if has_parts else SPLITS[0])
     points = [target for target in check.task.targets if target.in_image]
     columns = [(target, column) for target in check.task.targets if not target.in_image for column in target.columns]
+    drawn_columns = columns[:MAX_HISTOGRAMS]
     issues = [f"{issue.text} ({len(issue.rows):,} of {issue.total:,} rows)" if issue.rows else issue.text
               for level in LEVELS for issue in check.at(level)]
     note = f"Found: {first_few(issues, 6)}." if issues else ""
     if len(columns) > MAX_HISTOGRAMS:
         note += f" {len(columns) - MAX_HISTOGRAMS} more columns are not drawn."
-    n = len(columns[:MAX_HISTOGRAMS]) + len(points) + ("width" in rows)
+    has_sizes = "width" in rows
+    n = len(drawn_columns) + len(points) + int(has_sizes)
     across = min(ACROSS, n)
     figure = TitledFigure(max(6.5, WIDTH * across), max(3.6, HEIGHT * math.ceil(n / across)), title, note)
     charts = iter(figure.add_charts(n, across))
-    for target, column in columns[:MAX_HISTOGRAMS]:
+    for target, column in drawn_columns:
         _draw_histogram(next(charts), rows, target, column)
     for target in points:
         _draw_points(next(charts), rows, target)
-    if "width" in rows:
+    if has_sizes:
         _draw_sizes(next(charts), rows)
     if columns and has_parts:
         counts = rows["split"].value_counts()
@@ -90,7 +93,8 @@ def _bar_edges(values: np.ndarray, log: bool) -> list[float]:
         half_width = 0.4 * (np.diff(different).min() if len(different) > 1 else 1.0)
         return np.stack([different - half_width, different + half_width], axis=1).ravel().tolist()
     n = int(np.clip(len(values) ** 0.5, 10, 50)) + 1
-    return (np.geomspace if log else np.linspace)(values.min(), values.max(), n).tolist()
+    spaced = np.geomspace if log else np.linspace
+    return spaced(values.min(), values.max(), n).tolist()
 
 
 def _draw_points(ax: Axes, rows: pd.DataFrame, target) -> None:

@@ -14,7 +14,7 @@ from .figures import BLUE, GREY, PALE, VERMILION, TitledFigure
 OpenPicture = Callable[[str], Image.Image]  # path -> an upright RGB picture
 MAX_SIDE = 400  # pixels of a tile
 FONT_SIZE = 7.5  # points
-CORNERS = ((0, 1), (1, 0), (1, 1), (0, 0))  # of a picture, in the order in which texts take them
+CORNERS = (("left", "top"), ("right", "bottom"), ("right", "top"), ("left", "bottom"))  # as texts take them in turn
 
 
 class Tile(NamedTuple):
@@ -142,9 +142,10 @@ def draw_comparison(ax: Axes, task: Task, targets: Sequence[Target], row: pd.Ser
     if first.has_interval_mark and np.isfinite(half_widths).all() and np.isfinite(predicted[first.name]).all():
         first.draw_interval(ax, predicted[first.name], half_widths, tile.shape, VERMILION)
     for target in targets:
-        thin, labels = target != first, ("true", "predicted") if words and target == first else (None, None)
-        draw_label(ax, task, target, true, BLUE, labels[0], tile.shape, thin=thin)
-        draw_label(ax, task, target, predicted, VERMILION, labels[1], tile.shape, thin=thin, dashed=True)
+        true_label, predicted_label = ("true", "predicted") if words and target == first else (None, None)
+        thin = target != first
+        draw_label(ax, task, target, true, BLUE, true_label, tile.shape, thin=thin)
+        draw_label(ax, task, target, predicted, VERMILION, predicted_label, tile.shape, thin=thin, dashed=True)
         target.draw_error(ax, true[target.name], predicted[target.name], VERMILION)
 
 
@@ -169,13 +170,14 @@ def draw_label(ax: Axes, task: Task, target: Target, values: dict[str, np.ndarra
     target.draw(ax, own, colour, shape, origin=axes_origin(task, values), **style)
     if label is None or target.in_image:
         return
-    x, y = CORNERS[len(ax.texts) % 4]
-    inward = (5 - 10 * x, (5 + 12.5 * (len(ax.texts) // 4)) * (1 - 2 * y))
+    n_full_rounds, turn = divmod(len(ax.texts), len(CORNERS))
+    side, edge = CORNERS[turn]
+    x, to_right = (0, 5) if side == "left" else (1, -5)  # points away from the corner
+    y, up = (0, 5 + 12.5 * n_full_rounds) if edge == "bottom" else (1, -5 - 12.5 * n_full_rounds)
     box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.88}
     text = f"{label} {target.label_text(own)}".strip()
-    words = ax.annotate(text, (x, y), inward, xycoords="axes fraction", textcoords="offset points",
-                        ha=("left", "right")[x], va=("bottom", "top")[y], size=FONT_SIZE, weight="bold", color=colour,
-                        bbox=box, zorder=4, parse_math=False)
+    words = ax.annotate(text, (x, y), (to_right, up), xycoords="axes fraction", textcoords="offset points", ha=side,
+                        va=edge, size=FONT_SIZE, weight="bold", color=colour, bbox=box, zorder=4, parse_math=False)
     ax.apply_aspect()
     fitting = (ax.get_window_extent().width - ax.figure.dpi * 10 / 72) / words.get_window_extent().width
     if fitting < 0.82:
@@ -193,5 +195,5 @@ def origin_target(task: Task) -> Target | None:
 def axes_origin(task: Task, values: dict[str, np.ndarray]) -> np.ndarray | None:
     """Where axes begin, [2] in pixels; None if the point is not known. `values`: {target name: [columns]}."""
     point = origin_target(task)
-    origin = np.asarray(values.get(point.name, ()) if point else (), float)
-    return origin if len(origin) and np.isfinite(origin).all() else None
+    origin = values.get(point.name) if point else None
+    return origin if origin is not None and np.isfinite(origin).all() else None

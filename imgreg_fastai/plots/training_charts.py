@@ -66,7 +66,8 @@ def curves(history: pd.DataFrame, targets: Sequence[Target]) -> TitledFigure:
     row = history.iloc[-1 if best is None else best] if len(history) else pd.Series()
     errors = [f"{target.name} error {format_amount(row[f'{target.name}_error'], target.unit)}" for target in targets
               if np.isfinite(row.get(f"{target.name}_error", np.nan))]
-    title += f": {', '.join(errors)}" if errors else ""
+    if errors:
+        title += f": {', '.join(errors)}"
     figure = TitledFigure(4.6 * len(charts), 3.5, title, note)
     for ax, (label, courses) in zip(figure.add_charts(len(charts)), charts.items(), strict=True):
         draw_courses(ax, courses, label)

@@ -78,4 +78,5 @@ def page_data(comparison: Comparison) -> dict:
     """Collect what the template comparison.html takes."""
     targets = [{**target, "headline": headline(target, comparison.part)} for target in comparison.targets]
     return {"names": comparison.names, "targets": targets, "settings": comparison.settings, "notes": comparison.notes,
+            "has_intervals": any("ci" in run for target in comparison.targets for run in target["runs"]),
             "curves": [chart(curves(comparison, [column])) for column in (LOSS, *_targets_by_column(comparison))]}

@@ -1,12 +1,15 @@
 """The report of a run: one page that shows where a model is good, where it fails, and what to do next."""
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 from .. import runs
 from ..config import TrainConfig
 from ..data import checks
+from ..data.images import open_picture
 from ..evaluation.comparison import run_settings
 from ..inference.predictor import Predictor
+from ..plots.pictures import Tile, open_tiles
 from ..plots.training_charts import curves
 from ..tasks import Task, default_augmentations
 from ..utils.messages import first_few, warn
@@ -34,9 +37,10 @@ def write(run: runs.Run, model: Predictor | None = None, device: str = "cpu") ->
         ImgregError: If the run is not trained to its end, or the file cannot be written.
     """
     inputs = read_inputs(run, model, device)
-    name, missing = FILE if inputs.has_pictures else FILE_WITHOUT_PICTURES, (~inputs.rows["present"]).sum()
-    if missing:
-        warn(f"{missing:,} of {len(inputs.rows):,} pictures are not in '{run.about['data']['root']}' any more, and "
+    name = FILE if inputs.has_pictures else FILE_WITHOUT_PICTURES
+    n_missing = (~inputs.rows["present"]).sum()
+    if n_missing:
+        warn(f"{n_missing:,} of {len(inputs.rows):,} pictures are not in '{run.about['data']['root']}' any more, and "
              f"{name} does not show them")
     return runs.write_file(run.path / name, html.render("run.html", page_data(inputs)))
 
@@ -57,13 +61,19 @@ def page_data(inputs: ReportInputs) -> dict:
                   for issue in check.issues]
     verdicts, weaknesses_of_all = verdict.verdicts(inputs, has_issues=bool(issues))
     shown = [target for target in task.targets if inputs.scores[inputs.part][target.name]["n"]][:MAX_TARGETS]
-    sizes, n_occluded = sections.picture_sizes(rows), MAX_OCCLUDED if len(shown) <= 2 else MAX_OCCLUDED_OF_MANY
+    n_occluded = MAX_OCCLUDED if len(shown) <= 2 else MAX_OCCLUDED_OF_MANY
+    sizes = sections.picture_sizes(rows)
+
+    @cache  # several targets show the same pictures
+    def open_tile(path: str) -> Tile:
+        return open_tiles([path], partial(open_picture, value_range=task.value_range))[0]
+
     defaults = Task("none", task.targets, augment=default_augmentations(task.targets, task.fit))
     return {
         **inputs._asdict(), "name": run.path.resolve().name, "named_targets": task.targets[:MAX_TARGETS],
         "split": run.about["data"]["split"], "has_pictures": inputs.has_pictures, "verdicts": verdicts,
         "weaknesses_of_all": weaknesses_of_all, "training": training,
-        "shown": [sections.target_section(inputs, target, sizes, n_occluded) for target in shown],
+        "shown": [sections.target_section(inputs, target, sizes, n_occluded, open_tile) for target in shown],
         "has_intervals": any("coverage" in numbers for scores in inputs.scores.values() for numbers in scores.values()),
         "n_ood": int((rows["unlike"].astype(str) == "True").sum()) if "unlike" in rows else None,
         "check": check, "issues": issues, "settings": run_settings(run),

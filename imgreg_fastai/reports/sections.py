@@ -2,7 +2,7 @@
 
 Images are the dicts of images.py; `targets` are those that are shown.
 """
-from functools import partial
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..data import images
 from ..inference.predictor import Predictor
 from ..plots import charts, file_name
 from ..plots.charts import labelled_rows
-from ..plots.pictures import comparison_note, open_tiles, targets_together
+from ..plots.pictures import Tile, comparison_note, targets_together
 from ..tasks import Target
 from ..utils.format import format_amount
 from . import occlusion
@@ -28,7 +28,8 @@ MAX_HEADERS = 5000  # pictures whose headers are read
 MIN_TILE_WIDTH = 320  # pixels
 
 
-def target_section(inputs: ReportInputs, target: Target, sizes: pd.DataFrame, n_occluded: int) -> dict:
+def target_section(inputs: ReportInputs, target: Target, sizes: pd.DataFrame, n_occluded: int,
+                   open_tile: Callable[[str], Tile]) -> dict:
     """Draw all charts and pictures of a target.
 
     Args:
@@ -36,6 +37,7 @@ def target_section(inputs: ReportInputs, target: Target, sizes: pd.DataFrame, n_
         target: One of its targets.
         sizes: See picture_sizes.
         n_occluded: How many typical pictures have a part hidden, and how many of the worst.
+        open_tile: path -> the picture to be shown small.
     """
     task, rows = inputs.task, inputs.rows
     guessing = {name: scores["baseline"] for name, scores in inputs.scores[inputs.part].items() if "baseline" in scores}
@@ -47,7 +49,7 @@ def target_section(inputs: ReportInputs, target: Target, sizes: pd.DataFrame, n_
         "predictions": [chart(charts.predicted_against_true(task, target, rows, guessing)),
                         chart(charts.residuals(task, target, rows))],
         "errors": error_charts(inputs, target), "sizes": errors_by_size(rows[f"{target.name}_error"], sizes),
-        "examples": examples(inputs, target), "half_widths": half_widths,
+        "examples": examples(inputs, target, open_tile), "half_widths": half_widths,
         "occlusion": occluded_tiles(inputs.model, target, rows, n_occluded) if inputs.model else [],
     }
 
@@ -137,8 +139,8 @@ def example_rows(target: Target, rows: pd.DataFrame) -> ExampleRows:
     return ExampleRows(result.frame.iloc[worst], result.frame.iloc[rest])
 
 
-def examples(inputs: ReportInputs, target: Target) -> dict:
-    """Draw the worst and the typical pictures of a target.
+def examples(inputs: ReportInputs, target: Target, open_tile: Callable[[str], Tile]) -> dict:
+    """Draw the worst and the typical pictures of a target, see target_section.
 
     Returns:
         `worst` and `typical`, tiles, and a `note` on what their marks mean; where the pictures are gone, `saved`, the
@@ -156,9 +158,7 @@ def examples(inputs: ReportInputs, target: Target) -> dict:
                  f"{format_amount(span[1], target.unit)}; the interval, if any, is shaded.")
     result: dict = {"note": note}
     for name, rows in picked._asdict().items():
-        tiles = open_tiles(rows["path"], partial(images.open_picture, value_range=inputs.task.value_range))
-        result[name] = [example(inputs.task, together, row, tile, span)
-                        for (_, row), tile in zip(rows.iterrows(), tiles, strict=True)]
+        result[name] = [example(inputs.task, together, row, open_tile(row["path"]), span) for _, row in rows.iterrows()]
     return result
 
 

@@ -16,7 +16,7 @@ from imgreg_fastai import evaluate, load, predict
 from imgreg_fastai.api import functions
 from imgreg_fastai.evaluation import evaluate as evaluation
 from imgreg_fastai.reports import run_page
-from imgreg_fastai.runs import load_run
+from imgreg_fastai.runs import list_runs, load_run
 from imgreg_fastai.tasks import ANGLE
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY
@@ -69,7 +69,7 @@ def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp
     path = tmp_path / "my runs" / "angle-001"
     for module, name in ((calibrate, "calibrate"), (evaluation.plots, "write_all"), (run_page, "write")):
         caplog.clear()
-        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        with monkeypatch.context() as patch, pytest.raises(MemoryError) as error:
             patch.setattr(module, name, fail)
             if name == "calibrate":
                 functions.train("angle", data=drawn, out=path.parent, calibrate=0.3, **SMALL)
@@ -78,6 +78,8 @@ def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp
         assert f"the network is trained, but not scored\nnext: imgreg evaluate '{path}'" in caplog.messages
         run = load_run(path)
         assert run.state == "scoring" and bool(run.scores) == (name != "calibrate")
+        assert error.tb  # a notebook keeps it, with the run of that call
+        assert list_runs(path.parent)[0]["state"] == "not scored"
     result = evaluate(run)
     assert load_run(path).state == run.state == "trained" and (path / "report.html").exists()
     assert run.scores == load_run(path).scores and load(path).calibration is not None

@@ -100,6 +100,8 @@ def test_a_ridge_on_many_features_keeps_to_their_main_axes(monkeypatch):
     task = Task("t", (Number("n", ("n",), low=-1.0, high=1.0),))
     slopes, start = baselines.fit_ridge(task, x, y, np.arange(80))
     assert slopes.shape == (50, 1) and np.abs((x @ slopes + start - y)[np.isfinite(y)]).max() < 1e-3
+    few = y[:3].astype(np.float32)
+    assert baselines.fit_ridge(task, x[:3].astype(np.float32), few, np.arange(3))[1] == few.astype(float).mean()
 
 
 def test_a_small_cnn_learns_and_is_the_same_again(tmp_path, monkeypatch):

@@ -52,6 +52,13 @@ def test_draw_never_writes_over_a_file(tmp_path):
     assert not list((tmp_path / "one").glob(".*"))
 
 
+def test_draw_looks_once_for_each_number_of_pictures_of_one_name(tmp_path, monkeypatch):
+    images, looked = [picture(tmp_path / str(i) / "a.png", (4, 4)) for i in range(20)], []
+    monkeypatch.setattr(copies.os.path, "lexists", lambda path: looked.append(path) or path.exists())
+    assert copies.draw(tmp_path / "out", HEADPOSE, of_heads(*images))[-1].name == "a-20.png"
+    assert len(looked) < 2 * len(images)
+
+
 def test_draw_is_upright(tmp_path):
     tag = Image.Exif()
     tag[0x0112] = 6  # to be turned by a quarter

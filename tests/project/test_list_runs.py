@@ -1,6 +1,8 @@
 """The runs of a folder in a table: newest last, folds in one line, what is broken by its name."""
+import copy
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -48,10 +50,26 @@ def test_a_training_that_was_killed_is_listed_as_interrupted(drawn, tmp_path, en
     assert list_runs(tmp_path / "runs")[0]["state"] == "interrupted"
 
 
+def test_several_processes_may_ask_at_once_whether_a_run_is_training(tmp_path):
+    run = fake(tmp_path, state="training")
+    with open(run.path / "labels.csv", "rb") as file:
+        with pytest.raises(OSError, match="unavailable"):
+            runs.lock_file(file)
+        run.unlock()
+        runs.lock_file(file)  # the other process asks
+        assert list_runs(tmp_path)[0]["state"] == "interrupted"
+
+
+@pytest.mark.parametrize("state", ["trained", "interrupted", "failed"])
+def test_a_run_that_is_not_training_any_more_can_be_pickled(tmp_path, state):
+    run = fake(tmp_path, state=state)
+    assert pickle.loads(pickle.dumps(run)) == run and copy.deepcopy(run) == run
+
+
 def test_a_run_whose_process_ended_while_it_was_scored_is_not_scored(tmp_path):
     run = fake(tmp_path, state="scoring")
     assert list_runs(tmp_path)[0]["state"] == "scoring"
-    run.lock.close()
+    run.unlock()
     assert list_runs(tmp_path)[0]["state"] == "not scored"
     assert runs.load_run(run.path).state == "scoring"  # so that evaluate completes it
 

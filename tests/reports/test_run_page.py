@@ -188,6 +188,14 @@ def test_each_target_has_a_part_of_its_own_and_groups_are_told_apart(several, to
     assert len(parts(data, "occlusion")[1]["groups"][0]["tiles"]) == 2
 
 
+def test_a_picture_that_several_targets_show_is_read_once(several, monkeypatch):
+    opened, open_picture = [], run_page.open_picture
+    monkeypatch.setattr(run_page, "open_picture", lambda path, **options: opened.append(path)
+                        or open_picture(path, **options))
+    assert [part["title"] for part in parts(gathered(several), "examples")] == ["red", "n", "head"]
+    assert len(opened) == len(set(opened)) == 8
+
+
 def test_what_is_weak_in_all_targets_is_told_once_and_a_bias_of_several_columns_has_no_sign(told_of_several):
     *own, whole = parts(told_of_several, "verdict")
     few = "Only 8 pictures were scored"
