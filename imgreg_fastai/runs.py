@@ -105,7 +105,8 @@ class Run:
     def read_predictions(self) -> pd.DataFrame:
         """Read predictions.csv, see evaluation.metrics.predictions_table; raises ImgregError as read_table does."""
         labels, errors = [f"{c}_true" for c in self.task.columns], [f"{t.name}_error" for t in self.task.targets]
-        return self.read_table("predictions.csv", ["image", "split", *self.task.columns, *labels, *errors])
+        table = self.read_table("predictions.csv", ["image", "split", *self.task.columns, *labels, *errors])
+        return table.rename(columns={"unlike": "ood"})  # its former name
 
     def write(self, name: str, data: object) -> Path:
         """Write a file of the run, see write_file."""

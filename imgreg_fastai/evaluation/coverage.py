@@ -89,10 +89,10 @@ def warn_if_too_low(name: str, scores: dict, ood_share: float) -> None:
     Args:
         name: Of the target.
         scores: As measure_coverage returns them for it.
-        ood_share: The share of pictures flagged as unlike the training pictures.
+        ood_share: The share of images flagged as out of distribution.
     """
     if is_too_low(scores):
-        ood = f", {ood_share:.0%} of which are unlike the training pictures" if ood_share > 2 * SMALL_SHORTFALL else ""
+        ood = f", {ood_share:.0%} of which are out of distribution" if ood_share > 2 * SMALL_SHORTFALL else ""
         text = f"promise {scores['asked']:.0%} and hold {scores['reached']:.1%} of these{ood}".replace("%", " %")
         warn(f"the intervals of {name} {text}: they are not like the pictures that calibrated it, "
              "and its intervals are too narrow for them")

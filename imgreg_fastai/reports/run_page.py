@@ -75,7 +75,7 @@ def page_data(inputs: ReportInputs) -> dict:
         "weaknesses_of_all": weaknesses_of_all, "training": training,
         "shown": [sections.target_section(inputs, target, sizes, n_occluded, open_tile) for target in shown],
         "has_intervals": any("coverage" in numbers for scores in inputs.scores.values() for numbers in scores.values()),
-        "n_ood": int((rows["unlike"].astype(str) == "True").sum()) if "unlike" in rows else None,
+        "n_ood": int((rows["ood"].astype(str) == "True").sum()) if "ood" in rows else None,
         "check": check, "issues": issues, "settings": run_settings(run),
         "defaults": {**defaults.to_dict(), **TrainConfig().to_dict()},
     }

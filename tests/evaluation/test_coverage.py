@@ -57,7 +57,7 @@ def test_a_shifted_set_that_breaks_the_promise_is_told_plainly_and_a_good_one_is
     assert not caplog.text
     narrow = coverage.measure_coverage(AGE, rows(within=0.5), 0.9, 100)["age"]
     coverage.warn_if_too_low("age", narrow, pd.Series([0.4]).mean())
-    assert "promise 90 % and hold 0.0 %" in caplog.text and "40 % of which are unlike" in caplog.text
+    assert "promise 90 % and hold 0.0 %" in caplog.text and "40 % of which are out of distribution" in caplog.text
 
 
 def test_the_line_for_people():

@@ -234,7 +234,7 @@ def test_sizes_of_many_kinds_are_told_in_quarters():
 def test_intervals_are_told_where_there_are_any(copied):
     assert "gives no intervals" in parts(gathered(copied), "intervals")[0]["notes"][0]
     frame = pd.read_csv(copied.path / "predictions.csv")
-    frame["angle_within"], frame["unlike"] = np.linspace(1, 60, len(frame)), [True] * 2 + [False] * (len(frame) - 2)
+    frame["angle_within"], frame["ood"] = np.linspace(1, 60, len(frame)), [True] * 2 + [False] * (len(frame) - 2)
     frame.to_csv(copied.path / "predictions.csv", index=False)
     scores = copied.scores
     scores["valid"]["angle"]["coverage"] = {
@@ -244,7 +244,7 @@ def test_intervals_are_told_where_there_are_any(copied):
     data = gathered(copied)
     (own,) = parts(data, "intervals")
     assert "also chose the epoch and taught which pictures are hard" in own["notes"][0]
-    assert own["notes"][1].startswith("2 of 12 pictures are unlike")
+    assert own["notes"][1].startswith("2 of 12 images are out of distribution")
     assert own["tables"][0]["rows"][0]["cells"] == ["90 %", "50 %", "40 % to 60 %", "30°"]
     assert own["tables"][1]["rows"][0] == {"name": "ann", "cells": ["5", "20 %"], "bad": False}
     assert "lie within their interval" in own["charts"][0]["alt"]
