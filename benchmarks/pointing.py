@@ -85,7 +85,7 @@ def read(table: Path, limit: int | None = None) -> pd.DataFrame:
 
 
 def measure_task(task: Task, frame: pd.DataFrame, folder: Path, options: dict) -> dict:
-    """Measure all methods on the same folds; return {method: (errors a picture with their fold, seconds)}."""
+    """Measure all methods on the same folds; return {method: (errors an image with their fold, seconds)}."""
     table = folder / f"{task.name}.csv"
     frame.to_csv(table, index=False)
     results = {"transfer": timed(train, task, table, folder, options),
@@ -131,7 +131,7 @@ def baselines(task: Task, frame: pd.DataFrame, fold: np.ndarray, options: dict) 
     """Measure guessing, and ridge regressions on the features of the frozen network.
 
     Returns:
-        dict: {method: (errors a picture, seconds)}.
+        dict: {method: (errors an image, seconds)}.
     """
     columns = [column for target_columns in SCORED[task.name].values() for column in target_columns]
     true, people = frame[columns].astype(float), frame["person"].to_numpy()

@@ -199,7 +199,7 @@ def _time_to(goal: float, seed: int, n: int, options: dict) -> dict:
             "backbone": backbone(cfg.arch, cfg.arch_args), "goal": goal,
             "reached": "reached" in run.about["stopped"], "seed": seed,
             "seconds": reached - drawn, "with drawing": reached - start,
-            "with scores and plots": time.time() - start, "pictures seen": images, "epochs": run.about["epochs_done"],
+            "with scores and plots": time.time() - start, "images seen": images, "epochs": run.about["epochs_done"],
         }
 
 

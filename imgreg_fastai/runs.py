@@ -169,7 +169,7 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
         cfg: The settings.
         frame: The labels with `path` and `split`.
         table: Where they were read from.
-        images: The folder that names of pictures are relative to; by default that of the table.
+        images: The folder that names of images are relative to; by default that of the table.
         **fields: Others of run.json.
     """
     run = Run(new_folder(Path(out), task.name, always=True), {})
@@ -197,7 +197,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def fingerprint(frame: pd.DataFrame) -> str:
-    """Return the SHA-256 of labels and of the sizes of their pictures in bytes, to recognise the same data."""
+    """Return the SHA-256 of labels and of the sizes of their images in bytes, to recognise the same data."""
     sizes = [os.stat(path).st_size for path in frame["path"]]
     labels = frame.drop(columns=["path", "split"]).assign(bytes=sizes)
     return hashlib.sha256(labels.to_csv(index=False).encode()).hexdigest()

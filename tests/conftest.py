@@ -1,4 +1,4 @@
-"""What the tests share: small drawn pictures, and one small trained run."""
+"""What the tests share: small drawn images, and one small trained run."""
 import os
 import signal
 import subprocess
@@ -66,7 +66,7 @@ def run(drawn, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def calibrated(drawn, tmp_path_factory):
-    """A run as `run`, with intervals calibrated by 32 of the pictures; do not write into it."""
+    """A run as `run`, with intervals calibrated by 32 of the images; do not write into it."""
     from imgreg_fastai import train
 
     return train("angle", data=drawn, out=tmp_path_factory.mktemp("calibrated"), calibrate=0.3, **SMALL)
@@ -74,7 +74,7 @@ def calibrated(drawn, tmp_path_factory):
 
 @pytest.fixture
 def without_plots(monkeypatch):
-    """Train, score and evaluate as ever, without plots and report: nine tenths of the time of a run of few pictures."""
+    """Train, score and evaluate as ever, without plots and report: nine tenths of the time of a run of few images."""
     from imgreg_fastai import plots
     from imgreg_fastai.reports import run_page
 
@@ -84,7 +84,7 @@ def without_plots(monkeypatch):
 
 @pytest.fixture(scope="session")
 def bars():
-    """Draw bars alone, turning about the picture's own middle: angles in [0, 360) -> uint8 [n, 100, 100]."""
+    """Draw bars alone, turning about the image's own middle: angles in [0, 360) -> uint8 [n, 100, 100]."""
     import numpy as np
 
     from imgreg_fastai.datasets.drawing.bars import Canvas
@@ -100,9 +100,9 @@ def bars():
 
 @pytest.fixture(scope="session")
 def spotted(tmp_path_factory):
-    """The labels frame of 16 pictures of four shapes, a red and a blue blob in each: their places, a box, other labels.
+    """The labels frame of 16 images of four shapes, a red and a blue blob in each: their places, a box, other labels.
 
-    Beside the pictures lies the table, labels.csv. The blue blob of rows 2 and 11 is not labelled.
+    Beside the images lies the table, labels.csv. The blue blob of rows 2 and 11 is not labelled.
     """
     import numpy as np
     import pandas as pd

@@ -57,7 +57,7 @@ def export(run: Run | str | Path, format: str | None = None, out: str | Path | N
 def _export_learner(run: Run):
     """The run's fastai Learner with its best weights, whose `predict(path)` gives units.
 
-    It is built over a table of one blank picture, since fastai's pipelines learn their types from an item. The
+    It is built over a table of one blank image, since fastai's pipelines learn their types from an item. The
     DataLoaders are emptied afterwards.
     """
     import torch
@@ -74,7 +74,7 @@ def _export_learner(run: Run):
     with tempfile.TemporaryDirectory() as folder:
         blank = Path(folder) / "blank.png"
         Image.new("RGB", (width, height), "white").save(blank)
-        box = dict(zip(task.box, (width / 2, height / 2, width, height), strict=False))  # all of the picture
+        box = dict(zip(task.box, (width / 2, height / 2, width, height), strict=False))  # all of the image
         row = {"path": str(blank), **dict.fromkeys(task.columns, 0.0), **box}
         dls = block.dataloaders(pd.DataFrame([row]), bs=1, dl_type=datablock.PictureDL, num_workers=0,
                                 device=torch.device("cpu"))

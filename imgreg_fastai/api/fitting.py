@@ -66,7 +66,7 @@ def train(plan: TrainingPlan, out: str | Path) -> runs.Run:
                          precision=precision.choose_precision(learn, config.precision))
     n_calibration = len(_calibration_rows(plan.rows, config))
     for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
-    say(f"training {config.arch} on {len(dls.train_ds)} pictures, "
+    say(f"training {config.arch} on {len(dls.train_ds)} images, "
         f"validating on {len(dls.valid_ds)}{for_intervals}: {run.path}")
     _, why_no_intervals = splits.calibration_size(plan.rows, config)
     if why_no_intervals:

@@ -26,7 +26,7 @@ class LearningCurve:
     Attributes:
         path: The folder of the runs.
         epochs: Of each run.
-        points: {part (per cent), pictures, run, errors {target: {mean, ci, baseline}}} of each run, the
+        points: {part (per cent), images, run, errors {target: {mean, ci, baseline}}} of each run, the
             fewest images first.
         targets: By target.
         state: trained or interrupted.
@@ -42,12 +42,12 @@ class LearningCurve:
 
     def summary(self) -> str:
         """Return the errors as a table, and a line for each target on what more images would bring."""
-        rows = [("part", "pictures", *(f"{name} error" for name in self.targets))]
+        rows = [("part", "images", *(f"{name} error" for name in self.targets))]
         for point in self.points:
             errors = [_format_error(point["errors"].get(name), target.unit)
                       for name, target in self.targets.items()]
-            rows.append((f"{point['part']:g} %", str(point["pictures"]), *errors))
-        note = f"all trained for {self.epochs} epochs, so that fewer pictures also had fewer steps"
+            rows.append((f"{point['part']:g} %", str(point["images"]), *errors))
+        note = f"all trained for {self.epochs} epochs, so that fewer images also had fewer steps"
         return "\n".join([align_columns(rows), note, *(target.text for target in self.targets.values())])
 
     def to_dict(self) -> dict:
@@ -76,7 +76,7 @@ def measure(plan: TrainingPlan, parts: Sequence[float], out: Path) -> LearningCu
         ImgregError: There are not two parts to compare.
     """
     subsets = nested_subsets(plan.rows, parts, plan.config.seed)
-    plans = ((f"{part:g} % of the pictures to train on, for {plan.config.epochs} epochs as all parts",
+    plans = ((f"{part:g} % of the images to train on, for {plan.config.epochs} epochs as all parts",
               replace(plan, rows=rows)) for part, rows in subsets.items())
     folder, trained_runs = fitting.train_several(plans, out, f"curve-{plan.task.name}")
     state = trained_runs[-1].state
@@ -87,7 +87,7 @@ def measure(plan: TrainingPlan, parts: Sequence[float], out: Path) -> LearningCu
         scores = {name: s for name, s in run.scores["valid"].items() if "mean" in s}
         errors = {name: {k: s[k] for k in ("mean", "ci", "baseline") if k in s} for name, s in scores.items()}
         n_images = run.about["data"]["split"]["train"]
-        points.append({"part": part, "pictures": n_images, "run": run.path.name, "errors": errors})
+        points.append({"part": part, "images": n_images, "run": run.path.name, "errors": errors})
     targets = {t.name: forecast(t.name, t.unit, points) for t in plan.task.targets}
     curve = LearningCurve(folder, plan.config.epochs, points, targets, state, trained_runs)
     write_file(folder / "curve.json", curve.to_dict())
@@ -125,16 +125,16 @@ def nested_subsets(rows: pd.DataFrame, parts: Sequence[float], seed: int) -> dic
         last = int(np.abs(cumulative_sizes - part / 100 * len(training_rows)).argmin())
         size = int(cumulative_sizes[last])
         if size < MIN_ROWS:
-            say(f"{part:g} % is left out: {size} of {len(training_rows)} pictures to train on, fewer than {MIN_ROWS}")
+            say(f"{part:g} % is left out: {size} of {len(training_rows)} images to train on, fewer than {MIN_ROWS}")
         elif size in part_by_size:
-            say(f"{part:g} % is left out: whole groups make it the same {size} pictures as {part_by_size[size]:g} %")
+            say(f"{part:g} % is left out: whole groups make it the same {size} images as {part_by_size[size]:g} %")
         else:
             part_by_size[size] = part
             drawn = rows.index.isin(training_rows.index[units.isin(order[: last + 1])])
             subsets[part] = rows[drawn | (rows["split"] == "valid")]
     if len(subsets) < 2:
-        raise ImgregError(f"two parts of at least {MIN_ROWS} pictures to train on",
-                          f"{len(training_rows)} pictures in all, {len(order)} groups or pictures apart",
+        raise ImgregError(f"two parts of at least {MIN_ROWS} images to train on",
+                          f"{len(training_rows)} images in all, {len(order)} groups or images apart",
                           "--parts 50,100")
     return subsets
 
@@ -148,7 +148,7 @@ def draw(curve: LearningCurve) -> TitledFigure:
         table, law, first = curve_table(curve.points, name), None, None
         if target.law is not None:
             law = partial(error_at, **target.law._asdict())
-            first = table["pictures"][table["error"] < HARDLY_BETTER * table["guess"]].iloc[0]
+            first = table["images"][table["error"] < HARDLY_BETTER * table["guess"]].iloc[0]
         curves.append(TargetCurve(name, target.unit, table, law, first, target.error_at_twice))
-    n_images = [point["pictures"] for point in curve.points]
+    n_images = [point["images"] for point in curve.points]
     return draw_learning_curve(curves, n_images, curve.epochs, title[0].upper() + title[1:])

@@ -66,11 +66,11 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     path = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
     if isinstance(path, (str, Path)) and Path(path).suffix.lower() in tables.SUFFIXES:
         if boxes is not None:
-            raise ImgregError("the boxes in the table, or pictures with boxes=", f"both a table '{path}' and boxes")
+            raise ImgregError("the boxes in the table, or images with boxes=", f"both a table '{path}' and boxes")
         rows = labels.read_pictures(path, model.task, images, (by,) if by else ())
         sources, boxes = list(rows["path"]), rows[list(model.task.box)].to_numpy() if model.task.box else None
     elif images is not None:
-        raise ImgregError("--images with a table of pictures", f"'{path}'")
+        raise ImgregError("--images with a table of images", f"'{path}'")
     else:
         sources = list_pictures(pictures)
 
@@ -120,9 +120,9 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
     run = open_run(run)
     by = "group" if table is None and by == run.task.group else by
     if images is not None and (table is None or Path(table).is_dir()):
-        raise ImgregError("--images with a table, to whose names it belongs", str(table or "the run's own pictures"))
+        raise ImgregError("--images with a table, to whose names it belongs", str(table or "the run's own images"))
     if baselines and (table is not None or by is not None):
-        raise ImgregError("--baselines with the run's own validation part, picture by picture",
+        raise ImgregError("--baselines with the run's own validation part, image by image",
                           f"--by {by}" if by else f"'{table}'")
     aggregation.check_aggregation(run.task, by, how, coverage)
     if run.state == "scoring":

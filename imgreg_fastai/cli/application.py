@@ -43,13 +43,13 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def version(show: Annotated[bool, option("version")] = False) -> None:
-    """Turn pictures into numbers: train, evaluate, predict and export image regression."""
+    """Turn images into numbers: train, evaluate, predict and export image regression."""
     if show:
         print(f"imgreg {__version__}")
         raise typer.Exit
 
 
-def print_scores(name: str, scores: dict, where: str = "", unit_of_score: str = "pictures") -> None:
+def print_scores(name: str, scores: dict, where: str = "", unit_of_score: str = "images") -> None:
     """Print one target's scores: the mean beside guessing, each column, the coverage of its intervals, the groups."""
     from ..evaluation import coverage, metrics
     from ..utils.messages import first_few

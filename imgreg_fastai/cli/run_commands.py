@@ -21,7 +21,7 @@ def evaluate(run: o.RunPath, table: Annotated[Path | None, o.argument("TABLE")] 
     result = api.evaluate(run, table, **options)
     by = options.get("by")
     for name, scores in result["scores"].items():
-        print_scores(name, scores, f" (by {by})" if by else "", "groups" if by else "pictures")
+        print_scores(name, scores, f" (by {by})" if by else "", "groups" if by else "images")
         print(f"  {metrics.format_details(scores)}")
     if "baselines" in result:
         from ..evaluation.baselines import format_baselines
@@ -52,7 +52,7 @@ def predict(
     paths = [str(model), *pictures]
     n_models = ensemble.count_models(paths)
     if n_models == len(paths):
-        raise ImgregError("pictures after the models", f"{n_models} models alone")
+        raise ImgregError("images after the models", f"{n_models} models alone")
     sources: list[str] = []
     for path in paths[n_models:]:
         sources += sys.stdin.read().splitlines() if path == "-" else [path]
@@ -67,7 +67,7 @@ def predict(
         print(text)
     n_left_out = predictions.attrs["left_out"]
     if n_left_out:
-        typer.echo(f"left out: {n_left_out} of the pictures", err=True)
+        typer.echo(f"left out: {n_left_out} of the images", err=True)
         raise typer.Exit(1)
 
 

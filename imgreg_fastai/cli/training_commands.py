@@ -20,7 +20,7 @@ def data(task: Annotated[str, o.argument("data.TASK")], **options: Any) -> None:
     folder, content = str(table), ""
     if table.is_file():
         n_images = len(table.read_text(encoding="utf-8").splitlines()) - 1
-        folder, content = str(table.parent), f", the labels of {n_images} pictures"
+        folder, content = str(table.parent), f", the labels of {n_images} images"
     print(f"ready: {table}{content}")
     words = ["imgreg", "train", task]
     drawn = str(options.get("data")) == "drawn" or any(name in options for name in ("n", "size", "seed"))

@@ -1,1 +1,1 @@
-"""From files to a checked DataFrame: tables, labels, pictures, splits, and what is wrong with them."""
+"""From files to a checked DataFrame: tables, labels, images, splits, and what is wrong with them."""

@@ -94,7 +94,7 @@ def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
             if len(words) < len(values) or len(words) <= MAX_CLASSES:
                 examples = first_few((word if len(word) < 30 else f"{word[:27]}..." for word in sorted(words)), 3)
                 message = (f"left out {name}: it looks like a class ({examples}), and imgreg predicts numbers "
-                           f"(--group {name}, if it tells whose picture it is)")
+                           f"(--group {name}, if it tells whose image it is)")
             inference.messages.append(message)
         elif re.search("[:=,*]", name):
             inference.messages.append(f"left out {name}: --target cannot say a name with : = , or * "
@@ -123,7 +123,7 @@ def _boxes(inference: _Inference) -> None:
                 boxes |= {sides[side] for side in box}
     names = [name for name in columns if name in boxes]
     if names:
-        inference.take(names, f"left out {first_few(names, 8)}: a box or the size of the picture "
+        inference.take(names, f"left out {first_few(names, 8)}: a box or the size of the image "
                        f"(--box CX,CY,W,H looks at a box alone; --target {names[0]} predicts it)")
 
 
@@ -135,7 +135,7 @@ def _points(inference: _Inference) -> None:
     within_0_and_1 = {name for name, values in columns.items() if values.min() >= 0 and values.max() <= 1}
     fractions = list(chain(*(pair for pair in pairs if within_0_and_1.issuperset(pair))))
     if fractions:
-        inference.take(fractions, f"left out {first_few(fractions)}: parts of the picture's width and height from 0 to "
+        inference.take(fractions, f"left out {first_few(fractions)}: parts of the image's width and height from 0 to "
                        "1, as it seems, and points are in pixels")
     pairs = [pair for pair in pairs if pair[0] not in fractions]
     in_turn = list(chain(*pairs))

@@ -14,7 +14,7 @@ MIN_ROWS = 10  # fewer rows are too few to train and to score with
 MIN_ROWS_OF_SPLIT = {"train": 2, "valid": 1}
 CALIBRATE_SHARE = 0.15  # the share of the training part that is kept for intervals by default
 MAX_CALIBRATE = 1000  # images kept for intervals by default: with these, 90 % intervals cover 90 % within 1 %
-MIN_CALIBRATE = {"groups": 9, "pictures": 50}  # fewer are not worth keeping: 9 groups promise 90 %
+MIN_CALIBRATE = {"groups": 9, "images": 50}  # fewer are not worth keeping: 9 groups promise 90 %
 STRATA = 10  # equally full parts of a number's range, from each of which a share is drawn
 
 
@@ -38,13 +38,13 @@ def check_split_sizes(n_train: int, n_valid: int, hint: str | None = None) -> No
     """
     least = MIN_ROWS_OF_SPLIT
     if n_train < least["train"] or n_valid < least["valid"]:
-        raise ImgregError(f"at least {least['train']} pictures to train on and {least['valid']} to validate with",
+        raise ImgregError(f"at least {least['train']} images to train on and {least['valid']} to validate with",
                           f"{n_train} and {n_valid}", hint)
 
 
 def too_few_images(n: int) -> str:
     """Say that broken images leave too few rows."""
-    return f"only {n} rows whose picture can be used, fewer than {MIN_ROWS}"
+    return f"only {n} rows whose image can be used, fewer than {MIN_ROWS}"
 
 
 def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = Non
         frame = frame.assign(split=frame["split"].mask(training & units.isin(drawn), "calibrate"))
     counts = frame["split"].value_counts()
     check_split_sizes(counts.get("train", 0), counts.get("valid", 0),
-                      "rows whose split is train and valid" if has_split else "more labelled pictures")
+                      "rows whose split is train and valid" if has_split else "more labelled images")
     return frame
 
 
@@ -109,14 +109,14 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
     if cfg.calibrate:
         if round(cfg.calibrate * len(training_part)) < min_promised:
             raise ImgregError(
-                f"--calibrate that keeps at least {min_promised} pictures, for intervals of {cfg.coverage:.0%}",
+                f"--calibrate that keeps at least {min_promised} images, for intervals of {cfg.coverage:.0%}",
                 f"{cfg.calibrate:g} of {len(training_part)}", "--calibrate 0 for none")
         if n < 2:
             raise ImgregError("--calibrate with two groups or more to train on", str(n), "--calibrate 0 for none")
         return min(max(1, round(cfg.calibrate * n)), n - 1), ""
     if not n:
         return 0, ""
-    units = "groups" if "group" in frame and n < len(training_part) else "pictures"
+    units = "groups" if "group" in frame and n < len(training_part) else "images"
     k, least = round(CALIBRATE_SHARE * n), max(MIN_CALIBRATE[units], min_promised)
     if k >= least:
         return min(k, max(least, round(MAX_CALIBRATE * n / len(training_part)))), ""
@@ -148,7 +148,7 @@ def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None) -> pd
 
         codes, names = pd.factorize(units[free], sort=True)
         if len(names) < cfg.folds:
-            raise ImgregError(f"at least {cfg.folds} groups of pictures for --folds {cfg.folds}", str(len(names)))
+            raise ImgregError(f"at least {cfg.folds} groups of images for --folds {cfg.folds}", str(len(names)))
         # GroupKFold's own shuffle makes folds of equally many groups, whatever the sizes of these.
         groups = np.random.default_rng(cfg.seed).permutation(len(names))[codes]
         folds = [rows for _, rows in GroupKFold(cfg.folds).split(groups, groups=groups)]
@@ -179,12 +179,12 @@ def _held_out(frame: pd.DataFrame, units: pd.Series, names: tuple[str, ...]) -> 
     for name in names:
         matches = (groups == name) | folders.map(lambda parts, name=name: name in parts and name not in ("", "."))
         if not matches.any():
-            raise ImgregError("--hold-out with a group, or a folder of pictures", f"'{name}'",
+            raise ImgregError("--hold-out with a group, or a folder of images", f"'{name}'",
                               close_matches(name, sorted(groups.dropna().unique())))
         held_out |= matches
     others = units.isin(units[held_out].unique()) & ~held_out
     if others.any():
-        say(f"held out as well: {others.sum()} other pictures of {first_few(sorted(units[others].unique()))}")
+        say(f"held out as well: {others.sum()} other images of {first_few(sorted(units[others].unique()))}")
     return held_out | others
 
 
@@ -245,7 +245,7 @@ def exclude_trained(frame: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
     in_training = real_paths(frame["path"]).isin(set(real_paths(trained["path"]))) | frame["image"].isin(set(moved))
     n = in_training.sum()
     if n == len(frame):
-        raise ImgregError("pictures that the run was not trained on", f"{len(frame)} that it was", "other pictures")
+        raise ImgregError("images that the run was not trained on", f"{len(frame)} that it was", "other images")
     if n:
-        warn(f"left out {n} of {len(frame)} pictures, because the run was trained or calibrated on them")
+        warn(f"left out {n} of {len(frame)} images, because the run was trained or calibrated on them")
     return frame[~in_training].reset_index(drop=True)

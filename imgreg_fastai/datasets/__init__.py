@@ -55,11 +55,11 @@ def locate(task: str | Task, data: str | Path | None = None, preset: str | None 
     folder = Path(dataset.DRAWN_FOLDER if drawn else dataset.FOLDER)
     empty = not has_content(folder)
     if empty and sample_folder is not None:
-        say(f"no pictures in {folder} yet: drawing {dataset.SAMPLE_SIZE} for the dry run")
+        say(f"no images in {folder} yet: drawing {dataset.SAMPLE_SIZE} for the dry run")
         folder = Path(sample_folder)
         dataset.draw(folder, dataset.SAMPLE_SIZE)
     elif empty:
-        say(f"no pictures in {folder} yet: {'drawing' if drawn else 'getting'} them")
+        say(f"no images in {folder} yet: {'drawing' if drawn else 'getting'} them")
         fill = dataset.draw if drawn else dataset.obtain
         fill(folder)
     return task, dataset.read(folder, task.labelling)
@@ -97,7 +97,7 @@ def _check_name(name: str) -> str:
     path = Path(name)
     if path.suffix or len(path.parts) > 1 or name.endswith("/"):
         excel = path.suffix.lower() in (".xlsx", ".xls", ".ods")
-        raise ImgregError("a labels table (CSV, TSV or Parquet), or a folder of pictures", f"'{name}'",
+        raise ImgregError("a labels table (CSV, TSV or Parquet), or a folder of images", f"'{name}'",
                           "saving it as CSV" if excel else None)
     raise ImgregError(f"a task: {', '.join(BUILT_IN)}, or a labels table", f"'{name}'", close_matches(name, BUILT_IN))
 
@@ -108,5 +108,5 @@ def _check_folder(folder: Path, name: str) -> Path:
         others = [path.name for path in folder.parent.glob("*") if path.name != folder.name and path.is_dir()]
         similar = [f"--data {folder.with_name(other)}" for other in get_close_matches(folder.name, others)]
         hint = ", ".join([*similar, "--data drawn", f"or imgreg data {name} --out DIR"])
-        raise ImgregError(f"a folder for --data with pictures of the task {name}", f"none in '{folder}'", hint)
+        raise ImgregError(f"a folder for --data with images of the task {name}", f"none in '{folder}'", hint)
     return folder

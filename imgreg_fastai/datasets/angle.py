@@ -54,7 +54,7 @@ def draw(out: str | Path = FOLDER, n: int = 10_000, size: int = 100, seed: int =
     with atomic_folder(out, "draw into", "--out with another name") as folder:
         (folder / "images").mkdir()
         calls = [(folder, first, min(CHUNK_SIZE, n - first), digits, size, seed) for first in range(0, n, CHUNK_SIZE)]
-        chunks = run_in_processes(_write, calls, jobs, f"drawing {n} pictures, {CHUNK_SIZE} at a time")
+        chunks = run_in_processes(_write, calls, jobs, f"drawing {n} images, {CHUNK_SIZE} at a time")
         (folder / "labels.csv").write_text("image,angle\n" + "".join(chunks), encoding="utf-8")
     return Path(out) / "labels.csv"
 

@@ -97,9 +97,9 @@ def _read_frames(sequence: Path) -> tuple[dict[Path, Pose], list[str]]:
         image, pose = images.get(name), poses.get(name)
         try:
             if image is None:
-                raise ImgregError("a picture", "no picture")
+                raise ImgregError("an image", "no image")
             if not image.stat().st_size:
-                raise ImgregError("a picture", "an empty picture")
+                raise ImgregError("an image", "an empty image")
             if pose is None:
                 raise ImgregError("a pose", "no pose")
             frames[image] = read_pose(pose)

@@ -98,7 +98,7 @@ def read_calibration(path: str | Path) -> Camera:
         if matrix[1, 0] or (matrix[2] != (0, 0, 1)).any() or not ((focal > 0.1 * size) & (focal < 20 * size)).all():
             raise ValueError("a K whose focal lengths do not suit the size")
         if not ((middle > 0) & (middle < size)).all():
-            raise ValueError("a K whose middle lies outside the picture")
+            raise ValueError("a K whose middle lies outside the image")
         if not _is_rotation(rotation):
             raise ValueError("a rotation that is none")
     except (OSError, ValueError) as e:

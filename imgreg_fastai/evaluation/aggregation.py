@@ -1,4 +1,4 @@
-"""One prediction for several pictures of the same thing."""
+"""One prediction for several images of the same thing."""
 import numpy as np
 import pandas as pd
 
@@ -10,12 +10,12 @@ AGGREGATIONS = ("mean", "median")
 
 
 def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") -> pd.DataFrame:
-    """Reduce pictures of the same thing to one row.
+    """Reduce images of the same thing to one row.
 
     Args:
         task: The task, without points.
         frame: Of Predictor.predict, or of metrics.predictions, whose labels are reduced as the predictions are.
-        by: The column that tells which pictures belong together. A picture without a value stands for itself.
+        by: The column that tells which images belong together. An image without a value stands for itself.
         how: "mean", each target's own average, or "median", of plain numbers.
 
     Returns:
@@ -29,7 +29,7 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") ->
         raise ImgregError(f"--by with a column of the table: {first_few(frame.columns, 8)}", f"'{by}'")
     has_labels = f"{task.columns[0]}_predicted" in frame
     endings = ("", "_predicted") if has_labels else ("",)
-    names = frame[by].astype(object).where(frame[by].notna(), [f"picture {i}" for i in range(len(frame))])
+    names = frame[by].astype(object).where(frame[by].notna(), [f"image {i}" for i in range(len(frame))])
     rows = []
     for name, part in frame.groupby(names, sort=False):
         row = {by: name, "pictures": len(part)}
@@ -47,7 +47,7 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") ->
 
 
 def check_aggregation(task: Task, by: str | None, how: str = "mean", coverage: float | None = None) -> None:
-    """Check what is asked of `aggregate_by` before any picture is opened.
+    """Check what is asked of `aggregate_by` before any image is opened.
 
     Args:
         task: The task.
@@ -65,13 +65,13 @@ def check_aggregation(task: Task, by: str | None, how: str = "mean", coverage: f
             raise ImgregError(f"--by COLUMN for --how {how}", "no --by")
         return
     if coverage is not None:
-        raise ImgregError("--coverage without --by: one answer for several pictures has no interval", f"--by {by}")
+        raise ImgregError("--coverage without --by: one answer for several images has no interval", f"--by {by}")
     reserved = {"image", "path", "split", "pictures", "ood"}
     for t in task.targets:
         endings = ("", "_predicted", "_true", "_error")
         reserved.update(t.interval_columns, (name + end for name in (t.name, *t.columns) for end in endings))
     if by in reserved:
-        raise ImgregError("--by with a column that tells whose pictures they are", f"'{by}'")
+        raise ImgregError("--by with a column that tells whose images they are", f"'{by}'")
     if task.has_points:
         names = first_few(t.name for t in task.targets if t.in_image)
-        raise ImgregError("--by with targets that are the same in several pictures", f"points: {names}")
+        raise ImgregError("--by with targets that are the same in several images", f"points: {names}")

@@ -1,6 +1,6 @@
 """Small models on a run's own split, to show what its network is worth: two ridges, and a CNN from random weights.
 
-Each is a Predictor with another network, so that pictures, decoding and errors are those of the run.
+Each is a Predictor with another network, so that images, decoding and errors are those of the run.
 """
 from dataclasses import replace
 from itertools import pairwise
@@ -30,14 +30,14 @@ MAX_PICTURES = 5000  # of the training part
 MIN_SIDE = 8  # pixels: the CNN halves them three times
 PIXEL_STATS = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))  # mean and standard deviation that leave pixels in [0, 1]
 
-RIDGE_SIDE = 32  # the long side of the pictures of the ridge on pixels
+RIDGE_SIDE = 32  # the long side of the images of the ridge on pixels
 MAX_AXES = 512  # principal components that a ridge is fitted to
 RIDGE_ALPHAS = np.logspace(-1, 6, 8)  # to choose from, for features of variance 1
 FOLDS = 5  # to choose by, where there are groups
 MIN_LABELS = 5  # of an output, to fit a ridge
 GRID = 3  # cells a side, by which a feature map is pooled for points
 
-CNN_SIDE = 64  # the long side of the CNN's pictures
+CNN_SIDE = 64  # the long side of the CNN's images
 CNN_CHANNELS = (16, 32, 64)
 CNN_PICTURES = 40_000  # shown in all: about a minute
 CNN_EPOCHS = (8, 40)  # at least, and at most
@@ -59,18 +59,18 @@ def measure(run: Run, device: str = "cpu") -> dict[str, dict]:
     """Fit the baselines to the training part of a run and score them on its validation part, see load_or_measure.
 
     Raises:
-        ImgregError: If no picture of a part can be opened.
+        ImgregError: If no image of a part can be opened.
     """
     task, frame, cfg = run.task, run.labels, run.config
     train_rows, valid_rows = (frame[frame["split"] == part] for part in ("train", "valid"))
     if len(train_rows) > MAX_PICTURES:
-        say(f"the baselines learn from {MAX_PICTURES:,} of {len(train_rows):,} training pictures")
+        say(f"the baselines learn from {MAX_PICTURES:,} of {len(train_rows):,} training images")
     rows = train_rows.sample(min(MAX_PICTURES, len(train_rows)), random_state=cfg.seed)
 
     def score(model: Predictor) -> dict:
         predictions = metrics.predictions(model, valid_rows)
         if predictions.empty:
-            raise ImgregError("pictures of the validation part", f"none that can be opened among {len(valid_rows)}")
+            raise ImgregError("images of the validation part", f"none that can be opened among {len(valid_rows)}")
         scores = metrics.score(model.task, predictions, train_rows)
         return {name: {key: s[key] for key in SCORES if key in s} for name, s in scores.items() if s["n"]}
 
@@ -93,13 +93,13 @@ def format_baselines(baselines: dict[str, dict]) -> str:
 
 
 def _shrink(task: Task, side: int) -> Task:
-    """Return the task with pictures whose long side has `side` pixels, unless it has fewer."""
+    """Return the task with images whose long side has `side` pixels, unless it has fewer."""
     scale = min(1.0, side / max(task.size))
     height, width = (max(min(MIN_SIDE, n), round(scale * n)) for n in task.size)
     return replace(task, size=(height, width))
 
 
-# ---- pictures and labels
+# ---- images and labels
 
 
 def _labels(task: Task, rows: pd.DataFrame, views: np.ndarray) -> tuple[torch.Tensor, ...]:
@@ -121,7 +121,7 @@ def ridge(task: Task, body: nn.Module, stats: tuple, rows: pd.DataFrame, device:
 
     Args:
         task: The task.
-        body: Pictures [n, 3, h, w] -> features [n, F].
+        body: Images [n, 3, h, w] -> features [n, F].
         stats: Mean and standard deviation that pixels are normalised by.
         rows: Labels with `path`.
         device: Where the network is.
@@ -130,11 +130,11 @@ def ridge(task: Task, body: nn.Module, stats: tuple, rows: pd.DataFrame, device:
         The model: `body`, and the ridge for its head.
 
     Raises:
-        ImgregError: If no picture can be opened.
+        ImgregError: If no image can be opened.
     """
     rows, output = metrics.network_outputs(_predictor(task, body, nn.Identity(), stats, device), rows, features=True)
     if rows.empty:
-        raise ImgregError("pictures of the training part", "none that can be opened")
+        raise ImgregError("images of the training part", "none that can be opened")
     labels = zip(task.targets, _labels(task, rows, output.views), strict=True)
     encoded = torch.cat([t.encode_labels(y).float() for t, y in labels], dim=1).numpy()
     groups = pd.factorize(splits.split_units(rows))[0]
@@ -194,7 +194,7 @@ class Features(nn.Module):
     Args:
         body: The timm body.
         has_points: Whether to pool each of GRID x GRID cells of its last feature map by itself, because pooling over
-            the whole picture loses where things are.
+            the whole image loses where things are.
     """
 
     def __init__(self, body: nn.Module, has_points: bool):
@@ -202,7 +202,7 @@ class Features(nn.Module):
         self.body, self.has_points = body, has_points
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Pictures [n, 3, h, w] -> [n, F]."""
+        """Images [n, 3, h, w] -> [n, F]."""
         if self.has_points:
             features = network.channels_last(self.body, self.body.forward_features(x))  # type: ignore[operator]
             if features.ndim == 4:
@@ -242,7 +242,7 @@ def cnn(task: Task, cfg: TrainConfig, rows: pd.DataFrame, device: str = "cpu") -
     Args:
         task: The task.
         cfg: The settings of the run, for its loss.
-        rows: Labels with `path`, of pictures of which some can be opened.
+        rows: Labels with `path`, of images of which some can be opened.
         device: Where to train.
     """
     reader = _predictor(task, nn.Flatten(), nn.Identity(), PIXEL_STATS, "cpu")

@@ -1,4 +1,4 @@
-"""Calibration of a trained network's intervals, on labelled pictures that it was not trained on."""
+"""Calibration of a trained network's intervals, on labelled images that it was not trained on."""
 from dataclasses import replace
 from typing import NamedTuple
 from warnings import catch_warnings, simplefilter
@@ -19,20 +19,20 @@ MAX_AXES = 64  # of the FeatureSpace
 MIN_PICTURES = 30  # of the validation part with a label, to estimate difficulty from
 SHRINKAGES = (0.25, 0.5, 0.75, 1.0)  # of the predicted logarithm of difficulty, to choose from
 MAX_WIDTH = 0.99  # difficulty is used where it makes intervals narrower than this share of constant ones
-ERROR_FLOOR = 0.5  # of the median error: smaller errors are chance, and do not say that a picture is easy
+ERROR_FLOOR = 0.5  # of the median error: smaller errors are chance, and do not say that an image is easy
 RIDGE_ALPHAS = np.logspace(-1, 5, 13)  # to choose from
 FOLDS = 5
 
 
 class ScoredPart(NamedTuple):
-    """What is known of n labelled pictures.
+    """What is known of n labelled images.
 
     Args:
         inputs: Of a DifficultyModel, array [n, d].
-        distance: From the mean of the training pictures, array [n], see FeatureSpace.project.
+        distance: From the mean of the training images, array [n], see FeatureSpace.project.
         errors: Errors that have an interval, array [n, m], NaN without a label.
         error_scales: Task.error_scales, array [n, m].
-        groups: Number of the group of each picture, or of the picture, array [n], see splits.split_units.
+        groups: Number of the group of each image, or of the image, array [n], see splits.split_units.
     """
 
     inputs: np.ndarray
@@ -42,7 +42,7 @@ class ScoredPart(NamedTuple):
     groups: np.ndarray
 
     def labelled(self, columns: slice) -> "ScoredPart":
-        """Select columns of errors, and the pictures with a label of one of them."""
+        """Select columns of errors, and the images with a label of one of them."""
         rows = np.isfinite(self.errors[:, columns]).any(axis=1)
         return ScoredPart(self.inputs[rows], self.distance[rows], self.errors[rows, columns],
                           self.error_scales[rows, columns], self.groups[rows])
@@ -53,8 +53,8 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
 
     Args:
         model: The model.
-        frame: Labels with `path` and `split`. The training part shows which pictures the network knows, the validation
-            part which pictures are difficult, and the part calibrate, used for nothing else, how wide intervals are.
+        frame: Labels with `path` and `split`. The training part shows which images the network knows, the validation
+            part which images are difficult, and the part calibrate, used for nothing else, how wide intervals are.
         cfg: The settings of the training, for its coverage and seed.
 
     Returns:
@@ -70,7 +70,7 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     too_few = labelled.sum(axis=0) < needed
     if too_few.any():
         names = first_few(np.array(columns)[too_few])
-        warn(f"no intervals for {names}: fewer than {needed} of the {len(scores)} pictures kept are labelled")
+        warn(f"no intervals for {names}: fewer than {needed} of the {len(scores)} images kept are labelled")
     if too_few.all():
         return model
     scores[:, too_few] = np.nan
@@ -79,8 +79,8 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     if n_groups < needed:
         noun = "group" if n_groups == 1 else "groups"
         warn(f"intervals rest on {n_groups} {noun}, and at least {needed} would make them hold for new ones: "
-             "of pictures of new groups they may hold fewer than they say")
-        groups = np.arange(len(groups))  # each picture is a group of its own
+             "of images of new groups they may hold fewer than they say")
+        groups = np.arange(len(groups))  # each image is a group of its own
     max_distance = np.quantile(held.distance, [1 - OOD_SHARE], method="higher")
     about = {"coverage": cfg.coverage, "pictures": len(scores), "units": len(np.unique(groups)),
              "narrower": {name: round(width, 4) for name, width in widths.items()}}
@@ -88,21 +88,21 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
                    about={**model.about, "calibration": about})
 
 
-# ---- the pictures
+# ---- the images
 
 
 def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
                 seed: int) -> tuple[FeatureSpace, list[ScoredPart]]:
-    """Send labelled pictures through the network.
+    """Send labelled images through the network.
 
     Args:
         model: The model.
         frame: Labels with `path` and `split`. Of train and valid at most MAX_PICTURES are drawn.
-        held: Labels of other pictures.
+        held: Labels of other images.
         seed: Of what is drawn.
 
     Returns:
-        The FeatureSpace of the training pictures, and the ScoredPart of train, valid and `held`.
+        The FeatureSpace of the training images, and the ScoredPart of train, valid and `held`.
     """
     parts = [frame[frame["split"] == name] for name in ("train", "valid")]
     parts = [part.sample(min(MAX_PICTURES, len(part)), random_state=seed) for part in parts]
@@ -121,13 +121,13 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
 
 
 def fit_feature_space(features: np.ndarray) -> FeatureSpace:
-    """Fit the FeatureSpace to the features [n, F] of the training pictures."""
+    """Fit the FeatureSpace to the features [n, F] of the training images."""
     from sklearn.decomposition import PCA
 
     features = features.astype(np.float64)
     n, width = features.shape
     pca = PCA(max(1, min(MAX_AXES, n // 10, width - 1)), random_state=0).fit(features)
-    floor = 1e-6 * features.var(axis=0).mean() + 1e-12  # there are features that are 0 in every picture
+    floor = 1e-6 * features.var(axis=0).mean() + 1e-12  # there are features that are 0 in every image
     return FeatureSpace(pca.mean_, pca.components_.astype(np.float32), np.maximum(pca.explained_variance_, floor),
                         np.maximum([pca.noise_variance_], floor))
 
@@ -139,8 +139,8 @@ def fit_difficulty(task: Task, train: ScoredPart, valid: ScoredPart,
                    coverage: float) -> tuple[DifficultyModel, dict[str, float]]:
     """Fit the model of how large errors are.
 
-    It is a ridge regression of the logarithm of errors. Errors on training pictures, of which there are many, show
-    which ones are difficult, though not how large errors on new pictures are: the mean of each part is left out.
+    It is a ridge regression of the logarithm of errors. Errors on training images, of which there are many, show
+    which ones are difficult, though not how large errors on new images are: the mean of each part is left out.
 
     Args:
         task: The task.
@@ -169,7 +169,7 @@ def fit_difficulty(task: Task, train: ScoredPart, valid: ScoredPart,
 def _fit_target(train: ScoredPart, valid: ScoredPart, coverage: float) -> tuple[DifficultyModel, float]:
     """Fit the model of one target; returns it, and the width of its intervals relative to constant ones.
 
-    It is chosen on validation pictures, whose difficulty is predicted by ridges fitted to other groups: whether errors
+    It is chosen on validation images, whose difficulty is predicted by ridges fitted to other groups: whether errors
     are proportional to their scale, and how far the ridge is shrunk. Either must make intervals narrower than MAX_WIDTH
     of what they were.
     """

@@ -1,4 +1,4 @@
-"""Comparison of runs: their errors on the same pictures, whether chance explains the difference, and their settings.
+"""Comparison of runs: their errors on the same images, whether chance explains the difference, and their settings.
 
 No model is opened: the files that a run's scoring wrote suffice.
 """
@@ -24,10 +24,10 @@ class Comparison:
     """The result of a comparison, as plain data.
 
     Args:
-        part: Of the split whose pictures are compared.
+        part: Of the split whose images are compared.
         names: Of the runs.
-        targets: [{name, unit, n, by, units, runs}] of the targets that all runs have. n: number of pictures that all
-            runs predicted; 0 means that there is no test. by: "picture" or "group", what is drawn by the bootstrap.
+        targets: [{name, unit, n, by, units, runs}] of the targets that all runs have. n: number of images that all
+            runs predicted; 0 means that there is no test. by: "image" or "group", what is drawn by the bootstrap.
             units: How many of these there are. runs: [{run, mean, n}], and for all but the first run {difference, ci,
             verdict}, where the difference is to the first run.
         settings: {setting: its text for each run} of the settings that differ.
@@ -63,15 +63,15 @@ class Comparison:
 
 
 def headline(target: dict, part: str) -> str:
-    """Write which pictures the errors of a target are those of."""
+    """Write which images the errors of a target are those of."""
     if not target["n"]:
-        return f"no picture of the part {part} was predicted by all runs: each on its own, without a test"
+        return f"no image of the part {part} was predicted by all runs: each on its own, without a test"
     by = f", drawn by group ({target['units']})" if target["by"] == "group" else ""
-    return f"{target['n']:,} pictures of the part {part} that all runs predicted{by}"
+    return f"{target['n']:,} images of the part {part} that all runs predicted{by}"
 
 
 def compare_runs(paths: list, part: str = "valid") -> Comparison:
-    """Compare runs on the pictures that all of them predicted.
+    """Compare runs on the images that all of them predicted.
 
     Args:
         paths: Of two runs or more.
@@ -99,7 +99,7 @@ def compare_runs(paths: list, part: str = "valid") -> Comparison:
         matched = _match(tables, target)
         n_excluded = (~matched["same_labels"]).sum()
         if n_excluded:
-            notes.append(f"{target.name}: {n_excluded} pictures are left out, as their labels differ between the runs")
+            notes.append(f"{target.name}: {n_excluded} images are left out, as their labels differ between the runs")
         targets.append(_compare_target(compared, target, matched[matched["same_labels"]], part))
     notes += _notes(compared, targets, part)
     settings = [run_settings(run) for run in compared]
@@ -124,7 +124,7 @@ def _shared_targets(compared: list[Run]) -> list[Target]:
 
 
 def _match(tables: list[pd.DataFrame], target: Target) -> pd.DataFrame:
-    """Match the pictures that all runs predicted, by name and, where a picture has several rows, by their order.
+    """Match the images that all runs predicted, by name and, where an image has several rows, by their order.
 
     Returns the rows of the first run that have an error in all runs, which are added in columns 0, 1 and on; and
     `same_labels`, whether all runs have the same labels.
@@ -141,10 +141,10 @@ def _match(tables: list[pd.DataFrame], target: Target) -> pd.DataFrame:
 
 
 def _compare_target(compared: list[Run], target: Target, matched: pd.DataFrame, part: str) -> dict:
-    """Compare the errors of a target on matched pictures, see Comparison.targets."""
+    """Compare the errors of a target on matched images, see Comparison.targets."""
     names = [str(run.path) for run in compared]
     results: list[dict] = []
-    target_result = {"name": target.name, "unit": target.unit, "n": len(matched), "by": "picture", "units": 0,
+    target_result = {"name": target.name, "unit": target.unit, "n": len(matched), "by": "image", "units": 0,
                      "runs": results}
     if matched.empty:
         for name, run in zip(names, compared, strict=True):
@@ -193,9 +193,9 @@ def _notes(compared: list[Run], targets: list[dict], part: str) -> list[str]:
         notes.append("losses that are not of one kind are not to be compared")
     data = [run.about["data"] for run in compared]
     if len({d["root"] for d in data}) > 1 and len({d["sha256"] for d in data}) > 1:
-        notes.append("the runs' pictures lie in different folders: those of one name and label are taken for the same")
+        notes.append("the runs' images lie in different folders: those of one name and label are taken for the same")
     if n_intervals:
-        notes.append("the intervals tell what other pictures would change, not what another seed of the training would")
+        notes.append("the intervals tell what other images would change, not what another seed of the training would")
     return notes
 
 

@@ -22,7 +22,7 @@ def measure_coverage(task: Task, rows: pd.DataFrame, coverage: float, units: int
         task: The task.
         rows: Of metrics.predictions, with intervals.
         coverage: What the intervals promise.
-        units: Number of pictures or groups that calibrated the intervals.
+        units: Number of images or groups that calibrated the intervals.
 
     Returns:
         {target: scores} of the targets that have labels and intervals:
@@ -72,7 +72,7 @@ def format_coverage(scores: dict, unit: str) -> str:
 def is_too_low(scores: dict) -> bool:
     """Whether intervals surely cover less than they promise, see measure_coverage.
 
-    The shortfall is larger than SMALL_SHORTFALL, and than chance: that of which pictures were scored (`high`, which
+    The shortfall is larger than SMALL_SHORTFALL, and than chance: that of which images were scored (`high`, which
     is missing for few) and that of which ones calibrated. The coverage of a calibration follows a beta distribution
     (Vovk 2012).
     """
@@ -94,5 +94,5 @@ def warn_if_too_low(name: str, scores: dict, ood_share: float) -> None:
     if is_too_low(scores):
         ood = f", {ood_share:.0%} of which are out of distribution" if ood_share > 2 * SMALL_SHORTFALL else ""
         text = f"promise {scores['asked']:.0%} and hold {scores['reached']:.1%} of these{ood}".replace("%", " %")
-        warn(f"the intervals of {name} {text}: they are not like the pictures that calibrated it, "
+        warn(f"the intervals of {name} {text}: they are not like the images that calibrated it, "
              "and its intervals are too narrow for them")

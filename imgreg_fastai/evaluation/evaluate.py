@@ -1,4 +1,4 @@
-"""Scores, predictions and plots of a model on labelled pictures, written into a folder."""
+"""Scores, predictions and plots of a model on labelled images, written into a folder."""
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from .coverage import measure_coverage, warn_if_too_low
 def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_rows: pd.DataFrame,
                      history: pd.DataFrame | None = None, by: str | None = None, how: str = "mean",
                      coverage: float | None = None, tta: bool = False) -> dict[str, dict]:
-    """Predict for labelled pictures, and write scores.json, predictions.csv and plots/.
+    """Predict for labelled images, and write scores.json, predictions.csv and plots/.
 
     Args:
         folder: Where to write.
@@ -25,7 +25,7 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         frame: Labels with `path` and `split`. The plots show the part valid, or else the first.
         train_rows: Labels of the training part, whose mean is guessed for comparison.
         history: The epochs, for a plot.
-        by: A column; pictures with the same value are scored as one, see aggregation.aggregate_by, in groups.csv too.
+        by: A column; images with the same value are scored as one, see aggregation.aggregate_by, in groups.csv too.
         how: Of the aggregation.
         coverage: Of the intervals of a calibrated model, which is measured.
         tta: Whether to average over moved copies, see Predictor.predict.
@@ -34,13 +34,13 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         {part: {target: scores}}, see metrics.score; of a calibrated model with `coverage`, see measure_coverage.
 
     Raises:
-        ImgregError: If no picture can be opened.
+        ImgregError: If no image can be opened.
     """
     task = model.task
     rows = metrics.predictions(model, frame, coverage, tta)
     if rows.empty:
-        raise ImgregError("pictures that can be opened", f"none among {len(frame)}, first '{frame['path'].iloc[0]}'",
-                          "imgreg evaluate RUN TABLE, with the table where the pictures lie now")
+        raise ImgregError("images that can be opened", f"none among {len(frame)}, first '{frame['path'].iloc[0]}'",
+                          "imgreg evaluate RUN TABLE, with the table where the images lie now")
     names = [name for name in dict.fromkeys([*SPLITS, *rows["split"]]) if (rows["split"] == name).any()]
     parts = {name: rows[rows["split"] == name] for name in names}
     if by:

@@ -28,7 +28,7 @@ def predictions(predictor: Predictor, frame: pd.DataFrame, coverage: float | Non
         tta: Whether to average over moved copies, see Predictor.predict.
 
     Returns:
-        The rows whose picture can be opened, with `<column>_predicted`, `<target>_error` (NaN without a label), of a
+        The rows whose image can be opened, with `<column>_predicted`, `<target>_error` (NaN without a label), of a
         calibrated model the columns of Predictor.intervals, and of a task with points the VIEW_COLUMNS.
     """
     rows, output = network_outputs(predictor, frame, tta=tta)
@@ -41,7 +41,7 @@ def predictions(predictor: Predictor, frame: pd.DataFrame, coverage: float | Non
 
 def network_outputs(predictor: Predictor, frame: pd.DataFrame, features: bool = False,
                     tta: bool = False) -> tuple[pd.DataFrame, NetworkOutput]:
-    """Send the pictures of a labels frame through a network.
+    """Send the images of a labels frame through a network.
 
     Args:
         predictor: The model.
@@ -50,7 +50,7 @@ def network_outputs(predictor: Predictor, frame: pd.DataFrame, features: bool = 
         tta: Whether to return the outputs for moved copies.
 
     Returns:
-        The rows whose picture can be opened, with a new index, and the output for them.
+        The rows whose image can be opened, with a new index, and the output for them.
     """
     frame = frame.reset_index(drop=True)
     output = predictor.predict_outputs(list(frame["path"]), boxes_of(predictor.task, frame), features=features, tta=tta)
@@ -63,7 +63,7 @@ def boxes_of(task: Task, frame: pd.DataFrame) -> np.ndarray | None:
 
 
 def add_views(task: Task, frame: pd.DataFrame) -> pd.DataFrame:
-    """Add the VIEW_COLUMNS to a labels frame of a task with points, by the headers of the pictures; NaN without one."""
+    """Add the VIEW_COLUMNS to a labels frame of a task with points, by the headers of the images; NaN without one."""
     if not task.has_points:
         return frame
     views = [np.full(4, np.nan) if isinstance(view, PictureError) else view
@@ -108,11 +108,11 @@ def score(task: Task, rows: pd.DataFrame, train_rows: pd.DataFrame) -> dict[str,
         task: The task.
         rows: Of `predictions` or aggregation.aggregate_by.
         train_rows: Labels of the training part, see `add_views`. What is guessed is their mean; the mean of points is
-            taken in the view of each picture, where rows and train_rows have their VIEW_COLUMNS.
+            taken in the view of each image, where rows and train_rows have their VIEW_COLUMNS.
 
     Returns:
         {target: scores}, in units:
-        unit, n: its unit, and the number of labelled pictures; the only scores where that is 0.
+        unit, n: its unit, and the number of labelled images; the only scores where that is 0.
         mean, median, p90, p95, max, rmse: of the errors.
         bias: See Target.bias.
         baseline: The mean error of guessing.
@@ -150,7 +150,7 @@ def _score_target(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> di
 
 
 def _guess(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> np.ndarray:
-    """Return the constant guess for each row, [n, columns]; of points a constant place in the view of the picture."""
+    """Return the constant guess for each row, [n, columns]; of points a constant place in the view of the image."""
     labels, views = train_rows[list(t.columns)].to_numpy(float), list(VIEW_COLUMNS)
     in_view = t.in_image and {*views} <= {*rows} & {*train_rows} and train_rows[views].notna().any(axis=None)
     if in_view:

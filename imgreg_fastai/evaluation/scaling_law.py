@@ -1,4 +1,4 @@
-"""What more pictures would bring, by the errors with fewer of them."""
+"""What more images would bring, by the errors with fewer of them."""
 from dataclasses import dataclass
 from typing import NamedTuple
 from warnings import catch_warnings, simplefilter
@@ -10,12 +10,12 @@ from ..utils.format import format_amount, round_numbers
 from .metrics import HARDLY_BETTER
 
 MAX_POWER = 2.0  # of n: no error is taken to fall faster
-SMALL_GAIN = 0.05  # of the error: what is little for twice the pictures
+SMALL_GAIN = 0.05  # of the error: what is little for twice the images
 MAX_DEVIATION = 0.1  # of the error: a law further off describes nothing, unless chance explains it
 
 
 class PowerLaw(NamedTuple):
-    """The error with n training pictures: a + b n^-c."""
+    """The error with n training images: a + b n^-c."""
 
     a: float
     b: float
@@ -24,7 +24,7 @@ class PowerLaw(NamedTuple):
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a learning curve says of twice as many pictures for a target.
+    """What a learning curve says of twice as many images for a target.
 
     Args:
         unit: Of the target.
@@ -32,7 +32,7 @@ class Forecast:
         law: Of the errors; None, as all that follows, if there are too few points, or none better than guessing.
         deviation: The largest distance of the law from a point, as a share of its error, where chance does not
             explain it.
-        error_at_twice: The error with twice the pictures, in units.
+        error_at_twice: The error with twice the images, in units.
     """
 
     unit: str
@@ -51,21 +51,21 @@ class Forecast:
 
 
 def forecast(name: str, unit: str, points: list[dict]) -> Forecast:
-    """Forecast the error of a target with twice as many pictures.
+    """Forecast the error of a target with twice as many images.
 
     Args:
         name: Of the target.
         unit: Of the target.
-        points: [{pictures, errors {target: {mean, ci, baseline}}}], the fewest pictures first.
+        points: [{images, errors {target: {mean, ci, baseline}}}], the fewest images first.
     """
     curve = curve_table(points, name)
     is_better = curve["error"] < HARDLY_BETTER * curve["guess"]
     left_out = "" if is_better.all() else f", without {(~is_better).sum()} hardly better than guessing"
     better = curve[is_better]
-    n, errors = better["pictures"].to_numpy(), better["error"].to_numpy()
+    n, errors = better["images"].to_numpy(), better["error"].to_numpy()
     law = fit_power_law(n, errors) if is_better[-1:].all() else None
     if law is None:
-        return Forecast(unit, f"{name}: nothing to be said of more pictures from {len(curve)} points{left_out}")
+        return Forecast(unit, f"{name}: nothing to be said of more images from {len(curve)} points{left_out}")
     fitted = error_at(n, *law)
     by_chance = (better["low"] <= fitted) & (fitted <= better["high"])
     deviation = float(np.where(by_chance, 0, np.abs(fitted / errors - 1)).max())
@@ -79,7 +79,7 @@ def forecast(name: str, unit: str, points: list[dict]) -> Forecast:
 def curve_table(points: list[dict], name: str) -> pd.DataFrame:
     """Return the points of a target that have an error above 0, see `forecast`, as a table.
 
-    Its columns are `pictures`, `error`, `low` and `high` (the 95 % confidence interval) and `guess` (the error of
+    Its columns are `images`, `error`, `low` and `high` (the 95 % confidence interval) and `guess` (the error of
     guessing, inf where it is not known).
     """
     rows = []
@@ -87,25 +87,25 @@ def curve_table(points: list[dict], name: str) -> pd.DataFrame:
         scores = point["errors"].get(name)
         if scores and scores["mean"] > 0:
             low, high = scores.get("ci", (scores["mean"], scores["mean"]))
-            rows.append((point["pictures"], scores["mean"], low, high, scores.get("baseline", np.inf)))
-    return pd.DataFrame(rows, columns=["pictures", "error", "low", "high", "guess"], dtype=float)
+            rows.append((point["images"], scores["mean"], low, high, scores.get("baseline", np.inf)))
+    return pd.DataFrame(rows, columns=["images", "error", "low", "high", "guess"], dtype=float)
 
 
 def _forecast_text(name: str, unit: str, error: float, twice: float, deviation: float) -> str:
-    """Write what twice the pictures would bring, and how far that is to be trusted."""
+    """Write what twice the images would bring, and how far that is to be trusted."""
     now, then = format_amount(error, unit), format_amount(twice, unit)
-    text = f"twice the pictures would bring {name} error from {now} to about {then}"
+    text = f"twice the images would bring {name} error from {now} to about {then}"
     if twice > (1 - SMALL_GAIN) * error:
         if now == then:
             text = f"twice as many would leave {name} error at about {then}"
-        text = f"more pictures would bring little: {text}"
+        text = f"more images would bring little: {text}"
     if deviation > MAX_DEVIATION:
         text += f"; a guess, for the points do not follow a law of growth (off by up to {100 * deviation:.0f} %)"
     return text
 
 
 def error_at(n: np.ndarray, a: float, b: float, c: float) -> np.ndarray:
-    """Return the error with n training pictures: a + b n^-c."""
+    """Return the error with n training images: a + b n^-c."""
     return a + b * n**-c
 
 
@@ -114,7 +114,7 @@ def fit_power_law(n: np.ndarray, errors: np.ndarray) -> PowerLaw | None:
     is Predictable, Empirically", 2017).
 
     Args:
-        n: Numbers of training pictures, array [k].
+        n: Numbers of training images, array [k].
         errors: Above 0, array [k].
 
     Returns:

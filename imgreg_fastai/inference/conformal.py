@@ -1,10 +1,10 @@
 """Prediction intervals by split conformal prediction, and the flag for out-of-distribution images.
 
-Calibration pictures are used neither to train nor to choose the best epoch. Each of their errors is divided by the
-difficulty that is estimated for its picture (Papadopoulos et al. 2008). The half-width of a new interval is the
-difficulty of its own picture times a quantile of these scores (Vovk, Gammerman, Shafer 2005; Lei et al. 2018).
+Calibration images are used neither to train nor to choose the best epoch. Each of their errors is divided by the
+difficulty that is estimated for its image (Papadopoulos et al. 2008). The half-width of a new interval is the
+difficulty of its own image times a quantile of these scores (Vovk, Gammerman, Shafer 2005; Lei et al. 2018).
 
-Shapes: n pictures, F features of the network, d inputs of the difficulty model, and m intervals for each picture, one
+Shapes: n images, F features of the network, d inputs of the difficulty model, and m intervals for each image, one
 for each of the interval_columns of all targets.
 """
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from ..tasks import Array
 from ..utils.messages import ImgregError
 
 MAX_LOG_DIFFICULTY = 50.0
-OOD_SHARE = 0.01  # of the calibration pictures: so many lie beyond Calibration.max_distance
+OOD_SHARE = 0.01  # of the calibration images: so many lie beyond Calibration.max_distance
 # The names that the arrays have in a model file: those of the FeatureSpace, the DifficultyModel and the Calibration.
 ARRAYS = ("mean", "axes", "variance", "rest", "sized", "weights", "low", "high", "scores", "groups", "far")
 
 
 class FeatureSpace(NamedTuple):
-    """The distribution of the training pictures' features, by probabilistic PCA (Tipping, Bishop 1999).
+    """The distribution of the training images' features, by probabilistic PCA (Tipping, Bishop 1999).
 
     Args:
         mean: Array [F].
@@ -37,14 +37,14 @@ class FeatureSpace(NamedTuple):
     noise_variance: Array
 
     def project(self, features: Array) -> tuple[Array, Array]:
-        """Locate features among those of the training pictures.
+        """Locate features among those of the training images.
 
         Args:
             features: Array [n, F].
 
         Returns:
             Coordinates along the axes in standard deviations, [n, k], and the squared Mahalanobis distance from the
-            mean divided by F, [n]: about 1 for pictures like the training pictures.
+            mean divided by F, [n]: about 1 for images like the training images.
         """
         centred = features.astype(np.float64) - self.mean
         along = centred @ self.axes.T
@@ -62,14 +62,14 @@ class FeatureSpace(NamedTuple):
             uncertainty: Task.uncertainty_features of the outputs, array [n, any number].
 
         Returns:
-            The inputs of a DifficultyModel, [n, d], and the distance of each picture, [n], as `project` gives it.
+            The inputs of a DifficultyModel, [n, d], and the distance of each image, [n], as `project` gives it.
         """
         coordinates, distance = self.project(features)
         return np.hstack([coordinates, np.log(distance + 1e-12)[:, None], outputs, uncertainty]), distance
 
 
 class DifficultyModel(NamedTuple):
-    """The expected size of each error of a picture, up to a constant factor: exp of a clipped linear function.
+    """The expected size of each error of an image, up to a constant factor: exp of a clipped linear function.
 
     Args:
         scale_exponent: 1 where errors are proportional to Target.error_scale, else 0, array [m].
@@ -99,12 +99,12 @@ class Calibration:
     """All that turns the features and outputs of a network into intervals and OOD flags.
 
     Args:
-        space: Where the training pictures lie.
+        space: Where the training images lie.
         difficulty: The model of the size of errors.
-        scores: Errors of the calibration pictures divided by their difficulty, array [n, m], NaN without a label.
-        groups: Number of the group of each calibration picture, array [n]; coverage holds for new groups. A picture
+        scores: Errors of the calibration images divided by their difficulty, array [n, m], NaN without a label.
+        groups: Number of the group of each calibration image, array [n]; coverage holds for new groups. An image
             without a group has a number of its own.
-        max_distance: The distance beyond which a picture is flagged, array [1].
+        max_distance: The distance beyond which an image is flagged, array [1].
     """
 
     space: FeatureSpace
@@ -114,13 +114,13 @@ class Calibration:
     max_distance: Array
 
     def assess(self, features: Array, outputs: Array, uncertainty: Array, error_scales: Array) -> tuple[Array, Array]:
-        """Estimate the difficulty of pictures, and flag those out of distribution.
+        """Estimate the difficulty of images, and flag those out of distribution.
 
         Args:
             features: Array [n, F].
             outputs: Outputs of the network, array [n, n_out].
             uncertainty: Task.uncertainty_features of the outputs.
-            error_scales: Task.error_scales of the pictures, array [n, m].
+            error_scales: Task.error_scales of the images, array [n, m].
 
         Returns:
             Difficulties in units, [n, m], and flags, [n] bool.
@@ -132,20 +132,20 @@ class Calibration:
         """Compute the factors that turn difficulties into half-widths.
 
         Args:
-            coverage: The share of new pictures whose true values lie within their intervals.
+            coverage: The share of new images whose true values lie within their intervals.
 
         Returns:
-            Array [m], NaN for an interval without a labelled calibration picture.
+            Array [m], NaN for an interval without a labelled calibration image.
 
         Raises:
-            ImgregError: For a coverage out of (0, 1), or too high for so few calibration pictures or groups.
+            ImgregError: For a coverage out of (0, 1), or too high for so few calibration images or groups.
         """
         if not 0 < coverage < 1:
             raise ImgregError("--coverage between 0 and 1", f"{coverage:g}", "--coverage 0.9")
         quantiles = np.array([conformal_quantile(scores, self.groups, coverage) for scores in self.scores.T])
         if np.isinf(quantiles).any():
             n = min(len(np.unique(self.groups[labelled])) for labelled in np.isfinite(self.scores).T if labelled.any())
-            noun = "pictures" if len(np.unique(self.groups)) == len(self.groups) else "groups"
+            noun = "images" if len(np.unique(self.groups)) == len(self.groups) else "groups"
             highest = np.floor(1000 * n / (n + 1)) / 1000
             raise ImgregError(f"--coverage of at most {highest:g}: {n} {noun} calibrate this model", f"{coverage:g}")
         return quantiles
@@ -157,10 +157,10 @@ class Calibration:
 
 
 def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
-    """Return the least score that covers a picture of a new group with a probability of at least `coverage`.
+    """Return the least score that covers an image of a new group with a probability of at least `coverage`.
 
     All groups weigh the same, and the new group counts as one more whose scores lie beyond all others (Lee, Barber,
-    Willett, "Distribution-free inference with hierarchical data", 2023). Where each picture is a group of its own this
+    Willett, "Distribution-free inference with hierarchical data", 2023). Where each image is a group of its own this
     is split conformal prediction: the score of rank ceil((n + 1) coverage).
 
     Args:
@@ -189,7 +189,7 @@ def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs
         arrays: As `Calibration.state` returns them.
         n_features: F.
         n_outputs: How many outputs and uncertainty features there are together.
-        m: How many intervals a picture has.
+        m: How many intervals an image has.
 
     Raises:
         ValueError: If the arrays do not fit together or to the network.

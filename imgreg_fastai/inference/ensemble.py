@@ -50,11 +50,11 @@ class Ensemble:
 
     def predict(self, pictures: Any, boxes: Any = None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
                 coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
-        """Predict for the pictures that every model can open; arguments as for Predictor.predict.
+        """Predict for the images that every model can open; arguments as for Predictor.predict.
 
         Returns:
             `image`, the averaged predictions, and `ood`, if any model is calibrated: True where one of them flags
-            the picture. There are no intervals.
+            the image. There are no intervals.
 
         Raises:
             ImgregError: As Predictor.predict does, and for a `coverage`.
@@ -68,7 +68,7 @@ class Ensemble:
             say("no intervals: averaged half-widths have no coverage, so predictions of several models have none")
         sources = list_pictures(pictures) if expand else pictures
         boxes = self.models[0].check_boxes(boxes, len(sources))
-        opened, frames = np.arange(len(sources)), []  # positions of the pictures that all models up to here can open
+        opened, frames = np.arange(len(sources)), []  # positions of the images that all models up to here can open
         for model in self.models:
             own_boxes = None if boxes is None else boxes[opened]
             frame = model.predict([sources[i] for i in opened], own_boxes, bs=bs, quiet=quiet, expand=False, tta=tta)
@@ -77,7 +77,7 @@ class Ensemble:
         return self._average([frame.loc[opened] for frame in frames], None if expand else opened)
 
     def _average(self, frames: list[pd.DataFrame], index: np.ndarray | None) -> pd.DataFrame:
-        """Average one frame a model, all of the same pictures in the same order."""
+        """Average one frame a model, all of the same images in the same order."""
         columns = {"image": frames[0]["image"].to_numpy()}
         for target in self.task.targets:
             values = np.stack([frame[list(target.columns)].to_numpy(float) for frame in frames])
@@ -95,7 +95,7 @@ class Ensemble:
 def count_models(arguments: Sequence[str]) -> int:
     """Count the leading arguments of a command that are models: the first, and the runs and model files that follow.
 
-    A folder that holds a picture is a folder of pictures, whatever else is in it.
+    A folder that holds an image is a folder of images, whatever else is in it.
     """
     for i, path in enumerate(arguments[1:], start=1):
         is_model = os.path.isfile(path) and Path(path).suffix.lower() in MODEL_SUFFIXES

@@ -1,4 +1,4 @@
-"""From pictures to numbers: the one inference path, without fastai."""
+"""From images to numbers: the one inference path, without fastai."""
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class NetworkOutput(NamedTuple):
-    """What a network puts out for n pictures.
+    """What a network puts out for n images.
 
     Args:
         outputs: Array [n, n_out].
-        views: Which part of each picture the network was shown, array [n, 4], see tasks.geometry.
-        broken: {position: PictureError} of the pictures that could not be opened, which are not among the n.
+        views: Which part of each image the network was shown, array [n, 4], see tasks.geometry.
+        broken: {position: PictureError} of the images that could not be opened, which are not among the n.
         features: Array [n, F], on request.
         difficulty: Of a calibrated model, array [n, m] in units, see Calibration.assess.
         ood: Of a calibrated model, out-of-distribution flags of images, bool array [n].
@@ -46,7 +46,7 @@ class Predictor:
 
     Args:
         task: The completed task.
-        network: Torch modules (body, head); together pictures [n, 3, h, w] -> outputs [n, task.n_out].
+        network: Torch modules (body, head); together images [n, 3, h, w] -> outputs [n, task.n_out].
         about: The JSON of the model file, see model_file.model_metadata.
         device: Where the network is.
         calibration: What intervals come from, if the model is calibrated.
@@ -60,25 +60,25 @@ class Predictor:
 
     def predict(self, pictures: Any, boxes: Any = None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
                 coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
-        """Predict for one picture or many. Pictures that cannot be opened are left out, with a warning.
+        """Predict for one image or many. Images that cannot be opened are left out, with a warning.
 
         Args:
-            pictures: Paths, folders, globs, bytes, arrays [h, w, 3] or Pillow pictures.
+            pictures: Paths, folders, globs, bytes, arrays [h, w, 3] or Pillow images.
             boxes: For a task with boxes, array [n, 4] or [4] in pixels: centre x, centre y, width, height.
             bs: Batch size.
             quiet: Whether to show no progress bar.
-            expand: Whether folders and globs stand for the pictures in them. If not, `pictures` is a list of pictures,
+            expand: Whether folders and globs stand for the images in them. If not, `pictures` is a list of images,
                 and the index of the result holds the position of each in it.
             coverage: Of the intervals of a calibrated model; by default the coverage it was calibrated for.
-            tta: Whether to average over moved copies of each picture, see tta.moves_for. The intervals are those of
-                the picture as it is.
+            tta: Whether to average over moved copies of each image, see tta.moves_for. The intervals are those of
+                the image as it is.
 
         Returns:
             `image` (its path, or its position where it has none) and one column for each value in units; of a
             calibrated model also the columns of `intervals`.
 
         Raises:
-            PictureError: If no picture can be opened.
+            PictureError: If no image can be opened.
             ImgregError: For boxes, a coverage or TTA that do not suit the model.
         """
         sources = list_pictures(pictures) if expand else pictures
@@ -89,25 +89,25 @@ class Predictor:
             if len(errors) == 1:
                 raise errors[0]
             reasons = first_few(error.actual for error in errors)
-            raise PictureError("pictures that can be opened", f"none among {len(errors)}: {reasons}")
+            raise PictureError("images that can be opened", f"none among {len(errors)}: {reasons}")
         opened = [i for i in range(len(sources)) if i not in output.broken]
         names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in opened]
         columns = {"image": names, **self.decode(output), **self.intervals(output, coverage)}
         return pd.DataFrame(columns, index=None if expand else opened)
 
     def check_boxes(self, boxes: Any, n: int) -> np.ndarray | None:
-        """Return the boxes of `n` pictures as an array [n, 4], or None if the task has no boxes.
+        """Return the boxes of `n` images as an array [n, 4], or None if the task has no boxes.
 
         Raises:
-            ImgregError: If the task has boxes, and these are not one for each picture.
+            ImgregError: If the task has boxes, and these are not one for each image.
         """
         if not self.task.box:
             return None
         array = np.atleast_2d(np.asarray([] if boxes is None else boxes, float))
         if array.shape != (n, 4):
-            expected = f"a box for each of {n} pictures: this model was trained on {', '.join(self.task.box)}"
+            expected = f"a box for each of {n} images: this model was trained on {', '.join(self.task.box)}"
             raise ImgregError(expected, "none" if boxes is None else f"an array {array.shape}",
-                              "a table with these columns and image in place of the pictures, or boxes= in Python")
+                              "a table with these columns and image in place of the images, or boxes= in Python")
         return array
 
     def resolve_coverage(self, coverage: float | None = None) -> float | None:
@@ -128,10 +128,10 @@ class Predictor:
 
     def predict_outputs(self, sources: list, boxes: np.ndarray | None = None, bs: int = 64, quiet: bool = False,
                         features: bool = False, tta: bool = False) -> NetworkOutput:
-        """Send the pictures that can be opened through the network. The others are named in a warning.
+        """Send the images that can be opened through the network. The others are named in a warning.
 
         Args:
-            sources: Pictures as `predict` takes them, without folders and globs.
+            sources: Images as `predict` takes them, without folders and globs.
             boxes: Array [n, 4], see `predict`.
             bs: Batch size.
             quiet: Whether to show no progress bar.
@@ -141,7 +141,7 @@ class Predictor:
         moves = moves_for(self.task) if tta else []
         pictures = fit_images(sources, self.task, boxes)
         if not quiet:
-            pictures = progress_bar(pictures, len(sources), f"predicting {len(sources)} pictures")
+            pictures = progress_bar(pictures, len(sources), f"predicting {len(sources)} images")
         broken: dict[int, PictureError] = {}
         batches, numbered = [], enumerate(pictures)
         while batch := list(islice(numbered, bs)):
@@ -160,19 +160,19 @@ class Predictor:
         return NetworkOutput(*fields)._replace(broken=broken)
 
     def _batch_output(self, pictures: list, features: bool, moves: list[Move]) -> NetworkOutput:
-        """Send one batch of fitted pictures through the network."""
+        """Send one batch of fitted images through the network."""
         pixels, views = np.stack([p.pixels for p in pictures]), np.stack([p.view for p in pictures])
         outputs, feature_array = self.forward(pixels)
         difficulty = ood = moved_outputs = None
         if self.calibration:
             uncertainty, scales = self.task.uncertainty_features(outputs), self.task.error_scales(views)
             difficulty, ood = self.calibration.assess(feature_array, outputs, uncertainty, scales)
-        if moves:  # the first leaves the pictures as they are
+        if moves:  # the first leaves the images as they are
             moved_outputs = np.stack([outputs, *(self.forward(move.apply(pixels))[0] for move in moves[1:])], axis=1)
         return NetworkOutput(outputs, views, {}, feature_array if features else None, difficulty, ood, moved_outputs)
 
     def forward(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Send fitted pictures, uint8 [n, h, w, 3], through the network: -> outputs [n, n_out], features [n, F]."""
+        """Send fitted images, uint8 [n, h, w, 3], through the network: -> outputs [n, n_out], features [n, F]."""
         import torch
 
         x = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float().div_(255)
@@ -191,7 +191,7 @@ class Predictor:
         return {column: values[t.name][:, i] for t in self.task.targets for i, column in enumerate(t.columns)}
 
     def intervals(self, output: NetworkOutput, coverage: float | None = None) -> dict[str, np.ndarray]:
-        """Compute the intervals and OOD flags of pictures.
+        """Compute the intervals and OOD flags of images.
 
         Args:
             output: Of the network.
@@ -209,11 +209,11 @@ class Predictor:
 
 
 def list_pictures(pictures: Any) -> list:
-    """Return one picture or many as a list in which every path is a file; see Predictor.predict."""
+    """Return one image or many as a list in which every path is a file; see Predictor.predict."""
     is_one = isinstance(pictures, (str, bytes, os.PathLike, np.ndarray)) or not isinstance(pictures, Iterable)
     sources: list = []
     for picture in [pictures] if is_one else pictures:
         sources += find_images([picture]) if isinstance(picture, (str, os.PathLike)) else [picture]
     if not sources:
-        raise ImgregError("pictures", "none")
+        raise ImgregError("images", "none")
     return sources

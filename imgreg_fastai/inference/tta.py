@@ -1,4 +1,4 @@
-"""Test-time augmentation (TTA): exact moves of a picture in pixels, undone in what is predicted for it."""
+"""Test-time augmentation (TTA): exact moves of an image in pixels, undone in what is predicted for it."""
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ from ..utils.messages import ImgregError
 
 
 class Move(NamedTuple):
-    """A move of pictures that changes the place of pixels and nothing else.
+    """A move of images that changes the place of pixels and nothing else.
 
     Args:
         mirrored: Whether left and right change places, before the turn.
@@ -19,12 +19,12 @@ class Move(NamedTuple):
     quarters: int
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
-        """Move pictures [n, h, w, 3]."""
+        """Move images [n, h, w, 3]."""
         flipped = pixels[:, :, ::-1] if self.mirrored else pixels
         return np.ascontiguousarray(np.rot90(flipped, self.quarters, axes=(1, 2)))
 
     def inverse(self, n: int, aspect: float) -> Motion:
-        """Return the motion that undoes the move, for n pictures of width / height `aspect`."""
+        """Return the motion that undoes the move, for n images of width / height `aspect`."""
         turn = 90.0 * (self.quarters if self.mirrored else -self.quarters)  # mirrored and turned, it is its own inverse
         return Motion(np.full(n, float(self.mirrored)), np.full(n, turn), np.ones(n), np.zeros((n, 2)), aspect)
 
@@ -32,14 +32,14 @@ class Move(NamedTuple):
 def moves_for(task: Task) -> list[Move]:
     """List the moves that test-time augmentation uses for a task.
 
-    They are those that the task trains with, because a network may never have seen others. Pictures that are not
+    They are those that the task trains with, because a network may never have seen others. Images that are not
     square are turned by halves.
 
     Args:
         task: The task of the model.
 
     Returns:
-        The moves; the first leaves pictures as they are.
+        The moves; the first leaves images as they are.
 
     Raises:
         ImgregError: If there is no other.
@@ -55,12 +55,12 @@ def moves_for(task: Task) -> list[Move]:
 
 
 def average_moves(task: Task, outputs: np.ndarray, views: np.ndarray) -> dict[str, np.ndarray]:
-    """Average what is predicted for a picture and its moved copies, by each target's own average.
+    """Average what is predicted for an image and its moved copies, by each target's own average.
 
     Args:
         task: The task of the model.
-        outputs: Of n pictures after each of their k moves (see moves_for), array [n, k, n_out].
-        views: Of the pictures as they are, array [n, 4].
+        outputs: Of n images after each of their k moves (see moves_for), array [n, k, n_out].
+        views: Of the images as they are, array [n, 4].
 
     Returns:
         {target name: predictions [n, columns] in units}.

@@ -16,7 +16,7 @@ from ..utils.messages import ImgregError, close_matches, error_reason, first_few
 from . import network
 
 MAX_BUILT = 60  # a longer list of backbones is shown without building them
-# What timm's models and checkpoint filters raise for arguments, pictures or tensors that do not suit them.
+# What timm's models and checkpoint filters raise for arguments, images or tensors that do not suit them.
 TIMM_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 
 
@@ -24,18 +24,18 @@ TIMM_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError,
 
 
 def build(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn.Module:
-    """Build a backbone with random weights, and send one blank picture through it.
+    """Build a backbone with random weights, and send one blank image through it.
 
     Args:
         arch: Name of a timm model, with or without .tag.
-        size: Height and width of the pictures in pixels.
+        size: Height and width of the images in pixels.
         arch_args: Further keywords for `timm.create_model`.
 
     Returns:
         The timm model without its classifier: [B, 3, *size] -> [B, F].
 
     Raises:
-        ImgregError: The name is unknown, or the output for one picture is not [1, F]. The message names a size that
+        ImgregError: The name is unknown, or the output for one image is not [1, F]. The message names a size that
             works, where there is one.
     """
     pretrained_cfg(arch)  # raises for an unknown name
@@ -50,7 +50,7 @@ def build(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn
 
 
 def works(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> bool:
-    """Whether a backbone turns a picture of `size` (height, width) into one row of numbers.
+    """Whether a backbone turns an image of `size` (height, width) into one row of numbers.
 
     It is built on torch's meta device, which takes no memory, and on the CPU only if that device lacks an operation.
     """
@@ -95,7 +95,7 @@ def short_reason(e: BaseException) -> str:
 
 
 def _output_problem(body: nn.Module, size: tuple[int, int]) -> str:
-    """What is wrong with the body's output for one blank picture, '' if nothing is; the body is left in eval mode."""
+    """What is wrong with the body's output for one blank image, '' if nothing is; the body is left in eval mode."""
     with torch.no_grad():
         output = body.eval()(torch.zeros(1, 3, *size))
     if not isinstance(output, torch.Tensor):
@@ -117,7 +117,7 @@ def _refusal(arch: str, size: tuple[int, int], arch_args: dict | None, problem: 
     if arch_args and any(works(arch, other) for other in sizes):
         arguments = first_few(f"{k}={v}" for k, v in arch_args.items())
         return ImgregError(f"--arch-arg that {arch} takes", f"{arguments} ({problem})")
-    expected = "a backbone that turns a picture into one row of numbers"
+    expected = "a backbone that turns an image into one row of numbers"
     return ImgregError(expected, f"'{arch}' ({problem})", "another --arch")
 
 
@@ -197,7 +197,7 @@ def table(pattern: str = "", size: tuple[int, int] | None = None) -> pd.DataFram
 
     Args:
         pattern: A glob, or a part of the name.
-        size: Height and width of pictures in pixels, to tell which backbones work on them.
+        size: Height and width of images in pixels, to tell which backbones work on them.
 
     Returns:
         A row for each backbone. Columns: name, params (millions, without classifier), input (default size), weights

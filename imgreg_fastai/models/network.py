@@ -55,9 +55,9 @@ class SpatialSoftmax(nn.Module):
 
 
 class BodyWithPositions(nn.Module):
-    """A timm body that also tells where things are: pictures -> [B, F + 2 N_MAPS].
+    """A timm body that also tells where things are: images -> [B, F + 2 N_MAPS].
 
-    Pooling over the picture loses positions. One linear layer makes maps of the last features; the mean position of
+    Pooling over the image loses positions. One linear layer makes maps of the last features; the mean position of
     each map stands beside the pooled features (spatial softmax; Levine et al., JMLR 2016; Sun et al., ECCV 2018).
 
     Args:
@@ -101,7 +101,7 @@ def add_positions(body: nn.Module, size: tuple[int, int]) -> nn.Module:
 
     Args:
         body: timm model without its classifier.
-        size: Height and width of the pictures in pixels.
+        size: Height and width of the images in pixels.
 
     Returns:
         A BodyWithPositions; `body` itself if it is one, or if its last features lie on no grid or at one position.
@@ -111,14 +111,14 @@ def add_positions(body: nn.Module, size: tuple[int, int]) -> nn.Module:
 
 
 def feature_grid(body: nn.Module, size: tuple[int, int]) -> tuple[int, int] | None:
-    """The grid of positions in the picture that a timm body's last features belong to.
+    """The grid of positions in the image that a timm body's last features belong to.
 
     Args:
         body: timm model without its classifier.
-        size: Height and width of the pictures in pixels.
+        size: Height and width of the images in pixels.
 
     Returns:
-        Its height and width; None if the features lie on no grid of the picture. The body is left in eval mode.
+        Its height and width; None if the features lie on no grid of the image. The body is left in eval mode.
     """
     model: Any = body.eval()
     try:
@@ -129,7 +129,7 @@ def feature_grid(body: nn.Module, size: tuple[int, int]) -> tuple[int, int] | No
         return None
     if len(shape) == 2:
         return shape[0], shape[1]
-    (n,) = shape  # of tokens, which have the proportions of the picture
+    (n,) = shape  # of tokens, which have the proportions of the image
     height = round((n * size[0] / size[1]) ** 0.5)
     return (height, n // height) if height and n % height == 0 else None
 
@@ -139,7 +139,7 @@ def body(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn.
 
     Args:
         arch: Name of a timm model, with or without .tag.
-        size: Height and width of the pictures in pixels; models of a fixed size (ViT, Swin) are built for it.
+        size: Height and width of the images in pixels; models of a fixed size (ViT, Swin) are built for it.
         arch_args: Further keywords for `timm.create_model`.
 
     Returns:
@@ -190,7 +190,7 @@ def network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None
 
     Args:
         arch: Name of a timm model.
-        size: Height and width of the pictures in pixels.
+        size: Height and width of the images in pixels.
         n_out: Number of outputs.
         arch_args: Further keywords for `timm.create_model`.
         positions: Whether the head gets the positions of maps beside the pooled features, see `add_positions`.

@@ -2,7 +2,7 @@
 
 Every function returns a matplotlib figure, which `save` writes.
 
-A `frame` in this package is a DataFrame of predictions with a row for each picture: `image` (the name to show), `path`
+A `frame` in this package is a DataFrame of predictions with a row for each image: `image` (the name to show), `path`
 (the file to open), the targets' columns (true values), `<column>_predicted` for each of them, and optionally `group`
 and the targets' interval columns (half-widths).
 """

@@ -68,7 +68,7 @@ def chart_series(target: Target, true: np.ndarray, values: np.ndarray) -> tuple[
     constant = [column for column, x, _ in series if len(np.unique(x)) == 1]
     if len(constant) in (0, len(series)):
         return series, ""
-    note = f"No chart over {', '.join(constant)}: the same in all pictures."
+    note = f"No chart over {', '.join(constant)}: the same in all images."
     return [chart for chart in series if chart.column not in constant], note
 
 
@@ -93,7 +93,7 @@ def predicted_against_true(task: Task, target: Target, frame: pd.DataFrame,
     guess = (baseline or {}).get(target.name, target.error(best_constant, true).mean())
     near = true + target.residual(predicted, true)  # an angle across the seam is drawn beside its label
     series, note = chart_series(target, true, near)
-    note = f"{len(true)} pictures, task {task.name}. {note} {_note_on_period(target, series, near, predicted)}"
+    note = f"{len(true)} images, task {task.name}. {note} {_note_on_period(target, series, near, predicted)}"
     title = (f"{target.name}: mean error {format_amount(error.mean(), target.unit)}, "
              f"guessing {format_amount(guess, target.unit)}")
     width, height = (5.9, 5.45) if len(series) == 1 else (4.6, 4.2)
@@ -147,7 +147,7 @@ def residuals(task: Task, target: Target, frame: pd.DataFrame) -> TitledFigure:
     if len(target.columns) > MAX_COLUMN_CHARTS:
         return _errors_by_point(task, target, true, predicted)
     residual = target.residual(predicted, true)
-    note = f"Predicted less true, {len(true)} pictures, task {task.name}."
+    note = f"Predicted less true, {len(true)} images, task {task.name}."
     part, quantiles = "all", (0.0, 0.5, 1.0)
     if len(true) >= axes.MIN_ROWS_FOR_BAND:
         part, quantiles = "nine in ten", (0.05, 0.5, 0.95)
@@ -171,7 +171,7 @@ def errors_over(task: Task, target: Target, frame: pd.DataFrame, column: str) ->
     if not len(x):
         return no_rows_figure(target)
     quantiles = axes.course(target, x, error)
-    title, note = f"{target.name}: error over {column}", f"{len(x)} pictures"
+    title, note = f"{target.name}: error over {column}", f"{len(x)} images"
     if quantiles is not None:
         ends = []
         for i in (quantiles.median.argmin(), quantiles.median.argmax()):
@@ -188,7 +188,7 @@ def _errors_by_point(task: Task, target, true: np.ndarray, predicted: np.ndarray
     """The errors of each point of a Point, under its name: their mean as a dot, 90 % of them as a line."""
     errors = pd.DataFrame(target.interval_errors(predicted, true), columns=target.names).dropna(axis=1, how="all")
     names, mean = list(errors.columns), errors.mean().to_numpy()
-    note = f"Dot: a point's mean error; line: 90 % of its errors. {len(true)} pictures, task {task.name}."
+    note = f"Dot: a point's mean error; line: 90 % of its errors. {len(true)} images, task {task.name}."
     width = float(np.clip(1.2 + 0.16 * len(names), 7, 16))
     figure, ax = chart_figure(width, 3.9, _title(target, names, mean), note)
     positions, step = np.arange(len(names)), 1 + len(names) // 90
@@ -209,7 +209,7 @@ def groups(task: Task, target: Target, frame: pd.DataFrame) -> TitledFigure:
     if table.empty:
         return no_rows_figure(target)
     title = _title(target, [*table.index], table["mean"].to_numpy())
-    note = "Bar: mean; ring: median; line: 90 % of the errors; dashed: mean of all; in brackets: pictures."
+    note = "Bar: mean; ring: median; line: 90 % of the errors; dashed: mean of all; in brackets: images."
     if len(table) > MAX_GROUPS:
         note += f" The {MAX_GROUPS} worst of {len(table)} groups are shown."
     table = table[:MAX_GROUPS]

@@ -1,4 +1,4 @@
-"""Copies of the user's pictures with the predictions drawn on them."""
+"""Copies of the user's images with the predictions drawn on them."""
 import math
 import os
 from pathlib import Path
@@ -31,10 +31,10 @@ def check_writable(folder: str | Path) -> None:
 
 
 def draw(folder: str | Path, task: Task, frame: pd.DataFrame) -> list[Path]:
-    """Write copies of pictures, at their own size, with the predictions drawn on them.
+    """Write copies of images, at their own size, with the predictions drawn on them.
 
     JPEG stays JPEG, all else becomes PNG, with the colour profile of its source if that is one of RGB. No file is
-    overwritten: the next free one of NAME, NAME-2, NAME-3 is taken. Pictures that cannot be opened are named in a
+    overwritten: the next free one of NAME, NAME-2, NAME-3 is taken. Images that cannot be opened are named in a
     warning and left out.
 
     Args:
@@ -52,10 +52,10 @@ def draw(folder: str | Path, task: Task, frame: pd.DataFrame) -> list[Path]:
     broken: list[PictureError] = []
     last_numbers: dict[Path, int] = {}
     rows = zip(frame["image"], frame.iterrows(), strict=True)
-    for name, (_, row) in progress_bar(rows, len(frame), f"drawing {len(frame)} pictures"):
+    for name, (_, row) in progress_bar(rows, len(frame), f"drawing {len(frame)} images"):
         try:
             if not isinstance(name, str):
-                raise PictureError("a picture with a file", f"number {name}, which has no file")
+                raise PictureError("an image with a file", f"number {name}, which has no file")
             picture = open_picture(name, task.value_range)
             if max(picture.size) >= 2**16:  # too large for matplotlib
                 raise PictureError("less than 65536 pixels a side", f"'{name}': {picture.width} x {picture.height}")
@@ -77,7 +77,7 @@ def draw(folder: str | Path, task: Task, frame: pd.DataFrame) -> list[Path]:
 def _free_path(path: Path, last_numbers: dict[Path, int]) -> Path:
     """The path, or the first of NAME-2, NAME-3 and so on that does not exist.
 
-    `last_numbers` are those taken so far, where the search goes on: thousands of pictures may have one name.
+    `last_numbers` are those taken so far, where the search goes on: thousands of images may have one name.
     """
     free, number = path, last_numbers.get(path, 1)
     while os.path.lexists(free):
@@ -88,15 +88,15 @@ def _free_path(path: Path, last_numbers: dict[Path, int]) -> Path:
 
 
 def annotated(picture: Image.Image, task: Task, values: dict[str, np.ndarray]) -> Image.Image:
-    """A copy of a picture with predictions drawn on it, whose marks grow with the picture.
+    """A copy of an image with predictions drawn on it, whose marks grow with the image.
 
     Args:
-        picture: an RGB Pillow picture.
+        picture: an RGB Pillow image.
         task: the Task.
         values: {target name: [columns] in units}.
 
     Returns:
-        An RGBA picture of the same size.
+        An RGBA image of the same size.
     """
     width, height = picture.size
     dpi = max(86.0, math.sqrt(width * height) / 4.6)

@@ -101,7 +101,7 @@ def bare_figure(width: float, height: float, dpi: float) -> tuple[Figure, Axes]:
 
 
 def to_image(figure: Figure) -> Image.Image:
-    """A figure as an RGBA Pillow picture."""
+    """A figure as an RGBA Pillow image."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.array(canvas.buffer_rgba()))

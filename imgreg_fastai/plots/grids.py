@@ -1,4 +1,4 @@
-"""Figures of many pictures: a training batch, the worst predictions, and predictions picked at random."""
+"""Figures of many images: a training batch, the worst predictions, and predictions picked at random."""
 import math
 
 import numpy as np
@@ -15,19 +15,19 @@ ROUND_STEPS = np.array([1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15])
 
 
 def batch(task: Task, images: np.ndarray, labels: dict[str, np.ndarray]) -> TitledFigure:
-    """16 training pictures as the network sees them, with their labels.
+    """16 training images as the network sees them, with their labels.
 
     Args:
         task: the Task.
         images: uint8 [n, height, width, 3].
-        labels: {target name: [n, columns] in units}, changed together with the pictures.
+        labels: {target name: [n, columns] in units}, changed together with the images.
 
     Returns:
-        A figure of the first 16 pictures.
+        A figure of the first 16 images.
     """
     tiles = [pictures.Tile(picture, picture.shape[:2]) for picture in images[:BATCH_PICTURES]]
-    title = f"{len(tiles)} training pictures as the network sees them"
-    note = "Changed at random, and each label with its picture: do they still agree?"
+    title = f"{len(tiles)} training images as the network sees them"
+    note = "Changed at random, and each label with its image: do they still agree?"
     figure = pictures.tiled_figure(tiles, 4, _tile_width(task.targets), 0.0, title, note)
     for i, (ax, tile) in enumerate(zip(figure.axes, tiles, strict=True)):
         values = {name: of_all[i] for name, of_all in labels.items()}
@@ -43,7 +43,7 @@ def _tile_width(targets) -> float:
 
 
 def _write_caption(ax, text: str, name: str = "", colour: str = INK) -> None:
-    """Write `text` below a picture, and below that its file name."""
+    """Write `text` below an image, and below that its file name."""
     style = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
     ax.annotate(text, (0.5, 0), (0, -5), size=8.5, color=colour, **style)
     if name:
@@ -52,14 +52,14 @@ def _write_caption(ax, text: str, name: str = "", colour: str = INK) -> None:
 
 def worst(task: Task, target: Target, frame: pd.DataFrame, open_picture: pictures.OpenPicture,
           n: int = 12) -> TitledFigure:
-    """The pictures with the largest errors of a target, the label beside the prediction.
+    """The images with the largest errors of a target, the label beside the prediction.
 
     Args:
         task: the Task.
         target: one of its targets.
         frame: see plots/__init__.py.
-        open_picture: path -> an upright RGB Pillow picture; one that cannot be opened is a grey tile.
-        n: how many pictures.
+        open_picture: path -> an upright RGB Pillow image; one that cannot be opened is a grey tile.
+        n: how many images.
 
     Returns:
         A figure, the largest error first.
@@ -101,7 +101,7 @@ def grid(task: Task, target: Target, frame: pd.DataFrame, open_picture: pictures
         frame: see plots/__init__.py.
         open_picture: as for `worst`.
         tolerance: an error in units.
-        n: how many pictures.
+        n: how many images.
 
     Returns:
         A figure whose title has the part of all predictions within the tolerance.

@@ -1,4 +1,4 @@
-"""One figure of a labels table: how its labels are distributed, where its points lie, how large its pictures are."""
+"""One figure of a labels table: how its labels are distributed, where its points lie, how large its images are."""
 import math
 
 import numpy as np
@@ -25,9 +25,9 @@ PART_COLOURS = dict(zip(SPLITS, (BLUE, ORANGE, GREEN, VERMILION), strict=True))
 
 
 def draw_overview(check: DataCheck) -> TitledFigure:
-    """Draw a histogram of each column, a chart of each target of points, and one of the pictures' sizes.
+    """Draw a histogram of each column, a chart of each target of points, and one of the images' sizes.
 
-    Only rows that can be used are counted; there are sizes only if the pictures were opened.
+    Only rows that can be used are counted; there are sizes only if the images were opened.
     """
     title = f"{check.task.name}: {check.summary}"
     rows = check.frame[check.frame["usable"]]
@@ -98,12 +98,12 @@ def _bar_edges(values: np.ndarray, log: bool) -> list[float]:
 
 
 def _draw_points(ax: Axes, rows: pd.DataFrame, target) -> None:
-    """Draw all points of a Point over each other, across the picture where its size is known, else in pixels."""
+    """Draw all points of a Point over each other, across the image where its size is known, else in pixels."""
     points = rows[list(target.columns)].to_numpy(float).reshape(len(rows), -1, 2)
     sample = np.random.default_rng(0).permutation(len(points))[: max(1, MAX_DOTS // target.n)]
     across = "px"
     if "width" in rows:
-        across, size = "across the picture", rows[["width", "height"]].to_numpy(float)
+        across, size = "across the image", rows[["width", "height"]].to_numpy(float)
         points = points / size[:, None]
         ax.set_box_aspect(float(np.clip(np.nanmedian(size[:, 1] / size[:, 0]), 0.5, 1.2)))
         ax.plot((0, 1, 1, 0, 0), (0, 0, 1, 1, 0), color=GREY, linewidth=1)
@@ -124,9 +124,9 @@ def _draw_points(ax: Axes, rows: pd.DataFrame, target) -> None:
 
 
 def _draw_sizes(ax: Axes, rows: pd.DataFrame) -> None:
-    """Draw each size of picture as a disc whose area is that of its count."""
+    """Draw each size of image as a disc whose area is that of its count."""
     counts = rows.drop_duplicates("path")[["width", "height"]].value_counts()
-    ax.set(xlabel="width of the picture (px)", ylabel="height (px)")
+    ax.set(xlabel="width of the image (px)", ylabel="height (px)")
     if counts.empty:
         return
     width, height = np.array(list(counts.index), float).T

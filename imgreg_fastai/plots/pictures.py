@@ -1,4 +1,4 @@
-"""A picture in axes, with what is true and what was predicted drawn on it."""
+"""An image in axes, with what is true and what was predicted drawn on it."""
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -11,18 +11,18 @@ from PIL import Image
 from ..tasks import Target, Task
 from .figures import BLUE, GREY, PALE, VERMILION, TitledFigure
 
-OpenPicture = Callable[[str], Image.Image]  # path -> an upright RGB picture
+OpenPicture = Callable[[str], Image.Image]  # path -> an upright RGB image
 MAX_SIDE = 400  # pixels of a tile
 FONT_SIZE = 7.5  # points
 CORNERS = (("left", "top"), ("right", "bottom"), ("right", "top"), ("left", "bottom"))  # as texts take them in turn
 
 
 class Tile(NamedTuple):
-    """A picture to be shown.
+    """An image to be shown.
 
     Args:
-        pixels: uint8 [height, width, 3], at most MAX_SIDE a side; None where the picture cannot be opened.
-        shape: (height, width) of the picture itself, whose pixels are the coordinates of marks.
+        pixels: uint8 [height, width, 3], at most MAX_SIDE a side; None where the image cannot be opened.
+        shape: (height, width) of the image itself, whose pixels are the coordinates of marks.
     """
 
     pixels: np.ndarray | None
@@ -30,14 +30,14 @@ class Tile(NamedTuple):
 
 
 def open_tiles(paths: Iterable[str], open_picture: OpenPicture) -> list[Tile]:
-    """Open pictures to be shown small.
+    """Open images to be shown small.
 
     Args:
         paths: the files.
-        open_picture: path -> an upright RGB Pillow picture.
+        open_picture: path -> an upright RGB Pillow image.
 
     Returns:
-        A tile for each path; one without pixels for a picture that cannot be opened.
+        A tile for each path; one without pixels for an image that cannot be opened.
     """
     tiles = []
     for path in paths:
@@ -46,13 +46,13 @@ def open_tiles(paths: Iterable[str], open_picture: OpenPicture) -> list[Tile]:
             shape = (image.height, image.width)
             image.thumbnail((MAX_SIDE, MAX_SIDE))
             tiles.append(Tile(np.asarray(image), shape))
-        except Exception:  # noqa: BLE001 - whatever is wrong with a picture, it must not cost the other plots
+        except Exception:  # noqa: BLE001 - whatever is wrong with an image, it must not cost the other plots
             tiles.append(Tile(None, (100, 100)))
     return tiles
 
 
 def show_picture(ax: Axes, tile: Tile) -> None:
-    """Show a picture in the coordinates of its own pixels; without pixels, a grey tile."""
+    """Show an image in the coordinates of its own pixels; without pixels, a grey tile."""
     pixels, (height, width) = tile
     if pixels is None:
         pixels = np.full((1, 1, 3), 228, np.uint8)
@@ -63,10 +63,10 @@ def show_picture(ax: Axes, tile: Tile) -> None:
 
 
 def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, title: str, note: str) -> TitledFigure:
-    """A figure of pictures in rows.
+    """A figure of images in rows.
 
     Args:
-        tiles: the pictures.
+        tiles: the images.
         across: the most tiles in a row.
         side: width of a tile, in inches.
         caption: inches free below each tile.
@@ -74,7 +74,7 @@ def tiled_figure(tiles: list[Tile], across: int, side: float, caption: float, ti
         note: see TitledFigure.
 
     Returns:
-        A figure with axes for each picture.
+        A figure with axes for each image.
     """
     across = max(3, min(across, len(tiles)))  # three at least, so that the title has room
     aspect = float(np.clip(np.median([tile.shape[0] / tile.shape[1] for tile in tiles]), 0.5, 1.5))
@@ -124,14 +124,14 @@ def comparison_note(targets: list[Target], frame: pd.DataFrame) -> str:
 
 def draw_comparison(ax: Axes, task: Task, targets: Sequence[Target], row: pd.Series, tile: Tile,
                     words: bool = True) -> None:
-    """Draw a picture with the true and the predicted values of targets.
+    """Draw an image with the true and the predicted values of targets.
 
     Args:
-        ax: axes that show the picture.
+        ax: axes that show the image.
         task: the Task.
         targets: what is drawn, see targets_together; the first with its interval, the others thin.
         row: a row of a frame, see plots/__init__.py.
-        tile: the picture.
+        tile: the image.
         words: whether the values of the first target stand in the corners.
     """
     if tile.pixels is None:
@@ -151,17 +151,17 @@ def draw_comparison(ax: Axes, task: Task, targets: Sequence[Target], row: pd.Ser
 
 def draw_label(ax: Axes, task: Task, target: Target, values: dict[str, np.ndarray], colour: str, label: str | None,
                shape: tuple[int, ...], **style: bool) -> None:
-    """Draw a target's label on a picture, if it is known; axes at the point where they begin.
+    """Draw a target's label on an image, if it is known; axes at the point where they begin.
 
     Args:
-        ax: axes that show the picture.
+        ax: axes that show the image.
         task: the Task.
         target: one of its targets.
         values: {target name: [columns] in units} of all targets.
         colour: of the mark and the words.
-        label: what precedes the value in the next corner of the picture; None for no words. A point never has words.
+        label: what precedes the value in the next corner of the image; None for no words. A point never has words.
             Words that are too wide are smaller, or broken at their commas.
-        shape: (height, width) of the picture.
+        shape: (height, width) of the image.
         **style: `dashed` and `thin`, see Target.draw.
     """
     own = values[target.name]

@@ -118,7 +118,7 @@ class TargetCurve(NamedTuple):
     Attributes:
         name (str): The target.
         unit (str): Its unit.
-        points (pd.DataFrame): A row for each training, the fewest images first: `pictures`, the number of training
+        points (pd.DataFrame): A row for each training, the fewest images first: `images`, the number of training
             images; `error`, the mean validation error; `low` and `high`, the ends of its 95 % interval.
         law (Callable | None): The error that the fitted law expects of numbers of images; None: no law was found.
         law_start (float | None): The number of images from which on the law holds.
@@ -145,14 +145,14 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
     curves = [curve for curve in curves if len(curve.points)]
     units = list(dict.fromkeys(curve.unit for curve in curves))
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
-            f"nothing was measured; ring: with twice the pictures. All trained for {epochs} epochs.")
+            f"nothing was measured; ring: with twice the images. All trained for {epochs} epochs.")
     if not units:
         return empty_figure(title, note)
     figure = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title, note)
     for ax, unit in zip(figure.add_charts(len(units)), units, strict=True):
         curves_here = [curve for curve in curves if curve.unit == unit]
         for i, curve in enumerate(curves_here):
-            n, error, low, high = (curve.points[name].to_numpy() for name in ("pictures", "error", "low", "high"))
+            n, error, low, high = (curve.points[name].to_numpy() for name in ("images", "error", "low", "high"))
             bars, colour = np.clip([error - low, high - error], 0, None), CYCLE[i % len(CYCLE)]
             ax.errorbar(n, error, bars, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.2, label=curve.name)
             if curve.law and curve.law_start and curve.error_at_twice is not None:
@@ -161,7 +161,7 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
                     ax.plot(x, curve.law(x), color=colour, linewidth=1.6, linestyle=style)
                 ax.plot(2 * n[-1], curve.error_at_twice, "o", color=colour, markersize=7, markerfacecolor="white")
         _style_axes(ax, n_images)
-        ax.set(xlabel="pictures to train on", ylabel=with_unit_label("mean validation error", unit))
+        ax.set(xlabel="images to train on", ylabel=with_unit_label("mean validation error", unit))
         if len(curves_here) > 1:
             add_legend(ax)
     return figure

@@ -12,7 +12,7 @@ FILTERS = {"amount": format_amount, "value": format_value, "values": format_valu
 
 
 def render(template: str, data: dict) -> str:
-    """Fill the template of a page; all text, such as names of pictures, is escaped.
+    """Fill the template of a page; all text, such as names of images, is escaped.
 
     Args:
         template: The name of a file in templates/.

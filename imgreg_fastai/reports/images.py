@@ -1,4 +1,4 @@
-"""Images that are embedded in a page: charts, photographs, and tiles with a picture's truth and prediction.
+"""Images that are embedded in a page: charts, photographs, and tiles with an image's truth and prediction.
 
 They are dicts of `src` (a data URL), `alt`, `width` and `height` in CSS pixels, and `wide` (whether a chart scrolls
 sideways on a narrow screen instead of being made smaller). Tiles also have a `caption` and, below it, a `name`.
@@ -38,7 +38,7 @@ def chart(figure: TitledFigure) -> dict:
 
 
 def photograph(image: Image.Image, alt: str, caption: str = "", name: str = "") -> dict:
-    """Embed a picture as WebP."""
+    """Embed an image as WebP."""
     return {"src": _data_url(image.convert("RGB"), "WEBP", quality=WEBP_QUALITY), "alt": alt, "width": image.width,
             "height": image.height, "wide": False, "caption": caption, "name": name}
 
@@ -59,13 +59,13 @@ def _data_url(image: Image.Image, image_format: str, **options) -> str:
 
 def example(task: Task, targets: Sequence[Target], row: pd.Series, tile: Tile,
             span: tuple[float, float]) -> dict:
-    """Draw a tile: a picture with truth, prediction and interval, and its caption.
+    """Draw a tile: an image with truth, prediction and interval, and its caption.
 
     Args:
         task: The task.
-        targets: What is drawn; the first is in the caption and, if it has no mark, on a strip below the picture.
+        targets: What is drawn; the first is in the caption and, if it has no mark, on a strip below the image.
         row: A row of a frame, see plots/__init__.py, with the target's error.
-        tile: The picture.
+        tile: The image.
         span: The lowest and the highest value on the strip.
     """
     target = targets[0]

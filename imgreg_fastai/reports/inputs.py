@@ -20,10 +20,10 @@ class ReportInputs(NamedTuple):
         task: Its Task.
         scores: {part: {target name: scores}}.
         verdict_part: The part whose scores are the verdict: test where there is one.
-        part: The part whose pictures are shown: valid where there is one, so that nobody adapts to the test pictures.
-        rows: The predictions of `part`, see plots/__init__.py, and `present`, whether the picture's file exists.
+        part: The part whose images are shown: valid where there is one, so that nobody adapts to the test images.
+        rows: The predictions of `part`, see plots/__init__.py, and `present`, whether the image's file exists.
         history: The epochs; None where they were not saved.
-        model: None where the pictures or the model file are gone.
+        model: None where the images or the model file are gone.
         baselines: {name: {target name: scores}} of small models; empty where none was measured.
     """
 
@@ -39,7 +39,7 @@ class ReportInputs(NamedTuple):
 
     @property
     def has_pictures(self) -> bool:
-        """Whether any of the pictures is where it was."""
+        """Whether any of the images is where it was."""
         return bool(self.rows["present"].any())
 
 

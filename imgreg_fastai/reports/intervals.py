@@ -29,7 +29,7 @@ def errors_over_half_widths(task: Task, target: Target, frame: pd.DataFrame) -> 
     error, half_width = error[finite], half_width[finite]
     if not len(error):
         return no_rows_figure(target)
-    within, counted = error <= half_width, "points" if len(target.interval_columns) > 1 else "pictures"
+    within, counted = error <= half_width, "points" if len(target.interval_columns) > 1 else "images"
     title = f"{target.name}: {100 * within.mean():.3g} % of {len(error):,} {counted} lie within their interval"
     if half_width.max() <= SAME_WIDTH * half_width.min():
         return _error_histogram(target, error, half_width[0], counted, title)

@@ -18,8 +18,8 @@ from .images import chart, saved_chart
 from .inputs import ReportInputs, read_inputs
 
 FILE, FILE_WITHOUT_PICTURES = "report.html", "report-without-pictures.html"
-MAX_TARGETS = 6  # that have pictures and charts
-MAX_OCCLUDED, MAX_OCCLUDED_OF_MANY = 3, 1  # pictures of each kind for a target; the latter from three targets on
+MAX_TARGETS = 6  # that have images and charts
+MAX_OCCLUDED, MAX_OCCLUDED_OF_MANY = 3, 1  # images of each kind for a target; the latter from three targets on
 
 
 def write(run: runs.Run, model: Predictor | None = None, device: str = "cpu") -> Path:
@@ -31,7 +31,7 @@ def write(run: runs.Run, model: Predictor | None = None, device: str = "cpu") ->
         device: Where to open it otherwise.
 
     Returns:
-        The path of the page; without any pictures, RUN/report-without-pictures.html, so that no better page is lost.
+        The path of the page; without any images, RUN/report-without-pictures.html, so that no better page is lost.
 
     Raises:
         ImgregError: If the run is not trained to its end, or the file cannot be written.
@@ -40,7 +40,7 @@ def write(run: runs.Run, model: Predictor | None = None, device: str = "cpu") ->
     name = FILE if inputs.has_pictures else FILE_WITHOUT_PICTURES
     n_missing = (~inputs.rows["present"]).sum()
     if n_missing:
-        warn(f"{n_missing:,} of {len(inputs.rows):,} pictures are not in '{run.about['data']['root']}' any more, and "
+        warn(f"{n_missing:,} of {len(inputs.rows):,} images are not in '{run.about['data']['root']}' any more, and "
              f"{name} does not show them")
     return runs.write_file(run.path / name, html.render("run.html", page_data(inputs)))
 
@@ -64,7 +64,7 @@ def page_data(inputs: ReportInputs) -> dict:
     n_occluded = MAX_OCCLUDED if len(shown) <= 2 else MAX_OCCLUDED_OF_MANY
     sizes = sections.picture_sizes(rows)
 
-    @cache  # several targets show the same pictures
+    @cache  # several targets show the same images
     def open_tile(path: str) -> Tile:
         return open_tiles([path], partial(open_picture, value_range=task.value_range))[0]
 

@@ -1,4 +1,4 @@
-"""The charts and pictures of a report's sections: predictions, errors, examples, intervals and occlusion.
+"""The charts and images of a report's sections: predictions, errors, examples, intervals and occlusion.
 
 Images are the dicts of images.py; `targets` are those that are shown.
 """
@@ -22,22 +22,22 @@ from .inputs import ReportInputs
 from .intervals import errors_over_half_widths
 from .verdict import is_far_worse
 
-MAX_EXAMPLES = 12  # pictures of each kind
-MAX_SIZES = 4  # different sizes of pictures that have a row each
-MAX_HEADERS = 5000  # pictures whose headers are read
+MAX_EXAMPLES = 12  # images of each kind
+MAX_SIZES = 4  # different sizes of images that have a row each
+MAX_HEADERS = 5000  # images whose headers are read
 MIN_TILE_WIDTH = 320  # pixels
 
 
 def target_section(inputs: ReportInputs, target: Target, sizes: pd.DataFrame, n_occluded: int,
                    open_tile: Callable[[str], Tile]) -> dict:
-    """Draw all charts and pictures of a target.
+    """Draw all charts and images of a target.
 
     Args:
         inputs: The run.
         target: One of its targets.
         sizes: See picture_sizes.
-        n_occluded: How many typical pictures have a part hidden, and how many of the worst.
-        open_tile: path -> the picture to be shown small.
+        n_occluded: How many typical images have a part hidden, and how many of the worst.
+        open_tile: path -> the image to be shown small.
     """
     task, rows = inputs.task, inputs.rows
     guessing = {name: scores["baseline"] for name, scores in inputs.scores[inputs.part].items() if "baseline" in scores}
@@ -74,7 +74,7 @@ def error_charts(inputs: ReportInputs, target: Target) -> dict:
 
 
 def picture_sizes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Read `width` and `height` of the pictures of rows that are present; of very many, some at random."""
+    """Read `width` and `height` of the images of rows that are present; of very many, some at random."""
     rows = rows[rows["present"]]
     rows = rows.sample(min(MAX_HEADERS, len(rows)), random_state=0)
     headers = images.map_ahead(images.read_header, rows["path"])
@@ -84,7 +84,7 @@ def picture_sizes(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def errors_by_size(error: pd.Series, sizes: pd.DataFrame) -> list[dict]:
-    """Summarise errors by the size of the picture.
+    """Summarise errors by the size of the image.
 
     Args:
         error: Errors, some NaN, with the index of the rows.
@@ -101,13 +101,13 @@ def errors_by_size(error: pd.Series, sizes: pd.DataFrame) -> list[dict]:
 
 
 def size_names(sizes: pd.DataFrame) -> pd.Series:
-    """Write the sizes of pictures in words, as ordered categories.
+    """Write the sizes of images in words, as ordered categories.
 
     Args:
         sizes: `width` and `height`.
 
     Returns:
-        With the same index, "60 × 40" where there are few sizes, else the picture's quarter by area.
+        With the same index, "60 × 40" where there are few sizes, else the image's quarter by area.
     """
     area = sizes["width"] * sizes["height"]
     if len(sizes.drop_duplicates()) <= MAX_SIZES:
@@ -140,21 +140,21 @@ def example_rows(target: Target, rows: pd.DataFrame) -> ExampleRows:
 
 
 def examples(inputs: ReportInputs, target: Target, open_tile: Callable[[str], Tile]) -> dict:
-    """Draw the worst and the typical pictures of a target, see target_section.
+    """Draw the worst and the typical images of a target, see target_section.
 
     Returns:
-        `worst` and `typical`, tiles, and a `note` on what their marks mean; where the pictures are gone, `saved`, the
+        `worst` and `typical`, tiles, and a `note` on what their marks mean; where the images are gone, `saved`, the
         plot of the worst that was drawn when the run was scored, if any.
     """
     if not inputs.has_pictures:
         plot = inputs.run.path / "plots" / file_name("worst", inputs.task, target)
-        return {"saved": saved_chart(plot, f"The worst pictures by {target.name} with truth and prediction, drawn when "
+        return {"saved": saved_chart(plot, f"The worst images by {target.name} with truth and prediction, drawn when "
                                            "the run was scored.")}
     picked = example_rows(target, inputs.rows)
     together, span = targets_together(inputs.task, target, inputs.rows), _strip_span(target, inputs.rows)
     note = comparison_note(together, inputs.rows)
     if not target.has_mark:
-        note += (f" The strip below a picture reaches from {format_amount(span[0])} to "
+        note += (f" The strip below an image reaches from {format_amount(span[0])} to "
                  f"{format_amount(span[1], target.unit)}; the interval, if any, is shaded.")
     result: dict = {"note": note}
     for name, rows in picked._asdict().items():
@@ -163,7 +163,7 @@ def examples(inputs: ReportInputs, target: Target, open_tile: Callable[[str], Ti
 
 
 def _strip_span(target: Target, rows: pd.DataFrame) -> tuple[float, float]:
-    """Return the lowest and the highest value on the strips below pictures."""
+    """Return the lowest and the highest value on the strips below images."""
     if target.wraps:
         return 0.0, target.wraps
     values = rows[[*target.columns, *(f"{column}_predicted" for column in target.columns)]].to_numpy(float)
@@ -175,10 +175,10 @@ def _strip_span(target: Target, rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def occluded_tiles(model: Predictor, target: Target, rows: pd.DataFrame, n: int) -> list[dict]:
-    """Show what hiding a part of a picture changes, for `n` typical pictures and `n` of the worst of rows.
+    """Show what hiding a part of an image changes, for `n` typical images and `n` of the worst of rows.
 
     Returns:
-        Tiles of the pictures that can be opened, as the network gets them, red where they matter.
+        Tiles of the images that can be opened, as the network gets them, red where they matter.
     """
     worst, typical = example_rows(target, rows)
     shown = pd.concat([typical[:n].assign(kind="typical"), worst[:n].assign(kind="among the worst")])

@@ -18,7 +18,7 @@ from ..utils.format import format_amount
 from ..utils.messages import first_few
 from .inputs import ReportInputs
 
-FAR_WORSE = 2.0  # times the mean error of all pictures
+FAR_WORSE = 2.0  # times the mean error of all images
 MIN_PICTURES, MIN_PICTURES_OF_PART = 30, 5  # fewer make a mean unreliable: of all, of a group or a part of the range
 MAX_BIAS = 0.5  # of the mean error
 OVERFITTED = 2.0  # times the training loss at the best epoch
@@ -40,7 +40,7 @@ class Weakness(NamedTuple):
 
 
 def is_far_worse(n: int, mean: float, mean_of_all: float) -> bool:
-    """Tell whether the mean error of n pictures is far above that of all, and n not too small to say so."""
+    """Tell whether the mean error of n images is far above that of all, and n not too small to say so."""
     return bool(n >= MIN_PICTURES_OF_PART and mean > FAR_WORSE * mean_of_all)
 
 
@@ -53,8 +53,8 @@ def sentence(numbers: dict, part: str) -> str:
     """
     n, amount = numbers["n"], partial(format_amount, unit=numbers["unit"])
     if not n:
-        return f"No picture of the {part} part has a label: nothing can be said."
-    pictures = f"{n:,} pictures it was not trained on" if n > 1 else "the only picture it was not trained on"
+        return f"No image of the {part} part has a label: nothing can be said."
+    pictures = f"{n:,} images it was not trained on" if n > 1 else "the only image it was not trained on"
     text = f"Off by {amount(numbers['mean'])} on average on {pictures}"
     if "baseline" in numbers:
         text += f"; guessing would be off by {amount(numbers['baseline'])}"
@@ -77,7 +77,7 @@ def weaknesses(target: Target, numbers: dict, has_issues: bool = False) -> Itera
         word = "No" if mean >= guess else "Hardly"
         hint = "Look at the issues of the data below; then train" if has_issues else "Train"
         yield Weakness("guessing", f"{word} better than guessing: {amount(mean)} against {amount(guess)}.",
-                       f"{hint} for more epochs, or with more pictures.")
+                       f"{hint} for more epochs, or with more images.")
     by_chance = 3 * numbers["rmse"] / n**0.5
     if n >= MIN_PICTURES and abs(bias) >= max(MAX_BIAS * mean, by_chance):
         direction = "too large" if bias > 0 else "too small"
@@ -90,8 +90,8 @@ def weaknesses(target: Target, numbers: dict, has_issues: bool = False) -> Itera
     if "coverage" in numbers:
         yield from _narrow_intervals(target, numbers["coverage"], amount)
     if n < MIN_PICTURES:
-        yield Weakness("few", f"Only {n} picture{'s were' if n > 1 else ' was'} scored, so that all of this is rough.",
-                       "Keep more pictures for validation: --valid 0.3.")
+        yield Weakness("few", f"Only {n} image{'s were' if n > 1 else ' was'} scored, so that all of this is rough.",
+                       "Keep more images for validation: --valid 0.3.")
 
 
 def _worse_parts(numbers: dict, amount: Callable[[float], str]) -> Iterator[Weakness]:
@@ -101,21 +101,21 @@ def _worse_parts(numbers: dict, amount: Callable[[float], str]) -> Iterator[Weak
               if is_far_worse(part["n"], part["mean"], mean)]
     if groups:
         yield Weakness("groups", f"Far worse than the mean of {amount(mean)} on {first_few(groups, 3)}.",
-                       "Look at their pictures and labels, and train on more like them.")
+                       "Look at their images and labels, and train on more like them.")
     parts = [part for part in numbers.get("range", []) if is_far_worse(part["n"], part["mean"], mean)]
     if parts:
         worst = max(parts, key=lambda part: part["mean"])
         yield Weakness("range", f"Far worse where the true value lies between {format_amount(worst['low'])} and "
-                       f"{amount(worst['high'])}: off by {amount(worst['mean'])} on {worst['n']:,} pictures.",
-                       "Train on more pictures of that range, or with --balance.")
+                       f"{amount(worst['high'])}: off by {amount(worst['mean'])} on {worst['n']:,} images.",
+                       "Train on more images of that range, or with --balance.")
 
 
 def _narrow_intervals(target: Target, coverage: dict, amount: Callable[[float], str]) -> Iterator[Weakness]:
-    """Find intervals that are too narrow: for all pictures, or for parts of the range and groups, the worst first."""
+    """Find intervals that are too narrow: for all images, or for parts of the range and groups, the worst first."""
     if is_too_low(coverage):
         yield Weakness("intervals", f"The intervals are too narrow here: they hold for {share(coverage['reached'])} of "
-                       f"the pictures, and {share(coverage['asked'])} were asked.",
-                       "Trust them only on pictures like those of the calibration; calibrate on pictures like these.")
+                       f"the images, and {share(coverage['asked'])} were asked.",
+                       "Trust them only on images like those of the calibration; calibrate on images like these.")
     parts = list(coverage.get("groups", {}).items())
     for part in coverage.get("range", []):
         parts.append((f"{target.name} {format_amount(part['low'])} to {amount(part['high'])}", part))
@@ -124,7 +124,7 @@ def _narrow_intervals(target: Target, coverage: dict, amount: Callable[[float], 
     if too_low:
         names = first_few((f"of {name} only {share(reached)}" for reached, name in sorted(too_low)), 3)
         yield Weakness("uneven", f"The intervals promise {share(coverage['asked'])}, and {names} lie within theirs.",
-                       "Do not rely on them there; train and calibrate on more pictures like those.")
+                       "Do not rely on them there; train and calibrate on more images like those.")
 
 
 def training_weaknesses(history: pd.DataFrame, stopped: str = "") -> Iterator[Weakness]:
@@ -140,7 +140,7 @@ def training_weaknesses(history: pd.DataFrame, stopped: str = "") -> Iterator[We
     loss, train = history["valid_loss"].to_numpy(float), float(history["train_loss"].iloc[best])
     if loss[best] > OVERFITTED * train > 0:
         yield Weakness("overfitted", f"Overfitted: the training loss of {train:.2g} lies far below the validation loss "
-                       f"of {loss[best]:.2g}.", "Train on more pictures, with more --augment or --wd.")
+                       f"of {loss[best]:.2g}.", "Train on more images, with more --augment or --wd.")
     if best == len(loss) - 1 > 0 and not stopped and loss[best] < STILL_FALLING * np.nanmin(loss[:-1]):
         yield Weakness("short", f"The last of {len(loss)} epochs was the best, and the validation loss was still "
                        "falling.", f"Train for longer: --epochs {2 * len(loss)}.")

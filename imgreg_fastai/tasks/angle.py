@@ -86,7 +86,7 @@ class Angle(Target):
 
     def refusal(self) -> tuple[str, str]:
         """Why it cannot be moved."""
-        return (f"nothing says that {self.name} is an angle in the picture's plane, as a compass heading is not",
+        return (f"nothing says that {self.name} is an angle in the image's plane, as a compass heading is not",
                 "--augment colour")
 
     def _from_right(self, degrees: Any) -> Any:

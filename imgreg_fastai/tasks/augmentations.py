@@ -38,7 +38,7 @@ def check_augmentations(augment: Sequence[str], targets: Sequence[Target], fit: 
         raise ImgregError(f"augmentation whose effect on '{first_few(t.name for t in unable)}' is declared",
                           first_few(barred) + (f": {why}" if why else ""), hint)
     if barred:
-        raise ImgregError("a fit that keeps angles, for pictures that are turned", "--fit squish", "--fit pad")
+        raise ImgregError("a fit that keeps angles, for images that are turned", "--fit squish", "--fit pad")
 
 
 def declare_invariance(targets: tuple[Target, ...], moves: tuple[str, ...],
@@ -65,7 +65,7 @@ def declare_invariance(targets: tuple[Target, ...], moves: tuple[str, ...],
     unmoved = [t.name for t in changed if t.scalar]
     if unmoved:
         words = list(dict.fromkeys(MOVED[move] for move in moves))
-        say(f"a {_enumerate(words, 'or')} picture has the same {_enumerate(unmoved, 'and')}: so --augment declares "
+        say(f"a {_enumerate(words, 'or')} image has the same {_enumerate(unmoved, 'and')}: so --augment declares "
             f"(leave {', '.join(moves)} out if it is false)")
     for t in changed:
         if t.declaration:

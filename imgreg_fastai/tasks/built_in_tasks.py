@@ -8,7 +8,7 @@ from .task import Task
 
 # The rectangle of datascience.stackexchange.com/questions/106600: a bar's orientation, counterclockwise from the right.
 # Its network is narrow and keeps places finely (output_stride). On two cores resnet10t as it comes, with that stride,
-# saw 25,000 pictures in 2 minutes and was at 0.56 degrees; these widths saw 100,000 in less than 3 and were at 0.17.
+# saw 25,000 images in 2 minutes and was at 0.56 degrees; these widths saw 100,000 in less than 3 and were at 0.17.
 # No weights exist for such widths.
 ANGLE = Task(
     name="angle",
@@ -27,7 +27,7 @@ ANGLE = Task(
     name_pattern=r"angle_(?P<angle>\d{5})(?!\d)",
     name_scale=0.01,
 )
-# Biwi's heads: the place of the head in the picture and its rotation, by one network. The backbone is the fastai
+# Biwi's heads: the place of the head in the image and its rotation, by one network. The backbone is the fastai
 # book's; its rate and augmentation are those that suited photographs of other people's heads (benchmarks/pointing.py).
 HEADPOSE = Task(
     name="headpose",

@@ -149,9 +149,9 @@ def _pair_points(point: Point, user_pairs: Pairs, no_pairs: bool) -> tuple[Point
     unsure = not no_pairs and not user_pairs and point.n > 1 and (nameless or not pairs)
     if alone or unsure:
         why = f"{first_few(alone)} without the other side" if alone else "its names do not tell left from right"
-        line = f"pictures are not mirrored, {why} (--flip-pairs LEFT:RIGHT,.., or none where no two change places)"
+        line = f"images are not mirrored, {why} (--flip-pairs LEFT:RIGHT,.., or none where no two change places)"
         return replace(point, follows=True, mirror=False, flip_pairs=()), f"{point.name}: {line}"
-    line = f"{point.name}: pictures can be mirrored without swapping points"
+    line = f"{point.name}: images can be mirrored without swapping points"
     if pairs:
         line = f"{point.name}: a mirror swaps {first_few((f'{names[a]} and {names[b]}' for a, b in pairs), 8)}"
     if user_pairs and single:

@@ -154,7 +154,7 @@ class Point(Target):
         finite = values[np.isfinite(values)]
         if np.abs(finite).max() <= 1 and np.ptp(finite) > 0:
             text = f"all of {self.name} lies from {finite.min():g} to {finite.max():g}: no pixels"
-            yield LabelIssue(None, "fractions", "stop", text, "multiply by the picture's width and height")
+            yield LabelIssue(None, "fractions", "stop", text, "multiply by the image's width and height")
             return
         points = values.reshape(len(values), -1, 2)
         for x, y in CORNERS:
@@ -162,7 +162,7 @@ class Point(Target):
             if at_corner.any():
                 names = first_few(np.array(self.names)[at_corner.any(axis=0)], 3)
                 yield LabelIssue(at_corner.any(axis=1), "corner", "note",
-                                 f"at ({x:g}, {y:g}), the picture's corner: {names}",
+                                 f"at ({x:g}, {y:g}), the image's corner: {names}",
                                  "leave the values of a point empty that is not there")
         far_x, far_y = far_values(points[..., 0].ravel()), far_values(points[..., 1].ravel())
         far = (far_x | far_y).reshape(points.shape[:2]).any(axis=1)

@@ -42,7 +42,7 @@ class Rotation(Target):
     # nine in all: the numbers of the matrix, row by row, which is made a rotation by its singular values
     outputs_per_column: ClassVar[int] = 3
     declaration: ClassVar[str] = ("NAME is taken for the rotation of what is seen, in the camera's frame: it is "
-                                  "mirrored and turned with the picture (leave --augment out if it is not)")
+                                  "mirrored and turned with the image (leave --augment out if it is not)")
     spec_option: ClassVar[str] = "sequence"
     linear: ClassVar[bool] = False
     wraps: ClassVar[float | None] = 360.0

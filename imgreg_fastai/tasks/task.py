@@ -197,7 +197,7 @@ def complete_task(task: Task, training_part: DataFrame) -> Task:
     for t in task.targets:
         labels = training_part[list(t.columns)].to_numpy(float)
         if not t.is_labelled(np.isfinite(labels)).any():
-            raise ImgregError(f"a value of {t.name} among the pictures to train on", "none")
+            raise ImgregError(f"a value of {t.name} among the images to train on", "none")
         completed = t.complete(labels)
         if completed.log_scale and not t.log_scale:
             say(f"{t.name} is learnt by its logarithm, since its labels run from {np.nanmin(labels):g} to "

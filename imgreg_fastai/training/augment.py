@@ -1,7 +1,7 @@
 """Changes to a training batch that keep the labels true.
 
-fastai's own flips and turns move the picture and leave a number as it was, without an error. Here one transform draws
-the moves of the whole batch, warps the pictures once, and asks each target what becomes of its labels.
+fastai's own flips and turns move the image and leave a number as it was, without an error. Here one transform draws
+the moves of the whole batch, warps the images once, and asks each target what becomes of its labels.
 """
 import math
 from typing import Any
@@ -23,9 +23,9 @@ SHIFT = 0.2  # the largest shift, in half widths and half heights
 
 
 class GeometricTransform(ItemTransform):
-    """Mirror, turn, zoom and shift pictures and labels of training batches together.
+    """Mirror, turn, zoom and shift images and labels of training batches together.
 
-    A batch is the pictures [n, 3, h, w] and a tensor of labels for each target of the task: points in [-1, 1], others
+    A batch is the images [n, 3, h, w] and a tensor of labels for each target of the task: points in [-1, 1], others
     in units.
     """
 
@@ -47,12 +47,12 @@ class GeometricTransform(ItemTransform):
 
 
 def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
-    """Draw random moves. Half of the pictures get no small turn, zoom and shift: these resample, and blur.
+    """Draw random moves. Half of the images get no small turn, zoom and shift: these resample, and blur.
 
     Args:
         allowed: The moves to draw, out of tasks.MOVES; other names are ignored.
-        n: Number of pictures.
-        aspect: Width / height of the pictures.
+        n: Number of images.
+        aspect: Width / height of the images.
     """
     resampled = torch.randint(0, 2, (n,))
     mirrored = torch.randint(0, 2, (n,)) * ("flip" in allowed)
@@ -65,9 +65,9 @@ def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
 
 
 def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
-    """Move pictures.
+    """Move images.
 
-    A flip and a quarter turn of a square picture move whole pixels, a quarter of the work of sampling. Other moves
+    A flip and a quarter turn of a square image move whole pixels, a quarter of the work of sampling. Other moves
     interpolate, and repeat the border.
 
     Args:
@@ -92,10 +92,10 @@ def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
 
 
 def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: np.ndarray) -> torch.Tensor:
-    """Turn float pictures by any angle, zoom and shift them."""
+    """Turn float images by any angle, zoom and shift them."""
     height, width = pictures.shape[-2:]
     cos, sin = np.cos(np.deg2rad(turn)) / zoom, np.sin(np.deg2rad(turn)) / zoom
-    # From a position in the new picture to that in the old: with y downwards, turning back counterclockwise is the
+    # From a position in the new image to that in the old: with y downwards, turning back counterclockwise is the
     # matrix of a turn forwards. Coordinates go from -1 to 1 along sides of different length.
     back = np.stack([np.stack([cos, -sin * height / width], 1), np.stack([sin * width / height, cos], 1)], 1)
     theta = np.concatenate([back, -back @ shift[:, :, None]], axis=2)
@@ -104,7 +104,7 @@ def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: n
 
 
 class ColourTransform(Transform):
-    """Change brightness, contrast and tint of training pictures.
+    """Change brightness, contrast and tint of training images.
 
     All of it is one factor and one sum a channel, in place: fastai's Brightness and Contrast go through a logit and
     back, each, which cost a fifth of a training step on two cores.

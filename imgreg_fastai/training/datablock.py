@@ -1,4 +1,4 @@
-"""Labels and a Task -> DataBlock -> fastai DataLoaders, with the decoded pictures in memory where they fit."""
+"""Labels and a Task -> DataBlock -> fastai DataLoaders, with the decoded images in memory where they fit."""
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -40,19 +40,19 @@ class DoubleRegressionSetup(RegressionSetup):
 
 
 class PictureDL(TfmdDL):
-    """A DataLoader that leaves broken pictures out, and takes batches from memory where the pictures are kept there.
+    """A DataLoader that leaves broken images out, and takes batches from memory where the images are kept there.
 
-    fastai takes about a millisecond for each picture, even for a decoded one; here a batch from memory is one indexing.
-    `new` does not copy the attributes, so that no exported learner holds a picture.
+    fastai takes about a millisecond for each image, even for a decoded one; here a batch from memory is one indexing.
+    `new` does not copy the attributes, so that no exported learner holds an image.
 
     Attributes:
-        labels: For each target the labels of this loader's pictures as a batch holds them; () if not known.
-        pixels: The pictures, uint8 [n, 3, h, w]; None where they are not kept.
+        labels: For each target the labels of this loader's images as a batch holds them; () if not known.
+        pixels: The images, uint8 [n, 3, h, w]; None where they are not kept.
         views: Their views [n, 4]; of the validation loader, or once `batch_views` was called.
-        validates: Whether this is the validation loader. It names broken pictures together, after the epoch in which
+        validates: Whether this is the validation loader. It names broken images together, after the epoch in which
             they broke; a training loader names each when it tries to open it.
-        broken: The rows of the pictures that the validation loader has named.
-        batch_rows: The rows of the pictures in the newest batch.
+        broken: The rows of the images that the validation loader has named.
+        batch_rows: The rows of the images in the newest batch.
     """
 
     labels: tuple[torch.Tensor, ...] = ()
@@ -62,7 +62,7 @@ class PictureDL(TfmdDL):
     broken: tuple[int, ...] = ()
 
     def do_item(self, index: int | None) -> tuple | None:
-        """One item and its row, None if the picture cannot be opened; fastai asks for None to learn the types."""
+        """One item and its row, None if the image cannot be opened; fastai asks for None to learn the types."""
         rows = range(self.n) if index is None else [index]
         for row in rows:
             try:
@@ -82,7 +82,7 @@ class PictureDL(TfmdDL):
             yield TensorImage(self.pixels.index_select(0, rows)), *(y[rows] for y in self.labels), rows
 
     def __iter__(self) -> Iterator[tuple]:
-        """Batches of (TensorImage, labels...); the validation loader names the pictures that broke, each once."""
+        """Batches of (TensorImage, labels...); the validation loader names the images that broke, each once."""
         opened = set(self.broken)
         for *batch, rows in super().__iter__():
             self.batch_rows = rows.cpu().numpy()
@@ -92,10 +92,10 @@ class PictureDL(TfmdDL):
         if broken and self.validates:
             self.broken += tuple(broken)
             names = first_few(f"'{path}'" for path in self.items["path"].iloc[broken])
-            warn(f"left out {len(broken)} of {self.n} validation pictures that cannot be opened any more: {names}")
+            warn(f"left out {len(broken)} of {self.n} validation images that cannot be opened any more: {names}")
 
     def batch_views(self, task: Task) -> np.ndarray:
-        """The views [n, 4] of the newest batch's pictures; the headers are read if the loader does not know them."""
+        """The views [n, 4] of the newest batch's images; the headers are read if the loader does not know them."""
         if self.views is None:
             boxes = self.items[list(task.box)].to_numpy() if task.box else None
             views = image_views(self.items["path"], task, boxes)
@@ -147,7 +147,7 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
     Args:
         frame: Labels frame with its split; the train and valid rows are used.
         task: The task.
-        cfg: How the network is trained. A batch size above the number of training pictures is lowered, with a message.
+        cfg: How the network is trained. A batch size above the number of training images is lowered, with a message.
         stats: Mean and standard deviation of the pixels that the backbone expects.
         device: torch device of the batches; fastai's default if None.
 
@@ -155,14 +155,14 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
         fastai DataLoaders of PictureDL.
 
     Raises:
-        ImgregError: Too few pictures can be opened.
+        ImgregError: Too few images can be opened.
     """
     rows = pd.concat([frame[frame["split"] == part] for part in ("train", "valid")], ignore_index=True)
     keep = fit_in_memory(len(rows), task) if cfg.cache == "auto" else cfg.cache == "on"
     opened = open_pictures(rows, task, keep, cfg.strict)
     n_left = len(frame) - len(rows) + len(opened.frame)
     if n_left < MIN_ROWS <= len(frame):  # a table that is small from the start passes
-        hint = "imgreg check TABLE, and mending the pictures"
+        hint = "imgreg check TABLE, and mending the images"
         raise ImgregError("labels to learn from", too_few_images(n_left), hint)
     n, n_train = len(opened.frame), int((opened.frame["split"] == "train").sum())
     check_split_sizes(n_train, n - n_train)
@@ -209,36 +209,36 @@ def peek(dl: TfmdDL) -> tuple:
 
 
 def first_batch(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The first augmented training pictures, for people; draws no random number.
+    """The first augmented training images, for people; draws no random number.
 
     Args:
         dls: DataLoaders of the task.
         task: The task.
-        n: Number of pictures, at most a batch.
+        n: Number of images, at most a batch.
 
     Returns:
-        The pictures, uint8 [n, h, w, 3], and {target: labels [n, columns] in units}; points are in pixels of these
-        pictures.
+        The images, uint8 [n, h, w, 3], and {target: labels [n, columns] in units}; points are in pixels of these
+        images.
     """
     pictures, *labels = peek(dls.train)
     normalize = next(t for t in dls.train.after_batch.fs if isinstance(t, Normalize))
     pixels = (normalize.decode(pictures[:n]).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
-    view = place_picture(task.size[::-1], task.size, "squish").view[None]  # of a picture that has the size already
+    view = place_picture(task.size[::-1], task.size, "squish").view[None]  # of an image that has the size already
     values = {t.name: t.from_batch(to_plain_tensor(y[:n]).cpu().numpy(), view)
               for t, y in zip(task.targets, labels, strict=True)}
     return pixels.as_subclass(torch.Tensor).cpu().numpy().astype(np.uint8), values
 
 
 def batch_size(bs: int | None, n: int) -> int:
-    """The batch size for n training pictures: at most n, so that an epoch has a batch.
+    """The batch size for n training images: at most n, so that an epoch has a batch.
 
     Args:
         bs: Batch size of the config; a lower one is taken with a message. None: 64, or what gives an epoch 20 batches
             if that is less, but at least 8.
-        n: Number of training pictures.
+        n: Number of training images.
     """
     if bs is None:
         return min(max(8, min(64, n // 20)), n)
     if bs > n:
-        say(f"batches of {n}, not {bs}: there are {n} pictures to train on")
+        say(f"batches of {n}, not {bs}: there are {n} images to train on")
     return min(bs, n)

@@ -62,7 +62,7 @@ def _no_positions_reason(body: nn.Module, task: Task, cfg: TrainConfig) -> str:
     """Why the network does not tell where things are, and what to do."""
     grid, (height, width) = network.feature_grid(body, task.size), task.size
     if grid == (1, 1):
-        return (f"at {height}x{width} pixels {cfg.arch} sees a picture as one place: points will be less exact than "
+        return (f"at {height}x{width} pixels {cfg.arch} sees an image as one place: points will be less exact than "
                 f"with --size {max(64, 2 * height, 2 * width)} or more")
     return f"{cfg.arch} does not tell where its features lie: points will be less exact than with another --arch"
 

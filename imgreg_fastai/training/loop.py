@@ -64,7 +64,7 @@ class TrainingWatch(Callback):
 
     def after_epoch(self) -> None:
         names = list(self.recorder.metric_names[1:-1])
-        values = {name: math.nan if value is None else float(value)  # there is no loss if all pictures broke
+        values = {name: math.nan if value is None else float(value)  # there is no loss if all images broke
                   for name, value in zip(names, self.recorder.values[-1], strict=True)}
         row = {"epoch": len(self.history) + 1, **values, "lr": float(self.opt.hypers[-1]["lr"]),
                "seconds": round(time.perf_counter() - self.start, 2)}
@@ -174,7 +174,7 @@ def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
     """Sweep the learning rate twice from the same weights; the model stays as it is.
 
     The suggestion is the geometric mean of the two. It is trusted if they agree within a factor of 8 and the loss fell
-    by a tenth before it rose: on a few dozen pictures a sweep suggests rates two thousand times apart.
+    by a tenth before it rose: on a few dozen images a sweep suggests rates two thousand times apart.
 
     Args:
         learn: Learner of `build_learner`.

@@ -152,7 +152,7 @@ class TaskLoss(nn.Module):
 class TargetError(Metric):
     """The mean error of one target in its unit, over what is labelled in the validation part.
 
-    Points need the views of the pictures, which a PictureDL has; with another loader their error is NaN.
+    Points need the views of the images, which a PictureDL has; with another loader their error is NaN.
 
     Args:
         task: The task.
@@ -185,12 +185,12 @@ class TargetError(Metric):
         return self.total / self.count if self.count else float("nan")
 
     def errors(self, predicted: torch.Tensor, *labels: torch.Tensor, views: np.ndarray | None = None) -> np.ndarray:
-        """The error of each picture.
+        """The error of each image.
 
         Args:
             predicted: Outputs, [n, n_out].
             *labels: A tensor for each target, as a batch holds them.
-            views: [n, 4] of the pictures, or [1, 4]; without them the error of points is NaN.
+            views: [n, 4] of the images, or [1, 4]; without them the error of points is NaN.
 
         Returns:
             [n] in units; NaN where there is no label.

@@ -29,7 +29,7 @@ class LossScaling(MixedPrecision):
 def in_precision(learn: Learner, precision: str) -> Iterator[None]:
     """Within the block, the body, and only the body, trains under autocast; the head and the loss stay in float32.
 
-    The pictures become a plain tensor in channels-last order: fastai's subclass makes every operation slower.
+    The images become a plain tensor in channels-last order: fastai's subclass makes every operation slower.
 
     Args:
         learn: The Learner.
@@ -46,7 +46,7 @@ def in_precision(learn: Learner, precision: str) -> Iterator[None]:
 
 
 def _features(body: Callable, pictures: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
-    """A body's features of pictures, in float32; computed in `dtype`, or without autocast where that is None."""
+    """A body's features of images, in float32; computed in `dtype`, or without autocast where that is None."""
     pictures = pictures.as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
     with torch.autocast(pictures.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
         return body(pictures).float()

@@ -1,4 +1,4 @@
-"""Pictures on their way to a batch: opened before training and kept in memory, or opened when an item is fitted."""
+"""Images on their way to a batch: opened before training and kept in memory, or opened when an item is fitted."""
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -17,14 +17,14 @@ from ..tasks import Task
 from ..tasks.geometry import place_picture, to_view
 from ..utils.messages import ImgregError, progress_bar, say
 
-MAX_OPENED = 50_000  # pictures: opening more of them before training would take minutes
+MAX_OPENED = 50_000  # images: opening more of them before training would take minutes
 
 
 # ---- before training
 
 
 class OpenedPictures(NamedTuple):
-    """The pictures of a labels frame that can be opened.
+    """The images of a labels frame that can be opened.
 
     Attributes:
         frame: Their rows, numbered anew.
@@ -38,7 +38,7 @@ class OpenedPictures(NamedTuple):
 
 
 def fit_in_memory(n: int, task: Task) -> bool:
-    """Whether n decoded pictures are at most MAX_OPENED, and take at most a quarter of the usable memory."""
+    """Whether n decoded images are at most MAX_OPENED, and take at most a quarter of the usable memory."""
     memory = 4 << 30
     with suppress(AttributeError, ValueError, OSError):  # some systems have no such value or file; "max" is no limit
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -48,36 +48,36 @@ def fit_in_memory(n: int, task: Task) -> bool:
 
 
 def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = False) -> OpenedPictures:
-    """Open the pictures of a labels frame; a warning names those that cannot be opened.
+    """Open the images of a labels frame; a warning names those that cannot be opened.
 
     Args:
         frame: Labels frame with column `path`.
         task: The task.
-        keep: Whether to decode the pictures and keep their pixels. Otherwise only headers are read, and pictures that
-            are broken further on are left out in training. Of more than MAX_OPENED pictures of a task without points
-            not even headers are read; their views are those of a picture that has the network's size.
-        strict: Whether a broken picture is an error.
+        keep: Whether to decode the images and keep their pixels. Otherwise only headers are read, and images that
+            are broken further on are left out in training. Of more than MAX_OPENED images of a task without points
+            not even headers are read; their views are those of an image that has the network's size.
+        strict: Whether a broken image is an error.
 
     Returns:
-        The pictures that can be opened.
+        The images that can be opened.
 
     Raises:
-        PictureError: No picture can be opened, or with `strict` any cannot.
+        PictureError: No image can be opened, or with `strict` any cannot.
         ImgregError: The pixels do not fit into memory.
     """
     if not keep and len(frame) > MAX_OPENED and not task.has_points and not strict:
-        say(f"{len(frame):,} pictures are opened as they come; what is broken is named and left out then")
+        say(f"{len(frame):,} images are opened as they come; what is broken is named and left out then")
         view = place_picture(task.size[::-1], task.size, "squish").view
         return OpenedPictures(frame, np.tile(view, (len(frame), 1)), None)
     try:
         pixels = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
     except RuntimeError as e:
-        raise ImgregError("memory for the decoded pictures", str(e).splitlines()[0][:120], "--cache off") from e
+        raise ImgregError("memory for the decoded images", str(e).splitlines()[0][:120], "--cache off") from e
     boxes = frame[list(task.box)].to_numpy() if task.box else None
     pictures = (fit_images if keep else image_views)(frame["path"], task, boxes)
     views: list[np.ndarray] = []
     broken, levels = {}, set()
-    for i, picture in enumerate(progress_bar(pictures, len(frame), f"reading {len(frame)} pictures")):
+    for i, picture in enumerate(progress_bar(pictures, len(frame), f"reading {len(frame)} images")):
         if isinstance(picture, PictureError):
             broken[i] = picture
         elif isinstance(picture, FittedImage):
@@ -98,10 +98,10 @@ def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = Fa
 
 
 class Picture(PILImage):
-    """A picture that Fit opens no larger than the network needs; any other look at it reads all of it.
+    """An image that Fit opens no larger than the network needs; any other look at it reads all of it.
 
     Attributes:
-        source: Path, bytes, array or Pillow picture that it is read from.
+        source: Path, bytes, array or Pillow image that it is read from.
         box: The part that the network sees, where the task has a box: centre x, centre y, width, height in pixels.
         read: Whether the pixels are those of the source.
     """
@@ -112,7 +112,7 @@ class Picture(PILImage):
 
     @staticmethod  # a class method would be pickled by value, with the path of this file
     def create(source: object) -> "Picture":
-        """Name a path, bytes, an array or a Pillow picture, or a Boxed one, without opening it."""
+        """Name a path, bytes, an array or a Pillow image, or a Boxed one, without opening it."""
         picture = Picture(Image.new("RGB", (1, 1)))
         picture.source, picture.box = source if isinstance(source, Boxed) else (source, None)
         picture.read = False
@@ -127,17 +127,17 @@ class Picture(PILImage):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the upright picture."""
+        """Width and height of the upright image."""
         self.load()
         return super().size
 
 
 class Boxed(NamedTuple):
-    """A picture's path and its box; fastai would take a plain tuple for several items.
+    """An image's path and its box; fastai would take a plain tuple for several items.
 
     Attributes:
-        source: Path of the picture.
-        box: Centre x, centre y, width and height in pixels of the upright picture.
+        source: Path of the image.
+        box: Centre x, centre y, width and height in pixels of the upright image.
     """
 
     source: str
@@ -145,7 +145,7 @@ class Boxed(NamedTuple):
 
 
 class Source(Transform):
-    """A row of the labels frame -> the path, or a Boxed picture where the task has a box."""
+    """A row of the labels frame -> the path, or a Boxed image where the task has a box."""
 
     def __init__(self, task: Task):
         super().__init__()
@@ -156,9 +156,9 @@ class Source(Transform):
 
 
 class Fit(ItemTransform):
-    """Bring a picture to the task's size by its policy, and the points in its pixels along."""
+    """Bring an image to the task's size by its policy, and the points in its pixels along."""
 
-    order = 0  # before PointBlock divides points by the size of the picture
+    order = 0  # before PointBlock divides points by the size of the image
 
     def __init__(self, task: Task):
         super().__init__()
@@ -168,12 +168,12 @@ class Fit(ItemTransform):
         picture, *labels = item
         if not isinstance(picture, Picture):
             return item
-        if self.task.box and picture.box is None:  # the network would see all of the picture, and be wrong silently
-            raise ImgregError("a picture with its box: transforms.Boxed(path, (cx, cy, w, h))", "no box")
+        if self.task.box and picture.box is None:  # the network would see all of the image, and be wrong silently
+            raise ImgregError("an image with its box: transforms.Boxed(path, (cx, cy, w, h))", "no box")
         source = picture if picture.source is None else picture.source
         fitted, place, _ = load_image(source, self.task, picture.box)
         for i, points in enumerate(labels):
-            if isinstance(points, TensorPoint):  # [points, 2] in pixels, which become those of the fitted picture
+            if isinstance(points, TensorPoint):  # [points, 2] in pixels, which become those of the fitted image
                 across = to_view(points[None], place.view[None])[0]  # in [-1, 1]
                 labels[i] = TensorPoint((across + 1) / 2 * torch.tensor(self.task.size[::-1]))
         return Picture(fitted), *labels

@@ -126,7 +126,7 @@ def progress_bar(items: Iterable[T], total: int, description: str) -> Iterator[T
     Args:
         items: What to yield.
         total: The number of items.
-        description: The text before the bar, such as "reading 200 pictures".
+        description: The text before the bar, such as "reading 200 images".
 
     Yields:
         The items.

@@ -164,7 +164,7 @@ def test_plain_degrees_train_without_flips_and_turns(drawn, tmp_path):
 
 
 def test_a_squished_picture_is_not_turned(drawn):
-    """A turn of a squished picture is no turn of the original, whose angle the label tells."""
+    """A turn of a squished image is no turn of the original, whose angle the label tells."""
     assert ANGLE.with_options(fit="squish").augment == ("flip",)
     with pytest.raises(ImgregError, match="keeps angles"):
         ANGLE.with_options(fit="squish", augment=("quarter",))
@@ -240,7 +240,7 @@ def test_folds_train_once_for_each_and_gather_their_scores(spotted, tmp_path, ca
     assert again["spots"]["mean"] == pytest.approx(folds.scores["spots"]["folds"][1], abs=1e-3)
 
 
-@pytest.mark.parametrize(("size", "says"), [((32, 32), "test_resnet sees a picture as one place.*--size 64 or more"),
+@pytest.mark.parametrize(("size", "says"), [((32, 32), "test_resnet sees an image as one place.*--size 64 or more"),
                                             ((32, 48), "")])
 def test_a_size_at_which_places_cannot_be_told_is_said(spotted, caplog, size, says):
     functions.learner(table_of(spotted), targets=POINTS, **{**TINY, "size": size})
@@ -249,7 +249,7 @@ def test_a_size_at_which_places_cannot_be_told_is_said(spotted, caplog, size, sa
 
 
 def test_too_many_folds_leave_nothing_behind(spotted, tmp_path):
-    with pytest.raises(ImgregError, match="at least 4 groups of pictures for --folds 4; found 3"):
+    with pytest.raises(ImgregError, match="at least 4 groups of images for --folds 4; found 3"):
         functions.train(table_of(spotted), targets=POINTS, folds=4, out=tmp_path, **TINY)
     assert not list(tmp_path.iterdir())
 
@@ -287,7 +287,7 @@ def test_a_run_of_boxes_scores_evaluates_and_predicts(spotted, headlike, tmp_pat
     for row in frame.itertuples():
         assert row.rx == pytest.approx(written.loc[Path(row.image).name, "rx"], abs=1e-2)
         assert row.yaw == pytest.approx(written.loc[Path(row.image).name, "yaw"], abs=1e-2)
-    with pytest.raises(ImgregError, match="a box for each of 1 pictures"):
+    with pytest.raises(ImgregError, match="a box for each of 1 images"):
         functions.predict(headlike.path, spotted["path"][0])
 
 

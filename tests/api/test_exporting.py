@@ -125,7 +125,7 @@ def test_exported_learners_of_every_kind_and_head_predict_in_an_empty_folder_wha
             assert kind == "TensorPoint" and np.shape(labels) == (2, 2)
         labels = labels if name == "several" else [labels]
         width, height = Image.open(picture).size
-        scale = np.divide((width, height), model.task.size[::-1])  # fastai's points are pixels of the squished picture
+        scale = np.divide((width, height), model.task.size[::-1])  # fastai's points are pixels of the squished image
         values = [np.ravel(np.reshape(label, (-1, 2)) * scale if t.in_image else label)
                   for t, label in zip(model.task.targets, labels, strict=True)]
         expected = model.predict(picture)[model.task.columns].to_numpy()[0]
@@ -157,7 +157,7 @@ def test_a_bundle_of_a_box_model_takes_its_boxes_along(spotted, boxed, tmp_path)
 
 
 def test_a_learner_of_a_box_model_sees_the_box_and_refuses_a_picture_without_one(spotted, boxed, tmp_path):
-    """Else it would see the whole picture, and be wrong without a word."""
+    """Else it would see the whole image, and be wrong without a word."""
     learn = load_learner(export(boxed, out=tmp_path / "export.pkl"))
     path, box = spotted["path"][4], tuple(spotted.loc[4, list(BOX)].astype(float))
     spot = place_picture(Image.open(path).size, boxed.task.size, "squish", box)

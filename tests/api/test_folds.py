@@ -21,7 +21,7 @@ def divided(frame, **of):
 
 
 def people():
-    """Pictures of five people in seven folders; ann and bob sat twice."""
+    """Images of five people in seven folders; ann and bob sat twice."""
     sat = {"01": "ann", "02": "bob", "03": "cyd", "04": "dan", "05": "eve", "11": "ann", "12": "bob"}
     rows = [(f"faces/{folder}/{i}.png", who) for folder, who in sat.items() for i in range(10)]
     return pd.DataFrame(rows, columns=["image", "group"])
@@ -40,7 +40,7 @@ def test_a_folder_held_out_takes_all_of_its_person_along_and_says_so(caplog):
     with caplog.at_level(logging.INFO, "imgreg"):
         sides = held(people(), hold_out=("02",))
     assert sides == {"train": {"01", "03", "04", "05", "11"}, "valid": {"02", "12"}}
-    assert "held out as well: 10 other pictures of group bob" in caplog.text
+    assert "held out as well: 10 other images of group bob" in caplog.text
 
 
 @pytest.mark.parametrize(("names", "valid"), [
@@ -74,14 +74,14 @@ def test_groups_that_are_numbers_are_held_out_by_their_digits():
 
 
 def test_a_name_that_is_neither_group_nor_folder_is_one_line():
-    with pytest.raises(ImgregError, match=r"--hold-out with a group, or a folder of pictures; found 'bop'; try 'bob'"):
+    with pytest.raises(ImgregError, match=r"--hold-out with a group, or a folder of images; found 'bop'; try 'bob'"):
         divided(people(), hold_out=("cyd", "bop"))
-    with pytest.raises(ImgregError, match="found 'row 3'"):  # our own name for a picture without a group
+    with pytest.raises(ImgregError, match="found 'row 3'"):  # our own name for an image without a group
         divided(people().drop(columns="group"), hold_out=("row 3",))
 
 
 def test_holding_out_everything_leaves_nothing_to_train_on():
-    with pytest.raises(ImgregError, match="2 pictures to train on and 1 to validate with; found 0 and 70"):
+    with pytest.raises(ImgregError, match="2 images to train on and 1 to validate with; found 0 and 70"):
         divided(people(), hold_out=("faces",))
 
 
@@ -130,7 +130,7 @@ def test_a_fold_goes_before_the_tables_own_split():
 
 
 def test_more_folds_than_groups_is_one_line():
-    with pytest.raises(ImgregError, match=re.escape("at least 6 groups of pictures for --folds 6; found 5")):
+    with pytest.raises(ImgregError, match=re.escape("at least 6 groups of images for --folds 6; found 5")):
         divided(people(), folds=6, fold=1)
 
 

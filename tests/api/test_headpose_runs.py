@@ -67,7 +67,7 @@ def test_without_data_they_are_fetched_then_trained_on(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         cli.main(["data", "headpose"])
-    assert "ready: data/headpose/labels.csv, the labels of 12 pictures" in capsys.readouterr().out
+    assert "ready: data/headpose/labels.csv, the labels of 12 images" in capsys.readouterr().out
     shutil.rmtree("data")
     assert datasets.locate("headpose")[1].as_posix() == "data/headpose/labels.csv"
 

@@ -1,4 +1,4 @@
-"""How the error falls with more pictures: the parts, the runs of them, and what these say together."""
+"""How the error falls with more images: the parts, the runs of them, and what these say together."""
 import json
 import logging
 from itertools import pairwise
@@ -23,7 +23,7 @@ TASK = Task("t", (Angle("way", ("way",)), Number("age", ("age",), "years", low=0
 
 
 def labels(n=200, people=0, **parts):
-    """Labels of n pictures to train on and 20 to validate with, and of other parts as many as are named."""
+    """Labels of n images to train on and 20 to validate with, and of other parts as many as are named."""
     split = ["train"] * n + ["valid"] * 20 + [name for name, k in parts.items() for _ in range(k)]
     frame = pd.DataFrame({"image": [f"{i}.png" for i in range(len(split))], "split": split})
     frame["path"] = "/nowhere/" + frame["image"]
@@ -64,7 +64,7 @@ def test_parts_that_are_too_small_or_the_same_are_left_out_and_said(caplog):
     with caplog.at_level(logging.INFO, "imgreg"):
         found = learning_curve.nested_subsets(labels(60), PARTS, seed=0)
     assert list(found) == [25, 50, 100]
-    assert "10 % is left out: 6 of 60 pictures to train on, fewer than 10" in caplog.text
+    assert "10 % is left out: 6 of 60 images to train on, fewer than 10" in caplog.text
     frame = labels(60).assign(group=lambda of: np.where(of["split"] == "valid", "v", (of.index < 40).astype(str)))
     with caplog.at_level(logging.INFO, "imgreg"):
         found = learning_curve.nested_subsets(frame, (40, 45, 100), seed=0)
@@ -72,7 +72,7 @@ def test_parts_that_are_too_small_or_the_same_are_left_out_and_said(caplog):
 
 
 @pytest.mark.parametrize(("n", "parts", "told"), [
-    (15, PARTS, "two parts of at least 10 pictures"), (200, (100,), "two parts"), (200, (), "two parts"),
+    (15, PARTS, "two parts of at least 10 images"), (200, (100,), "two parts"), (200, (), "two parts"),
     (200, (0, 100), "--parts above 0"), (200, (50, 101), "--parts above 0"), (200, ("50", 100), "--parts above 0"),
 ])
 def test_parts_of_no_use_are_one_line(n, parts, told):
@@ -122,16 +122,16 @@ def test_each_part_is_a_run_of_the_same_epochs_beside_a_plot_and_the_numbers(mea
     curve = measured()
     assert curve.path == tmp_path / "out" / "curve-t-001" and measured().path.name == "curve-t-002"
     kept = json.loads((curve.path / "curve.json").read_text())
-    assert [point["pictures"] for point in kept["points"]] == [20, 50, 100, 200]
+    assert [point["images"] for point in kept["points"]] == [20, 50, 100, 200]
     assert [point["run"] for point in kept["points"]] == [f"t-00{i}" for i in range(1, 5)]
     assert kept["targets"]["way"]["law"] == pytest.approx({"a": 0, "b": 30, "c": 0.6}, rel=0.01, abs=0.01)
     assert kept["targets"]["way"]["twice"] == pytest.approx(30 * 400**-0.6, rel=0.01) and kept["epochs"] == 7
     assert (curve.path / "curve.png").stat().st_size > 5000
     told = curve.summary().splitlines()
-    assert told[0].split() == ["part", "pictures", "way", "error", "age", "error"]
+    assert told[0].split() == ["part", "images", "way", "error", "age", "error"]
     assert told[1].split("  ")[0] == "10 %" and "no labels" in told[1] and "5.74" not in told[1]
-    assert "all trained for 7 epochs, so that fewer pictures also had fewer steps" in told
-    assert "twice the pictures would bring way error from 1.2° to about 0.82°" in told
+    assert "all trained for 7 epochs, so that fewer images also had fewer steps" in told
+    assert "twice the images would bring way error from 1.2° to about 0.82°" in told
 
 
 def test_an_interrupted_curve_keeps_what_was_measured(measured):
@@ -151,7 +151,7 @@ def test_a_training_that_cannot_begin_leaves_no_folder(measured, tmp_path):
 
 def test_the_chart_has_plain_numbers_on_logarithmic_axes_and_is_dashed_beyond_the_data(measured):
     fig = learning_curve.draw(measured())
-    assert fig.get_suptitle().startswith("Twice the pictures would bring way error from")
+    assert fig.get_suptitle().startswith("Twice the images would bring way error from")
     fig.canvas.draw()
     assert [ax.get_ylabel() for ax in fig.axes] == ["mean validation error (°)", "mean validation error (years)"]
     for ax in fig.axes:

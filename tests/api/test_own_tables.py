@@ -1,4 +1,4 @@
-"""A table of one's own from the first command to the last: names, folders, deep pictures, answers by group."""
+"""A table of one's own from the first command to the last: names, folders, deep images, answers by group."""
 import io
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ QUICK = {**TINY, "size": (32, 32), "arch": "test_resnet", "epochs": 1}
 
 @pytest.fixture
 def houses(tmp_path):
-    """Twelve houses, three grey pictures each, whose brightness is the price; a table apart from the pictures."""
+    """Twelve houses, three grey images each, whose brightness is the price; a table apart from the images."""
     rng, rows = np.random.default_rng(0), []
     (tmp_path / "photos" / "more").mkdir(parents=True)
     for house in range(12):
@@ -139,7 +139,7 @@ def test_a_folder_called_like_a_task_is_not_taken_for_a_table(drawn, tmp_path, m
 def test_pictures_that_are_not_kept_are_known_by_their_headers(houses):
     table = houses / "preise.csv"
     how = {"images": houses / "photos", "device": "cpu", "bs": 4, "size": (32, 32), "arch": "test_resnet"}
-    (houses / "photos" / "more" / "haus 0_0.png").write_bytes(b"no picture")
+    (houses / "photos" / "more" / "haus 0_0.png").write_bytes(b"no image")
     kept, not_kept = (functions.dataloaders(table, cache=cache, workers=0, **how) for cache in ("on", "off"))
     assert [len(dls.train_ds) + len(dls.valid_ds) for dls in (kept, not_kept)] == [35, 35]
     np.testing.assert_array_equal(kept.valid.views, not_kept.valid.views)
@@ -249,7 +249,7 @@ def test_a_table_of_a_usual_name_goes_by_its_folders_and_groups_are_counted_as_g
 @pytest.mark.usefixtures("without_plots")
 def test_a_folder_without_labels_is_no_table_to_judge_by(houses):
     run = functions.train(houses / "preise.csv", images=houses / "photos", out=houses / "runs", **QUICK)
-    with pytest.raises(ImgregError, match=r"a labels table; found .*; try a table that names these pictures") as e:
+    with pytest.raises(ImgregError, match=r"a labels table; found .*; try a table that names these images") as e:
         functions.evaluate(run.path, houses / "photos")
     assert "--label-from-name" not in str(e.value)
 
@@ -259,6 +259,6 @@ def test_how_many_names_hold_a_label_is_said(tmp_path, caplog):
     for i in range(12):
         Image.new("L", (8, 8), 20 * i).save(tmp_path / (f"ann_age_{i}.png" if i else "note.png"))
     how = {"label_from_name": r"(?P<who>[a-z]+)_age_(?P<age>\d+)", "group": "who", "valid": 0.5}
-    with pytest.raises(ImgregError, match="at least 2 pictures to train on"):  # there is nobody but ann
+    with pytest.raises(ImgregError, match="at least 2 images to train on"):  # there is nobody but ann
         functions.prepare(tmp_path, **how)
     assert caplog.messages.count("reading age from names: 11 of 12 match") == 1

@@ -1,4 +1,4 @@
-"""The sample of gauges: its labels are what its pictures show; and the page on labels of one's own says what is so."""
+"""The sample of gauges: its labels are what its images show; and the page on labels of one's own says what is so."""
 import csv
 import io
 import re
@@ -37,7 +37,7 @@ def upright(name):
 
 
 def needle(row):
-    """Where a needle points that is fixed at the hub, by the picture alone: degrees clockwise from the right.
+    """Where a needle points that is fixed at the hub, by the image alone: degrees clockwise from the right.
 
     Seen from the hub it is what differs most from all else that is as far away, on most of its length.
     """
@@ -60,7 +60,7 @@ def test_the_needle_is_where_the_labels_say_and_shows_the_pressure(table):
     assert np.median(off) <= 2 and np.mean(off < 6) > 0.97
     scale = 135 + 27 * table["pressure"]  # of a gauge that hangs straight and is seen from before
     assert np.mean(apart(found, scale) < 15) > 0.9
-    assert np.mean(apart(found, scale.sample(frac=1, random_state=0).to_numpy()) < 15) < 0.2  # of other pictures
+    assert np.mean(apart(found, scale.sample(frac=1, random_state=0).to_numpy()) < 15) < 0.2  # of other images
 
 
 def test_the_sample_is_a_bit_messy_as_real_ones_are(table):

@@ -210,7 +210,7 @@ def test_ctrl_c_while_a_finished_training_is_scored_names_the_command_that_compl
 def test_ctrl_c_while_images_are_drawn_is_one_line(command, tmp_path):
     code, err = interrupted([*IMGREG, command, "angle"], tmp_path,
                             lambda: len(list(tmp_path.glob("data/.angle-*/*/images/*"))) > 99)
-    lines = [line for line in err.splitlines() if "no pictures in" not in line]
+    lines = [line for line in err.splitlines() if "no images in" not in line]
     assert code == 130 and len(lines) == 1 and lines[0].startswith("stopped"), err
     assert not list(tmp_path.glob("data/*")) and not list(tmp_path.glob("data/.*")) and not (tmp_path / "runs").exists()
 
@@ -242,7 +242,7 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
     how = ["--target", "spots=rx,ry,bx,by:point", "--target", "n:number", "--size", "32x48", "--arch", "test_resnet",
            "--weights", "none", "--bs", 4, "--epochs", 1, "--precision", "fp32", "--device", "cpu"]
     trained = said(capsys, "train", table, *how, "--fit", "squish", "--augment", "colour", "--hold-out", "g1")
-    told = r"spots error [\d.]+ px \(guessing: [\d.]+ px\) on 5 pictures \(valid\)\n  rx [\d.]+ px, ry"
+    told = r"spots error [\d.]+ px \(guessing: [\d.]+ px\) on 5 images \(valid\)\n  rx [\d.]+ px, ry"
     assert re.search(told, trained)
     assert "n error" in trained and f"next: imgreg predict runs/{name}-001 photo.png" in trained
     told = said(capsys, "evaluate", f"runs/{name}-001")
@@ -257,7 +257,7 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
     by_table = said(capsys, "predict", f"folds/{name}-001/{name}-002", table, "--format", "csv")
     assert len(pd.read_csv(io.StringIO(by_table))) == 16
     line = mistake(capsys, "predict", f"folds/{name}-001/{name}-002", spotted["path"][0])
-    assert "a box for each of 1 pictures" in line and "a table with these columns" in line
+    assert "a box for each of 1 images" in line and "a table with these columns" in line
 
 
 def test_predict_that_left_an_image_out_predicts_the_others_and_exits_with_1(run, drawn, tmp_path, capsys):
@@ -272,7 +272,7 @@ def test_predict_that_left_an_image_out_predicts_the_others_and_exits_with_1(run
             cli.main(["predict", str(run.path), *map(str, sources), "--format", "csv"])
         out = capsys.readouterr()
         assert e.value.code == 1 and len(out.out.splitlines()) == n_lines, out
-        assert out.err.splitlines()[-1] == f"left out: {n} of the pictures"
+        assert out.err.splitlines()[-1] == f"left out: {n} of the images"
     said(capsys, "predict", run.path, *pictures)
 
 

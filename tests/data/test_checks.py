@@ -31,7 +31,7 @@ def picture(rng, size=(80, 64)) -> Image.Image:
 
 
 def clean(folder, seed) -> pd.DataFrame:
-    """A table without fault: four pictures of each of 30 people, each of whom is in one part."""
+    """A table without fault: four images of each of 30 people, each of whom is in one part."""
     folder.mkdir()
     rng, who = np.random.default_rng(seed), np.arange(N) // 4
     for i in range(N):
@@ -55,7 +55,7 @@ def by_kind(findings) -> dict[str, set]:
 
 
 def fault(path, kind, i):
-    """Put a fault into the file of a picture, whose rows stay as they are."""
+    """Put a fault into the file of an image, whose rows stay as they are."""
     whole = Image.open(path).convert("RGB")
     if kind == "broken":
         data = path.read_bytes()
@@ -81,7 +81,7 @@ OF_CELLS = {  # kind: the column, and what is put there
     "outside": ("x", lambda i: (95, -15, 400)[i % 3]), "wrapped": ("heading", lambda i: (400, -500, 1e4)[i % 3]),
     "split": ("split", lambda i: ("part 1", "2", "")[i % 3]),
 }
-COPIES = {  # what is found of a copy of a picture: how it differs
+COPIES = {  # what is found of a copy of an image: how it differs
     "exact": ({"duplicate"}, {}), "exact, another label": ({"contradicting"}, {"age": 99}),
     "exact, across": ({"duplicate", "leak"}, {"split": "valid", "who": "p25"}),
     "near": ({"near"}, {}), "near, another label": ({"contradicting"}, {"age": 99, "who": ""}),
@@ -90,7 +90,7 @@ COPIES = {  # what is found of a copy of a picture: how it differs
 
 
 def copied(folder, row, how, i) -> dict:
-    """A row with a copy of its picture: the same pixels in another file, or saved again, or of another size."""
+    """A row with a copy of its image: the same pixels in another file, or saved again, or of another size."""
     source, new = folder / row["image"], {**row, **COPIES[how][1]}
     whole, name = Image.open(source), f"{how} {i}".replace(", ", "_")
     if how.startswith("exact"):
@@ -138,7 +138,7 @@ def plant(folder, frame, seed):
 def test_faults_planted_by_a_seed_are_all_found_and_nothing_else_is(tmp_path, seed):
     frame = clean(tmp_path / "t", seed)
     health = checked(tmp_path / "t", frame)
-    assert health.issues == [] and health.fine and health.summary == "120 rows, 120 pictures: nothing found"
+    assert health.issues == [] and health.fine and health.summary == "120 rows, 120 images: nothing found"
     frame, expected = plant(tmp_path / "t", frame, seed)
     health = checked(tmp_path / "t", frame)
     found = by_kind(health.issues)
@@ -159,7 +159,7 @@ def test_faults_planted_by_a_seed_are_all_found_and_nothing_else_is(tmp_path, se
 
 @pytest.fixture(scope="module")
 def heads(tmp_path_factory):
-    """A clean table and its folder; what is written beside its pictures is the test's own."""
+    """A clean table and its folder; what is written beside its images is the test's own."""
     folder = tmp_path_factory.mktemp("clean") / "heads"
     return folder, clean(folder, 9)
 
@@ -179,15 +179,15 @@ def test_what_is_told_names_rows_files_and_reasons(heads):
     rows = pd.concat([frame, frame.iloc[[0, 1]].assign(image=["empty.png", "text.jpg"]), again])
     health = checked(folder, rows)
     assert finding(health, "broken").describe() == (
-        "a picture that cannot be opened: 2 of 125 rows (row 122 'empty.png' (an empty file), row 123 'text.jpg' "
-        "(not a picture Pillow can read))")
+        "an image that cannot be opened: 2 of 125 rows (row 122 'empty.png' (an empty file), row 123 'text.jpg' "
+        "(not an image Pillow can read))")
     assert finding(health, "duplicate").describe() == (
-        "2 pictures in several files, with the same labels: 5 of 125 rows (row 5 '003.png', row 126 'more.png' "
+        "2 images in several files, with the same labels: 5 of 125 rows (row 5 '003.png', row 126 'more.png' "
         "like row 5, row 6 '004.png', row 124 'again.png' like row 6, row 125 'third.png' like row 6); keep one row of "
         "each")
     assert sorted(health.facts["duplicates"]["same"]) == [[5, 126], [6, 124, 125]]
     assert health.describe().endswith(
-        "125 rows, of which 123 can be used, 123 pictures: 1 that cost rows, 1 worth knowing")
+        "125 rows, of which 123 can be used, 123 images: 1 that cost rows, 1 worth knowing")
 
 
 def test_the_split_that_a_training_would_draw_is_looked_at_where_the_table_has_none(heads):
@@ -217,7 +217,7 @@ def test_boxes_outside_their_picture_are_left_out_and_those_over_its_edge_noted(
     assert checked(folder, frame, task).issues == []
     frame.loc[[3, 7, 8], "cx"], frame.loc[[11, 12], "cy"], frame.loc[20, "w"] = 500, 5, 81
     shutil.copy(folder / "000.png", folder / "other_box.png")
-    other = frame.iloc[[0]].assign(image="other_box.png", cx=20, age=5)  # of another thing in the picture
+    other = frame.iloc[[0]].assign(image="other_box.png", cx=20, age=5)  # of another thing in the image
     health = checked(folder, pd.concat([frame, other]), task)
     assert by_kind(health.issues) == {"box": {5, 9, 10}, "edge": {13, 14}}
     assert finding(health, "box").level == "leave out" and "up to 10 px" in finding(health, "edge").text
@@ -302,7 +302,7 @@ def test_the_verb_tells_draws_and_names_the_next_command(heads, tmp_path, monkey
                "--flip-pairs", "none"]
     code, out, _ = ran(capsys, "check", table, *options)
     lines = out.splitlines()
-    assert code == 0 and lines[-3] == "120 rows, 120 pictures: nothing found"
+    assert code == 0 and lines[-3] == "120 rows, 120 images: nothing found"
     assert lines[-2] == "plot: runs/check-my table-001.png"
     assert lines[-1] == (f"next: imgreg train '{table}' --target age --target spot=x,y:point --group who --valid 0.3 "
                          "--flip-pairs none")

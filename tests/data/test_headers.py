@@ -1,4 +1,4 @@
-"""Headers: what a picture's file tells is what opening it gives, and its pixels are not read for that."""
+"""Headers: what an image's file tells is what opening it gives, and its pixels are not read for that."""
 import pytest
 from PIL import Image, ImageFile
 

@@ -1,4 +1,4 @@
-"""Images: every picture comes out upright, 8-bit and RGB with its brightness kept, or as one error with its name."""
+"""Images: every image comes out upright, 8-bit and RGB with its brightness kept, or as one error with its name."""
 import io
 import os
 import threading
@@ -39,7 +39,7 @@ def fit_to(picture, size, policy, box=None, margin=0.0):
 
 
 def four_corners(width=40, height=24):
-    """An upright picture, every corner of another colour: red, green above, blue, white below."""
+    """An upright image, every corner of another colour: red, green above, blue, white below."""
     picture = Image.new("RGB", (width, height))
     for i, colour in enumerate(CORNERS.values()):
         picture.paste(colour, (i % 2 * width // 2, i // 2 * height // 2, (i % 2 + 1) * width // 2,
@@ -58,7 +58,7 @@ def pixel(source, at=(0, 0)):
     return picture.getpixel(at)
 
 
-# how a picture lies when the camera wrote this number (EXIF 2.3, tag 274): what was done to the upright one
+# how an image lies when the camera wrote this number (EXIF 2.3, tag 274): what was done to the upright one
 T = Image.Transpose
 TURNED = {1: None, 2: T.FLIP_LEFT_RIGHT, 3: T.ROTATE_180, 4: T.FLIP_TOP_BOTTOM, 5: T.TRANSPOSE, 6: T.ROTATE_90,
           7: T.TRANSVERSE, 8: T.ROTATE_270}
@@ -148,7 +148,7 @@ def photo_like(width, height):
 
 
 def stored(name, rgb):
-    """A picture of one colour as this kind of file holds it."""
+    """An image of one colour as this kind of file holds it."""
     plain, grey = Image.new("RGB", (6, 4), rgb), np.full((4, 6), rgb[0], np.uint8)
     if name == "la.tif":  # grey that is multiplied by its alpha already
         return tiff(np.dstack([grey, grey * 0 + 255]), photometric="minisblack", extrasamples=["assocalpha"])
@@ -277,7 +277,7 @@ def test_a_broken_file_is_one_error_with_its_name(tmp_path, name):
 
 
 def test_text_is_said_to_be_no_picture():
-    with pytest.raises(PictureError, match="not a picture Pillow can read"):
+    with pytest.raises(PictureError, match="not an image Pillow can read"):
         open_picture(b"hello")
 
 
@@ -353,7 +353,7 @@ def test_a_picture_that_fits_is_left_alone(policy):
     assert fit_to(picture, (24, 40), policy) is picture
 
 
-@pytest.mark.parametrize(("shape", "size", "box"), [  # box: left, top, right, bottom of the picture in its frame
+@pytest.mark.parametrize(("shape", "size", "box"), [  # box: left, top, right, bottom of the image in its frame
     ((200, 100), (60, 60), (0, 15, 60, 45)), ((100, 200), (60, 60), (15, 0, 45, 60)),
     ((20, 10), (60, 60), (0, 15, 60, 45)),
     ((100, 100), (40, 80), (20, 0, 60, 40)),
@@ -419,7 +419,7 @@ def test_fitted_gives_each_picture_its_own_box_and_names_a_box_that_is_none():
         assert (pixels == CORNERS[colour]).all()
         assert np.array_equal(view, place_picture((40, 24), (16, 16), "pad", box).view)
     for wrong, told in zip(done[2:], ("outside", "no box", "no box"), strict=True):
-        assert isinstance(wrong, PictureError) and told in str(wrong) and "box within the picture" in str(wrong)
+        assert isinstance(wrong, PictureError) and told in str(wrong) and "box within the image" in str(wrong)
 
 
 def test_the_margin_of_the_task_widens_the_box():
@@ -463,7 +463,7 @@ def decoded(monkeypatch):
     ((1003, 777), (98, 98), "squish", None, (502, 389)), ((1003, 777), (200, 200), "squish", None, (1003, 777)),
     ((1003, 777), (48, 48), "pad", (500, 400, 200, 200), (502, 389)),
     ((1003, 777), (48, 48), "pad", (500, 400, 190, 190), (1003, 777)),
-    ((1003, 777), (48, 48), "squish", (0, 0, 400, 400), (251, 195)),  # of which a quarter lies in the picture
+    ((1003, 777), (48, 48), "squish", (0, 0, 400, 400), (251, 195)),  # of which a quarter lies in the image
     ((200, 200), (5, 5), "pad", None, (200, 200)),
 ])
 def test_of_a_large_jpeg_at_least_twice_what_is_seen_is_decoded(decoded, shape, size, policy, box, seen):
@@ -479,7 +479,7 @@ SIZES = ((403, 277), (301, 402), (1201, 70))
 @pytest.mark.parametrize("policy", ["pad", "crop", "squish"])
 @pytest.mark.parametrize("boxed", [False, True])
 def test_a_jpeg_decoded_small_is_seen_as_the_whole_one_is(orientation, policy, boxed, decoded):
-    """The view is the whole picture's own, points come back to 1e-9 pixels, and what is seen differs by a grey."""
+    """The view is the whole image's own, points come back to 1e-9 pixels, and what is seen differs by a grey."""
     rng, exif = np.random.default_rng(orientation), Image.Exif()
     exif[274] = orientation
     for shape in SIZES:
@@ -536,7 +536,7 @@ def test_the_thinnest_pictures_are_seen(policy, shape):
         np.testing.assert_allclose(in_pixels(in_view(points, view), view), points, atol=1e-9)
 
 
-# the training's own picture
+# the training's own image
 
 def test_fastais_picture_is_read_by_whoever_looks_and_no_larger_by_fit(tmp_path, decoded):
     from imgreg_fastai.training.transforms import Boxed, Fit, Picture
@@ -610,7 +610,7 @@ def test_a_missing_file_is_left_to_be_told_with_the_broken_ones(photos):
 @pytest.mark.parametrize("place", ["empty", "*.gone", "gone[1].png", "folder.png", "*.csv"])
 def test_a_place_without_pictures_is_refused(photos, place):
     (photos / "empty").mkdir()
-    with pytest.raises(ImgregError, match=r"expected pictures; found none in '.*'; try a file, a folder or a glob"):
+    with pytest.raises(ImgregError, match=r"expected images; found none in '.*'; try a file, a folder or a glob"):
         find_images([photos / "b.png", photos / place])
 
 

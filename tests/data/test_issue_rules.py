@@ -17,7 +17,7 @@ MANY = Task("faces", (Number("age", ("age",)), Point("eyes", ("lx", "ly", "rx", 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder in which 000.png to 299.png lie; that they are pictures is asked later."""
+    """A folder in which 000.png to 299.png lie; that they are images is asked later."""
     folder = tmp_path_factory.mktemp("faces")
     for i in range(N):
         (folder / f"{i:03}.png").write_bytes(b"x")
@@ -128,7 +128,7 @@ def test_a_picture_in_several_rows_whatever_way_it_is_named(folder, other, kind)
 def test_rows_of_one_picture_that_tell_of_its_parts_or_fill_each_other_are_no_contradiction(folder):
     frame = clean().drop(columns="split")
     _, found = surveyed(folder, pd.concat([frame, frame.iloc[[4]].assign(cx=3, age=9)]), MANY)
-    assert not found  # another box of the same picture
+    assert not found  # another box of the same image
     frame.loc[4, "age"] = ""
     _, found = surveyed(folder, pd.concat([frame, frame.iloc[[4]].assign(age=9, yaw="")]), MANY)
     assert [f.code for f in found] == ["missing", "missing", "repeated"]
@@ -141,7 +141,7 @@ def test_pictures_and_groups_in_several_parts_of_the_split(folder):
     assert [(f.code, f.level) for f in found] == [("repeated", "note"), ("leak", "note"), ("group", "stop")]
     assert found[1].rows == (6, 302) and "'004.png'" in found[1].describe()
     assert len(found[2].rows) == 11 and "'p4'" in found[2].describe() and all(f.hint for f in found)
-    frame["who"] = ""  # nobody's pictures are not one body's
+    frame["who"] = ""  # nobody's images are not one body's
     assert not surveyed(folder, frame)[1]
 
 
@@ -181,9 +181,9 @@ def test_what_is_no_table_or_lacks_a_column_is_refused_before_any_finding(folder
 
 def test_reasons_of_others_to_leave_a_row_out_are_obeyed(folder, caplog):
     seen, _ = surveyed(folder, clean())
-    seen.frame.loc[[2, 9], "why"] = "a broken picture"
+    seen.frame.loc[[2, 9], "why"] = "a broken image"
     assert len(seen.usable()) == N - 2
-    assert caplog.messages == [f"left out 2 of 300 rows of {folder / 't.csv'}, a broken picture: row 4, row 11"]
+    assert caplog.messages == [f"left out 2 of 300 rows of {folder / 't.csv'}, a broken image: row 4, row 11"]
 
 
 def test_findings_of_a_folder_name_its_pictures(tmp_path):

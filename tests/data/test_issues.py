@@ -7,8 +7,8 @@ from imgreg_fastai.data.issues import Issue
 
 
 def test_it_tells_what_how_many_the_first_five_rows_and_how_many_more():
-    few = Issue("absent", "leave out", (3, 9), 100, "no such picture")
-    assert few.describe() == "no such picture: 2 of 100 rows (row 3, row 9)"
+    few = Issue("absent", "leave out", (3, 9), 100, "no such image")
+    assert few.describe() == "no such image: 2 of 100 rows (row 3, row 9)"
     many = Issue("word", "note", tuple(range(2, 14)), 100, "no number in age", "mend them")
     assert many.describe() == ("no number in age: 12 of 100 rows (row 2, row 3, row 4, row 5, row 6 and 7 more); "
                            "mend them")

@@ -18,7 +18,7 @@ AGE = Task("faces", (Number("age", ("age",), "years"),))
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder in which 0.png to 9.png lie; that they are pictures is asked later."""
+    """A folder in which 0.png to 9.png lie; that they are images is asked later."""
     for i in range(10):
         (tmp_path / f"{i}.png").write_bytes(b"x")
     return tmp_path
@@ -148,7 +148,7 @@ def test_points_of_which_every_row_lacks_one_are_still_labels(folder):
     np.testing.assert_equal(frame[task.columns].to_numpy(), [[1, 2, 3, nan, nan], [1, nan, nan, 4, 5]])
 
 
-# names of pictures
+# names of images
 
 def test_pictures_may_lie_in_another_folder_and_be_named_in_another_column(folder):
     for i in range(3):
@@ -161,7 +161,7 @@ def test_pictures_may_lie_in_another_folder_and_be_named_in_another_column(folde
     assert frame["path"].tolist() == [str(folder / f"deep/{i:06}.jpg") for i in range(3)]
     told = labels.read_pictures(table, replace(AGE, image="photo"), images=folder / "deep")
     assert told["path"].tolist() == frame["path"].tolist()
-    with pytest.raises(ImgregError, match="no such picture in any of 3: x, y, z; try --images DIR"):
+    with pytest.raises(ImgregError, match="no such image in any of 3: x, y, z; try --images DIR"):
         labels.read_labels(table, AGE)
 
 
@@ -218,7 +218,7 @@ def test_pictures_to_predict_need_their_boxes_and_no_labels(folder, warned):
     assert labels.read_pictures(table, FACE)["image"].tolist() == ["0.png", "1.png", "gone.png"]
     with pytest.raises(ImgregError, match="a column 'cx'"):
         labels.read_pictures(write(folder, "image,age\n0.png,1\n"), BOXED)
-    with pytest.raises(ImgregError, match=r"expected a table of pictures; found the folder '.*'$"):
+    with pytest.raises(ImgregError, match=r"expected a table of images; found the folder '.*'$"):
         labels.read_pictures(folder, replace(FACE, name_pattern=r"(?P<age>\d)"))
 
 
@@ -259,20 +259,20 @@ def test_missing_pictures_are_named_and_left_out(folder, warned):
     rows = "".join(f"{name},1\n" for name in ("gone.png", "1.png", "sub/gone.png", "dir.png", "2.png"))
     frame = labels.read_labels(write(folder, "image,age\n" + rows), AGE)
     assert frame["image"].tolist() == ["1.png", "2.png"] and frame.index.tolist() == [0, 1]
-    assert len(warned()) == 1 and warned()[0].endswith("no such picture: gone.png, sub/gone.png, dir.png")
+    assert len(warned()) == 1 and warned()[0].endswith("no such image: gone.png, sub/gone.png, dir.png")
 
 
 def test_rows_keep_their_numbers_whatever_was_left_out_before(folder, warned):
     frame = labels.read_labels(write(folder, "image,age\n,1\n1.png,x\n2.png,3\n"), AGE)
     assert frame["image"].tolist() == ["2.png"]
-    assert [told.partition(", no ")[2] for told in warned()] == ["picture named: row 2", "finite number: row 3"]
+    assert [told.partition(", no ")[2] for told in warned()] == ["image named: row 2", "finite number: row 3"]
 
 
 @pytest.mark.parametrize(("text", "told"), [
     ("", "CSV, TSV or Parquet.*No columns"), ("image,age\n", "a labels table with rows; found none in"),
     ("image,age\n0.png,x\n1.png,y\n", "usable rows in .*found no finite number in any of 2: row 2, row 3"),
-    ("image,age\na.png,1\nb.png,2\n", "usable rows in .*found no such picture in any of 2: a.png, b.png"),
-    ("image,age\n,1\n,2\n", "usable rows in .*found no picture named in any of 2: row 2, row 3"),
+    ("image,age\na.png,1\nb.png,2\n", "usable rows in .*found no such image in any of 2: a.png, b.png"),
+    ("image,age\n,1\n,2\n", "usable rows in .*found no image named in any of 2: row 2, row 3"),
     ("image,age\n0.png,1\n1.png,2,3,4\n", "CSV, TSV or Parquet.*line 3"),
 ])
 def test_a_table_of_no_use_is_one_line(folder, text, told):
@@ -296,7 +296,7 @@ def test_rows_longer_than_the_header_are_told(folder):
 
 
 def test_a_table_that_is_not_there(folder):
-    with pytest.raises(ImgregError, match=r"a labels table or a folder of pictures; found no '.*gone\.csv'"):
+    with pytest.raises(ImgregError, match=r"a labels table or a folder of images; found no '.*gone\.csv'"):
         labels.read_labels(folder / "gone.csv", AGE)
 
 
@@ -325,7 +325,7 @@ def test_names_without_a_label_are_counted_and_left_out(tmp_path, warned):
 
 
 def test_a_folder_without_a_label_in_any_name_is_one_line(folder):
-    told = r"^expected file names like 'angle_00000\.png'; found none among the 10 pictures in '.*', such as '0\.png'$"
+    told = r"^expected file names like 'angle_00000\.png'; found none among the 10 images in '.*', such as '0\.png'$"
     with pytest.raises(ImgregError, match=told):
         labels.read_labels(folder, ANGLE)
 
@@ -359,7 +359,7 @@ def test_a_folder_of_no_use(folder, tmp_path):
     with pytest.raises(ImgregError, match=r"a labels table; found the folder '.*', and task 'faces' reads no"):
         labels.read_labels(folder, AGE)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ImgregError, match="expected pictures; found none in"):
+    with pytest.raises(ImgregError, match="expected images; found none in"):
         labels.read_labels(tmp_path / "empty", ANGLE)
 
 
@@ -419,7 +419,7 @@ def test_an_unknown_part_is_told(parts, found):
     (frame_of(9, group=["p"] * 9), "0 and 9"),
 ])
 def test_nothing_left_to_train_on_or_to_validate_with(frame, found):
-    wanted = f"2 pictures to train on and 1 to validate with; found {found}; try (more|rows)"
+    wanted = f"2 images to train on and 1 to validate with; found {found}; try (more|rows)"
     with pytest.raises(ImgregError, match=wanted):
         divided(frame)
 

@@ -1,4 +1,4 @@
-"""A part for the end, strata, rows of one picture: each has its share and its side. test_folds has folds and names."""
+"""A part for the end, strata, rows of one image: each has its share and its side. test_folds has folds and names."""
 import sys
 import tracemalloc
 from types import SimpleNamespace
@@ -47,7 +47,7 @@ def test_the_test_part_is_the_same_for_every_fold_and_in_none_of_them():
     tested = parts[0] == "test"
     assert tested.sum() == 20 and all(((p == "test") == tested).all() for p in parts)
     assert (sum((p == "valid").astype(int) for p in parts)[~tested] == 1).all()
-    with pytest.raises(ImgregError, match="at least 20 groups of pictures for --folds 20; found 18"):
+    with pytest.raises(ImgregError, match="at least 20 groups of images for --folds 20; found 18"):
         divided(frame, test=0.1, folds=20, fold=1)
 
 
@@ -64,7 +64,7 @@ def test_a_test_part_of_a_table_with_its_own_split_is_refused():
 
 
 def test_too_large_a_test_part_leaves_nothing_to_train_on():
-    with pytest.raises(ImgregError, match="2 pictures to train on and 1 to validate with; found 0 and 20"):
+    with pytest.raises(ImgregError, match="2 images to train on and 1 to validate with; found 0 and 20"):
         divided(frame_of(), test=0.9)
 
 
@@ -113,7 +113,7 @@ def test_only_one_plain_number_makes_strata(task):
     assert divided(grouped, PRICE).equals(divided(grouped))
 
 
-# one picture in several rows
+# one image in several rows
 
 @pytest.mark.parametrize("of", [{}, {"test": 0.2}, {"folds": 4, "fold": 2}])
 def test_rows_of_one_picture_are_in_one_part(of):
@@ -124,7 +124,7 @@ def test_rows_of_one_picture_are_in_one_part(of):
 
 
 def test_groups_that_share_a_picture_are_in_one_part():
-    """Each picture shows two people of six: a with b, b with c, d with e; f is alone in many."""
+    """Each image shows two people of six: a with b, b with c, d with e; f is alone in many."""
     pairs = [(f"{who}{i}.png", person) for who in ("ab", "bc", "de") for i in range(10) for person in who]
     frame = pd.DataFrame([*pairs, *((f"f{i}.png", who) for i in range(20) for who in (None, "f")[: 1 + i % 2])],
                          columns=["path", "group"])
@@ -178,14 +178,14 @@ def test_whole_groups_are_kept_for_intervals():
 
 
 def people(n):
-    """Ten pictures each of so many people."""
+    """Ten images each of so many people."""
     return frame_of(10 * n, group=[f"g{i % n}" for i in range(10 * n)])
 
 
 @pytest.mark.parametrize("frame, told", [
-    (frame_of(300), "no intervals: calibration takes at least 50 pictures, and 15% of the 240 pictures to train on are "
+    (frame_of(300), "no intervals: calibration takes at least 50 images, and 15% of the 240 images to train on are "
                     "only 36; --calibrate 0.21 calibrates with 50"),
-    (frame_of(60), "15% of the 48 pictures to train on are only 7; --calibrate 0.19 calibrates with 9, which is less"),
+    (frame_of(60), "15% of the 48 images to train on are only 7; --calibrate 0.19 calibrates with 9, which is less"),
     (people(40), "9 groups, and 15% of the 32 groups to train on are only 5; --calibrate 0.29 calibrates with 9"),
     (people(15), "15% of the 12 groups to train on are only 2; --calibrate 0.17 calibrates with 2, which is less rel")])
 def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
@@ -217,10 +217,10 @@ def test_a_table_with_its_own_split_gives_some_of_its_training_rows_for_interval
 
 
 def test_fewer_than_the_promise_takes_are_refused_where_they_were_asked_for():
-    with pytest.raises(ImgregError, match=r"keeps at least 9 pictures, for intervals of 90%; found 0\.05 of 80"):
+    with pytest.raises(ImgregError, match=r"keeps at least 9 images, for intervals of 90%; found 0\.05 of 80"):
         divided(frame_of(100), calibrate=0.05)
     assert (divided(frame_of(100), calibrate=0.05, coverage=0.75) == "calibrate").sum() == 4
-    with pytest.raises(ImgregError, match="at least 2 pictures to train on"):
+    with pytest.raises(ImgregError, match="at least 2 images to train on"):
         divided(frame_of(100), calibrate=0.99)
 
 

@@ -1,4 +1,4 @@
-"""Tables as people have them are opened, their pictures found, and what is no table is told in one line."""
+"""Tables as people have them are opened, their images found, and what is no table is told in one line."""
 import logging
 import os
 import tracemalloc
@@ -160,7 +160,7 @@ def test_a_folder_and_nothing_at_all_are_no_tables(tmp_path):
         tables.read_table(tmp_path / "gone.csv")
 
 
-# which column names the pictures
+# which column names the images
 
 @pytest.mark.parametrize(("columns", "chosen"), [
     ({"photo": ["a.jpg"], "age": [1]}, "photo"), ({"age": [1], "File Name": ["a"]}, "File Name"),
@@ -221,7 +221,7 @@ def test_one_picture_is_not_given_to_two_paths(tmp_path):
     touch(tmp_path, "1.png", "2.png", "3.png")
     assert paths_of(tmp_path, "C:\\ann\\1.png", "C:\\bob\\1.png", "C:\\bob\\2.png") == [None, None, "2.png"]
     assert paths_of(tmp_path, "3.png", "C:\\old\\3.png") == ["3.png", None]
-    assert paths_of(tmp_path, "C:\\ann\\1.png", "C:\\ann\\1.png") == ["1.png", "1.png"]  # several rows of one picture
+    assert paths_of(tmp_path, "C:\\ann\\1.png", "C:\\ann\\1.png") == ["1.png", "1.png"]  # several rows of one image
 
 
 def test_ids_are_completed_where_one_picture_alone_can_be_meant(tmp_path):
@@ -301,7 +301,7 @@ def test_sub_folders_called_by_numbers_are_labels(tmp_path):
 
 
 @pytest.mark.parametrize(("files", "pattern", "names", "told"), [
-    (["x.txt"], "", ["age"], "expected pictures; found none in"),
+    (["x.txt"], "", ["age"], "expected images; found none in"),
     (["31/a.png", "old/b.png"], "", ["age"], "called by numbers; found 'old'"),
     (["a.png"], "", ["age"], "called by numbers; found none"),
     (["31/a.png"], "", ["age", "size"], "one number for sub folders to be called by; found 2: age, size"),

@@ -227,7 +227,7 @@ def test_broken_frames_are_named_once_and_left_out(copy, caplog):
     assert len(rows) == 7
     (message,) = caplog.messages
     assert message.startswith("left out 5 of 12 frames of ")
-    for why in ("01/frame_00003 (no pose)", "01/frame_00004 (no picture)", "04/frame_00003 (an empty picture)",
+    for why in ("01/frame_00003 (no pose)", "01/frame_00004 (no image)", "04/frame_00003 (an empty image)",
                 "04/frame_00004 (not four rows of three numbers)", "06/frame_00007 (no rotation)"):
         assert why in message
 
@@ -292,5 +292,5 @@ def test_an_older_table_is_replaced_whole(copy):
 def test_pictures_are_not_opened(copy, monkeypatch):
     monkeypatch.setattr(Image, "open", None)
     for picture in Path(copy).rglob("*.jpg"):
-        picture.write_bytes(b"not a picture, but no business of this room")
+        picture.write_bytes(b"not an image, but no business of this room")
     assert len(pd.read_csv(biwi.write_table(copy))) == 12

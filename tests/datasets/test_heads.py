@@ -173,11 +173,11 @@ def test_the_eyes_are_seen_where_they_project(who, pose, centre):
 def test_a_head_of_no_rotation_looks_into_the_camera():
     far = np.array([0, 0, 900])
     points = {k: CENTRED.project(v + far)[0] for k, v in landmarks(Person("M01", 0)).items()}
-    assert points["left_eye"][0] > 320 > points["right_eye"][0]  # the person's left is the picture's right
+    assert points["left_eye"][0] > 320 > points["right_eye"][0]  # the person's left is the image's right
     assert points["top"][1] < points["left_eye"][1] < points["nose"][1] < points["mouth"][1] < points["chin"][1]
     nose = {k: CENTRED.project(rotation(*turn) @ landmarks(Person("M01", 0))["nose"] + far)[0]
             for k, turn in {"yaw": (40, 0, 0), "pitch": (0, 40, 0)}.items()}
-    assert nose["yaw"][0] < 300  # positive yaw: to the picture's left
+    assert nose["yaw"][0] < 300  # positive yaw: to the image's left
     assert nose["pitch"][1] < 240  # positive pitch: up
 
 
@@ -203,7 +203,7 @@ def test_a_turned_pose_is_the_turned_picture(who, pose, centre, light, degrees):
     other = render(who, turn @ pose, turn @ centre, CENTRED, turned, body=turn)
     expected = np.asarray(Image.fromarray(one).rotate(-degrees, Image.Resampling.BICUBIC))  # clockwise for positive
     rows, columns = np.mgrid[:480, :640]
-    near = np.hypot(rows - 239.5, columns - 319.5) < 200  # what is outside one of the two pictures is not compared
+    near = np.hypot(rows - 239.5, columns - 319.5) < 200  # what is outside one of the two images is not compared
     apart = np.abs(expected.astype(int) - other)[near]
     wrong = np.abs(np.asarray(Image.fromarray(one).rotate(degrees)).astype(int) - other)[near]
     assert apart.mean() < 1.5 < wrong.mean()

@@ -39,7 +39,7 @@ def test_a_folder_without_pictures_is_an_error_and_is_not_filled(nothing_drawn, 
     for use in (lambda: datasets.locate(name, folder), lambda: datasets.make(name, data=folder)):
         with pytest.raises(ImgregError) as e:
             use()
-        assert str(e.value) == (f"expected a folder for --data with pictures of the task {name}; found none in "
+        assert str(e.value) == (f"expected a folder for --data with images of the task {name}; found none in "
                                 f"'{folder}'; try --data drawn, or imgreg data {name} --out DIR")
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -1,4 +1,4 @@
-"""The Task of a user's table: what its columns mean, and what is done to its pictures, which makes no label false."""
+"""The Task of a user's table: what its columns mean, and what is done to its images, which makes no label false."""
 import logging
 
 import pandas as pd
@@ -43,7 +43,7 @@ def test_sides_are_found_by_name_and_said(caplog):
     task = task_from_columns("t", [spec, "nose:point"], COLUMNS)
     assert task.augment == POINTS and task.targets[0].flip_pairs == ((0, 1),)
     assert caplog.messages[0].startswith("eyes: a mirror swaps left_eye and right_eye")
-    assert caplog.messages[1].startswith("nose: pictures can be mirrored without swapping points")
+    assert caplog.messages[1].startswith("nose: images can be mirrored without swapping points")
     assert task_from_columns("t", ["left_eye:point", "right_eye:point"], COLUMNS).augment == POINTS[1:]
 
 

@@ -53,7 +53,7 @@ def test_what_is_scored_is_the_runs_own_validation_part(run):
 
 
 def greys(folder, n=60, seed=0):
-    """Grey pictures of 24 x 16 pixels and the labels that their greys tell; some labels are missing."""
+    """Grey images of 24 x 16 pixels and the labels that their greys tell; some labels are missing."""
     rng = np.random.default_rng(seed)
     grey = rng.integers(20, 235, n)
     for i, value in enumerate(grey):
@@ -166,5 +166,5 @@ def test_many_pictures_are_sampled_and_said(copied, quick, monkeypatch, caplog):
     monkeypatch.setattr(baselines, "ridge", lambda task, trunk, stats, rows, device: seen.append(rows) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         baselines.measure(copied)
-    assert "the baselines learn from 30 of 108 training pictures" in caplog.text
+    assert "the baselines learn from 30 of 108 training images" in caplog.text
     assert len(seen[0]) == 30 and set(seen[0]["split"]) == {"train"}

@@ -1,4 +1,4 @@
-"""Intervals of a mean: as wide as chance makes them, by pictures or by groups."""
+"""Intervals of a mean: as wide as chance makes them, by images or by groups."""
 import numpy as np
 import pytest
 

@@ -16,7 +16,7 @@ FACE = Task("face", (Point("face", ("a_x", "a_y", "b_x", "b_y")),), (32, 32))
 
 @dataclass
 class Known(Predictor):
-    """A Predictor that "sees" arrays: the path of a picture is its number in them."""
+    """A Predictor that "sees" arrays: the path of an image is its number in them."""
 
     outputs_of: np.ndarray = field(default=None, repr=False)
     features_of: np.ndarray = field(default=None, repr=False)
@@ -138,7 +138,7 @@ def test_a_column_that_hardly_any_picture_labels_costs_the_others_nothing(caplog
     model = Known(FACE, None, {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
     _, rows = held(calibrate.calibrate(model, frame, config.TrainConfig()), frame)
     assert rows["face_a_within"].notna().all() and rows["face_b_within"].isna().all()
-    assert "no intervals for face_b_within: fewer than 9 of the 200 pictures" in caplog.text
+    assert "no intervals for face_b_within: fewer than 9 of the 200 images" in caplog.text
 
 
 @pytest.mark.parametrize("grows", [0.0, 1.0])

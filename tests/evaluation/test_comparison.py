@@ -1,4 +1,4 @@
-"""Runs beside one another: the same pictures, luck told from more, and what was set otherwise."""
+"""Runs beside one another: the same images, luck told from more, and what was set otherwise."""
 import json
 import re
 
@@ -19,7 +19,7 @@ AGE = Number("n", ("n",), "years", low=0.0, high=9.0)
 
 def fake(out, off=1.0, *, name="t", targets=(AGE,), n=40, first=0, split="valid", group=None, state="trained",
          scores=None, true=None, **settings):
-    """A run as a training leaves it, its pictures called p0 and on: of each target every column is off by `off`."""
+    """A run as a training leaves it, its images called p0 and on: of each target every column is off by `off`."""
     task = Task(name, targets)
     out.mkdir(parents=True, exist_ok=True)
     (out / "x.png").write_bytes(b"x")
@@ -55,12 +55,12 @@ def test_a_difference_beyond_luck_is_told_with_its_interval(tmp_path):
     (target,) = found.targets
     first, second = target["runs"]
     more = offs(seed=1) - 0.5 - offs()
-    assert (target["n"], target["by"], target["units"]) == (40, "picture", 40)
+    assert (target["n"], target["by"], target["units"]) == (40, "image", 40)
     assert "ci" not in first and second["difference"] == pytest.approx(more.mean(), abs=1e-6)
     low, high = second["ci"]
     assert low < more.mean() < high < 0 and high - low == pytest.approx(2 * 1.96 * more.std() / 40**0.5, rel=0.25)
     assert second["verdict"] == (f"{b.path} is better by {-more.mean():.3g} years "
-                                 f"({-high:.3g} to {-low:.3g}, 95 %): more than the luck of these pictures")
+                                 f"({-high:.3g} to {-low:.3g}, 95 %): more than the luck of these images")
     assert second["verdict"] in found.to_text()
     back = comparison.compare_runs(paths(b, a)).targets[0]["runs"][1]
     assert f"{a.path} is worse by {-more.mean():.3g} years" in back["verdict"]
@@ -89,7 +89,7 @@ def test_pictures_whose_labels_differ_are_left_out_and_told(tmp_path):
     other = true.copy()
     other[:6] += 1
     found = comparison.compare_runs(paths(fake(tmp_path, true=true), fake(tmp_path, 2.0, true=other)))
-    assert found.targets[0]["n"] == 34 and any("6 pictures are left out" in note for note in found.notes)
+    assert found.targets[0]["n"] == 34 and any("6 images are left out" in note for note in found.notes)
 
 
 def test_several_rows_of_a_picture_are_told_apart_by_their_order(tmp_path):
@@ -99,7 +99,7 @@ def test_several_rows_of_a_picture_are_told_apart_by_their_order(tmp_path):
         run.write("predictions.csv", frame.iloc[::-1] if run is b else frame)
     b.write("predictions.csv", pd.read_csv(b.path / "predictions.csv").iloc[::-1])
     (target,) = comparison.compare_runs(paths(a, b)).targets
-    assert target["n"] == 40 and target["units"] == 20  # two rows of one picture are drawn together
+    assert target["n"] == 40 and target["units"] == 20  # two rows of one image are drawn together
     assert target["runs"][1]["difference"] == pytest.approx((offs(seed=3) - offs()).mean(), abs=1e-6)
 
 
@@ -149,7 +149,7 @@ def test_intervals_are_explained_only_where_there_are_any(tmp_path, capsys):
     few, others = fake(tmp_path, n=4), fake(tmp_path, first=100)
     for run, has_intervals in ((b, True), (few, False), (others, False)):
         text = said(capsys, "compare", a.path, run.path, "--out", tmp_path)
-        assert ("the intervals tell what other pictures" in text) is has_intervals is ("ci" in json.dumps(
+        assert ("the intervals tell what other images" in text) is has_intervals is ("ci" in json.dumps(
             comparison.compare_runs(paths(a, run)).targets))
         page = (tmp_path / text.rpartition("/")[2].strip()).read_text(encoding="utf-8")
         assert ("bootstrap interval" in page) is has_intervals
@@ -213,7 +213,7 @@ def test_plot_and_page_have_a_number_that_neither_had(tmp_path, capsys):
         "compare-004.html", "compare-005.png", "compare-005.html"}
     page = (out / "compare-005.html").read_text(encoding="utf-8")
     assert "a&lt;b&gt;&amp;c" in page and "<b>" not in page and "data:image/png;base64," in page
-    page = re.sub(r"base64,[\w+/=]*", "", page)  # pictures, which may spell anything
+    page = re.sub(r"base64,[\w+/=]*", "", page)  # images, which may spell anything
     for lost in ("nan", "None", "undefined", "<script"):
         assert lost not in page.split("base64,")[0] + page.split('" alt=')[1], lost
 

@@ -45,7 +45,7 @@ def test_predictions_keep_rows_and_leave_broken_pictures_out(run, tmp_path):
 
 
 def test_points_are_guessed_at_a_constant_place_of_each_picture(tmp_path):
-    """The mean shape as a fraction of the picture, whatever its size; other targets as ever."""
+    """The mean shape as a fraction of the image, whatever its size; other targets as ever."""
     sizes, rng = [(40, 40), (80, 80), (200, 200), (400, 400)] * 6, np.random.default_rng(0)
     rows = []
     for i, (width, height) in enumerate(sizes):
@@ -61,7 +61,7 @@ def test_points_are_guessed_at_a_constant_place_of_each_picture(tmp_path):
     assert in_view["p"]["columns"]["x"]["baseline"] < 3 and in_view["p"]["columns"]["y"]["baseline"] < 1e-6
     assert in_view["n"] == in_pixels["n"] and in_view["p"]["mean"] == in_pixels["p"]["mean"]
     assert not set(metrics.VIEW_COLUMNS) & set(metrics.predictions_table(task, valid))
-    (tmp_path / "0.png").unlink()  # a lost training picture costs itself alone, and all of them the views
+    (tmp_path / "0.png").unlink()  # a lost training image costs itself alone, and all of them the views
     assert metrics.score(task, valid, metrics.add_views(task, train))["p"]["baseline"] < 3
     gone = metrics.add_views(task, train.assign(path="gone.png"))
     assert metrics.score(task, valid, gone) == in_pixels
@@ -188,13 +188,13 @@ def test_one_answer_for_the_pictures_of_a_group():
     task = Task("t", (Number("n", ("n",), low=0.0, high=9.0), *ANGLE.targets))
     frame = pd.DataFrame({"house": ["a", "b", "a", None], "n": [1.0, 5.0, 3.0, 7.0], "angle": [1.0, 9.0, 179.0, 3.0]})
     one = aggregation.aggregate_by(task, frame, "house")
-    assert list(one["house"]) == ["a", "b", "picture 3"] and list(one["pictures"]) == [2, 1, 1]
+    assert list(one["house"]) == ["a", "b", "image 3"] and list(one["pictures"]) == [2, 1, 1]
     assert list(one["n"]) == [2.0, 5.0, 7.0] and min(one["angle"][0], 180 - one["angle"][0]) < 1e-6
     judged = frame.assign(n_predicted=frame["n"] + [1, 0, 3, 0], angle_predicted=frame["angle"], n_error=99.0)
     errors = aggregation.aggregate_by(task, judged, "house", "median")
     assert list(errors["n_error"]) == [2.0, 0.0, 0.0] and errors["angle_error"].max() < 1e-6
     points = Task("p", (Point("p", ("n", "angle")),))
-    with pytest.raises(ImgregError, match="--by with targets that are the same in several pictures"):
+    with pytest.raises(ImgregError, match="--by with targets that are the same in several images"):
         aggregation.aggregate_by(points, frame, "house")
 
 

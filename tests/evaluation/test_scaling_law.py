@@ -1,4 +1,4 @@
-"""The law that errors follow as pictures grow in number, and what is said of twice as many."""
+"""The law that errors follow as images grow in number, and what is said of twice as many."""
 import json
 
 import numpy as np
@@ -45,19 +45,19 @@ def test_a_law_that_is_not_found_gives_way_to_a_power_law(monkeypatch):
 
 
 def points(errors, n=N, width=0.02, name="way"):
-    return [{"part": 100 * k / n[-1], "pictures": int(k), "run": f"t-{i}",
+    return [{"part": 100 * k / n[-1], "images": int(k), "run": f"t-{i}",
              "errors": {name: {"mean": e, "ci": [e * (1 - width), e * (1 + width)], "baseline": 45.0}}}
             for i, (k, e) in enumerate(zip(n, errors, strict=True))]
 
 
 @pytest.mark.parametrize(("errors", "told"), [
-    (17 * N**-0.5, "twice the pictures would bring way error from 0.54° to about 0.38°"),
-    (5 + 0 * N, "more pictures would bring little: twice as many would leave way error at about 5.0°"),
-    (np.array([2.0, 1.03, 1.001, 1.0]), "more pictures would bring little: twice"),
-    (np.array([1.0, 2, 3, 4]), "more pictures would bring little: twice as many would leave way error at about 4.0°; "
+    (17 * N**-0.5, "twice the images would bring way error from 0.54° to about 0.38°"),
+    (5 + 0 * N, "more images would bring little: twice as many would leave way error at about 5.0°"),
+    (np.array([2.0, 1.03, 1.001, 1.0]), "more images would bring little: twice"),
+    (np.array([1.0, 2, 3, 4]), "more images would bring little: twice as many would leave way error at about 4.0°; "
                                "a guess, for the points do not follow a law of growth (off by up to "),
     (np.array([10.0, 2, 8, 1]), "a guess, for the points do not follow a law of growth (off by up to "),
-    (np.zeros(4), "way: nothing to be said of more pictures from 0 points"),
+    (np.zeros(4), "way: nothing to be said of more images from 0 points"),
 ])
 def test_what_is_said(errors, told):
     found = scaling_law.forecast("way", "°", points(errors))
@@ -73,13 +73,13 @@ def test_what_chance_explains_does_not_make_it_a_guess():
 
 
 def test_parts_that_are_hardly_better_than_guessing_are_on_no_law():
-    """Too few pictures teach nothing: the law begins behind them."""
+    """Too few images teach nothing: the law begins behind them."""
     errors = np.array([44.0, *17 * N[1:] ** -0.5])
     found = scaling_law.forecast("way", "°", points(errors))
     assert found.law == pytest.approx((0, 17, 0.5), rel=0.01) and found.deviation < 0.01
     assert found.text.endswith("to about 0.38° (told by 3 points, without 1 hardly better than guessing)")
     told = scaling_law.forecast("way", "°", points([44.0, 44, 41, 40])).text
-    assert told == "way: nothing to be said of more pictures from 4 points, without 4 hardly better than guessing"
+    assert told == "way: nothing to be said of more images from 4 points, without 4 hardly better than guessing"
     assert "nothing to be said" in scaling_law.forecast("way", "°", points([20.0, 10, 8, 41])).text
 
 

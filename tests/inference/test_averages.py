@@ -18,7 +18,7 @@ angle = st.floats(-400, 400)
 
 
 def average(target, *answers):
-    """Of k answers to one picture."""
+    """Of k answers to one image."""
     return target.average(np.array(answers, float).reshape(len(answers), 1, -1))[0]
 
 

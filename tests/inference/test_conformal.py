@@ -33,7 +33,7 @@ def test_of_pictures_by_themselves_it_is_the_score_of_the_rank_of_split_conforma
 
 def test_too_few_promise_nothing():
     assert conformal_quantile(np.ones(8), np.arange(8), 0.9) == np.inf
-    with pytest.raises(ImgregError, match=r"at most 0\.888.*8 pictures"):
+    with pytest.raises(ImgregError, match=r"at most 0\.888.*8 images"):
         plain(np.ones(8)).quantiles(0.9)
     with pytest.raises(ImgregError, match="9 groups"):
         plain(np.ones(18), np.repeat(np.arange(9), 2)).quantiles(0.95)
@@ -95,7 +95,7 @@ def test_difficulty_stays_within_its_limits():
     of = replace(plain(np.ones(99)), difficulty=DifficultyModel(np.ones(1), weights, np.array([-1.0]), np.array([2.0])))
     hard, _ = assess(of, np.array([[50.0, 0, 0], [-50, 0, 0], [0.5, 0, 0]]))
     assert np.log(hard[:, 0]) == pytest.approx([2, -1, 0.5])
-    assert assess(of, np.zeros((1, 3)), scale=7.0)[0] == 7.0  # a picture twice as large is off by twice as many pixels
+    assert assess(of, np.zeros((1, 3)), scale=7.0)[0] == 7.0  # an image twice as large is off by twice as many pixels
 
 
 def test_distance_is_mahalanobis_squared_over_the_number_of_features():

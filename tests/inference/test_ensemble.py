@@ -29,7 +29,7 @@ BLACK = np.zeros((30, 60, 3), np.uint8)
 
 
 def always(targets, outputs, size=(32, 32), odd=None, **of):
-    """A model that gives the same outputs for every picture; calibrated if `odd` tells whether all are unlike."""
+    """A model that gives the same outputs for every image; calibrated if `odd` tells whether all are unlike."""
     outputs = torch.tensor(np.array([outputs], float), dtype=torch.float32)
     network = lambda x: x[:, :, 0, 0] + 10.0 * bool(odd), lambda x: outputs.expand(len(x), -1)
     task = Task("t", tuple(targets), size=size, augment=(), **of)
@@ -46,7 +46,7 @@ def towards(degrees):
 # the average
 
 def test_answers_are_averaged_by_each_kinds_own_mean_whatever_the_views():
-    """The way around zero, prices by their logarithms, places in pixels of the picture, rotations as such."""
+    """The way around zero, prices by their logarithms, places in pixels of the image, rotations as such."""
     kinds = (WAY, PRICE, SPOT, POSE, AGE)
     sides = [POSE.matrix(np.array([[0.0, pitch, 0.0]]))[0].ravel() for pitch in (10.0, 50.0)]
     cheap, dear = (PRICE.encode_labels(np.array(price)) for price in (4.0, 100.0))
@@ -81,7 +81,7 @@ def test_one_model_twice_says_what_it_says_once(run, drawn):
     pd.testing.assert_frame_equal(by_path, functions.predict([model, model], pictures))
 
 
-# which pictures
+# which images
 
 def test_pictures_that_do_not_open_are_named_once_and_the_others_keep_their_places(caplog, tmp_path):
     both = Ensemble((always([AGE], [0.0]), always([AGE], [0.5])))
@@ -98,12 +98,12 @@ def test_pictures_that_do_not_open_are_named_once_and_the_others_keep_their_plac
 
 
 def test_a_box_that_only_some_models_can_see_is_left_out():
-    boxes = [[30, 15, 10, 10], [66, 15, 10, 10], [20, 15, 10, 10]]  # the second lies beyond the picture
+    boxes = [[30, 15, 10, 10], [66, 15, 10, 10], [20, 15, 10, 10]]  # the second lies beyond the image
     wide, near = (always([SPOT], [0.0, 0.0], box=BOX, margin=margin) for margin in (2.0, 0.0))
     for order in ((wide, near), (near, wide)):
         frame = Ensemble(order).predict([BLACK] * 3, boxes)
         assert list(frame["image"]) == [0, 2] and list(frame["x"]) == pytest.approx([30, 20], abs=1)
-    with pytest.raises(ImgregError, match="a box for each of 3 pictures"):
+    with pytest.raises(ImgregError, match="a box for each of 3 images"):
         Ensemble((wide, near)).predict([BLACK] * 3, boxes[:2])
 
 
@@ -194,5 +194,5 @@ def test_several_runs_predict_together_in_the_terminal(run, drawn, tmp_path, cap
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(pictures)))
     table = said(capsys, "predict", run.path, bundle, "-", "--tta").splitlines()
     assert len(table) == 4 and "angle" in table[0]
-    assert "pictures after the models; found 2 models alone" in mistake(capsys, "predict", run.path, bundle)
+    assert "images after the models; found 2 models alone" in mistake(capsys, "predict", run.path, bundle)
     assert "none in" in mistake(capsys, "predict", run.path, tmp_path)

@@ -88,7 +88,7 @@ def test_a_calibrated_model_comes_back_with_its_intervals(calibrated, pictures, 
 
 
 def test_a_coverage_that_cannot_be_promised_is_one_line_before_the_work(calibrated, run, pictures):
-    with pytest.raises(ImgregError, match=r"at most 0\.969: 32 pictures calibrate this model; found 0\.99"):
+    with pytest.raises(ImgregError, match=r"at most 0\.969: 32 images calibrate this model; found 0\.99"):
         load(calibrated.path).predict(["gone.png"], coverage=0.99)
     with pytest.raises(ImgregError, match="--coverage with a model that has intervals"):
         load(run.path).predict(pictures, coverage=0.9)
@@ -194,7 +194,7 @@ def test_all_kinds_at_once_are_seen_alike_by_training_and_predicting(spotted, fi
         parts = [(learn.model(x), *y) for x, *y in learn.dls.valid]
     theirs, *labels = (torch.cat([p.as_subclass(torch.Tensor) for p in part]) for part in zip(*parts, strict=True))
     np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
-    assert not broken and np.ptp(ours, axis=0).min() > 0  # the pictures differ, and so do the numbers
+    assert not broken and np.ptp(ours, axis=0).min() > 0  # the images differ, and so do the numbers
     known = learn.loss_func.decodes(theirs)
     result = model.predict(list(valid["path"]), boxes)
     for t, decoded, label in zip(task.targets, known, labels, strict=True):
@@ -226,7 +226,7 @@ class Redness(torch.nn.Module):
 
 @pytest.mark.parametrize(("fit", "box"), VIEWS)
 def test_points_come_in_pixels_of_each_original_picture(spotted, fit, box):
-    """A network that finds the blobs by their colour gives the table's own numbers, whatever the picture's shape."""
+    """A network that finds the blobs by their colour gives the table's own numbers, whatever the image's shape."""
     stats = backbones.stats("test_resnet")
     task = Task("spots", (four().targets[0],), size=(64, 96), fit=fit, box=box, margin=1.0, augment=())
     net = torch.nn.Sequential(Redness(stats), torch.nn.Identity())
@@ -250,15 +250,15 @@ def test_a_model_of_boxes_tells_what_to_do_without_them(spotted):
     about = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
     model = predictor.Predictor(task, network.network("test_resnet", (32, 48), 4).eval(), about)
     paths = list(spotted["path"][:3])
-    told = r"a box for each of 3 pictures: this model was trained on cx, cy, w, h; found none; try a table with these"
+    told = r"a box for each of 3 images: this model was trained on cx, cy, w, h; found none; try a table with these"
     with pytest.raises(ImgregError, match=told):
         model.predict(paths)
     for boxes in ([[1, 2, 3, 4]] * 2, [[1, 2, 3]] * 3, [1, 2, 3, 4], np.ones((3, 4, 1))):
-        with pytest.raises(ImgregError, match="a box for each of 3 pictures") as e:
+        with pytest.raises(ImgregError, match="a box for each of 3 images") as e:
             model.predict(paths, boxes)
         assert "\n" not in str(e.value)
     assert len(model.predict(paths[0], spotted.loc[0, list(BOX)])) == 1
-    with pytest.raises(ImgregError, match=r"a box within the picture"):
+    with pytest.raises(ImgregError, match=r"a box within the image"):
         model.predict(paths[0], [900, 20, 10, 10])
 
 
@@ -269,7 +269,7 @@ def test_a_model_without_boxes_takes_no_notice_of_them(run, pictures):
 
 @pytest.mark.parametrize("box", [(), BOX])
 def test_a_table_may_stand_in_place_of_the_pictures(spotted, tmp_path, box):
-    """Its pictures, with its boxes; the labels need not be there, and rows without a box are named and left out."""
+    """Its images, with its boxes; the labels need not be there, and rows without a box are named and left out."""
     task = Task("spots", (four().targets[0],), size=(32, 48), box=box, augment=())
     about = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
     model = predictor.Predictor(task, network.network("test_resnet", (32, 48), 4).eval(), about)

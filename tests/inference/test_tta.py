@@ -1,4 +1,4 @@
-"""Test-time augmentation: what moves with the picture comes back where it was, and what does not is averaged away."""
+"""Test-time augmentation: what moves with the image comes back where it was, and what does not is averaged away."""
 import json
 import shutil
 from dataclasses import replace
@@ -51,7 +51,7 @@ def blobs(pixels):
 
 
 def follows(pixels):
-    """Outputs for ALL, moving with the picture: where the blobs are, how far apart, and which way from red to blue."""
+    """Outputs for ALL, moving with the image: where the blobs are, how far apart, and which way from red to blue."""
     spots = blobs(pixels)
     across = spots / (pixels.shape[3] / 2, pixels.shape[2] / 2) - 1
     apart = spots[:, 1] - spots[:, 0]
@@ -125,7 +125,7 @@ def test_pixels_move_as_in_training_and_every_kind_comes_back(move, size):
 @pytest.mark.parametrize("size", [(48, 48), (32, 48), (60, 36)])
 @pytest.mark.parametrize(("fit", "box"), [("pad", ()), ("squish", ()), ("pad", BOX)])
 def test_what_moves_with_the_picture_is_not_changed_by_moving_it(spotted, size, fit, box):
-    """All kinds at once, of pictures of four shapes; a network that follows them exactly."""
+    """All kinds at once, of images of four shapes; a network that follows them exactly."""
     bent = fit == "squish"
     of = task(*ALL, size=size, augment=("flip",) if bent else MOVED, fit=fit, box=box, margin=1.0)
     one, boxes = model(of, follows), spotted[list(BOX)].to_numpy() if box else None
@@ -138,7 +138,7 @@ def test_what_moves_with_the_picture_is_not_changed_by_moving_it(spotted, size, 
 
 
 def test_points_that_a_mirror_makes_one_another_change_places_twice(spotted):
-    """Left is whatever lies further left: in a mirrored picture it is the other one."""
+    """Left is whatever lies further left: in a mirrored image it is the other one."""
     def sided(pixels):
         spots = blobs(pixels)
         order = np.argsort(spots[:, :, 0], axis=1)[:, :, None]

@@ -125,9 +125,9 @@ def feature_list(body, x):
     return network.channels_last(body, body.forward_features(x)).flatten(1, -2)
 
 
-@pytest.mark.parametrize(("arch", "size"), GRIDS[:3])  # the last looks at the whole picture before its last features
+@pytest.mark.parametrize(("arch", "size"), GRIDS[:3])  # the last looks at the whole image before its last features
 def test_features_are_listed_row_by_row_so_that_a_map_lies_as_the_picture_does(arch, size):
-    """What changes in one corner of the picture changes most the feature at that corner."""
+    """What changes in one corner of the image changes most the feature at that corner."""
     torch.manual_seed(0)
     body = network.body(arch, size).eval()
     placed = network.add_positions(body, size)

@@ -72,7 +72,7 @@ def test_draw_leaves_out_what_cannot_be_opened(tmp_path, caplog):
     with caplog.at_level("WARNING", messages.log.name):
         paths = copies.draw(tmp_path / "out", HEADPOSE, frame)
     assert [p.name for p in paths] == ["a.png"]
-    assert "left out 2 of 3 pictures" in caplog.text and "gone.png" in caplog.text and "number 2" in caplog.text
+    assert "left out 2 of 3 images" in caplog.text and "gone.png" in caplog.text and "number 2" in caplog.text
 
 
 def test_draw_tells_of_pictures_without_a_file_by_their_number(tmp_path, caplog):

@@ -39,7 +39,7 @@ def draw_label(ax, target, values, *how, **style):
 
 
 def table(true, predicted, column="angle"):
-    names = [f"picture{i}.png" for i in range(len(true))]
+    names = [f"image{i}.png" for i in range(len(true))]
     return pd.DataFrame({"image": names, "path": names, column: true, f"{column}_predicted": predicted})
 
 
@@ -61,7 +61,7 @@ def open_picture(path):
 
 def heads(n=60, seed=0):
     rng = np.random.default_rng(seed)
-    names = [f"picture{i}.png" for i in range(n)]
+    names = [f"image{i}.png" for i in range(n)]
     truth = pd.DataFrame({"centre_x": rng.uniform(10, 50, n), "centre_y": rng.uniform(10, 30, n),
                           **{c: rng.uniform(-60, 60, n) for c in POSE.columns}})
     predicted = truth + rng.normal(0, 2, truth.shape)
@@ -75,7 +75,7 @@ def landmarks(n=40, points=20, seed=0):
     truth = pd.DataFrame(rng.uniform(5, 55, (n, 2 * points)), columns=columns)
     predicted = truth + np.repeat(np.arange(1.0, points + 1), 2)
     frame = pd.concat([truth, predicted.add_suffix("_predicted")], axis=1)
-    frame.insert(0, "image", [f"picture{i}.png" for i in range(n)])
+    frame.insert(0, "image", [f"image{i}.png" for i in range(n)])
     return Task("marks", (Point("landmarks", columns),)), frame.assign(path=frame["image"])
 
 
@@ -291,7 +291,7 @@ def test_a_column_that_never_varies_has_no_chart_and_is_named():
     frame = heads(50).assign(roll=0.0)
     for draw in (plots.predicted_against_true, plots.residuals):
         fig = draw(HEADPOSE, POSE, frame)
-        assert len(fig.axes) == 2 and "No chart over roll: the same in all pictures." in said(fig)
+        assert len(fig.axes) == 2 and "No chart over roll: the same in all images." in said(fig)
     fig = plots.residuals(AGE, AGE.targets[0], table([5.0] * 3, [4.0, 5.0, 6.0], "age"))
     assert len(fig.axes) == 1 and "No chart" not in said(fig)  # there is no other
 
@@ -360,8 +360,8 @@ def test_worst_shows_the_largest_errors_first_with_truth_and_prediction():
     frame = table([10.0, 20.0, 30.0, 175.0], [11.0, 60.0, 33.0, 5.0])
     fig = plots.worst(ANGLE, BAR, frame, open_picture, n=3)
     texts = [[t.get_text() for t in ax.texts] for ax in fig.axes]
-    assert texts[0] == ["true 20.0°", "predicted 60.0°", "off by 40.0°", "picture1.png"]
-    assert [t[-1] for t in texts] == ["picture1.png", "picture3.png", "picture2.png"]
+    assert texts[0] == ["true 20.0°", "predicted 60.0°", "off by 40.0°", "image1.png"]
+    assert [t[-1] for t in texts] == ["image1.png", "image3.png", "image2.png"]
     blue, dashed = lines(fig.axes[0])
     assert blue.get_color() == BLUE and dashed.get_color() == VERMILION
     slope = [math.degrees(math.atan2(-np.diff(li.get_ydata())[0], np.diff(li.get_xdata())[0])) for li in (blue, dashed)]
@@ -374,7 +374,7 @@ def test_a_picture_that_cannot_be_opened_is_a_grey_tile_with_its_name():
 
     fig = plots.worst(ANGLE, BAR, some_rows(5), gone)
     assert [ax.texts[0].get_text() for ax in fig.axes] == ["cannot be opened"] * 5
-    assert all(ax.texts[-1].get_text().startswith("picture") and not ax.lines for ax in fig.axes)
+    assert all(ax.texts[-1].get_text().startswith("image") and not ax.lines for ax in fig.axes)
 
 
 def test_worst_leaves_the_callers_picture_alone_and_marks_in_its_own_pixels():
@@ -390,7 +390,7 @@ def test_worst_poses_have_their_axes_at_the_true_and_the_predicted_centre():
     (ax,) = plots.worst(HEADPOSE, POSE, frame, open_picture).axes
     starts = {tuple(line.get_xydata()[0]) for line in ax.lines if len(line.get_xydata()) == 2}
     assert starts == {(19.5, 9.5), (29.5, 19.5)}
-    assert [t.get_text().split()[0] for t in ax.texts] == ["true", "predicted", "off", "picture0.png"]
+    assert [t.get_text().split()[0] for t in ax.texts] == ["true", "predicted", "off", "image0.png"]
 
 
 def test_worst_places_are_joined_to_their_truth():
@@ -398,14 +398,14 @@ def test_worst_places_are_joined_to_their_truth():
     (ax,) = plots.worst(HEADPOSE, CENTRE, frame, open_picture).axes
     (line,) = (line for line in ax.lines if line.get_gid() == "join")
     assert line.get_xydata().tolist() == [[19.5, 9.5], [29.5, 19.5]]
-    assert [t.get_text() for t in ax.texts] == ["off by 14 px", "picture0.png"]
+    assert [t.get_text() for t in ax.texts] == ["off by 14 px", "image0.png"]
 
 
 def test_the_target_that_is_asked_for_orders_the_worst():
     task = Task("two", (*AGE.targets, Number("size", ("size",), "px", 0, 10)))
     frame = table([1.0, 2.0], [1.0, 9.0], "age").assign(size=[1.0, 2.0], size_predicted=[8.0, 2.0])
-    assert plots.worst(task, task.targets[0], frame, open_picture).axes[0].texts[-1].get_text() == "picture1.png"
-    assert plots.worst(task, task.targets[1], frame, open_picture).axes[0].texts[-1].get_text() == "picture0.png"
+    assert plots.worst(task, task.targets[0], frame, open_picture).axes[0].texts[-1].get_text() == "image1.png"
+    assert plots.worst(task, task.targets[1], frame, open_picture).axes[0].texts[-1].get_text() == "image0.png"
 
 
 def test_grid_frames_tell_within_from_beyond_and_are_the_same_each_time():

@@ -28,7 +28,7 @@ def test_quick_run_measures_every_part(tmp_path):
     assert beside == [("resnet18", "plain fastai"), ("resnet18", "bare step"), ("resnet10t", "bare step")]
     for row in results["throughput"]:
         assert row["pictures/s"] > 0 and row["lowest"] <= row["ratio"] <= row["highest"]
-    assert results["time_to_1"][0]["pictures seen"] > 0 and not results["time_to_1"][0]["reached"]
+    assert results["time_to_1"][0]["images seen"] > 0 and not results["time_to_1"][0]["reached"]
     assert [row["command"] for row in results["help"]] == ["imgreg --help", "python -c pass"]
 
 
@@ -53,7 +53,7 @@ def pointing(monkeypatch):
 
 
 def likeness(folder):
-    """A folder as IMGREG_REAL_DATA names one: eight people, three grey pictures each, and a file for the weights."""
+    """A folder as IMGREG_REAL_DATA names one: eight people, three grey images each, and a file for the weights."""
     rng, rows = np.random.default_rng(0), []
     for person in range(1, 9):
         for i in range(3):

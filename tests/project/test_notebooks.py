@@ -17,7 +17,7 @@ def read(path):
 
 
 def texts(cell):
-    """All that a reader sees of a cell as text; pictures are left out, as base64 has slashes by chance."""
+    """All that a reader sees of a cell as text; images are left out, as base64 has slashes by chance."""
     yield cell.source
     for output in cell.get("outputs", []):
         yield output.get("text", "")

@@ -1,4 +1,4 @@
-"""Pictures in pages: tiles with their captions, charts with their words, intervals drawn where they are."""
+"""Images in pages: tiles with their captions, charts with their words, intervals drawn where they are."""
 import base64
 import io
 from dataclasses import replace
@@ -97,7 +97,7 @@ def test_a_kept_plot_is_shown_and_a_lost_one_is_not(tmp_path):
     assert images.saved_chart(tmp_path / "other.png", "worst") == []
 
 
-# intervals on pictures
+# intervals on images
 
 
 def patches(target, predicted, radii_, shape=(40, 60)):
@@ -158,7 +158,7 @@ def of_age_intervals(frame):
 
 def test_errors_over_their_radii_are_counted():
     sheet = of_age_intervals(judged([1.0, 2.0, 3.0, np.nan], [0.5, 2.5, 3.0, 1.0]))
-    assert "66.7 % of 3 pictures lie within their interval" in sheet.get_suptitle()
+    assert "66.7 % of 3 images lie within their interval" in sheet.get_suptitle()
     (ax,) = sheet.axes
     assert sorted(len(dots.get_offsets()) for dots in ax.collections) == [1, 2]
 

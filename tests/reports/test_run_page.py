@@ -1,4 +1,4 @@
-"""The report: what it says is what the run found; it is whole without the pictures, and no name in it can do harm."""
+"""The report: what it says is what the run found; it is whole without the images, and no name in it can do harm."""
 import re
 import shutil
 from html.parser import HTMLParser
@@ -47,7 +47,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def several(spotted, tmp_path_factory):
-    """A run of a point, a number and a rotation on the spotted pictures, in groups."""
+    """A run of a point, a number and a rotation on the spotted images, in groups."""
     table = spotted["path"].iloc[0].rpartition("/")[0] + "/labels.csv"
     return functions.train(table, out=tmp_path_factory.mktemp("several"),
                            targets=["red=rx,ry:point", "n", "head=yaw,pitch,roll:rotation"], **TINY)
@@ -144,11 +144,11 @@ def test_its_sections_stand_in_order_and_nothing_in_it_is_undefined(told, told_o
 def test_the_verdict_and_the_scores_are_those_of_the_run(run, told):
     data, scores = told, run.scores["valid"]["angle"]
     verdict = parts(data, "verdict")[0]["verdict"]
-    assert verdict.startswith(f"Off by {scores['mean']:.0f}° on average on 12 pictures it was not trained on")
+    assert verdict.startswith(f"Off by {scores['mean']:.0f}° on average on 12 images it was not trained on")
     assert "imgreg train with --test 0.1" in parts(data, "verdict")[-1]["notes"][-1]
     (table,) = parts(data, "scores")[0]["tables"]
     own, guess = table["rows"]
-    assert own["name"] == "this model, validation part (12 pictures)" and guess["name"] == "guessing, validation part"
+    assert own["name"] == "this model, validation part (12 images)" and guess["name"] == "guessing, validation part"
     assert own["cells"][table["columns"].index("largest") - 1] == f"{scores['max']:.0f}°"
     assert guess["cells"][0] == f"{scores['baseline']:.0f}°" and guess["cells"][1] == "–"
 
@@ -198,7 +198,7 @@ def test_a_picture_that_several_targets_show_is_read_once(several, monkeypatch):
 
 def test_what_is_weak_in_all_targets_is_told_once_and_a_bias_of_several_columns_has_no_sign(told_of_several):
     *own, whole = parts(told_of_several, "verdict")
-    few = "Only 8 pictures were scored"
+    few = "Only 8 images were scored"
     assert whole["title"] == "The run as a whole" and sum(w["text"].startswith(few) for w in whole["warnings"]) == 1
     assert not [w for part in own for w in part["warnings"] if w["text"].startswith(few)]
     bias = {part["title"]: part["tables"][0]["rows"][0]["cells"][part["tables"][0]["columns"].index("bias") - 1]
@@ -213,9 +213,9 @@ def test_a_target_without_labels_and_a_single_picture_are_told_as_such(several, 
     valid = {name: {**of, "n": 1} for name, of in run.scores["valid"].items()}
     run.write("scores.json", {"valid": {**valid, "n": {"unit": "", "n": 0}}})
     data = gathered(runs.load_run(run.path))
-    assert parts(data, "verdict")[1]["verdict"] == "No picture of the validation part has a label: nothing can be said."
+    assert parts(data, "verdict")[1]["verdict"] == "No image of the validation part has a label: nothing can be said."
     assert [part["title"] for part in parts(data, "examples")] == ["", "red", "head"]
-    assert parts(data, "examples")[0]["notes"] == ["Without pictures here: 1 of 3 targets."]
+    assert parts(data, "examples")[0]["notes"] == ["Without images here: 1 of 3 targets."]
     assert [group["title"] for group in parts(data, "examples")[1]["groups"]] == ["The worst"]
     assert "<h2" in page(run)
 
@@ -243,7 +243,7 @@ def test_intervals_are_told_where_there_are_any(copied):
     copied.write("scores.json", scores)
     data = gathered(copied)
     (own,) = parts(data, "intervals")
-    assert "also chose the epoch and taught which pictures are hard" in own["notes"][0]
+    assert "also chose the epoch and taught which images are hard" in own["notes"][0]
     assert own["notes"][1].startswith("2 of 12 images are out of distribution")
     assert own["tables"][0]["rows"][0]["cells"] == ["90 %", "50 %", "40 % to 60 %", "30°"]
     assert own["tables"][1]["rows"][0] == {"name": "ann", "cells": ["5", "20 %"], "bad": False}
@@ -259,7 +259,7 @@ def test_with_a_test_part_it_is_the_verdict_and_the_valid_part_is_looked_into(co
     scores = copied.scores
     copied.write("scores.json", {**scores, "test": {"angle": {**scores["valid"]["angle"], "n": 4, "mean": 1.234}}})
     data = gathered(runs.load_run(copied.path))
-    assert parts(data, "verdict")[0]["verdict"].startswith("Off by 1.2° on average on 4 pictures")
+    assert parts(data, "verdict")[0]["verdict"].startswith("Off by 1.2° on average on 4 images")
     shown = {t["name"] for group in parts(data, "examples")[0]["groups"] for t in group["tiles"]}
     assert shown == set(frame["image"][4:])
     assert "chose the epoch" not in words(sections(data)["intervals"])
@@ -282,22 +282,22 @@ def test_the_verdict_points_to_issues_of_the_data_only_where_there_are_any(copie
         return next(w["hint"] for w in parts(gathered(copied), "verdict")[0]["warnings"] if "better than" in w["text"])
 
     assert parts(gathered(copied), "data")[0]["tables"] == []
-    assert hint() == "Train for more epochs, or with more pictures."
+    assert hint() == "Train for more epochs, or with more images."
     labels = pd.read_csv(copied.path / "labels.csv")
     pd.concat([labels, labels[:1]]).to_csv(copied.path / "labels.csv", index=False)
-    assert hint() == "Look at the issues of the data below; then train for more epochs, or with more pictures."
+    assert hint() == "Look at the issues of the data below; then train for more epochs, or with more images."
     copied.note(data={**copied.about["data"], "root": str(copied.path / "nowhere")})  # and are not checked
-    assert hint() == "Train for more epochs, or with more pictures."
+    assert hint() == "Train for more epochs, or with more images."
 
 
-# the pictures are gone, or the run is not whole
+# the images are gone, or the run is not whole
 
 
 def test_a_run_whose_pictures_moved_has_its_report_from_what_it_kept(copied):
     copied.note(data={**copied.about["data"], "root": str(copied.path / "nowhere")})
     data = gathered(copied)
     (example,) = parts(data, "examples")
-    assert "not where they were" in example["notes"][0] and example["charts"][0]["alt"].startswith("The worst pictures")
+    assert "not where they were" in example["notes"][0] and example["charts"][0]["alt"].startswith("The worst images")
     assert "not where they were" in parts(data, "occlusion")[0]["notes"][1]
     assert len(parts(data, "predictions")[0]["charts"]) == 2 and "not checked" in parts(data, "data")[0]["notes"][0]
     shutil.rmtree(copied.path / "plots")
@@ -309,14 +309,14 @@ def test_a_run_whose_pictures_moved_has_its_report_from_what_it_kept(copied):
 
 
 def test_without_pictures_a_page_takes_no_better_ones_place(copied, capsys, caplog):
-    (copied.path / "report.html").write_text("with pictures")
+    (copied.path / "report.html").write_text("with images")
     copied.note(data={**copied.about["data"], "root": str(copied.path / "nowhere")})
     poor = copied.path / "report-without-pictures.html"
     assert said(capsys, "report", copied.path, "--device", "cpu") == f"written: {poor}\n"
     (warned,) = caplog.messages
-    assert warned.startswith("12 of 12 pictures are not in")
+    assert warned.startswith("12 of 12 images are not in")
     assert warned.endswith("report-without-pictures.html does not show them")
-    assert (copied.path / "report.html").read_text() == "with pictures" and "<h2" in poor.read_text(encoding="utf-8")
+    assert (copied.path / "report.html").read_text() == "with images" and "<h2" in poor.read_text(encoding="utf-8")
 
 
 def test_a_few_lost_pictures_cost_their_tiles_alone(copied, tmp_path, drawn, caplog):
@@ -326,7 +326,7 @@ def test_a_few_lost_pictures_cost_their_tiles_alone(copied, tmp_path, drawn, cap
     copied.note(data={**copied.about["data"], "root": str(tmp_path / "some")})
     assert sum(len(group["tiles"]) for group in parts(gathered(copied), "examples")[0]["groups"]) == 12
     assert functions.report(copied.path, "cpu").name == "report.html"
-    assert "1 of 12 pictures are not in" in caplog.text
+    assert "1 of 12 images are not in" in caplog.text
 
 
 def test_without_the_model_file_only_what_needs_it_is_missing(copied):
@@ -385,7 +385,7 @@ def test_a_column_that_never_varies_is_told_in_place_of_its_chart(several, tmp_p
     frame = pd.read_csv(run.path / "predictions.csv")
     frame.assign(roll_true=0.0).to_csv(run.path / "predictions.csv", index=False)
     told = next(part for part in parts(gathered(run), "errors") if part["title"] == "head")
-    assert told["notes"] == ["No chart over roll: the same in all pictures."]
+    assert told["notes"] == ["No chart over roll: the same in all images."]
     assert not [chart for chart in told["charts"] if "over roll" in chart["alt"]]
     assert [chart for chart in told["charts"] if "over yaw" in chart["alt"]]
 

@@ -15,16 +15,16 @@ def kinds(numbers, target=AGE):
 
 def test_the_sentence_tells_error_guessing_and_what_nine_in_ten_keep_within():
     assert verdict.sentence({**GOOD, "unit": "°", "mean": 0.171, "baseline": 45.1, "p90": 0.3}, "validation") == (
-        "Off by 0.17° on average on 1,000 pictures it was not trained on; guessing would be off by 45°. "
+        "Off by 0.17° on average on 1,000 images it was not trained on; guessing would be off by 45°. "
         "Nine in ten lie within 0.30°.")
 
 
 def test_without_a_guess_few_pictures_or_labels_it_says_less():
     plain = {k: v for k, v in GOOD.items() if k != "baseline"}
     assert verdict.sentence({**plain, "n": 1}, "test") == (
-        "Off by 2.0 years on average on the only picture it was not trained on.")
+        "Off by 2.0 years on average on the only image it was not trained on.")
     assert verdict.sentence({"unit": "°", "n": 0}, "test") == (
-        "No picture of the test part has a label: nothing can be said.")
+        "No image of the test part has a label: nothing can be said.")
     assert list(verdict.weaknesses(AGE, {"unit": "", "n": 0})) == []
 
 
@@ -41,12 +41,12 @@ def test_a_good_model_has_no_warnings():
     ({"groups": {"ann": {"n": 9, "mean": 5.0}, "bob": {"n": 2, "mean": 9.0}}}, "groups", "on ann (5.0 years)."),
     ({"range": [{"low": 60, "high": 80, "n": 12, "mean": 6.0}]}, "range", "between 60 and 80 years: off by 6.0 years"),
     ({"coverage": {"asked": 0.9, "reached": 0.8, "low": 0.77, "high": 0.83, "width": 4.0}}, "intervals",
-     "they hold for 80 % of the pictures, and 90 % were asked."),
+     "they hold for 80 % of the images, and 90 % were asked."),
     ({"coverage": {"asked": 0.9, "reached": 0.9, "width": 4.0, "range": [
         {"low": 0, "high": 54, "n": 90, "reached": 0.95}, {"low": 54, "high": 90, "n": 30, "reached": 0.57}],
         "groups": {"ann": {"n": 40, "reached": 0.4}, "bob": {"n": 29, "reached": 0.1}}}}, "uneven",
      "promise 90 %, and of ann only 40 %, of age 54 to 90 years only 57 % lie within theirs."),
-    ({"n": 12}, "few", "Only 12 pictures were scored"),
+    ({"n": 12}, "few", "Only 12 images were scored"),
 ])
 def test_each_weakness_is_told_with_its_number_and_with_what_to_do(numbers, kind, told):
     (warned,) = verdict.weaknesses(AGE, {**GOOD, **numbers})
@@ -54,7 +54,7 @@ def test_each_weakness_is_told_with_its_number_and_with_what_to_do(numbers, kind
 
 
 @pytest.mark.parametrize("numbers", [
-    {"bias": 1.4, "rmse": 2.6, "n": 25},  # so few pictures have such a bias by chance
+    {"bias": 1.4, "rmse": 2.6, "n": 25},  # so few images have such a bias by chance
     {"coverage": {"asked": 0.9, "reached": 0.8, "low": 0.6, "high": 0.93, "width": 4.0}},
     {"coverage": {"asked": 0.9, "reached": 0.9, "width": 4.0, "groups": {"ann": {"n": 90, "reached": 0.76}},
                   "range": [{"low": 0, "high": 9, "n": 29, "reached": 0.2}]}},

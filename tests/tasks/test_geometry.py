@@ -1,4 +1,4 @@
-"""Views: where a picture lies in what the network sees, against what is really drawn there."""
+"""Views: where an image lies in what the network sees, against what is really drawn there."""
 import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
@@ -17,7 +17,7 @@ many = settings(max_examples=150, deadline=None)
 
 @st.composite
 def boxes(draw, width, height):
-    """A box that covers a part of the picture; it may reach beyond it."""
+    """A box that covers a part of the image; it may reach beyond it."""
     x, y = draw(st.floats(0.05, 0.95)) * width, draw(st.floats(0.05, 0.95)) * height
     return x, y, draw(st.floats(0.2, 1.5)) * width, draw(st.floats(0.2, 1.5)) * height
 
@@ -30,7 +30,7 @@ def cases(draw):
 
 
 def view_pixels(points, spot):
-    """Where points [n, 2] of the picture lie in the view, in its pixels from its upper left corner."""
+    """Where points [n, 2] of the image lie in the view, in its pixels from its upper left corner."""
     across = to_view(np.asarray(points, float)[None], spot.view[None])[0]
     return (across + 1) / 2 * spot.size[::-1]
 
@@ -73,7 +73,7 @@ def test_a_picture_that_is_padded_lies_in_the_middle(picture, size):
 
 
 @pytest.mark.parametrize(("case", "source", "target"), [
-    # the whole picture
+    # the whole image
     (((80, 40), (60, 60), "pad"), (0, 0, 80, 40), (0, 15, 60, 45)),
     (((80, 40), (60, 60), "crop"), (20, 0, 60, 40), (0, 0, 60, 60)),
     (((80, 40), (60, 60), "squish"), (0, 0, 80, 40), (0, 0, 60, 60)),
@@ -84,7 +84,7 @@ def test_a_picture_that_is_padded_lies_in_the_middle(picture, size):
     (((80, 40), (60, 60), "pad", (30, 20, 40, 20)), (10, 0, 50, 40), (0, 0, 60, 60)),  # with what lies around it
     (((80, 40), (60, 60), "crop", (30, 20, 40, 20)), (20, 10, 40, 30), (0, 0, 60, 60)),
     (((80, 40), (60, 60), "squish", (30, 20, 40, 20), 0.25), (0, 5, 60, 35), (0, 0, 60, 60)),
-    # a box that reaches beyond the picture: what is not there is padding
+    # a box that reaches beyond the image: what is not there is padding
     (((80, 40), (60, 60), "pad", (0, 20, 40, 40)), (0, 0, 20, 40), (30, 0, 60, 60)),
     (((80, 40), (60, 60), "pad", (80, 40, 40, 40)), (60, 20, 80, 40), (0, 0, 30, 30)),
     (((80, 40), (60, 60), "squish", (40, 20, 160, 80)), (0, 0, 80, 40), (15, 15, 45, 45)),
@@ -144,7 +144,7 @@ def test_what_is_spare_leaves_two_pixels_for_each_that_is_seen_and_not_more(case
 @many
 @given(cases(), st.sampled_from([2, 4, 8]), st.integers(1, 8), st.tuples(st.floats(0, 1), st.floats(0, 1)))
 def test_a_smaller_copy_shows_each_point_at_the_same_place(case, times, orientation, part):
-    """Whichever way up the copy was stored, the point of it that was the picture's is seen where the picture's is."""
+    """Whichever way up the copy was stored, the point of it that was the image's is seen where the image's is."""
     (width, height), spot = case[0], place_picture(*case)
     stored = np.array(upright_size((width, height), orientation))
     exact, whole = stored / times, np.ceil(stored / times).astype(int)
@@ -160,7 +160,7 @@ def test_a_smaller_copy_shows_each_point_at_the_same_place(case, times, orientat
     assert (edges >= 0).all() and (edges <= upright).all()  # or Pillow could not cut it out
 
 
-TURNS = {  # EXIF's: where (x, y) of a stored picture of (w, h) comes to lie in the upright one
+TURNS = {  # EXIF's: where (x, y) of a stored image of (w, h) comes to lie in the upright one
     1: lambda x, y, w, h: (x, y), 2: lambda x, y, w, h: (w - x, y), 3: lambda x, y, w, h: (w - x, h - y),
     4: lambda x, y, w, h: (x, h - y), 5: lambda x, y, w, h: (y, x), 6: lambda x, y, w, h: (h - y, x),
     7: lambda x, y, w, h: (h - y, w - x), 8: lambda x, y, w, h: (y, w - x),

@@ -136,7 +136,7 @@ MOTIONS = st.fixed_dictionaries({}, optional={
 
 
 def spots(places, height, width):
-    """A picture with a blob in another channel for each of three places in [-1, 1]: [1, 3, height, width]."""
+    """An image with a blob in another channel for each of three places in [-1, 1]: [1, 3, height, width]."""
     y, x = np.mgrid[:height, :width] + 0.5
     at = [((px + 1) / 2 * width, (py + 1) / 2 * height) for px, py in places]
     bells = [np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * 2.5**2)) for a, b in at]
@@ -155,7 +155,7 @@ def found(pictures):
 @settings(max_examples=100, deadline=None)
 @given(MOTIONS, st.sampled_from([(64, 64), (60, 80), (80, 60)]), st.integers(0, 10_000))
 def test_points_move_as_what_is_seen_does(how, size, seed):
-    """The blobs of a warped picture are where `moved` says, to a tenth of a pixel."""
+    """The blobs of a warped image are where `moved` says, to a tenth of a pixel."""
     quarters = how.pop("quarters", 0) * (1 if size[0] == size[1] else 2)
     height, width = size
     how = motion(turn=how.pop("turn", 0.0) + 90.0 * quarters, aspect=width / height, **how)
@@ -168,7 +168,7 @@ def test_points_move_as_what_is_seen_does(how, size, seed):
 
 @pytest.mark.parametrize("size", [(64, 64), (60, 80)])
 def test_a_batch_is_moved_with_its_points(size):
-    """Through Moves, as training does it: TensorPoint in, TensorPoint out, each picture by its own motion."""
+    """Through Moves, as training does it: TensorPoint in, TensorPoint out, each image by its own motion."""
     torch.manual_seed(1)
     task = Task("eyes", (replace(EYES, flip_pairs=()),), size=size, augment=("flip", "turn", "zoom", "shift"))
     places = np.random.default_rng(0).uniform(-0.3, 0.3, (24, 3, 2))

@@ -48,7 +48,7 @@ def test_the_fields_angles_of_a_known_pose():
 
 
 @pytest.mark.parametrize(("pose", "nose"), [  # where a nose that points at the camera (0, 0, -1) is turned to
-    ((30, 0, 0), (-0.5, 0, -np.sqrt(0.75))),  # yaw: to the picture's left
+    ((30, 0, 0), (-0.5, 0, -np.sqrt(0.75))),  # yaw: to the image's left
     ((0, 30, 0), (0, -0.5, -np.sqrt(0.75))),  # pitch: up, and y grows downwards
     ((0, 0, 30), (0, 0, -1)),
 ])
@@ -58,7 +58,7 @@ def test_yaw_turns_a_face_to_the_left_pitch_up_and_roll_leaves_its_nose(pose, no
 
 def test_roll_is_clockwise_as_seen():
     top_of_head = POSE.matrix([(0, 0, 30)])[0] @ (0, -1, 0)
-    assert top_of_head == pytest.approx((0.5, -np.sqrt(0.75), 0))  # leans to the picture's right
+    assert top_of_head == pytest.approx((0.5, -np.sqrt(0.75), 0))  # leans to the image's right
 
 
 @pytest.mark.parametrize("sequence", SEQUENCES)
@@ -124,7 +124,7 @@ def test_twice_mirrored_or_turned_and_turned_back_is_as_it_was(pose, turn):
 @many
 @given(POSES, st.booleans(), st.floats(-180, 180))
 def test_directions_move_as_the_picture_does(sequence, pose, mirrored, turn):
-    """A nose, an ear and the crown, seen from afar, go where a mirror and a turn take their places in the picture.
+    """A nose, an ear and the crown, seen from afar, go where a mirror and a turn take their places in the image.
 
     The mirrored head is a mirrored head: its left ear is where the right one was, so an ear's sign changes.
     """

@@ -181,7 +181,7 @@ def test_the_circular_mean_skips_what_is_unknown():
 
 
 def seen(target, value):
-    """The direction in which a label points on the upright picture, x to the right and y upwards, by the definition."""
+    """The direction in which a label points on the upright image, x to the right and y upwards, by the definition."""
     phi = math.radians(target.zero + (-value if target.clockwise else value))
     return np.array([math.cos(phi), math.sin(phi)])
 

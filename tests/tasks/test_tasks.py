@@ -77,7 +77,7 @@ def test_a_move_without_a_law_is_refused():
 
 
 def test_a_squished_picture_is_turned_with_its_points_but_not_with_angles():
-    """Points lie in the picture that is turned; a turn of the squished one is no turn of a head."""
+    """Points lie in the image that is turned; a turn of the squished one is no turn of a head."""
     assert Task("t", (EYES,), fit="squish", augment=MOVES).augment == MOVES
     for target in (BAR, HEAD):
         assert Task("t", (EYES, target), fit="squish", augment=("flip",)).augment == ("flip",)
@@ -101,11 +101,11 @@ def test_asking_for_a_move_declares_that_a_number_stays_and_says_so_once(said):
     task = Task("t", (AGE, Number("height", ("height",))))
     done = task.with_options(augment=("flip", "turn", "colour"))
     assert [t.laws for t in done.targets] == [("flip", "turn")] * 2 and done.augment == ("flip", "turn", "colour")
-    assert len(said) == 1 and said[0].startswith("a mirrored or turned picture has the same age and height: ")
+    assert len(said) == 1 and said[0].startswith("a mirrored or turned image has the same age and height: ")
     assert "\n" not in said[0] and "leave flip, turn out" in said[0]
     assert done.with_options(augment=("turn",)).targets == done.targets and len(said) == 1  # declared already
     more = done.with_options(augment=("shift",))
-    assert more.targets[0].laws == ("flip", "turn", "shift") and said[1].startswith("a shifted picture has the same")
+    assert more.targets[0].laws == ("flip", "turn", "shift") and said[1].startswith("a shifted image has the same")
     assert done.with_options(size=(10, 10)).augment == done.augment  # and it stays declared
     assert task.with_options(augment=("colour",)).targets == task.targets == task.with_options(augment=()).targets
     assert task.with_options().augment == ("colour",) and len(said) == 2
@@ -122,7 +122,7 @@ def test_asking_for_a_move_declares_a_rotation_to_be_of_what_is_seen(said):
 
 
 @pytest.mark.parametrize(("target", "augment", "told"), [
-    (angle(), ("flip",), "found flip: nothing says that a is an angle in the picture's plane"),
+    (angle(), ("flip",), "found flip: nothing says that a is an angle in the image's plane"),
     (replace(EYES, mirror=False), ("flip",), "change places in a mirror is not known; try --flip-pairs LEFT:RIGHT"),
     (replace(EYES, follows=False), ("flip",), "effect on 'eyes' is declared; found flip"),
     (AGE, ("flp",), "found flp"),

@@ -1,4 +1,4 @@
-"""Flips and turns move picture and label together: each is compared with the moved bar drawn anew."""
+"""Flips and turns move image and label together: each is compared with the moved bar drawn anew."""
 from dataclasses import replace
 
 import numpy as np
@@ -137,7 +137,7 @@ def test_colour_is_added_and_moves_left_out_as_the_task_says():
 
 
 def relit(pictures, **how):
-    """What Light makes of training pictures; those given stay as they are."""
+    """What Light makes of training images; those given stay as they are."""
     return augment.ColourTransform(**how)(TensorImage(pictures.clone()), split_idx=0).as_subclass(torch.Tensor)
 
 

@@ -21,7 +21,7 @@ CASES = [(kind, size) for kind in TARGETS for size in ((32, 48), (32, 32))]  # a
 
 @pytest.fixture(scope="module")
 def table(spotted, tmp_path_factory):
-    """The spotted pictures with numbers above 0, and with seconds since 1970, which float32 rounds."""
+    """The spotted images with numbers above 0, and with seconds since 1970, which float32 rounds."""
     path = tmp_path_factory.mktemp("contract") / "labels.csv"
     spotted.assign(image=spotted["path"], n=spotted["n"] + 1, t=1.7e9 + spotted["n"]).drop(columns="path").to_csv(path)
     return path

@@ -1,4 +1,4 @@
-"""Batches: pictures and labels as the network gets them, from memory and from files alike."""
+"""Batches: images and labels as the network gets them, from memory and from files alike."""
 import logging
 import pickle
 import random
@@ -59,7 +59,7 @@ def test_a_broken_picture_is_named_counted_and_left_out(tmp_path, caplog, cache)
         rows.append({"image": f"{i}.png", "path": str(tmp_path / f"{i}.png"), "angle": float(i),
                      "split": "valid" if i >= 15 else "train"})
     for i in (0, 1, 7, 16):
-        (tmp_path / f"{i}.png").write_bytes(b"no picture")
+        (tmp_path / f"{i}.png").write_bytes(b"no image")
     cfg = make_config(PLAIN, bs=4, workers=0, cache=cache)
     with caplog.at_level(logging.WARNING):
         dls = datablock.build_dataloaders(pd.DataFrame(rows), PLAIN, cfg, STATS, "cpu")
@@ -127,7 +127,7 @@ def test_looking_at_a_batch_changes_nothing_of_what_follows(drawn):
 
 
 def test_of_very_many_pictures_not_even_the_headers_are_read_first(spotted, tmp_path, caplog, monkeypatch):
-    (tmp_path / "x.png").write_bytes(b"no picture")
+    (tmp_path / "x.png").write_bytes(b"no image")
     frame = spotted.assign(angle=spotted["n"])
     frame.loc[0, "path"] = str(tmp_path / "x.png")
     monkeypatch.setattr(transforms, "MAX_OPENED", 10)
@@ -135,7 +135,7 @@ def test_of_very_many_pictures_not_even_the_headers_are_read_first(spotted, tmp_
     with caplog.at_level(logging.INFO):
         dls = datablock.build_dataloaders(frame, PLAIN, make_config(PLAIN, bs=4, workers=0, cache="auto"), STATS, "cpu")
         _, train = everything(dls.train.new(shuffle=False, drop_last=False))
-    assert "16 pictures are opened as they come" in caplog.text and "left out" in caplog.text
+    assert "16 images are opened as they come" in caplog.text and "left out" in caplog.text
     assert len(dls.train_ds) == 8 and len(train) == 7
 
 
@@ -155,7 +155,7 @@ def test_broken_pictures_that_leave_too_few_to_learn_from_stop(spotted, tmp_path
     assert len(built(frame, task).train_ds) + len(built(frame, task).valid_ds) == 10
     frame.loc[6, "path"] = str(tmp_path / "x.png")
     for cache in ("on", "off"):
-        with pytest.raises(ImgregError, match="only 9 rows whose picture can be used, fewer than 10"):
+        with pytest.raises(ImgregError, match="only 9 rows whose image can be used, fewer than 10"):
             built(frame, task, cache=cache)
 
 
@@ -205,7 +205,7 @@ def test_points_from_memory_and_from_files_are_the_same_batches(spotted, fit, bo
 @pytest.mark.parametrize("cache", ["on", "off"])
 @pytest.mark.parametrize(("fit", "box"), VIEWS)
 def test_points_lie_on_what_they_name(spotted, fit, box, cache):
-    """Where a batch says the blobs are, its pictures are red and blue, in training and in validation."""
+    """Where a batch says the blobs are, its images are red and blue, in training and in validation."""
     task, checked = spots(fit, box), 0
     dls = built(spotted, task, cache=cache)
     for x, y in [*dls.valid, *dls.train]:

@@ -83,10 +83,10 @@ def test_a_picture_that_breaks_off_has_no_error_and_shifts_no_other(spotted, tmp
     assert "broken.png" in caplog.text
 
 
-@pytest.mark.parametrize(("workers", "first"), [(0, 4), (2, 3)])  # each of two workers has four pictures
+@pytest.mark.parametrize(("workers", "first"), [(0, 4), (2, 3)])  # each of two workers has four images
 def test_a_validation_picture_that_breaks_counts_in_neither_loss_nor_error_and_is_named_once(spotted, tmp_path, caplog,
                                                                                              workers, first):
-    """It opens when the table is checked, and is damaged afterwards; so is a training picture."""
+    """It opens when the table is checked, and is damaged afterwards; so is a training image."""
     frame = spotted.copy()
     for row, name in ((2, "train.png"), (3, "valid.png")):
         (tmp_path / name).write_bytes(Path(frame.loc[row, "path"]).read_bytes())
@@ -102,7 +102,7 @@ def test_a_validation_picture_that_breaks_counts_in_neither_loss_nor_error_and_i
     with caplog.at_level("WARNING"):
         learn.fit(2, lr=1e-6)
     named = [record.getMessage() for record in caplog.records if "valid.png" in record.getMessage()]
-    assert len(named) == 1 and "left out 1 of 8 validation pictures" in named[0]
+    assert len(named) == 1 and "left out 1 of 8 validation images" in named[0]
     if not workers:  # a worker process says it, on stderr
         assert any(record.getMessage().startswith("left out: ") and "train.png" in record.getMessage()
                    for record in caplog.records)

@@ -100,7 +100,7 @@ def test_the_metric_decodes_only_its_own_target(monkeypatch):
 
 
 def test_the_metric_of_points_is_in_pixels_of_the_pictures():
-    """A picture of 100 x 50 pixels: half of it across is 50, half of it down is 25."""
+    """An image of 100 x 50 pixels: half of it across is 50, half of it down is 25."""
     task = Task("eyes", (EYES,))
     predicted = torch.tensor([[0.0, 0, 0, 0], [0, 0, 0, 0]])
     labels = TensorPoint(torch.tensor([[[1.0, 0], [0, 1]], [[NAN, NAN], [0, -1]]]))
@@ -110,7 +110,7 @@ def test_the_metric_of_points_is_in_pixels_of_the_pictures():
     np.testing.assert_allclose(metric.errors(predicted, labels, views=np.array([[1.0, 1, 0, 0]])), [1, 1])
     assert np.isnan(metric.errors(predicted, labels)).all()
     metric.accumulate(batch(predicted, labels, views=views[:2]))
-    metric.accumulate(batch(predicted[1:], labels[1:], views=views[2:]))  # the third picture: half of it down is 10
+    metric.accumulate(batch(predicted[1:], labels[1:], views=views[2:]))  # the third image: half of it down is 10
     assert metric.value == pytest.approx((37.5 + 25 + 10) / 3)
     metric.reset()
     metric.accumulate(batch(predicted[1:], labels[1:], views=views[:1]))
@@ -122,7 +122,7 @@ def test_the_metric_of_points_is_in_pixels_of_the_pictures():
 # what is missing
 
 def random(target, n=8, seed=0):
-    """Outputs and encoded labels for n pictures, all labelled."""
+    """Outputs and encoded labels for n images, all labelled."""
     rng = np.random.default_rng(seed)
     if isinstance(target, Point):
         labels = torch.tensor(rng.uniform(-0.9, 0.9, (n, target.n_out)), dtype=torch.float32)

@@ -65,7 +65,7 @@ class DataCheck:
         counts = [f"{len(self.at(level))} {words}" for level, words in LEVEL_COUNTS.items() if self.at(level)]
         opened = "" if "opened" in self.facts else " (not opened)"
         usable = f", of which {self.facts['usable']:,} can be used" if self.at("leave out") else ""
-        return (f"{self.facts['rows']:,} rows{usable}, {self.facts['pictures']:,} pictures{opened}: "
+        return (f"{self.facts['rows']:,} rows{usable}, {self.facts['pictures']:,} images{opened}: "
                 f"{', '.join(counts) or 'nothing found'}")
 
     def to_dict(self) -> dict:
@@ -112,7 +112,7 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
         left_out = {row for issue in issues if issue.level == "leave out" for row in issue.rows}
         kept = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
         if kept.sum() < splits.MIN_ROWS <= usable.sum():
-            issues += rows.issue("few", "stop", splits.too_few_images(kept.sum()), "mend the pictures")
+            issues += rows.issue("few", "stop", splits.too_few_images(kept.sum()), "mend the images")
         frame = checked.labels.frame.assign(usable=kept, width=checked.fact("width"), height=checked.fact("height"))
         facts |= _image_facts(checked) | {"duplicates": rows_of_copies}
     return DataCheck(str(table), task, issues, _label_facts(frame, parts, task) | facts, frame, cfg.strict)
@@ -165,7 +165,7 @@ def _describe_facts(facts: dict, task: Task) -> list[str]:
         turned = sum(n for tag, n in facts["orientations"].items() if tag != "1")
         if turned:
             parts.append(f"{turned:,} turned by their tag")
-        lines.append(f"pictures: {'; '.join(parts)}")
+        lines.append(f"images: {'; '.join(parts)}")
     return lines
 
 
@@ -182,7 +182,7 @@ def _describe_target(t: Target, columns: dict) -> str:
     if t.in_image:
         n = len(t.columns) // 2
         labelled = sum(span["n"] for span in spans.values()) // 2
-        return f"{t.name}: {n} point{'s' if n > 1 else ''} a picture, {labelled:,} labelled in all"
+        return f"{t.name}: {n} point{'s' if n > 1 else ''} an image, {labelled:,} labelled in all"
     texts = []
     for name, span in spans.items():
         # Four digits, and no power of ten unless a number is very large or small.

@@ -71,7 +71,7 @@ def _same_issues(table: CheckedTable, keys: pd.DataFrame) -> list[Issue]:
     box = frame.loc[keys.index].groupby(list(task.box)).ngroup() if task.box else 0
     keys = _with_several(keys.assign(box=box), ["content", "box"], "file")
     groups = keys.groupby(["content", "box"]).ngroup()
-    differ, text = labels_differ(frame.loc[keys.index, task.columns], groups), "{n} picture{s} in several files"
+    differ, text = labels_differ(frame.loc[keys.index, task.columns], groups), "{n} image{s} in several files"
     return [*_group_issue(table, groups[~differ], "duplicate", f"{text}, with the same labels", "keep one row of each"),
             *_group_issue(table, groups[differ], "contradicting", f"{text}, with different labels",
                           "keep the rows that are right")]
@@ -81,7 +81,7 @@ def _similar_issues(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray, 
     """Find images that are nearly the same, with about the same and with different labels."""
     groups = _with_several(keys, "similar", "content")["similar"]
     differ = keys["content"][groups.index].isin(pairs[_pairs_differ(table, keys, pairs)].ravel())
-    text = "{n} group{s} of nearly the same picture" if complete else "at least {n} group{s} of nearly the same picture"
+    text = "{n} group{s} of nearly the same image" if complete else "at least {n} group{s} of nearly the same image"
     return [*_group_issue(table, groups[~differ], "near", text,
                           "keep one row of each, unless they are frames of one scene"),
             *_group_issue(table, groups[differ], "contradicting", f"{text}, with different labels",
@@ -129,9 +129,9 @@ def _leak_issues(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray) -> 
     split, hint = "split", "let each stand in one part"
     if table.drawn:
         split, hint = "split that a training would draw", "take one row of each away"
-    return [*_group_issue(table, same, "leak", f"{{n}} picture{{s}} in several files and parts of the {split}", hint),
+    return [*_group_issue(table, same, "leak", f"{{n}} image{{s}} in several files and parts of the {split}", hint),
             *_group_issue(table, similar, "leak",
-                          f"{{n}} group{{s}} of nearly the same picture in several parts of the {split}", hint)]
+                          f"{{n}} group{{s}} of nearly the same image in several parts of the {split}", hint)]
 
 
 def near_pairs(hashes: np.ndarray, tiny: np.ndarray) -> tuple[np.ndarray, bool]:

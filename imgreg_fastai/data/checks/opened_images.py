@@ -66,7 +66,7 @@ def fingerprint(path: str | Path, value_range: tuple[float, float] | None) -> Im
     with naming_errors(path):
         data = Path(path).read_bytes()
         if not data:
-            raise PictureError("a picture", f"'{path}': an empty file")
+            raise PictureError("an image", f"'{path}': an empty file")
         header = read_header(data)
         pixels = header.width * header.height
         factor = 1.0 if pixels <= MAX_PIXELS else (pixels / SMALL_PIXELS) ** 0.5
@@ -132,7 +132,7 @@ def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTa
     image[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
     opened, broken = {}, {}
     results = map_ahead(partial(fingerprint, value_range=labels.task.value_range), paths)
-    for i, result in enumerate(progress_bar(results, len(paths), "opening pictures")):
+    for i, result in enumerate(progress_bar(results, len(paths), "opening images")):
         if isinstance(result, PictureError):  # its message begins with the name
             broken[i] = (result.actual or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")
         else:
@@ -143,7 +143,7 @@ def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTa
     facts = facts.astype({"content": np.uint64, "hash": np.uint64, "blank": bool, "deep": bool})
     tiny = np.array([p.tiny for p in prints], np.uint8).reshape(-1, TINY**2 * 3)
     lost = np.isin(image, list(broken))
-    frame = frame.assign(usable=usable & ~lost, why=frame["why"].mask(lost, "a broken picture"))
+    frame = frame.assign(usable=usable & ~lost, why=frame["why"].mask(lost, "a broken image"))
     return CheckedTable(replace(labels, frame=frame), image, parts, drawn, broken, facts, tiny,
                         {p.levels for p in prints if p.levels})
 
@@ -152,7 +152,7 @@ def broken_image_issues(table: CheckedTable) -> list[Issue]:
     """Find images that cannot be opened. Code: broken."""
     whys = pd.Series(table.image).map(table.broken).dropna()
     names = table.labels.row_names(whys.index, "image") + " (" + whys + ")"
-    return table.labels.issue("broken", "leave out", "a picture that cannot be opened", rows=whys.index, names=names)
+    return table.labels.issue("broken", "leave out", "an image that cannot be opened", rows=whys.index, names=names)
 
 
 def image_issues(table: CheckedTable) -> list[Issue]:
@@ -164,19 +164,19 @@ def image_issues(table: CheckedTable) -> list[Issue]:
         return []
     labels, deep, blank = table.labels, table.fact("deep").eq(True), table.fact("blank").eq(True)
     issues = [*_point_issues(table), *_box_issues(table)]
-    issues += labels.issue("blank", "note", "a picture of one colour", rows=blank, column="image")
+    issues += labels.issue("blank", "note", "an image of one colour", rows=blank, column="image")
     shallow = ~deep & table.opened
     if shallow.any() and deep.any():
-        rarer, text = deep, "of 16 or 32 bits among pictures of 8"
+        rarer, text = deep, "of 16 or 32 bits among images of 8"
         if deep.sum() > shallow.sum():
-            rarer, text = shallow, "of 8 bits among pictures of 16 or 32"
+            rarer, text = shallow, "of 8 bits among images of 16 or 32"
         issues += labels.issue("depth", "note", text,
                                "see that brightness means the same in both (--range BLACK,WHITE)", rarer, "image")
     if labels.task.box or any(t.in_image or not t.linear for t in labels.task.targets):
-        issues += labels.issue("turned", "note", "an orientation tag, by which the picture is turned upright",
-                               "labels must be those of the upright picture", table.fact("orientation") > 1, "image")
+        issues += labels.issue("turned", "note", "an orientation tag, by which the image is turned upright",
+                               "labels must be those of the upright image", table.fact("orientation") > 1, "image")
     animated = (table.fact("frames") > 1) & ~table.fact("format").isin(SHRINKABLE)  # phones put a preview into a JPEG
-    issues += labels.issue("animated", "note", "a picture of several frames", "the first of them is seen", animated,
+    issues += labels.issue("animated", "note", "an image of several frames", "the first of them is seen", animated,
                            "image")
     for text, hint in unusual_levels(table.levels):
         issues += labels.issue("levels", "note", text, f"try {hint}")
@@ -194,9 +194,9 @@ def _point_issues(table: CheckedTable) -> list[Issue]:
         outside = excess > TOLERANCE
         hint = "mend them"
         if outside.any(axis=1).sum() > table.opened.sum() / 2:
-            hint = "are they in pixels of the upright pictures, at their full size?"
+            hint = "are they in pixels of the upright images, at their full size?"
         names = first_few(np.array(point_names(t.columns, t.name))[outside.any(axis=0)], 3)
-        issues += table.labels.issue("outside", "note", f"outside the picture by up to {excess.max():,.0f} px: {names}",
+        issues += table.labels.issue("outside", "note", f"outside the image by up to {excess.max():,.0f} px: {names}",
                                      hint, outside.any(axis=1), "image")
     return issues
 
@@ -216,6 +216,6 @@ def _box_issues(table: CheckedTable) -> list[Issue]:
             outside[i] = True
     excess = np.maximum(half - centre, centre + half - sizes).max(axis=1)
     over_edge = (excess > TOLERANCE) & ~outside
-    text = f"a box that reaches over the picture's edge, by up to {excess[over_edge].max(initial=0):,.0f} px"
-    return [*table.labels.issue("box", "leave out", "a box outside the picture", rows=outside, column="image"),
+    text = f"a box that reaches over the image's edge, by up to {excess[over_edge].max(initial=0):,.0f} px"
+    return [*table.labels.issue("box", "leave out", "a box outside the image", rows=outside, column="image"),
             *table.labels.issue("edge", "note", text, "what lies beyond is seen as grey", over_edge, "image")]

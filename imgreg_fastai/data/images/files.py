@@ -59,7 +59,7 @@ def list_images(folder: str) -> list[str]:
 def _require_images(images: list[str], path: str) -> list[str]:
     """Return the images; raise ImgregError if there are none."""
     if not images:
-        raise ImgregError("pictures", f"none in '{path}'", "a file, a folder or a glob such as 'photos/*.jpg'")
+        raise ImgregError("images", f"none in '{path}'", "a file, a folder or a glob such as 'photos/*.jpg'")
     return images
 
 
@@ -114,13 +114,13 @@ def naming_errors(source: Source) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise PictureError("a picture", f"no file '{name}'") from None
+        raise PictureError("an image", f"no file '{name}'") from None
     except PictureError:
         raise
     except Exception as e:  # Pillow's plugins raise almost anything on a broken file
         unknown = isinstance(e, Image.UnidentifiedImageError)
-        reason = "not a picture Pillow can read" if unknown else error_reason(e)
-        raise PictureError("a picture", f"'{name}': {reason}") from e
+        reason = "not an image Pillow can read" if unknown else error_reason(e)
+        raise PictureError("an image", f"'{name}': {reason}") from e
 
 
 def source_name(source: Source) -> str:
@@ -152,7 +152,7 @@ def orientation_tag(picture: Image.Image) -> int:
     try:  # Pillow's own getexif of a PNG reads all pixels to look behind them
         exif = Image.Image.getexif(picture) if _lacks_exif_chunk(picture) else picture.getexif()
         return exif[274] if exif.get(274) in range(1, 9) else 1
-    except Exception:  # noqa: BLE001 - Exif that is broken, in whatever way, is no fault of the picture
+    except Exception:  # noqa: BLE001 - Exif that is broken, in whatever way, is no fault of the image
         return 1
 
 

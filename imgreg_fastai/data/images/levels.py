@@ -50,7 +50,7 @@ def unusual_levels(levels: Iterable[Levels | None]) -> Iterator[tuple[str, str]]
         lowest, highest = min(one.lowest for one in group), max(one.highest for one in group)
         slack, use = TOLERANCE * (high - low), highest - lowest
         if lowest < low - slack or highest > high + slack or 0 < use < MIN_USE * (high - low):
-            yield (f"pictures of 16 or 32 bits hold {lowest:.9g} to {highest:.9g}, where {low:.9g} to {high:.9g} is "
+            yield (f"images of 16 or 32 bits hold {lowest:.9g} to {highest:.9g}, where {low:.9g} to {high:.9g} is "
                    "shown", f"--range {lowest:.9g},{highest:.9g}, or what your camera can give")
 
 

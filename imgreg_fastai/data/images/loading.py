@@ -162,7 +162,7 @@ def _place(source: Source, size: tuple[int, int], task: Task, box: Sequence[floa
     try:
         return place_picture(size, task.size, task.fit, box, task.margin)
     except ValueError as e:
-        raise PictureError("a box within the picture", f"'{files.source_name(source)}': {e}") from e
+        raise PictureError("a box within the image", f"'{files.source_name(source)}': {e}") from e
 
 
 def fit_images(sources: Iterable[Source], task: Task,
@@ -221,4 +221,4 @@ def map_ahead(function: Callable[..., T], *sources: Iterable) -> Iterator[T | Pi
 def warn_broken(broken: list[PictureError], total: int) -> None:
     """Warn of the images, of `total`, that cannot be opened."""
     if broken:
-        warn(f"left out {len(broken)} of {total} pictures that cannot be used: {first_few(e.actual for e in broken)}")
+        warn(f"left out {len(broken)} of {total} images that cannot be used: {first_few(e.actual for e in broken)}")

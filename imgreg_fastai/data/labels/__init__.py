@@ -49,7 +49,7 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
         ImgregError: It is not a table, or lacks a column.
     """
     if Path(table).is_dir():
-        raise ImgregError("a table of pictures", f"the folder '{table}'")
+        raise ImgregError("a table of images", f"the folder '{table}'")
     frame, _ = _read(Path(table), task, list(task.box), images, also, to_divide=False)
     boxes = _to_floats(frame[list(task.box)])
     frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
@@ -104,7 +104,7 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
             raise ImgregError("a labels table with rows", f"none in '{table}'")
         located = tables.with_paths(frame[[image]], image, images or table.parent)
     else:
-        raise ImgregError("a labels table or a folder of pictures", f"no '{table}'")
+        raise ImgregError("a labels table or a folder of images", f"no '{table}'")
     frame = _needed_columns(frame, task, columns, also, to_divide, table)
     frame = frame.drop(columns=["image", "path"], errors="ignore")
     if "split" in frame:  # parts may have their other usual names, of which the user is told
@@ -122,9 +122,9 @@ def _read_folder(folder: Path, task: Task, to_divide: bool) -> pd.DataFrame:
     try:
         frame = tables.table_of_folder(folder, task.name_pattern, task.columns)
     except ImgregError as e:
-        if task.name_pattern or e.expected == "pictures":
+        if task.name_pattern or e.expected == "images":
             raise
-        hint = "--label-from-name PATTERN" if to_divide else "a table that names these pictures and has their labels"
+        hint = "--label-from-name PATTERN" if to_divide else "a table that names these images and has their labels"
         if task.name in BUILT_IN:
             hint = f"imgreg data {task.name} --data {folder}, if these are such data"
         raise ImgregError("a labels table", f"the folder '{folder}', and task '{task.name}' reads no file names; "

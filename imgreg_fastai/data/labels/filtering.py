@@ -10,8 +10,8 @@ from ...tasks import Task
 from ...utils.messages import ImgregError, first_few, warn
 
 # Why a row is left out: the first reason that holds.
-REASONS = {"unlabelled": "no label in its name", "unnamed": "no picture named", "number": "no finite number",
-           "box": "no whole box", "absent": "no such picture"}
+REASONS = {"unlabelled": "no label in its name", "unnamed": "no image named", "number": "no finite number",
+           "box": "no whole box", "absent": "no such image"}
 ADDED_COLUMNS = ("row", "usable", "why")
 
 
@@ -77,7 +77,7 @@ def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: s
         example = re.sub(r"\(\?P<\w+>\\d\{(\d+)\}\).*", lambda match: "0" * int(match[1]) + ".png", task.name_pattern)
         example = task.name_pattern if "(" in example else example
         raise ImgregError(f"file names like '{example}'",
-                          f"none among the {n} pictures in '{table}', such as '{names[0]}'")
+                          f"none among the {n} images in '{table}', such as '{names[0]}'")
     raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {first_few(names, 3)}",
                       "--images DIR, the folder that the names are relative to" if absent else None)
 

@@ -109,7 +109,7 @@ def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issu
     if n < MIN_ROWS:
         text = f"only {n} usable rows, fewer than {MIN_ROWS}" if n else "no usable row"
         most_absent = reasons["absent"].sum() > len(table.frame) / 2
-        hint = "--images DIR, their folder" if most_absent else "label more pictures"
+        hint = "--images DIR, their folder" if most_absent else "label more images"
         issues += table.issue("few", "stop", text, hint)
     issues += [*_outlier_issues(table), *_repetition_issues(table)]
     if uses_table_split(table.frame, cfg or TrainConfig()):
@@ -172,7 +172,7 @@ def _repetition_issues(table: LabelTable) -> list[Issue]:
     if keys.empty:
         return []
     differ = labels_differ(rows.loc[keys.index, table.task.columns], keys.groupby(list(keys.columns)).ngroup())
-    text = "the same picture in several rows"
+    text = "the same image in several rows"
     return [*table.issue("repeated", "note", f"{text}, with the same labels", "keep one row of each",
                          keys.index[~differ], "image"),
             *table.issue("contradicting", "note", f"{text}, with different labels", "keep the rows that are right",
@@ -195,7 +195,7 @@ def _split_issues(table: LabelTable) -> list[Issue]:
                                       f"at least {least} are needed")
     text, hint = "in several parts of the split", "let each stand in one part"
     in_several = rows["split"].groupby(real_paths(rows["path"])).transform("nunique") > 1
-    issues += table.issue("leak", "note", f"the same picture {text}", hint, rows.index[in_several], "image")
+    issues += table.issue("leak", "note", f"the same image {text}", hint, rows.index[in_several], "image")
     if "group" in rows:  # a group column that is asked for by name promises that no group is in two parts
         in_several = rows["split"].groupby(rows["group"]).transform("nunique") > 1  # false where there is no group
         issues += table.issue("group", "stop" if table.task.group else "note", f"a group {text}",

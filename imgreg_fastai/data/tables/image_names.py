@@ -67,7 +67,7 @@ def image_column(frame: pd.DataFrame, name: str = "", table: str | Path = "the t
         close = first_few(map(repr, by_values)) or close_matches("image", map(str, frame.columns))
         raise ImgregError(f"a column 'image' in {table}", f"{first_few(frame.columns, 8)}",
                           f"--image-col with one of {close}" if close else "--image-col NAME")
-    say(f"the pictures are those of the column '{candidates[0]}' of {table} (--image-col names another)")
+    say(f"the images are those of the column '{candidates[0]}' of {table} (--image-col names another)")
     return candidates[0]
 
 

@@ -142,5 +142,5 @@ def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None,
     with atomic_folder(out, "draw into", "--out with another name") as folder:
         frames = np.diff(n * np.arange(sequences + 1) // sequences)
         calls = [(folder, f"{i:02}", int(count), seed) for i, count in enumerate(frames, start=1)]
-        list(run_in_processes(_write, calls, jobs, f"drawing {n} pictures of people"))
+        list(run_in_processes(_write, calls, jobs, f"drawing {n} images of people"))
     return Path(out)
