@@ -198,11 +198,15 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
 def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
     """Warn where the user has set the share to validate on, but something else decides the validation part."""
     config = plan.config
-    reasons = {"--hold-out": config.hold_out, "--folds": config.folds,
-               f"the column 'split' of {plan.table}": uses_table_split(frame, config)}
-    reason = next((name for name, decides in reasons.items() if decides), "")
-    if reason and plan.valid_is_set:
-        warn(f"--valid {config.valid:g} changes nothing: {reason} decides what is validated on")
+    decider = ""
+    if config.hold_out:
+        decider = "--hold-out"
+    elif config.folds:
+        decider = "--folds"
+    elif uses_table_split(frame, config):
+        decider = f"the column 'split' of {plan.table}"
+    if decider and plan.valid_is_set:
+        warn(f"--valid {config.valid:g} changes nothing: {decider} decides what is validated on")
 
 
 def assign_split(plan: TrainingPlan) -> TrainingPlan:

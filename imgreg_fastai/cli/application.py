@@ -49,12 +49,19 @@ def version(show: Annotated[bool, option("version")] = False) -> None:
         raise typer.Exit
 
 
-def print_scores(name: str, scores: dict, where: str = "", unit_of_score: str = "images") -> None:
-    """Print one target's scores: the mean beside guessing, each column, the coverage of its intervals, the groups."""
+def print_scores(name: str, scores: dict, where: str = "", counted: str = "images") -> None:
+    """Print one target's scores: the mean error and that of guessing, each column, coverage of intervals, groups.
+
+    Args:
+        name: Of the target.
+        scores: See evaluation.metrics.score.
+        where: Added to the first line: " (valid)".
+        counted: What scores["n"] counts, "images" or "groups".
+    """
     from ..evaluation import coverage, metrics
     from ..utils.messages import first_few
 
-    print(f"{metrics.format_score(name, scores)} on {scores['n']} {unit_of_score}{where}")
+    print(f"{metrics.format_score(name, scores)} on {scores['n']} {counted}{where}")
     if columns := metrics.format_columns(scores):
         print(f"  {columns}")
     if "coverage" in scores:

@@ -25,9 +25,10 @@ def locate(task: str | Task, data: str | Path | None = None, preset: str | None 
 
     Args:
         task: The name of a built-in task, or a Task.
-        data: A folder of images, or "drawn" for the task's drawings; None for the task's own data; for a Task of the
-            user, its labels table.
-        preset: The name of a preset of the built-in task; None: "drawn" for drawings, where there is such a preset.
+        data: Of a built-in task, a folder of its images, "drawn" for its drawings, or None for its own data. Of a Task,
+            also a labels table; of one that is not built in, nothing else.
+        preset: The name of a preset, if `task` is a name. If None, "drawn" for drawings where there is such a preset,
+            else the task as it is.
         labelling: How the labels are computed, for tasks with a choice.
         sample_folder: An empty folder for a dry run: where the task's own data are missing, a few drawings go there,
             and nothing is downloaded.
@@ -38,7 +39,8 @@ def locate(task: str | Task, data: str | Path | None = None, preset: str | None 
     Raises:
         ImgregError: If the name, the preset or the folder does not exist, or the data cannot be obtained.
     """
-    if isinstance(task, Task) and (task.name not in DATASETS or Path(data or "").suffix.lower() in tables.SUFFIXES):
+    data_is_table = Path(data or "").suffix.lower() in tables.SUFFIXES
+    if isinstance(task, Task) and (task.name not in DATASETS or data_is_table):
         return task, Path(data or "")
     drawn = str(data) == "drawn"
     if not isinstance(task, Task):
@@ -77,7 +79,9 @@ def make(task: str, out: str | Path | None = None, data: str | Path | None = Non
     Returns:
         The labels table.
     """
-    dataset = DATASETS[_check_name(task)]
+    if task not in BUILT_IN:
+        raise ImgregError(f"a built-in task: {', '.join(BUILT_IN)}", f"'{task}'", close_matches(task, BUILT_IN))
+    dataset = DATASETS[task]
     for option in options:
         if option not in signature(dataset.draw).parameters:
             raise ImgregError(f"options for drawing {task}", f"--{option}")
@@ -92,6 +96,7 @@ def make(task: str, out: str | Path | None = None, data: str | Path | None = Non
 
 
 def _check_name(name: str) -> str:
+    """Return the name of a built-in task; raise ImgregError for another, with what suits a path or a word."""
     if name in BUILT_IN:
         return name
     path = Path(name)

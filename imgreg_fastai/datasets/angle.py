@@ -64,11 +64,11 @@ def _write(folder: Path, first: int, n: int, digits: int, size: int, seed: int) 
     from PIL import Image
 
     lines = ""
-    images, hundredths = sample(n, size, np.random.default_rng([seed, first]))
-    for i, (image, angle) in enumerate(zip(images, hundredths, strict=True), start=first):
-        name = f"images/sample{i:0{digits}}_angle_{angle:05}.png"
+    images, angles = sample(n, size, np.random.default_rng([seed, first]))  # in hundredths of a degree, below 18000
+    for i, (image, hundredths) in enumerate(zip(images, angles, strict=True), start=first):
+        name = f"images/sample{i:0{digits}}_angle_{hundredths:05}.png"
         Image.fromarray(image).save(folder / name, compress_level=1)
-        lines += f"{name},{angle / 100:.2f}\n"
+        lines += f"{name},{hundredths / 100:.2f}\n"
     return lines
 
 

@@ -75,7 +75,8 @@ def write_table(folder: str | Path, labels: str = "exact") -> Path:
 
 def _find_sequences(folder: Path) -> list[Path]:
     """The folders of sequences in `folder` or its hpdb."""
-    for place in (folder, folder / "hpdb"):
+    hpdb = folder / "hpdb"
+    for place in (folder, hpdb):
         sequences = [p for p in sorted(place.glob("[0-9][0-9]*")) if p.name.isdigit() and any(p.glob("frame_*_*"))]
         if sequences:
             return sequences
@@ -83,7 +84,7 @@ def _find_sequences(folder: Path) -> list[Path]:
         content = first_few(sorted(p.name for p in folder.iterdir())) or "an empty folder"
     except OSError as e:
         content = error_reason(e)
-    expected = f"Biwi's frames, 01/frame_00003_rgb.jpg or .png, under '{folder}' or '{folder / 'hpdb'}'"
+    expected = f"Biwi's frames, 01/frame_00003_rgb.jpg or .png, under '{folder}' or '{hpdb}'"
     raise ImgregError(expected, content, "the folder that holds 01 to 24")
 
 

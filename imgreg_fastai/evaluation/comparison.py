@@ -114,8 +114,9 @@ def compare_runs(paths: list, part: str = "valid") -> Comparison:
 
 
 def _shared_targets(compared: list[Run]) -> list[Target]:
-    """Return the targets that all runs have. What must agree is Target.comparison_key, as for an ensemble."""
-    keys = set.intersection(*({t.comparison_key for t in run.task.targets} for run in compared))
+    """Return the first run's targets that all runs have: targets with the same comparison_key count as the same."""
+    keys_of_runs = [{t.comparison_key for t in run.task.targets} for run in compared]
+    keys = set.intersection(*keys_of_runs)
     if not keys:
         names = (f"{run.path}: {first_few(t.describe() for t in run.task.targets)}" for run in compared)
         raise ImgregError("runs with a target in common: one name, kind and unit, of the same columns",
@@ -185,17 +186,18 @@ def _notes(compared: list[Run], targets: list[dict], part: str) -> list[str]:
     """Write what a reader of the numbers should know."""
     notes = []
     if part == "valid":
-        notes.append("valid also chose the epoch that each run kept; --part test chose nothing")
+        notes.append("valid also chose the epoch each run kept, so its errors may be too low; not so with --part test")
     n_intervals = sum("ci" in result for target in targets for result in target["runs"])
     if n_intervals > 3:
         notes.append(f"{n_intervals} intervals of 95 % each: about one in twenty misses the truth by chance")
     if len({(run.config.loss, run.config.balance, tuple(run.task.columns)) for run in compared}) > 1:
-        notes.append("losses that are not of one kind are not to be compared")
+        notes.append("the losses are not comparable: the runs differ in --loss, --balance or the labels' columns")
     data = [run.about["data"] for run in compared]
-    if len({d["root"] for d in data}) > 1 and len({d["sha256"] for d in data}) > 1:
-        notes.append("the runs' images lie in different folders: those of one name and label are taken for the same")
+    are_copies = len({d["sha256"] for d in data}) == 1
+    if len({d["root"] for d in data}) > 1 and not are_copies:
+        notes.append("the runs' images lie in different folders: images with the same name and label count as the same")
     if n_intervals:
-        notes.append("the intervals tell what other images would change, not what another seed of the training would")
+        notes.append("the intervals show how much other images would change, not how much another training seed would")
     return notes
 
 

@@ -77,10 +77,16 @@ def forecast(name: str, unit: str, points: list[dict]) -> Forecast:
 
 
 def curve_table(points: list[dict], name: str) -> pd.DataFrame:
-    """Return the points of a target that have an error above 0, see `forecast`, as a table.
+    """Tabulate the errors of one target by the number of training images.
 
-    Its columns are `images`, `error`, `low` and `high` (the 95 % confidence interval) and `guess` (the error of
-    guessing, inf where it is not known).
+    Args:
+        points: Of a learning curve, see `forecast`.
+        name: Of the target.
+
+    Returns:
+        A row for each point whose error is above 0, which the relative errors of `fit_power_law` need: `images`,
+        `error`, `low` and `high` (the 95 % confidence interval) and `guess` (the error of guessing, inf where it is
+        not known).
     """
     rows = []
     for point in points:

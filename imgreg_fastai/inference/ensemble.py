@@ -36,11 +36,11 @@ class Ensemble:
         targets = {t.comparison_key: t for t in self.task.targets}
         for model in self.models[1:]:
             others = {t.comparison_key: t for t in model.task.targets}
-            if differing := targets.keys() ^ others.keys():
-                names = first_few(sorted({**targets, **others}[key].describe() for key in differing), 8)
+            if in_one_only := targets.keys() ^ others.keys():
+                names = first_few(sorted({**targets, **others}[key].describe() for key in in_one_only), 8)
                 raise ImgregError("models of the same targets", f"some that are not in all: {names}")
             if model.task.box != self.task.box:
-                boxes = (first_few(box) or "none" for box in (self.task.box, model.task.box))
+                boxes = [first_few(task.box) or "none" for task in (self.task, model.task)]
                 raise ImgregError("models that were trained on the same --box", " and ".join(boxes))
 
     @property

@@ -65,7 +65,7 @@ def load_model(path: str | Path, device: str = "cpu") -> Predictor:
     """Open a run folder or a model file for predicting.
 
     Raises:
-        ImgregError: If it is neither. A pickle is refused, since opening one runs code.
+        ImgregError: If it is neither, a newer version's, or a pickle, which runs code when it is opened.
     """
     path = Path(path)
     file = path / MODEL if path.is_dir() else path
@@ -77,7 +77,8 @@ def load_model(path: str | Path, device: str = "cpu") -> Predictor:
     try:
         return _rebuild(about, state, device)
     except Exception as e:
-        raise ImgregError("a model file of imgreg", f"'{file}', whose parts do not agree: {e}"[:300]) from e
+        reason = f"'{file}', whose parts do not agree: {e}"
+        raise ImgregError("a model file of imgreg", reason[:300]) from e
 
 
 def _read(file: Path) -> tuple[dict, dict]:

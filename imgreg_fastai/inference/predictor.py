@@ -160,16 +160,17 @@ class Predictor:
         return NetworkOutput(*fields)._replace(broken=broken)
 
     def _batch_output(self, pictures: list, features: bool, moves: list[Move]) -> NetworkOutput:
-        """Send one batch of fitted images through the network."""
+        """Send one batch of fitted images, none of them broken, through the network; if asked, moved copies of them."""
         pixels, views = np.stack([p.pixels for p in pictures]), np.stack([p.view for p in pictures])
         outputs, feature_array = self.forward(pixels)
-        difficulty = ood = moved_outputs = None
+        difficulty = ood_flags = moved_outputs = None
         if self.calibration:
-            uncertainty, scales = self.task.uncertainty_features(outputs), self.task.error_scales(views)
-            difficulty, ood = self.calibration.assess(feature_array, outputs, uncertainty, scales)
-        if moves:  # the first leaves the images as they are
+            uncertainty, error_scales = self.task.uncertainty_features(outputs), self.task.error_scales(views)
+            difficulty, ood_flags = self.calibration.assess(feature_array, outputs, uncertainty, error_scales)
+        if moves:  # moves[0] changes nothing: its outputs are there
             moved_outputs = np.stack([outputs, *(self.forward(move.apply(pixels))[0] for move in moves[1:])], axis=1)
-        return NetworkOutput(outputs, views, {}, feature_array if features else None, difficulty, ood, moved_outputs)
+        return NetworkOutput(outputs, views, broken={}, features=feature_array if features else None,
+                             difficulty=difficulty, ood=ood_flags, moved_outputs=moved_outputs)
 
     def forward(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Send fitted images, uint8 [n, h, w, 3], through the network: -> outputs [n, n_out], features [n, F]."""

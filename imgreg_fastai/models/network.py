@@ -77,8 +77,8 @@ class BodyWithPositions(nn.Module):
         """[B, 3, h, w] -> [B, F + 2 N_MAPS] in float32."""
         features = self.timm_body.forward_features(x)
         pooled = self.timm_body.forward_head(features)
-        positions = self.places(channels_last(self.timm_body, features).flatten(1, -2))
-        return torch.cat([pooled.float(), positions], dim=1)
+        by_position = channels_last(self.timm_body, features).flatten(1, -2)  # [B, h, w, C] -> [B, h * w, C]
+        return torch.cat([pooled.float(), self.places(by_position)], dim=1)
 
 
 def channels_last(body: nn.Module, features: torch.Tensor) -> torch.Tensor:

@@ -39,7 +39,7 @@ def draw_overview(check: DataCheck) -> TitledFigure:
     columns = [(target, column) for target in check.task.targets if not target.in_image for column in target.columns]
     drawn_columns = columns[:MAX_HISTOGRAMS]
     issues = [f"{issue.text} ({len(issue.rows):,} of {issue.total:,} rows)" if issue.rows else issue.text
-              for level in LEVELS for issue in check.at(level)]
+              for level in LEVELS for issue in check.issues_at(level)]
     note = f"Found: {first_few(issues, 6)}." if issues else ""
     if len(columns) > MAX_HISTOGRAMS:
         note += f" {len(columns) - MAX_HISTOGRAMS} more columns are not drawn."

@@ -95,10 +95,10 @@ def weaknesses(target: Target, numbers: dict, has_issues: bool = False) -> Itera
 
 
 def _worse_parts(numbers: dict, amount: Callable[[float], str]) -> Iterator[Weakness]:
-    """Find groups and parts of the range whose errors are far above the mean."""
+    """Find groups and parts of the range whose errors are far above the mean; `amount` writes one with its unit."""
     mean = numbers["mean"]
-    groups = [f"{name} ({amount(part['mean'])})" for name, part in numbers.get("groups", {}).items()
-              if is_far_worse(part["n"], part["mean"], mean)]
+    groups = [f"{name} ({amount(scores['mean'])})" for name, scores in numbers.get("groups", {}).items()
+              if is_far_worse(scores["n"], scores["mean"], mean)]
     if groups:
         yield Weakness("groups", f"Far worse than the mean of {amount(mean)} on {first_few(groups, 3)}.",
                        "Look at their images and labels, and train on more like them.")

@@ -53,9 +53,11 @@ class Rotation(Target):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.sequence == "":  # yaw, pitch and roll
+            return
         axes = self.sequence.upper() if isinstance(self.sequence, str) else "?"
-        proper = len(axes) == 3 and set(axes) <= set("XYZ") and axes[0] != axes[1] != axes[2]
-        if axes and not (proper and self.sequence in (axes, axes.lower())):
+        is_sequence = len(axes) == 3 and set(axes) <= set("XYZ") and axes[0] != axes[1] != axes[2]  # XYX is one, too
+        if not (is_sequence and self.sequence in (axes, axes.lower())):
             raise ImgregError("a sequence of axes such as XYZ, or xyz for fixed ones", repr(self.sequence))
 
     # ---- angles and matrices

@@ -37,8 +37,8 @@ class GeometricTransform(ItemTransform):
 
     def encodes(self, batch: Any) -> Any:
         pictures, *labels = batch
-        motion = draw(self.task.augment, len(pictures), pictures.shape[-1] / pictures.shape[-2])
-        for i, target in enumerate(self.task.targets):  # a PictureDL's batch has row numbers behind the labels
+        motion = draw_motion(self.task.augment, len(pictures), pictures.shape[-1] / pictures.shape[-2])
+        for i, target in enumerate(self.task.targets):  # row numbers, which a PictureDL adds last, stay as they are
             y = labels[i]
             values = target.transform_labels(to_plain_tensor(y).detach().cpu().double().numpy(), motion)
             moved = torch.from_numpy(np.ascontiguousarray(values)).to(y.device, y.dtype)
@@ -46,7 +46,7 @@ class GeometricTransform(ItemTransform):
         return warp(pictures, motion), *labels
 
 
-def draw(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
+def draw_motion(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
     """Draw random moves. Half of the images get no small turn, zoom and shift: these resample, and blur.
 
     Args:

@@ -114,7 +114,7 @@ def label_dtypes(task: Task, device: torch.device | str) -> list[torch.dtype]:
 
 
 def build_datablock(task: Task, stats: tuple, valid_rows: Sequence[int], dtypes: list[torch.dtype]) -> DataBlock:
-    """Build the DataBlock of a task: an ImageBlock, and a PointBlock or a RegressionBlock for each target.
+    """Build the DataBlock of a task: an ImageBlock, and for each target its own block, or one of float64 numbers.
 
     fastai adds no normalisation to a network without pretrained weights, so it is always added here.
 
@@ -128,7 +128,7 @@ def build_datablock(task: Task, stats: tuple, valid_rows: Sequence[int], dtypes:
         The DataBlock of a labels frame.
     """
     blocks = [TransformBlock(type_tfms=DoubleRegressionSetup(c=1)) if dtype == torch.float64 else t.block()
-              for t, dtype in zip(task.targets, dtypes, strict=True)]
+              for t, dtype in zip(task.targets, dtypes, strict=True)]  # float64 only for a plain number: one column
     return DataBlock(
         blocks=(ImageBlock(cls=Picture), *blocks),
         n_inp=1,
@@ -183,20 +183,25 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
 
 
 def _batch_labels(opened: OpenedPictures, task: Task, dtypes: list[torch.dtype]) -> list[torch.Tensor]:
-    """For each target the labels of all rows as a batch holds them; warns of points that no output can reach."""
+    """For each target the labels of all rows as a batch holds them; warns of points out of the network's reach."""
     labels = []
     for target, dtype in zip(task.targets, dtypes, strict=True):
         values = target.to_batch(opened.frame[list(target.columns)].to_numpy(np.float64), opened.views)
-        points = values.reshape(len(values), -1, 2) if target.in_image else np.empty((0, 0, 2))
-        n_outside = (np.abs(points) > Y_RANGE[1]).any(axis=2).sum()
-        if n_outside:
-            hints = ["--fit pad"] if task.fit == "crop" else []
-            hints += ["a larger --margin"] if task.box else []
-            hint = ", ".join([*hints, "empty cells for unknown points"])
-            n_labelled = np.isfinite(points).all(axis=2).sum()
-            warn(f"{n_outside} of {n_labelled} points of {target.name} lie outside what the network sees: try {hint}")
+        if target.in_image:
+            _warn_unreachable(target.name, values.reshape(len(values), -1, 2), task)
         labels.append(target.batch_tensor(torch.tensor(values, dtype=dtype)))
     return labels
+
+
+def _warn_unreachable(name: str, points: np.ndarray, task: Task) -> None:
+    """Warn of a target's points [n, points, 2], -1 and 1 at the edges of the view, that lie beyond all outputs."""
+    n_outside = (np.abs(points) > Y_RANGE[1]).any(axis=2).sum()
+    if n_outside:
+        hints = ["--fit pad"] if task.fit == "crop" else []
+        hints += ["a larger --margin"] if task.box else []
+        hint = ", ".join([*hints, "empty cells for unknown points"])
+        n_labelled = np.isfinite(points).all(axis=2).sum()
+        warn(f"{n_outside} of {n_labelled} points of {name} lie outside what the network sees: try {hint}")
 
 
 def peek(dl: TfmdDL) -> tuple:

@@ -114,10 +114,10 @@ class TaskLoss(nn.Module):
         n = len(task.targets)
         self.task, self.loss, self.guess_costs = task, loss, [1.0] * n
         self.rarity_weights: list[RarityWeights | None] = [None] * n
-        for i, (target, y) in enumerate(zip(task.targets, labels, strict=bool(labels))):
+        for i, (target, y) in enumerate(zip(task.targets, labels, strict=bool(labels))):  # without labels, no round
             encoded = sample_encoded(target, y)
-            guess = encoded.nanmean(dim=0).nan_to_num().expand_as(encoded)
-            cost = float(penalty(target, guess, encoded, loss))
+            mean = encoded.nanmean(dim=0).nan_to_num()
+            cost = float(penalty(target, mean.expand_as(encoded), encoded, loss))
             if n > 1 and cost > MIN_COST:
                 self.guess_costs[i] = cost
             if balance and target.scalar:

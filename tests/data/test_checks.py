@@ -144,8 +144,8 @@ def test_faults_planted_by_a_seed_are_all_found_and_nothing_else_is(tmp_path, se
     found = by_kind(health.issues)
     assert found == expected
     print(f"seed {seed}: {sum(map(len, expected.values()))} rows with {len(expected)} kinds of fault, all found")
-    assert not health.fine and [f.code for f in health.at("stop")] == ["split", "group"]
-    assert {f.code for f in health.at("leave out")} == {"absent", "unnamed", "broken"}
+    assert not health.fine and [f.code for f in health.issues_at("stop")] == ["split", "group"]
+    assert {f.code for f in health.issues_at("leave out")} == {"absent", "unnamed", "broken"}
     assert health.facts["usable"] == len(frame) - 3 * EACH == health.frame["usable"].sum()
     same = {row for group in health.facts["duplicates"]["same"] for row in group}
     nearly = [set(group) for group in health.facts["duplicates"]["nearly"]]
@@ -308,7 +308,7 @@ def test_the_verb_tells_draws_and_names_the_next_command(heads, tmp_path, monkey
                          "--flip-pairs none")
     code, out, _ = ran(capsys, "check", table, *options, "--json", "--fast", "--plot", "own.png")
     told = json.loads(out)
-    assert code == 0 and told["fine"] and told["findings"] == [] and told["plot"] == "own.png"
+    assert code == 0 and told["fine"] and told["issues"] == [] and told["plot"] == "own.png"
     assert told["facts"]["rows"] == 120 and told["facts"]["targets"]["age"]["columns"]["age"]["n"] == 120
     assert Image.open("own.png").width > 600 and {p.name for p in tmp_path.iterdir()} == {"runs", "own.png"}
     code, out, err = ran(capsys, "check", table, *options, "--plot", "own.png")

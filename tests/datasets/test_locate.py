@@ -1,6 +1,7 @@
 """Where the data of a built-in task are found; only its own folders are filled without being asked for."""
 import os
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -126,3 +127,11 @@ def test_ctrl_c_while_drawing_leaves_no_folder_and_no_tracebacks_of_processes(tm
     assert code != 0 and stderr.rstrip().endswith("KeyboardInterrupt")
     assert "Process " not in stderr and stderr.count("Traceback") <= 2
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "angel"])
+def test_only_built_in_tasks_have_data_to_get(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("labels.csv").write_text("image,age\n")
+    with pytest.raises(ImgregError, match=f"expected a built-in task: angle, headpose; found '{name}'"):
+        datasets.make(name)

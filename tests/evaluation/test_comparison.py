@@ -149,7 +149,7 @@ def test_intervals_are_explained_only_where_there_are_any(tmp_path, capsys):
     few, others = fake(tmp_path, n=4), fake(tmp_path, first=100)
     for run, has_intervals in ((b, True), (few, False), (others, False)):
         text = said(capsys, "compare", a.path, run.path, "--out", tmp_path)
-        assert ("the intervals tell what other images" in text) is has_intervals is ("ci" in json.dumps(
+        assert ("the intervals show how much other images" in text) is has_intervals is ("ci" in json.dumps(
             comparison.compare_runs(paths(a, run)).targets))
         page = (tmp_path / text.rpartition("/")[2].strip()).read_text(encoding="utf-8")
         assert ("bootstrap interval" in page) is has_intervals

@@ -74,7 +74,7 @@ def differs(how):
 
 def test_all_eight_moves_are_drawn():
     torch.manual_seed(0)
-    how = augment.draw(("flip", "quarter"), 400)
+    how = augment.draw_motion(("flip", "quarter"), 400)
     seen = {(int(m), int(t)) for m, t in zip(how.mirrored, how.turn, strict=True)}
     assert seen == {(m, t) for m in (0, 1) for t in (0, 90, 180, 270)}
 
@@ -82,13 +82,13 @@ def test_all_eight_moves_are_drawn():
 @pytest.mark.parametrize("allowed", [(), ("colour",), *((m,) for m in MOVES), ("flip", "zoom"), MOVES])
 def test_only_moves_that_are_allowed_are_drawn(allowed):
     torch.manual_seed(0)
-    how = augment.draw(allowed, 400, 1.5)
+    how = augment.draw_motion(allowed, 400, 1.5)
     assert differs(how) == set(allowed) - {"colour"} and how.aspect == 1.5
 
 
 def test_small_moves_go_both_ways_to_their_ends_and_half_of_the_pictures_stay_sharp():
     torch.manual_seed(0)
-    how = augment.draw(MOVES, 2000)
+    how = augment.draw_motion(MOVES, 2000)
     turn, zoom = how.turn - np.round(how.turn / 90) * 90, np.log(how.zoom) / np.log(augment.ZOOM)
     for part in (turn / augment.TURN, zoom, *(how.shift / augment.SHIFT).T):
         assert -1 <= part.min() < -0.95 and 0.95 < part.max() <= 1 and abs(part.mean()) < 0.1

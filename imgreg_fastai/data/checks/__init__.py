@@ -44,9 +44,9 @@ class DataCheck:
     @property
     def fine(self) -> bool:
         """Whether nothing would stop a training."""
-        return not (self.issues if self.strict else self.at("stop"))
+        return not (self.issues if self.strict else self.issues_at("stop"))
 
-    def at(self, level: str) -> list[Issue]:
+    def issues_at(self, level: str) -> list[Issue]:
         """Return the issues of one level."""
         return [issue for issue in self.issues if issue.level == level]
 
@@ -54,7 +54,7 @@ class DataCheck:
         """Describe the table, the issues by level, and how many they are."""
         lines = _describe_facts(self.facts, self.task)
         for level in LEVELS:
-            issues = self.at(level)
+            issues = self.issues_at(level)
             if issues:
                 lines += [f"{LEVEL_TITLES[level]}:", *(f"  {issue.describe()}" for issue in issues)]
         return "\n".join([*lines, self.summary])
@@ -62,17 +62,19 @@ class DataCheck:
     @property
     def summary(self) -> str:
         """One line: how many rows and images there are, and how many issues of each level."""
-        counts = [f"{len(self.at(level))} {words}" for level, words in LEVEL_COUNTS.items() if self.at(level)]
+        counts = {words: len(self.issues_at(level)) for level, words in LEVEL_COUNTS.items()}
+        shown = [f"{n} {words}" for words, n in counts.items() if n]
         opened = "" if "opened" in self.facts else " (not opened)"
-        usable = f", of which {self.facts['usable']:,} can be used" if self.at("leave out") else ""
+        some_unusable = self.facts["usable"] < self.facts["rows"]
+        usable = f", of which {self.facts['usable']:,} can be used" if some_unusable else ""
         return (f"{self.facts['rows']:,} rows{usable}, {self.facts['pictures']:,} images{opened}: "
-                f"{', '.join(counts) or 'nothing found'}")
+                f"{', '.join(shown) or 'nothing found'}")
 
     def to_dict(self) -> dict:
         """Return the result as JSON can hold it."""
         return {"table": self.table, "task": self.task.name, "fine": self.fine,
-                "counts": {level: len(self.at(level)) for level in LEVELS},
-                "findings": [issue.to_dict() for issue in self.issues], "facts": self.facts}
+                "counts": {level: len(self.issues_at(level)) for level in LEVELS},
+                "issues": [issue.to_dict() for issue in self.issues], "facts": self.facts}
 
 
 def check(table: str | Path, task: Task, images: str | Path | None = None, fast: bool = False,

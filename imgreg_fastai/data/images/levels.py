@@ -14,7 +14,7 @@ OTHER_ORDER = {"L": "B", "B": "L", "N": "L" if sys.byteorder == "big" else "B"} 
 MIN_USE = 1 / 8  # of the range that is shown; an image that uses less is reported
 TOLERANCE = 1 / 100  # of the range that is shown; numbers further beyond it are reported
 # TIFF tags
-BITS, WHITE_IS_0, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339
+BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339
 
 
 class Levels(NamedTuple):
@@ -81,7 +81,8 @@ def eight_bits(picture: Image.Image, value_range: tuple[float, float] | None,
     Args:
         picture: The image, not yet decoded.
         value_range: The numbers that are black and white; by the type if None.
-        reopen: Opens the image once more, which a `value_range` needs with colours of 16 bits; if None, they have 8.
+        reopen: Opens the image once more: of colours of 16 bits Pillow reads only the upper or the lower 8 at a time,
+            and a `value_range` needs both. If None, the upper 8 have to do.
 
     Returns:
         The image, and its levels if it had more bits.
@@ -92,21 +93,24 @@ def eight_bits(picture: Image.Image, value_range: tuple[float, float] | None,
     tags = getattr(picture, "tag_v2", {})
     bits, signed = tags.get(BITS, (16,))[0], tags.get(SAMPLE_FORMAT, (1,))[0] == 2
     picture.load()
-    if picture.mode not in DEEP_MODES:  # Pillow reads signed numbers of 8 bits as unsigned
-        return (picture.point(lambda v: v ^ 128) if signed and picture.mode == "L" else picture), None
+    if picture.mode not in DEEP_MODES:
+        if signed and picture.mode == "L":  # Pillow reads signed numbers of 8 bits as unsigned
+            picture = picture.point(lambda v: v ^ 128)
+        return picture, None
     numbers = np.asarray(picture)
     if picture.mode == "I" and tags and bits == 32 and not signed:
-        numbers = numbers.view(np.uint32)  # and unsigned ones of 32 bits as signed
-    # Black and white go by the type, whatever an image holds, so that brightness keeps its meaning. Whole numbers of 32
-    # bits count as 16: cameras hardly give more, and some versions of Pillow make 32 bits of 16.
+        numbers = numbers.view(np.uint32)  # Pillow reads unsigned numbers of 32 bits as signed
+    # Black and white go by the type, whatever an image holds, so that brightness keeps its meaning. White is 65535 for
+    # whole numbers of 32 bits, too: cameras hardly give more, and some versions of Pillow make 32 bits of 16.
     ends: tuple[float, float] = (0, (1 << min(bits, 16)) - 1)
     if picture.mode == "F":
         ends = (0, 1)
     elif signed and bits < 32:
-        ends = (-(1 << bits - 1), (1 << bits - 1) - 1)
+        ends = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     black, white = value_range or ends
-    levels = _levels(numbers, white, black) if tags.get(WHITE_IS_0) == 0 else _levels(numbers, black, white)
-    return Image.fromarray(_to_8_bits(numbers, levels.black, levels.white)), levels
+    if tags.get(PHOTOMETRIC) == 0:  # white is 0
+        black, white = white, black
+    return Image.fromarray(_to_8_bits(numbers, black, white)), _levels(numbers, black, white)
 
 
 def has_deep_colour(picture: Image.Image) -> TypeGuard[ImageFile.ImageFile]:

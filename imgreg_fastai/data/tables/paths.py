@@ -195,15 +195,16 @@ def table_of_folder(folder: str | Path, pattern: str, columns: list[str]) -> pd.
 
     Args:
         folder: The folder.
-        pattern: A regular expression whose named groups are columns; it is searched in each file name, and where it
-            does not match in the path below the folder. Without it, the names of sub folders are numbers, the labels.
-        columns: The labels' columns, which must be groups of the pattern; one without a pattern.
+        pattern: A regular expression whose named groups are columns. It is searched in each file name; where it is not
+            found there, in the path below the folder. "" if the labels are the names of sub folders, all numbers.
+        columns: The labels' columns: with a pattern some of its groups, without one a single column.
 
     Returns:
         `image` relative to the folder, sorted; `path`; and the columns as text, None where the name holds none.
 
     Raises:
-        ImgregError: The folder has no images, or their names do not hold the labels.
+        ImgregError: The folder has no images, a column is no group of the pattern, or without a pattern there is not
+            one column, or a sub folder is not called by a number. A pattern that matches no name is no error here.
     """
     images = pd.Series(list_images(str(folder)), dtype=object)
     names = images.str.replace(os.sep, "/", regex=False)
@@ -214,16 +215,17 @@ def table_of_folder(folder: str | Path, pattern: str, columns: list[str]) -> pd.
                 raise ImgregError(f"a group (?P<{column}>...) in --label-from-name", f"'{pattern}'",
                                   close_matches(column, groups))
         labels = names.str.rpartition("/")[2].str.extract(pattern)[groups]
-        labels = labels.mask(labels.isna().all(axis=1), names.str.extract(pattern)[groups])
+        unmatched = labels.isna().all(axis=1)
+        labels = labels.mask(unmatched, names.str.extract(pattern)[groups])
     else:
         if len(columns) != 1:
             raise ImgregError("one number for sub folders to be called by", f"{len(columns)}: {first_few(columns)}")
-        numbers = names.str.extract("^([^/]*)/")[0]  # the names of sub folders
-        words = numbers[numbers.notna() & ~numbers.fillna("").str.fullmatch(NUMBER)].unique()
-        if len(words) or numbers.isna().all():
+        folder_names = names.str.extract("^([^/]*)/")[0]
+        not_numbers = [name for name in folder_names.dropna().unique() if not re.fullmatch(NUMBER, name)]
+        if not_numbers or folder_names.isna().all():
             raise ImgregError(f"sub folders of '{folder}' that are called by numbers",
-                              first_few(map(repr, words)) or "none")
-        labels = pd.DataFrame({columns[0]: numbers})
+                              first_few(map(repr, not_numbers)) or "none")
+        labels = pd.DataFrame({columns[0]: folder_names})
     labels = labels.astype(object).where(labels.notna(), None)
     return pd.DataFrame({"image": images, "path": pd.Series(_join(str(folder), images), dtype=object)}).join(labels)
 

@@ -136,11 +136,11 @@ class _View:
         np.copyto(self.nearest[box], np.int16(k), where=nearer)
 
     def _is_cut(self, k, t):
-        """Where points at distances `t` lie in one of the cuts of solid k."""
+        """Where points at distances `t` lie in one of the cuts of solid k: in its ellipsoid the equation is below 0."""
         cut = np.zeros(t.shape, bool)
         for c in self.figure.cuts[k]:
             a, b = self._quadratic(self.metrics[c], c, self.boxes[k]), self._linear(c, self.boxes[k])
-            cut |= (a * t - 2 * b) * t < f4(-self.constants[c])
+            cut |= (a * t - 2 * b) * t + f4(self.constants[c]) < 0
         return cut
 
     def _find_samples(self):
