@@ -257,7 +257,7 @@ def _spread(folds: list[dict]) -> dict:
 
 # ---- the list of runs
 
-COLUMNS = ("path", "task", "state", "arch", "epochs", "pictures")
+COLUMNS = ("path", "task", "state", "arch", "epochs", "images")
 
 
 def list_runs(folder: str | Path = "runs") -> list[dict]:
@@ -307,7 +307,7 @@ def _entry(path: Path) -> dict:
         names = ("unit", "mean", "spread", "baseline")
         scores = {target: {name: s[name] for name in names if name in s} for target, s in scores.items() if "mean" in s}
         return entry | {"task": run.task.name, "state": state, "arch": run.config.arch, "epochs": epochs,
-                        "pictures": run.about["data"]["rows"], "scores": scores}
+                        "images": run.about["data"]["rows"], "scores": scores}
     except ImgregError as e:
         return entry | {"state": "broken", "why": e.actual}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:  # somebody has changed a file

@@ -33,6 +33,8 @@ def export(run: Run | str | Path, format: str | None = None, out: str | Path | N
     run = open_run(run)
     format_of_ending = {Path(name).suffix: known_format for known_format, name in FILE_NAMES.items()}
     expected_format = format_of_ending.get(Path(out or "").suffix)
+    if out and not format and not expected_format:
+        raise ImgregError(f"--out ending in {' or '.join(format_of_ending)}, or --format", f"'{out}'")
     format = format or expected_format or "learner"
     if format not in FILE_NAMES:
         raise ImgregError(f"--format {' or '.join(FILE_NAMES)}", f"'{format}'")

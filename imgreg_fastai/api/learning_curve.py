@@ -47,7 +47,7 @@ class LearningCurve:
             errors = [_format_error(point["errors"].get(name), target.unit)
                       for name, target in self.targets.items()]
             rows.append((f"{point['part']:g} %", str(point["images"]), *errors))
-        note = f"all trained for {self.epochs} epochs, so that fewer images also had fewer steps"
+        note = f"all trained for {self.epochs} epochs, so that smaller parts had fewer training steps"
         return "\n".join([align_columns(rows), note, *(target.text for target in self.targets.values())])
 
     def to_dict(self) -> dict:
@@ -76,7 +76,7 @@ def measure(plan: TrainingPlan, parts: Sequence[float], out: Path) -> LearningCu
         ImgregError: There are not two parts to compare.
     """
     subsets = nested_subsets(plan.rows, parts, plan.config.seed)
-    plans = ((f"{part:g} % of the images to train on, for {plan.config.epochs} epochs as all parts",
+    plans = ((f"{part:g} % of the training images, {plan.config.epochs} epochs as for each part",
               replace(plan, rows=rows)) for part, rows in subsets.items())
     folder, trained_runs = fitting.train_several(plans, out, f"curve-{plan.task.name}")
     state = trained_runs[-1].state

@@ -130,7 +130,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
 
         fitting.finish(run, run.labels, device)
     elif run.state != "trained":
-        warn(f"the training of {run.path} did not come to its end: {run.state}")
+        warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")
     model = load_model(run.path, select_device(device))
     model.resolve_coverage(coverage)  # what cannot be promised is refused before the work
     if tta:

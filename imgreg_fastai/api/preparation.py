@@ -85,7 +85,7 @@ def resolve_options(
         fit: pad, squish or crop.
         box: Columns for centre x, centre y, width and height of the part to be seen, in pixels.
         margin: Widens the box on each side, as a share of its width or height.
-        group: The column of people, sequences, ...: no group is on two sides of a split.
+        group: The column of people, sequences, ...: each group is in one part of the split.
         value_range: Black and white of images of 16 or 32 bits.
         command: What was typed, for run.json.
         sample_folder: Of a dry run; see `datasets.locate`.
@@ -187,7 +187,8 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
     stopping = issues if strict else [issue for issue in issues if issue.level == "stop"]
     rows = read.frame if strict and issues else read.usable()  # names what is left out
     if stopping:
-        more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
+        n_others = len(stopping) - 1
+        more = f", and {n_others} other issue{'s' if n_others > 1 else ''}" if n_others else ""
         raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more, f"imgreg check {table}")
     for issue in issues:
         if issue.level == "note" and issue.code != "missing":  # usable() has counted the missing labels

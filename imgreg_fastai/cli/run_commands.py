@@ -34,13 +34,13 @@ def evaluate(run: o.RunPath, table: Annotated[Path | None, o.argument("TABLE")] 
 @o.with_options("predict.draw", "images", "by", "how", "coverage", "tta")
 def predict(
     model: Annotated[Path, o.argument("MODEL")],
-    pictures: Annotated[list[str], o.argument("PICTURES")],
+    pictures: Annotated[list[str], o.argument("IMAGES")],
     format: Annotated[o.TableFormat | None, o.option("predict.format")] = None,
     out: Annotated[Path | None, o.option("predict.out")] = None,
     device: Annotated[str, o.option("device")] = "auto",
     **options: Any,
 ) -> None:
-    """Predict numbers for images, or for the images of a table; of several models the average.
+    """Predict numbers for images, or for the images of a table; several models are averaged.
 
     Exit 1 if an image had to be left out.
     """
@@ -63,6 +63,7 @@ def predict(
     text = prediction_table.format_predictions(predictions, chosen_format, predictor.task)
     if out:
         write_file(out, text + "\n")
+        print(f"written: {out}")
     else:
         print(text)
     n_left_out = predictions.attrs["left_out"]

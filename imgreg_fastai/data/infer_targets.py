@@ -94,7 +94,7 @@ def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
             if len(words) < len(values) or len(words) <= MAX_CLASSES:
                 examples = first_few((word if len(word) < 30 else f"{word[:27]}..." for word in sorted(words)), 3)
                 message = (f"left out {name}: it looks like a class ({examples}), and imgreg predicts numbers "
-                           f"(--group {name}, if it tells whose image it is)")
+                           f"(--group {name}, if its images show the same thing)")
             inference.messages.append(message)
         elif re.search("[:=,*]", name):
             inference.messages.append(f"left out {name}: --target cannot say a name with : = , or * "
@@ -200,7 +200,7 @@ def _angles(inference: _Inference) -> None:
             continue
         kind = "angle180" if values.max() < 180 and not DIRECTIONS & words else "angle360"
         inference.take([name], f"predicting {name} as {kind}, by its name and its values up to {values.max():g} "
-                       f"(--target {name}:number if it does not go round)", [f"{name}:{kind}"])
+                       f"(--target {name}:number if it does not wrap around)", [f"{name}:{kind}"])
 
 
 def _ids_and_classes(inference: _Inference) -> None:

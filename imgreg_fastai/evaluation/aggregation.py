@@ -19,7 +19,7 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") ->
         how: "mean", each target's own average, or "median", of plain numbers.
 
     Returns:
-        The column `by`, `pictures` (their number), a value for each column, and errors where `frame` has labels.
+        The column `by`, `images` (their number), a value for each column, and errors where `frame` has labels.
 
     Raises:
         ImgregError: If there is no such column, or see check_aggregation.
@@ -32,7 +32,7 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean") ->
     names = frame[by].astype(object).where(frame[by].notna(), [f"image {i}" for i in range(len(frame))])
     rows = []
     for name, part in frame.groupby(names, sort=False):
-        row = {by: name, "pictures": len(part)}
+        row = {by: name, "images": len(part)}
         for t in task.targets:
             for end in endings:
                 columns = [f"{c}{end}" for c in t.columns]
@@ -66,7 +66,7 @@ def check_aggregation(task: Task, by: str | None, how: str = "mean", coverage: f
         return
     if coverage is not None:
         raise ImgregError("--coverage without --by: one answer for several images has no interval", f"--by {by}")
-    reserved = {"image", "path", "split", "pictures", "ood"}
+    reserved = {"image", "path", "split", "images", "ood"}
     for t in task.targets:
         endings = ("", "_predicted", "_true", "_error")
         reserved.update(t.interval_columns, (name + end for name in (t.name, *t.columns) for end in endings))

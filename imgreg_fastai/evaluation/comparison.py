@@ -170,7 +170,8 @@ def _test_difference(difference: np.ndarray, units: np.ndarray, name: str, first
     unit, mean = target["unit"], difference.mean()
     numbers, interval = round_numbers({"difference": mean}), bootstrap.interval(difference, units)
     if interval is None:
-        return {**numbers, "verdict": f"{name}: too few {target['by']}s to tell more from luck ({target['units']})"}
+        units = f"{target['by']}s to tell a difference from chance ({target['units']})"
+        return {**numbers, "verdict": f"{name}: too few {units}"}
     low, high = interval
     if low <= 0 <= high:
         ends = f"{format_value(0 - low, unit)} better to {format_value(high, unit)} worse"
@@ -178,7 +179,7 @@ def _test_difference(difference: np.ndarray, units: np.ndarray, name: str, first
     else:
         word, least, most = ("better", -high, -low) if high < 0 else ("worse", low, high)
         amount = f"{format_value(abs(mean), unit)} ({least:.3g} to {most:.3g}, 95 %)"
-        verdict = f"{name} is {word} by {amount}: more than the luck of these {target['by']}s"
+        verdict = f"{name} is {word} by {amount}: more than the chance of these {target['by']}s"
     return {**numbers, "ci": [low, high], "verdict": verdict}
 
 

@@ -78,7 +78,7 @@ def find_weights(arch: str, spec: str, timeout: float = 3.0) -> Weights:
         ImgregError: The weights of `hub` or of a path are not available.
     """
     if spec == "none":
-        return Weights("none", note="none were asked for")
+        return Weights("none", note="random, as asked for")
     if spec not in ("auto", "hub"):
         return _from_path(Path(spec).expanduser())
     cfg = backbones.pretrained_cfg(arch)

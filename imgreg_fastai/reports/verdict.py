@@ -179,7 +179,7 @@ def _small_model(inputs: ReportInputs, target: Target) -> Iterator[Weakness]:
     if errors and errors[best] < mean:
         yield Weakness("small", f"A small model does better: {best} is off by "
                        f"{format_amount(errors[best], target.unit)}, this one by {format_amount(mean, target.unit)}.",
-                       "Take that, or train for longer, or from other weights.")
+                       "This model is not at its end: train for longer (--epochs), or from other weights.")
 
 
 def part_name(part: str) -> str:

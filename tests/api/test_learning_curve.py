@@ -130,7 +130,7 @@ def test_each_part_is_a_run_of_the_same_epochs_beside_a_plot_and_the_numbers(mea
     told = curve.summary().splitlines()
     assert told[0].split() == ["part", "images", "way", "error", "age", "error"]
     assert told[1].split("  ")[0] == "10 %" and "no labels" in told[1] and "5.74" not in told[1]
-    assert "all trained for 7 epochs, so that fewer images also had fewer steps" in told
+    assert "all trained for 7 epochs, so that smaller parts had fewer training steps" in told
     assert "twice the images would bring way error from 1.2° to about 0.82°" in told
 
 

@@ -48,7 +48,7 @@ def test_a_spreadsheets_table_with_pictures_elsewhere_is_trained_scored_and_pred
     again = functions.evaluate(run.path, houses / "preise.csv", images=houses / "photos", by="Haus", how="median")
     assert again["scores"]["Preis"]["n"] == 5  # houses that were not trained on
     groups = pd.read_csv(Path(again["folder"]) / "groups.csv")
-    assert (groups["pictures"] == 3).all() and {"Haus", "Preis", "Preis_true", "Preis_error"} <= set(groups)
+    assert (groups["images"] == 3).all() and {"Haus", "Preis", "Preis_true", "Preis_error"} <= set(groups)
 
 
 @pytest.mark.usefixtures("without_plots")
@@ -57,12 +57,12 @@ def test_one_answer_for_several_pictures(houses):
     model = load(run.path)
     each = functions.predict(model, houses / "preise.csv", images=houses / "photos")
     one = functions.predict(model, houses / "preise.csv", images=houses / "photos", by="Haus")
-    assert list(one) == ["Haus", "pictures", "Preis"] and len(one) == 12 and (one["pictures"] == 3).all()
+    assert list(one) == ["Haus", "images", "Preis"] and len(one) == 12 and (one["images"] == 3).all()
     assert one["Preis"][0] == pytest.approx(each["Preis"][:3].mean())
     middle = functions.predict(model, houses / "preise.csv", images=houses / "photos", by="Haus", how="median")
     assert middle["Preis"][0] == pytest.approx(each["Preis"][:3].median())
     folders = functions.predict(model, str(houses / "photos" / "more"), by="folder")
-    assert len(folders) == 1 and folders["pictures"][0] == 36
+    assert len(folders) == 1 and folders["images"][0] == 36
     for how, says in (({"by": "Hous"}, "a column .Hous."), ({"by": "Haus", "how": "mode"}, "--how mean, median")):
         with pytest.raises(ImgregError, match=says):
             functions.predict(model, houses / "preise.csv", images=houses / "photos", **how)
@@ -151,7 +151,7 @@ def test_predict_reads_json_lines_by_house(houses, capsys):
     out = said(capsys, "predict", run.path, houses / "preise.csv", "--images", houses / "photos", "--by", "Haus",
                "--format", "jsonl")
     frame = pd.read_json(io.StringIO(out), lines=True)
-    assert len(frame) == 12 and set(frame) == {"Haus", "pictures", "Preis"}
+    assert len(frame) == 12 and set(frame) == {"Haus", "images", "Preis"}
 
 
 def test_two_boxes_of_one_picture_belong_to_two_people(tmp_path):
@@ -166,7 +166,7 @@ def test_two_boxes_of_one_picture_belong_to_two_people(tmp_path):
     each = functions.predict(model, tmp_path / "t.csv")
     assert len(each) == 16 and abs(each["n"][0] - each["n"][1]) > 1e-6 and each["n"][0] == pytest.approx(each["n"][8])
     people = functions.predict(model, tmp_path / "t.csv", by="who")
-    assert list(people["who"][:3]) == ["B0", "A0", "B1"] and (people["pictures"] == 2).all() and len(people) == 8
+    assert list(people["who"][:3]) == ["B0", "A0", "B1"] and (people["images"] == 2).all() and len(people) == 8
     assert people["n"][1] == pytest.approx(each["n"][1])
 
 

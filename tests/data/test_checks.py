@@ -187,7 +187,7 @@ def test_what_is_told_names_rows_files_and_reasons(heads):
         "each")
     assert sorted(health.facts["duplicates"]["same"]) == [[5, 126], [6, 124, 125]]
     assert health.describe().endswith(
-        "125 rows, of which 123 can be used, 123 images: 1 that cost rows, 1 worth knowing")
+        "125 rows, of which 123 can be used, 123 images: 1 that leave rows out, 1 worth knowing")
 
 
 def test_the_split_that_a_training_would_draw_is_looked_at_where_the_table_has_none(heads):

@@ -188,7 +188,7 @@ def test_one_answer_for_the_pictures_of_a_group():
     task = Task("t", (Number("n", ("n",), low=0.0, high=9.0), *ANGLE.targets))
     frame = pd.DataFrame({"house": ["a", "b", "a", None], "n": [1.0, 5.0, 3.0, 7.0], "angle": [1.0, 9.0, 179.0, 3.0]})
     one = aggregation.aggregate_by(task, frame, "house")
-    assert list(one["house"]) == ["a", "b", "image 3"] and list(one["pictures"]) == [2, 1, 1]
+    assert list(one["house"]) == ["a", "b", "image 3"] and list(one["images"]) == [2, 1, 1]
     assert list(one["n"]) == [2.0, 5.0, 7.0] and min(one["angle"][0], 180 - one["angle"][0]) < 1e-6
     judged = frame.assign(n_predicted=frame["n"] + [1, 0, 3, 0], angle_predicted=frame["angle"], n_error=99.0)
     errors = aggregation.aggregate_by(task, judged, "house", "median")

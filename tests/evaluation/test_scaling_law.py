@@ -57,7 +57,7 @@ def points(errors, n=N, width=0.02, name="way"):
     (np.array([1.0, 2, 3, 4]), "more images would bring little: twice as many would leave way error at about 4.0°; "
                                "a guess, for the points do not follow a law of growth (off by up to "),
     (np.array([10.0, 2, 8, 1]), "a guess, for the points do not follow a law of growth (off by up to "),
-    (np.zeros(4), "way: nothing to be said of more images from 0 points"),
+    (np.zeros(4), "way: no estimate of what more images would bring from 0 points"),
 ])
 def test_what_is_said(errors, told):
     found = scaling_law.forecast("way", "°", points(errors))
@@ -79,7 +79,8 @@ def test_parts_that_are_hardly_better_than_guessing_are_on_no_law():
     assert found.law == pytest.approx((0, 17, 0.5), rel=0.01) and found.deviation < 0.01
     assert found.text.endswith("to about 0.38° (told by 3 points, without 1 hardly better than guessing)")
     told = scaling_law.forecast("way", "°", points([44.0, 44, 41, 40])).text
-    assert told == "way: nothing to be said of more images from 4 points, without 4 hardly better than guessing"
+    assert told == ("way: no estimate of what more images would bring from 4 points, "
+                    "without 4 hardly better than guessing")
     assert "nothing to be said" in scaling_law.forecast("way", "°", points([20.0, 10, 8, 41])).text
 
 

@@ -29,7 +29,7 @@ def test_the_newest_run_is_last_and_tells_what_it_was(tmp_path):
     first, last = list_runs(tmp_path)
     assert [first["task"], last["task"]] == ["a", "b"] and first["state"] == "interrupted" and first["scores"] == {}
     assert last == {"path": str(tmp_path / "b-001"), "task": "b", "state": "trained", "arch": "resnet18", "epochs": 3,
-                    "pictures": 40, "scores": {"n": {"unit": "years", "mean": 1.0, "baseline": 8.0}}}
+                    "images": 40, "scores": {"n": {"unit": "years", "mean": 1.0, "baseline": 8.0}}}
 
 
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
@@ -79,7 +79,7 @@ def test_folds_are_one_line_with_their_spread(tmp_path):
     done = [fake(home, off=off, fold=i + 1, folds=3) for i, off in enumerate((1.0, 3.0))]
     runs.collect_folds(home, done)
     (line,) = list_runs(tmp_path)
-    assert line["state"] == "2 of 3 folds" and line["epochs"] == 6 and line["pictures"] == 40
+    assert line["state"] == "2 of 3 folds" and line["epochs"] == 6 and line["images"] == 40
     assert line["scores"]["n"] == {"unit": "years", "mean": 2.0, "spread": pytest.approx(2**0.5), "baseline": 8.0}
     assert "n 2 years ± 1.41 years (guessing: 8 years)" in runs.format_runs([line])
     assert [fold["state"] for fold in list_runs(home)] == ["trained", "trained"]

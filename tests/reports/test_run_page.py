@@ -243,7 +243,7 @@ def test_intervals_are_told_where_there_are_any(copied):
     copied.write("scores.json", scores)
     data = gathered(copied)
     (own,) = parts(data, "intervals")
-    assert "also chose the epoch and taught which images are hard" in own["notes"][0]
+    assert "also chose the epoch and showed which images are hard" in own["notes"][0]
     assert own["notes"][1].startswith("2 of 12 images are out of distribution")
     assert own["tables"][0]["rows"][0]["cells"] == ["90 %", "50 %", "40 % to 60 %", "30°"]
     assert own["tables"][1]["rows"][0] == {"name": "ann", "cells": ["5", "20 %"], "bad": False}

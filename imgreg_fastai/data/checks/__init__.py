@@ -15,7 +15,7 @@ from . import duplicates, opened_images
 from .opened_images import CheckedTable
 
 LEVEL_TITLES = {"stop": "would stop a training", "leave out": "rows that are left out", "note": "worth knowing"}
-LEVEL_COUNTS = {"stop": "to be mended first", "leave out": "that cost rows", "note": "worth knowing"}
+LEVEL_COUNTS = {"stop": "to be corrected first", "leave out": "that leave rows out", "note": "worth knowing"}
 MAX_SIZES = 20  # sizes of images that are counted one by one, the most frequent first
 MAX_SHOWN = 4  # different values that are shown
 QUANTILES = {"least": 0.0, "quarter": 0.25, "median": 0.5, "three_quarters": 0.75, "greatest": 1.0}
@@ -154,7 +154,7 @@ def _describe_facts(facts: dict, task: Task) -> list[str]:
     """Describe the labels of each target, the parts and the images, a line each."""
     lines = [_describe_target(t, facts["targets"][t.name]["columns"]) for t in task.targets]
     if facts["split"]:
-        drawn = " (drawn)" if facts["drawn"] else ""
+        drawn = " (random)" if facts["drawn"] else ""
         lines.append("split: " + ", ".join(f"{n:,} {part}" for part, n in facts["split"].items()) + drawn)
     if "groups" in facts:
         lines.append(f"groups: {facts['groups']:,}")
@@ -166,7 +166,7 @@ def _describe_facts(facts: dict, task: Task) -> list[str]:
         parts = [sizes, _most_frequent(facts["formats"]), _most_frequent(facts["modes"])]
         turned = sum(n for tag, n in facts["orientations"].items() if tag != "1")
         if turned:
-            parts.append(f"{turned:,} turned by their tag")
+            parts.append(f"{turned:,} turned upright by their EXIF tag")
         lines.append(f"images: {'; '.join(parts)}")
     return lines
 

@@ -126,7 +126,7 @@ def _leak_issues(table: CheckedTable, keys: pd.DataFrame, pairs: np.ndarray) -> 
     a, b = pairs.T
     across = pairs[np.fmax(highest[a], highest[b]) > np.fmin(lowest[a], lowest[b])]
     similar = keys["similar"][keys["content"].isin(across.ravel())]
-    split, hint = "split", "let each stand in one part"
+    split, hint = "split", "put each into one part"
     if table.drawn:
         split, hint = "split that a training would draw", "take one row of each away"
     return [*_group_issue(table, same, "leak", f"{{n}} image{{s}} in several files and parts of the {split}", hint),

@@ -173,7 +173,7 @@ def image_issues(table: CheckedTable) -> list[Issue]:
         issues += labels.issue("depth", "note", text,
                                "see that brightness means the same in both (--range BLACK,WHITE)", rarer, "image")
     if labels.task.box or any(t.in_image or not t.linear for t in labels.task.targets):
-        issues += labels.issue("turned", "note", "an orientation tag, by which the image is turned upright",
+        issues += labels.issue("turned", "note", "turned upright by an EXIF tag",
                                "labels must be those of the upright image", table.fact("orientation") > 1, "image")
     animated = (table.fact("frames") > 1) & ~table.fact("format").isin(SHRINKABLE)  # phones put a preview into a JPEG
     issues += labels.issue("animated", "note", "an image of several frames", "the first of them is seen", animated,

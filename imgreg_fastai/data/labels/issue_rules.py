@@ -193,7 +193,7 @@ def _split_issues(table: LabelTable) -> list[Issue]:
             if counts.get(part, 0) < least:
                 issues += table.issue("part", "stop", f"{counts.get(part, 0)} rows whose split is {part}",
                                       f"at least {least} are needed")
-    text, hint = "in several parts of the split", "let each stand in one part"
+    text, hint = "in several parts of the split", "put each into one part"
     in_several = rows["split"].groupby(real_paths(rows["path"])).transform("nunique") > 1
     issues += table.issue("leak", "note", f"the same image {text}", hint, rows.index[in_several], "image")
     if "group" in rows:  # a group column that is asked for by name promises that no group is in two parts
