@@ -65,7 +65,8 @@ def forecast(name: str, unit: str, points: list[dict]) -> Forecast:
     n, errors = better["images"].to_numpy(), better["error"].to_numpy()
     law = fit_power_law(n, errors) if is_better[-1:].all() else None
     if law is None:
-        return Forecast(unit, f"{name}: no estimate of what more images would bring from {len(curve)} points{left_out}")
+        n_points = f"{len(curve)} point{'' if len(curve) == 1 else 's'}"
+        return Forecast(unit, f"{name}: no estimate of what more images would bring from {n_points}{left_out}")
     fitted = error_at(n, *law)
     by_chance = (better["low"] <= fitted) & (fitted <= better["high"])
     deviation = float(np.where(by_chance, 0, np.abs(fitted / errors - 1)).max())

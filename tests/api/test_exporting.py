@@ -167,3 +167,9 @@ def test_a_learner_of_a_box_model_sees_the_box_and_refuses_a_picture_without_one
     np.testing.assert_allclose(to_pixels(across[None, None], spot.view[None])[0], expected, atol=0.01)
     with pytest.raises(ImgregError, match="Boxed"):
         learn.predict(path)
+
+
+def test_an_ending_that_stands_for_no_format_is_refused(run, tmp_path):
+    with pytest.raises(ImgregError, match=r"expected --out ending in \.pkl or \.imgreg, or --format; found .*foo\.zip"):
+        export(run, out=tmp_path / "foo.zip")
+    assert not (tmp_path / "foo.zip").exists()

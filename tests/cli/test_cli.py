@@ -76,6 +76,7 @@ def test_predict_in_every_format(run, drawn, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(pictures[:2]) + "\n"))
     with pytest.raises(SystemExit):
         cli.main(["predict", str(run.path), "-", "--format", "jsonl", "--out", str(tmp_path / "o.jsonl")])
+    assert capsys.readouterr().out == f"written: {tmp_path / 'o.jsonl'}\n"
     assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 2
     assert "new file" in mistake(capsys, "predict", run.path, pictures[0], "--out", tmp_path / "o.jsonl")
 
