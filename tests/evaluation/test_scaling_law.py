@@ -81,9 +81,9 @@ def test_parts_that_are_hardly_better_than_guessing_are_on_no_law():
     told = scaling_law.forecast("way", "°", points([44.0, 44, 41, 40])).text
     assert told == ("way: no estimate of what more images would bring from 4 points, "
                     "without 4 hardly better than guessing")
-    assert "no estimate of what more images would bring" in scaling_law.forecast("way", "°", points([20.0, 10, 8, 41])).text
+    assert "no estimate of what more" in scaling_law.forecast("way", "°", points([20.0, 10, 8, 41])).text
 
 
 def test_one_point_says_nothing():
-    assert "no estimate of what more images would bring" in scaling_law.forecast("way", "°", points([3.0], N[:1])).text
-    assert "no estimate of what more images would bring" in scaling_law.forecast("age", "years", points([3.0, 2.0], N[:2])).text
+    assert "no estimate of what more" in scaling_law.forecast("way", "°", points([3.0], N[:1])).text
+    assert "no estimate of what more" in scaling_law.forecast("age", "years", points([3.0, 2.0], N[:2])).text
