@@ -170,8 +170,8 @@ def _test_difference(difference: np.ndarray, units: np.ndarray, name: str, first
     unit, mean = target["unit"], difference.mean()
     numbers, interval = round_numbers({"difference": mean}), bootstrap.interval(difference, units)
     if interval is None:
-        units = f"{target['by']}s to tell a difference from chance ({target['units']})"
-        return {**numbers, "verdict": f"{name}: too few {units}"}
+        reason = f"too few {target['by']}s to tell a difference from chance ({target['units']})"
+        return {**numbers, "verdict": f"{name}: {reason}"}
     low, high = interval
     if low <= 0 <= high:
         ends = f"{format_value(0 - low, unit)} better to {format_value(high, unit)} worse"
