@@ -36,7 +36,7 @@ def data(task: Annotated[str, o.argument("data.TASK")], **options: Any) -> None:
 @app.command(cls=PanelCommand)
 @o.with_options(*o.TRAINING, "fast", "check.plot", "out")
 def check(context: typer.Context, task: o.TaskName, json: o.AsJson = False, **options: Any) -> None:
-    """Look for all issues of labelled images, before a network is trained on them.
+    """Check a table of labels and its images before a training.
 
     Exit 1 if anything would stop a training.
     """

@@ -120,11 +120,11 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
     k, least = round(CALIBRATE_SHARE * n), max(MIN_CALIBRATE[units], min_promised)
     if k >= least:
         return min(k, max(least, round(MAX_CALIBRATE * n / len(training_part)))), ""
-    reason = (f"no intervals: calibration takes at least {least} {units}, and {CALIBRATE_SHARE:.0%} of the {n} "
-              f"{units} to train on are only {k}")
+    reason = (f"no intervals: calibration needs {least} {units}, and {100 * CALIBRATE_SHARE:g} % of the {n} training "
+              f"{units} are {k}")
     fewer, caution = least, ""
     if n < 2 * least:
-        fewer, caution = (max(k, 1) if units == "groups" else min_promised), ", which is less reliable"
+        fewer, caution = (max(k, 1) if units == "groups" else min_promised), " all the same, less reliably"
     needed = 1 if units == "groups" else MIN_ROWS_OF_SPLIT["train"]
     if n - fewer < needed:  # no share is large enough and leaves something to train on
         return 0, reason

@@ -57,8 +57,8 @@ def measure_coverage(task: Task, rows: pd.DataFrame, coverage: float, units: int
 
 
 def format_coverage(scores: dict, unit: str) -> str:
-    """Write the coverage of a target: "intervals for 90 % hold 91.0 % (88 % to 93 %), ± 1.3° on average"."""
-    text = f"intervals for {scores['asked']:.0%} hold {scores['reached']:.1%}"
+    """Write coverage: "90 % intervals contain 91.0 % of the true values (88 % to 93 %), ± 1.3° on average"."""
+    text = f"{scores['asked']:.0%} intervals contain {scores['reached']:.1%} of the true values"
     if scores.get("low", 1) < scores.get("high", 1):
         text += f" ({scores['low']:.0%} to {scores['high']:.0%})"
     text = f"{text}, ± {format_value(scores['width'], unit)} on average".replace("%", " %")

@@ -65,8 +65,8 @@ def declare_invariance(targets: tuple[Target, ...], moves: tuple[str, ...],
     unmoved = [t.name for t in changed if t.scalar]
     if unmoved:
         words = list(dict.fromkeys(MOVED[move] for move in moves))
-        say(f"a {_enumerate(words, 'or')} image has the same {_enumerate(unmoved, 'and')}: so --augment declares "
-            f"(leave {', '.join(moves)} out if it is false)")
+        say(f"--augment declares that a {_enumerate(words, 'or')} image has the same {_enumerate(unmoved, 'and')} "
+            f"(leave {', '.join(moves)} out if that is false)")
     for t in changed:
         if t.declaration:
             say(t.declaration.replace("NAME", t.name))

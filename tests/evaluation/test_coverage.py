@@ -63,7 +63,8 @@ def test_a_shifted_set_that_breaks_the_promise_is_told_plainly_and_a_good_one_is
 def test_the_line_for_people():
     of = coverage.measure_coverage(AGE, rows(), 0.9, 100)["age"]
     told = coverage.format_coverage(of, "years")
-    assert told.startswith("intervals for 90 % hold 90.0 % (") and told.endswith("± 1.5 years on average")
+    assert told.startswith("90 % intervals contain 90.0 % of the true values (")
+    assert told.endswith("± 1.5 years on average")
 
 
 def test_sound_intervals_are_not_called_broken_for_few_pictures_or_few_that_calibrated():

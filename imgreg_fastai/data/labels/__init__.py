@@ -111,7 +111,7 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
         words = frame["split"].astype(object).str.strip().str.lower()
         renamed = words.map(USUAL_SPLITS)
         if renamed.notna().any():
-            pairs = [f"{word} is {USUAL_SPLITS[word]}" for word in sorted(words[renamed.notna()].unique())]
+            pairs = [f"{word} is read as {USUAL_SPLITS[word]}" for word in sorted(words[renamed.notna()].unique())]
             say(f"the column 'split' of {table}: {', '.join(pairs)}")
         frame["split"] = renamed.fillna(words.where(words.isin(SPLITS), frame["split"]))
     return pd.concat([located[["image"]], frame, located[["path"]]], axis=1), located["present"]
