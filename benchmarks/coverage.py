@@ -175,7 +175,7 @@ def measure_ood(model, space, distance: np.ndarray, held_out: pd.DataFrame) -> d
     """Return the share of changed images that is called OOD, where 1 % of the held-out images is."""
     limit = np.quantile(distance, 1 - conformal.OOD_SHARE, method="higher")
     rows = held_out.sample(min(200, len(held_out)), random_state=0)
-    boxes = rows[list(model.task.box)].to_numpy(float) if model.task.box else None
+    boxes = model.task.boxes(rows)
     pixels = np.stack([p.pixels for p in images.fit_images(list(rows["path"]), model.task, boxes)])
     changed = {name: np.stack(list(map(change, pixels))) for name, change in CHANGES.items()}
     changed["foreign"] = foreign(*model.task.size)

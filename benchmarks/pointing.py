@@ -153,7 +153,7 @@ def features(task: Task, frame: pd.DataFrame, cfg) -> np.ndarray:
     """Compute the last features [n, channels, h, w] of the frozen backbone, on the pixels that the training uses."""
     body = backbones.build(cfg.arch, task.size, cfg.arch_args)
     weights.load_body(body, cfg.arch, weights.find_weights(cfg.arch, cfg.weights))
-    boxes = frame[list(task.box)].to_numpy(float) if task.box else None
+    boxes = task.boxes(frame)
     pictures = torch.from_numpy(np.stack([p.pixels for p in images.fit_images(frame["image"], task, boxes)]))
     mean, std = (torch.tensor(v) for v in backbones.stats(cfg.arch))
     body.eval()

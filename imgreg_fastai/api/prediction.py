@@ -68,7 +68,7 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
         if boxes is not None:
             raise ImgregError("the boxes in the table, or images with boxes=", f"both a table '{path}' and boxes")
         rows = labels.read_pictures(path, model.task, images, (by,) if by else ())
-        sources, boxes = list(rows["path"]), rows[list(model.task.box)].to_numpy() if model.task.box else None
+        sources, boxes = list(rows["path"]), model.task.boxes(rows)
     elif images is not None:
         raise ImgregError("--images with a table of images", f"'{path}'")
     else:

@@ -64,7 +64,7 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     space, (train, valid, held) = score_parts(model, frame, calibration_rows, cfg.seed)
     difficulty, widths = fit_difficulty(model.task, train, valid, cfg.coverage)
     scores = held.errors / difficulty.predict(held.inputs, held.error_scales)
-    columns = [column for t in model.task.targets for column in t.interval_columns]
+    columns = model.task.interval_columns
     labelled = np.isfinite(scores)
     needed = fewest_to_calibrate(cfg.coverage)
     too_few = labelled.sum(axis=0) < needed

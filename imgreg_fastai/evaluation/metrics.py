@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 
 from ..data import splits
-from ..data.images import PictureError, image_views
+from ..data.images import known_views
 from ..inference.predictor import NetworkOutput, Predictor
 from ..tasks import Target, Task
 from ..utils.format import format_value, round_numbers
@@ -53,22 +53,16 @@ def network_outputs(predictor: Predictor, frame: pd.DataFrame, features: bool = 
         The rows whose image can be opened, with a new index, and the output for them.
     """
     frame = frame.reset_index(drop=True)
-    output = predictor.predict_outputs(list(frame["path"]), boxes_of(predictor.task, frame), features=features, tta=tta)
+    output = predictor.predict_outputs(list(frame["path"]), predictor.task.boxes(frame), features=features, tta=tta)
     return frame.drop(index=list(output.broken)).reset_index(drop=True), output
-
-
-def boxes_of(task: Task, frame: pd.DataFrame) -> np.ndarray | None:
-    """Return the boxes [n, 4] of a labels frame, or None if the task has none."""
-    return frame[list(task.box)].to_numpy(float) if task.box else None
 
 
 def add_views(task: Task, frame: pd.DataFrame) -> pd.DataFrame:
     """Add the VIEW_COLUMNS to a labels frame of a task with points, by the headers of the images; NaN without one."""
     if not task.has_points:
         return frame
-    views = [np.full(4, np.nan) if isinstance(view, PictureError) else view
-             for view in image_views(list(frame["path"]), task, boxes_of(task, frame))]
-    return frame.assign(**dict(zip(VIEW_COLUMNS, np.reshape(views, (-1, 4)).T, strict=True)))
+    views = known_views(frame["path"], task, task.boxes(frame))
+    return frame.assign(**dict(zip(VIEW_COLUMNS, views.T, strict=True)))
 
 
 def values_of(target: Target, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

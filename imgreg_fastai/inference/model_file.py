@@ -114,7 +114,7 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     about.update(mean=stats[0].tolist(), std=stats[1].tolist())
     model = Predictor(task, net.eval().to(memory_format=torch.channels_last).to(device), about, device)
     if arrays:
-        m = sum(len(t.interval_columns) for t in task.targets)
+        m = len(task.interval_columns)
         n_outputs = task.n_out + task.n_uncertainty_features
         model.calibration = calibration_from_arrays(arrays, n_features(net[0]), n_outputs, m)
         about["calibration"]["coverage"] = float(about["calibration"]["coverage"])

@@ -152,7 +152,7 @@ class Predictor:
         if len(broken) < len(sources):
             warn_broken(list(broken.values()), len(sources))
         if not batches:
-            n_intervals = sum(len(t.interval_columns) for t in self.task.targets)
+            n_intervals = len(self.task.interval_columns)
             return NetworkOutput(np.empty((0, self.task.n_out), np.float32), np.empty((0, 4)), broken,
                                  difficulty=np.empty((0, n_intervals)), ood=np.empty(0, bool))
         fields: list[Array] = [np.concatenate(parts) if isinstance(parts[0], np.ndarray) else None
@@ -205,8 +205,7 @@ class Predictor:
         if self.calibration is None or coverage is None:
             return {}
         half_widths = output.difficulty * self.calibration.quantiles(coverage)
-        columns = [column for t in self.task.targets for column in t.interval_columns]
-        return {**dict(zip(columns, half_widths.T, strict=True)), "ood": output.ood}
+        return {**dict(zip(self.task.interval_columns, half_widths.T, strict=True)), "ood": output.ood}
 
 
 def list_pictures(pictures: Any) -> list:

@@ -182,8 +182,7 @@ def occluded_tiles(model: Predictor, target: Target, rows: pd.DataFrame, n: int)
     """
     worst, typical = example_rows(target, rows)
     shown = pd.concat([typical[:n].assign(kind="typical"), worst[:n].assign(kind="among the worst")])
-    boxes = shown[list(model.task.box)].to_numpy(float) if model.task.box else None
-    tiles, pictures = [], images.fit_images(list(shown["path"]), model.task, boxes)
+    tiles, pictures = [], images.fit_images(list(shown["path"]), model.task, model.task.boxes(shown))
     for name, kind, picture in zip(shown["image"].astype(str), shown["kind"], pictures, strict=True):
         if isinstance(picture, images.PictureError):
             continue

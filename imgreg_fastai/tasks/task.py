@@ -58,7 +58,7 @@ class Task:
     def __post_init__(self) -> None:
         # 1. Every target, column and column of results has a name of its own.
         names = [t.name for t in self.targets]
-        intervals = [name for t in self.targets for name in t.interval_columns]
+        intervals = self.interval_columns
         results = {*intervals, "ood", "warning", *(f"{name}_error" for name in names),
                    *(f"{column}{end}" for column in self.columns for end in ("_predicted", "_true"))}
         clashes = sorted(results & set(self.columns))
@@ -92,6 +92,15 @@ class Task:
     def columns(self) -> list[str]:
         """The labels table's columns this task reads, in the order of its targets."""
         return [c for t in self.targets for c in t.columns]
+
+    @property
+    def interval_columns(self) -> list[str]:
+        """The columns of all interval half-widths, in the order of its targets."""
+        return [c for t in self.targets for c in t.interval_columns]
+
+    def boxes(self, frame: DataFrame) -> Array:
+        """Return the boxes [n, 4] of a labels frame in pixels, or None if the task has none."""
+        return frame[list(self.box)].to_numpy(float) if self.box else None
 
     @property
     def n_out(self) -> int:

@@ -14,7 +14,7 @@ from fastai.vision.data import ImageBlock
 from fastcore.basics import chunked
 
 from ..config import TrainConfig
-from ..data.images import PictureError, image_views
+from ..data.images import PictureError, known_views
 from ..data.splits import MIN_ROWS, check_split_sizes, too_few_images
 from ..models.network import Y_RANGE
 from ..tasks import Task
@@ -85,11 +85,12 @@ class PictureDL(TfmdDL):
         """Batches of (TensorImage, labels...); the validation loader names the images that broke, each once."""
         opened = set(self.broken)
         for *batch, rows in super().__iter__():
-            self.batch_rows = rows.cpu().numpy()
-            opened.update(self.batch_rows)
+            self.batch_rows = rows
+            if self.validates:  # a training step does not wait for a copy of the rows from a GPU
+                opened.update(rows.tolist())
             yield tuple(batch)
-        broken = sorted(set(range(self.n)) - opened)
-        if broken and self.validates:
+        broken = sorted(set(range(self.n)) - opened) if self.validates else []
+        if broken:
             self.broken += tuple(broken)
             names = first_few(f"'{path}'" for path in self.items["path"].iloc[broken])
             warn(f"left out {len(broken)} of {self.n} validation images that cannot be opened any more: {names}")
@@ -97,10 +98,8 @@ class PictureDL(TfmdDL):
     def batch_views(self, task: Task) -> np.ndarray:
         """The views [n, 4] of the newest batch's images; the headers are read if the loader does not know them."""
         if self.views is None:
-            boxes = self.items[list(task.box)].to_numpy() if task.box else None
-            views = image_views(self.items["path"], task, boxes)
-            self.views = np.array([np.full(4, np.nan) if isinstance(v, PictureError) else v for v in views])
-        return self.views[self.batch_rows]
+            self.views = known_views(self.items["path"], task, task.boxes(self.items))
+        return self.views[self.batch_rows.cpu().numpy()]
 
 
 def label_dtypes(task: Task, device: torch.device | str) -> list[torch.dtype]:

@@ -73,8 +73,7 @@ def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = Fa
         pixels = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
     except RuntimeError as e:
         raise ImgregError("memory for the decoded images", str(e).splitlines()[0][:120], "--cache off") from e
-    boxes = frame[list(task.box)].to_numpy() if task.box else None
-    pictures = (fit_images if keep else image_views)(frame["path"], task, boxes)
+    pictures = (fit_images if keep else image_views)(frame["path"], task, task.boxes(frame))
     views: list[np.ndarray] = []
     broken, levels = {}, set()
     for i, picture in enumerate(progress_bar(pictures, len(frame), f"reading {len(frame)} images")):

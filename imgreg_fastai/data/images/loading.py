@@ -198,6 +198,13 @@ def image_views(sources: Iterable[File], task: Task,
     return map_ahead(view, sources, repeat(None) if boxes is None else boxes)
 
 
+def known_views(sources: Iterable[File], task: Task, boxes: np.ndarray | None = None) -> np.ndarray:
+    """Return the views [n, 4] of `image_views`, NaN where there is none."""
+    views = [np.full(4, np.nan) if isinstance(view, PictureError) else view
+             for view in image_views(sources, task, boxes)]
+    return np.reshape(views, (-1, 4))
+
+
 def map_ahead(function: Callable[..., T], *sources: Iterable) -> Iterator[T | PictureError]:
     """Map a function over sources on threads, in order, a few ahead; a PictureError that it raises is the result."""
 
