@@ -145,7 +145,8 @@ def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None
         run.note(state="trained")
     except BaseException:
         run.unlock()
-        warn(f"the network is trained, but not scored\nnext: {shlex.join(['imgreg', 'evaluate', str(run.path)])}")
+        warn("the network is trained, but not scored")
+        warn(f"next: {shlex.join(['imgreg', 'evaluate', str(run.path)])}")
         raise
 
 

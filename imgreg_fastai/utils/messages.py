@@ -1,11 +1,47 @@
 """What the user reads: the error for mistakes, lists of names in it, messages and progress bars; always on stderr."""
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import TypeVar
 
 T = TypeVar("T")
 log = logging.getLogger("imgreg")
+SCREEN = 600  # characters of the longest message
+ITEM = 60  # of a value out of the user's data, such as a cell or a column name
+PATH = 160  # of a path that is left whole, and of what a hint gives to be typed
+QUOTED = r"(?<!\w)'.*?'(?!\w)"  # an apostrophe within a word opens and closes nothing
+LONG_WORD = rf"[^\s']{{{ITEM + 1},}}"
+
+
+def shorten(value: object, limit: int = ITEM) -> str:
+    """Return a value as one line of text that any terminal can show: "9j/4AAQSkZJRgABAQ…UAFFFFAH//Z".
+
+    White space becomes single blanks, and what cannot be printed becomes an escape such as `\\x1b`.
+
+    Args:
+        value: Anything that str() takes.
+        limit: The most characters; of a longer text the middle is left out.
+    """
+    text = str(value)
+    if len(text) > 20 * limit:  # all but the ends of a huge cell is left alone
+        text = f"{text[:8 * limit]}…{text[-8 * limit:]}"
+    text = " ".join(text.split())
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    end = (limit - 1) // 2
+    return text if len(text) <= limit else f"{text[:limit - 1 - end]}…{text[len(text) - end:]}"
+
+
+def shorten_items(text: str, limit: int = ITEM) -> str:
+    """Return a sentence as `shorten` does at any length, its long words and quoted values as short as `limit`."""
+    def shorten_match(match: re.Match) -> str:
+        item = match[0]
+        if len(item) <= (PATH if re.search(r"[/\\]", item) else limit):
+            return item
+        return f"'{shorten(item[1:-1], limit - 2)}'" if item.startswith("'") else shorten(item, limit)
+
+    text = re.sub(QUOTED, shorten_match, shorten(text, 100 * SCREEN))
+    return re.sub(LONG_WORD, shorten_match, text)
 
 
 class ImgregError(Exception):
@@ -19,12 +55,12 @@ class ImgregError(Exception):
 
     def __init__(self, expected: str, actual: str | None = None, hint: str | None = None) -> None:
         self.expected, self.actual, self.hint = expected, actual, hint
-        parts = [f"expected {expected}"]
-        if actual:
-            parts.append(f"found {actual}")
-        if hint:
-            parts.append(f"try {hint}")
-        super().__init__("; ".join(" ".join(part.split()) for part in parts))  # on one line, whatever it is made of
+        hint = f"; try {shorten(shorten_items(hint, PATH), SCREEN // 2)}" if hint else ""
+        actual = f"; found {shorten_items(actual)}" if actual else ""
+        expected = f"expected {shorten_items(expected)}"
+        room = SCREEN - len(hint)  # the hint is what helps: the others give way
+        expected = shorten(expected, max(room // 2, room - len(actual)))
+        super().__init__(expected + shorten(actual, room - len(expected)) + hint)
 
     def __reduce__(self) -> tuple[type["ImgregError"], tuple[str, str | None, str | None]]:
         # Worker processes pickle their errors. Exception's own __reduce__ passes the whole message as `expected`.
@@ -54,7 +90,7 @@ def close_matches(name: str, names: Iterable[str]) -> str:
 
 
 def first_few(names: Iterable[object], limit: int = 5) -> str:
-    """List the first names and the number of the others: "a, b and 3 more".
+    """List the first names, each of them short, and the number of the others: "a, b and 3 more".
 
     Args:
         names: Anything that str() takes.
@@ -63,19 +99,19 @@ def first_few(names: Iterable[object], limit: int = 5) -> str:
     Returns:
         The names with commas.
     """
-    texts = [str(name) for name in names]
-    rest = f" and {len(texts) - limit} more" if len(texts) > limit else ""
-    return ", ".join(texts[:limit]) + rest
+    names = list(names)
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(shorten(shorten_items(str(name)), PATH) for name in names[:limit]) + rest
 
 
 def say(text: str) -> None:
     """Log what happens, at the level INFO. The command line shows it; Python code shows it if logging is set up so."""
-    log.info(text)
+    log.info(shorten(shorten_items(text), SCREEN))
 
 
 def warn(text: str) -> None:
     """Log a problem at the level WARNING: an image that is left out, weights that are not available."""
-    log.warning(text)
+    log.warning(shorten(shorten_items(text), SCREEN))
 
 
 class ProgressBar:
@@ -117,7 +153,7 @@ class ProgressBar:
         if self.progress.disable:
             say(text)
         else:
-            self.progress.console.print(text, highlight=False)
+            self.progress.console.print(shorten(text, SCREEN), markup=False, highlight=False)
 
 
 def progress_bar(items: Iterable[T], total: int, description: str) -> Iterator[T]:

@@ -150,7 +150,7 @@ def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTa
 
 def broken_image_issues(table: CheckedTable) -> list[Issue]:
     """Find images that cannot be opened. Code: broken."""
-    whys = pd.Series(table.image).map(table.broken).dropna()
+    whys = pd.Series(table.image).map(table.broken).dropna().astype(str)
     names = table.labels.row_names(whys.index, "image") + " (" + whys + ")"
     return table.labels.issue("broken", "leave out", "an image that cannot be opened", rows=whys.index, names=names)
 
