@@ -110,7 +110,7 @@ def resolve_options(
             refuse({"images": images}, "with a table, to whose names it belongs", f"the folder '{table}'")
         columns_in_use = tuple(filter(None, (*(box or ()), group)))
         task = datasets.own_table.table_task(table, specs, image_col or "", label_from_name or "", flip_pairs,
-                                             units or (), target_weights or (), scale, columns_in_use)
+                                             units or (), target_weights or (), scale, columns_in_use, images)
         specs = ()  # they are the task's own
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
                              value_range=value_range)

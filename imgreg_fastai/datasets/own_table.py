@@ -29,7 +29,7 @@ def table_name(path: str | Path) -> str:
 
 def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "",
                flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
-               scale: str | None = None, used: tuple[str, ...] = ()) -> tasks.Task:
+               scale: str | None = None, used: tuple[str, ...] = (), images: str | Path | None = None) -> tasks.Task:
     """Make the Task of a table, or of a folder in place of one.
 
     Args:
@@ -39,6 +39,7 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
         pattern: A regular expression whose named groups are the columns that the names in a folder hold.
         flip_pairs, units, weights, scale: See task_from_columns.
         used: Columns that are not labels, such as those of a box.
+        images: The folder that the names of images are relative to, else the table's own.
 
     Raises:
         ImgregError: It is not a table, or lacks a column.
@@ -54,7 +55,7 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
         beginning = tables.read_table(table, max_rows=BEGINNING)
         if beginning.empty:
             raise ImgregError("a labels table with rows", f"none in '{table}'")
-        image = tables.image_column(beginning, image, table)
+        image = tables.image_column(beginning, image, table, images)
         columns = [str(column) for column in beginning.columns]
         if not specs:
             specs, messages = infer_targets(beginning, image, used)

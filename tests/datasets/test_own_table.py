@@ -96,6 +96,6 @@ def test_the_image_column_is_chosen_once_and_the_complete_table_is_read_once(tmp
     monkeypatch.setattr(pd, "read_csv", lambda *a, **how: rows_read.append(how["nrows"]) or read_csv(*a, **how))
     task = table_task(table)
     assert task.image == "photo" and caplog.text.count("the column 'photo'") == 1
-    monkeypatch.setattr(image_names, "_holds_image_names", lambda column: pytest.fail("it is chosen again"))
+    monkeypatch.setattr(image_names, "holds_image_names", lambda column: pytest.fail("it is chosen again"))
     assert len(labels.read_rows(table, task).frame) == 20
     assert rows_read.count(None) == 1 and caplog.text.count("the column 'photo'") == 1

@@ -53,7 +53,7 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
     frame, _ = _read(Path(table), task, list(task.box), images, also, to_divide=False)
     boxes = _to_floats(frame[list(task.box)])
     frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
-    usable = filtering.drop_unusable(frame, Path(table))
+    usable = filtering.drop_unusable(frame, Path(table), images=images)
     usable.attrs["left_out"] = len(frame) - len(usable)
     return usable
 
@@ -88,7 +88,7 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
              "box": _lacks_box(floats[list(task.box)]), "absent": ~present & ~unnamed}
     reasons = {reason: np.asarray(mask) for reason, mask in masks.items()}
     frame = filtering.mark_usable(_replace(frame, floats), reasons)
-    return LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True))
+    return LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True), images)
 
 
 def _read(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
@@ -99,10 +99,11 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
         located = frame.assign(present=True)
     elif table.is_file():
         # A table that is not trained on may name its images in another column than the training's.
-        frame, image = tables.read_image_table(table, task.image, ("split", task.group or "group", *also), to_divide)
+        frame, image = tables.read_image_table(table, task.image, ("split", task.group or "group", *also), to_divide,
+                                               images)
         if frame.empty:
             raise ImgregError("a labels table with rows", f"none in '{table}'")
-        located = tables.with_paths(frame[[image]], image, images or table.parent)
+        located = tables.with_paths(frame[[image]], image, images or table.parent, table)
     else:
         raise ImgregError("a labels table or a folder of images", f"no '{table}'")
     frame = _needed_columns(frame, task, columns, also, to_divide, table)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ...tasks import Task
 from ...utils.messages import ImgregError, first_few, warn
+from ..tables import absent_hint
 
 # Why a row is left out: the first reason that holds.
 REASONS = {"unlabelled": "no label in its name", "unnamed": "no image named", "number": "no finite number",
@@ -31,13 +32,15 @@ def mark_usable(frame: pd.DataFrame, masks: Mapping[str, np.ndarray | pd.Series]
     return frame.assign(row=frame.index + 2, usable=why == "", why=why).reset_index(drop=True)
 
 
-def drop_unusable(frame: pd.DataFrame, table: Path, task: Task | None = None) -> pd.DataFrame:
+def drop_unusable(frame: pd.DataFrame, table: Path, task: Task | None = None,
+                  images: str | Path | None = None) -> pd.DataFrame:
     """Leave out the rows that cannot be used, and warn of them and of labels that are missing in others.
 
     Args:
         frame: Rows with `row`, `usable` and `why`.
         table: The table or folder, for messages.
         task: The task, where labels are needed.
+        images: The folder that names of images are relative to, if the user has named it.
 
     Raises:
         ImgregError: No row is left, or a target has no value in any.
@@ -47,7 +50,7 @@ def drop_unusable(frame: pd.DataFrame, table: Path, task: Task | None = None) ->
             _warn_missing(frame, table, task)
         left_out = frame["why"] == why
         if why and left_out.any():
-            _warn_left_out(frame, left_out, table, why, task)
+            _warn_left_out(frame, left_out, table, why, task, images)
             frame = frame[~left_out]
     return frame.drop(columns=list(ADDED_COLUMNS)).reset_index(drop=True)
 
@@ -64,7 +67,8 @@ def _warn_missing(frame: pd.DataFrame, table: Path, task: Task) -> None:
             raise ImgregError(f"a value of {t.name} in a row of '{table}'", "none")
 
 
-def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: str, task: Task | None) -> None:
+def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: str, task: Task | None,
+                   images: str | Path | None) -> None:
     """Warn which rows are left out for one reason; raise ImgregError if these are all."""
     rows, n = frame[left_out], len(frame)
     absent = why == REASONS["absent"]
@@ -79,7 +83,7 @@ def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: s
         raise ImgregError(f"file names like '{example}'",
                           f"none among the {n} images in '{table}', such as '{names[0]}'")
     raise ImgregError(f"usable rows in '{table}'", f"{why} in any of {n}: {first_few(names, 3)}",
-                      "--images DIR, the folder that the names are relative to" if absent else None)
+                      absent_hint(names, table, images) if absent else None)
 
 
 def _row_names(rows: pd.DataFrame, table: Path) -> list[str]:

@@ -12,7 +12,7 @@ from ...tasks.outliers import MIN_VALUES
 from ...utils.messages import first_few
 from ..issues import Issue
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
-from ..tables import real_paths
+from ..tables import absent_hint, real_paths
 from .filtering import REASONS, drop_unusable
 
 Rows: TypeAlias = np.ndarray | pd.Series | pd.Index
@@ -33,6 +33,7 @@ class LabelTable:
         reasons: For each reason to leave rows out, which rows it holds for, bool [n].
         states: What each label is, int8 [n, the task's columns].
         raw: The labels as they stand in the table.
+        images: The folder that names of images are relative to, if the user has named it.
     """
 
     task: Task
@@ -41,6 +42,7 @@ class LabelTable:
     reasons: dict[str, np.ndarray]
     states: np.ndarray
     raw: pd.DataFrame
+    images: str | Path | None = None
 
     def usable(self) -> pd.DataFrame:
         """Return the rows that can be used; warn of the others, and of labels that are missing.
@@ -48,7 +50,7 @@ class LabelTable:
         Raises:
             ImgregError: No row is usable, or a target has no value in any row.
         """
-        return drop_unusable(self.frame, self.path, self.task)
+        return drop_unusable(self.frame, self.path, self.task, self.images)
 
     def row_names(self, index: pd.Index, column: str = "") -> pd.Series:
         """Name rows: a table's by their numbers, a folder's, which has no row numbers, by their images.
@@ -109,7 +111,9 @@ def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issu
     if n < MIN_ROWS:
         text = f"only {n} usable rows, fewer than {MIN_ROWS}" if n else "no usable row"
         most_absent = reasons["absent"].sum() > len(table.frame) / 2
-        hint = "--images DIR, their folder" if most_absent else "label more images"
+        hint = "label more images"
+        if most_absent:
+            hint = absent_hint(table.frame["image"][reasons["absent"]], table.path, table.images)
         issues += table.issue("few", "stop", text, hint)
     issues += [*_outlier_issues(table), *_repetition_issues(table)]
     if uses_table_split(table.frame, cfg or TrainConfig()):

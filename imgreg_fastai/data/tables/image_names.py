@@ -6,6 +6,8 @@ import pandas as pd
 
 from ...utils.messages import ImgregError, close_matches, first_few, say
 from ..images import SUFFIXES as IMAGE_SUFFIXES
+from .find_images import with_paths
+from .name_forms import without_query
 from .reading import read_table
 
 # Names of such a column, in lower case without punctuation, the likelier first.
@@ -14,11 +16,12 @@ USUAL_NAMES = (
     "filepath", "file", "imgname", "imgfile", "imgpath", "picturename", "photoname", "picturefile", "photofile",
     "path", "imageid", "imgid", "pictureid", "photoid", "bild", "foto", "imagen", "immagine",
 )
+ID_NAMES = ("id", "imageid", "imgid", "pictureid", "photoid")  # of a column of ids that files may be called by
 BEGINNING = 200  # rows that show which column names the images
 
 
-def read_image_table(path: str | Path, image: str = "", text: tuple[str, ...] = (),
-                     required: bool = True) -> tuple[pd.DataFrame, str]:
+def read_image_table(path: str | Path, image: str = "", text: tuple[str, ...] = (), required: bool = True,
+                     images: str | Path | None = None) -> tuple[pd.DataFrame, str]:
     """Read a table whose rows name images; without a column `image`, its beginning is read first to choose one.
 
     Args:
@@ -26,6 +29,7 @@ def read_image_table(path: str | Path, image: str = "", text: tuple[str, ...] = 
         image: The column that names the images.
         text: Further columns that stay text.
         required: Whether `image` must be there. Otherwise it is chosen where it is not.
+        images: The folder that the names are relative to, else the table's own.
 
     Returns:
         The table and the column that names the images.
@@ -35,18 +39,20 @@ def read_image_table(path: str | Path, image: str = "", text: tuple[str, ...] = 
     """
     if not image or not required:
         beginning = read_table(path, max_rows=BEGINNING)
-        image = image_column(beginning, image if image in beginning else "", path)
+        image = image_column(beginning, image if image in beginning else "", path, images)
     frame = read_table(path, (image, *text))
     return frame, image_column(frame, image, path)
 
 
-def image_column(frame: pd.DataFrame, name: str = "", table: str | Path = "the table") -> str:
+def image_column(frame: pd.DataFrame, name: str = "", table: str | Path = "the table",
+                 images: str | Path | None = None) -> str:
     """Choose the column that names the images: `name`, else "image", else one that looks like it, which is reported.
 
     Args:
         frame: A table or its beginning.
         name: The column, if the user names it.
         table: The table's path, for messages.
+        images: The folder that the names are relative to, else the table's own.
 
     Raises:
         ImgregError: There is no such column, or several may be meant.
@@ -59,10 +65,12 @@ def image_column(frame: pd.DataFrame, name: str = "", table: str | Path = "the t
         return name
     plain_names = {re.sub(r"[\W_]", "", str(column)).lower(): column for column in reversed(frame.columns)}
     by_name = [plain_names[usual] for usual in USUAL_NAMES if usual in plain_names]
-    by_values = [column for column in frame.columns if _holds_image_names(frame[column])]
+    by_values = [column for column in frame.columns if holds_image_names(frame[column])]
     candidates = [column for column in by_name if column in by_values]
     if not candidates and len(by_values) < 2:
-        candidates = by_values or by_name
+        by_files = [plain_names[usual] for usual in ID_NAMES if usual in plain_names and not (by_values or by_name)
+                    and _name_files(frame, plain_names[usual], images or Path(table).parent)]
+        candidates = by_values or by_name or by_files
     if not candidates:
         close = first_few(map(repr, by_values)) or close_matches("image", map(str, frame.columns))
         raise ImgregError(f"a column 'image' in {table}", f"{first_few(frame.columns, 8)}",
@@ -71,9 +79,16 @@ def image_column(frame: pd.DataFrame, name: str = "", table: str | Path = "the t
     return candidates[0]
 
 
-def _holds_image_names(column: pd.Series) -> bool:
-    """Tell whether most of the first values end like image files."""
+def holds_image_names(column: pd.Series) -> bool:
+    """Tell whether most of the first values end like image files; what a URL has after them is no part of them."""
     if pd.api.types.is_numeric_dtype(column):
         return False
-    endings = column.dropna().head(BEGINNING).astype(str).str.strip().str.lower().str.extract(r"(\.\w+)$")[0]
+    names = column.dropna().head(BEGINNING).astype(str).map(without_query)
+    endings = names.str.lower().str.extract(r"(\.\w+)$")[0]
     return bool(len(endings)) and bool(endings.isin(IMAGE_SUFFIXES).mean() > 0.5)
+
+
+def _name_files(frame: pd.DataFrame, column: str, root: str | Path) -> bool:
+    """Tell whether there are images for most of the first values."""
+    rows = with_paths(frame[[column]].dropna().head(BEGINNING), column, root)
+    return bool(len(rows)) and bool(rows["present"].mean() > 0.5)
