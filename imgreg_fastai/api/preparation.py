@@ -8,7 +8,7 @@ import pandas as pd
 
 from .. import datasets
 from ..config import OPTIONAL, TrainConfig, option_name
-from ..data import labels
+from ..data import labels, tables
 from ..data.splits import uses_table_split
 from ..tasks import Task, complete_task
 from ..utils.messages import ImgregError, close_matches, warn
@@ -55,7 +55,8 @@ def prepare(task: str | Path | Task = "angle", **options: Any) -> TrainingPlan:
 def resolve_options(
     task: str | Path | Task = "angle", *, targets: Words | None = None, data: str | Path | None = None,
     preset: str | None = None, labels: str | None = None, images: str | Path | None = None,
-    image_col: str | None = None, label_from_name: str | None = None,
+    image_col: str | None = None, point_rows: Words | None = None, list_cols: Words | None = None,
+    raters: str | None = None, label_from_name: str | None = None,
     flip_pairs: str | Path | Iterable[tuple[str, str]] | None = None, units: datasets.own_table.Pairs | None = None,
     target_weights: datasets.own_table.Pairs | None = None, scale: str | None = None, augment: Words | None = None,
     size: tuple[int, int] | None = None, fit: str | None = None, box: Words | None = None,
@@ -75,6 +76,9 @@ def resolve_options(
         labels: Which of a dataset's labels to read; see `datasets.locate`.
         images: The folder that the names in a table are relative to.
         image_col: The column of a table that names the images.
+        point_rows: The columns LABEL, X and Y of a table with a row for each point.
+        list_cols: `COLUMN[=NAME,..]` each: columns whose cells hold several numbers, and what these are called.
+        raters: mean or median, of the labels that several raters gave an image.
         label_from_name: A regular expression with a named group per column that a folder's names hold.
         flip_pairs: Points that change places in a mirror image.
         units: Units by target.
@@ -95,7 +99,8 @@ def resolve_options(
         ImgregError: An option is wrong, or does not go with the task.
     """
     specs, box = as_tuple(targets) or (), as_tuple(box)
-    table_options = {"image_col": image_col, "label_from_name": label_from_name, "flip_pairs": flip_pairs,
+    table_options = {"image_col": image_col, "point_rows": point_rows, "list_cols": list_cols, "raters": raters,
+                     "label_from_name": label_from_name, "flip_pairs": flip_pairs,
                      "units": units, "target_weights": target_weights, "scale": scale,
                      "images": None if isinstance(task, Task) else images}
     if isinstance(task, Task) or not datasets.own_table.is_table(task):
@@ -109,8 +114,9 @@ def resolve_options(
         if table.is_dir():
             refuse({"images": images}, "with a table, to whose names it belongs", f"the folder '{table}'")
         columns_in_use = tuple(filter(None, (*(box or ()), group)))
+        rows = tables.RowOptions(as_tuple(list_cols) or (), as_tuple(point_rows) or (), raters or "")
         task = datasets.own_table.table_task(table, specs, image_col or "", label_from_name or "", flip_pairs,
-                                             units or (), target_weights or (), scale, columns_in_use, images)
+                                             units or (), target_weights or (), scale, columns_in_use, images, rows, several=bool(box))
         specs = ()  # they are the task's own
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
                              value_range=value_range)

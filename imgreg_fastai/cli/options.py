@@ -94,7 +94,8 @@ PARSERS: dict[str, Callable] = {
     "units": parse_pair, "target_weights": parse_named_number, "stop_at": parse_named_number,
     "arch_args": parse_arch_arg, "value_range": parse_numbers, "curve.parts": parse_numbers,
     "size": parse_size, "backbones.size": parse_size,
-    "lr": parse_rate, "bs": parse_batch_size, "box": parse_names, "hold_out": parse_names, "augment": parse_augment,
+    "lr": parse_rate, "bs": parse_batch_size, "box": parse_names, "hold_out": parse_names, "point_rows": parse_names,
+    "augment": parse_augment,
 }
 LIMITS = {**MINIMUM, "wd": 0, "bs": None}  # bs may be a word; TrainConfig checks its number
 DEFAULTS = asdict(TrainConfig())

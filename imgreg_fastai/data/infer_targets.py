@@ -11,6 +11,7 @@ import pandas as pd
 from ..tasks import RESERVED_COLUMNS, pairs_by_name
 from ..tasks.flip_pairs import NAMELESS, PARTS, point_names
 from ..utils.messages import ImgregError, first_few, say
+from .tables import find_list_columns, holds_image_names
 
 MAX_CLASSES = 10  # so few different whole numbers may be classes
 TURN = 2 * np.pi
@@ -18,6 +19,8 @@ AXES = ("yaw", "pitch", "roll")
 DIRECTIONS = {"heading", "bearing", "direction", "azimuth"}  # wrap at 360 degrees
 ANGLES = {*DIRECTIONS, "angle", "orientation"}
 IDS = {"id", "ids", "index", "idx", "row", "no", "nr", "uuid"}
+RATERS = {"rater", "annotator", "reader", "observer", "user", "worker", "expert", "judge", "grader", "labeler",
+          "labeller", "reviewer", "operator"}
 GROUPS = {"person", "subject", "patient", "class", "category", "gender", "sex", "fold", "series", "sequence", "frame"}
 BOX_NAMES = {"box", "bbox", "roi"}
 IMAGE_NAMES = {"", "img", "image", "picture", "photo"}
@@ -59,7 +62,8 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
         ImgregError: There is nothing to predict.
     """
     inference = _Inference({}, [], [])
-    _read_numbers(inference, frame.drop(columns=[image, *RESERVED_COLUMNS, *used], errors="ignore"))
+    free = frame.drop(columns=[image, *RESERVED_COLUMNS, *used], errors="ignore")
+    _read_numbers(inference, _without_other_uses(inference, free, frame[image]))
     numbers = list(inference.columns)
     for rule in (_boxes, _points, _rotations, _angles, _ids_and_classes):
         rule(inference)
@@ -76,6 +80,41 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
         say(line)
     raise ImgregError("--target NAME, since no column of numbers looks like one to predict",
                       f"{first_few(numbers, 8)}", f"--target {numbers[0]}, if that is what to predict")
+
+
+def coordinates(frame: pd.DataFrame, image: str) -> list[tuple[str, str]]:
+    """Find the pairs of columns that hold x and y of points, by their names.
+
+    Args:
+        frame: The table, or its beginning.
+        image: The column that names the images.
+    """
+    inference = _Inference({}, [], [])
+    _read_numbers(inference, frame.drop(columns=[image, *RESERVED_COLUMNS], errors="ignore"))
+    _boxes(inference)
+    return _pairs(inference.columns)
+
+
+def rater_columns(frame: pd.DataFrame) -> list[str]:
+    """Find the columns that tell who judged an image, by their names."""
+    return [name for name in frame.columns if RATERS & set(name_words(name))]
+
+
+def _without_other_uses(inference: _Inference, frame: pd.DataFrame, images: pd.Series) -> pd.DataFrame:
+    """Leave out names of other images, who judged an image, and lists of numbers."""
+    others = [name for name in frame.columns if holds_image_names(frame[name])]
+    if others:
+        inference.messages.append(f"left out {first_few(others)}: names of other images "
+                                  f"(--image-col {others[0]} takes them)")
+    raters = rater_columns(frame) if images.duplicated().any() else []
+    if raters:
+        inference.messages.append(f"left out {first_few(raters)}: who judged an image, by the name "
+                                  "(--raters mean joins the rows of an image)")
+    lists = find_list_columns(frame)
+    for name, found in lists.items():
+        inference.messages.append(f"left out {name}: {found.count} numbers in a cell, such as {found.example} "
+                                  f"(--list-col {name} makes a column of each)")
+    return frame.drop(columns=[*others, *raters, *lists])
 
 
 def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
@@ -103,7 +142,7 @@ def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
             inference.columns[name] = numbers[np.isfinite(numbers)]
 
 
-def _words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
     """Divide a name into its words, in lower case."""
     return [part.lower() for part in PARTS.findall(name)]
 
@@ -111,7 +150,7 @@ def _words(name: str) -> list[str]:
 def _boxes(inference: _Inference) -> None:
     """Leave out columns that together are a box, or the size of the image."""
     columns = inference.columns
-    boxes = {name for name in columns if BOX_NAMES & set(_words(name))}
+    boxes = {name for name in columns if BOX_NAMES & set(name_words(name))}
     sides_of: dict[str, dict[str, str]] = defaultdict(dict)  # by what precedes the side in a column's name
     for name, side in product(columns, set().union(*BOXES, *SIZES)):
         plain = re.sub(r"[^a-z\d]", "", name.lower()).removesuffix("px")
@@ -130,8 +169,7 @@ def _boxes(inference: _Inference) -> None:
 def _points(inference: _Inference) -> None:
     """Take pairs of x and y: up to three with names of their own are a target each, others are one target."""
     columns = inference.columns
-    pairs = [(x, _counterpart("y", x, columns)) for x in columns if not _counterpart("z", x, columns)]
-    pairs = [pair for pair in pairs if pair[1]]
+    pairs = _pairs(columns)
     within_0_and_1 = {name for name, values in columns.items() if values.min() >= 0 and values.max() <= 1}
     fractions = list(chain(*(pair for pair in pairs if within_0_and_1.issuperset(pair))))
     if fractions:
@@ -155,6 +193,12 @@ def _points(inference: _Inference) -> None:
                    "(--target 'NAME=X,Y,X,Y:point' takes others)", [f"{target}={','.join(in_turn)}:point"])
 
 
+def _pairs(columns: Iterable[str]) -> list[tuple[str, str]]:
+    """Pair the columns of x and y that have no z beside them."""
+    pairs = [(x, _counterpart("y", x, columns)) for x in columns if not _counterpart("z", x, columns)]
+    return [pair for pair in pairs if pair[1]]
+
+
 def _counterpart(letter: str, x: str, columns: Iterable[str]) -> str:
     """Return the column named as `x`, but with a `letter` for an x that begins or ends one of its words; "": none."""
     for match in re.finditer("[xX]", x):
@@ -172,8 +216,8 @@ def _rotations(inference: _Inference) -> None:
     columns = inference.columns
     by_rest: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
     for name, axis in product(columns, AXES):
-        if axis in _words(name):
-            by_rest[tuple("" if word == axis else word for word in _words(name))][axis] = name
+        if axis in name_words(name):
+            by_rest[tuple("" if word == axis else word for word in name_words(name))][axis] = name
     names = (name for name in chain(("pose", "rotation"), map("pose_{}".format, count(2))) if name not in columns)
     for angles in ([by_axis[axis] for axis in AXES] for by_axis in by_rest.values() if len(by_axis) == len(AXES)):
         listed = f"{angles[0]}, {angles[1]} and {angles[2]}"
@@ -190,7 +234,7 @@ def _rotations(inference: _Inference) -> None:
 def _angles(inference: _Inference) -> None:
     """Take what is called an angle, is never negative, and stays within a half or a whole turn in degrees."""
     for name, values in inference.columns.items():
-        words = set(_words(name))
+        words = set(name_words(name))
         if not ANGLES & words or IDS & words:
             continue
         if values.min() < 0 or values.max() >= 360 or values.max() <= TURN:
@@ -213,7 +257,7 @@ def _ids_and_classes(inference: _Inference) -> None:
 
 def _not_measured(name: str, values: np.ndarray) -> str:
     """Say why these are not measurements; "" if they may be."""
-    if IDS & set(_words(name)[-1:]):
+    if IDS & set(name_words(name)[-1:]):
         return "by its name it looks like an id"
     different = np.unique(values)
     n, k, span = len(values), len(different), different[-1] - different[0]
@@ -221,7 +265,7 @@ def _not_measured(name: str, values: np.ndarray) -> str:
         return f"{different[0]:g} in every row"
     if (different % 1 != 0).any() or n < MAX_CLASSES:
         return ""
-    if GROUPS & set(_words(name)):
+    if GROUPS & set(name_words(name)):
         return f"by its name it looks like a class or a group, {k} of them"
     in_order = (np.diff(values) > 0).all()  # with gaps; prices may be all different too, but lie further apart
     if k == n and span < (10 if in_order else 2) * n:

@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from .. import tasks
 from ..data import tables
-from ..data.infer_targets import infer_targets
+from ..data.infer_targets import infer_targets, rater_columns
+from ..data.long_form import refuse_point_rows
 from ..utils.messages import ImgregError, say
 
 Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]  # {target name: value}, or pairs
@@ -29,7 +32,8 @@ def table_name(path: str | Path) -> str:
 
 def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "",
                flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
-               scale: str | None = None, used: tuple[str, ...] = (), images: str | Path | None = None) -> tasks.Task:
+               scale: str | None = None, used: tuple[str, ...] = (), images: str | Path | None = None,
+               rows: tables.RowOptions = tables.ROWS_AS_THEY_ARE, several: bool = False) -> tasks.Task:
     """Make the Task of a table, or of a folder in place of one.
 
     Args:
@@ -40,6 +44,8 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
         flip_pairs, units, weights, scale: See task_from_columns.
         used: Columns that are not labels, such as those of a box.
         images: The folder that the names of images are relative to, else the table's own.
+        rows: How rows become one row an image.
+        several: Whether several rows of an image are meant, each with a box of its own.
 
     Raises:
         ImgregError: It is not a table, or lacks a column.
@@ -49,20 +55,45 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
         groups = tables.columns_in_pattern(pattern) if pattern else []
         columns = groups or [spec.partition("=")[0].partition(":")[0] for spec in specs] or ["label"]
         specs = specs or [column for column in columns if column not in (*tasks.RESERVED_COLUMNS, *used)]
+        if any(rows):
+            raise ImgregError("--point-rows, --list-col and --raters with a table", f"the folder '{path}'")
     elif pattern:
         raise ImgregError("a folder in place of the table, for --label-from-name", f"'{path}'")
     else:
-        beginning = tables.read_table(table, max_rows=BEGINNING)
+        # A label of points may stand in late rows alone, so that a table of points is read to its end.
+        beginning = tables.read_table(table, rows.point_rows[:1], None if rows.point_rows else BEGINNING)
         if beginning.empty:
             raise ImgregError("a labels table with rows", f"none in '{table}'")
         image = tables.image_column(beginning, image, table, images)
+        rows = rows._replace(list_cols=tables.complete_specs(beginning, rows.list_cols, table))
+        beginning = tables.arrange(beginning, image, rows, table, ("split", "group", *used), choosing=True)
         columns = [str(column) for column in beginning.columns]
+        _refuse_lists(beginning, (*specs, *used), table)
+        if not (rows.point_rows or rows.raters or several):
+            refuse_point_rows(beginning, image, table, _columns_of(specs))
         if not specs:
-            specs, messages = infer_targets(beginning, image, used)
+            raters = rater_columns(beginning) if rows.raters else []
+            specs, messages = infer_targets(beginning, image, (*used, *raters))
             for line in messages:
                 say(line)
     task = task_from_columns(table_name(path), specs, columns, flip_pairs, units, weights, scale)
-    return replace(task, image=image, name_pattern=pattern)
+    return replace(task, image=image, name_pattern=pattern, **rows._asdict())
+
+
+def _columns_of(specs: Sequence[str]) -> list[str]:
+    """List the columns that targets are read from, roughly: where a spec names none, its name."""
+    parts = [spec.rpartition(":")[0] or spec for spec in specs]
+    return [column for part in parts for column in (part.partition("=")[2] or part).split(",")]
+
+
+def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: Path) -> None:
+    """Raise ImgregError for a target or a box of a column whose cells hold several numbers."""
+    for column, found in tables.find_list_columns(frame).items():
+        if column in (*names, *_columns_of(names)):
+            raise ImgregError(f"a number in each cell of '{column}' in {table}",
+                              f"{found.count} numbers, such as {found.example}",
+                              f"--list-col {column}={','.join('ABCDEFGH'[:found.count]) if found.count <= 8 else '..'} "
+                              "and these names in its place")
 
 
 def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],

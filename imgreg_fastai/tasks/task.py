@@ -13,6 +13,7 @@ from .kinds import parse_target, target_from_dict
 from .target import Array, DataFrame, Target, as_tuples, is_finite, json_fields
 
 FITS = ("pad", "squish", "crop")
+RATERS = ("mean", "median")  # how the labels of several raters are joined
 RESERVED_COLUMNS = ("image", "path", "split", "group")  # columns of a labels table that are no labels
 
 
@@ -35,6 +36,9 @@ class Task:
         labelling: Which of a dataset's ways to read its labels, where it has several.
         image: The column that names the images; "": it is inferred.
         value_range: What is black and what is white in images of 16 or 32 bits; None: by their type.
+        raters: mean or median, of the labels that several raters gave an image; "": each row stands alone.
+        point_rows: The columns LABEL, X and Y of a table with a row for each point; (): a row is an image.
+        list_cols: `COLUMN=NAME,NAME,..` each: columns whose cells hold several numbers, and what these are called.
 
     Raises:
         ImgregError: For fields that do not go together.
@@ -54,6 +58,9 @@ class Task:
     labelling: str = ""
     image: str = ""
     value_range: tuple[float, float] | None = None
+    raters: str = ""
+    point_rows: tuple[str, ...] = ()
+    list_cols: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # 1. Every target, column and column of results has a name of its own.
@@ -80,7 +87,13 @@ class Task:
         if ends is not None and not (isinstance(ends, tuple) and len(ends) == 2
                                      and all(map(is_finite, ends)) and ends[0] != ends[1]):
             raise ImgregError("--range BLACK,WHITE: two numbers that differ", repr(ends))
-        # 3. How it gets to the network.
+        # 3. How the rows of a table become one row an image.
+        if self.raters not in ("", *RATERS):
+            raise ImgregError(f"--raters {', '.join(RATERS)}", repr(self.raters))
+        if self.point_rows and len({*self.point_rows, self.image}) < 4:
+            raise ImgregError("--point-rows LABEL,X,Y: three columns, none of them that of the images",
+                              first_few(map(repr, self.point_rows)))
+        # 4. How it gets to the network.
         sides = self.size if isinstance(self.size, (tuple, list)) else ()
         if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
             raise ImgregError("a size (height, width) in pixels", repr(self.size))
@@ -172,8 +185,10 @@ def _repeated(names: list[str]) -> list[str]:
 def task_from_dict(fields: dict[str, Any]) -> Task:
     """The task that `Task.to_dict` wrote; raises ImgregError if it is none."""
     try:
-        texts = [fields.get(name, "") for name in ("name", "fit", "group", "name_pattern", "labelling", "image")]
-        lists = [fields["size"], fields["augment"], fields.get("box", ())]
+        texts = [fields.get(name, "") for name in ("name", "fit", "group", "name_pattern", "labelling", "image",
+                                                   "raters")]
+        lists = [fields["size"], fields["augment"], *(fields.get(name, ()) for name in ("box", "point_rows",
+                                                                                        "list_cols"))]
         if not all(isinstance(text, str) for text in texts) or not all(isinstance(v, (list, tuple)) for v in lists):
             raise TypeError(f"texts {texts}, lists {lists}")
         values = {name: as_tuples(value) for name, value in fields.items() if name != "group_named"}

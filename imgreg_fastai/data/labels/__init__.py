@@ -7,6 +7,7 @@ import pandas as pd
 from ...tasks import BUILT_IN, Task
 from ...utils.messages import ImgregError, close_matches, first_few, say
 from .. import tables
+from ..long_form import refuse_point_rows
 from ..splits import SPLITS, assign_splits, exclude_trained
 from . import filtering
 from .filtering import ADDED_COLUMNS
@@ -99,10 +100,14 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
         located = frame.assign(present=True)
     elif table.is_file():
         # A table that is not trained on may name its images in another column than the training's.
-        frame, image = tables.read_image_table(table, task.image, ("split", task.group or "group", *also), to_divide,
-                                               images)
+        names = (*task.point_rows[:1], "split", task.group or "group", *also)
+        frame, image = tables.read_image_table(table, task.image, names, to_divide, images)
         if frame.empty:
             raise ImgregError("a labels table with rows", f"none in '{table}'")
+        if to_divide and not (task.point_rows or task.raters or task.box):
+            refuse_point_rows(frame, image, table, task.columns)
+        options = tables.RowOptions(task.list_cols, task.point_rows, task.raters)
+        frame = tables.arrange(frame, image, options, table, {*names, *columns}, required=to_divide)
         located = tables.with_paths(frame[[image]], image, images or table.parent, table)
     else:
         raise ImgregError("a labels table or a folder of images", f"no '{table}'")
