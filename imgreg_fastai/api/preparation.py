@@ -116,7 +116,8 @@ def resolve_options(
         columns_in_use = tuple(filter(None, (*(box or ()), group)))
         rows = tables.RowOptions(as_tuple(list_cols) or (), as_tuple(point_rows) or (), raters or "")
         task = datasets.own_table.table_task(table, specs, image_col or "", label_from_name or "", flip_pairs,
-                                             units or (), target_weights or (), scale, columns_in_use, images, rows, several=bool(box))
+                                             units or (), target_weights or (), scale, columns_in_use, images,
+                                             rows, several=bool(box))
         specs = ()  # they are the task's own
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
                              value_range=value_range)

@@ -87,13 +87,9 @@ class Task:
         if ends is not None and not (isinstance(ends, tuple) and len(ends) == 2
                                      and all(map(is_finite, ends)) and ends[0] != ends[1]):
             raise ImgregError("--range BLACK,WHITE: two numbers that differ", repr(ends))
-        # 3. How the rows of a table become one row an image.
         if self.raters not in ("", *RATERS):
             raise ImgregError(f"--raters {', '.join(RATERS)}", repr(self.raters))
-        if self.point_rows and len({*self.point_rows, self.image}) < 4:
-            raise ImgregError("--point-rows LABEL,X,Y: three columns, none of them that of the images",
-                              first_few(map(repr, self.point_rows)))
-        # 4. How it gets to the network.
+        # 3. How it gets to the network.
         sides = self.size if isinstance(self.size, (tuple, list)) else ()
         if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
             raise ImgregError("a size (height, width) in pixels", repr(self.size))

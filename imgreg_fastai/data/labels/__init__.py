@@ -12,6 +12,7 @@ from ..splits import SPLITS, assign_splits, exclude_trained
 from . import filtering
 from .filtering import ADDED_COLUMNS
 from .issue_rules import INFINITE, MISSING, WORD, LabelTable, label_issues
+from .raters import join_raters
 
 USUAL_SPLITS = {"val": "valid", "validation": "valid", "dev": "valid", "training": "train", "testing": "test",
                 "calibration": "calibrate"}  # other names of the parts
@@ -89,7 +90,8 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
              "box": _lacks_box(floats[list(task.box)]), "absent": ~present & ~unnamed}
     reasons = {reason: np.asarray(mask) for reason, mask in masks.items()}
     frame = filtering.mark_usable(_replace(frame, floats), reasons)
-    return LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True), images)
+    rows = LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True), images)
+    return join_raters(rows) if task.raters else rows
 
 
 def _read(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],

@@ -179,8 +179,8 @@ def _repetition_issues(table: LabelTable) -> list[Issue]:
     text = "the same image in several rows"
     return [*table.issue("repeated", "note", f"{text}, with the same labels", "keep one row of each",
                          keys.index[~differ], "image"),
-            *table.issue("contradicting", "note", f"{text}, with different labels", "keep the rows that are right",
-                         keys.index[differ], "image")]
+            *table.issue("contradicting", "note", f"{text}, with different labels", "keep the rows that are right, or "
+                         "join those of several raters by --raters mean or median", keys.index[differ], "image")]
 
 
 def _split_issues(table: LabelTable) -> list[Issue]:

@@ -49,16 +49,19 @@ def arrange(frame: pd.DataFrame, image: str, options: RowOptions, table: str | P
     Raises:
         ImgregError: A column is missing, an image has a label twice, or its rows contradict one another.
     """
-    attrs = frame.attrs
-    frame = expand_lists(frame, options.list_cols, table, report=not choosing)
+    attrs, needed = frame.attrs, set(needed)
+    frame = expand_lists(frame, options.list_cols, table, needed, report=not choosing)
     if options.point_rows:
+        if len(options.point_rows) != 3 or len({*options.point_rows, image}) != 4:
+            raise ImgregError(f"--point-rows LABEL,X,Y: three columns beside that of the images, '{image}'",
+                              first_few(map(repr, options.point_rows)))
         missing = [column for column in options.point_rows if column not in frame]
         if missing and (required or len(missing) < len(options.point_rows)):
             close = close_matches(missing[0], map(str, frame.columns))
             raise ImgregError(f"a column '{missing[0]}' in {table}, for --point-rows LABEL,X,Y",
                               first_few(frame.columns, 8), close and f"one of {close}")
         if not missing:
-            frame = _join_points(frame, image, options.point_rows, table, set(needed), choosing)
+            frame = _join_points(frame, image, options.point_rows, table, needed, choosing)
     frame.attrs = attrs
     return frame
 

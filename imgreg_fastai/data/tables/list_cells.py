@@ -1,14 +1,16 @@
 """Columns whose cells hold several numbers each, such as [12.5, 30.1]: how they are recognised, and made columns of."""
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ...utils.messages import ImgregError, first_few, say, warn
+from ...utils.messages import ImgregError, first_few, say, shorten, warn
 
 MAX_NUMBERS = 1000  # in a cell; more are the pixels of an image
+CELL = 40  # characters of a cell in messages
 BEGINNING = 200  # rows that show whether the cells of a column hold lists
 NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|nan|NaN|None|null"
 SEPARATED = re.compile(rf"(?:{NUMBER})(?:[\s,;|]+(?:{NUMBER}))+")
@@ -44,7 +46,7 @@ def find_list_columns(frame: pd.DataFrame) -> dict[str, ListColumn]:
         usual = int(counts.mode().iloc[0]) if len(counts) else 0
         if 2 <= usual <= MAX_NUMBERS and (counts == usual).mean() > 0.5:
             cell = cells.iloc[int(np.argmax(counts == usual))]
-            found[str(name)] = ListColumn(usual, _are_pairs(cell, usual), _short(cell))
+            found[str(name)] = ListColumn(usual, _are_pairs(cell, usual), shorten(cell, CELL))
     return found
 
 
@@ -75,14 +77,16 @@ def read_list(cell: object) -> np.ndarray | None:
     return np.array([np.nan if word.lower() in MISSING else float(word) for word in words])
 
 
-def expand_lists(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Path, report: bool = False) -> pd.DataFrame:
+def expand_lists(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Path, needed: Collection[str] = (),
+                 report: bool = False) -> pd.DataFrame:
     """Put a column for each number in place of columns of lists; a cell with another count of numbers is missing.
 
     Args:
         frame: The table.
         specs: `COLUMN=NAME,NAME,..` each, as `complete_specs` returns them. A column that is not there is passed over
-            where its NAMEs are there in its place.
+            where its NAMEs are there in its place, or none of them is needed.
         table: The table's path, for messages.
+        needed: The columns that are needed.
         report: Whether to warn of cells with another count.
 
     Raises:
@@ -90,7 +94,7 @@ def expand_lists(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Path,
     """
     for spec in specs:
         column, names = split_spec(spec)
-        if column not in frame and set(names) <= set(frame.columns):
+        if column not in frame and (set(names) <= set(frame.columns) or not set(names) & set(needed)):
             continue
         _require(frame, column, table)
         taken = [name for name in names if name in frame.columns and name != column]
@@ -100,7 +104,7 @@ def expand_lists(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Path,
         values = np.array([numbers or [np.nan] * len(names) for numbers in lists], float).reshape(-1, len(names))
         wrong = frame[column][np.array([not numbers for numbers in lists], bool)].dropna()
         if report and len(wrong):
-            rows = first_few((f"row {row + 2} '{_short(cell)}'" for row, cell in wrong.items()), 3)
+            rows = first_few((f"row {row + 2} '{shorten(cell, CELL)}'" for row, cell in wrong.iloc[:3].items()), 3)
             warn(f"{column} of {table}: {len(wrong):,} of {len(frame):,} cells do not hold {len(names)} numbers, "
                  f"and are taken as missing: {rows}")
         frame = pd.concat([frame.drop(columns=column), pd.DataFrame(values, frame.index, names)], axis=1)
@@ -108,7 +112,7 @@ def expand_lists(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Path,
 
 
 def complete_specs(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Path) -> tuple[str, ...]:
-    """Return `COLUMN[=NAME,..]` each with a name for every number of its lists: by default COLUMN_0, COLUMN_1 and so on.
+    """Return `COLUMN[=NAME,..]` each with a name for every number of its lists: else COLUMN_0, COLUMN_1 and so on.
 
     Pairs within a list have COLUMN_0_x, COLUMN_0_y and so on.
 
@@ -129,7 +133,7 @@ def complete_specs(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Pat
         _require(frame, column, table)
         if column not in found:
             cells = frame[column].dropna()
-            example = f"such as '{_short(cells.iloc[0])}'" if len(cells) else "it is empty"
+            example = f"such as '{shorten(cells.iloc[0], CELL)}'" if len(cells) else "it is empty"
             raise ImgregError(f"as many numbers, at least two, in most cells of '{column}' in {table}", example)
         count, pairs, example = found[column]
         if not names:
@@ -167,9 +171,3 @@ def _are_pairs(cell: object, count: int) -> bool:
     text = str(cell.tolist() if isinstance(cell, np.ndarray) else cell)
     inner = INNER.findall(text.replace("array(", "("))
     return count > 2 and len(inner) * 2 == count
-
-
-def _short(cell: object) -> str:
-    """Return a cell as text that fits on a line."""
-    text = " ".join(str(cell.tolist() if isinstance(cell, np.ndarray) else cell)[:200].split())
-    return text if len(text) <= 40 else f"{text[:37]}..."
