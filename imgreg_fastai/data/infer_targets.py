@@ -112,7 +112,7 @@ def _without_other_uses(inference: _Inference, frame: pd.DataFrame, images: pd.S
                                   "(--raters mean joins the rows of an image)")
     lists = find_list_columns(frame)
     for name, found in lists.items():
-        inference.messages.append(f"left out {name}: {found.count} numbers in a cell, such as {found.example} "
+        inference.messages.append(f"left out {name}: {found.length} numbers in a cell, such as {found.example} "
                                   f"(--list-col {name} makes a column of each)")
     return frame.drop(columns=[*others, *raters, *lists])
 

@@ -90,10 +90,10 @@ def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: Path) -> Non
     """Raise ImgregError for a target or a box of a column whose cells hold several numbers."""
     for column, found in tables.find_list_columns(frame).items():
         if column in (*names, *_columns_of(names)):
+            letters = "=" + ",".join("ABCDEFGH"[:found.length]) if found.length <= 8 else ""
             raise ImgregError(f"a number in each cell of '{column}' in {table}",
-                              f"{found.count} numbers, such as {found.example}",
-                              f"--list-col {column}={','.join('ABCDEFGH'[:found.count]) if found.count <= 8 else '..'} "
-                              "and these names in its place")
+                              f"{found.length} numbers, such as {found.example}",
+                              f"--list-col {column}{letters}, and the names of its new columns in place of {column}")
 
 
 def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],

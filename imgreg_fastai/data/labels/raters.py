@@ -65,8 +65,7 @@ def join_raters(table: LabelTable) -> LabelTable:
     joined["why"] = joined["why"].where(~usable, "")
     joined = joined.assign(usable=usable, **{WEIGHT: _mean_weights(weights, usable)})
     raw = np.where((counts == 1)[:, None], table.raw.iloc[first].astype(object), labels)
-    raw = pd.DataFrame(raw, columns=task.columns)
-    return replace(table, frame=joined, reasons=reasons, states=states, raw=raw)
+    return replace(table, frame=joined, reasons=reasons, states=states, raw=pd.DataFrame(raw, columns=task.columns))
 
 
 class _Ratings:

@@ -1,7 +1,7 @@
 """Finding the images that a table names: where the name says, or else the one file that can be meant."""
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -182,7 +182,7 @@ def _below(names: np.ndarray, root: str, taken: np.ndarray, table: str | Path) -
     return _unclaimed(names, np.array(paths, object), taken)
 
 
-def _candidates(name: str, indices: list[tuple[Key, dict[str, list[str]]]]) -> list[str]:
+def _candidates(name: str, indices: Sequence[tuple[Key, dict[str, list[str]]]]) -> list[str]:
     """Return the files that a name may mean: those that agree in the most of its folders, all of a relative name's."""
     for form in dict.fromkeys((decoded_without_query(name), without_upload(name))):
         *folders, base = plain(os.path.normpath(form)).split("/")

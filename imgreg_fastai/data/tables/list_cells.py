@@ -22,7 +22,7 @@ MISSING = ("nan", "none", "null")
 class ListColumn(NamedTuple):
     """How the cells of a column look: the number of numbers in most of them, whether as pairs, and one of them."""
 
-    count: int
+    length: int
     pairs: bool
     example: str
 
@@ -104,7 +104,8 @@ def expand_lists(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Path,
         values = np.array([numbers or [np.nan] * len(names) for numbers in lists], float).reshape(-1, len(names))
         wrong = frame[column][np.array([not numbers for numbers in lists], bool)].dropna()
         if report and len(wrong):
-            rows = first_few((f"row {row + 2} '{shorten(cell, CELL)}'" for row, cell in wrong.iloc[:3].items()), 3)
+            pairs = zip(wrong.index[:3], wrong, strict=False)
+            rows = first_few(f"row {row + 2} '{shorten(cell, CELL)}'" for row, cell in pairs)
             warn(f"{column} of {table}: {len(wrong):,} of {len(frame):,} cells do not hold {len(names)} numbers, "
                  f"and are taken as missing: {rows}")
         frame = pd.concat([frame.drop(columns=column), pd.DataFrame(values, frame.index, names)], axis=1)
@@ -135,14 +136,14 @@ def complete_specs(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Pat
             cells = frame[column].dropna()
             example = f"such as '{shorten(cells.iloc[0], CELL)}'" if len(cells) else "it is empty"
             raise ImgregError(f"as many numbers, at least two, in most cells of '{column}' in {table}", example)
-        count, pairs, example = found[column]
+        length, pairs, example = found[column]
         if not names:
-            ends = [f"_{i // 2}_{'xy'[i % 2]}" if pairs else f"_{i}" for i in range(count)]
+            ends = [f"_{i // 2}_{'xy'[i % 2]}" if pairs else f"_{i}" for i in range(length)]
             names = tuple(column + end for end in ends)
-        if len(names) != count or len(set(names)) != count:
-            raise ImgregError(f"--list-col {column}=NAME,.. with {count} different names, for cells such as {example}",
+        if len(names) != length or len(set(names)) != length:
+            raise ImgregError(f"--list-col {column}=NAME,.. with {length} different names, for cells such as {example}",
                               f"{len(names)}: {first_few(names, 8)}")
-        numbers = next(filter(None, (_read(cell, count) for cell in frame[column].dropna())))
+        numbers = next(filter(None, (_read(cell, length) for cell in frame[column].dropna())))
         values = first_few((f"{name} {number:g}" for name, number in zip(names, numbers, strict=True)), 4)
         say(f"{column} of {table}: {example} is read as {values}")
         complete.append(f"{column}={','.join(names)}")

@@ -16,7 +16,7 @@ QUOTES = "'\"`´‘’‚‛“”„«»‹›"
 def is_address(name: str) -> bool:
     """Tell whether it names a file of another computer: https://, s3:// and the like."""
     match = URL.match(name.strip())
-    return bool(match) and match[1].lower() != "file"
+    return match is not None and match[1].lower() != "file"
 
 
 def slashed(name: str) -> str:
