@@ -128,7 +128,7 @@ def test_numbers_are_plain_without_their_zeros():
 def test_ids_name_the_images_where_files_are_called_so(tmp_path, values, name, said):
     frame = pd.DataFrame({name: values, "age": [4, 5, 6]})
     if name != "Image ID":  # that is the column by its name alone
-        with pytest.raises(ImgregError, match="a column 'image'"):
+        with pytest.raises(ImgregError, match=r"a column 'image' in .*, or files .*; try their folder by --images"):
             tables.image_column(frame, "", tmp_path / "t.csv")
     touch(tmp_path, "pics/0001.png", "pics/0002.png", "pics/0003.png")
     assert tables.image_column(frame, "", tmp_path / "t.csv") == name
@@ -140,6 +140,8 @@ def test_ids_name_the_images_where_files_are_called_so(tmp_path, values, name, s
     ("s3://bucket/p/1.jpg", None, "`aws s3 cp s3://bucket images --recursive`, then --images images"),
     ("other/here.jpg", None, "names without their folder in the table: 'here.jpg' is in"),
     ("1.jpg", None, "--images DIR, the folder that the names are relative to: '{}/1.jpg' was looked for"),
+    ("data:image/png;base64,iVBORw0KGgo=", None, "whose cells hold the images themselves"),
+    ("A" * 5000, None, "whose cells hold the images themselves"),
     ("1.jpg", "{}/pics", "the right folder in place of --images {}/pics: '{}/pics/1.jpg' was looked for"),
 ])
 def test_the_hint_for_images_that_are_not_there_can_work(tmp_path, name, images, says):

@@ -91,7 +91,7 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     reasons = {reason: np.asarray(mask) for reason, mask in masks.items()}
     frame = filtering.mark_usable(_replace(frame, floats), reasons)
     rows = LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True), images)
-    return join_raters(rows) if task.raters else rows
+    return join_raters(rows, to_divide) if task.raters else rows
 
 
 def _read(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],

@@ -16,11 +16,12 @@ WEIGHT = "row_weight"  # the column of the labels frame that says how much a row
 LEAST_VARIANCE = 0.01  # of the pooled one: raters who agree to the digit are not infinitely sure
 
 
-def join_raters(table: LabelTable) -> LabelTable:
+def join_raters(table: LabelTable, training: bool = True) -> LabelTable:
     """Join the rows of each image, and of each box of it, by the average or median of their labels.
 
     Args:
         table: The labels table, with a row for each rating. Ratings that are missing are left out.
+        training: Whether several rows of an image are expected; a table to score by may have one.
 
     Returns:
         One row an image, the first of each, with the joined labels and a column `row_weight`; see `rating_weights`.
@@ -39,7 +40,8 @@ def join_raters(table: LabelTable) -> LabelTable:
     codes, _ = pd.factorize(codes)  # groups in the order of their first rows
     first = np.unique(codes, return_index=True)[1]
     if len(first) == len(frame):
-        say(f"--raters {task.raters} changes nothing: no image stands in several rows of {table.path}")
+        if training:
+            say(f"--raters {task.raters} changes nothing: no image stands in several rows of {table.path}")
         return table
     _refuse_differences(table, codes)
     _warn_words(table, codes)

@@ -15,6 +15,7 @@ from .paths import by_folder, files_exist, join_paths, list_files
 
 Key = Callable[[str], str]  # what two names have in common that mean the same file; "" of a name that has no such key
 MAX_FILES = 200_000  # below a folder; where there are more, its sub-folders are not searched
+MAX_NAME = 1000  # characters; what is longer is no name
 RUN_FILE = "run.json"  # marks the folder of a run, whose plots are no images of the table
 
 
@@ -77,6 +78,8 @@ def absent_hint(names: Iterable[str], table: str | Path, images: str | Path | No
         return f"downloading the images first, such as by {tool}, then --images images"
     if "/" in slashed(name) and os.path.isfile(root / base):
         return f"names without their folder in the table: '{base}' is in '{root}'"
+    if len(name) > MAX_NAME or name.startswith("data:"):
+        return "files of the images, and their names in the table, whose cells hold the images themselves"
     looked_for = f"'{join_paths(str(root), [name])[0]}' was looked for"
     if images:
         return f"the right folder in place of --images {images}: {looked_for}"

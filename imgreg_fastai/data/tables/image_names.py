@@ -72,7 +72,14 @@ def image_column(frame: pd.DataFrame, name: str = "", table: str | Path = "the t
                     and _name_files(frame, plain_names[usual], images or Path(table).parent)]
         candidates = by_values or by_name or by_files
     if not candidates:
-        close = first_few(map(repr, by_values)) or close_matches("image", map(str, frame.columns))
+        ids = [plain_names[usual] for usual in ID_NAMES if usual in plain_names]
+        if ids and not by_values:
+            root = images or Path(table).parent
+            raise ImgregError(f"a column 'image' in {table}, or files that are called as '{ids[0]}' says",
+                              f"none in '{root}' for {frame[ids[0]].dropna().astype(str).head(1).to_list()}",
+                              f"{'another' if images else 'their'} folder by --images, or the column by --image-col")
+        words = (str(name) for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name]))
+        close = first_few(map(repr, by_values)) or close_matches("image", words)
         raise ImgregError(f"a column 'image' in {table}", f"{first_few(frame.columns, 8)}",
                           f"--image-col with one of {close}" if close else "--image-col NAME")
     say(f"the images are those of the column '{candidates[0]}' of {table} (--image-col names another)")
