@@ -9,6 +9,7 @@ from .infer_targets import IDS, coordinates, name_words, rater_columns
 
 LABEL_NAMES = {*IDS, "label", "labels", "name", "point", "part", "bodypart", "keypoint", "landmark", "class", "type",
                "category", "marker", "joint", "feature", "tag", "region", "number"}
+MEASURES = {*IDS, "area", "mean", "min", "max", "slice", "counter", "length", "angle", "frame"}  # of a point in ImageJ
 MOST = 0.5  # of the images stand in several rows
 MISTAKES = 0.05  # so many rows may repeat a label of their image, which --point-rows will tell of
 
@@ -44,7 +45,7 @@ def refuse_point_rows(frame: pd.DataFrame, image: str, table: str | Path, column
         raise ImgregError(f"one row an image in {table}", f"one row a point: {first_few(words, 3)} of "
                           f"{example[image].iloc[0]} in {_rows(example)}",
                           f"--point-rows {label},{x},{y}, which joins the rows of an image: {words[0]}_x, {words[0]}_y")
-    if not rater_columns(frame):
+    if not rater_columns(frame) and not _has_other_labels(several, image, (x, y)):
         raise ImgregError(f"one row an image in {table}, or a column that names its points, for --point-rows LABEL,X,Y",
                           f"{len(example)} points of {example[image].iloc[0]} without names in {_rows(example)}",
                           "a column with their names or numbers; or --raters mean, if all show the same point")
@@ -63,6 +64,13 @@ def _label_column(frame: pd.DataFrame, image: str, places: tuple[str, str]) -> s
         if len(words) > len(frame) / 2 and again <= MISTAKES and words.nunique() <= len(words) / 2:
             candidates.append((by_name, str(name)))
     return max(candidates, key=lambda candidate: candidate[0], default=(False, ""))[1]
+
+
+def _has_other_labels(frame: pd.DataFrame, image: str, places: tuple[str, str]) -> bool:
+    """Tell whether other numbers differ in the rows of an image, so that a row is more than a point."""
+    numbers = frame.drop(columns=[image, *places]).select_dtypes("number")
+    differ = (numbers.groupby(frame[image]).nunique() > 1).any()
+    return any(not MEASURES & set(name_words(str(name))) for name in numbers.columns[differ])
 
 
 def _rows(frame: pd.DataFrame) -> str:

@@ -122,6 +122,8 @@ def test_points_without_names_are_recognised_too():
     says = refusal(long().drop(columns="label"))
     assert "2 points of 0.jpg without names in row 2, row 3" in says and "--raters mean" in says
     assert "without names" in refusal(long(labels=("cell", "cell")))
+    assert "without names" in refusal(long(labels=("cell", "cell")).assign(Mean=range(24)))  # as ImageJ writes it
+    assert not refusal(long(labels=("cell", "cell")).assign(yaw=range(24)))  # contradictions, as of other labels
 
 
 @pytest.mark.parametrize("frame", [
