@@ -53,7 +53,8 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     """
     # 1. What cannot be done is refused before the work
     model = load(model)
-    aggregation.check_aggregation(model.task, by, how, coverage)
+    aggregation.check_aggregation(model.task, by, how)
+    coverage = model.resolve_coverage(coverage)
     if tta:
         moves_for(model.task)
     if draw is not None:
@@ -75,7 +76,8 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
         sources = list_pictures(pictures)
 
     # 3. A row for each image that can be opened, or for each value of `by`
-    result = model.predict(sources, boxes, expand=False, coverage=coverage, tta=tta)
+    opened, predictions = model.predict_each(sources, boxes, tta=tta)
+    result = model.merge(sources, opened, predictions, coverage)
     if draw is not None:
         copies.draw(draw, model.task, result)
     n_left_out = len(sources) - len(result)
@@ -85,7 +87,12 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
         result = result.assign(**{column: rows[column].to_numpy() for column in ["image", by] if column})
     elif by == "folder":
         result = result.assign(folder=[str(Path(str(name)).parent) for name in result["image"]])
-    result = aggregation.aggregate_by(model.task, result, by, how) if by else result.reset_index(drop=True)
+    result = result.reset_index(drop=True)
+    if by:
+        source = None
+        if coverage is not None:
+            source = aggregation.IntervalSource(predictions, coverage, all(p.task.group == by for p in predictions))
+        result = aggregation.aggregate_by(model.task, result, by, how, source)
     result.attrs["left_out"] = n_left_out
     return result
 
@@ -124,7 +131,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
     if baselines and (table is not None or by is not None):
         raise ImgregError("--baselines with the run's own validation part, image by image",
                           f"--by {by}" if by else f"'{table}'")
-    aggregation.check_aggregation(run.task, by, how, coverage)
+    aggregation.check_aggregation(run.task, by, how)
     if run.state == "scoring":
         from . import fitting
 

@@ -31,7 +31,12 @@ def predictions(predictor: Predictor, frame: pd.DataFrame, coverage: float | Non
         The rows whose image can be opened, with `<column>_predicted`, `<target>_error` (NaN without a label), of a
         calibrated model the columns of Predictor.intervals, and of a task with points the VIEW_COLUMNS.
     """
-    rows, output = network_outputs(predictor, frame, tta=tta)
+    return compare_to_labels(predictor, *network_outputs(predictor, frame, tta=tta), coverage)
+
+
+def compare_to_labels(predictor: Predictor, rows: pd.DataFrame, output: NetworkOutput,
+                      coverage: float | None = None) -> pd.DataFrame:
+    """Return `predictions` for the rows and the output of `network_outputs`."""
     columns = {f"{c}_predicted": values for c, values in predictor.decode(output).items()}
     columns |= predictor.intervals(output, coverage)
     if predictor.task.has_points:
