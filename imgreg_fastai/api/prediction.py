@@ -12,7 +12,6 @@ from ..data import labels, tables
 from ..evaluation import aggregation
 from ..inference.ensemble import Ensemble
 from ..inference.predictor import Predictor, list_pictures
-from ..inference.tta import moves_for
 from ..models.devices import select_device
 from ..runs import Run, load_run
 from ..utils.files import atomic_folder, new_folder
@@ -54,9 +53,7 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     # 1. What cannot be done is refused before the work
     model = load(model)
     aggregation.check_aggregation(model.task, by, how)
-    coverage = model.resolve_coverage(coverage)
-    if tta:
-        moves_for(model.task)
+    coverage = model.check_options(coverage, tta)
     if draw is not None:
         from ..plots import copies
 
@@ -89,10 +86,7 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
         result = result.assign(folder=[str(Path(str(name)).parent) for name in result["image"]])
     result = result.reset_index(drop=True)
     if by:
-        source = None
-        if coverage is not None:
-            source = aggregation.IntervalSource(predictions, coverage, all(p.task.group == by for p in predictions))
-        result = aggregation.aggregate_by(model.task, result, by, how, source)
+        result = aggregation.aggregate_by(model.task, result, by, how, predictions, coverage)
     result.attrs["left_out"] = n_left_out
     return result
 
@@ -139,9 +133,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
     elif run.state != "trained":
         warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")
     model = load_model(run.path, select_device(device))
-    model.resolve_coverage(coverage)  # what cannot be promised is refused before the work
-    if tta:
-        moves_for(model.task)
+    model.check_options(coverage, tta)  # what cannot be done is refused before the work
     name, rows = _rows_to_score(run, table, images, by)
     train_rows = run.labels[run.labels["split"] == "train"]
     folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)

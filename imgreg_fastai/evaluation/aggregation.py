@@ -1,5 +1,5 @@
 """One prediction for several images of the same thing."""
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,22 +14,8 @@ MIN_OOD_SHARE = 0.5  # of a group's images, for the group to be flagged
 MAX_LABEL_ERROR = 1e-3  # of the spread of all labels: labels of one group that differ by more are told
 
 
-class IntervalSource(NamedTuple):
-    """What the intervals of groups come from.
-
-    Args:
-        models: The predictions of each model for the rows of the frame, in their order.
-        coverage: Of the intervals.
-        task_group: Whether `by` is the column of groups that calibrated the models.
-    """
-
-    models: list[ModelPredictions]
-    coverage: float
-    task_group: bool
-
-
 def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean",
-                 source: IntervalSource | None = None) -> pd.DataFrame:
+                 models: Sequence[ModelPredictions] = (), coverage: float | None = None) -> pd.DataFrame:
     """Reduce images of the same thing to one row.
 
     Args:
@@ -37,11 +23,12 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean",
         frame: Of Predictor.predict, or of metrics.predictions, whose labels are reduced as the predictions are.
         by: The column that tells which images belong together. An image without a value stands for itself.
         how: "mean", each target's own average, or "median", of plain numbers.
-        source: What intervals come from; None for none.
+        models: What the intervals come from: the predictions of each model for the rows of `frame`, in their order.
+        coverage: Of the intervals; None for none.
 
     Returns:
         The column `by`, `images` (their number), a value for each column, errors where `frame` has labels, and with a
-        `source` half-widths and `ood`, whether MIN_OOD_SHARE of the images are flagged. Groups are in the order of
+        `coverage` half-widths and `ood`, whether MIN_OOD_SHARE of the images are flagged. Groups are in the order of
         their first images.
 
     Raises:
@@ -55,6 +42,8 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean",
     codes, names = pd.factorize(named)
     if has_labels:
         warn_if_labels_differ(task, frame, codes, names, by)
+    flags = np.any([model.ood for model in models if model.calibration], axis=0)
+    by_group = all(by in (model.task.group, "group" if has_labels else None) for model in models)
     parts = []
     for rows in _rows_by_size(codes):
         first = codes[rows[:, 0]]
@@ -64,8 +53,10 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean",
                 columns_in = [f"{column}{ending}" for column in t.columns]
                 values = combine(t, frame[columns_in].to_numpy(float)[rows.T], how)
                 columns.update(zip(columns_in, values.T, strict=True))
-        if source is not None:
-            columns |= _intervals(task, columns, rows, how, has_labels, source)
+        if coverage is not None:
+            values = {column: columns[f"{column}_predicted" if has_labels else column] for column in task.columns}
+            columns |= merge_intervals(task, models, rows, values, coverage, how, by_group)
+            columns["ood"] = flags[rows].mean(axis=1) >= MIN_OOD_SHARE
         parts.append(pd.DataFrame(columns, index=first))
     groups = pd.concat(parts).sort_index().reset_index(drop=True)
     return add_errors(task, groups) if has_labels else groups
@@ -76,15 +67,6 @@ def _rows_by_size(codes: np.ndarray) -> list[np.ndarray]:
     positions, counts = np.argsort(codes, kind="stable"), np.bincount(codes)
     sizes = np.repeat(counts, counts)
     return [positions[sizes == k].reshape(-1, k) for k in np.unique(counts)]
-
-
-def _intervals(task: Task, columns: dict, rows: np.ndarray, how: str, has_labels: bool,
-               source: IntervalSource) -> dict[str, np.ndarray]:
-    """Compute half-widths and flags of groups, whose images are at `rows` [groups, k]."""
-    values = {column: columns[f"{column}_predicted" if has_labels else column] for column in task.columns}
-    half_widths = merge_intervals(task, source.models, rows, values, source.coverage, how, source.task_group)
-    flags = np.any([model.ood for model in source.models if model.calibration], axis=0)
-    return {**half_widths, "ood": flags[rows].mean(axis=1) >= MIN_OOD_SHARE}
 
 
 def warn_if_labels_differ(task: Task, frame: pd.DataFrame, codes: np.ndarray, names: pd.Index, by: str) -> None:

@@ -105,7 +105,7 @@ def group_sample(task: Task, held: ScoredPart, difficulty: np.ndarray) -> GroupS
     differ = (by_group.max() > by_group.min()).any(axis=None)
     if not task.group or task.has_points or differ or by_group.size().max() == 1:
         return None
-    return GroupSample(held.predicted, by_group.transform("max").to_numpy(float), difficulty)
+    return GroupSample(held.predicted, by_group.transform("max").to_numpy(float, copy=True), difficulty)
 
 
 # ---- the images

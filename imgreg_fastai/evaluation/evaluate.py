@@ -47,9 +47,8 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
     if by:
         predictions = model.model_predictions(output)
         for name, part in parts.items():
-            source = None if promised is None else aggregation.IntervalSource(
-                [predictions.take(part.index.to_numpy())], promised, by in ("group", task.group))
-            parts[name] = aggregation.aggregate_by(task, part, by, how, source)
+            of_part = predictions.take(part.index.to_numpy())
+            parts[name] = aggregation.aggregate_by(task, part, by, how, [of_part], promised)
         write_file(folder / "groups.csv", metrics.predictions_table(task, pd.concat(parts.values())))
     train_rows = metrics.add_views(task, train_rows)
     scores = {name: metrics.score(task, part, train_rows) for name, part in parts.items()}

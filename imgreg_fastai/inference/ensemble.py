@@ -13,7 +13,6 @@ from ..tasks import Task
 from ..utils.messages import ImgregError, first_few, say
 from .merging import ModelPredictions, merge_intervals
 from .predictor import Predictor, list_pictures, name_sources
-from .tta import moves_for
 
 MODEL_SUFFIXES = (".imgreg", ".safetensors", ".pkl")  # of files that are opened as models, or refused as such
 
@@ -60,14 +59,17 @@ class Ensemble:
         Raises:
             ImgregError: As Predictor.predict does.
         """
-        coverage = self.resolve_coverage(coverage)  # raises before the work, as the moves do
-        if tta:
-            for model in self.models:
-                moves_for(model.task)
+        coverage = self.check_options(coverage, tta)
         sources = list_pictures(pictures) if expand else pictures
         opened, models = self.predict_each(sources, boxes, bs=bs, quiet=quiet, tta=tta)
         frame = self.merge(sources, opened, models, coverage)
         return frame.reset_index(drop=True) if expand else frame
+
+    def check_options(self, coverage: float | None = None, tta: bool = False) -> float | None:
+        """Raise ImgregError before the work where a model has no such intervals or moves; return `resolve_coverage`."""
+        for model in self.models:
+            model.check_options(tta=tta)
+        return self.resolve_coverage(coverage)
 
     def resolve_coverage(self, coverage: float | None = None) -> float | None:
         """Return the coverage of the intervals: `coverage`, or the lowest that a model was calibrated for.

@@ -11,6 +11,7 @@ Where the calibration knows the errors of averages over the images of a group (G
 averages, and usually there is one.
 """
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from warnings import catch_warnings, simplefilter
 
@@ -71,8 +72,8 @@ def combine(target: Target, values: Array, how: str = "mean") -> Array:
     return mean(values) if target.linear else target.average(values)
 
 
-def merge_intervals(task: Task, models: list[ModelPredictions], rows: Array, values: dict[str, Array], coverage: float,
-                    how: str = "mean", by_group: bool = False) -> dict[str, Array]:
+def merge_intervals(task: Task, models: Sequence[ModelPredictions], rows: Array, values: dict[str, Array],
+                    coverage: float, how: str = "mean", by_group: bool = False) -> dict[str, Array]:
     """Compute the half-widths of predictions for groups of images.
 
     Args:

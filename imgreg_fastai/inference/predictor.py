@@ -83,7 +83,7 @@ class Predictor:
             ImgregError: For boxes, a coverage or TTA that do not suit the model.
         """
         sources = list_pictures(pictures) if expand else pictures
-        coverage = self.resolve_coverage(coverage)  # raises before the work
+        coverage = self.check_options(coverage, tta)
         opened, models = self.predict_each(sources, boxes, bs=bs, quiet=quiet, tta=tta)
         frame = self.merge(sources, opened, models, coverage)
         return frame.reset_index(drop=True) if expand else frame
@@ -130,6 +130,12 @@ class Predictor:
             raise ImgregError(expected, "none" if boxes is None else f"an array {array.shape}",
                               "a table with these columns and image in place of the images, or boxes= in Python")
         return array
+
+    def check_options(self, coverage: float | None = None, tta: bool = False) -> float | None:
+        """Raise ImgregError before the work where there are no such intervals or moves; return `resolve_coverage`."""
+        if tta:
+            moves_for(self.task)
+        return self.resolve_coverage(coverage)
 
     def resolve_coverage(self, coverage: float | None = None) -> float | None:
         """Return the coverage of the intervals: `coverage`, or that of the calibration; None without a calibration.

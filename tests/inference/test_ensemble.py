@@ -177,7 +177,7 @@ def test_targets_in_another_order_keep_their_own_intervals():
 def test_a_coverage_that_is_too_high_for_one_model_stops_before_the_work():
     few, many = (replace(always([AGE], [0.0], odd=False), calibration=plain(np.ones((n, 1)))) for n in (9, 40))
     assert Ensemble((few, many)).predict(BLACK)["age_within"][0] == 1
-    with pytest.raises(ImgregError, match="at most 0.9: 9 images"):
+    with pytest.raises(ImgregError, match=r"at most 0\.9: 9 images"):
         Ensemble((many, few)).predict("nosuch.png", coverage=0.95)
 
 
