@@ -38,8 +38,7 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean",
     if by not in frame:
         raise ImgregError(f"--by with a column of the table: {first_few(frame.columns, 8)}", f"'{by}'")
     has_labels = f"{task.columns[0]}_predicted" in frame
-    named = frame[by].astype(object).where(frame[by].notna(), [f"image {i}" for i in range(len(frame))])
-    codes, names = pd.factorize(named)
+    codes, names = _number_groups(frame[by])
     if has_labels:
         warn_if_labels_differ(task, frame, codes, names, by)
     flags = np.any([model.ood for model in models if model.calibration], axis=0)
@@ -57,9 +56,17 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean",
             values = {column: columns[f"{column}_predicted" if has_labels else column] for column in task.columns}
             columns |= merge_intervals(task, models, rows, values, coverage, how, by_group)
             columns["ood"] = flags[rows].mean(axis=1) >= MIN_OOD_SHARE
-        parts.append(pd.DataFrame(columns, index=first))
+        parts.append(pd.DataFrame(columns, index=rows[:, 0]))
     groups = pd.concat(parts).sort_index().reset_index(drop=True)
     return add_errors(task, groups) if has_labels else groups
+
+
+def _number_groups(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Number the groups of images: -> the number of each image, [n], and the names of groups; no value is a group."""
+    codes, found = pd.factorize(values)
+    alone = np.flatnonzero(codes < 0)
+    codes[alone] = len(found) + np.arange(len(alone))
+    return codes, np.array([*found, *(f"image {i}" for i in alone)], object)
 
 
 def _rows_by_size(codes: np.ndarray) -> list[np.ndarray]:
@@ -69,7 +76,7 @@ def _rows_by_size(codes: np.ndarray) -> list[np.ndarray]:
     return [positions[sizes == k].reshape(-1, k) for k in np.unique(counts)]
 
 
-def warn_if_labels_differ(task: Task, frame: pd.DataFrame, codes: np.ndarray, names: pd.Index, by: str) -> None:
+def warn_if_labels_differ(task: Task, frame: pd.DataFrame, codes: np.ndarray, names: np.ndarray, by: str) -> None:
     """Warn, with an example, where images of one group have different labels, which are averaged.
 
     Args:

@@ -114,6 +114,13 @@ def test_a_calibration_comes_back_from_its_arrays():
     back = conformal.calibration_from_arrays(of.state(), 3, 1, 1, 1)
     assert back.quantiles(0.8) == of.quantiles(0.8)
     assert all(np.array_equal(a, b) for a, b in zip(of.state().values(), back.state().values(), strict=True))
+    labels = np.full((len(of.scores), 1), np.nan)
+    grouped = replace(of, sample=conformal.GroupSample(np.ones_like(labels), labels, np.ones_like(labels)))
+    back = conformal.calibration_from_arrays(grouped.state(), 3, 1, 1, 1)
+    assert np.isnan(back.sample.labels).all() and back.sample.predicted.shape == labels.shape
+    for name, value in (("predicted", np.ones((3, 1))), ("labels", np.ones((len(labels), 2))), ("difficulty", labels)):
+        with pytest.raises(ValueError, match=f"calibration {name}"):
+            conformal.calibration_from_arrays({**grouped.state(), name: value}, 3, 1, 1, 1)
 
 
 @pytest.mark.parametrize("name, value", [
