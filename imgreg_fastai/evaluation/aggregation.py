@@ -42,7 +42,8 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean",
     if has_labels:
         warn_if_labels_differ(task, frame, codes, names, by)
     flags = np.any([model.ood for model in models if model.calibration], axis=0)
-    by_group = all(by in (model.task.group, "group" if has_labels else None) for model in models)
+    # A labels frame calls the column of groups `group`, whatever the table does.
+    by_group = all(by == (model.task.group or "group") or (has_labels and by == "group") for model in models)
     parts = []
     for rows in _rows_by_size(codes):
         first = codes[rows[:, 0]]

@@ -79,7 +79,8 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     if too_few.all():
         return model
     scores[:, too_few] = np.nan
-    groups, sample = held.groups, group_sample(model.task, held, held_difficulty)
+    groups = held.groups
+    sample = group_sample(model.task, held, held_difficulty) if "group" in frame else None
     n_groups = min(len(np.unique(groups[rows])) for rows in labelled.T[~too_few])
     if n_groups < needed:
         noun = "group" if n_groups == 1 else "groups"
@@ -103,7 +104,7 @@ def group_sample(task: Task, held: ScoredPart, difficulty: np.ndarray) -> GroupS
     """
     by_group = pd.DataFrame(held.labels).groupby(held.groups)
     differ = (by_group.max() > by_group.min()).any(axis=None)
-    if not task.group or task.has_points or differ or by_group.size().max() == 1:
+    if task.has_points or differ or by_group.size().max() == 1:
         return None
     return GroupSample(held.predicted, by_group.transform("max").to_numpy(float, copy=True), difficulty)
 

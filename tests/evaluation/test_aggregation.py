@@ -108,5 +108,7 @@ def test_labels_that_differ_within_groups_or_few_groups_leave_no_sample():
     assert calibrate.calibrate(model, frame, config.TrainConfig()).calibration.sample is None
     alike = frame.assign(age=frame["age"].groupby(frame["group"]).transform("first"))
     assert calibrate.calibrate(model, alike, config.TrainConfig()).calibration.sample is not None
+    unnamed = replace(model, task=replace(model.task, group=""))  # a column that is called group needs no --group
+    assert calibrate.calibrate(unnamed, alike, config.TrainConfig()).calibration.sample is not None
     one = alike.assign(group=alike["split"], age=alike["age"].groupby(alike["split"]).transform("first"))
     assert calibrate.calibrate(model, one, config.TrainConfig()).calibration.sample is None
