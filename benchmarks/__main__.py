@@ -65,6 +65,12 @@ def coverage(args):
     return coverage.measure(args.quick)
 
 
+def merging(args):
+    from . import merging
+
+    return merging.measure(args.quick)
+
+
 def headpose(args):
     from . import headpose
 
@@ -74,7 +80,7 @@ def headpose(args):
 PARTS = {
     "throughput": throughput, "time_to_1": time_to_1, "help": starting, "drawing": drawing, "classical": classical,
     "accuracy": accuracy, "headpose": headpose, "pointing": pointing, "keypoints": keypoints,
-    "coverage": coverage,
+    "coverage": coverage, "merging": merging,
 }
 
 

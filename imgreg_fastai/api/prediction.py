@@ -12,7 +12,6 @@ from ..data import labels, tables
 from ..evaluation import aggregation
 from ..inference.ensemble import Ensemble
 from ..inference.predictor import Predictor, list_pictures
-from ..inference.tta import moves_for
 from ..models.devices import select_device
 from ..runs import Run, load_run
 from ..utils.files import atomic_folder, new_folder
@@ -53,9 +52,8 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     """
     # 1. What cannot be done is refused before the work
     model = load(model)
-    aggregation.check_aggregation(model.task, by, how, coverage)
-    if tta:
-        moves_for(model.task)
+    aggregation.check_aggregation(model.task, by, how)
+    coverage = model.check_options(coverage, tta)
     if draw is not None:
         from ..plots import copies
 
@@ -75,7 +73,8 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
         sources = list_pictures(pictures)
 
     # 3. A row for each image that can be opened, or for each value of `by`
-    result = model.predict(sources, boxes, expand=False, coverage=coverage, tta=tta)
+    opened, predictions = model.predict_each(sources, boxes, tta=tta)
+    result = model.merge(sources, opened, predictions, coverage)
     if draw is not None:
         copies.draw(draw, model.task, result)
     n_left_out = len(sources) - len(result)
@@ -85,7 +84,9 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
         result = result.assign(**{column: rows[column].to_numpy() for column in ["image", by] if column})
     elif by == "folder":
         result = result.assign(folder=[str(Path(str(name)).parent) for name in result["image"]])
-    result = aggregation.aggregate_by(model.task, result, by, how) if by else result.reset_index(drop=True)
+    result = result.reset_index(drop=True)
+    if by:
+        result = aggregation.aggregate_by(model.task, result, by, how, predictions, coverage)
     result.attrs["left_out"] = n_left_out
     return result
 
@@ -124,7 +125,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
     if baselines and (table is not None or by is not None):
         raise ImgregError("--baselines with the run's own validation part, image by image",
                           f"--by {by}" if by else f"'{table}'")
-    aggregation.check_aggregation(run.task, by, how, coverage)
+    aggregation.check_aggregation(run.task, by, how)
     if run.state == "scoring":
         from . import fitting
 
@@ -132,9 +133,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
     elif run.state != "trained":
         warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")
     model = load_model(run.path, select_device(device))
-    model.resolve_coverage(coverage)  # what cannot be promised is refused before the work
-    if tta:
-        moves_for(model.task)
+    model.check_options(coverage, tta)  # what cannot be done is refused before the work
     name, rows = _rows_to_score(run, table, images, by)
     train_rows = run.labels[run.labels["split"] == "train"]
     folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)

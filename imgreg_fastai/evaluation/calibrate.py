@@ -8,9 +8,9 @@ import pandas as pd
 
 from ..config import TrainConfig, fewest_to_calibrate
 from ..data import splits
-from ..inference.conformal import OOD_SHARE, Calibration, DifficultyModel, FeatureSpace, linear
+from ..inference.conformal import OOD_SHARE, Calibration, DifficultyModel, FeatureSpace, GroupSample, linear
 from ..inference.predictor import Predictor
-from ..tasks import Task
+from ..tasks import Array, Task
 from ..utils.messages import first_few, warn
 from . import metrics
 
@@ -33,6 +33,8 @@ class ScoredPart(NamedTuple):
         errors: Errors that have an interval, array [n, m], NaN without a label.
         error_scales: Task.error_scales, array [n, m].
         groups: Number of the group of each image, or of the image, array [n], see splits.split_units.
+        predicted: Predictions, array [n, columns of all targets] in units.
+        labels: Of the same shape, NaN without a label.
     """
 
     inputs: np.ndarray
@@ -40,6 +42,8 @@ class ScoredPart(NamedTuple):
     errors: np.ndarray
     error_scales: np.ndarray
     groups: np.ndarray
+    predicted: Array = None
+    labels: Array = None
 
     def labelled(self, columns: slice) -> "ScoredPart":
         """Select columns of errors, and the images with a label of one of them."""
@@ -63,7 +67,8 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     calibration_rows = frame[frame["split"] == "calibrate"]
     space, (train, valid, held) = score_parts(model, frame, calibration_rows, cfg.seed)
     difficulty, widths = fit_difficulty(model.task, train, valid, cfg.coverage)
-    scores = held.errors / difficulty.predict(held.inputs, held.error_scales)
+    held_difficulty = difficulty.predict(held.inputs, held.error_scales)
+    scores = held.errors / held_difficulty
     columns = model.task.interval_columns
     labelled = np.isfinite(scores)
     needed = fewest_to_calibrate(cfg.coverage)
@@ -75,17 +80,33 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
         return model
     scores[:, too_few] = np.nan
     groups = held.groups
+    sample = group_sample(model.task, held, held_difficulty) if "group" in frame else None
     n_groups = min(len(np.unique(groups[rows])) for rows in labelled.T[~too_few])
     if n_groups < needed:
         noun = "group" if n_groups == 1 else "groups"
         warn(f"intervals rest on {n_groups} {noun}, and at least {needed} would make them hold for new ones: "
              "of images of new groups they may hold fewer than they say")
-        groups = np.arange(len(groups))  # each image is a group of its own
+        groups, sample = np.arange(len(groups)), None  # each image is a group of its own
     max_distance = np.quantile(held.distance, [1 - OOD_SHARE], method="higher")
     about = {"coverage": cfg.coverage, "pictures": len(scores), "units": len(np.unique(groups)),
              "narrower": {name: round(width, 4) for name, width in widths.items()}}
-    return replace(model, calibration=Calibration(space, difficulty, scores, groups, max_distance),
+    return replace(model, calibration=Calibration(space, difficulty, scores, groups, max_distance, sample),
                    about={**model.about, "calibration": about})
+
+
+def group_sample(task: Task, held: ScoredPart, difficulty: np.ndarray) -> GroupSample | None:
+    """Keep what the errors of averages over a group's images come from; None where a group's labels differ.
+
+    Args:
+        task: The task.
+        held: The images that calibrate.
+        difficulty: Of these images, array [n, m].
+    """
+    by_group = pd.DataFrame(held.labels).groupby(held.groups)
+    differ = (by_group.max() > by_group.min()).any(axis=None)
+    if task.has_points or differ or by_group.size().max() == 1:
+        return None
+    return GroupSample(held.predicted, by_group.transform("max").to_numpy(float, copy=True), difficulty)
 
 
 # ---- the images
@@ -116,7 +137,9 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
         predicted = task.decode(output.outputs, output.views)
         errors = [t.interval_errors(predicted[t.name], rows[list(t.columns)].to_numpy(float)) for t in task.targets]
         scored.append(ScoredPart(inputs, distance, np.hstack(errors), task.error_scales(output.views),
-                                 pd.factorize(splits.split_units(rows))[0]))
+                                 pd.factorize(splits.split_units(rows))[0],
+                                 np.hstack([predicted[t.name] for t in task.targets]),
+                                 rows[task.columns].to_numpy(float)))
     return space, scored
 
 

@@ -4,7 +4,6 @@ import math
 import numpy as np
 import pandas as pd
 
-from ..data import splits
 from ..tasks import Task
 from ..utils.format import format_value, round_numbers
 from ..utils.messages import warn
@@ -43,7 +42,7 @@ def measure_coverage(task: Task, rows: pd.DataFrame, coverage: float, units: int
         row_numbers = np.nonzero(labelled)[0]  # one for each value: a row has several points
         inside, values = (errors <= half_widths)[labelled].astype(float), rows.iloc[row_numbers]
         numbers = {"asked": coverage, "reached": inside.mean(), "width": half_widths[labelled].mean()}
-        interval = bootstrap.interval(inside, splits.split_units(rows).to_numpy()[row_numbers])
+        interval = bootstrap.interval(inside, metrics.independent_units(rows).to_numpy()[row_numbers])
         if interval is not None:
             numbers["low"], numbers["high"] = np.clip(interval, 0, 1)
         scores[t.name] = {**round_numbers(numbers), "units": units}

@@ -37,19 +37,22 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         ImgregError: If no image can be opened.
     """
     task = model.task
-    rows = metrics.predictions(model, frame, coverage, tta)
+    rows, output = metrics.network_outputs(model, frame, tta=tta)
+    rows, promised = metrics.compare_to_labels(model, rows, output, coverage), model.resolve_coverage(coverage)
     if rows.empty:
         raise ImgregError("images that can be opened", f"none among {len(frame)}, first '{frame['path'].iloc[0]}'",
                           "imgreg evaluate RUN TABLE, with the table where the images lie now")
     names = [name for name in dict.fromkeys([*SPLITS, *rows["split"]]) if (rows["split"] == name).any()]
     parts = {name: rows[rows["split"] == name] for name in names}
     if by:
-        parts = {name: aggregation.aggregate_by(task, part, by, how) for name, part in parts.items()}
+        predictions = model.model_predictions(output)
+        for name, part in parts.items():
+            of_part = predictions.take(part.index.to_numpy())
+            parts[name] = aggregation.aggregate_by(task, part, by, how, [of_part], promised)
         write_file(folder / "groups.csv", metrics.predictions_table(task, pd.concat(parts.values())))
     train_rows = metrics.add_views(task, train_rows)
     scores = {name: metrics.score(task, part, train_rows) for name, part in parts.items()}
-    promised = model.resolve_coverage(coverage)
-    if promised is not None and not by:
+    if promised is not None:
         units = model.about["calibration"]["units"]
         for name, part in parts.items():
             for target, numbers in measure_coverage(task, part, promised, units).items():

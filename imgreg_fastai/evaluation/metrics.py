@@ -31,7 +31,12 @@ def predictions(predictor: Predictor, frame: pd.DataFrame, coverage: float | Non
         The rows whose image can be opened, with `<column>_predicted`, `<target>_error` (NaN without a label), of a
         calibrated model the columns of Predictor.intervals, and of a task with points the VIEW_COLUMNS.
     """
-    rows, output = network_outputs(predictor, frame, tta=tta)
+    return compare_to_labels(predictor, *network_outputs(predictor, frame, tta=tta), coverage)
+
+
+def compare_to_labels(predictor: Predictor, rows: pd.DataFrame, output: NetworkOutput,
+                      coverage: float | None = None) -> pd.DataFrame:
+    """Return `predictions` for the rows and the output of `network_outputs`."""
     columns = {f"{c}_predicted": values for c, values in predictor.decode(output).items()}
     columns |= predictor.intervals(output, coverage)
     if predictor.task.has_points:
@@ -130,8 +135,7 @@ def _score_target(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> di
     numbers = _statistics(error, t.error(guess, true), t.bias(predicted, true), r2)
     numbers |= {"p90": np.quantile(error, 0.9), "p95": np.quantile(error, 0.95), "max": error.max()}
     scores = {"unit": t.unit, "n": len(error), **round_numbers(numbers)}
-    named = rows if {"path", "image"} & set(rows) else rows.assign(image=np.arange(len(rows)))
-    interval = bootstrap.interval(error, splits.split_units(named))
+    interval = bootstrap.interval(error, independent_units(rows))
     if interval is not None:
         scores["ci"] = list(interval)
     if len(t.columns) > 1:
@@ -141,6 +145,11 @@ def _score_target(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> di
     if "group" in rows and rows["group"].nunique() > 1:
         scores["groups"] = error_by_group(rows["group"], error)
     return scores
+
+
+def independent_units(rows: pd.DataFrame) -> pd.Series:
+    """Name what is drawn together in a bootstrap, see splits.split_units; aggregated rows have no image."""
+    return splits.split_units(rows if {"path", "image"} & set(rows) else rows.assign(image=np.arange(len(rows))))
 
 
 def _guess(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> np.ndarray:

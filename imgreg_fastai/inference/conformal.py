@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..config import fewest_to_calibrate
 from ..tasks import Array
 from ..utils.messages import ImgregError
 
@@ -19,6 +20,7 @@ MAX_LOG_DIFFICULTY = 50.0
 OOD_SHARE = 0.01  # of the calibration images: so many lie beyond Calibration.max_distance
 # The names that the arrays have in a model file: those of the FeatureSpace, the DifficultyModel and the Calibration.
 ARRAYS = ("mean", "axes", "variance", "rest", "sized", "weights", "low", "high", "scores", "groups", "far")
+SAMPLE_ARRAYS = ("predicted", "labels", "difficulty")  # those of a GroupSample, which only some models have
 
 
 class FeatureSpace(NamedTuple):
@@ -94,6 +96,20 @@ def linear(inputs: Array, weights: Array) -> Array:
     return inputs @ weights[:-1] + weights[-1]
 
 
+class GroupSample(NamedTuple):
+    """The calibration images where all images of a group have the same labels, for intervals of averages over them.
+
+    Args:
+        predicted: Predictions, array [n, columns of all targets] in units.
+        labels: The labels of the group of each image, array [n, columns], NaN where it has none.
+        difficulty: As Calibration.assess returns it, array [n, m].
+    """
+
+    predicted: Array
+    labels: Array
+    difficulty: Array
+
+
 @dataclass(frozen=True)
 class Calibration:
     """All that turns the features and outputs of a network into intervals and OOD flags.
@@ -105,6 +121,7 @@ class Calibration:
         groups: Number of the group of each calibration image, array [n]; coverage holds for new groups. An image
             without a group has a number of its own.
         max_distance: The distance beyond which an image is flagged, array [1].
+        sample: Of groups whose images have the same labels, see GroupSample.
     """
 
     space: FeatureSpace
@@ -112,6 +129,7 @@ class Calibration:
     scores: Array
     groups: Array
     max_distance: Array
+    sample: GroupSample | None = None
 
     def assess(self, features: Array, outputs: Array, uncertainty: Array, error_scales: Array) -> tuple[Array, Array]:
         """Estimate the difficulty of images, and flag those out of distribution.
@@ -144,16 +162,32 @@ class Calibration:
             raise ImgregError("--coverage between 0 and 1", f"{coverage:g}", "--coverage 0.9")
         quantiles = np.array([conformal_quantile(scores, self.groups, coverage) for scores in self.scores.T])
         if np.isinf(quantiles).any():
-            n = min(len(np.unique(self.groups[labelled])) for labelled in np.isfinite(self.scores).T if labelled.any())
+            n = self.n_units()
             noun = "images" if len(np.unique(self.groups)) == len(self.groups) else "groups"
             highest = np.floor(1000 * n / (n + 1)) / 1000
             raise ImgregError(f"--coverage of at most {highest:g}: {n} {noun} calibrate this model", f"{coverage:g}")
         return quantiles
 
+    def n_units(self, size: int = 1) -> int:
+        """Count the groups (or images without groups) with at least `size` images, for the target with the fewest."""
+        columns = [self.groups[labelled] for labelled in np.isfinite(self.scores).T if labelled.any()]
+        return min(int((np.unique(groups, return_counts=True)[1] >= size).sum()) for groups in columns)
+
+    def block_size(self, n: int, coverage: float) -> int:
+        """Choose of how many images the averages are whose errors calibrate an average of n images of one group.
+
+        Returns:
+            The largest number up to n that enough groups have for `coverage`; 1 without a GroupSample.
+        """
+        needed = fewest_to_calibrate(coverage)
+        largest = int(np.unique(self.groups, return_counts=True)[1].max()) if self.sample else 1
+        return next((size for size in range(min(n, largest), 1, -1) if self.n_units(size) >= needed), 1)
+
     def state(self) -> dict[str, Array]:
         """Return the arrays by the names that they have in a model file."""
-        arrays = (*self.space, *self.difficulty, self.scores, self.groups, self.max_distance)
-        return {name: np.ascontiguousarray(values) for name, values in zip(ARRAYS, arrays, strict=True)}
+        arrays = (*self.space, *self.difficulty, self.scores, self.groups, self.max_distance, *(self.sample or ()))
+        names = ARRAYS + SAMPLE_ARRAYS if self.sample else ARRAYS
+        return {name: np.ascontiguousarray(values) for name, values in zip(names, arrays, strict=True)}
 
 
 def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
@@ -182,7 +216,8 @@ def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
     return float(scores[order[sufficient[0]]]) if len(sufficient) else np.inf
 
 
-def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs: int, m: int) -> Calibration:
+def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs: int, m: int,
+                            n_columns: int) -> Calibration:
     """Rebuild the Calibration of a network from the arrays of a model file.
 
     Args:
@@ -190,6 +225,7 @@ def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs
         n_features: F.
         n_outputs: How many outputs and uncertainty features there are together.
         m: How many intervals an image has.
+        n_columns: How many columns the targets have together.
 
     Raises:
         ValueError: If the arrays do not fit together or to the network.
@@ -199,11 +235,14 @@ def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs
     shapes = {"mean": (n_features,), "axes": (k, n_features), "variance": (k,), "rest": (1,), "sized": (m,),
               "weights": (k + 2 + n_outputs, m), "low": (m,), "high": (m,), "scores": (n, m), "groups": (n,),
               "far": (1,)}
+    has_sample = SAMPLE_ARRAYS[0] in arrays
+    if has_sample:
+        shapes |= dict(zip(SAMPLE_ARRAYS, ((n, n_columns), (n, n_columns), (n, m)), strict=True))
     if set(arrays) != set(shapes):
         raise ValueError(f"calibration of {', '.join(sorted(arrays))}")
     for name, shape in shapes.items():
         values = arrays[name]
-        finite = name == "scores" or np.isfinite(values).all()
+        finite = name in ("scores", "labels") or np.isfinite(values).all()
         if values.shape != shape or values.dtype.kind not in "fi" or not finite:
             raise ValueError(f"calibration {name} {values.shape} for {shape}")
     low, high, scores = arrays["low"], arrays["high"], arrays["scores"]
@@ -211,6 +250,7 @@ def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs
         raise ValueError("calibration without limits of difficulty")
     if not n or np.isinf(scores).any() or (scores < 0).any() or min(*arrays["variance"], *arrays["rest"]) <= 0:
         raise ValueError("calibration without scores, or with variances of 0")
-    values = [arrays[name] for name in ARRAYS]
-    space, difficulty = FeatureSpace(*values[:4]), DifficultyModel(*values[4:8])
-    return Calibration(space, difficulty, *values[8:])
+    values = [arrays[name] for name in ARRAYS[:8]]
+    space, difficulty = FeatureSpace(*values[:4]), DifficultyModel(*values[4:])
+    sample = GroupSample(*(arrays[name] for name in SAMPLE_ARRAYS)) if has_sample else None
+    return Calibration(space, difficulty, scores, arrays["groups"], arrays["far"], sample)

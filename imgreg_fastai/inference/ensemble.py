@@ -11,8 +11,8 @@ import pandas as pd
 from ..data.images import SUFFIXES
 from ..tasks import Task
 from ..utils.messages import ImgregError, first_few, say
-from .predictor import Predictor, list_pictures
-from .tta import moves_for
+from .merging import ModelPredictions, merge_intervals
+from .predictor import Predictor, list_pictures, name_sources
 
 MODEL_SUFFIXES = (".imgreg", ".safetensors", ".pkl")  # of files that are opened as models, or refused as such
 
@@ -53,43 +53,72 @@ class Ensemble:
         """Predict for the images that every model can open; arguments as for Predictor.predict.
 
         Returns:
-            `image`, the averaged predictions, and `ood`, if any model is calibrated: True where one of them flags
-            the image. There are no intervals.
+            `image`, the averaged predictions, and if any model is calibrated half-widths, see `merging`, and `ood`:
+            True where one of the models flags the image.
 
         Raises:
-            ImgregError: As Predictor.predict does, and for a `coverage`.
+            ImgregError: As Predictor.predict does.
         """
-        if coverage is not None:
-            raise ImgregError("--coverage with one model", f"{len(self.models)}, whose averaged half-widths have none")
-        if tta:
-            for model in self.models:
-                moves_for(model.task)  # raises before the work begins
-        if any(model.calibration for model in self.models):
-            say("no intervals: averaged half-widths have no coverage, so predictions of several models have none")
+        coverage = self.check_options(coverage, tta)
         sources = list_pictures(pictures) if expand else pictures
+        opened, models = self.predict_each(sources, boxes, bs=bs, quiet=quiet, tta=tta)
+        frame = self.merge(sources, opened, models, coverage)
+        return frame.reset_index(drop=True) if expand else frame
+
+    def check_options(self, coverage: float | None = None, tta: bool = False) -> float | None:
+        """Raise ImgregError before the work where a model has no such intervals or moves; return `resolve_coverage`."""
+        for model in self.models:
+            model.check_options(tta=tta)
+        return self.resolve_coverage(coverage)
+
+    def resolve_coverage(self, coverage: float | None = None) -> float | None:
+        """Return the coverage of the intervals: `coverage`, or the lowest that a model was calibrated for.
+
+        Raises:
+            ImgregError: If no model is calibrated, or one that is has no intervals of this coverage.
+        """
+        calibrated = [model for model in self.models if model.calibration]
+        if not calibrated:
+            return self.models[0].resolve_coverage(coverage)
+        if coverage is None:
+            coverage = min(model.about["calibration"]["coverage"] for model in calibrated)
+        for model in calibrated:
+            model.resolve_coverage(coverage)
+        return coverage
+
+    def predict_each(self, sources: list, boxes: Any = None, *, bs: int = 64, quiet: bool = False,
+                     tta: bool = False) -> tuple[np.ndarray, list[ModelPredictions]]:
+        """Predict for a list of images, see Predictor.predict_each; the images are those that every model can open."""
+        n_calibrated = sum(model.calibration is not None for model in self.models)
+        if 0 < n_calibrated < len(self.models):
+            say(f"intervals come from the {n_calibrated} of {len(self.models)} models that are calibrated")
         boxes = self.models[0].check_boxes(boxes, len(sources))
-        opened, frames = np.arange(len(sources)), []  # positions of the images that all models up to here can open
+        opened = np.arange(len(sources))  # positions of the images that all models up to here can open
+        results: list[ModelPredictions] = []
         for model in self.models:
             own_boxes = None if boxes is None else boxes[opened]
-            frame = model.predict([sources[i] for i in opened], own_boxes, bs=bs, quiet=quiet, expand=False, tta=tta)
-            opened = opened[frame.index]
-            frames.append(frame.set_axis(opened))
-        return self._average([frame.loc[opened] for frame in frames], None if expand else opened)
+            rows, (predictions,) = model.predict_each([sources[i] for i in opened], own_boxes, bs=bs, quiet=quiet,
+                                                      tta=tta)
+            results = [result.take(rows) for result in results] + [predictions]
+            opened = opened[rows]
+        return opened, results
 
-    def _average(self, frames: list[pd.DataFrame], index: np.ndarray | None) -> pd.DataFrame:
-        """Average one frame a model, all of the same images in the same order."""
-        columns = {"image": frames[0]["image"].to_numpy()}
+    def merge(self, sources: list, opened: np.ndarray, models: list[ModelPredictions],
+              coverage: float | None = None) -> pd.DataFrame:
+        """Average what `predict_each` returned for `sources`; as `predict` returns it, with `opened` as its index."""
+        columns: dict[str, Any] = {}
         for target in self.task.targets:
-            values = np.stack([frame[list(target.columns)].to_numpy(float) for frame in frames])
+            values = np.stack([model.target_values(target) for model in models])
             targets = [t for model in self.models for t in model.task.targets if t.name == target.name]
             # Predictions of a model without a log scale may be negative, which the average of a log scale cannot take.
             averaging_target = next((t for t in targets if not t.log_scale), target)
-            averages = averaging_target.average(values)
-            columns.update(zip(target.columns, averages.T, strict=True))
-        flags = [frame["ood"].to_numpy(bool) for frame in frames if "ood" in frame]
-        if flags:
-            columns["ood"] = np.any(flags, axis=0)
-        return pd.DataFrame(columns, index=index)
+            columns.update(zip(target.columns, averaging_target.average(values).T, strict=True))
+        coverage = self.resolve_coverage(coverage)
+        if coverage is not None:
+            each_alone = np.arange(len(opened))[:, None]
+            columns |= merge_intervals(self.task, models, each_alone, columns, coverage)
+            columns["ood"] = np.any([model.ood for model in models if model.calibration], axis=0)
+        return pd.DataFrame({"image": name_sources(sources, opened), **columns}, index=opened)
 
 
 def count_models(arguments: Sequence[str]) -> int:

@@ -20,7 +20,7 @@ from ..utils.messages import ImgregError
 from .conformal import Calibration, calibration_from_arrays
 from .predictor import Predictor
 
-FORMAT = 2  # 2: with a calibration
+FORMAT = 3  # 2: with a calibration; 3: with the sample of a calibration by groups
 MODEL = "model.safetensors"  # of a run
 CALIBRATION = "calibration."
 
@@ -116,7 +116,7 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     if arrays:
         m = len(task.interval_columns)
         n_outputs = task.n_out + task.n_uncertainty_features
-        model.calibration = calibration_from_arrays(arrays, n_features(net[0]), n_outputs, m)
+        model.calibration = calibration_from_arrays(arrays, n_features(net[0]), n_outputs, m, len(task.columns))
         about["calibration"]["coverage"] = float(about["calibration"]["coverage"])
         model.resolve_coverage()  # raises if its scores do not suffice
     return model

@@ -12,6 +12,7 @@ from ..data.images import PictureError, find_images, fit_images, warn_broken
 from ..tasks import Array, Task
 from ..utils.messages import ImgregError, first_few, progress_bar
 from .conformal import Calibration
+from .merging import ModelPredictions
 from .tta import Move, average_moves, moves_for
 
 if TYPE_CHECKING:
@@ -82,7 +83,19 @@ class Predictor:
             ImgregError: For boxes, a coverage or TTA that do not suit the model.
         """
         sources = list_pictures(pictures) if expand else pictures
-        coverage = self.resolve_coverage(coverage)
+        coverage = self.check_options(coverage, tta)
+        opened, models = self.predict_each(sources, boxes, bs=bs, quiet=quiet, tta=tta)
+        frame = self.merge(sources, opened, models, coverage)
+        return frame.reset_index(drop=True) if expand else frame
+
+    def predict_each(self, sources: list, boxes: Any = None, *, bs: int = 64, quiet: bool = False,
+                     tta: bool = False) -> tuple[Array, list[ModelPredictions]]:
+        """Predict for a list of images, without intervals; arguments as for `predict`.
+
+        Returns:
+            The positions of the images that can be opened, and the predictions for them: a list of one, as there is
+            one model.
+        """
         output = self.predict_outputs(sources, self.check_boxes(boxes, len(sources)), bs, quiet, tta=tta)
         if len(output.broken) == len(sources):
             errors = list(output.broken.values())
@@ -90,10 +103,18 @@ class Predictor:
                 raise errors[0]
             reasons = first_few(error.actual for error in errors)
             raise PictureError("images that can be opened", f"none among {len(errors)}: {reasons}")
-        opened = [i for i in range(len(sources)) if i not in output.broken]
-        names = [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else i for i in opened]
-        columns = {"image": names, **self.decode(output), **self.intervals(output, coverage)}
-        return pd.DataFrame(columns, index=None if expand else opened)
+        opened = np.array([i for i in range(len(sources)) if i not in output.broken])
+        return opened, [self.model_predictions(output)]
+
+    def merge(self, sources: list, opened: Array, models: list[ModelPredictions],
+              coverage: float | None = None) -> pd.DataFrame:
+        """Return what `predict_each` returned for `sources` as `predict` does, with `opened` as its index."""
+        columns = {"image": name_sources(sources, opened), **models[0].values, **self.intervals(models[0], coverage)}
+        return pd.DataFrame(columns, index=opened)
+
+    def model_predictions(self, output: NetworkOutput) -> ModelPredictions:
+        """Return an output of the network as predictions."""
+        return ModelPredictions(self.task, self.decode(output), output.difficulty, output.ood, self.calibration)
 
     def check_boxes(self, boxes: Any, n: int) -> np.ndarray | None:
         """Return the boxes of `n` images as an array [n, 4], or None if the task has no boxes.
@@ -109,6 +130,12 @@ class Predictor:
             raise ImgregError(expected, "none" if boxes is None else f"an array {array.shape}",
                               "a table with these columns and image in place of the images, or boxes= in Python")
         return array
+
+    def check_options(self, coverage: float | None = None, tta: bool = False) -> float | None:
+        """Raise ImgregError before the work where there are no such intervals or moves; return `resolve_coverage`."""
+        if tta:
+            moves_for(self.task)
+        return self.resolve_coverage(coverage)
 
     def resolve_coverage(self, coverage: float | None = None) -> float | None:
         """Return the coverage of the intervals: `coverage`, or that of the calibration; None without a calibration.
@@ -191,11 +218,11 @@ class Predictor:
             values = average_moves(self.task, output.moved_outputs, output.views)
         return {column: values[t.name][:, i] for t in self.task.targets for i, column in enumerate(t.columns)}
 
-    def intervals(self, output: NetworkOutput, coverage: float | None = None) -> dict[str, np.ndarray]:
+    def intervals(self, output: NetworkOutput | ModelPredictions, coverage: float | None = None) -> dict[str, Array]:
         """Compute the intervals and OOD flags of images.
 
         Args:
-            output: Of the network.
+            output: Of the network, or the predictions made of it.
             coverage: By default the coverage that the model was calibrated for.
 
         Returns:
@@ -206,6 +233,11 @@ class Predictor:
             return {}
         half_widths = output.difficulty * self.calibration.quantiles(coverage)
         return {**dict(zip(self.task.interval_columns, half_widths.T, strict=True)), "ood": output.ood}
+
+
+def name_sources(sources: list, opened: Array) -> list:
+    """Name the images at these positions: their paths, or their positions where they have none."""
+    return [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else int(i) for i in opened]
 
 
 def list_pictures(pictures: Any) -> list:

@@ -9,10 +9,9 @@ import torch
 from PIL import Image
 
 from imgreg_fastai import load
-from imgreg_fastai.evaluation import aggregation, metrics
+from imgreg_fastai.evaluation import metrics
 from imgreg_fastai.inference.predictor import Predictor
 from imgreg_fastai.tasks import ANGLE, Number, Point, Rotation, Task
-from imgreg_fastai.utils.messages import ImgregError
 
 
 def test_scores_of_known_errors():
@@ -182,20 +181,6 @@ def test_the_error_over_the_range_of_a_number():
     s = scored_number([10, 100, 1000, 1e4, 1e5, 1e6], np.ones(6), scale="log")["range"]
     assert [part["n"] for part in s] == [1, 1, 1, 1, 2] and s[0]["high"] == pytest.approx(100)
     assert scored_number([5, 5], [1, 2])["range"] == [{"low": 5.0, "high": 5.0, "n": 2, "mean": 1.5}]
-
-
-def test_one_answer_for_the_pictures_of_a_group():
-    task = Task("t", (Number("n", ("n",), low=0.0, high=9.0), *ANGLE.targets))
-    frame = pd.DataFrame({"house": ["a", "b", "a", None], "n": [1.0, 5.0, 3.0, 7.0], "angle": [1.0, 9.0, 179.0, 3.0]})
-    one = aggregation.aggregate_by(task, frame, "house")
-    assert list(one["house"]) == ["a", "b", "image 3"] and list(one["images"]) == [2, 1, 1]
-    assert list(one["n"]) == [2.0, 5.0, 7.0] and min(one["angle"][0], 180 - one["angle"][0]) < 1e-6
-    judged = frame.assign(n_predicted=frame["n"] + [1, 0, 3, 0], angle_predicted=frame["angle"], n_error=99.0)
-    errors = aggregation.aggregate_by(task, judged, "house", "median")
-    assert list(errors["n_error"]) == [2.0, 0.0, 0.0] and errors["angle_error"].max() < 1e-6
-    points = Task("p", (Point("p", ("n", "angle")),))
-    with pytest.raises(ImgregError, match="--by with targets that are the same in several images"):
-        aggregation.aggregate_by(points, frame, "house")
 
 
 # how sure, and how much of the spread is explained

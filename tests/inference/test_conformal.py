@@ -111,9 +111,16 @@ def test_what_is_far_from_the_training_pictures_is_flagged():
 
 def test_a_calibration_comes_back_from_its_arrays():
     of = plain(np.arange(20.0), np.repeat(np.arange(10), 2))
-    back = conformal.calibration_from_arrays(of.state(), 3, 1, 1)
+    back = conformal.calibration_from_arrays(of.state(), 3, 1, 1, 1)
     assert back.quantiles(0.8) == of.quantiles(0.8)
     assert all(np.array_equal(a, b) for a, b in zip(of.state().values(), back.state().values(), strict=True))
+    labels = np.full((len(of.scores), 1), np.nan)
+    grouped = replace(of, sample=conformal.GroupSample(np.ones_like(labels), labels, np.ones_like(labels)))
+    back = conformal.calibration_from_arrays(grouped.state(), 3, 1, 1, 1)
+    assert np.isnan(back.sample.labels).all() and back.sample.predicted.shape == labels.shape
+    for name, value in (("predicted", np.ones((3, 1))), ("labels", np.ones((len(labels), 2))), ("difficulty", labels)):
+        with pytest.raises(ValueError, match=f"calibration {name}"):
+            conformal.calibration_from_arrays({**grouped.state(), name: value}, 3, 1, 1, 1)
 
 
 @pytest.mark.parametrize("name, value", [
@@ -123,7 +130,7 @@ def test_a_calibration_comes_back_from_its_arrays():
     ("low", np.ones(1)), ("high", np.full(1, 1e6)), ("sized", np.zeros(2)), ("scores", np.ones((20, 1), bool))])
 def test_arrays_that_are_no_calibration_of_this_network_are_refused(name, value):
     with pytest.raises(ValueError):
-        conformal.calibration_from_arrays({**plain(np.ones(20)).state(), name: value}, 3, 1, 1)
+        conformal.calibration_from_arrays({**plain(np.ones(20)).state(), name: value}, 3, 1, 1, 1)
 
 
 def test_a_missing_or_unknown_array_is_refused():
@@ -131,4 +138,4 @@ def test_a_missing_or_unknown_array_is_refused():
     for wrong in ({k: v for k, v in state.items() if k != "axes"}, {**state, "more": np.ones(1)},
                   {k: v for k, v in state.items() if k != "low"}):
         with pytest.raises((ValueError, KeyError, TypeError)):
-            conformal.calibration_from_arrays(wrong, 3, 1, 1)
+            conformal.calibration_from_arrays(wrong, 3, 1, 1, 1)

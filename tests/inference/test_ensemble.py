@@ -141,21 +141,44 @@ def test_other_boxes_one_target_less_and_no_models_are_refused():
         functions.load([])
 
 
-def test_there_are_no_intervals_which_is_said_once_and_unlike_where_any_model_says_so(caplog):
+def test_two_models_have_an_interval_that_reaches_over_both_and_flag_what_one_flags(caplog):
     usual, odd, plain_one = (always([AGE], [0.0], odd=odd) for odd in (False, True, None))
-    assert {"age_within", "ood"} <= set(odd.predict(BLACK))
-    for models, unlike in (((usual, usual), False), ((usual, odd), True), ((plain_one, usual, odd), True)):
-        caplog.clear()
+    older = replace(usual, network=always([AGE], [0.5]).network)  # 75 years, not 50; all half-widths are 1
+    for models, within, unlike in (((usual, usual), 1, False), ((usual, odd), 1, True), ((usual, older), 13.5, False)):
         with caplog.at_level(logging.INFO, "imgreg"):
             frame = Ensemble(models).predict([BLACK, BLACK])
-        assert list(frame) == ["image", "age", "ood"] and frame["ood"].tolist() == [unlike] * 2
-        assert caplog.text.count("no intervals: averaged half-widths have no coverage") == 1
-    caplog.clear()
+        assert list(frame) == ["image", "age", "age_within", "ood"] and frame["ood"].tolist() == [unlike] * 2
+        assert frame["age_within"].tolist() == pytest.approx([within] * 2)
+    assert not caplog.text
     with caplog.at_level(logging.INFO, "imgreg"):
         assert list(Ensemble((plain_one, plain_one)).predict(BLACK)) == ["image", "age"]
     assert "intervals" not in caplog.text
-    with pytest.raises(ImgregError, match="--coverage with one model; found 2"):
-        Ensemble((usual, odd)).predict(BLACK, coverage=0.8)
+    with pytest.raises(ImgregError, match="--coverage with a model that has intervals"):
+        Ensemble((plain_one, plain_one)).predict(BLACK, coverage=0.8)
+
+
+def test_models_that_are_not_calibrated_have_no_vote_and_that_is_said(caplog):
+    plain_one, older = always([AGE], [0.5]), always([AGE], [0.0], odd=False)
+    with caplog.at_level(logging.INFO, "imgreg"):
+        frame = Ensemble((plain_one, older)).predict(BLACK)
+    assert frame["age_within"][0] == pytest.approx(12.5 + 1)  # the interval of the one, about the average of both
+    assert caplog.text.count("intervals come from the 1 of 2 models that are calibrated") == 1
+
+
+def test_targets_in_another_order_keep_their_own_intervals():
+    one, other = always([AGE, SPOT], [0.0, 0, 0], odd=False), always([SPOT, AGE], [0.0, 0, 0], odd=False)
+    scores = np.repeat([[1.0, 5.0]], 40, axis=0)
+    one = replace(one, calibration=plain(scores, n_out=3))
+    other = replace(other, calibration=plain(scores[:, ::-1], n_out=3))
+    frame = Ensemble((one, other)).predict(BLACK)
+    assert frame["age_within"][0] == 1 and frame["spot_within"][0] == one.predict(BLACK)["spot_within"][0] > 5
+
+
+def test_a_coverage_that_is_too_high_for_one_model_stops_before_the_work():
+    few, many = (replace(always([AGE], [0.0], odd=False), calibration=plain(np.ones((n, 1)))) for n in (9, 40))
+    assert Ensemble((few, many)).predict(BLACK)["age_within"][0] == 1
+    with pytest.raises(ImgregError, match=r"at most 0\.9: 9 images"):
+        Ensemble((many, few)).predict("nosuch.png", coverage=0.95)
 
 
 def test_moved_pictures_are_refused_before_the_work_where_one_model_allows_none():
