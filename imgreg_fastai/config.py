@@ -53,7 +53,7 @@ class TrainConfig:
     calibrate: float | None = None  # share of the training part kept for intervals; None: where there are enough
     coverage: float = 0.9  # share of all images that the intervals are to hold for
     hold_out: tuple[str, ...] = ()  # groups, or folders of images, to validate on instead
-    folds: int | None = None  # train this many times, each time with other groups held out
+    folds: int | str | None = None  # train so many times, with other groups held out each; or the column of the folds
     fold: int | None = None  # which of the folds this run is, from 1
     balance: bool = False  # count rare labels of plain numbers more
     strict: bool = False  # stop at any issue of the labels and images
@@ -66,7 +66,7 @@ class TrainConfig:
                 raise ImgregError(f"{option_name(name)} {', '.join(choices)}", f"'{getattr(self, name)}'")
         for name, minimum in {**MINIMUM, **LOWEST}.items():
             value = getattr(self, name)
-            if value is None and name in OPTIONAL:
+            if (value is None and name in OPTIONAL) or (name == "folds" and isinstance(value, str) and value):
                 continue
             if name in MINIMUM and not isinstance(value, int):
                 raise ImgregError(f"a whole number for {name}", repr(value))
@@ -86,7 +86,7 @@ class TrainConfig:
             raise ImgregError("--test or --folds: each fold's held-out part is its test", "both")
         if self.hold_out and self.folds:
             raise ImgregError("--hold-out or --folds, not both", f"{', '.join(self.hold_out)} and {self.folds}")
-        if self.fold and not self.fold <= (self.folds or 0):
+        if self.fold and not (isinstance(self.folds, int) and self.fold <= self.folds):
             raise ImgregError("a fold out of the folds", f"fold {self.fold} of {self.folds}")
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,7 +3,6 @@ import hashlib
 import json
 import os
 import platform
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,9 +15,9 @@ import pandas as pd
 
 from . import config, tasks
 from .config import TrainConfig
-from .data import tables
+from .data import known_images, tables
 from .tasks import Task
-from .utils.files import atomic_file, new_folder
+from .utils.files import atomic_file, lock_file, new_folder
 from .utils.format import align_columns, format_value, round_numbers
 from .utils.messages import ImgregError, first_few
 
@@ -54,6 +53,11 @@ class Run:
         """Its labels with `path` and `split`, as data.labels reads them."""
         frame = self.read_table("labels.csv")
         return tables.with_paths(frame, "image", self.about["data"]["root"]).drop(columns="present")
+
+    @cached_property
+    def known_images(self) -> pd.DataFrame:
+        """The images that it was trained, calibrated and scored on, and those of runs before it; see known_images."""
+        return known_images.read_known_images(self.path, lambda: self.labels)
 
     @cached_property
     def scores(self) -> dict[str, dict]:
@@ -126,24 +130,6 @@ class Run:
             self.lock = None
 
 
-def lock_file(file: BinaryIO) -> None:
-    """Lock a file until it is closed or this process ends, however it ends; raises OSError if it is locked already.
-
-    A file that is open for reading only is locked for writers, not for other readers: several processes can look at
-    once whether a run is training. The number of a process would not do: after a power cut another may have it.
-    """
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.seek(2**30)  # beyond its end, so that others can read it
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        kind = fcntl.LOCK_EX if file.writable() else fcntl.LOCK_SH
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-
-
 def write_file(path: Path, data: object) -> Path:
     """Write a text file completely or not at all: a DataFrame as CSV, text as it is, all else as JSON.
 
@@ -160,8 +146,8 @@ def write_file(path: Path, data: object) -> Path:
 
 
 def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path,
-              images: str | Path | None = None, **fields: object) -> Run:
-    """Make the folder of a new run, with run.json and labels.csv.
+              images: str | Path | None = None, earlier: pd.DataFrame | None = None, **fields: object) -> Run:
+    """Make the folder of a new run, with run.json, labels.csv and image_hashes.csv.
 
     Args:
         out: The folder OUT/<task>-NNN is made here.
@@ -170,13 +156,16 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
         frame: The labels with `path` and `split`.
         table: Where they were read from.
         images: The folder that names of images are relative to; by default that of the table.
+        earlier: What the run knows that it starts from.
         **fields: Others of run.json.
     """
+    known = known_images.known_images(frame, earlier)
     run = Run(new_folder(Path(out), task.name, always=True), {})
     root = Path(images or (table if table.is_dir() else table.parent)).resolve()
     run.lock = open(run.write("labels.csv", frame.drop(columns="path")), "rb+")  # noqa: SIM115  # until Run.unlock
     with suppress(OSError):  # there are file systems without locks
         lock_file(run.lock)
+    run.write(known_images.FILE, known)
     data = {"table": str(table), "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
             "split": frame["split"].value_counts().to_dict()}
     run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **fields)

@@ -12,6 +12,7 @@ from fastai.torch_core import set_seed
 from .. import plots, runs
 from ..config import TrainConfig
 from ..data import splits
+from ..data.kept_parts import natural_order
 from ..evaluation import calibrate, evaluate
 from ..inference import model_file
 from ..models import backbones, weights
@@ -61,14 +62,14 @@ def train(plan: TrainingPlan, out: str | Path) -> runs.Run:
     # 1. The network, the data and the folder
     learn, source = build_learner(plan)
     dls, config = learn.dls, plan.config
-    run = runs.start_run(out, plan.task, config, plan.rows, plan.table, plan.images, command=plan.command,
+    run = runs.start_run(out, plan.task, config, plan.rows, plan.table, plan.images, plan.earlier, command=plan.command,
                          weights=source.to_dict(), state="training", device=str(dls.device),
                          precision=precision.choose_precision(learn, config.precision))
     n_calibration = len(_calibration_rows(plan.rows, config))
     for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
     say(f"training {config.arch} on {len(dls.train_ds)} images, "
         f"validating on {len(dls.valid_ds)}{for_intervals}: {run.path}")
-    _, why_no_intervals = splits.calibration_size(plan.rows, config)
+    _, why_no_intervals = splits.calibration_size(plan.rows, config, plan.known)
     if why_no_intervals:
         say(why_no_intervals)
 
@@ -196,6 +197,7 @@ def cross_validate(plan: TrainingPlan, n_folds: int, out: str | Path) -> runs.Fo
     """
     assign_split(plan)  # raises before a folder is made, and says once that the table's own split is not used
     plan = replace(plan, rows=plan.rows.drop(columns="split", errors="ignore"))
-    plans = ((f"fold {fold} of {n_folds}", assign_split(replace(plan, config=replace(plan.config, fold=fold))))
-             for fold in range(1, n_folds + 1))
+    names = [f" ({name})" for name in natural_order(plan.rows["fold"])] if "fold" in plan.rows else [""] * n_folds
+    plans = ((f"fold {fold} of {n_folds}{name}", assign_split(replace(plan, config=replace(plan.config, fold=fold))))
+             for fold, name in enumerate(names, 1))
     return runs.collect_folds(*train_several(plans, out, plan.task.name))

@@ -11,7 +11,7 @@ from ..runs import Folds, Run, list_runs  # noqa: F401  a public function, too
 from ..tasks import Task
 from ..utils.files import new_files
 from ..utils.messages import ImgregError
-from . import preparation
+from . import earlier_run, preparation
 from .exporting import export  # noqa: F401  a public function, too
 from .prediction import evaluate, load, open_run, predict  # noqa: F401  public functions, too
 from .preparation import prepare, resolve_options
@@ -45,7 +45,8 @@ def check(task: str | Path | Task = "angle", *, fast: bool = False, plot: str | 
         if Path(plot).exists():
             raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
     plan = resolve_options(task, **options)
-    health = checks.check(plan.table, plan.task, plan.images, fast, plan.config)
+    health = checks.check(plan.table, plan.task, plan.images, fast, plan.config,
+                          lambda rows: earlier_run.recognise_images(rows, plan.config, plan.task).known)
     preparation.warn_unused_valid(plan, health.frame)
     figure = overview.draw_overview(health)
     if plot is not None:
@@ -101,7 +102,7 @@ def train(task: str | Path | Task = "angle", *, out: str | Path = "runs", dry_ru
         return None
     plan = preparation.read_rows(resolve_options(task, command=command, **options))
     if plan.config.folds and not plan.config.fold:
-        return fitting.cross_validate(plan, plan.config.folds, out)
+        return fitting.cross_validate(plan, int(plan.config.folds), out)
     return fitting.train(preparation.assign_split(plan), out)
 
 
@@ -183,4 +184,7 @@ def curve(task: str | Path | Task = "angle", *, parts: Sequence[float] = (10, 25
     preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg curve")
     command = command or preparation.python_call("curve", task, parts=parts, out=out, **options)
     plan = prepare(task, command=command, **{**options, "calibrate": 0})
+    if plan.known is not None and (n := int((plan.known == "train").sum())):
+        raise ImgregError("weights that know none of the images: those of smaller parts would not be new to them",
+                          f"{n} images that {plan.config.weights} was trained on", "--weights auto")
     return learning_curve.measure(plan, parts, Path(out))

@@ -159,7 +159,7 @@ def _rows_to_score(run: Run, table: str | Path | None, images: str | Path | None
     if table is None:
         return "valid", labelled[labelled["split"] == "valid"]
     rows = labels.read_labels(table, run.task, to_divide=False, images=images, also=(by,) if by else ())
-    rows = labels.exclude_trained(rows, labelled[labelled["split"].isin(("train", "calibrate"))])
+    rows = labels.exclude_trained(rows, labelled[labelled["split"].isin(("train", "calibrate"))], run.known_images)
     return datasets.own_table.table_name(table), rows
 
 

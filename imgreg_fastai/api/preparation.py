@@ -9,9 +9,11 @@ import pandas as pd
 from .. import datasets
 from ..config import OPTIONAL, TrainConfig, option_name
 from ..data import labels, tables
+from ..data.kept_parts import split_name
 from ..data.splits import uses_table_split
 from ..tasks import Task, complete_task
 from ..utils.messages import ImgregError, close_matches, warn
+from . import earlier_run
 
 Words = str | Iterable[str]  # one or several
 
@@ -28,6 +30,8 @@ class TrainingPlan:
         command: The command or call that asked for it, for run.json.
         valid_is_set: Whether the user has set the share to validate on.
         rows: The usable rows of the table, with a column `split` once that is assigned; empty before they are read.
+        earlier: What the run knows that the training goes on from, see known_images; None: there is none.
+        known: In which part that run had each of the rows, see assign_splits.
     """
 
     task: Task
@@ -37,6 +41,8 @@ class TrainingPlan:
     command: str = ""
     valid_is_set: bool = False
     rows: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    earlier: pd.DataFrame | None = field(default=None, repr=False)
+    known: pd.Series | None = field(default=None, repr=False)
 
 
 def prepare(task: str | Path | Task = "angle", **options: Any) -> TrainingPlan:
@@ -60,8 +66,9 @@ def resolve_options(
     flip_pairs: str | Path | Iterable[tuple[str, str]] | None = None, units: datasets.own_table.Pairs | None = None,
     target_weights: datasets.own_table.Pairs | None = None, scale: str | None = None, augment: Words | None = None,
     size: tuple[int, int] | None = None, fit: str | None = None, box: Words | None = None,
-    margin: float | None = None, group: str | None = None, value_range: tuple[float, ...] | None = None,
-    command: str = "", sample_folder: str | Path | None = None, **settings: Any,
+    margin: float | None = None, group: str | None = None, split_col: str | None = None,
+    value_range: tuple[float, ...] | None = None, command: str = "",
+    sample_folder: str | Path | None = None, **settings: Any,
 ) -> TrainingPlan:
     """Return the plan of a training before its labels are read.
 
@@ -90,6 +97,7 @@ def resolve_options(
         box: Columns for centre x, centre y, width and height of the part to be seen, in pixels.
         margin: Widens the box on each side, as a share of its width or height.
         group: The column of people, sequences, ...: each group is in one part of the split.
+        split_col: The column that says which part each row is in; "none" draws the parts.
         value_range: Black and white of images of 16 or 32 bits.
         command: What was typed, for run.json.
         sample_folder: Of a dry run; see `datasets.locate`.
@@ -113,14 +121,15 @@ def resolve_options(
         refuse({"preset": preset, "labels": labels, "data": data}, "with a built-in task", f"the table '{table}'", hint)
         if table.is_dir():
             refuse({"images": images}, "with a table, to whose names it belongs", f"the folder '{table}'")
-        columns_in_use = tuple(filter(None, (*(box or ()), group)))
+        named_columns = (*(box or ()), group, split_col, settings.get("folds"))
+        columns_in_use = tuple(str(column) for column in named_columns if column)
         rows = tables.RowOptions(as_tuple(list_cols) or (), as_tuple(point_rows) or (), raters or "")
         task = datasets.own_table.table_task(table, specs, image_col or "", label_from_name or "", flip_pairs,
                                              units or (), target_weights or (), scale, columns_in_use, images,
                                              rows, several=bool(box))
         specs = ()  # they are the task's own
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
-                             value_range=value_range)
+                             split_col=split_col, value_range=value_range)
     if margin is not None and not task.box:
         raise ImgregError("--margin with a --box to be widened", "no box")
     if target_weights and len(task.targets) == 1:
@@ -188,7 +197,7 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
         ImgregError: An issue of the labels would ruin the training; with `strict`, any issue.
     """
     table, strict = plan.table, plan.config.strict
-    read = labels.read_rows(table, plan.task, images=plan.images)
+    read = labels.read_rows(table, plan.task, images=plan.images, cfg=plan.config)
     issues = labels.label_issues(read, plan.config)
     warn_unused_valid(plan, read.frame)
     stopping = issues if strict else [issue for issue in issues if issue.level == "stop"]
@@ -200,7 +209,10 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
     for issue in issues:
         if issue.level == "note" and issue.code != "missing":  # usable() has counted the missing labels
             warn(f"{table}: {issue.describe()}")
-    return replace(plan, rows=rows)
+    if "fold" in rows:
+        plan = replace(plan, config=replace(plan.config, folds=rows["fold"].nunique()))
+    earlier, known = earlier_run.recognise_images(rows, plan.config, plan.task)
+    return replace(plan, rows=rows, earlier=earlier, known=known)
 
 
 def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
@@ -212,14 +224,16 @@ def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
     elif config.folds:
         decider = "--folds"
     elif uses_table_split(frame, config):
-        decider = f"the column 'split' of {plan.table}"
+        if not frame["split"].eq("valid").any():
+            return  # it is drawn, by that share
+        decider = f"the column '{split_name(frame)}' of {plan.table}"
     if decider and plan.valid_is_set:
         warn(f"--valid {config.valid:g} changes nothing: {decider} decides what is validated on")
 
 
 def assign_split(plan: TrainingPlan) -> TrainingPlan:
     """Return the plan with the split of its rows, and its task completed by those of the training part."""
-    rows = labels.assign_splits(plan.rows, plan.config, plan.task)
+    rows = labels.assign_splits(plan.rows, plan.config, plan.task, plan.known)
     return replace(plan, task=complete_task(plan.task, rows[rows["split"] == "train"]), rows=rows)
 
 

@@ -7,6 +7,7 @@ is the default of TrainConfig.
 """
 import inspect
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache, wraps
@@ -49,6 +50,15 @@ def parse_augment(text: str) -> tuple[str, ...] | None:
     if text == "auto":
         return None
     return () if text == "none" else parse_names(text)
+
+
+def parse_folds(text: str) -> int | str:
+    """Read a whole number of at least 2; anything but a number is the name of a column."""
+    if not re.fullmatch(r"[\s+-]*[\d.]*\s*", text):
+        return text
+    if int(text) < MINIMUM["folds"]:
+        raise ValueError
+    return int(text)
 
 
 def parse_numbers(text: str) -> tuple[float, ...]:
@@ -94,10 +104,11 @@ PARSERS: dict[str, Callable] = {
     "units": parse_pair, "target_weights": parse_named_number, "stop_at": parse_named_number,
     "arch_args": parse_arch_arg, "value_range": parse_numbers, "curve.parts": parse_numbers,
     "size": parse_size, "backbones.size": parse_size,
-    "lr": parse_rate, "bs": parse_batch_size, "box": parse_names, "hold_out": parse_names, "point_rows": parse_names,
+    "lr": parse_rate, "bs": parse_batch_size, "folds": parse_folds, "box": parse_names, "hold_out": parse_names,
+    "point_rows": parse_names,
     "augment": parse_augment,
 }
-LIMITS = {**MINIMUM, "wd": 0, "bs": None}  # bs may be a word; TrainConfig checks its number
+LIMITS = {**MINIMUM, "wd": 0, "bs": None, "folds": None}  # these may be words; TrainConfig checks their numbers
 DEFAULTS = asdict(TrainConfig())
 
 

@@ -6,8 +6,8 @@ import pandas as pd
 
 from ..config import TrainConfig, fewest_to_calibrate
 from ..tasks import Task
-from ..utils.messages import ImgregError, close_matches, first_few, say, warn
-from .tables import files_exist, real_paths
+from ..utils.messages import ImgregError, close_matches, first_few, say
+from .kept_parts import check_freshness, kept_parts, natural_order, split_name, touches
 
 SPLITS = ("train", "valid", "calibrate", "test")
 MIN_ROWS = 10  # fewer rows are too few to train and to score with
@@ -47,53 +47,85 @@ def too_few_images(n: int) -> str:
     return f"only {n} rows whose image can be used, fewer than {MIN_ROWS}"
 
 
-def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None) -> pd.DataFrame:
+def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None,
+                  known: pd.Series | None = None) -> pd.DataFrame:
     """Assign each row to a part: train, valid, calibrate or test.
 
     Groups or folds that `cfg` holds out come first, then the table's own split, else the parts are drawn. No group and
     no image with several rows is in two parts of what is held out or drawn. Without groups and with one number to
-    predict, small and large numbers have their share of each part.
+    predict, small and large numbers have their share of each part. Where the table's split has rows to train on and
+    none to validate with, these are drawn.
 
     Args:
-        frame: Rows of a labels table: `image`, `path`, labels and optionally `group` and `split`.
+        frame: Rows of a labels table: `image`, `path`, labels and optionally `group`, `split` and `fold`.
         cfg: The training's settings.
         task: The task, for the strata of its number.
+        known: The part in which the run that a training goes on from had each row, NaN for new ones. Where parts are
+            drawn, they keep it, and so do the rows of their group.
 
     Returns:
         The frame with the column `split`.
 
     Raises:
-        ImgregError: A part has an unknown name, or too few images are left to train on or to validate with.
+        ImgregError: A part has an unknown name, too few images are left to train on or to validate with, or an image
+            would be held out that the earlier run has used.
     """
-    has_split = "split" in frame
+    has_split, column = "split" in frame, split_name(frame)
+    known = pd.Series(None, frame.index, dtype=object) if known is None else known.reindex(frame.index)
     if cfg.test and has_split:
-        raise ImgregError("--test for a table that has no column 'split'", "one that has", "rows whose split is test")
+        raise ImgregError(f"--test for a table that has no column '{column}'", "one that has",
+                          "rows whose split is test, or --split-col none")
     if not uses_table_split(frame, cfg):
         unused = frame["split"].isin(("calibrate", "test")).sum() if has_split else 0
         if unused:
             say(f"the table's own split is not used: its {unused} rows of calibrate and test are trained on, too")
-        frame = frame.assign(split=_draw_splits(frame, cfg, task))
+        frame = frame.assign(split=_draw_splits(frame, cfg, task, known))
     elif unknown := sorted({str(part) for part in frame["split"].unique()} - set(SPLITS)):
         raise ImgregError(f"a split column with {', '.join(SPLITS)}", first_few(unknown))
     elif cfg.calibrate and (frame["split"] == "calibrate").any():
         raise ImgregError("--calibrate for a table that keeps no rows for it", "one that does", "no --calibrate")
-    k, _ = calibration_size(frame, cfg)
+    elif not (frame["split"] == "valid").any():
+        frame = frame.assign(split=_draw_valid_part(frame, cfg, task, known))
+    check_freshness(frame, cfg, known)
+    k, _ = calibration_size(frame, cfg, known)
     if k:
         units, training = split_units(frame), frame["split"] == "train"
-        drawn = _draw(frame, units[training], k, task, np.random.default_rng([cfg.seed, 1]))
+        candidates = units[training & ~touches(units, known.notna())]  # the earlier run has seen the others
+        drawn = _draw(frame, candidates, k, task, np.random.default_rng([cfg.seed, 1]))
         frame = frame.assign(split=frame["split"].mask(training & units.isin(drawn), "calibrate"))
     counts = frame["split"].value_counts()
-    check_split_sizes(counts.get("train", 0), counts.get("valid", 0),
-                      "rows whose split is train and valid" if has_split else "more labelled images")
+    hint = f"rows of train and valid in '{column}', or --split-col none" if has_split else "more labelled images"
+    if known.notna().any() and not counts.get("valid", 0):
+        hint = f"images that {cfg.weights} was not trained on"
+    check_split_sizes(counts.get("train", 0), counts.get("valid", 0), hint)
     return frame
 
 
-def calibration_size(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
+def _draw_valid_part(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, known: pd.Series) -> pd.Series:
+    """Draw the validation part out of the training part of a table's own split; rows that a run knows keep theirs."""
+    parts, training = frame["split"], frame["split"] == "train"
+    if not training.any():
+        return parts
+    units = split_units(frame)
+    kept = kept_parts(frame, units, known.where(known == "valid"), cfg)
+    free = training & kept.isna() & ~touches(units, known.notna() | ~training)
+    k = round(units[free].nunique() * cfg.valid)
+    drawn = _draw(frame, units[free], k if kept.notna().any() else max(1, k), task, np.random.default_rng(cfg.seed))
+    parts = parts.mask(training & (units.isin(drawn) | kept.notna()), "valid")
+    n, noun = (parts == "valid").sum(), "whole groups" if "group" in frame else "images"
+    if n:
+        say(f"the split '{split_name(frame)}' has no validation part: {n} of its {training.sum()} training images are "
+            f"drawn for it, by {noun} (--valid changes their share)")
+    return parts
+
+
+def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, known: pd.Series | None = None) -> tuple[int, str]:
     """Compute how many groups (or images without groups) of the training part are kept for intervals.
 
     Args:
         frame: Rows with their split.
         cfg: The training's settings.
+        known: As for assign_splits: intervals need images that the earlier run has not seen.
 
     Returns:
         The number of groups or images, and if it is 0 for lack of images, the reason. It is 0 without a reason where
@@ -104,59 +136,79 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[int, str]:
     """
     if (frame["split"] == "calibrate").any() or cfg.calibrate == 0:
         return 0, ""
-    training_part = frame[frame["split"] == "train"]
+    training_part, new = frame[frame["split"] == "train"], ""
+    if known is not None and known.notna().any():
+        units, new = split_units(frame), "new "
+        training_part = training_part[~touches(units, known.reindex(frame.index).notna())[training_part.index]]
     n, min_promised = split_units(training_part).nunique(), fewest_to_calibrate(cfg.coverage)
     if cfg.calibrate:
         if round(cfg.calibrate * len(training_part)) < min_promised:
             raise ImgregError(
                 f"--calibrate that keeps at least {min_promised} images, for intervals of {cfg.coverage:.0%}",
-                f"{cfg.calibrate:g} of {len(training_part)}", "--calibrate 0 for none")
+                f"{cfg.calibrate:g} of {len(training_part)}{f' {new}ones' if new else ''}", "--calibrate 0 for none")
         if n < 2:
             raise ImgregError("--calibrate with two groups or more to train on", str(n), "--calibrate 0 for none")
         return min(max(1, round(cfg.calibrate * n)), n - 1), ""
     if not n:
         return 0, ""
-    units = "groups" if "group" in frame and n < len(training_part) else "images"
-    k, least = round(CALIBRATE_SHARE * n), max(MIN_CALIBRATE[units], min_promised)
+    noun = "groups" if "group" in frame and n < len(training_part) else "images"
+    k, least = round(CALIBRATE_SHARE * n), max(MIN_CALIBRATE[noun], min_promised)
     if k >= least:
         return min(k, max(least, round(MAX_CALIBRATE * n / len(training_part)))), ""
-    reason = (f"no intervals: calibration needs {least} {units}, and {100 * CALIBRATE_SHARE:g} % of the {n} training "
-              f"{units} are {k}")
+    reason = (f"no intervals: calibration needs {least} {noun}, and {100 * CALIBRATE_SHARE:g} % of the {n} {new}"
+              f"training {noun} are {k}")
     fewer, caution = least, ""
     if n < 2 * least:
-        fewer, caution = (max(k, 1) if units == "groups" else min_promised), " all the same, less reliably"
-    needed = 1 if units == "groups" else MIN_ROWS_OF_SPLIT["train"]
+        fewer, caution = (max(k, 1) if noun == "groups" else min_promised), " all the same, less reliably"
+    needed = 1 if noun == "groups" else MIN_ROWS_OF_SPLIT["train"]
     if n - fewer < needed:  # no share is large enough and leaves something to train on
         return 0, reason
     return 0, f"{reason}; --calibrate {math.ceil(100 * fewer / n) / 100:g} calibrates with {fewer}{caution}"
 
 
-def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None) -> pd.Series:
+def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, known: pd.Series) -> pd.Series:
     """Draw the part of each row: first what is held out by name, then the test part, then a fold or the valid part.
 
-    Folds hold whole units, are about equally large, and are drawn by the seed.
+    Folds are those of the table, or hold whole units, are about equally large, and are drawn by the seed.
     """
+    if cfg.folds and "fold" in frame:
+        return _table_fold(frame["fold"], (cfg.fold or 1) - 1)
     units, rng = split_units(frame), np.random.default_rng(cfg.seed)
-    n = units.nunique()
-    free = ~_held_out(frame, units, cfg.hold_out) if cfg.hold_out else pd.Series(True, frame.index)
-    parts = pd.Series("train", frame.index, dtype=object).where(free, "valid")
+    parts = pd.Series(None, frame.index, dtype=object)
+    if cfg.hold_out:
+        parts[_held_out(frame, units, cfg.hold_out)] = "valid"
+    elif not cfg.folds:
+        parts = kept_parts(frame, units, known, cfg)
+    free = parts.isna()
+    n = units.nunique() if cfg.hold_out else units[free].nunique()
+    parts = parts.where(~free, "train")
     if cfg.test:
-        in_test = units.isin(_draw(frame, units[free], max(1, round(n * cfg.test)), task, rng))
+        in_test = free & units.isin(_draw(frame, units[free], max(1, round(n * cfg.test)), task, rng))
         parts[in_test], free = "test", free & ~in_test
     if cfg.folds:
         from sklearn.model_selection import GroupKFold
 
         codes, names = pd.factorize(units[free], sort=True)
-        if len(names) < cfg.folds:
+        if len(names) < int(cfg.folds):
             raise ImgregError(f"at least {cfg.folds} groups of images for --folds {cfg.folds}", str(len(names)))
         # GroupKFold's own shuffle makes folds of equally many groups, whatever the sizes of these.
         groups = np.random.default_rng(cfg.seed).permutation(len(names))[codes]
-        folds = [rows for _, rows in GroupKFold(cfg.folds).split(groups, groups=groups)]
+        folds = [rows for _, rows in GroupKFold(int(cfg.folds)).split(groups, groups=groups)]
         # Without a fold the first is checked: whether there are enough groups.
         parts[units[free].index[folds[(cfg.fold or 1) - 1]]] = "valid"
     elif not cfg.hold_out:
-        parts[free & units.isin(_draw(frame, units[free], max(1, round(n * cfg.valid)), task, rng))] = "valid"
+        least = 0 if (parts == "valid").any() else 1
+        parts[free & units.isin(_draw(frame, units[free], max(least, round(n * cfg.valid)), task, rng))] = "valid"
     return parts
+
+
+def _table_fold(folds: pd.Series, i: int) -> pd.Series:
+    """Return the parts where the table's fold `i`, from 0, is held out."""
+    if folds.isna().any():
+        raise ImgregError("a fold in every row, for --folds", f"none in {folds.isna().sum()} of {len(folds)} rows",
+                          "those cells filled, or a number of --folds")
+    names = natural_order(folds)
+    return (folds == names[i]).map({True: "valid", False: "train"}).astype(object)
 
 
 def _draw(frame: pd.DataFrame, units: pd.Series, k: int, task: Task | None, rng: np.random.Generator) -> np.ndarray:
@@ -224,28 +276,3 @@ def connected_groups(pairs: np.ndarray, n: int) -> np.ndarray:
 
     links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     return connected_components(links, directed=False)[1]
-
-
-def exclude_trained(frame: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the rows whose image a run was trained or calibrated on, and warn how many they are.
-
-    Where such a file no longer exists, an image of the same name counts as the same: it may have moved.
-
-    Args:
-        frame: Rows with `image` and `path`.
-        trained: The rows the run was trained and calibrated on.
-
-    Returns:
-        The other rows.
-
-    Raises:
-        ImgregError: No row is left.
-    """
-    moved = trained.loc[~files_exist(trained["path"]), "image"]
-    in_training = real_paths(frame["path"]).isin(set(real_paths(trained["path"]))) | frame["image"].isin(set(moved))
-    n = in_training.sum()
-    if n == len(frame):
-        raise ImgregError("images that the run was not trained on", f"{len(frame)} that it was", "other images")
-    if n:
-        warn(f"left out {n} of {len(frame)} images, because the run was trained or calibrated on them")
-    return frame[~in_training].reset_index(drop=True)

@@ -9,6 +9,7 @@ import pandas as pd
 from .. import tasks
 from ..data import tables
 from ..data.infer_targets import infer_targets, rater_columns
+from ..data.labels.split_columns import dividing_columns
 from ..data.long_form import refuse_point_rows
 from ..utils.messages import ImgregError, say
 
@@ -73,7 +74,8 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
             refuse_point_rows(beginning, image, table, _columns_of(specs))
         if not specs:
             raters = rater_columns(beginning) if rows.raters else []
-            specs, messages = infer_targets(beginning, image, (*used, *raters))
+            used = (*used, *raters, *dividing_columns(beginning, (image, *used, *raters)))
+            specs, messages = infer_targets(beginning, image, used)
             for line in messages:
                 say(line)
     task = task_from_columns(table_name(path), specs, columns, flip_pairs, units, weights, scale)

@@ -35,6 +35,7 @@ class Task:
         name_scale: What the numbers in file names are multiplied by.
         labelling: Which of a dataset's ways to read its labels, where it has several.
         image: The column that names the images; "": it is inferred.
+        split_col: The column that says which part each row is in; "": it is inferred; "none": there is none.
         value_range: What is black and what is white in images of 16 or 32 bits; None: by their type.
         raters: mean or median, of the labels that several raters gave an image; "": each row stands alone.
         point_rows: The columns LABEL, X and Y of a table with a row for each point; (): a row is an image.
@@ -57,6 +58,7 @@ class Task:
     name_scale: float = 1.0
     labelling: str = ""
     image: str = ""
+    split_col: str = ""
     value_range: tuple[float, float] | None = None
     raters: str = ""
     point_rows: tuple[str, ...] = ()
@@ -72,8 +74,8 @@ class Task:
         if clashes:
             raise ImgregError("columns that are not called as predictions and errors will be", first_few(clashes))
         reserved = [*RESERVED_COLUMNS]
-        if self.image and self.image not in reserved:
-            reserved.append(self.image)
+        named = [self.image, "" if self.split_col == "none" else self.split_col]
+        reserved += [column for column in dict.fromkeys(named) if column and column not in reserved]
         repeated = [*_repeated(names), *_repeated([*reserved, *self.columns]), *_repeated(intervals)]
         if repeated or not names:
             expected = f"targets, each with a name and a column of its own (not {', '.join(reserved)})"
@@ -181,8 +183,8 @@ def _repeated(names: list[str]) -> list[str]:
 def task_from_dict(fields: dict[str, Any]) -> Task:
     """The task that `Task.to_dict` wrote; raises ImgregError if it is none."""
     try:
-        texts = [fields.get(name, "") for name in ("name", "fit", "group", "name_pattern", "labelling", "image",
-                                                   "raters")]
+        names = ("name", "fit", "group", "name_pattern", "labelling", "image", "split_col", "raters")
+        texts = [fields.get(name, "") for name in names]
         lists = [fields["size"], fields["augment"], *(fields.get(name, ()) for name in ("box", "point_rows",
                                                                                         "list_cols"))]
         if not all(isinstance(text, str) for text in texts) or not all(isinstance(v, (list, tuple)) for v in lists):

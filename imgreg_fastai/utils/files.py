@@ -1,10 +1,12 @@
 """Files and folders that are written completely or not at all, and new ones with the next free number."""
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from typing import BinaryIO
 
 from .messages import ImgregError, error_reason
 
@@ -39,6 +41,24 @@ def atomic_file(path: str | Path, hint: str = "another --out") -> Iterator[Path]
             raise
         reason = getattr(e, "strerror", None) or "torch could not write it; is the disk full?"
         raise ImgregError("a place that can be written", f"'{path}': {reason}", hint) from e
+
+
+def lock_file(file: BinaryIO) -> None:
+    """Lock a file until it is closed or this process ends, however it ends; raises OSError if it is locked already.
+
+    A file that is open for reading only is locked for writers, not for other readers: several processes can look at
+    once whether a run is training. The number of a process would not do: after a power cut another may have it.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(2**30)  # beyond its end, so that others can read it
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        kind = fcntl.LOCK_EX if file.writable() else fcntl.LOCK_SH
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
 
 
 def has_content(folder: str | Path) -> bool:

@@ -134,11 +134,14 @@ def test_the_ending_of_a_file_decides_its_format(run, drawn, capsys, tmp_path):
     line = mistake(capsys, "export", run.path, "--format", "learner", "--out", tmp_path / "n.imgreg")
     assert ".pkl" in line and not (tmp_path / "n.imgreg").exists()
     assert "a folder for --data" in mistake(capsys, "train", "angle", "--data", tmp_path / "nosuch.csv")
+    for folds in ("1", "2.5", "", "-3"):
+        assert f"of at least 2, or a column whose values are the folds; found '{folds}'" in mistake(
+            capsys, "train", "angle", "--folds", folds)
 
 
 @pytest.mark.parametrize(("args", "says"), [
     (["train"], "TASK"), (["nonsense"], "nonsense"), (["train", "angle", "--epochs", "many"], "--epochs"),
-    (["train", "angle", "--epochs", "0"], "--epochs"), (["train", "angle", "--folds", "1"], "--folds"),
+    (["train", "angle", "--epochs", "0"], "--epochs"),
     (["train", "angle", "--freeze-epochs", "-1"], "--freeze-epochs"), (["train", "angle", "--wd", "-1"], "--wd"),
     (["train", "angle", "--loss", "l3"], "'auto', 'mse', 'l1', 'huber'"),
     (["train", "angle", "--cache", "maybe"], "'auto', 'on', 'off'"),

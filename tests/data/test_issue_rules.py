@@ -145,10 +145,12 @@ def test_pictures_and_groups_in_several_parts_of_the_split(folder):
     assert not surveyed(folder, frame)[1]
 
 
-def test_a_split_without_rows_to_train_on_or_to_validate_with(folder):
-    _, found = surveyed(folder, clean().assign(split="train"))
+def test_a_split_without_rows_to_train_on(folder):
+    _, found = surveyed(folder, clean().assign(split=["valid", "test"] * (N // 2)))
     assert [(f.code, f.level, f.text) for f in found if f.code == "part"] == [
-        ("part", "stop", "0 rows whose split is valid")]
+        ("part", "stop", f"0 rows whose split is train by 'split' ({N // 2} valid, {N // 2} test)")]
+    _, found = surveyed(folder, clean().assign(split="train"))  # the validation part is drawn
+    assert not found
 
 
 def test_all_one_value_stops_and_one_target_of_several_is_noted(folder):

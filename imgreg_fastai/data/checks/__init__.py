@@ -1,4 +1,5 @@
 """Checking a table of labelled images before a network is trained on it."""
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,7 +79,8 @@ class DataCheck:
 
 
 def check(table: str | Path, task: Task, images: str | Path | None = None, fast: bool = False,
-          cfg: TrainConfig | None = None) -> DataCheck:
+          cfg: TrainConfig | None = None,
+          recognise: Callable[[pd.DataFrame], pd.Series | None] | None = None) -> DataCheck:
     """Check a labels table, or a folder whose names hold the labels, and its images.
 
     Args:
@@ -87,22 +89,25 @@ def check(table: str | Path, task: Task, images: str | Path | None = None, fast:
         images: The folder that names of images are relative to, else the table's own.
         fast: Open no image.
         cfg: The training's settings: how the split is drawn, and whether any issue stops.
+        recognise: Takes the rows, and returns in which part a run had them that the training goes on from.
 
     Raises:
         ImgregError: It is not a table, has no rows, or lacks a column.
     """
     cfg = cfg or TrainConfig()
     # 1. Read the table, and find the part of each row: "" for a row in none.
-    rows = labels.read_rows(table, task, images=images)
+    rows = labels.read_rows(table, task, images=images, cfg=cfg)
     frame, issues = rows.frame, labels.label_issues(rows, cfg)
     usable, parts = frame["usable"].to_numpy(), np.full(len(frame), "", object)
     drawn = not splits.uses_table_split(frame, cfg)
     try:
         if not drawn:
             parts = frame["split"].where(usable & frame["split"].isin(splits.SPLITS), "").to_numpy(object)
-        elif usable.sum() >= splits.MIN_ROWS:  # fewer are an issue already
+        # Fewer rows, and a split that cannot be used, are issues already.
+        if usable.sum() >= splits.MIN_ROWS and not any(issue.code in ("split", "part", "fold") for issue in issues):
             to_divide = frame[usable].drop(columns=list(labels.ADDED_COLUMNS)).reset_index(drop=True)
-            parts[usable] = splits.assign_splits(to_divide, cfg, task)["split"]
+            known = recognise(to_divide) if recognise else None
+            parts[usable] = splits.assign_splits(to_divide, cfg, task, known)["split"]
     except ImgregError as e:
         issues += rows.issue("part", "stop", str(e))
     facts: dict = {"drawn": drawn}

@@ -4,18 +4,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ...config import TrainConfig
 from ...tasks import BUILT_IN, Task
 from ...utils.messages import ImgregError, close_matches, first_few, say
 from .. import tables
+from ..known_images import exclude_trained
 from ..long_form import refuse_point_rows
-from ..splits import SPLITS, assign_splits, exclude_trained
+from ..splits import assign_splits
 from . import filtering
 from .filtering import ADDED_COLUMNS
 from .issue_rules import INFINITE, MISSING, WORD, LabelTable, label_issues
 from .raters import join_raters
-
-USUAL_SPLITS = {"val": "valid", "validation": "valid", "dev": "valid", "training": "train", "testing": "test",
-                "calibration": "calibrate"}  # other names of the parts
+from .split_columns import read_division
 
 
 def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
@@ -61,7 +61,7 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
 
 
 def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
-              also: tuple[str, ...] = ()) -> LabelTable:
+              also: tuple[str, ...] = (), cfg: TrainConfig | None = None) -> LabelTable:
     """Read all rows of a labels table, and what is wrong with each; `label_issues` describes it.
 
     Args:
@@ -70,13 +70,14 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
         to_divide: Whether the rows will be divided into parts, so that the group column must be there.
         images: The folder that names of images are relative to, else the table's own.
         also: Further columns to keep.
+        cfg: The settings of the training that the rows are divided for: whether it uses the table's split, or folds.
 
     Raises:
         ImgregError: It is not a table, has no rows, or lacks a column.
     """
     path = tables.resolve_table(table, from_names=bool(task.name_pattern) and task.name not in BUILT_IN)
     columns = list(dict.fromkeys([*task.columns, *task.box]))
-    frame, present = _read(path, task, columns, images, also, to_divide)
+    frame, present = _read(path, task, columns, images, also, to_divide, cfg)
     # 1. Turn the labels into numbers; where there is no finite one, the state says why.
     raw, floats = frame[task.columns], _to_floats(frame[columns])
     numbers = floats[task.columns] * (task.name_scale if path.is_dir() else 1.0)
@@ -95,14 +96,14 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
 
 
 def _read(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
-          to_divide: bool) -> tuple[pd.DataFrame, pd.Series]:
+          to_divide: bool, cfg: TrainConfig | None = None) -> tuple[pd.DataFrame, pd.Series]:
     """Read `image`, the needed columns and `path` of all rows of a table or folder, and whether each image exists."""
     if table.is_dir():
-        frame = _read_folder(table, task, to_divide)
+        image, frame = "image", _read_folder(table, task, to_divide)
         located = frame.assign(present=True)
     elif table.is_file():
         # A table that is not trained on may name its images in another column than the training's.
-        names = (*task.point_rows[:1], "split", task.group or "group", *also)
+        names = (*task.point_rows[:1], "split", task.split_col, task.group or "group", *also)
         frame, image = tables.read_image_table(table, task.image, names, to_divide, images)
         if frame.empty:
             raise ImgregError("a labels table with rows", f"none in '{table}'")
@@ -113,16 +114,15 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
         located = tables.with_paths(frame[[image]], image, images or table.parent, table)
     else:
         raise ImgregError("a labels table or a folder of images", f"no '{table}'")
+    division = pd.DataFrame(index=frame.index)
+    if to_divide:
+        division = read_division(frame, task, image, table, cfg or TrainConfig())
     frame = _needed_columns(frame, task, columns, also, to_divide, table)
-    frame = frame.drop(columns=["image", "path"], errors="ignore")
-    if "split" in frame:  # parts may have their other usual names, of which the user is told
-        words = frame["split"].astype(object).str.strip().str.lower()
-        renamed = words.map(USUAL_SPLITS)
-        if renamed.notna().any():
-            pairs = [f"{word} is read as {USUAL_SPLITS[word]}" for word in sorted(words[renamed.notna()].unique())]
-            say(f"the column 'split' of {table}: {', '.join(pairs)}")
-        frame["split"] = renamed.fillna(words.where(words.isin(SPLITS), frame["split"]))
-    return pd.concat([located[["image"]], frame, located[["path"]]], axis=1), located["present"]
+    frame = frame.drop(columns=["image", "path", *division.columns], errors="ignore")
+    others = frame.drop(columns=columns)
+    result = pd.concat([located[["image"]], frame[columns], division, others, located[["path"]]], axis=1)
+    result.attrs |= division.attrs
+    return result, located["present"]
 
 
 def _read_folder(folder: Path, task: Task, to_divide: bool) -> pd.DataFrame:
@@ -144,7 +144,7 @@ def _read_folder(folder: Path, task: Task, to_divide: bool) -> pd.DataFrame:
 
 def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: tuple[str, ...], to_divide: bool,
                     table: Path) -> pd.DataFrame:
-    """Select the columns that are needed, and split and group where they are there; raise ImgregError if one is not."""
+    """Select the columns that are needed, and group where it is there; raise ImgregError if one is not."""
     existing, group = list(frame.columns), task.group or "group"
     if group in frame:
         frame = frame.copy().assign(group=frame[group])  # a copy is of one piece: pandas warns of many columns
@@ -156,7 +156,7 @@ def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: t
         if column in ADDED_COLUMNS:
             raise ImgregError(f"labels and boxes in columns that are not called {', '.join(ADDED_COLUMNS)}",
                               f"'{column}'")
-    optional = [column for column in ("split", "group") if column in frame]
+    optional = ["group"] if "group" in frame else []
     return frame[list(dict.fromkeys([*columns, *optional, *also]))]
 
 
@@ -176,7 +176,9 @@ def _is_blank(column: pd.Series) -> pd.Series:
 
 def _replace(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """Replace columns all at once: pandas warns of a hundred that are set one by one."""
-    return pd.concat([frame.drop(columns=values.columns), values], axis=1)[list(frame.columns)]
+    replaced = pd.concat([frame.drop(columns=values.columns), values], axis=1)[list(frame.columns)]
+    replaced.attrs |= frame.attrs
+    return replaced
 
 
 def _lacks_box(box: pd.DataFrame) -> np.ndarray:

@@ -11,6 +11,7 @@ from ...tasks import Target, Task
 from ...tasks.outliers import MIN_VALUES
 from ...utils.messages import first_few
 from ..issues import Issue
+from ..kept_parts import split_name
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
 from ..tables import absent_hint, real_paths
 from .filtering import REASONS, drop_unusable
@@ -118,6 +119,8 @@ def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issu
     issues += [*_outlier_issues(table), *_repetition_issues(table)]
     if uses_table_split(table.frame, cfg or TrainConfig()):
         issues += _split_issues(table)
+    elif "fold" in table.frame:
+        issues += _fold_issues(table)
     return issues + _constant_issues(table)
 
 
@@ -185,25 +188,39 @@ def _repetition_issues(table: LabelTable) -> list[Issue]:
 
 def _split_issues(table: LabelTable) -> list[Issue]:
     """Find unknown and empty parts of the table's split, and what stands in several of them."""
-    usable, parts = table.frame["usable"], table.frame["split"]
-    issues = table.issue("split", "stop", f"a split that is none of {', '.join(SPLITS)}", "mend the column 'split'",
-                         usable & ~parts.isin(SPLITS), "split")
+    usable, parts, column = table.frame["usable"], table.frame["split"], split_name(table.frame)
+    issues = table.issue("split", "stop", f"a split that is none of {', '.join(SPLITS)}",
+                         f"mend the column '{column}', or --split-col none", usable & ~parts.isin(SPLITS), "split")
     rows = table.frame[usable & parts.isin(SPLITS)]
     if rows.empty:
         return issues
     counts = rows["split"].value_counts()
     if not issues:  # a part that has an unknown name may be the one that is missing
-        for part, least in MIN_ROWS_OF_SPLIT.items():
-            if counts.get(part, 0) < least:
-                issues += table.issue("part", "stop", f"{counts.get(part, 0)} rows whose split is {part}",
-                                      f"at least {least} are needed")
-    text, hint = "in several parts of the split", "put each into one part"
-    in_several = rows["split"].groupby(real_paths(rows["path"])).transform("nunique") > 1
-    issues += table.issue("leak", "note", f"the same image {text}", hint, rows.index[in_several], "image")
+        n, least = counts.get("train", 0), MIN_ROWS_OF_SPLIT["train"]
+        if n < least:  # a validation part that is missing is drawn out of these
+            others = ", ".join(f"{count} {part}" for part, count in counts.items() if part != "train")
+            text = f"{n} rows whose split is train by '{column}'" + (f" ({others})" if others else "")
+            issues += table.issue("part", "stop", text, f"at least {least} are needed, or --split-col none")
+    return issues + _torn_issues(table, rows, "split", "in several parts of the split", "put each into one part")
+
+
+def _fold_issues(table: LabelTable) -> list[Issue]:
+    """Find rows without a fold, and what stands in several folds."""
+    rows = table.frame[table.frame["usable"]]
+    return [*table.issue("fold", "stop", "no fold", "fill these cells, or --folds with a number",
+                         rows.index[rows["fold"].isna()]),
+            *_torn_issues(table, rows[rows["fold"].notna()], "fold", "in several folds", "put each into one fold")]
+
+
+def _torn_issues(table: LabelTable, rows: pd.DataFrame, column: str, text: str, hint: str) -> list[Issue]:
+    """Find the same image, and the same group, with several values of a column."""
+    in_several = rows[column].groupby(real_paths(rows["path"])).transform("nunique") > 1
+    issues = table.issue("leak", "note", f"the same image {text}", hint, rows.index[in_several], "image")
     if "group" in rows:  # a group column that is asked for by name promises that no group is in two parts
-        in_several = rows["split"].groupby(rows["group"]).transform("nunique") > 1  # false where there is no group
-        issues += table.issue("group", "stop" if table.task.group else "note", f"a group {text}",
-                              f"{hint}, or drop the column 'split' for --group", rows.index[in_several], "group")
+        in_several = rows[column].groupby(rows["group"]).transform("nunique") > 1  # false where there is no group
+        other = "--split-col none" if column == "split" else "--folds with a number, to draw them"
+        issues += table.issue("group", "stop" if table.task.group else "note", f"a group {text}", f"{hint}, or {other}",
+                              rows.index[in_several], "group")
     return issues
 
 
