@@ -20,6 +20,7 @@ from ..models.network import Y_RANGE
 from ..tasks import Task
 from ..tasks.geometry import place_picture
 from ..utils.messages import ImgregError, first_few, say, warn
+from ..utils.processes import check_main_guard
 from . import augment
 from .losses import to_plain_tensor
 from .transforms import Fit, OpenedPictures, Picture, Source, fit_in_memory, open_pictures
@@ -154,10 +155,13 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
         fastai DataLoaders of PictureDL.
 
     Raises:
-        ImgregError: Too few images can be opened.
+        ImgregError: Too few images can be opened, or a script that starts workers has no guard.
     """
     rows = pd.concat([frame[frame["split"] == part] for part in ("train", "valid")], ignore_index=True)
     keep = fit_in_memory(len(rows), task) if cfg.cache == "auto" else cfg.cache == "on"
+    automatic = 0 if keep else min(os.cpu_count() or 1, 8)
+    workers = automatic if cfg.workers is None else cfg.workers
+    check_main_guard(workers)
     opened = open_pictures(rows, task, keep, cfg.strict)
     n_left = len(frame) - len(rows) + len(opened.frame)
     if n_left < MIN_ROWS <= len(frame):  # a table that is small from the start passes
@@ -168,10 +172,9 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
 
     device = torch.device(device or default_device())
     dtypes = label_dtypes(task, device)
-    workers = 0 if keep else min(os.cpu_count() or 1, 8)
     dls = build_datablock(task, stats, range(n_train, n), dtypes).dataloaders(
         opened.frame, bs=batch_size(cfg.bs, n_train), dl_type=PictureDL, device=device,
-        num_workers=workers if cfg.workers is None else cfg.workers,
+        num_workers=workers,
     )
     labels = _batch_labels(opened, task, dtypes)
     for dl, part in ((dls.train, slice(n_train)), (dls.valid, slice(n_train, n))):

@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from ...utils.messages import progress_bar
+from ...utils.processes import unguarded_line
 
 MAX_PROCESSES = 61  # Windows allows no more
 
@@ -13,8 +14,7 @@ MAX_PROCESSES = 61  # Windows allows no more
 def run_in_processes(function: Callable, calls: list[tuple], jobs: int | None, description: str) -> Iterator:
     """Call a function many times in several processes, under a progress bar.
 
-    If processes cannot start, it is called in this one. They cannot where they are spawned and run the script anew: in
-    a script without `if __name__ == "__main__"`.
+    If processes cannot start, it is called in this one: in a script without a guard, see utils/processes.py.
 
     Args:
         function (callable): a function of a module.
@@ -25,6 +25,9 @@ def run_in_processes(function: Callable, calls: list[tuple], jobs: int | None, d
     Yields:
         the values of the calls, in order.
     """
+    if unguarded_line() is not None:
+        yield from progress_bar((function(*call) for call in calls), len(calls), description)
+        return
     complete = 0
     processes = min(jobs or os.cpu_count() or 1, len(calls), MAX_PROCESSES)
     # Ctrl-C reaches all processes. Only this one handles it, or each would print a traceback.
