@@ -145,7 +145,7 @@ def write_file(path: Path, data: object) -> Path:
     return path
 
 
-def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: Path,
+def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame, table: tables.Table,
               images: str | Path | None = None, earlier: pd.DataFrame | None = None, **fields: object) -> Run:
     """Make the folder of a new run, with run.json, labels.csv and image_hashes.csv.
 
@@ -166,7 +166,8 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
     with suppress(OSError):  # there are file systems without locks
         lock_file(run.lock)
     run.write(known_images.FILE, known)
-    data = {"table": str(table), "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
+    source = "a DataFrame" if isinstance(table, tables.FrameTable) else str(table)
+    data = {"table": source, "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
             "split": frame["split"].value_counts().to_dict()}
     run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **fields)
     return run

@@ -8,13 +8,12 @@ from ..data import checks
 from ..evaluation import comparison
 from ..models.devices import select_device
 from ..runs import Folds, Run, list_runs  # noqa: F401  a public function, too
-from ..tasks import Task
 from ..utils.files import new_files
 from ..utils.messages import ImgregError
 from . import earlier_run, preparation
 from .exporting import export  # noqa: F401  a public function, too
 from .prediction import evaluate, load, open_run, predict  # noqa: F401  public functions, too
-from .preparation import prepare, resolve_options
+from .preparation import TaskSource, prepare, resolve_options
 
 if TYPE_CHECKING:  # these load torch and matplotlib
     from fastai.data.core import DataLoaders
@@ -24,7 +23,7 @@ if TYPE_CHECKING:  # these load torch and matplotlib
     from .learning_curve import LearningCurve
 
 
-def check(task: str | Path | Task = "angle", *, fast: bool = False, plot: str | Path | None = None,
+def check(task: TaskSource = "angle", *, fast: bool = False, plot: str | Path | None = None,
           out: str | Path = "runs", **options: Any) -> tuple[checks.DataCheck, Path]:
     """Look for all issues of a task's labels and images before a network is trained on them.
 
@@ -55,7 +54,7 @@ def check(task: str | Path | Task = "angle", *, fast: bool = False, plot: str | 
         return health, figures.save(figure, path)
 
 
-def dataloaders(task: str | Path | Task = "angle", **options: Any) -> "DataLoaders":
+def dataloaders(task: TaskSource = "angle", **options: Any) -> "DataLoaders":
     """Return fastai DataLoaders for a task: labels in units, images normalised. Options as for `train`."""
     from fastai.torch_core import set_seed
 
@@ -66,22 +65,23 @@ def dataloaders(task: str | Path | Task = "angle", **options: Any) -> "DataLoade
     return fitting.build_dataloaders(plan)
 
 
-def learner(task: str | Path | Task = "angle", **options: Any) -> "Learner":
+def learner(task: TaskSource = "angle", **options: Any) -> "Learner":
     """Return an untrained fastai Learner for a task. Options as for `train`."""
     from . import fitting
 
     return fitting.build_learner(prepare(task, **options))[0]
 
 
-def train(task: str | Path | Task = "angle", *, out: str | Path = "runs", dry_run: bool = False,
+def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool = False,
           command: str | None = None, **options: Any) -> Run | Folds | None:
     """Train a network, score it and write a run folder OUT/<task>-NNN.
 
     Interrupted by Ctrl-C, it leaves a run that can be evaluated.
 
     Args:
-        task: A built-in task by name, the path of a labels table or of a folder whose names hold the labels, or a Task
-            of your own with `data` its table.
+        task: A built-in task by name; the path of a labels table or of a folder whose names hold the labels; a
+            DataFrame in place of a table, whose images are relative to the working directory (or to `images`), with
+            `name` as the name of its runs; or a Task of your own with `data` its table.
         out: The folder for run folders.
         dry_run: Send one batch through everything, scores and plots included, and keep nothing.
         command: What was typed, for run.json; None: this call.
@@ -138,7 +138,7 @@ def compare(paths: Iterable[str | Path], *, part: str = "valid", out: str | Path
     return ComparisonFiles(result, *comparison_page.write(result, Path(out)))
 
 
-def lr_find(task: str | Path | Task = "angle", *, out: str | Path = "runs", **options: Any) -> "tuple[Sweep, Path]":
+def lr_find(task: TaskSource = "angle", *, out: str | Path = "runs", **options: Any) -> "tuple[Sweep, Path]":
     """Sweep the learning rate for a task.
 
     Args:
@@ -161,7 +161,7 @@ def lr_find(task: str | Path | Task = "angle", *, out: str | Path = "runs", **op
         return sweep, plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
 
 
-def curve(task: str | Path | Task = "angle", *, parts: Sequence[float] = (10, 25, 50, 100), out: str | Path = "runs",
+def curve(task: TaskSource = "angle", *, parts: Sequence[float] = (10, 25, 50, 100), out: str | Path = "runs",
           command: str | None = None, **options: Any) -> "LearningCurve":
     """Train on growing parts of the training images, to estimate what more of them would bring.
 

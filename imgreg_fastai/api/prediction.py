@@ -91,8 +91,8 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     return result
 
 
-def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str = "auto",
-             images: str | Path | None = None, by: str | None = None, how: str = "mean",
+def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = None,
+             device: str = "auto", images: str | Path | None = None, by: str | None = None, how: str = "mean",
              coverage: float | None = None, baselines: bool = False, tta: bool = False) -> dict:
     """Score a run on its validation part, or on another labelled set.
 
@@ -101,8 +101,8 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
 
     Args:
         run: The run, or its folder.
-        table: A labels table, or a folder whose file names hold the labels; images that the run was trained on are left
-            out. None: the run's own validation part.
+        table: A labels table, a DataFrame, or a folder whose file names hold the labels; images that the run was
+            trained on are left out. None: the run's own validation part.
         device: auto, cpu, cuda or mps.
         images: The folder that the names in the table are relative to.
         by: A column; its images of one value are scored by one prediction.
@@ -119,12 +119,13 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
     from ..inference.model_file import load_model
 
     run = open_run(run)
+    source = None if table is None else tables.as_table(table)
     by = "group" if table is None and by == run.task.group else by
-    if images is not None and (table is None or Path(table).is_dir()):
-        raise ImgregError("--images with a table, to whose names it belongs", str(table or "the run's own images"))
+    if images is not None and (source is None or source.is_dir()):
+        raise ImgregError("--images with a table, to whose names it belongs", str(source or "the run's own images"))
     if baselines and (table is not None or by is not None):
         raise ImgregError("--baselines with the run's own validation part, image by image",
-                          f"--by {by}" if by else f"'{table}'")
+                          f"--by {by}" if by else f"'{source}'")
     aggregation.check_aggregation(run.task, by, how)
     if run.state == "scoring":
         from . import fitting
@@ -134,7 +135,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
         warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")
     model = load_model(run.path, select_device(device))
     model.check_options(coverage, tta)  # what cannot be done is refused before the work
-    name, rows = _rows_to_score(run, table, images, by)
+    name, rows = _rows_to_score(run, source, images, by)
     train_rows = run.labels[run.labels["split"] == "train"]
     folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
     try:
@@ -152,7 +153,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
     return result
 
 
-def _rows_to_score(run: Run, table: str | Path | None, images: str | Path | None,
+def _rows_to_score(run: Run, table: tables.Table | None, images: str | Path | None,
                    by: str | None) -> tuple[str, pd.DataFrame]:
     """What an evaluation is called, and its rows: the validation part, or what a table has beside the trained rows."""
     labelled = run.labels

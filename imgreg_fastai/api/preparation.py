@@ -1,4 +1,5 @@
 """From the options of a public function to a training plan: the task, its settings and its labels with their split."""
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -11,11 +12,13 @@ from ..config import OPTIONAL, TrainConfig, option_name
 from ..data import labels, tables
 from ..data.kept_parts import split_name
 from ..data.splits import uses_table_split
+from ..data.tables import FrameTable, Table, as_table
 from ..tasks import Task, complete_task
 from ..utils.messages import ImgregError, close_matches, warn
 from . import earlier_run
 
 Words = str | Iterable[str]  # one or several
+TaskSource = str | Path | Task | pd.DataFrame  # what a public function takes as its task
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class TrainingPlan:
     Attributes:
         task: What is predicted; completed by the labels of the training part once these are known.
         config: The settings of the training.
-        table: The labels table, or the folder whose file names hold the labels.
+        table: The labels table, a DataFrame in its place, or the folder whose file names hold the labels.
         images: The folder that the names of the images are relative to; None: the table's own.
         command: The command or call that asked for it, for run.json.
         valid_is_set: Whether the user has set the share to validate on.
@@ -36,7 +39,7 @@ class TrainingPlan:
 
     task: Task
     config: TrainConfig
-    table: Path
+    table: Table
     images: str | Path | None = None
     command: str = ""
     valid_is_set: bool = False
@@ -45,7 +48,7 @@ class TrainingPlan:
     known: pd.Series | None = field(default=None, repr=False)
 
 
-def prepare(task: str | Path | Task = "angle", **options: Any) -> TrainingPlan:
+def prepare(task: TaskSource = "angle", **options: Any) -> TrainingPlan:
     """Return the plan of a training, with its labels read and split.
 
     Args:
@@ -59,7 +62,7 @@ def prepare(task: str | Path | Task = "angle", **options: Any) -> TrainingPlan:
 
 
 def resolve_options(
-    task: str | Path | Task = "angle", *, targets: Words | None = None, data: str | Path | None = None,
+    task: TaskSource = "angle", *, targets: Words | None = None, data: str | Path | None = None,
     preset: str | None = None, labels: str | None = None, images: str | Path | None = None,
     image_col: str | None = None, point_rows: Words | None = None, list_cols: Words | None = None,
     raters: str | None = None, label_from_name: str | None = None,
@@ -68,15 +71,16 @@ def resolve_options(
     size: tuple[int, int] | None = None, fit: str | None = None, box: Words | None = None,
     margin: float | None = None, group: str | None = None, split_col: str | None = None,
     value_range: tuple[float, ...] | None = None, command: str = "",
-    sample_folder: str | Path | None = None, **settings: Any,
+    sample_folder: str | Path | None = None, name: str | None = None, **settings: Any,
 ) -> TrainingPlan:
     """Return the plan of a training before its labels are read.
 
     None stands for an option's default; for settings see `make_config`.
 
     Args:
-        task: A built-in task by name; the path of a labels table, or of a folder whose names hold the labels; or a Task
-            of your own, with `data` its table.
+        task: A built-in task by name; the path of a labels table, or of a folder whose names hold the labels; a
+            DataFrame in place of a table, its images relative to the working directory; or a Task of your own, with
+            `data` its table.
         targets: `NAME[=COL,...][:KIND]` each.
         data: A folder with the images of a built-in task, or "drawn"; see `datasets.locate`.
         preset: Another version of a built-in task; see `datasets.locate`.
@@ -101,6 +105,7 @@ def resolve_options(
         value_range: Black and white of images of 16 or 32 bits.
         command: What was typed, for run.json.
         sample_folder: Of a dry run; see `datasets.locate`.
+        name: What the task of a table and its run folders are called; None: as the file, or "table".
         **settings: Fields of TrainConfig.
 
     Raises:
@@ -110,13 +115,15 @@ def resolve_options(
     table_options = {"image_col": image_col, "point_rows": point_rows, "list_cols": list_cols, "raters": raters,
                      "label_from_name": label_from_name, "flip_pairs": flip_pairs,
                      "units": units, "target_weights": target_weights, "scale": scale,
-                     "images": None if isinstance(task, Task) else images}
-    if isinstance(task, Task) or not datasets.own_table.is_table(task):
-        refuse(table_options, "with a labels table", f"the task '{getattr(task, 'name', task)}'")
-        named_task = task if isinstance(task, Task) else str(task)
+                     "images": None if isinstance(task, Task) else images, "name": name}
+    source = task if isinstance(task, (Task, str)) else as_table(task)
+    table: Table
+    if isinstance(source, Task) or not datasets.own_table.is_table(source):
+        refuse(table_options, "with a labels table", f"the task '{getattr(source, 'name', source)}'")
+        named_task = source if isinstance(source, Task) else str(source)
         task, table = datasets.locate(named_task, data, preset, labels, sample_folder)
     else:
-        table = Path(task)
+        table = as_table(source)
         hint = "--images DIR, the folder that its images' names are relative to" if data else None
         refuse({"preset": preset, "labels": labels, "data": data}, "with a built-in task", f"the table '{table}'", hint)
         if table.is_dir():
@@ -127,6 +134,7 @@ def resolve_options(
         task = datasets.own_table.table_task(table, specs, image_col or "", label_from_name or "", flip_pairs,
                                              units or (), target_weights or (), scale, columns_in_use, images,
                                              rows, several=bool(box))
+        task = replace(task, name=check_name(name)) if name else task
         specs = ()  # they are the task's own
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
                              split_col=split_col, value_range=value_range)
@@ -135,6 +143,13 @@ def resolve_options(
     if target_weights and len(task.targets) == 1:
         warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
     return TrainingPlan(task, make_config(task, **settings), table, images, command, settings.get("valid") is not None)
+
+
+def check_name(name: str) -> str:
+    """Return the name of a task, which its run folders bear; raise ImgregError where no folder can be called so."""
+    if not name.isprintable() or re.search(r'[/\\:*?"<>|]|^[. ]|[. ]$', name):
+        raise ImgregError("a name that a folder can have", f"'{name}'", "letters, digits, - and _")
+    return name
 
 
 def as_tuple(words: Words | None) -> tuple[str, ...] | None:
@@ -205,7 +220,8 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
     if stopping:
         n_others = len(stopping) - 1
         more = f", and {n_others} other issue{'s' if n_others > 1 else ''}" if n_others else ""
-        raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more, f"imgreg check {table}")
+        raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more,
+                          "imgreg_fastai.check" if isinstance(table, FrameTable) else f"imgreg check {table}")
     for issue in issues:
         if issue.level == "note" and issue.code != "missing":  # usable() has counted the missing labels
             warn(f"{table}: {issue.describe()}")
@@ -237,8 +253,9 @@ def assign_split(plan: TrainingPlan) -> TrainingPlan:
     return replace(plan, task=complete_task(plan.task, rows[rows["split"] == "train"]), rows=rows)
 
 
-def python_call(function: str, task: str | Path | Task, **options: Any) -> str:
+def python_call(function: str, task: TaskSource, **options: Any) -> str:
     """Return a call of a public function as text, for run.json: "imgreg_fastai.train('angle', epochs=3)"."""
-    task = str(task) if isinstance(task, Path) else task
-    arguments = [repr(task), *(f"{name}={value!r}" for name, value in options.items())]
+    source = f"<DataFrame of {len(task)} rows>" if isinstance(task, pd.DataFrame) else repr(task)
+    source = repr(str(task)) if isinstance(task, Path) else source
+    arguments = [source, *(f"{name}={value!r}" for name, value in options.items())]
     return f"imgreg_fastai.{function}({', '.join(arguments)})"

@@ -1,11 +1,11 @@
 """Recognising tables with one row a point, as many labelling tools write them, before anything is trained on them."""
 from collections.abc import Iterable
-from pathlib import Path
 
 import pandas as pd
 
 from ..utils.messages import ImgregError, first_few
 from .infer_targets import IDS, coordinates, name_words, rater_columns
+from .tables import Table
 
 LABEL_NAMES = {*IDS, "label", "labels", "name", "point", "part", "bodypart", "keypoint", "landmark", "class", "type",
                "category", "marker", "joint", "feature", "tag", "region", "number"}
@@ -14,7 +14,7 @@ MOST = 0.5  # of the images stand in several rows
 MISTAKES = 0.05  # so many rows may repeat a label of their image, which --point-rows will tell of
 
 
-def refuse_point_rows(frame: pd.DataFrame, image: str, table: str | Path, columns: Iterable[str] = ()) -> None:
+def refuse_point_rows(frame: pd.DataFrame, image: str, table: str | Table, columns: Iterable[str] = ()) -> None:
     """Stop where a table has several points of an image in rows of their own.
 
     Args:

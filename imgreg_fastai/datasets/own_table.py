@@ -18,20 +18,24 @@ BEGINNING = 10_000  # rows from which targets are inferred
 GENERIC_NAMES = ("labels", "table", "data", "index", "metadata", "annotations", "train")  # tables named by their folder
 
 
-def is_table(name: str | Path) -> bool:
-    """Tell whether a TASK is the path of a table or a folder, and not the name of a built-in task."""
+def is_table(name: str | tables.Table) -> bool:
+    """Tell whether a TASK is a DataFrame or the path of a table or a folder, and not the name of a built-in task."""
+    if isinstance(name, tables.FrameTable):
+        return True
     return name not in tasks.BUILT_IN and (Path(name).suffix.lower() in tables.SUFFIXES or Path(name).is_dir())
 
 
-def table_name(path: str | Path) -> str:
+def table_name(path: str | tables.Table) -> str:
     """Name the task and the runs of a table or folder."""
+    if isinstance(path, tables.FrameTable):
+        return path.name
     path = Path(path).resolve()
     if path.is_dir():
         return path.name
     return path.parent.name if path.stem.lower() in GENERIC_NAMES and path.parent.name else path.stem
 
 
-def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "",
+def table_task(path: str | tables.Table, specs: Sequence[str] = (), image: str = "", pattern: str = "",
                flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
                scale: str | None = None, used: tuple[str, ...] = (), images: str | Path | None = None,
                rows: tables.RowOptions = tables.ROWS_AS_THEY_ARE, several: bool = False) -> tasks.Task:
@@ -88,7 +92,7 @@ def _columns_of(specs: Sequence[str]) -> list[str]:
     return [column for part in parts for column in (part.partition("=")[2] or part).split(",")]
 
 
-def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: Path) -> None:
+def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: tables.Table) -> None:
     """Raise ImgregError for a target or a box of a column whose cells hold several numbers."""
     for column, found in tables.find_list_columns(frame).items():
         if column in (*names, *_columns_of(names)):

@@ -12,6 +12,7 @@ from ...utils.format import with_unit
 from ...utils.messages import ImgregError, first_few
 from .. import labels, splits
 from ..issues import LEVELS, Issue
+from ..tables import Table
 from . import duplicates, opened_images
 from .opened_images import CheckedTable
 
@@ -78,7 +79,7 @@ class DataCheck:
                 "issues": [issue.to_dict() for issue in self.issues], "facts": self.facts}
 
 
-def check(table: str | Path, task: Task, images: str | Path | None = None, fast: bool = False,
+def check(table: str | Table, task: Task, images: str | Path | None = None, fast: bool = False,
           cfg: TrainConfig | None = None,
           recognise: Callable[[pd.DataFrame], pd.Series | None] | None = None) -> DataCheck:
     """Check a labels table, or a folder whose names hold the labels, and its images.

@@ -18,7 +18,7 @@ from .raters import join_raters
 from .split_columns import read_division
 
 
-def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
+def read_labels(table: str | tables.Table, task: Task, to_divide: bool = True, images: str | Path | None = None,
                 also: tuple[str, ...] = ()) -> pd.DataFrame:
     """Read the usable rows of a labels table, or of a folder whose names hold the labels; see read_rows.
 
@@ -33,7 +33,7 @@ def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: s
     return read_rows(table, task, to_divide, images, also).usable()
 
 
-def read_pictures(table: str | Path, task: Task, images: str | Path | None = None,
+def read_pictures(table: str | tables.Table, task: Task, images: str | Path | None = None,
                   also: tuple[str, ...] = ()) -> pd.DataFrame:
     """Read the images of a table, which needs no labels.
 
@@ -50,17 +50,18 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
     Raises:
         ImgregError: It is not a table, or lacks a column.
     """
-    if Path(table).is_dir():
+    table = tables.as_table(table)
+    if table.is_dir():
         raise ImgregError("a table of images", f"the folder '{table}'")
-    frame, _ = _read(Path(table), task, list(task.box), images, also, to_divide=False)
+    frame, _ = _read(table, task, list(task.box), images, also, to_divide=False)
     boxes = _to_floats(frame[list(task.box)])
     frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
-    usable = filtering.drop_unusable(frame, Path(table), images=images)
+    usable = filtering.drop_unusable(frame, table, images=images)
     usable.attrs["left_out"] = len(frame) - len(usable)
     return usable
 
 
-def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
+def read_rows(table: str | tables.Table, task: Task, to_divide: bool = True, images: str | Path | None = None,
               also: tuple[str, ...] = (), cfg: TrainConfig | None = None) -> LabelTable:
     """Read all rows of a labels table, and what is wrong with each; `label_issues` describes it.
 
@@ -95,10 +96,10 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     return join_raters(rows, to_divide) if task.raters else rows
 
 
-def _read(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
+def _read(table: tables.Table, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
           to_divide: bool, cfg: TrainConfig | None = None) -> tuple[pd.DataFrame, pd.Series]:
     """Read `image`, the needed columns and `path` of all rows of a table or folder, and whether each image exists."""
-    if table.is_dir():
+    if isinstance(table, Path) and table.is_dir():
         image, frame = "image", _read_folder(table, task, to_divide)
         located = frame.assign(present=True)
     elif table.is_file():
@@ -143,7 +144,7 @@ def _read_folder(folder: Path, task: Task, to_divide: bool) -> pd.DataFrame:
 
 
 def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: tuple[str, ...], to_divide: bool,
-                    table: Path) -> pd.DataFrame:
+                    table: tables.Table) -> pd.DataFrame:
     """Select the columns that are needed, and group where it is there; raise ImgregError if one is not."""
     existing, group = list(frame.columns), task.group or "group"
     if group in frame:

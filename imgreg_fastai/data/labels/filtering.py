@@ -8,7 +8,7 @@ import pandas as pd
 
 from ...tasks import Task
 from ...utils.messages import ImgregError, first_few, warn
-from ..tables import absent_hint
+from ..tables import Table, absent_hint
 
 # Why a row is left out: the first reason that holds.
 REASONS = {"unlabelled": "no label in its name", "unnamed": "no image named", "number": "no finite number",
@@ -32,7 +32,7 @@ def mark_usable(frame: pd.DataFrame, masks: Mapping[str, np.ndarray | pd.Series]
     return frame.assign(row=frame.index + 2, usable=why == "", why=why).reset_index(drop=True)
 
 
-def drop_unusable(frame: pd.DataFrame, table: Path, task: Task | None = None,
+def drop_unusable(frame: pd.DataFrame, table: Table, task: Task | None = None,
                   images: str | Path | None = None) -> pd.DataFrame:
     """Leave out the rows that cannot be used, and warn of them and of labels that are missing in others.
 
@@ -55,7 +55,7 @@ def drop_unusable(frame: pd.DataFrame, table: Path, task: Task | None = None,
     return frame.drop(columns=list(ADDED_COLUMNS)).reset_index(drop=True)
 
 
-def _warn_missing(frame: pd.DataFrame, table: Path, task: Task) -> None:
+def _warn_missing(frame: pd.DataFrame, table: Table, task: Task) -> None:
     """Warn which rows lack a value of a target; raise ImgregError if all do and the task has other targets."""
     for t in task.targets:
         labelled = frame[list(t.columns)].notna()
@@ -67,7 +67,7 @@ def _warn_missing(frame: pd.DataFrame, table: Path, task: Task) -> None:
             raise ImgregError(f"a value of {t.name} in a row of '{table}'", "none")
 
 
-def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: str, task: Task | None,
+def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Table, why: str, task: Task | None,
                    images: str | Path | None) -> None:
     """Warn which rows are left out for one reason; raise ImgregError if these are all."""
     rows, n = frame[left_out], len(frame)
@@ -86,6 +86,6 @@ def _warn_left_out(frame: pd.DataFrame, left_out: pd.Series, table: Path, why: s
                       absent_hint(names, table, images) if absent else None)
 
 
-def _row_names(rows: pd.DataFrame, table: Path) -> list[str]:
+def _row_names(rows: pd.DataFrame, table: Table) -> list[str]:
     """Name the rows of a table by their numbers, those of a folder by their images."""
     return list(rows["image"]) if table.is_dir() else [f"row {row}" for row in rows["row"]]

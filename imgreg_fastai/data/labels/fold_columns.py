@@ -1,6 +1,5 @@
 """Which column of a table is its folds, and what columns of a split and of folds have in common."""
 from collections.abc import Iterable
-from pathlib import Path
 
 import pandas as pd
 
@@ -8,6 +7,7 @@ from ...config import TrainConfig
 from ...tasks.flip_pairs import PARTS as WORDS_OF_NAME
 from ...utils.messages import ImgregError, close_matches, first_few, say
 from ..kept_parts import natural_order
+from ..tables import Table
 
 FOLD_NAMES = {"fold", "folds", "kfold", "kfolds", "cvfold"}
 MAX_FOLDS = 20
@@ -18,7 +18,7 @@ def name_words(name: object) -> list[str]:
     return [word.lower() for word in WORDS_OF_NAME.findall(str(name)) if word.isalnum()]
 
 
-def existing_column(frame: pd.DataFrame, name: str, option: str, table: Path) -> str:
+def existing_column(frame: pd.DataFrame, name: str, option: str, table: Table) -> str:
     """Return the name; raise ImgregError if the table has no such column."""
     if name not in frame:
         close = close_matches(name, map(str, frame.columns))
@@ -45,7 +45,7 @@ def fold_columns(frame: pd.DataFrame, used: Iterable[str]) -> list[str]:
     return names
 
 
-def choose_folds(frame: pd.DataFrame, cfg: TrainConfig, used: Iterable[str], table: Path) -> pd.Series | None:
+def choose_folds(frame: pd.DataFrame, cfg: TrainConfig, used: Iterable[str], table: Table) -> pd.Series | None:
     """Return the folds of a table where a training asks for them; say what looks like folds and is not used."""
     if isinstance(cfg.folds, str):
         fold = cell_texts(frame[existing_column(frame, cfg.folds, "--folds", table)])

@@ -13,7 +13,7 @@ from ...utils.messages import first_few
 from ..issues import Issue
 from ..kept_parts import split_name
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
-from ..tables import absent_hint, real_paths
+from ..tables import Table, absent_hint, real_paths
 from .filtering import REASONS, drop_unusable
 
 Rows: TypeAlias = np.ndarray | pd.Series | pd.Index
@@ -38,7 +38,7 @@ class LabelTable:
     """
 
     task: Task
-    path: Path
+    path: Table
     frame: pd.DataFrame
     reasons: dict[str, np.ndarray]
     states: np.ndarray

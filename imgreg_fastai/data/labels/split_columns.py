@@ -1,7 +1,6 @@
 """Which column of a table is its split, and which its folds: by names and words, as people and programs write them."""
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from ...config import TrainConfig
 from ...tasks import Task
 from ...utils.messages import ImgregError, first_few, say
 from ..splits import SPLITS
+from ..tables import Table
 from .fold_columns import cell_texts, choose_folds, existing_column, fold_columns, name_words
 
 NAMES = {"split", "splits", "subset", "subsets", "partition", "partitions", "usage", "phase", "set", "part",
@@ -46,7 +46,7 @@ class SplitColumn(NamedTuple):
     why_not: str = ""
 
 
-def read_division(frame: pd.DataFrame, task: Task, image: str, table: Path, cfg: TrainConfig) -> pd.DataFrame:
+def read_division(frame: pd.DataFrame, task: Task, image: str, table: Table, cfg: TrainConfig) -> pd.DataFrame:
     """Read the split of a table, and its folds where a training asks for them; say which columns are used, and how.
 
     Args:
@@ -86,7 +86,7 @@ def dividing_columns(frame: pd.DataFrame, used: Iterable[str] = ()) -> list[str]
     return [split.name for split in _find_splits(frame, used)] + fold_columns(frame, used)
 
 
-def _choose_split(frame: pd.DataFrame, name: str, used: Iterable[str], table: Path, quiet: bool) -> SplitColumn | None:
+def _choose_split(frame: pd.DataFrame, name: str, used: Iterable[str], table: Table, quiet: bool) -> SplitColumn | None:
     """Choose the split of a table, and say so unless it is `split` in our own words; say what only looks like one."""
     if name:
         split: SplitColumn | None = _read_column(frame, existing_column(frame, name, "--split-col", table), asked=True)
@@ -210,7 +210,7 @@ def _count(parts: pd.Series, column: pd.Series | None = None) -> str:
 # ---- several columns
 
 
-def _agreed(candidates: list[SplitColumn], table: Path) -> SplitColumn:
+def _agreed(candidates: list[SplitColumn], table: Table) -> SplitColumn:
     """Join columns of yes and no to one split, and choose among splits that agree.
 
     Raises:
@@ -230,7 +230,7 @@ def _agreed(candidates: list[SplitColumn], table: Path) -> SplitColumn:
     return chosen
 
 
-def _joined(flags: list[SplitColumn], table: Path) -> SplitColumn:
+def _joined(flags: list[SplitColumn], table: Table) -> SplitColumn:
     """Join columns of yes and no: a row that is in none of their parts is in the first part that none is about."""
     first = flags[0]
     if len(flags) == 1:
@@ -247,7 +247,7 @@ def _joined(flags: list[SplitColumn], table: Path) -> SplitColumn:
     return SplitColumn(", ".join(split.name for split in flags), parts, _count(parts), first.flag)
 
 
-def _check_agreement(name: str, other: str, parts: pd.Series, other_parts: pd.Series, table: Path) -> None:
+def _check_agreement(name: str, other: str, parts: pd.Series, other_parts: pd.Series, table: Table) -> None:
     """Raise ImgregError if two columns put a row into two parts."""
     differ = np.flatnonzero(parts.notna() & other_parts.notna() & (parts != other_parts))
     if len(differ):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...utils.messages import say, warn
 from ..images import SUFFIXES
+from .frames import Table
 from .name_forms import ABSOLUTE, FORMS, decoded_without_query, is_address, plain, plain_number, slashed, without_upload
 from .paths import by_folder, files_exist, join_paths, list_files
 
@@ -19,7 +20,7 @@ MAX_NAME = 1000  # characters; what is longer is no name
 RUN_FILE = "run.json"  # marks the folder of a run, whose plots are no images of the table
 
 
-def with_paths(frame: pd.DataFrame, column: str, root: str | Path, table: str | Path = "") -> pd.DataFrame:
+def with_paths(frame: pd.DataFrame, column: str, root: str | Path, table: str | Table = "") -> pd.DataFrame:
     """Locate the image of each row.
 
     A name that is no file is looked for with slashes in place of backslashes; in another case or Unicode form, or
@@ -60,7 +61,7 @@ def with_paths(frame: pd.DataFrame, column: str, root: str | Path, table: str | 
     return frame.assign(image=images, path=paths, present=present)
 
 
-def absent_hint(names: Iterable[str], table: str | Path, images: str | Path | None) -> str:
+def absent_hint(names: Iterable[str], table: str | Table, images: str | Path | None) -> str:
     """Say what to do about images that are not found.
 
     Args:
@@ -167,7 +168,7 @@ def _index(files: Iterable[str], key: Key) -> dict[str, list[str]]:
     return {name: found for name, found in index.items() if name}
 
 
-def _below(names: np.ndarray, root: str, taken: np.ndarray, table: str | Path) -> np.ndarray:
+def _below(names: np.ndarray, root: str, taken: np.ndarray, table: str | Table) -> np.ndarray:
     """Return the paths of images in sub-folders of the root; a folder that a relative name has must be theirs."""
     files = _images_below(root)
     if files is None:

@@ -7,6 +7,7 @@ import pandas as pd
 from ...utils.messages import ImgregError, close_matches, first_few, say
 from ..images import SUFFIXES as IMAGE_SUFFIXES
 from .find_images import with_paths
+from .frames import Table
 from .name_forms import without_query
 from .reading import read_table
 
@@ -20,7 +21,7 @@ ID_NAMES = ("id", "imageid", "imgid", "pictureid", "photoid")  # of a column of 
 BEGINNING = 200  # rows that show which column names the images
 
 
-def read_image_table(path: str | Path, image: str = "", text: tuple[str, ...] = (), required: bool = True,
+def read_image_table(path: str | Table, image: str = "", text: tuple[str, ...] = (), required: bool = True,
                      images: str | Path | None = None) -> tuple[pd.DataFrame, str]:
     """Read a table whose rows name images; without a column `image`, its beginning is read first to choose one.
 
@@ -44,7 +45,7 @@ def read_image_table(path: str | Path, image: str = "", text: tuple[str, ...] = 
     return frame, image_column(frame, image, path)
 
 
-def image_column(frame: pd.DataFrame, name: str = "", table: str | Path = "the table",
+def image_column(frame: pd.DataFrame, name: str = "", table: str | Table = "the table",
                  images: str | Path | None = None) -> str:
     """Choose the column that names the images: `name`, else "image", else one that looks like it, which is reported.
 

@@ -1,13 +1,13 @@
 """Columns whose cells hold several numbers each, such as [12.5, 30.1]: how they are recognised, and made columns of."""
 import re
 from collections.abc import Collection
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ...utils.messages import ImgregError, first_few, say, shorten, warn
+from .frames import Table
 
 MAX_NUMBERS = 1000  # in a cell; more are the pixels of an image
 CELL = 40  # characters of a cell in messages
@@ -77,7 +77,7 @@ def read_list(cell: object) -> np.ndarray | None:
     return np.array([np.nan if word.lower() in MISSING else float(word) for word in words])
 
 
-def expand_lists(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Path, needed: Collection[str] = (),
+def expand_lists(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Table, needed: Collection[str] = (),
                  report: bool = False) -> pd.DataFrame:
     """Put a column for each number in place of columns of lists; a cell with another count of numbers is missing.
 
@@ -112,7 +112,7 @@ def expand_lists(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Path,
     return frame
 
 
-def complete_specs(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Path) -> tuple[str, ...]:
+def complete_specs(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Table) -> tuple[str, ...]:
     """Return `COLUMN[=NAME,..]` each with a name for every number of its lists: else COLUMN_0, COLUMN_1 and so on.
 
     Pairs within a list have COLUMN_0_x, COLUMN_0_y and so on.
@@ -162,7 +162,7 @@ def _read(cell: object, count: int) -> list[float]:
     return [] if numbers is None or len(numbers) != count else numbers.tolist()
 
 
-def _require(frame: pd.DataFrame, column: str, table: str | Path) -> None:
+def _require(frame: pd.DataFrame, column: str, table: str | Table) -> None:
     if column not in frame:
         raise ImgregError(f"a column '{column}' in {table}, for --list-col", first_few(frame.columns, 8))
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...utils.messages import ImgregError, close_matches, first_few
 from ..images import list_images
+from .frames import FrameTable, Table, as_table
 
 LABELS_NAME = "labels.csv"  # the labels table of a folder
 MAX_SINGLE_FILES = 64  # so many files of a folder are looked up one by one; for more, the folder is listed
@@ -17,15 +18,17 @@ Paths: TypeAlias = Sequence[str] | np.ndarray | pd.Series
 NUMBER = r"[+-]?\d+(\.\d+)?"
 
 
-def resolve_table(path: str | Path, from_names: bool = False) -> Path:
+def resolve_table(path: str | Table, from_names: bool = False) -> Table:
     """Find the labels table: the labels.csv of a folder, else the path itself.
 
     Args:
-        path: A table, or a folder.
+        path: A table, a folder, or a DataFrame.
         from_names: Whether the names of a folder's images hold the labels, even if it has a labels.csv.
     """
-    table = Path(path) / LABELS_NAME
-    return table if table.is_file() and not from_names else Path(path)
+    table = as_table(path)
+    if isinstance(table, FrameTable) or from_names or not (table / LABELS_NAME).is_file():
+        return table
+    return table / LABELS_NAME
 
 
 def join_paths(root: str, names: Iterable[str]) -> np.ndarray:

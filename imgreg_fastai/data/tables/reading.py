@@ -1,7 +1,6 @@
 """Reading tables, whatever program wrote them."""
 import csv
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from ...utils.messages import ImgregError, error_reason, first_few, say
+from .frames import EMPTY, FrameTable, Table, as_table, column_names, plain_frame
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 TABLE = "a labels table (CSV, TSV or Parquet)"  # what errors expect
 SEPARATORS = ("\t", ";", "|", ",")  # a comma last: beside another separator it is a decimal comma
 TEXT_COLUMNS = ("image", "group", "split")  # their cells are names: 007 keeps its zeros, and NA is a name
-EMPTY = ("", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "-nan", "-NaN")
 SNIFFED_BYTES = 1 << 16  # the beginning of a file, which shows its format
 
 
@@ -27,23 +26,27 @@ class _Format(NamedTuple):
     header: list[str]
 
 
-def read_table(path: str | Path, text: tuple[str, ...] = (), max_rows: int | None = None) -> pd.DataFrame:
+def read_table(path: str | Table, text: tuple[str, ...] = (), max_rows: int | None = None) -> pd.DataFrame:
     """Read a table: CSV, TSV and other text with any usual separator and encoding, or Parquet.
 
     Rows without any value are dropped. What had to be guessed is reported once the whole table is read.
 
     Args:
-        path: The file.
+        path: The file, or a DataFrame in its place.
         text: Columns that stay text: 007 and NA are names there, and only an empty cell is missing.
         max_rows: Read only the first rows.
 
     Returns:
-        The table; its index + 2 is a row's line number in an editor.
+        The table; its index + 2 is a row's line number in an editor, or its position in a DataFrame.
 
     Raises:
         ImgregError: The file is not a table.
     """
-    path = Path(path)
+    path = as_table(path)
+    if isinstance(path, FrameTable):
+        plain = plain_frame(path.frame, text, path, max_rows).dropna(how="all")
+        plain.index -= 2  # rows are called by their positions, as `iloc` counts them
+        return _convert_numbers(plain, text, ",", path if max_rows is None else None)
     if path.is_dir():
         raise ImgregError(TABLE, f"the folder '{path}'")
     try:
@@ -71,33 +74,16 @@ def read_csv(path: str | Path, text: tuple[str, ...] = TEXT_COLUMNS, **options: 
                        na_values={name: [""] if name in words else EMPTY for name in columns}, **options)
 
 
-def _column_names(names: Iterable, path: Path) -> list[str]:
-    """Return the names without blanks around them; raise ImgregError if two are the same."""
-    names = [str(name).strip() for name in names]
-    repeated = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
-    if repeated:
-        raise ImgregError(f"columns of different names in '{path}'", f"{first_few(map(repr, repeated))} more than once")
-    return names
-
-
 def _read_parquet(path: Path, text: tuple[str, ...], max_rows: int | None) -> pd.DataFrame:
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":
             raise ValueError("no Parquet file")
-    frame = pd.read_parquet(path)
-    frame = frame.reset_index(drop=not any(frame.index.names)).iloc[:max_rows]
-    frame = frame.set_axis(_column_names(frame.columns, path), axis=1)
-    for name in set(text) & set(frame.columns):
-        column = frame[name]
-        if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-            column = column.astype("Int64")  # pandas holds whole numbers with a gap as floats: the group 1 as 1.0
-        frame[name] = column.astype(object).map(str, na_action="ignore")
-    return frame
+    return plain_frame(pd.read_parquet(path), text, path, max_rows)
 
 
 def _read_text(path: Path, text: tuple[str, ...], max_rows: int | None) -> pd.DataFrame:
     form = _sniff(path)
-    _column_names(form.header, path)
+    column_names(form.header, path)
     if form.encoding == "cp1252" and max_rows is None:
         say(f"{path} is not in UTF-8: it was read as Windows-1252; save it as UTF-8 if its names are wrong")
     options = {"sep": form.separator, "skiprows": form.skip, "nrows": max_rows, "skip_blank_lines": False,
@@ -111,7 +97,7 @@ def _read_text(path: Path, text: tuple[str, ...], max_rows: int | None) -> pd.Da
     except pd.errors.ParserError:
         _check_row_lengths(path, form)
         raise
-    frame = frame.set_axis(_column_names(frame.columns, path), axis=1)
+    frame = frame.set_axis(column_names(frame.columns, path), axis=1)
     frame = frame.set_axis(_line_numbers(path, form, len(frame)), axis=0).dropna(how="all")
     return _convert_numbers(frame, text, form.separator, path if max_rows is None else None)
 
@@ -184,7 +170,7 @@ def _check_row_lengths(path: Path, form: _Format) -> None:
                           f"{first_few(long)}", 'quotes, "like, this", around values with a comma')
 
 
-def _convert_numbers(frame: pd.DataFrame, text: tuple[str, ...], separator: str, path: Path | None) -> pd.DataFrame:
+def _convert_numbers(frame: pd.DataFrame, text: tuple[str, ...], separator: str, path: Table | None) -> pd.DataFrame:
     """Convert columns that pandas left as text to numbers: with a decimal comma, or with thousands separators.
 
     With the table's `path`, thousands separators are reported.

@@ -1,12 +1,12 @@
 """From the rows that people have to one row an image: lists in cells become columns, and rows of points are joined."""
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ...utils.messages import ImgregError, close_matches, first_few, say, warn
+from .frames import Table
 from .list_cells import expand_lists
 
 MAX_LABELS = 1000  # different labels of points; where there are more, they are no labels that return in each image
@@ -29,7 +29,7 @@ class RowOptions(NamedTuple):
 ROWS_AS_THEY_ARE = RowOptions()
 
 
-def arrange(frame: pd.DataFrame, image: str, options: RowOptions, table: str | Path, needed: Iterable[str] = (),
+def arrange(frame: pd.DataFrame, image: str, options: RowOptions, table: str | Table, needed: Iterable[str] = (),
             choosing: bool = False, required: bool = True) -> pd.DataFrame:
     """Make one row an image of a table's rows, and columns of lists in its cells; raters are joined later.
 
@@ -66,7 +66,7 @@ def arrange(frame: pd.DataFrame, image: str, options: RowOptions, table: str | P
     return frame
 
 
-def _join_points(frame: pd.DataFrame, image: str, point_rows: tuple[str, ...], table: str | Path, needed: set[str],
+def _join_points(frame: pd.DataFrame, image: str, point_rows: tuple[str, ...], table: str | Table, needed: set[str],
                  choosing: bool) -> pd.DataFrame:
     """Join the rows of each image: one row with the points side by side."""
     label, *places = point_rows
@@ -107,7 +107,7 @@ def _join_points(frame: pd.DataFrame, image: str, point_rows: tuple[str, ...], t
     return pd.concat([joined, points[in_pairs]], axis=1)
 
 
-def _check_labels(frame: pd.DataFrame, image: str, words: pd.Series, label: str, table: str | Path) -> None:
+def _check_labels(frame: pd.DataFrame, image: str, words: pd.Series, label: str, table: str | Table) -> None:
     """Raise ImgregError if there are no labels, too many, or one of them twice in an image."""
     n = words.nunique()
     if not 0 < n <= MAX_LABELS:
@@ -131,7 +131,7 @@ def _differ(column: pd.Series, codes: np.ndarray) -> bool:
 
 
 def _refuse_contradiction(others: pd.DataFrame, codes: np.ndarray, image: str, names: list[str],
-                          table: str | Path) -> None:
+                          table: str | Table) -> None:
     """Raise ImgregError if one of the columns `names` has different values in the rows of an image."""
     for name in names:
         values = others[name].groupby(codes).transform("first")
