@@ -15,6 +15,7 @@ ABOVE_0 = math.ulp(0.0)  # the smallest number above 0
 LOWEST = {"lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "valid": ABOVE_0, "coverage": ABOVE_0, "test": 0, "calibrate": 0}
 SHARES = ("valid", "coverage", "test", "calibrate")  # settings below 1
 OPTIONAL = ("lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # settings that may be None
+FLAGS = ("balance", "strict")
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
                 "value_range": "--range", "list_cols": "--list-col",
                 "arch_args": "--arch-arg"}  # where the option differs from the keyword
@@ -23,6 +24,37 @@ OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--t
 def option_name(keyword: str) -> str:
     """The command-line option of a keyword argument: `--hold-out` for `hold_out`, `--target` for `targets`."""
     return OPTION_NAMES.get(keyword, "--" + keyword.replace("_", "-"))
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read `128` or `240x320` as (height, width); raises ValueError for anything else."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(p.isascii() and p.isdigit() and int(p) >= 16 for p in parts):
+        raise ValueError
+    return int(parts[0]), int(parts[-1])
+
+
+def check_setting(name: str, value: Any) -> None:
+    """Raise ImgregError if the value of one field of TrainConfig is out of its limits."""
+    if name in CHOICES and value not in CHOICES[name]:
+        raise ImgregError(f"{option_name(name)} {', '.join(CHOICES[name])}", f"'{value}'")
+    if name in FLAGS and not isinstance(value, bool):
+        raise ImgregError(f"{name}=True or {name}=False", repr(value))
+    if name == "stop_at" and value and not (isinstance(value[1], (int, float)) and value[1] > 0):
+        raise ImgregError("--stop-at TARGET=VALUE with a value above 0", str(value[1]))
+    if name not in (*MINIMUM, *LOWEST) or (value is None and name in OPTIONAL):
+        return
+    if name == "folds" and isinstance(value, str) and value:  # a column
+        return
+    kinds, kind = (int, "a whole number") if name in MINIMUM else ((int, float), "a number")
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise ImgregError(f"{kind} for {option_name(name)}", repr(value))
+    minimum = MINIMUM.get(name, LOWEST.get(name, 0))
+    if not minimum <= value < (1 if name in SHARES else math.inf):
+        limits = "above 0" if minimum == ABOVE_0 else f"of at least {minimum}"
+        limits += " and below 1" if name in SHARES else ""
+        share = f"{option_name(name)} {value / 100:g}" if name in SHARES and 1 < value < 100 else None
+        raise ImgregError(f"{option_name(name)} {limits}", f"{value:g}", share)
 
 
 @dataclass(frozen=True)
@@ -61,25 +93,10 @@ class TrainConfig:
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
 
     def __post_init__(self) -> None:
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ImgregError(f"{option_name(name)} {', '.join(choices)}", f"'{getattr(self, name)}'")
-        for name, minimum in {**MINIMUM, **LOWEST}.items():
-            value = getattr(self, name)
-            if (value is None and name in OPTIONAL) or (name == "folds" and isinstance(value, str) and value):
-                continue
-            if name in MINIMUM and not isinstance(value, int):
-                raise ImgregError(f"a whole number for {name}", repr(value))
-            if not isinstance(value, (int, float)):
-                raise ImgregError(f"a number for {name}", repr(value))
-            if not minimum <= value < (1 if name in SHARES else math.inf):
-                limits = "above 0" if minimum == ABOVE_0 else f"of at least {minimum}"
-                limits += " and below 1" if name in SHARES else ""
-                raise ImgregError(f"{option_name(name)} {limits}", str(value))
+        for name, value in vars(self).items():
+            check_setting(name, value)
         if isinstance(self.hold_out, str):
             raise ImgregError("hold_out: a tuple of names", repr(self.hold_out))
-        if self.stop_at and not self.stop_at[1] > 0:
-            raise ImgregError("--stop-at TARGET=VALUE with a value above 0", str(self.stop_at[1]))
         if self.valid + self.test >= 1:
             raise ImgregError("--valid and --test of less than 1 together", f"{self.valid} and {self.test}")
         if self.test and self.folds:

@@ -1,7 +1,7 @@
 """From the options of a public function to a training plan: the task, its settings and its labels with their split."""
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from ..data.kept_parts import split_name
 from ..data.splits import uses_table_split
 from ..data.tables import FrameTable, Table, as_table
 from ..tasks import Task, complete_task
-from ..utils.messages import ImgregError, close_matches, warn
+from ..utils.messages import ImgregError, warn
 from . import earlier_run
+from .keywords import plain_keywords
 
 Words = str | Iterable[str]  # one or several
 TaskSource = str | Path | Task | pd.DataFrame  # what a public function takes as its task
@@ -61,6 +62,7 @@ def prepare(task: TaskSource = "angle", **options: Any) -> TrainingPlan:
     return assign_split(read_rows(resolve_options(task, **options)))
 
 
+@plain_keywords
 def resolve_options(
     task: TaskSource = "angle", *, targets: Words | None = None, data: str | Path | None = None,
     preset: str | None = None, labels: str | None = None, images: str | Path | None = None,
@@ -177,12 +179,8 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
             "auto" is another word for it for lr and bs.
 
     Raises:
-        ImgregError: A setting is unknown or wrong.
+        ImgregError: A setting is wrong.
     """
-    names = [f.name for f in fields(TrainConfig)]
-    for name in settings:
-        if name not in names:
-            raise ImgregError("a setting of TrainConfig", f"'{name}'", close_matches(name, names))
     settings = {name: value for name, value in settings.items() if value is not None or name in OPTIONAL}
     for name, convert in (("weights", str), ("device", str), ("hold_out", as_tuple), ("arch_args", dict)):
         if name in settings:

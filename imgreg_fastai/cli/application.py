@@ -6,19 +6,40 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from .. import __version__
+from ..utils.messages import SCREEN, ImgregError, shorten
 from .options import PANELS, option
+
+UsageError: Any = typer.BadParameter.__mro__[1]  # of click, or of the copy of click that typer has
 
 
 class Commands(TyperGroup):
     """Commands of which each ends in one line when Ctrl-C stops it."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; exit 130 when it is interrupted, as a shell expects it."""
+        """Run a command; exit 130 when it is interrupted, as a shell expects it, and 2 if its usage is wrong."""
         try:
             return super().invoke(ctx)
+        except UsageError as e:
+            raise _usage_error(e) from None
         except KeyboardInterrupt:
             typer.echo("stopped", err=True)
             raise typer.Exit(130) from None
+
+
+def _usage_error(error: Any) -> typer.Exit:
+    """Print what is wrong with the usage of a command as one line; returns the exit with status 2.
+
+    Raises:
+        ImgregError: It is the value of an option that is wrong, a mistake as any other.
+    """
+    command = f"imgreg {error.ctx.info_name}" if error.ctx and error.ctx.parent else "imgreg"
+    found, is_choice, choices = error.message.partition(" is not one of ")
+    if is_choice and getattr(error, "param", None):
+        raise ImgregError(f"{error.param.opts[0]} {choices}".translate({ord("'"): "", ord("."): ""}),
+                          found.rpartition("error, ")[2])
+    line = shorten(error.format_message().rstrip("."), SCREEN // 2)
+    typer.echo(f"imgreg: {line}; try {command} --help", err=True)
+    return typer.Exit(2)
 
 
 class PanelCommand(TyperCommand):

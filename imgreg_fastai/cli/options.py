@@ -16,18 +16,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..config import MINIMUM, Cache, Loss, Precision, TrainConfig, option_name
+from ..config import CHOICES, TrainConfig, option_name, parse_size
 from ..utils.messages import ImgregError
 
 # ---- how the text of an option is read; ValueError where it is wrong
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Read `128` or `240x320` as (height, width)."""
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(p.isascii() and p.isdigit() and int(p) >= 16 for p in parts):
-        raise ValueError
-    return int(parts[0]), int(parts[-1])
 
 
 def parse_rate(text: str) -> float | str:
@@ -98,8 +90,8 @@ TRAINING = tuple(DEFINITIONS["training"])  # the options of all commands that pr
 OPTIONS = {**DEFINITIONS["training"], **DEFINITIONS["other"]}
 KINDS: dict[str, Any] = {
     "text": str, "texts": list[str], "number": float, "whole number": int, "flag": bool, "path": Path,
-    "loss": Loss, "precision": Precision, "cache": Cache,
 }
+METAVARS = {"number": "NUMBER", "whole number": "N", **{name: "|".join(words) for name, words in CHOICES.items()}}
 PARSERS: dict[str, Callable] = {
     "units": parse_pair, "target_weights": parse_named_number, "stop_at": parse_named_number,
     "arch_args": parse_arch_arg, "value_range": parse_numbers, "curve.parts": parse_numbers,
@@ -108,7 +100,7 @@ PARSERS: dict[str, Callable] = {
     "point_rows": parse_names,
     "augment": parse_augment,
 }
-LIMITS = {**MINIMUM, "wd": 0, "bs": None, "folds": None}  # these may be words; TrainConfig checks their numbers
+NUMBERS: dict[str | None, Callable] = {"number": float, "whole number": int}
 DEFAULTS = asdict(TrainConfig())
 
 
@@ -116,18 +108,24 @@ DEFAULTS = asdict(TrainConfig())
 def option(key: str) -> Any:
     """Return the option that has a key in options.json: a keyword, or COMMAND.KEYWORD where commands differ."""
     definition = OPTIONS[key]
-    return typer.Option(option_name(key.rpartition(".")[2]), metavar=definition.get("metavar"), show_default=False,
+    kind = definition.get("kind")
+    metavar = definition.get("metavar") or METAVARS.get(key) or METAVARS.get(kind)
+    parser = PARSERS.get(key) or NUMBERS.get(kind)
+    return typer.Option(option_name(key.rpartition(".")[2]), metavar=metavar, show_default=False,
                         help=definition["help"].format(**DEFAULTS), rich_help_panel=definition["panel"],
-                        min=LIMITS.get(key), parser=_option_parser(key) if key in PARSERS else None)
+                        parser=_option_parser(key, parser) if parser else None)
 
 
-def _option_parser(key: str) -> Callable[[str], Any]:
+def _option_parser(key: str, parser: Callable[[str], Any]) -> Callable[[str], Any]:
     """Return the parser of an option, with an error that says what the option takes."""
+    definition = OPTIONS[key]
+    expected = definition.get("expected", f"a {definition.get('kind')} for {option_name(key.rpartition('.')[2])}")
+
     def parse(text: str) -> Any:
         try:
-            return PARSERS[key](text)
+            return parser(text)
         except ValueError:
-            raise ImgregError(OPTIONS[key]["expected"], f"'{text}'", OPTIONS[key].get("hint")) from None
+            raise ImgregError(expected, f"'{text}'", definition.get("hint")) from None
 
     return parse
 
