@@ -2,10 +2,12 @@
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ..runs import Run
+from ..tasks.augmentations import COLOURS
 from ..utils.files import atomic_file
 from ..utils.messages import ImgregError, say
 from .prediction import open_run
@@ -19,7 +21,8 @@ def export(run: Run | str | Path, format: str | None = None, out: str | Path | N
     Args:
         run: The run, or its folder.
         format: "bundle" (model.imgreg: safetensors and JSON, for `load`) or "learner" (export.pkl: a pickle, for
-            fastai's load_learner). None: the format that the ending of `out` stands for, else learner.
+            fastai's load_learner, whose `predict` answers in units and whose `get_preds` in [-1, 1]). None: the format
+            that the ending of `out` stands for, else learner.
         out: A new file to write; None: a file in the run folder, which is replaced.
 
     Returns:
@@ -57,7 +60,14 @@ def export(run: Run | str | Path, format: str | None = None, out: str | Path | N
 
 
 def _export_learner(run: Run):
-    """The run's fastai Learner with its best weights, whose `predict(path)` gives units.
+    """The run's fastai Learner with its best weights.
+
+    Its `predict` takes what `predict` of this package takes as one image, and answers in units; points are in pixels
+    of the network's view. Its `get_preds` answers as the network does, in [-1, 1] for all targets side by side;
+    `with_decoded=True` adds the same in units (points stay in [-1, 1] of the view):
+
+        dl = learn.dls.test_dl(["a.png", "b.png"])
+        outputs, _, units = learn.get_preds(dl=dl, with_decoded=True)
 
     It is built over a table of one blank image, since fastai's pipelines learn their types from an item. The
     DataLoaders are emptied afterwards.
@@ -85,4 +95,12 @@ def _export_learner(run: Run):
         learn.dls = dls.new_empty()
     loop.quiet(learn)  # fastai's bars would go to stdout, and fail when several threads predict
     learn.path = Path()
+    if not set(task.augment) <= set(COLOURS):
+        learn.tta = _refuse_tta
     return learn
+
+
+def _refuse_tta(*_: Any, **__: Any) -> None:
+    """Raise ImgregError in place of fastai's `tta`, which would average what it predicts for moved images."""
+    raise ImgregError("learn.tta where images are not moved", "predictions for flipped or turned images, which fastai "
+                      "does not turn back", "imgreg_fastai.predict(run, images, tta=True)")

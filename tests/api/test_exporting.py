@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from fastai.learner import load_learner
+from fastai.vision.core import PILImage
 from PIL import Image
 
 from imgreg_fastai import export, load
@@ -75,6 +76,27 @@ def test_defaults_lie_in_the_run_and_nothing_of_the_users_is_written_over(run, t
     (copy / "model.safetensors").unlink()
     with pytest.raises(ImgregError):
         export(copy, "bundle", tmp_path / "other.imgreg")
+
+
+def test_the_learner_takes_an_image_in_any_form_and_get_preds_has_units_beside_its_outputs(run, drawn, tmp_path):
+    learn = load_learner(export(run.path, out=tmp_path / "export.pkl"))
+    path = next((drawn / "images").glob("*.png"))
+    picture, task = Image.open(path).convert("RGB"), run.task
+    pixels = np.asarray(picture)
+    degrees = load(run.path).predict(path)["angle"][0]
+    for item in (str(path), path, picture, pixels, path.read_bytes(), PILImage.create(path), picture.convert("RGBA")):
+        assert learn.predict(item)[0] == pytest.approx(degrees, abs=1e-3), type(item)
+    outputs, _, units = learn.get_preds(dl=learn.dls.test_dl([path, pixels]), with_decoded=True)
+    assert outputs.shape == (2, task.n_out) and outputs.abs().max() <= 1.1
+    np.testing.assert_allclose(units.numpy().ravel(), degrees, atol=1e-3)
+    np.testing.assert_allclose(task.targets[0].decode(outputs.numpy()).ravel(), degrees, atol=1e-3)
+
+
+def test_the_learner_does_not_average_moved_images(run, tmp_path):
+    learn = load_learner(export(run.path, out=tmp_path / "export.pkl"))
+    assert "flip" in run.task.augment
+    with pytest.raises(ImgregError, match=r"tta=True"):
+        learn.tta(dl=learn.dls.test_dl([np.zeros((32, 32, 3), np.uint8)]))
 
 
 # points and rotations

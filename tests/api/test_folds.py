@@ -136,7 +136,8 @@ def test_more_folds_than_groups_is_one_line():
 
 @pytest.mark.parametrize(("of", "told"), [
     ({"folds": 1}, "--folds of at least 2"), ({"folds": 2, "fold": 0}, "--fold of at least 1"),
-    ({"folds": 2, "hold_out": ("a",)}, "--hold-out or --folds, not both"), ({"folds": 2.5}, "a whole number for --folds"),
+    ({"folds": 2, "hold_out": ("a",)}, "--hold-out or --folds, not both"),
+    ({"folds": 2.5}, "a whole number for --folds"),
     ({"folds": 3, "fold": 4}, "fold"), ({"fold": 1}, "fold"),
 ])
 def test_folds_of_no_use_are_refused_in_one_line(of, told):

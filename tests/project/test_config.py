@@ -63,7 +63,7 @@ def test_a_name_alone_is_not_taken_apart():
     assert make_config(ANGLE, hold_out="13").hold_out == ("13",)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"bs": 1}, {"loss": "l3"}, {"precision": "fp8"}, {"epoch": 3},
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"bs": 1}, {"loss": "l3"}, {"precision": "fp8"},
                                    {"cache": "yes"}, {"workers": -1},
                                    {"seed": -1}, {"lr": -1.0}, {"lr": float("nan")}, {"lr": 0.0},
                                    {"wd": -1.0}, {"epochs": "two"}, {"epochs": 1.5}, {"lr": "x"},
