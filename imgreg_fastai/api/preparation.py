@@ -126,7 +126,7 @@ def resolve_options(
         task, table = datasets.locate(named_task, data, preset, labels, sample_folder)
     else:
         table = as_table(source)
-        hint = "--images DIR, the folder that its images' names are relative to" if data else None
+        hint = "--images DIR, the folder that its images' names are relative to" if data and not images else None
         refuse({"preset": preset, "labels": labels, "data": data}, "with a built-in task", f"the table '{table}'", hint)
         if table.is_dir():
             refuse({"images": images}, "with a table, to whose names it belongs", f"the folder '{table}'")

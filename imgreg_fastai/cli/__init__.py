@@ -28,5 +28,19 @@ def main(args: list[str] | None = None) -> None:
     try:
         app(args, obj=shlex.join(["imgreg", *args]))
     except ImgregError as e:
-        print(f"imgreg: {e}", file=sys.stderr)
+        line = ImgregError(e.expected, e.actual) if was_typed(e.hint, args) else e
+        print(f"imgreg: {line}", file=sys.stderr)
         sys.exit(1)
+
+
+def was_typed(hint: str | None, args: list[str]) -> bool:
+    """Tell whether a hint names what was typed already: `--images DIR` beside --images, or the very same command."""
+    words = (hint or "").replace(",", " ").split()
+    if not words or not words[0].startswith("--"):
+        return words[:1] == ["imgreg"] and words[1:] == args
+    typed = [word for arg in args for word in (arg.split("=", 1) if arg.startswith("--") else [arg])]
+    if words[0] not in typed or words[1:2] in (["with"], ["of"]):  # "--image-col with one of 'a', 'b'" corrects it
+        return False
+    value = typed[typed.index(words[0]) + 1 :][:1]
+    is_name = bool(words[1:]) and words[1].isupper() and not words[1].isdigit()
+    return not words[1:] or is_name or words[1:2] == value

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..config import CHOICES, TrainConfig, option_name, parse_size
+from ..config import CHOICES, MINIMUM, TrainConfig, option_name, parse_size
 from ..utils.messages import ImgregError
 
 # ---- how the text of an option is read; ValueError where it is wrong

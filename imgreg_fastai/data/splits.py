@@ -161,9 +161,10 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, known: pd.Series | N
     if n < 2 * least:
         fewer, caution = (max(k, 1) if noun == "groups" else min_promised), " all the same, less reliably"
     needed = 1 if noun == "groups" else MIN_ROWS_OF_SPLIT["train"]
-    if n - fewer < needed:  # no share is large enough and leaves something to train on
+    share = math.ceil(100 * fewer / n) / 100
+    if n - fewer < needed or share >= 1:  # no share is large enough and leaves something to train on
         return 0, reason
-    return 0, f"{reason}; --calibrate {math.ceil(100 * fewer / n) / 100:g} calibrates with {fewer}{caution}"
+    return 0, f"{reason}; --calibrate {share:g} calibrates with {fewer}{caution}"
 
 
 def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, known: pd.Series) -> pd.Series:

@@ -170,4 +170,4 @@ def _claim(folder: Path, name: str, suffixes: tuple[str, ...], always: bool, cre
                 create(path)
                 return path
     except OSError as e:
-        raise ImgregError("a folder that can be written", f"'{folder}': {error_reason(e)}", "--out DIR") from e
+        raise ImgregError("a folder that can be written", f"'{folder}': {error_reason(e)}", "another --out") from e

@@ -19,6 +19,7 @@ from imgreg_fastai.cli import options
 from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.datasets import headpose
 from imgreg_fastai.training.loop import Sweep
+from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import interrupted, said
 
 IMGREG = [sys.executable, "-m", "imgreg_fastai"]
@@ -334,3 +335,25 @@ def test_a_mistake_about_a_table_is_one_line(args, says, spotted, capsys, tmp_pa
     assert says in mistake(capsys, "train", table, *args, "--arch", "test_resnet", "--weights", "none", "--size", 32,
                            "--device", "cpu")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("hint", "args", "typed"), [
+    ("--images DIR, the folder that the names are relative to", "train t.csv --images x", True),
+    ("--images DIR, the folder that the names are relative to", "train t.csv --images=x", True),
+    ("--images DIR, the folder that the names are relative to", "train t.csv", False),
+    ("--calibrate 0 for none", "train t.csv --calibrate 0", True),
+    ("--calibrate 0", "train t.csv --calibrate 0.2", False),
+    ("--valid 0.2", "train t.csv --valid 20", False), ("--cache off", "train t.csv --cache=off", True),
+    ("--image-col with one of 'a', 'b'", "train t.csv --image-col c", False),
+    ("another --out", "export r --out x", False),
+    ("imgreg check t.csv", "check t.csv", True), ("imgreg check t.csv", "train t.csv", False),
+    (None, "train t.csv", False),
+])
+def test_a_hint_does_not_name_what_was_typed(hint, args, typed, monkeypatch, capsys):
+    assert cli.was_typed(hint, args.split()) == typed
+
+    def refuse(*_, **__):
+        raise ImgregError("a", "b", hint)
+
+    monkeypatch.setattr(cli, "app", refuse)
+    assert ("; try" in mistake(capsys, *args.split())) == (not typed and hint is not None)
