@@ -11,7 +11,7 @@ from ..utils.messages import ImgregError, close_matches
 Function = TypeVar("Function", bound=Callable)
 OTHER_NAMES = {option[2:].replace("-", "_"): keyword for keyword, option in OPTION_NAMES.items()}  # as in the terminal
 PAIRS = ("units", "target_weights", "arch_args")
-LISTS = ("box", "augment", "hold_out")  # of names, which may be typed with commas between
+LISTS = ("box", "augment", "hold_out", "point_rows")  # of names, which may be typed with commas between
 
 
 def plain_keywords(function: Function) -> Function:
@@ -45,7 +45,7 @@ def plain_value(name: str, value: Any) -> Any:
         return _words(name, value)
     if value is None or (isinstance(value, bool) and name in (*MINIMUM, *LOWEST, "size")):
         return value
-    if name in (*LISTS, "targets"):
+    if name in (*LISTS, "targets", "list_cols"):
         words = list(value) if isinstance(value, Iterable) else [value]
         if not all(isinstance(word, str) for word in words):
             raise ImgregError(f"{name}= with names", repr(value))
