@@ -40,6 +40,7 @@ class Task:
         raters: mean or median, of the labels that several raters gave an image; "": each row stands alone.
         point_rows: The columns LABEL, X and Y of a table with a row for each point; (): a row is an image.
         list_cols: `COLUMN=NAME,NAME,..` each: columns whose cells hold several numbers, and what these are called.
+        max_pixels: The most pixels of an image that is decoded; None: Pillow's limit of 89 million.
 
     Raises:
         ImgregError: For fields that do not go together.
@@ -63,6 +64,7 @@ class Task:
     raters: str = ""
     point_rows: tuple[str, ...] = ()
     list_cols: tuple[str, ...] = ()
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         # 1. Every target, column and column of results has a name of its own.
@@ -91,6 +93,8 @@ class Task:
             raise ImgregError("--range BLACK,WHITE: two numbers that differ", repr(ends))
         if self.raters not in ("", *RATERS):
             raise ImgregError(f"--raters {', '.join(RATERS)}", repr(self.raters))
+        if self.max_pixels is not None and (type(self.max_pixels) is not int or self.max_pixels < 1):
+            raise ImgregError("--max-pixels: a whole number above 0", repr(self.max_pixels))
         # 3. How it gets to the network.
         sides = self.size if isinstance(self.size, (tuple, list)) else ()
         if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):

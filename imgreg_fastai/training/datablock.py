@@ -52,6 +52,7 @@ class PictureDL(TfmdDL):
         validates: Whether this is the validation loader. It names broken images together, after the epoch in which
             they broke; a training loader names each when it tries to open it.
         broken: The rows of the images that the validation loader has named.
+        levels: Of the training loader: what all images hold, see summarise_levels.
         batch_rows: The rows of the images in the newest batch.
     """
 
@@ -60,6 +61,7 @@ class PictureDL(TfmdDL):
     views: np.ndarray | None = None
     validates = False
     broken: tuple[int, ...] = ()
+    levels: dict[str, Any] | None = None
 
     def do_item(self, index: int | None) -> tuple | None:
         """One item and its row, None if the image cannot be opened; fastai asks for None to learn the types."""
@@ -177,6 +179,7 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
     for dl, part in ((dls.train, slice(n_train)), (dls.valid, slice(n_train, n))):
         dl.labels = tuple(y[part] for y in labels)
         dl.pixels = None if opened.pixels is None else opened.pixels[part]
+    dls.train.levels = opened.levels
     dls.valid.views, dls.valid.validates = opened.views[n_train:], True
     return dls
 

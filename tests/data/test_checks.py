@@ -277,7 +277,7 @@ def test_a_large_picture_is_compared_by_a_smaller_copy(tmp_path):
     seen = []
     for name, how in (("a.png", {}), ("b.bmp", {}), ("c.jpg", {"quality": 70})):
         large.save(tmp_path / name, **how)
-        seen.append(opened_images.fingerprint(tmp_path / name, None))
+        seen.append(opened_images.fingerprint(tmp_path / name, TASK))
     a, b, c = seen
     assert a.content == b.content != c.content and a.header[:2] == c.header[:2] == (1600, 1200)
     hashes, tiny = np.array([s.hash for s in seen], np.uint64), np.stack([s.tiny.ravel() for s in seen])

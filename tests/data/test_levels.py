@@ -3,7 +3,6 @@ import io
 import logging
 import warnings
 import zlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,8 @@ import tifffile
 from PIL import Image
 
 from imgreg_fastai.data.images import fit_images, open_picture
-from imgreg_fastai.data.images.levels import warn_levels
+from imgreg_fastai.data.images.levels import Levels, proposed_range, unusual_levels, warn_levels
+from imgreg_fastai.tasks import Number, Task
 
 
 def chunk(name, data):
@@ -39,6 +39,10 @@ def file_of(array):
     return tiff(array.astype("f4"), **({"photometric": "rgb"} if array.ndim == 3 else {}))
 
 
+def seen(size, ends=None, **how):
+    return Task("t", (Number("n", ("n",)),), size=size, margin=0.0, value_range=ends, augment=(), **how)
+
+
 def grey(source, at=(0, 0)):
     """What a pixel of one grey comes out as."""
     (value,) = set(open_picture(source).getpixel(at))
@@ -56,7 +60,7 @@ def grey(source, at=(0, 0)):
     ("i4", {}, 25700, 100), ("i4", {"byteorder": ">", "rowsperstrip": 2}, 25700, 100), ("i4", {}, -9, 0),
     ("i4", {}, 2**31 - 1, 255), ("u4", {}, 25700, 100), ("u4", {}, 2**32 - 1, 255),  # and not black for having a sign
     ("f4", {}, 0.5, 128), ("f4", {"byteorder": ">"}, 0.5, 128), ("f4", {"rowsperstrip": 2}, 1.0, 255),
-    ("f4", {}, 3.4e38, 255), ("f4", {}, -np.inf, 0), ("f4", {}, np.nan, 0),
+    ("f4", {}, 1e20, 0), ("f4", {}, 3.4e38, 0), ("f4", {}, -np.inf, 0), ("f4", {}, np.inf, 0), ("f4", {}, np.nan, 0),
 ])
 def test_deep_tiffs_are_scaled_by_their_type(kind, how, value, shown):
     with warnings.catch_warnings():
@@ -120,7 +124,7 @@ def test_a_given_range_uses_all_of_the_greys(name):
 def test_a_range_may_lie_anywhere_and_leaves_8_bits_alone():
     floats = np.array([[-1000.0, -500.0, 0.0, 1000.0, 2000.0, np.nan, np.inf]], "f4")
     shown = np.asarray(open_picture(tiff(floats), (-1000, 1000)))[0, :, 0]
-    assert shown.tolist() == [0, 64, 128, 255, 255, 0, 255]
+    assert shown.tolist() == [0, 64, 128, 255, 255, 0, 0]
     assert grey(tiff(np.full((2, 2), 10**9 + 50, "i4"))) == 255
     assert open_picture(tiff(np.full((2, 2), 10**9 + 60, "i4")), (10**9, 10**9 + 100)).getpixel((0, 0)) == (153,) * 3
     for eight in (np.full((2, 2, 3), 9, np.uint8), tiff(np.full((2, 2), 9, np.uint8))):
@@ -128,23 +132,24 @@ def test_a_range_may_lie_anywhere_and_leaves_8_bits_alone():
 
 
 def test_the_range_of_a_task_holds_for_what_its_network_sees():
-    of = SimpleNamespace(size=(64, 64), fit="pad", margin=0.0, value_range=(0.0, 4095.0))
+    of = seen((64, 64), (0.0, 4095.0))
     for name in ("png", "png rgb", "array"):
         source, _ = TWELVE[name]
         (done,) = fit_images([source], of)
-        assert np.array_equal(done.pixels, open_picture(source, (0, 4095))) and done.levels == (0, 4095, 0, 4095)
+        assert np.array_equal(done.pixels, open_picture(source, (0, 4095)))
+        assert done.levels == (4, done.levels.high, 0, 4095, 0, 4095, "")
     assert next(fit_images([np.zeros((2, 2), np.uint8)], of)).levels is None
 
 
 @pytest.mark.parametrize(("array", "ends", "told"), [
-    (RAMP, None, "hold 0 to 4095, where 0 to 65535 is shown: try --range 0,4095"), (RAMP, (0, 4095), None),
+    (RAMP, None, "hold 4 to 4091, where 0 to 65535 is shown: try --range 0,4095"), (RAMP, (0, 4095), None),
     (COLOURS, None, "try --range 0,"), (RAMP * 1.0, None, "where 0 to 1 is shown: try --range 0,4095"),
     (RAMP / 4095, None, None), (RAMP * 16, None, None), (RAMP * 0 + 7, None, None), (RAMP, (0, 2000), "0 to 2000"),
     (RAMP, (1000, 5000), "1000 to 5000"), (RAMP * np.nan, None, None), (RAMP.astype(np.uint8), None, None),
 ])
 def test_a_range_that_does_not_suit_is_told_once(array, ends, told, caplog):
-    levels = [next(fit_images([source], SimpleNamespace(size=(8, 8), fit="pad", margin=0, value_range=ends))).levels
-              for source in (array, array if array.dtype == np.uint8 else file_of(array))]
+    levels = [next(fit_images([source], seen((8, 8), ends))).levels
+              for source in ([array, array] if array.dtype == np.uint8 else [file_of(array)] * 2)]
     with caplog.at_level(logging.WARNING):
         warn_levels([*levels, None])
     assert len(caplog.records) == (told is not None) and (told or "") in caplog.text
@@ -153,5 +158,5 @@ def test_a_range_that_does_not_suit_is_told_once(array, ends, told, caplog):
 def test_training_sees_16_bits_as_predicting_does():
     from imgreg_fastai.training.datablock import Fit, Picture
 
-    of = SimpleNamespace(size=(64, 64), fit="pad", margin=0.0, box=(), value_range=(0.0, 4095.0))
+    of = seen((64, 64), (0.0, 4095.0))
     assert np.array_equal(Fit(of)((Picture.create(TWELVE["png"][0]),))[0], open_picture(TWELVE["png"][0], (0, 4095)))

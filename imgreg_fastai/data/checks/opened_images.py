@@ -14,8 +14,9 @@ from ...tasks.flip_pairs import point_names
 from ...tasks.geometry import place_picture
 from ...utils.messages import first_few, progress_bar
 from ..images import ImageHeader, PictureError, load_image, map_ahead, read_header
-from ..images.files import SHRINKABLE, naming_errors
+from ..images.files import naming_errors
 from ..images.levels import Levels, unusual_levels
+from ..images.unused import Unused, describe_unused
 from ..issues import Issue
 from ..labels.issue_rules import LabelTable
 from ..tables import real_paths
@@ -38,6 +39,7 @@ class ImageFingerprint(NamedTuple):
         tiny: A tiny copy, brightness and two channels of colour, uint8 [12, 12, 3].
         blank: Whether all of it has one colour.
         levels: Its levels, where it has more than 8 bits.
+        unused: What of it is not used.
     """
 
     header: ImageHeader
@@ -46,9 +48,10 @@ class ImageFingerprint(NamedTuple):
     tiny: np.ndarray
     blank: bool
     levels: Levels | None
+    unused: Unused
 
 
-def fingerprint(path: str | Path, value_range: tuple[float, float] | None) -> ImageFingerprint:
+def fingerprint(path: str | Path, task: Task) -> ImageFingerprint:
     """Read a file once and decode all of it.
 
     `content` is of the pixels; of a large image those of a smaller copy, and of one with more than 8 bits all bytes of
@@ -56,7 +59,7 @@ def fingerprint(path: str | Path, value_range: tuple[float, float] | None) -> Im
 
     Args:
         path: The file.
-        value_range: The numbers that are black and white in images of more than 8 bits; None: by their type.
+        task: The task, for its range of images of more than 8 bits, and its limit of pixels.
 
     Raises:
         PictureError: It cannot be decoded.
@@ -67,19 +70,20 @@ def fingerprint(path: str | Path, value_range: tuple[float, float] | None) -> Im
         data = Path(path).read_bytes()
         if not data:
             raise PictureError("an image", f"'{path}': an empty file")
-        header = read_header(data)
+        header = read_header(data, task.max_pixels)
         pixels = header.width * header.height
         factor = 1.0 if pixels <= MAX_PIXELS else (pixels / SMALL_PIXELS) ** 0.5
         size = max(1, round(header.height / factor)), max(1, round(header.width / factor))
-        image, _, levels = load_image(data, replace(COMPARISON, size=size, value_range=value_range))
+        view = replace(COMPARISON, size=size, value_range=task.value_range, max_pixels=task.max_pixels)
+        image, _, levels, unused = load_image(data, view)
         content = data if levels else f"{header.width}x{header.height}".encode() + image.tobytes()
         digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
         grey = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
         signs = phash(grey).hash  # of the image's lowest frequencies: 64
         tiny = image.resize((TINY, TINY), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("YCbCr")
-        blank = levels.lowest == levels.highest if levels else image.getcolors(1) is not None
+        blank = levels.flat if levels else image.getcolors(1) is not None
         return ImageFingerprint(header, digest, int.from_bytes(np.packbits(signs).tobytes(), "big"), np.asarray(tiny),
-                                blank, levels)
+                                blank, levels, unused)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class CheckedTable:
         broken: Why an image cannot be opened, by its number.
         facts: One row for each image that can, the index its number: the fields of ImageHeader, `content`, `hash`,
             `blank`, and `deep`, whether it has more than 8 bits.
+        unused: What of each of these images is not used, by its number.
         tiny: Their tiny copies, uint8 [len(facts), 432].
         levels: All levels of images with more than 8 bits.
     """
@@ -104,8 +109,9 @@ class CheckedTable:
     drawn: bool
     broken: dict[int, str]
     facts: pd.DataFrame
+    unused: dict[int, Unused]
     tiny: np.ndarray
-    levels: set[Levels]
+    levels: list[Levels]
 
     @property
     def opened(self) -> np.ndarray:
@@ -131,7 +137,7 @@ def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTa
     usable = frame["usable"].to_numpy()
     image[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
     opened, broken = {}, {}
-    results = map_ahead(partial(fingerprint, value_range=labels.task.value_range), paths)
+    results = map_ahead(partial(fingerprint, task=labels.task), paths)
     for i, result in enumerate(progress_bar(results, len(paths), "opening images")):
         if isinstance(result, PictureError):  # its message begins with the name
             broken[i] = (result.actual or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")
@@ -144,8 +150,8 @@ def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTa
     tiny = np.array([p.tiny for p in prints], np.uint8).reshape(-1, TINY**2 * 3)
     lost = np.isin(image, list(broken))
     frame = frame.assign(usable=usable & ~lost, why=frame["why"].mask(lost, "a broken image"))
-    return CheckedTable(replace(labels, frame=frame), image, parts, drawn, broken, facts, tiny,
-                        {p.levels for p in prints if p.levels})
+    return CheckedTable(replace(labels, frame=frame), image, parts, drawn, broken, facts,
+                        {i: p.unused for i, p in opened.items()}, tiny, [p.levels for p in prints if p.levels])
 
 
 def broken_image_issues(table: CheckedTable) -> list[Issue]:
@@ -158,7 +164,7 @@ def broken_image_issues(table: CheckedTable) -> list[Issue]:
 def image_issues(table: CheckedTable) -> list[Issue]:
     """Find what is unusual about images that can be opened.
 
-    Codes: outside, box, edge, blank, depth, turned, animated, levels.
+    Codes: outside, box, edge, blank, depth, turned, bands, animated, transparent, nodata, levels.
     """
     if not table.opened.any():
         return []
@@ -175,9 +181,9 @@ def image_issues(table: CheckedTable) -> list[Issue]:
     if labels.task.box or any(t.in_image or not t.linear for t in labels.task.targets):
         issues += labels.issue("turned", "note", "turned upright by an EXIF tag",
                                "labels must be those of the upright image", table.fact("orientation") > 1, "image")
-    animated = (table.fact("frames") > 1) & ~table.fact("format").isin(SHRINKABLE)  # phones put a preview into a JPEG
-    issues += labels.issue("animated", "note", "an image of several frames", "the first of them is seen", animated,
-                           "image")
+    for field, text, consequence, images in describe_unused(table.unused, table.unused.values()):
+        code = "animated" if field == "frames" else field
+        issues += labels.issue(code, "note", text, consequence, np.isin(table.image, images), "image")
     for text, hint in unusual_levels(table.levels):
         issues += labels.issue("levels", "note", text, f"try {hint}")
     return issues

@@ -1,11 +1,13 @@
-"""The files of images: finding them, what their headers say before any pixel is read, and the errors of images."""
+"""The files of images: what their headers say before any pixel is read, how they are opened, and their errors."""
 import io
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from glob import glob
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from threading import Lock
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -13,58 +15,14 @@ from PIL.PngImagePlugin import PngImageFile
 
 from ...tasks.geometry import upright_size
 from ...utils.messages import ImgregError, error_reason
-from .levels import has_deep_colour
+from .bit_depth import has_deep_colour
+from .formats import HAS_HEIF, HEAD, recognise, unreadable_reason
+from .unused import SHRINKABLE, unused_parts
 
-SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".gif", ".tif",
-                      ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2"))
-SHRINKABLE = frozenset(("JPEG", "MPO"))  # formats that can be decoded at a half, a quarter or an eighth of their size
 File: TypeAlias = str | os.PathLike | bytes | Image.Image
-Source: TypeAlias = File | np.ndarray  # what is opened as an image
-
-
-def find_images(paths: Iterable[str | os.PathLike]) -> list[str]:
-    """Find the images that files, folders (searched below, sorted) and globs name, in this order.
-
-    A file is taken whatever its name, even if it does not exist: it is reported when it is opened.
-
-    Args:
-        paths: Paths or globs.
-
-    Raises:
-        ImgregError: A folder or a glob holds no image.
-    """
-    files: list[str] = []
-    for path in map(str, paths):
-        if os.path.isdir(path):  # unlike Path's, these functions never raise, whatever the name
-            files += [str(Path(path, name)) for name in list_images(path)]
-        elif os.path.exists(path) or not any(c in path for c in "*?["):
-            files.append(path)
-        else:
-            matches = sorted(name for name in glob(path, recursive=True) if _is_image(name) and os.path.isfile(name))
-            files += _require_images(matches, path)
-    return files
-
-
-def list_images(folder: str) -> list[str]:
-    """List the images below a folder, as sorted paths relative to it.
-
-    Raises:
-        ImgregError: There is none.
-    """
-    images = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names if _is_image(name)]
-    start = len(os.path.join(folder, ""))
-    return _require_images(sorted(path[start:] for path in images), folder)
-
-
-def _require_images(images: list[str], path: str) -> list[str]:
-    """Return the images; raise ImgregError if there are none."""
-    if not images:
-        raise ImgregError("images", f"none in '{path}'", "a file, a folder or a glob such as 'photos/*.jpg'")
-    return images
-
-
-def _is_image(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in SUFFIXES
+Source: TypeAlias = File | np.ndarray | object  # what is opened as an image: tensors, open files and buffers, too
+# Pillow warns of bombs, which refuse_bomb refuses, and of metadata that are broken, which changes no pixel.
+PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"(PIL|pillow_heif)\b"), 0)
 
 
 class PictureError(ImgregError):
@@ -79,7 +37,8 @@ class ImageHeader(NamedTuple):
         mode: Pillow's mode; with ";16" for colours of 16 bits, which Pillow names as if they had 8.
         orientation: The orientation tag, 1 to 8.
         format: Pillow's name of the format.
-        frames: Number of frames.
+        frames: Number of frames or pages; 1 where the others are previews or smaller copies of the first.
+        bands: Number of bands beyond those that are seen.
     """
 
     width: int
@@ -88,10 +47,15 @@ class ImageHeader(NamedTuple):
     orientation: int
     format: str
     frames: int
+    bands: int
 
 
-def read_header(source: File) -> ImageHeader:
+def read_header(source: File, max_pixels: int | None = None) -> ImageHeader:
     """Read the header of an image, and not its pixels.
+
+    Args:
+        source: The image.
+        max_pixels: See refuse_bomb.
 
     Raises:
         PictureError: It is not an image.
@@ -100,27 +64,49 @@ def read_header(source: File) -> ImageHeader:
         tags = getattr(picture, "tag_v2", {})  # of a TIFF, which some versions of Pillow have turned by now
         size = (tags[256], tags[257]) if tags else picture.size
         if picture.format not in SHRINKABLE:
-            refuse_bomb(size)
-        orientation, frames = orientation_tag(picture), getattr(picture, "n_frames", 1)
+            refuse_bomb(size, max_pixels)
+        orientation, mode = orientation_tag(picture), picture.mode + (";16" if has_deep_colour(picture) else "")
         width, height = upright_size(size, orientation)
-        mode = picture.mode + (";16" if has_deep_colour(picture) else "")
-        return ImageHeader(width, height, mode, orientation, picture.format or "", frames)
+        unused = unused_parts(picture)
+        return ImageHeader(width, height, mode, orientation, picture.format or "", 1 + unused.frames, unused.bands)
 
 
 @contextmanager
 def naming_errors(source: Source) -> Iterator[None]:
-    """Within this context, whatever goes wrong with an image becomes a PictureError with its name."""
+    """Within this context, whatever goes wrong with an image becomes a PictureError with its name; Pillow is quiet."""
     name = source_name(source)
     try:
-        yield
+        with _without_pillow_warnings():
+            yield
     except FileNotFoundError:
-        raise PictureError("an image", f"no file '{name}'") from None
+        reason = f"'{name}', a web address: download it first" if "://" in name else f"no file '{name}'"
+        raise PictureError("an image", reason) from None
     except PictureError:
         raise
     except Exception as e:  # Pillow's plugins raise almost anything on a broken file
         unknown = isinstance(e, Image.UnidentifiedImageError)
-        reason = "not an image Pillow can read" if unknown else error_reason(e)
-        raise PictureError("an image", f"'{name}': {reason}") from e
+        raise PictureError("an image", f"'{name}': {_unknown_reason(source) if unknown else error_reason(e)}") from e
+
+
+_lock, _n_quiet = Lock(), 0
+
+
+@contextmanager
+def _without_pillow_warnings() -> Iterator[None]:
+    """Within this context Pillow warns of nothing, on any thread: `warnings.catch_warnings` is for one thread only."""
+    global _n_quiet
+    with _lock:
+        if _n_quiet == 0:
+            warnings.filters.insert(0, PILLOW_WARNINGS)  # type: ignore[attr-defined]
+        _n_quiet += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _n_quiet -= 1
+            if _n_quiet == 0:
+                with suppress(ValueError):  # someone has put other filters in place of all
+                    warnings.filters.remove(PILLOW_WARNINGS)  # type: ignore[attr-defined]
 
 
 def source_name(source: Source) -> str:
@@ -129,22 +115,67 @@ def source_name(source: Source) -> str:
 
 
 def open_lazily(source: File) -> Image.Image:
-    """Open an image and read no more than its header."""
+    """Open an image and read no more than its header, however large it is; see refuse_bomb."""
     if isinstance(source, Image.Image):
         return source
-    return Image.open(io.BytesIO(source) if isinstance(source, (bytes, bytearray)) else source)
+    if not isinstance(source, (str, os.PathLike, bytes, bytearray)):
+        raise TypeError("not a path, bytes, an array or a Pillow image")
+    stream = io.BytesIO(source) if isinstance(source, (bytes, bytearray)) else source
+    try:
+        return Image.open(stream)
+    except Image.DecompressionBombError:  # of more than twice Pillow's own limit
+        return _open_beyond_limit(source)
+    except Image.UnidentifiedImageError:
+        if HAS_HEIF and _is_heic(source):
+            from pillow_heif import register_heif_opener
+
+            register_heif_opener()
+            return Image.open(stream)
+        raise
 
 
-def refuse_bomb(size: tuple[int, int]) -> None:
-    """Raise ValueError for more pixels than Pillow's limit.
+def _open_beyond_limit(source: str | os.PathLike | bytes) -> Image.Image:
+    """Open an image as Image.open does, without its limit: that is a variable of the user's whole process."""
+    with _stream(source) as stream:
+        start = stream.read(16)
+    for factory, accept in Image.OPEN.values():  # filled by Image.open
+        if accept and accept(start) is True:
+            with suppress(SyntaxError):
+                return factory(io.BytesIO(source) if isinstance(source, bytes) else os.fspath(source), "")
+    raise Image.UnidentifiedImageError
+
+
+def _stream(source: str | os.PathLike | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, (bytes, bytearray)) else open(source, "rb")
+
+
+def _is_heic(source: str | os.PathLike | bytes) -> bool:
+    with _stream(source) as stream:
+        other = recognise(stream.read(HEAD))
+    return other is not None and other.name == "HEIC"
+
+
+def _unknown_reason(source: Source) -> str:
+    """Say what a file is that Pillow does not know."""
+    try:
+        with _stream(source) as stream:  # type: ignore[arg-type]
+            return unreadable_reason(stream, Path(source_name(source)).suffix)
+    except (OSError, TypeError, ValueError):
+        return "not an image Pillow can read"
+
+
+def refuse_bomb(size: tuple[int, int], max_pixels: int | None = None) -> None:
+    """Raise ValueError for too many pixels, before they are decoded.
 
     Pillow only warns of what may be a decompression bomb, and warnings cannot be made errors within one thread.
 
     Args:
         size: Width and height.
+        max_pixels: The most pixels; None: Pillow's limit.
     """
-    if Image.MAX_IMAGE_PIXELS and size[0] * size[1] > Image.MAX_IMAGE_PIXELS:
-        raise ValueError(f"{size[0]} x {size[1]} pixels, more than {Image.MAX_IMAGE_PIXELS}")
+    n, limit = size[0] * size[1], max_pixels or Image.MAX_IMAGE_PIXELS
+    if limit and n > limit:
+        raise ValueError(f"{size[0]} x {size[1]} pixels, more than {limit}; --max-pixels {n} opens it")
 
 
 def orientation_tag(picture: Image.Image) -> int:
