@@ -1,6 +1,7 @@
 """What is done with trained models: they are opened, predict for images, and are scored on labelled ones."""
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from .. import datasets
-from ..data import labels, tables
+from ..data import labels
 from ..evaluation import aggregation
 from ..inference.ensemble import Ensemble
-from ..inference.predictor import Predictor, list_pictures
+from ..inference.inputs import resolve_inputs
+from ..inference.predictor import Predictor
 from ..models.devices import select_device
 from ..runs import Run, load_run
 from ..utils.files import atomic_folder, new_folder
@@ -32,13 +34,12 @@ def load(path: Model | Sequence[Model], device: str = "cpu") -> Predictor | Ense
 
 def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike | None = None,
             draw: str | Path | None = None, images: str | Path | None = None, by: str | None = None, how: str = "mean",
-            coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
+            coverage: float | None = None, tta: bool = False, max_pixels: int | None = None) -> pd.DataFrame:
     """Predict for images.
 
     Args:
         model: A run folder or a model file, or an opened Predictor or Ensemble; a list of them predicts as one.
-        pictures: Paths of files or folders, globs, bytes, arrays [h, w, 3] or Pillow images, one or many; or the path
-            of a table of images, with the columns of the box where the model needs them.
+        pictures: One image or many, or a table of them, as for `Predictor.predict`.
         boxes: [n, 4] or [4] in pixels: centre x, centre y, width, height.
         draw: A folder for copies of the images with the predictions drawn on them.
         images: The folder that the names in a table are relative to.
@@ -46,12 +47,17 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
         how: mean or median, of the predictions for one value of `by`.
         coverage: Share of all images that the intervals of a calibrated model hold for; None: as calibrated.
         tta: Average over each image and its flipped and turned copies; see `Predictor.predict`.
+        max_pixels: The most pixels of an image that is decoded; None: as the model was trained.
 
     Returns:
         As `Predictor.predict` returns it; `attrs["left_out"]` counts the images that could not be used.
     """
     # 1. What cannot be done is refused before the work
     model = load(model)
+    if isinstance(model, Ensemble):
+        model = Ensemble(tuple(_with_max_pixels(part, max_pixels) for part in model.models))
+    else:
+        model = _with_max_pixels(model, max_pixels)
     aggregation.check_aggregation(model.task, by, how)
     coverage = model.check_options(coverage, tta)
     if draw is not None:
@@ -59,18 +65,8 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
 
         copies.check_writable(draw)
 
-    # 2. The images, or those of a table whose path is given in their place
-    rows = None
-    path = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
-    if isinstance(path, (str, Path)) and Path(path).suffix.lower() in tables.SUFFIXES:
-        if boxes is not None:
-            raise ImgregError("the boxes in the table, or images with boxes=", f"both a table '{path}' and boxes")
-        rows = labels.read_pictures(path, model.task, images, (by,) if by else ())
-        sources, boxes = list(rows["path"]), model.task.boxes(rows)
-    elif images is not None:
-        raise ImgregError("--images with a table of images", f"'{path}'")
-    else:
-        sources = list_pictures(pictures)
+    # 2. The images, or those of a table that is given in their place
+    sources, boxes, rows = resolve_inputs(pictures, boxes, model.task, images, (by,) if by else ())
 
     # 3. A row for each image that can be opened, or for each value of `by`
     opened, predictions = model.predict_each(sources, boxes, tta=tta)
@@ -91,9 +87,19 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     return result
 
 
+def _with_max_pixels(model: Predictor | Ensemble, max_pixels: int | None) -> Predictor | Ensemble:
+    """Return the model with another limit of pixels."""
+    if max_pixels is None:
+        return model
+    if isinstance(model, Ensemble):
+        return Ensemble(tuple(replace(part, task=replace(part.task, max_pixels=max_pixels)) for part in model.models))
+    return replace(model, task=replace(model.task, max_pixels=max_pixels))
+
+
 def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str = "auto",
              images: str | Path | None = None, by: str | None = None, how: str = "mean",
-             coverage: float | None = None, baselines: bool = False, tta: bool = False) -> dict:
+             coverage: float | None = None, baselines: bool = False, tta: bool = False,
+             max_pixels: int | None = None) -> dict:
     """Score a run on its validation part, or on another labelled set.
 
     Scores, predictions and plots are written to RUN/evaluations/NAME, under a new name if that exists. A run whose
@@ -110,6 +116,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
         coverage: Share of all images that the intervals hold for; None: as calibrated.
         baselines: Score small models on the same parts, too; see `baselines.load_or_measure`.
         tta: Score the average prediction for an image and its flipped and turned copies; see `Predictor.predict`.
+        max_pixels: The most pixels of an image that is decoded; None: as the run was trained.
 
     Returns:
         "folder", where they are written; "scores", {target: {unit, n, mean, ...}}, see metrics.score; and "baselines"
@@ -132,7 +139,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
         fitting.finish(run, run.labels, device)
     elif run.state != "trained":
         warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")
-    model = load_model(run.path, select_device(device))
+    model = _with_max_pixels(load_model(run.path, select_device(device)), max_pixels)
     model.check_options(coverage, tta)  # what cannot be done is refused before the work
     name, rows = _rows_to_score(run, table, images, by)
     train_rows = run.labels[run.labels["split"] == "train"]

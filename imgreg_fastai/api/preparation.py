@@ -67,7 +67,7 @@ def resolve_options(
     target_weights: datasets.own_table.Pairs | None = None, scale: str | None = None, augment: Words | None = None,
     size: tuple[int, int] | None = None, fit: str | None = None, box: Words | None = None,
     margin: float | None = None, group: str | None = None, split_col: str | None = None,
-    value_range: tuple[float, ...] | None = None, command: str = "",
+    value_range: tuple[float, ...] | None = None, max_pixels: int | None = None, command: str = "",
     sample_folder: str | Path | None = None, **settings: Any,
 ) -> TrainingPlan:
     """Return the plan of a training before its labels are read.
@@ -99,6 +99,7 @@ def resolve_options(
         group: The column of people, sequences, ...: each group is in one part of the split.
         split_col: The column that says which part each row is in; "none" draws the parts.
         value_range: Black and white of images of 16 or 32 bits.
+        max_pixels: The most pixels of an image that is decoded.
         command: What was typed, for run.json.
         sample_folder: Of a dry run; see `datasets.locate`.
         **settings: Fields of TrainConfig.
@@ -129,7 +130,7 @@ def resolve_options(
                                              rows, several=bool(box))
         specs = ()  # they are the task's own
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
-                             split_col=split_col, value_range=value_range)
+                             split_col=split_col, value_range=value_range, max_pixels=max_pixels)
     if margin is not None and not task.box:
         raise ImgregError("--margin with a --box to be widened", "no box")
     if target_weights and len(task.targets) == 1:

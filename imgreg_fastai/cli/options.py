@@ -108,7 +108,8 @@ PARSERS: dict[str, Callable] = {
     "point_rows": parse_names,
     "augment": parse_augment,
 }
-LIMITS = {**MINIMUM, "wd": 0, "bs": None, "folds": None}  # these may be words; TrainConfig checks their numbers
+# Some of these may be words; TrainConfig checks their numbers.
+LIMITS = {**MINIMUM, "wd": 0, "bs": None, "folds": None, "max_pixels": 1}
 DEFAULTS = asdict(TrainConfig())
 
 

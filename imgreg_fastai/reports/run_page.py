@@ -63,11 +63,11 @@ def page_data(inputs: ReportInputs) -> dict:
     verdicts, weaknesses_of_all = verdict.verdicts(inputs, has_issues=bool(issues))
     shown = [target for target in task.targets if inputs.scores[inputs.part][target.name]["n"]][:MAX_TARGETS]
     n_occluded = MAX_OCCLUDED if len(shown) <= 2 else MAX_OCCLUDED_OF_MANY
-    sizes = sections.picture_sizes(rows)
+    sizes = sections.picture_sizes(rows, task.max_pixels)
 
     @cache  # several targets show the same images
     def open_tile(path: str) -> Tile:
-        return open_tiles([path], partial(open_picture, value_range=task.value_range))[0]
+        return open_tiles([path], partial(open_picture, value_range=task.value_range, max_pixels=task.max_pixels))[0]
 
     defaults = Task("none", task.targets, augment=default_augmentations(task.targets, task.fit))
     return {

@@ -3,6 +3,7 @@
 Images are the dicts of images.py; `targets` are those that are shown.
 """
 from collections.abc import Callable
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -73,11 +74,11 @@ def error_charts(inputs: ReportInputs, target: Target) -> dict:
     return {"charts": [chart(figure) for figure in figures], "note": note}
 
 
-def picture_sizes(rows: pd.DataFrame) -> pd.DataFrame:
+def picture_sizes(rows: pd.DataFrame, max_pixels: int | None = None) -> pd.DataFrame:
     """Read `width` and `height` of the images of rows that are present; of very many, some at random."""
     rows = rows[rows["present"]]
     rows = rows.sample(min(MAX_HEADERS, len(rows)), random_state=0)
-    headers = images.map_ahead(images.read_header, rows["path"])
+    headers = images.map_ahead(images.read_header, rows["path"], repeat(max_pixels))
     sizes = [(np.nan, np.nan) if isinstance(header, images.PictureError) else (header.width, header.height)
              for header in headers]
     return pd.DataFrame(sizes, rows.index, ["width", "height"], float).dropna()

@@ -15,6 +15,7 @@ from ..data.images import (
     FittedImage,
     PictureError,
     Unused,
+    describe_broken,
     fit_images,
     image_views,
     load_image,
@@ -100,8 +101,11 @@ def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = Fa
             levels.append(picture.levels)
         views.append(picture.view)
         unused[i] = picture.unused
-    if broken and (strict or not views):
+    if broken and (strict or len(frame) == 1):
         raise next(iter(broken.values()))
+    if not views:
+        reasons = describe_broken(broken.values())
+        raise PictureError("images that can be opened", f"none among {len(frame)}: {reasons}")
     warn_broken(list(broken.values()), len(frame))
     summary = _tell_images(frame, task, unused, levels)
     frame = frame.drop(index=list(broken)).reset_index(drop=True)

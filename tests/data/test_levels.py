@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from imgreg_fastai.data.images import fit_images, open_picture
-from imgreg_fastai.data.images.levels import Levels, proposed_range, unusual_levels, warn_levels
+from imgreg_fastai.data.images.levels import warn_levels
 from imgreg_fastai.tasks import Number, Task
 
 

@@ -6,6 +6,7 @@ from .loading import (
     GREY,
     FittedImage,
     HeaderView,
+    describe_broken,
     fit,
     fit_images,
     image_views,

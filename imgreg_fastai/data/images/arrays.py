@@ -77,7 +77,8 @@ def _colours_last(array: np.ndarray) -> np.ndarray:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if not (array.size and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in BANDS))):
-        raise PictureError("an array [h, w] or [h, w, 3]", f"shape {array.shape}")
+        hint = "list(array), if it is several grey images" if array.ndim == 3 and array.size else None
+        raise PictureError("an array [h, w] or [h, w, 3]", f"shape {array.shape}", hint)
     return array
 
 

@@ -39,17 +39,17 @@ OTHER_FORMATS = (
     OtherFormat("AVIF", "pip install -U pillow", (), ((4, b"ftypavif"), (4, b"ftypavis"))),
     OtherFormat("DICOM", "convert it to 16-bit PNG or TIFF, for example with pydicom", (".dcm", ".dicom"),
                 ((128, b"DICM"),)),
-    OtherFormat("NumPy array", "save it as PNG or TIFF", (".npy", ".npz"), ((0, b"\x93NUMPY"),)),
-    OtherFormat("raw photograph", "develop it to JPEG or TIFF, for example with rawpy or darktable",
+    OtherFormat("a NumPy array", "save it as PNG or TIFF", (".npy", ".npz"), ((0, b"\x93NUMPY"),)),
+    OtherFormat("a raw photograph", "develop it to JPEG or TIFF, for example with rawpy or darktable",
                 (".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".dng", ".raf", ".rw2", ".orf", ".pef", ".srw"),
                 ((0, b"FUJIFILMCCD-RAW"), (8, b"CR\x02"), (4, b"ftypcrx"))),
-    OtherFormat("video", "extract its frames, for example with ffmpeg",
+    OtherFormat("a video", "extract its frames, for example with ffmpeg",
                 (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".wmv", ".mpg", ".mpeg", ".mts"),
                 ((4, b"ftypisom"), (4, b"ftypmp4"), (4, b"ftypqt"), (4, b"ftypM4V"), (8, b"AVI "),
                  (0, b"\x1aE\xdf\xa3"))),
-    OtherFormat("SVG drawing", CONVERT, (".svg", ".svgz"), ((0, b"<svg"),)),
-    OtherFormat("PDF", CONVERT, (".pdf", ".ai"), ((0, b"%PDF"),)),
-    OtherFormat("Photoshop document", CONVERT, (".psd", ".psb")),
+    OtherFormat("an SVG drawing", CONVERT, (".svg", ".svgz"), ((0, b"<svg"),)),
+    OtherFormat("a PDF", CONVERT, (".pdf", ".ai"), ((0, b"%PDF"),)),
+    OtherFormat("a Photoshop document", CONVERT, (".psd", ".psb")),
     OtherFormat("JPEG XL", CONVERT, (".jxl",), ((0, b"\xff\x0a"), (4, b"JXL "))),
     OtherFormat("JPEG XR", CONVERT, (".jxr", ".wdp", ".hdp"), ((0, b"II\xbc"),)),
     OtherFormat("OpenEXR", CONVERT, (".exr",), ((0, b"v/1\x01"),)),
@@ -57,18 +57,18 @@ OTHER_FORMATS = (
     OtherFormat("FITS", CONVERT, (".fits", ".fit", ".fts"), ((0, b"SIMPLE  ="),)),
     OtherFormat("NIfTI", CONVERT, (".nii", ".nii.gz"), ((344, b"n+1\0"), (344, b"ni1\0"))),
     OtherFormat("NRRD or MetaImage", CONVERT, (".nrrd", ".mha", ".mhd"), ((0, b"NRRD"),)),
-    OtherFormat("microscope file", "export its images as TIFF",
+    OtherFormat("a microscope file", "export its images as TIFF",
                 (".czi", ".lif", ".nd2", ".oib", ".oif", ".vsi", ".lsm"),
                 ((0, b"ZISRAWFILE"),)),
-    OtherFormat("slide scan", "export its images as TIFF, for example with openslide",
+    OtherFormat("a slide scan", "export its images as TIFF, for example with openslide",
                 (".svs", ".ndpi", ".mrxs", ".scn")),
-    OtherFormat("HDF5 or MATLAB file", "save its images as PNG or TIFF", (".h5", ".hdf5", ".mat", ".nc"),
+    OtherFormat("an HDF5 or MATLAB file", "save its images as PNG or TIFF", (".h5", ".hdf5", ".mat", ".nc"),
                 ((0, b"\x89HDF"), (0, b"MATLAB 5"))),
-    OtherFormat("archive", "unpack it", (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar"),
+    OtherFormat("an archive", "unpack it", (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar"),
                 ((0, b"PK\x03\x04"), (0, b"\x1f\x8b"), (0, b"7z\xbc\xaf"), (0, b"Rar!"), (257, b"ustar"))),
-    OtherFormat("web page", "download the image itself", (), ((0, b"<!DOCTYPE html"), (0, b"<!doctype html"),
+    OtherFormat("a web page", "download the image itself", (), ((0, b"<!DOCTYPE html"), (0, b"<!doctype html"),
                                                             (0, b"<html"), (0, b"<HTML"))),
-    OtherFormat("pointer of Git LFS", "git lfs pull", (), ((0, b"version https://git-lfs"),)),
+    OtherFormat("a pointer of Git LFS", "git lfs pull", (), ((0, b"version https://git-lfs"),)),
 )
 HEAD = 512  # bytes of a file by which it is recognised
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -97,7 +97,7 @@ def unreadable_reason(stream: BinaryIO, suffix: str = "") -> str:
     if other is None and head[:4] in TIFF_STARTS:
         return _tiff_reason(stream, head)
     other = other or next((other for other in OTHER_FORMATS if suffix.lower() in other.suffixes), None)
-    return f"not an image Pillow can read, but {other.name}: {other.hint}" if other else "not an image Pillow can read"
+    return "not an image Pillow can read" + (f", but {other.name}: {other.hint}" if other else "")
 
 
 def _tiff_reason(stream: BinaryIO, head: bytes) -> str:
@@ -129,7 +129,7 @@ def describe_skipped(names: Iterable[str]) -> str:
         other = by_suffix.get("".join(path.suffixes[-2:]).lower()) or by_suffix.get(path.suffix.lower())
         if other and not path.name.startswith("."):
             groups.setdefault(other, []).append(name)
-    return "; ".join(f"{len(files)} {Path(files[0]).suffix.lower()} ({other.name}, such as '{min(files)}'): {other.hint}"
+    return "; ".join(f"{len(files)} {Path(files[0]).suffix.lower()} ({other.name}, such as '{files[0]}'): {other.hint}"
                      for other, files in groups.items())
 
 

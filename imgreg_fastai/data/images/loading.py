@@ -263,4 +263,15 @@ def map_ahead(function: Callable[..., T], *sources: Iterable) -> Iterator[T | Pi
 def warn_broken(broken: list[PictureError], total: int) -> None:
     """Warn of the images, of `total`, that cannot be opened."""
     if broken:
-        warn(f"left out {len(broken)} of {total} images that cannot be used: {first_few(e.actual for e in broken)}")
+        warn(f"left out {len(broken)} of {total} images that cannot be used: {describe_broken(broken)}")
+
+
+def describe_broken(broken: Iterable[PictureError]) -> str:
+    """List images that cannot be opened, with the reason of each; those of one reason together."""
+    groups: dict[str, list[str]] = {}
+    for error in broken:
+        name, separator, reason = (error.actual or "").partition("': ")
+        reason = reason + (f" ({error.hint})" if error.hint else "") if separator else ""
+        groups.setdefault(reason, []).append(f"{name}'" if separator else name)
+    return first_few(f"{first_few(names)}: {reason}" if reason else first_few(names)
+                     for reason, names in groups.items())
