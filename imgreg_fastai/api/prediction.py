@@ -87,13 +87,9 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     return result
 
 
-def _with_max_pixels(model: Predictor | Ensemble, max_pixels: int | None) -> Predictor | Ensemble:
-    """Return the model with another limit of pixels."""
-    if max_pixels is None:
-        return model
-    if isinstance(model, Ensemble):
-        return Ensemble(tuple(replace(part, task=replace(part.task, max_pixels=max_pixels)) for part in model.models))
-    return replace(model, task=replace(model.task, max_pixels=max_pixels))
+def _with_max_pixels(model: Predictor, max_pixels: int | None) -> Predictor:
+    """Return the model with another limit of pixels, if one is set."""
+    return model if max_pixels is None else replace(model, task=replace(model.task, max_pixels=max_pixels))
 
 
 def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str = "auto",

@@ -66,12 +66,10 @@ def list_pictures(pictures: Any) -> list:
     """Return one image or many as a list in which every path is a file; see Predictor.predict.
 
     Raises:
-        ImgregError: There is none, or they are in a mapping or a DataFrame.
+        ImgregError: There is none, or they are in a mapping.
     """
     if isinstance(pictures, Mapping):
         raise ImgregError("an image, or a list of images", f"a {type(pictures).__name__}", "list(images.values())")
-    if isinstance(pictures, pd.DataFrame):
-        raise ImgregError("a DataFrame alone, in place of the images", "one among other images")
     sources: list = []
     for picture in _one_by_one(pictures):
         sources += find_images([picture]) if isinstance(picture, (str, os.PathLike)) else [picture]

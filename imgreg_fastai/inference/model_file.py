@@ -114,9 +114,7 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     if not (np.isfinite(stats).all() and (stats[1] > 0).all()):
         raise ValueError(f"mean {stats[0]} and std {stats[1]}")
     about.update(mean=stats[0].tolist(), std=stats[1].tolist())
-    for name in ("low", "high", "shown"):  # other levels would be a traceback at prediction
-        if name in about.get("levels", {}) and not np.isfinite(np.reshape(np.float64(about["levels"][name]), 2)).all():
-            raise ValueError(f"levels {about['levels']}")
+    _check_levels(about.get("levels"))
     model = Predictor(task, net.eval().to(memory_format=torch.channels_last).to(device), about, device)
     if arrays:
         m = len(task.interval_columns)
@@ -125,3 +123,14 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
         about["calibration"]["coverage"] = float(about["calibration"]["coverage"])
         model.resolve_coverage()  # raises if its scores do not suffice
     return model
+
+
+def _check_levels(levels: object) -> None:
+    """Raise ValueError if what a model file says of the levels of its training is not what summarise_levels returns."""
+    if levels is None:
+        return
+    if not isinstance(levels, dict) or not isinstance(levels.get("deep"), (int, float)):
+        raise ValueError(f"levels {levels}")
+    ends = [np.array(levels[name], float) for name in ("low", "high", "shown") if name in levels]
+    if len(ends) not in (0, 3) or not all(pair.shape == (2,) and np.isfinite(pair).all() for pair in ends):
+        raise ValueError(f"levels {levels}")

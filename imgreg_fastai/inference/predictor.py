@@ -180,9 +180,9 @@ class Predictor:
         while batch := list(islice(positions, bs)):
             broken.update((i, _with_number(picture, sources[i], i)) for i, picture in batch
                           if isinstance(picture, PictureError))
-            opened = [picture for i, picture in batch if i not in broken]
+            opened = [picture for _, picture in batch if not isinstance(picture, PictureError)]
             looks.update((os.path.basename(numbered(sources[i], i)), (picture.levels, picture.unused))
-                         for i, picture in batch if tell and i not in broken)
+                         for i, picture in batch if tell and not isinstance(picture, PictureError))
             if opened:
                 batches.append(self._batch_output(opened, features, moves))
         if len(broken) < len(sources):

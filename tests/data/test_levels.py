@@ -1,5 +1,6 @@
 """Levels: of 16 and 32 bits those that are black and white, by type or as given, in files another library wrote."""
 import io
+import json
 import logging
 import warnings
 import zlib
@@ -7,10 +8,18 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from imgreg_fastai.data.images import fit_images, open_picture
-from imgreg_fastai.data.images.levels import warn_levels
+from imgreg_fastai.data.images.levels import (
+    compare_levels,
+    proposed_range,
+    summarise_levels,
+    unusual_levels,
+    warn_levels,
+)
 from imgreg_fastai.tasks import Number, Task
 
 
@@ -160,3 +169,91 @@ def test_training_sees_16_bits_as_predicting_does():
 
     of = seen((64, 64), (0.0, 4095.0))
     assert np.array_equal(Fit(of)((Picture.create(TWELVE["png"][0]),))[0], open_picture(TWELVE["png"][0], (0, 4095)))
+
+
+def field(low, high, n=4000, dtype="f4"):
+    """Numbers from low to high, in an image."""
+    return np.linspace(low, high, n).reshape(40, -1).astype(dtype)
+
+
+@pytest.mark.parametrize(("array", "how", "nodata"), [
+    (field(20, 40), {}, -9999), (field(20, 40), {}, -3.4028235e38), (field(20, 40), {}, 3.4028235e38),
+    (field(20, 40), {}, 1e20), (field(20, 40), {}, np.nan), (field(20, 40), {}, np.inf), (field(20, 40), {}, -np.inf),
+    (field(-200, 800, dtype="i2"), {}, -32768), (field(-200, 800, dtype="i2"), {}, -9999),
+    (field(100, 900, dtype="u2"), {"tag": "65535"}, 65535), (field(100, 900, dtype="i4"), {"tag": "-1"}, -1),
+    (field(20, 40), {"tag": "nan"}, np.nan), (field(20, 40), {"tag": "-1.5 "}, -1.5),
+    (np.dstack([field(100, 900, dtype="u2")] * 3), {"tag": "65535", "photometric": "rgb"}, 65535),
+])
+def test_pixels_without_data_set_no_range_and_are_black_whatever_they_hold(array, how, nodata):
+    tag = how.get("tag")
+    how = {name: value for name, value in how.items() if name != "tag"}
+    with_holes = array.copy()
+    with_holes[:2, :9] = nodata
+    data = tiff(with_holes, **how, **({"extratags": [(42113, "s", 0, tag, True)]} if tag else {}))
+    ends = (float(array.min()), float(array.max()))
+    (done,) = fit_images([data], seen(array.shape[:2], ends))
+    (whole,) = fit_images([tiff(array, **how)], seen(array.shape[:2], ends))
+    assert (done.pixels[:2, :9] == 0).all() and np.array_equal(done.pixels[2:], whole.pixels[2:])
+    assert done.levels.lowest >= ends[0] and done.levels.highest == ends[1]
+    assert done.levels.nodata == f"{nodata:g}".replace("nan", "NaN")
+    assert not list(unusual_levels([done.levels]))
+
+
+def test_a_number_like_a_fill_that_lies_among_others_is_data():
+    depths = field(-12000, 5000)
+    depths[3, 3] = -9999
+    assert next(fit_images([tiff(depths)], seen((40, 100), (-12000, 5000)))).levels.nodata == ""
+    assert next(fit_images([tiff(np.full((4, 4), -9999, "f4"))], seen((4, 4), (0, 1)))).levels.flat
+
+
+PROPOSALS = [
+    ("12 bits in 16", lambda s: (RAMP * s).astype("u2"), "0,4095"),
+    ("celsius", lambda s: field(20, 20 + 20 * s), "20,40"),
+    ("int16", lambda s: field(-200, -200 + 990 * s, dtype="i2"), "-200,790"),
+    ("uint32", lambda s: field(0, 4e9 * s, dtype="u4"), "0,4294967295"),
+    ("0 to 255 in floats", lambda s: field(0, 250 * s), "0,255"),
+    ("kelvin", lambda s: field(29000, 29000 + 900 * s, dtype="u2"), "29000,29900"),
+]
+
+
+@pytest.mark.parametrize(("name", "draw", "proposal"), PROPOSALS)
+def test_a_range_is_proposed_that_suits_when_it_is_typed(name, draw, proposal):
+    images = [tiff(draw(s)) for s in np.linspace(0.1, 1, 12)]
+    hot = draw(1.0).copy()
+    hot[0, 0] = np.iinfo(hot.dtype).max if hot.dtype.kind in "iu" else 1e6  # a hot pixel sets no range
+    images.append(tiff(hot))
+    levels = [done.levels for done in fit_images(images, seen((40, 100)))]
+    ((text, hint),) = unusual_levels(levels)
+    assert hint.startswith(f"--range {proposal}, or"), text
+    ends = tuple(map(float, proposal.split(",")))
+    assert ("single pixels" in text) == (hot.max() > ends[1])
+    assert not list(unusual_levels(done.levels for done in fit_images(images, seen((40, 100), ends))))
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-3, 1e9))
+def test_a_proposed_range_contains_what_it_is_for(low, span):
+    black, white = proposed_range(low, low + span)
+    slack = 1e-6 * (abs(low) + span)
+    assert black <= low + slack and white >= low + span - slack
+    assert white - black < 3 * span + 2 * max(1.0, abs(low)) * 1e-6 or black == 0
+
+
+def levels_of(arrays, ends=None):
+    return [done.levels for done in fit_images(arrays, seen((8, 8), ends))]
+
+
+@pytest.mark.parametrize(("trained", "images", "told"), [
+    ([RAMP] * 3, [RAMP] * 2, None), ([RAMP] * 3, [field(0, 60000, dtype="u2")], "other brightness than in training"),
+    ([field(0, 60000, dtype="u2")] * 3, [RAMP], "image 0 holds 4 to 4091"), ([RAMP] * 3, [RAMP * 3 // 4], None),
+    ([RAMP] * 3, [np.zeros((8, 8), np.uint8)], "images of 8 bits: 1 of 1"),
+    ([RAMP, np.zeros((8, 8), np.uint8)], [np.zeros((8, 8), np.uint8)], None),
+    ([np.zeros((8, 8), np.uint8)], [np.zeros((8, 8), np.uint8)], None),
+    ([np.zeros((8, 8), np.uint8)], [RAMP], "where 0 to 65535 is shown; the model was trained on images of 8 bits"),
+    ([np.zeros((8, 8), np.uint8)], [field(0, 65000, dtype="u2")], None), (None, [RAMP], None),
+    ([RAMP * np.nan], [RAMP], None),
+])
+def test_images_far_from_those_of_the_training_are_told(trained, images, told):
+    summary = {} if trained is None else json.loads(json.dumps(summarise_levels(levels_of(trained, (0, 65535)))))
+    levels = levels_of(images)
+    lines = list(compare_levels([f"image {i}" for i in range(len(images))], levels, summary))
+    assert len(lines) == (told is not None) and (told or "") in " ".join(lines)

@@ -1,12 +1,9 @@
 """The files of images: what their headers say before any pixel is read, how they are opened, and their errors."""
 import io
 import os
-import re
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,14 +12,13 @@ from PIL.PngImagePlugin import PngImageFile
 
 from ...tasks.geometry import upright_size
 from ...utils.messages import ImgregError, error_reason
+from . import pillow
 from .bit_depth import has_deep_colour
 from .formats import HAS_HEIF, HEAD, recognise, unreadable_reason
 from .unused import SHRINKABLE, unused_parts
 
 File: TypeAlias = str | os.PathLike | bytes | Image.Image
 Source: TypeAlias = File | np.ndarray | object  # what is opened as an image: tensors, open files and buffers, too
-# Pillow warns of bombs, which refuse_bomb refuses, and of metadata that are broken, which changes no pixel.
-PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"(PIL|pillow_heif)\b"), 0)
 
 
 class PictureError(ImgregError):
@@ -55,16 +51,16 @@ def read_header(source: File, max_pixels: int | None = None) -> ImageHeader:
 
     Args:
         source: The image.
-        max_pixels: See refuse_bomb.
+        max_pixels: See pillow.refuse_bomb.
 
     Raises:
         PictureError: It is not an image.
     """
-    with naming_errors(source), open_lazily(source) as picture:
+    with naming_errors(source), open_lazily(source) as picture, pillow.without_limit(picture.size):
         tags = getattr(picture, "tag_v2", {})  # of a TIFF, which some versions of Pillow have turned by now
         size = (tags[256], tags[257]) if tags else picture.size
         if picture.format not in SHRINKABLE:
-            refuse_bomb(size, max_pixels)
+            pillow.refuse_bomb(size, max_pixels)
         orientation, mode = orientation_tag(picture), picture.mode + (";16" if has_deep_colour(picture) else "")
         width, height = upright_size(size, orientation)
         unused = unused_parts(picture)
@@ -76,7 +72,7 @@ def naming_errors(source: Source) -> Iterator[None]:
     """Within this context, whatever goes wrong with an image becomes a PictureError with its name; Pillow is quiet."""
     name = source_name(source)
     try:
-        with _without_pillow_warnings():
+        with pillow.without_warnings():
             yield
     except FileNotFoundError:
         reason = f"'{name}', a web address: download it first" if "://" in name else f"no file '{name}'"
@@ -88,34 +84,13 @@ def naming_errors(source: Source) -> Iterator[None]:
         raise PictureError("an image", f"'{name}': {_unknown_reason(source) if unknown else error_reason(e)}") from e
 
 
-_lock, _n_quiet = Lock(), 0
-
-
-@contextmanager
-def _without_pillow_warnings() -> Iterator[None]:
-    """Within this context Pillow warns of nothing, on any thread: `warnings.catch_warnings` is for one thread only."""
-    global _n_quiet
-    with _lock:
-        if _n_quiet == 0:
-            warnings.filters.insert(0, PILLOW_WARNINGS)  # type: ignore[attr-defined]
-        _n_quiet += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _n_quiet -= 1
-            if _n_quiet == 0:
-                with suppress(ValueError):  # someone has put other filters in place of all
-                    warnings.filters.remove(PILLOW_WARNINGS)  # type: ignore[attr-defined]
-
-
 def source_name(source: Source) -> str:
     """Name a source of images: a path by itself, all else by its type."""
     return str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
 
 
 def open_lazily(source: File) -> Image.Image:
-    """Open an image and read no more than its header, however large it is; see refuse_bomb."""
+    """Open an image and read no more than its header, however large it is; see pillow.refuse_bomb."""
     if isinstance(source, Image.Image):
         return source
     if not isinstance(source, (str, os.PathLike, bytes, bytearray)):
@@ -124,7 +99,8 @@ def open_lazily(source: File) -> Image.Image:
     try:
         return Image.open(stream)
     except Image.DecompressionBombError:  # of more than twice Pillow's own limit
-        return _open_beyond_limit(source)
+        with pillow.without_limit():
+            return Image.open(stream)
     except Image.UnidentifiedImageError:
         if HAS_HEIF and _is_heic(source):
             from pillow_heif import register_heif_opener
@@ -132,17 +108,6 @@ def open_lazily(source: File) -> Image.Image:
             register_heif_opener()
             return Image.open(stream)
         raise
-
-
-def _open_beyond_limit(source: str | os.PathLike | bytes) -> Image.Image:
-    """Open an image as Image.open does, without its limit: that is a variable of the user's whole process."""
-    with _stream(source) as stream:
-        start = stream.read(16)
-    for factory, accept in Image.OPEN.values():  # filled by Image.open
-        if accept and accept(start) is True:
-            with suppress(SyntaxError):
-                return factory(io.BytesIO(source) if isinstance(source, bytes) else os.fspath(source), "")
-    raise Image.UnidentifiedImageError
 
 
 def _stream(source: str | os.PathLike | bytes) -> BinaryIO:
@@ -162,20 +127,6 @@ def _unknown_reason(source: Source) -> str:
             return unreadable_reason(stream, Path(source_name(source)).suffix)
     except (OSError, TypeError, ValueError):
         return "not an image Pillow can read"
-
-
-def refuse_bomb(size: tuple[int, int], max_pixels: int | None = None) -> None:
-    """Raise ValueError for too many pixels, before they are decoded.
-
-    Pillow only warns of what may be a decompression bomb, and warnings cannot be made errors within one thread.
-
-    Args:
-        size: Width and height.
-        max_pixels: The most pixels; None: Pillow's limit.
-    """
-    n, limit = size[0] * size[1], max_pixels or Image.MAX_IMAGE_PIXELS
-    if limit and n > limit:
-        raise ValueError(f"{size[0]} x {size[1]} pixels, more than {limit}; --max-pixels {n} opens it")
 
 
 def orientation_tag(picture: Image.Image) -> int:

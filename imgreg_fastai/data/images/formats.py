@@ -106,6 +106,8 @@ def _tiff_reason(stream: BinaryIO, head: bytes) -> str:
         tags = TiffImagePlugin.ImageFileDirectory_v2(head[: 16 if 43 in head[2:4] else 8])
         stream.seek(tags.next)
         tags.load(stream)
+        if 256 not in tags:
+            return "a TIFF that is broken or cut"
         bits, bands = max(tags.get(258, (1,))), tags.get(277, 1)
         kind = TIFF_SAMPLES.get(tags.get(339, (1,))[0], "numbers")
         packed = TiffImagePlugin.COMPRESSION_INFO.get(tags.get(259, 1), f"compression {tags.get(259)}")

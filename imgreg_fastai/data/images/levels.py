@@ -16,7 +16,7 @@ FILLS = (-9999.0, -32768.0, -32767.0, -99999.0, 1e20)  # what stands for "no dat
 LARGEST = 1e30  # numbers beyond it are fills too: 3.4e38, 9.97e36
 
 
-FAR = 1 / 4  # of the range of training; an image whose numbers end further outside is reported at prediction
+FAR = 1 / 2  # of the range of training; an image whose numbers end further outside is reported at prediction
 
 
 class Levels(NamedTuple):
@@ -78,9 +78,10 @@ def _find_data(numbers: np.ndarray, nodata: float | None) -> tuple[np.ndarray | 
     """Return which numbers are data, None if all are; and what stands for "no data", as text."""
     valid, fills = None, []
     if np.issubdtype(numbers.dtype, np.floating):
-        valid = np.abs(numbers) < LARGEST  # not NaN either
-        fills += ["NaN"] if np.isnan(numbers).any() else []
-        fills += ["infinite"] if (~valid).any() and not fills else []
+        valid = (numbers < LARGEST) & (numbers > -LARGEST)  # not NaN either
+        if not valid.all():
+            other = numbers[~valid]
+            fills += ["NaN"] * bool(np.isnan(other).any()) + [f"{n:g}" for n in np.unique(other[~np.isnan(other)])[:2]]
     for fill in [*([] if nodata is None else [nodata]), _usual_fill(numbers, valid)]:
         if fill is not None and math.isfinite(fill):
             is_fill = numbers == np.asarray(fill, numbers.dtype if valid is not None else None)

@@ -12,7 +12,7 @@ from PIL import Image
 from ...tasks import Task
 from ...tasks.geometry import Box, Placement, place_picture, region, upright_size
 from ...utils.messages import first_few, warn
-from . import files
+from . import files, pillow
 from .arrays import array_to_picture, as_source
 from .bit_depth import eight_bits
 from .files import File, PictureError, Source
@@ -108,32 +108,45 @@ def _decode(source: Any, value_range: tuple[float, float] | None, max_pixels: in
         picture, levels = array_to_picture(source, value_range)
         rgb, transparent = _to_rgb(picture)
         return Decoded(rgb, rgb.size, (0, 0, *rgb.size), levels, _unused(Unused(), transparent, levels))
-    # 1. Read the header, and have a large JPEG decoded smaller.
-    picture, is_file = files.open_lazily(source), not isinstance(source, Image.Image)
-    unused = unused_parts(picture) if is_file else Unused()  # the caller's own image stays as it is
-    size = decoded_size = picture.size
-    exact_size = None
-    if is_file:
+    if isinstance(source, Image.Image):  # the caller's own stays as it is
+        return _to_upright(source, eight_bits(source, value_range, None), source.size, None, Unused())
+    with files.open_lazily(source) as picture, pillow.without_limit(picture.size):
+        # 1. Read the header, and have a large JPEG decoded smaller.
+        size, unused, exact_size = picture.size, unused_parts(picture), None
         most = spare(upright_size(size, files.orientation_tag(picture))) if spare and _is_large(picture) else 1.0
         factor = next((n for n in (8, 4, 2) if n <= most), 1)
         if factor > 1 and picture.format in SHRINKABLE:
             draft = picture.draft(None, (size[0] // factor, size[1] // factor))
             exact_size = draft and draft[1][2:]  # before it was rounded up to whole pixels
-            # Decoding at a smaller size saves memory, but not where all of a progressive JPEG is held.
-            decoded_size = size if picture.info.get("progressive") else picture.size
-        files.refuse_bomb(decoded_size, max_pixels)
-    # 2. Decode it; one that Pillow's own limit would have refused is made smaller before any copy.
-    eight, levels = eight_bits(picture, value_range, (lambda: files.open_lazily(source)) if is_file else None)
-    if is_file and factor > 1 and not exact_size and eight.mode in REDUCIBLE and "transparency" not in eight.info:
-        exact_size = size[0] / factor, size[1] / factor
-        eight = eight.reduce(factor)
-    # 3. Turn it upright; the result no longer says how to turn it.
-    (rgb, transparent), orientation = _to_rgb(eight), files.orientation_tag(picture)
-    upright = rgb.transpose(TURNS[orientation]) if orientation > 1 else rgb.copy() if rgb is picture else rgb
+        # Decoding at a smaller size saves memory, but not where all of a progressive JPEG is held.
+        pillow.refuse_bomb(size if picture.info.get("progressive") else picture.size, max_pixels)
+        # 2. Decode it; one that Pillow's own limit would have refused is made smaller before any copy.
+        eight, levels = eight_bits(picture, value_range, lambda: files.open_lazily(source))
+        if factor > 1 and not exact_size and eight.mode in REDUCIBLE and "transparency" not in eight.info:
+            exact_size = size[0] / factor, size[1] / factor
+            eight = eight.reduce(factor)
+        return _to_upright(picture, (eight, levels), size, exact_size, unused)
+
+
+def _to_upright(picture: Image.Image, decoded: tuple[Image.Image, Levels | None], size: tuple[int, int],
+                exact_size: tuple[float, float] | None, unused: Unused) -> Decoded:
+    """Turn a copy of a decoded image upright; it no longer says how to turn it.
+
+    Args:
+        picture: The image.
+        decoded: It in 8 bits, and its levels.
+        size: Its width and height.
+        exact_size: Those as decoded, before they were rounded to whole pixels; None if it was not made smaller.
+        unused: What of it is not used, by its header.
+    """
+    (rgb, transparent), orientation = _to_rgb(decoded[0]), files.orientation_tag(picture)
+    copied = rgb.copy() if rgb is picture and orientation == 1 else rgb
+    upright = rgb.transpose(TURNS[orientation]) if orientation > 1 else copied
     for name in METADATA:
         upright.info.pop(name, None)
     place = region(exact_size, upright.size, orientation) if exact_size else (0, 0, *upright.size)
-    return Decoded(upright, upright_size(size, orientation), place, levels, _unused(unused, transparent, levels))
+    return Decoded(upright, upright_size(size, orientation), place, decoded[1],
+                   _unused(unused, transparent, decoded[1]))
 
 
 def _is_large(picture: Image.Image) -> bool:
@@ -151,7 +164,7 @@ def _to_rgb(picture: Image.Image) -> tuple[Image.Image, bool]:
         picture = picture.convert("LA")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
-        if rgba.getextrema()[3][0] < 255:
+        if rgba.getchannel("A").histogram()[255] < rgba.width * rgba.height:  # not all of it is opaque
             return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"), True
         return rgba.convert("RGB"), False
     return (picture if picture.mode == "RGB" else picture.convert("RGB")), False
