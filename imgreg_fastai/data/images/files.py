@@ -123,7 +123,7 @@ def _is_heic(source: str | os.PathLike | bytes) -> bool:
 def _unknown_reason(source: Source) -> str:
     """Say what a file is that Pillow does not know."""
     try:
-        with _stream(source) as stream:  # type: ignore[arg-type]
+        with _stream(source) as stream, pillow.without_warnings():  # type: ignore[arg-type]
             return unreadable_reason(stream, Path(source_name(source)).suffix)
     except (OSError, TypeError, ValueError):
         return "not an image Pillow can read"

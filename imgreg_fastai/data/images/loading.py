@@ -29,6 +29,7 @@ HUGE_PIXELS = 89_478_485  # Pillow's limit: images above it are averaged down be
 METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # may say how to turn an image
 SMALL_PIXELS = 1 << 16  # an image of so few pixels is decoded at full size
 GREY = (124, 116, 104)  # ImageNet's mean, which normalisation turns into 0: padding without information
+MAX_REASONS = 4  # why images cannot be opened, in one message
 MAX_JOBS, AHEAD = 8, 8  # threads at most, and images that are begun ahead for each
 
 
@@ -286,5 +287,6 @@ def describe_broken(broken: Iterable[PictureError]) -> str:
         name, separator, reason = (error.actual or "").partition("': ")
         reason = reason + (f" ({error.hint})" if error.hint else "") if separator else ""
         groups.setdefault(reason, []).append(f"{name}'" if separator else name)
-    return first_few(f"{first_few(names)}: {reason}" if reason else first_few(names)
-                     for reason, names in groups.items())
+    texts = [f"{first_few(names)}: {reason}" if reason else first_few(names) for reason, names in groups.items()]
+    rest = f"; and {len(texts) - MAX_REASONS} other reasons" if len(texts) > MAX_REASONS else ""
+    return "; ".join(texts[:MAX_REASONS]) + rest
