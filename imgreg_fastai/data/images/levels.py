@@ -11,7 +11,7 @@ MIN_USE = 1 / 8  # of the range that is shown; images that use less are reported
 TOLERANCE = 1 / 100  # of the range that is shown; numbers further beyond it are reported
 TAIL = 1 / 1000  # of an image's numbers, at either end: hot pixels and dust set no range
 OUTLIERS = 1 / 100  # of the images, at either end, where there are at least as many
-SAMPLE = 1 << 16  # numbers of an image by which its tails are found
+SAMPLE = 1 << 14  # numbers of an image by which its tails are found
 FILLS = (-9999.0, -32768.0, -32767.0, -99999.0, 1e20)  # what stands for "no data" where a file does not say
 LARGEST = 1e30  # numbers beyond it are fills too: 3.4e38, 9.97e36
 
