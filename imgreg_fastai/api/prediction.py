@@ -62,7 +62,7 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     # 2. The images, or those of a table whose path is given in their place
     rows = None
     path = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
-    if isinstance(path, (str, Path)) and Path(path).suffix.lower() in tables.SUFFIXES:
+    if isinstance(path, (str, Path)) and tables.is_table_name(path):
         if boxes is not None:
             raise ImgregError("the boxes in the table, or images with boxes=", f"both a table '{path}' and boxes")
         rows = labels.read_pictures(path, model.task, images, (by,) if by else ())
