@@ -2,7 +2,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, count, product
 
 import numpy as np
@@ -37,9 +37,9 @@ class _Inference:
     """
 
     columns: dict[str, np.ndarray]
-    units: Mapping[str, str]
     specs: list[str]
     messages: list[str]
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def take(self, columns: Sequence[str], message: str, specs: Sequence[str] = ()) -> None:
         """Take columns: they are the targets `specs`, or left out."""
@@ -65,7 +65,7 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
     Raises:
         ImgregError: There is nothing to predict.
     """
-    inference = _Inference({}, frame.attrs.get("units", {}), [], [])
+    inference = _Inference({}, [], [], frame.attrs.get("units", {}))
     free = frame.drop(columns=[image, *RESERVED_COLUMNS, *used], errors="ignore")
     _read_numbers(inference, _without_other_uses(inference, free, frame[image]))
     numbers = list(inference.columns)

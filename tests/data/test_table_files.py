@@ -1,4 +1,4 @@
-"""What a table is, is told by its content: packed, JSON, workbooks, without a header, or an export of a labelling tool."""
+"""The content tells what a table is: packed, JSON, a workbook, without a header, or an export of a labelling tool."""
 
 import bz2
 import contextlib
@@ -237,14 +237,14 @@ def test_merged_cells_stand_in_each_row_and_merged_names_are_refused(tmp_path, b
     assert tables.read_table(tmp_path / "t.xlsx")["group"].tolist() == ["a", "a"]
     book.active.merge_cells("B1:C1")
     book.save(tmp_path / "t.xlsx")
-    with pytest.raises(ImgregError, match="merged cells in .*: B1:C1 of the sheet Data, 'age'"):
+    with pytest.raises(ImgregError, match=r"merged cells in .*: B1:C1 of the sheet Data, 'age'"):
         tables.read_table(tmp_path / "t.xlsx")
 
 
 def test_a_formula_without_a_value_stops(tmp_path, book):
     book.active["B3"] = "=B2*2"
     book.save(tmp_path / "t.xlsx")
-    with pytest.raises(ImgregError, match="a formula without one in .*: B3 '=B2\\*2'; try the file opened and saved"):
+    with pytest.raises(ImgregError, match=r"a formula without one in .*: B3 '=B2\*2'; try the file opened and saved"):
         tables.read_table(tmp_path / "t.xlsx")
 
 
@@ -358,7 +358,7 @@ def test_label_studios_points_are_read_in_pixels_and_nothing_of_its_own_is_predi
         [50, 10, -1, -1],
     ]
     assert "its points in 'kp' are the columns nose_x, nose_y" in said()[0]
-    with pytest.raises(ImgregError, match="--target NAME for Label Studio's.*try --target nose:point"):
+    with pytest.raises(ImgregError, match=r"--target NAME for Label Studio's.*try --target nose:point"):
         own_table.table_task(table)
     assert own_table.table_task(table, ["nose:point"]).columns == ["nose_x", "nose_y"]
 
