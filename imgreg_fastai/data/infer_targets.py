@@ -1,8 +1,8 @@
 """Inferring the targets of a table for which none are named, by the names and the values of its columns."""
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, count, product
 
 import numpy as np
@@ -31,11 +31,15 @@ BOXES = ({"x", "y", "w", "h"}, {"x", "y", "width", "height"}, {"cx", "cy", "w", 
 
 @dataclass
 class _Inference:
-    """What is inferred so far; `columns` holds the finite values of each column of numbers that is still free."""
+    """What is inferred so far; `columns` holds the finite values of each column of numbers that is still free.
+
+    `units` has the units that stood in their cells.
+    """
 
     columns: dict[str, np.ndarray]
     specs: list[str]
     messages: list[str]
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def take(self, columns: Sequence[str], message: str, specs: Sequence[str] = ()) -> None:
         """Take columns: they are the targets `specs`, or left out."""
@@ -61,7 +65,7 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
     Raises:
         ImgregError: There is nothing to predict.
     """
-    inference = _Inference({}, [], [])
+    inference = _Inference({}, [], [], frame.attrs.get("units", {}))
     free = frame.drop(columns=[image, *RESERVED_COLUMNS, *used], errors="ignore")
     _read_numbers(inference, _without_other_uses(inference, free, frame[image]))
     numbers = list(inference.columns)
@@ -250,7 +254,7 @@ def _angles(inference: _Inference) -> None:
 def _ids_and_classes(inference: _Inference) -> None:
     """Leave out columns of numbers that only count or name things."""
     for name, values in inference.columns.items():
-        why = _not_measured(name, values)
+        why = "" if name in inference.units else _not_measured(name, values)
         if why:
             inference.take([name], f"left out {name}: {why} (--target {name} predicts it all the same)")
 

@@ -20,7 +20,7 @@ GENERIC_NAMES = ("labels", "table", "data", "index", "metadata", "annotations", 
 
 def is_table(name: str | Path) -> bool:
     """Tell whether a TASK is the path of a table or a folder, and not the name of a built-in task."""
-    return name not in tasks.BUILT_IN and (Path(name).suffix.lower() in tables.SUFFIXES or Path(name).is_dir())
+    return name not in tasks.BUILT_IN and (tables.is_table_name(name) or Path(name).exists())
 
 
 def table_name(path: str | Path) -> str:
@@ -28,7 +28,8 @@ def table_name(path: str | Path) -> str:
     path = Path(path).resolve()
     if path.is_dir():
         return path.name
-    return path.parent.name if path.stem.lower() in GENERIC_NAMES and path.parent.name else path.stem
+    stem = tables.table_stem(path)
+    return path.parent.name if stem.lower() in GENERIC_NAMES and path.parent.name else stem
 
 
 def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "",
@@ -52,6 +53,7 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
         ImgregError: It is not a table, or lacks a column.
     """
     table = tables.resolve_table(path, from_names=bool(pattern))
+    cell_units: dict[str, str] = {}
     if table.is_dir():
         groups = tables.columns_in_pattern(pattern) if pattern else []
         columns = groups or [spec.partition("=")[0].partition(":")[0] for spec in specs] or ["label"]
@@ -66,6 +68,10 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
         if beginning.empty:
             raise ImgregError("a labels table with rows", f"none in '{table}'")
         image = tables.image_column(beginning, image, table, images)
+        tables.check_names(beginning[image], table)
+        if not specs:
+            tables.check_named_targets(beginning, image, table)
+        cell_units = beginning.attrs["units"]
         rows = rows._replace(list_cols=tables.complete_specs(beginning, rows.list_cols, table))
         beginning = tables.arrange(beginning, image, rows, table, ("split", "group", *used), choosing=True)
         columns = [str(column) for column in beginning.columns]
@@ -78,7 +84,7 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
             specs, messages = infer_targets(beginning, image, used)
             for line in messages:
                 say(line)
-    task = task_from_columns(table_name(path), specs, columns, flip_pairs, units, weights, scale)
+    task = task_from_columns(table_name(path), specs, columns, flip_pairs, units, weights, scale, cell_units)
     return replace(task, image=image, name_pattern=pattern, **rows._asdict())
 
 
@@ -100,7 +106,7 @@ def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: Path) -> Non
 
 def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
                       flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
-                      scale: str | None = None) -> tasks.Task:
+                      scale: str | None = None, cell_units: Mapping[str, str] | None = None) -> tasks.Task:
     """Make the Task of a table's columns; report which points a mirror exchanges.
 
     Args:
@@ -111,8 +117,12 @@ def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
         units: The units of targets, by their names.
         weights: The weights of targets, by their names.
         scale: linear or log, for all plain numbers.
+        cell_units: The units that stand in the cells of columns; those of plain numbers for which `units` names none.
     """
-    targets = tasks.with_options([tasks.parse_for_table(spec, columns) for spec in specs], units, weights, scale)
+    parsed = [tasks.parse_for_table(spec, columns) for spec in specs]
+    in_cells = {t.name: (cell_units or {}).get(t.columns[0], "") for t in parsed if t.scalar and not t.unit}
+    units = {name: unit for name, unit in in_cells.items() if unit} | dict(units)
+    targets = tasks.with_options(parsed, units, weights, scale)
     targets, lines = tasks.with_flip_pairs(targets, flip_pairs)
     for line in lines:
         say(line)

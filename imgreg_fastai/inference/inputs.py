@@ -51,7 +51,7 @@ def resolve_inputs(pictures: Any, boxes: Any, task: Task, images: str | Path | N
     """
     table = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
     is_frame = isinstance(table, pd.DataFrame)
-    if is_frame or (isinstance(table, (str, Path)) and Path(table).suffix.lower() in tables.SUFFIXES):
+    if is_frame or (isinstance(table, (str, Path)) and tables.is_table_name(table)):
         if boxes is not None:
             name = "a DataFrame" if is_frame else f"a table '{table}'"
             raise ImgregError("the boxes in the table, or images with boxes=", f"both {name} and boxes")

@@ -76,7 +76,7 @@ def fault(path, kind, i):
 OF_FILES = ("broken", "depth", "blank", "turned", "animated")
 OF_CELLS = {  # kind: the column, and what is put there
     "absent": ("image", lambda i: f"gone{i}.png"), "unnamed": ("image", lambda i: ""),
-    "word": ("age", lambda i: ("old", "?", "12 years")[i % 3]), "infinite": ("age", lambda i: ("inf", "-inf")[i % 2]),
+    "word": ("age", lambda i: ("old", "<5", "12 years")[i % 3]), "infinite": ("age", lambda i: ("inf", "-inf")[i % 2]),
     "missing": ("age", lambda i: ""), "outlier": ("age", lambda i: (10**6, -(10**5), 2500)[i % 3]),
     "outside": ("x", lambda i: (95, -15, 400)[i % 3]), "wrapped": ("heading", lambda i: (400, -500, 1e4)[i % 3]),
     "split": ("split", lambda i: ("part 1", "2", "")[i % 3]),

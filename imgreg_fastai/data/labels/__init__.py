@@ -6,7 +6,7 @@ import pandas as pd
 
 from ...config import TrainConfig
 from ...tasks import BUILT_IN, Task
-from ...utils.messages import ImgregError, close_matches, first_few, say
+from ...utils.messages import ImgregError, close_matches, first_few, say, warn
 from .. import tables
 from ..known_images import exclude_trained
 from ..long_form import refuse_point_rows
@@ -16,6 +16,8 @@ from .filtering import ADDED_COLUMNS
 from .issue_rules import INFINITE, MISSING, WORD, LabelTable, label_issues
 from .raters import join_raters
 from .split_columns import read_division
+
+USUAL_UNITS = {"deg": "°", "degree": "°", "degrees": "°", "pixel": "px", "pixels": "px"}  # other names of them
 
 
 def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,
@@ -112,6 +114,8 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
         options = tables.RowOptions(task.list_cols, task.point_rows, task.raters)
         frame = tables.arrange(frame, image, options, table, {*names, *columns}, required=to_divide)
         located = tables.with_paths(frame[[image]], image, images or table.parent, table)
+        tables.report_numbers(frame, [*columns, *task.point_rows[1:]], table)
+        _warn_other_units(frame, task, columns, table)
     else:
         raise ImgregError("a labels table or a folder of images", f"no '{table}'")
     division = pd.DataFrame(index=frame.index)
@@ -125,11 +129,23 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
     return result, located["present"]
 
 
+def _warn_other_units(frame: pd.DataFrame, task: Task, columns: list[str], table: Path) -> None:
+    """Warn of numbers in another unit than that of their target; they are taken as they are."""
+    units = frame.attrs.get("units", {})
+    for target in task.targets:
+        for column in filter(columns.__contains__, target.columns):
+            unit = units.get(column, target.unit)
+            if target.unit and USUAL_UNITS.get(unit.lower(), unit) != target.unit:
+                warn(f"{column} of {table} is in {unit}, and {target.name} in {target.unit}: its numbers are not "
+                     f"converted; write the column in {target.unit}")
+
+
 def _read_folder(folder: Path, task: Task, to_divide: bool) -> pd.DataFrame:
     """Read labels from the names of images, or of their folders; report how many hold labels."""
     try:
         frame = tables.table_of_folder(folder, task.name_pattern, task.columns)
     except ImgregError as e:
+        tables.check_folder(folder)
         if task.name_pattern or e.expected == "images":
             raise
         hint = "--label-from-name PATTERN" if to_divide else "a table that names these images and has their labels"
@@ -167,11 +183,11 @@ def _to_floats(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_blank(column: pd.Series) -> pd.Series:
-    """Tell which cells of a column are empty, or hold nothing but blanks."""
+    """Tell which cells of a column are empty, or hold nothing but blanks or a word for a missing value."""
     empty = column.isna()
     if pd.api.types.is_numeric_dtype(column):
         return empty
-    return empty | (column.astype(str).str.strip() == "")
+    return empty | tables.is_missing_word(column)
 
 
 def _replace(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:

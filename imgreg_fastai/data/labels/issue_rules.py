@@ -9,7 +9,7 @@ import pandas as pd
 from ...config import TrainConfig
 from ...tasks import Target, Task
 from ...tasks.outliers import MIN_VALUES
-from ...utils.messages import first_few
+from ...utils.messages import first_few, shorten
 from ..issues import Issue
 from ..kept_parts import split_name
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
@@ -17,6 +17,7 @@ from ..tables import absent_hint, real_paths
 from .filtering import REASONS, drop_unusable
 
 Rows: TypeAlias = np.ndarray | pd.Series | pd.Index
+MAX_WORDS = 0.1  # of a target's cells with anything in them; more that are no numbers stop a training
 MISSING, WORD, INFINITE = 1, 2, 3  # states of a label that is not a finite number; 0 where it is
 STATES = {WORD: ("word", "no number in"), INFINITE: ("infinite", "an infinite number in"),
           MISSING: ("missing", "no value in")}  # the code of the issue, and what it says
@@ -140,12 +141,38 @@ def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
             text += f", such as {str(table.raw[target.columns[column]].iloc[row])!r}"
         issues += table.issue(code, "leave out", text, rows=rows & left_out)
         issues += table.issue(code, "note", text, rows=rows & ~left_out)
-    if named.any() and not target.is_labelled(states[named] == 0).any():
+    unlabelled = named.any() and not target.is_labelled(states[named] == 0).any()
+    words, filled = (states == WORD) & named[:, None], (states != MISSING) & named[:, None]
+    if words.sum() > MAX_WORDS * filled.sum():
+        return _unreadable_issue(table, target, words, int(filled.sum()), "target" if unlabelled else "word")
+    if unlabelled:
         reason = next((issue.text for issue in issues if issue.code != "missing"), "")
         text = f"no value of {target.name} in any row" + (f": {reason}" if reason else "")
         hint = f"mend the column {first_few(target.columns)}, or leave the target out"
         return table.issue("target", "stop", text, hint)
     return issues
+
+
+def _unreadable_issue(table: LabelTable, target: Target, words: np.ndarray, n_filled: int, code: str) -> list[Issue]:
+    """Make the issue of a target of which many cells are no numbers; three of them are shown.
+
+    Args:
+        table: The labels table.
+        target: The target.
+        words: Which of its cells are words, bool [n, columns].
+        n_filled: The number of its cells that are not empty.
+        code: The issue's code.
+    """
+    shown: dict[str, str] = {}  # different cells
+    for row, column in np.argwhere(words):
+        cell = str(table.raw[target.columns[column]].iloc[row])
+        if cell not in shown:
+            shown[cell] = f"{table.row_names(table.frame.index[[row]]).iloc[0]} '{shorten(cell, 40)}'"
+        if len(shown) == 3:
+            break
+    text = f"no number in {words.sum():,} of {n_filled:,} cells of {target.name}: {', '.join(shown.values())}"
+    hint = "write them as numbers, leave cells without a value empty, or take another column for --target"
+    return table.issue(code, "stop", text, hint)
 
 
 def _outlier_issues(table: LabelTable) -> list[Issue]:
