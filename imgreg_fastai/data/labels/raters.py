@@ -67,7 +67,10 @@ def join_raters(table: LabelTable, training: bool = True) -> LabelTable:
     joined["why"] = joined["why"].where(~usable, "")
     joined = joined.assign(usable=usable, **{WEIGHT: _mean_weights(weights, usable)})
     raw = np.where((counts == 1)[:, None], table.raw.iloc[first].astype(object), labels)
-    return replace(table, frame=joined, reasons=reasons, states=states, raw=pd.DataFrame(raw, columns=task.columns))
+    headers = table.headers if table.headers is None else table.headers.iloc[first].reset_index(drop=True)
+    positions = table.positions.iloc[first].reset_index(drop=True)  # of the first raters, whose convention is all's
+    return replace(table, frame=joined, reasons=reasons, states=states, raw=pd.DataFrame(raw, columns=task.columns),
+                   positions=positions, headers=headers)
 
 
 class _Ratings:
