@@ -39,7 +39,8 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
         model: A run folder or a model file, or an opened Predictor or Ensemble; a list of them predicts as one.
         pictures: Paths of files or folders, globs, bytes, arrays [h, w, 3] or Pillow images, one or many; or the path
             of a table of images, with the columns of the box where the model needs them.
-        boxes: [n, 4] or [4] in pixels: centre x, centre y, width, height.
+        boxes: [n, 4] or [4] in pixels: centre x, centre y, width, height; whatever --coords and --box-format say of
+            the tables that the model reads.
         draw: A folder for copies of the images with the predictions drawn on them.
         images: The folder that the names in a table are relative to.
         by: A column of the table, or "folder": one row for all images of one value.

@@ -212,7 +212,8 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
         n_others = len(stopping) - 1
         more = f", and {n_others} other issue{'s' if n_others > 1 else ''}" if n_others else ""
         if stopping[0].code == "convention":
-            raise ImgregError(f"points and boxes in pixels in '{table}'", stopping[0].text + more, stopping[0].hint)
+            expected = f"{labels.named_convention(plan.task)} in '{table}'"
+            raise ImgregError(expected, stopping[0].text + more, stopping[0].hint)
         raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more, f"imgreg check {table}")
     for issue in issues:
         if issue.level == "note" and issue.code != "missing":  # usable() has counted the missing labels

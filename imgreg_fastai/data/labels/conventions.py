@@ -19,7 +19,7 @@ BY_CHANCE = 0.03  # of what fills 0 to 100 in both directions: how rarely it lie
 CENTRED_BY_CHANCE, NOT_100 = 0.01, 115  # how rarely its middle is so near to 50; in images that are larger than this
 QUARTER, THREE_QUARTERS = 0.25, 0.75
 TINY_PART, SMALL_PART = 0.125, 0.55  # of the sides: all points in a smaller part stop a training; may be from a copy
-WORDS = {"fraction": "fractions of the image's width and height, from 0 to 1",
+WORDS = {"fraction": "fractions (0 to 1) of the image's width and height",
          "percent": "per cent of the image's width and height", "pixels": "pixels",
          "cxcywh": "centre, width and height", "xywh": "left, top, width and height",
          "xyxy": "left, top, right and bottom"}

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ...tasks import Target
+from ...tasks import Target, Task
 from ...tasks.coordinates import FULL_SIDE
 from ...tasks.flip_pairs import point_names
 from ...tasks.geometry import place_picture
 from ...utils.messages import ImgregError, first_few
 from ..issues import Issue
-from .box_conventions import guess_boxes
+from .box_conventions import guess_boxes, inside_share
 from .conventions import EXCHANGED, TOLERANCE, WORDS, Guess, guess_points, outside
 from .headers import position_columns, read_headers, sample_rows
 from .issue_rules import LabelTable
@@ -86,14 +86,16 @@ def _convention_issue(table: LabelTable, headers: pd.DataFrame, name: str, colum
                       agree: bool) -> list[Issue]:
     """Describe a guess, with a row as example; `agree`: whether one unit holds for all points and boxes of the task."""
     task, row, is_box = table.task, table.frame.index[guess.rows][0], columns == table.task.box
-    declared = bool(task.coords or (is_box and task.box_format))
-    mistaken = task.coords in FULL_SIDE and guess.coords  # the option that is named cannot be obeyed
-    stops = guess.certain and bool(not declared or mistaken)
+    options = [option for option in ("--coords", "--box-format") if option in guess.hint] or ["--coords"]
+    values_of = {"--coords": task.coords, "--box-format": task.box_format}
+    declared = all(values_of[option] for option in options)
+    stops = guess.certain and (not declared or _impossible(table, headers, guess, is_box))
     hint = guess.hint if agree else "all points and boxes in one unit, since --coords holds for all of them"
     if hint == EXCHANGED and len(columns) == 2:
         hint = f"--target {shlex.quote(f'{name}={columns[1]},{columns[0]}:point')}"
     if stops and not declared:
-        right = "--coords pixels" + " --box-format cxcywh" * is_box
+        usual = {"--coords": "pixels", "--box-format": "cxcywh"}
+        right = " ".join(f"{option} {values_of[option] or usual[option]}" for option in options)
         hint += f", or {right} if they are right as they are"
     values = table.positions.loc[row, list(columns)].dropna().to_numpy(float)[:4]
     width, height = headers.loc[row, ["width", "height"]]
@@ -104,13 +106,28 @@ def _convention_issue(table: LabelTable, headers: pd.DataFrame, name: str, colum
                        hint)
 
 
+def named_convention(task: Task) -> str:
+    """Describe in which convention a task's tables have their points and boxes."""
+    what = " and ".join(["points"] * task.has_points + ["boxes"] * bool(task.box))
+    return f"{what} in {WORDS[task.coords or 'pixels']}" + (f" ({task.box_format or 'cxcywh'})" if task.box else "")
+
+
+def _impossible(table: LabelTable, headers: pd.DataFrame, guess: Guess, is_box: bool) -> bool:
+    """Tell whether the unit or the format that the user has named cannot be right."""
+    task = table.task
+    if task.coords in FULL_SIDE and guess.coords:
+        return True
+    if not is_box or task.box_format in ("", "cxcywh"):
+        return False
+    boxes, sizes = table.positions[list(task.box)].to_numpy(float), headers[["width", "height"]].to_numpy(float)
+    return inside_share(boxes, sizes, task.box_format, task.coords) < 0.5
+
+
 def refuse_other_convention(table: LabelTable) -> None:
     """Raise ImgregError where the points or boxes of a table look like those of another convention than the task's."""
     for issue in convention_issues(*_sample(table)) if len(table.positions.columns) else ():
         if issue.level == "stop":
-            task = table.task
-            convention = WORDS[task.coords or "pixels"] + (f" ({task.box_format})" if task.box_format else "")
-            expected = f"coordinates in '{table.path}' as in the table that the run was trained on: {convention}"
+            expected = f"{named_convention(table.task)} in '{table.path}', as in the table that the run was trained on"
             raise ImgregError(expected, issue.text, "a copy of the table in which they are written so")
 
 
