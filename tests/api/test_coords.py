@@ -29,6 +29,12 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def quiet(caplog):
+    """No more than warnings are logged, whatever other tests have set."""
+    caplog.set_level("WARNING", "imgreg")
+
+
 @pytest.fixture
 def parts():
     return np.random.default_rng(1).uniform(0.08, 0.92, (N, 2))
