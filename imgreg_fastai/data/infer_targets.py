@@ -13,8 +13,8 @@ from ..tasks import RESERVED_COLUMNS, pairs_by_name
 from ..tasks.coordinates import BOX_COLUMNS, plain_name
 from ..tasks.flip_pairs import NAMELESS, PARTS, point_names
 from ..utils.messages import ImgregError, first_few, say
-from .labels.visibility import counterpart, visibility_columns
 from .tables import find_list_columns, holds_image_names
+from .visibility import counterpart, visibility_columns
 
 MAX_CLASSES = 10  # so few different whole numbers may be classes
 TURN = 2 * np.pi

@@ -89,16 +89,7 @@ class Task:
             expected = f"targets, each with a name and a column of its own (not {', '.join(reserved)})"
             raise ImgregError(expected, first_few(dict.fromkeys(repeated)) or "none")
         # 2. The part of the image that is seen, and its values.
-        if self.box and (len(set(self.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in self.box)):
-            raise ImgregError("--box CX,CY,W,H: four columns", first_few(map(repr, self.box)))
-        choices_of = {"--coords": (self.coords, COORDS), "--box-format": (self.box_format, BOX_FORMATS)}
-        for option, (value, choices) in choices_of.items():
-            if value not in ("", *choices):
-                raise ImgregError(f"{option} {', '.join(choices)}", repr(value))
-        shared = set(self.box) & set(self.columns)
-        if shared and (self.coords in FULL_SIDE or self.box_format not in ("", "cxcywh")):
-            raise ImgregError("a box in columns that are no target, where it is turned into pixels",
-                              first_few(sorted(shared)))
+        _check_positions(self)
         if isinstance(self.margin, bool) or not is_finite(self.margin) or not 0 <= self.margin <= 10:
             raise ImgregError("--margin between 0 and 10, as a part of the box", repr(self.margin))
         ends = self.value_range
@@ -190,6 +181,19 @@ class Task:
         """The task as JSON can hold it."""
         return {**json_fields(self), "targets": [t.to_dict() for t in self.targets], "recipe": dict(self.recipe),
                 "group_named": bool(self.group)}
+
+
+def _check_positions(task: Task) -> None:
+    """Raise ImgregError for columns of a box, a unit or a format that are none."""
+    if task.box and (len(set(task.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in task.box)):
+        raise ImgregError("--box CX,CY,W,H: four columns", first_few(map(repr, task.box)))
+    for option, value, choices in (("--coords", task.coords, COORDS), ("--box-format", task.box_format, BOX_FORMATS)):
+        if value not in ("", *choices):
+            raise ImgregError(f"{option} {', '.join(choices)}", repr(value))
+    shared = set(task.box) & set(task.columns)
+    if shared and (task.coords in FULL_SIDE or task.box_format not in ("", "cxcywh")):
+        raise ImgregError("a box in columns that are no target, where it is turned into pixels",
+                          first_few(sorted(shared)))
 
 
 def _repeated(names: list[str]) -> list[str]:

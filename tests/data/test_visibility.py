@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imgreg_fastai.data.labels.visibility import blank_invisible, visibility_columns
+from imgreg_fastai.data.visibility import blank_invisible, visibility_columns
 from imgreg_fastai.tasks import Number, Point, Task
 
 TASK = Task("t", (Point("face", ("nose_x", "nose_y", "ear_x", "ear_y")), Number("age", ("age",))))

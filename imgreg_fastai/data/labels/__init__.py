@@ -13,14 +13,14 @@ from .. import tables
 from ..known_images import exclude_trained
 from ..long_form import refuse_point_rows
 from ..splits import assign_splits
+from ..visibility import blank_invisible
 from . import filtering
 from .filtering import ADDED_COLUMNS
 from .headers import needs_sizes, pixels_of, position_columns, read_headers
 from .issue_rules import INFINITE, MISSING, WORD, LabelTable, label_issues
-from .position_issues import header_issues, named_convention, position_issues, refuse_other_convention
+from .position_rules import header_issues, named_convention, position_issues, refuse_other_convention
 from .raters import join_raters
 from .split_columns import read_division
-from .visibility import blank_invisible
 
 
 def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: str | Path | None = None,

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from ...tasks import Point, Task
-from ...utils.messages import first_few, say
+from ..tasks import Point, Task
+from ..utils.messages import first_few, say
 
 WORDS = ("v", "vis", "visible", "visibility")  # what stands in place of x
 STATES = {0.0, 1.0, 2.0}  # not labelled, hidden, visible; hidden points have a position
