@@ -40,7 +40,8 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     Args:
         model: A run folder or a model file, or an opened Predictor or Ensemble; a list of them predicts as one.
         pictures: One image or many, or a table of them, as for `Predictor.predict`.
-        boxes: [n, 4] or [4] in pixels: centre x, centre y, width, height.
+        boxes: [n, 4] or [4] in pixels: centre x, centre y, width, height; whatever --coords and --box-format say of
+            the tables that the model reads.
         draw: A folder for copies of the images with the predictions drawn on them.
         images: The folder that the names in a table are relative to.
         by: A column of the table, or "folder": one row for all images of one value.

@@ -66,9 +66,9 @@ def resolve_options(
     flip_pairs: str | Path | Iterable[tuple[str, str]] | None = None, units: datasets.own_table.Pairs | None = None,
     target_weights: datasets.own_table.Pairs | None = None, scale: str | None = None, augment: Words | None = None,
     size: tuple[int, int] | None = None, fit: str | None = None, box: Words | None = None,
-    margin: float | None = None, group: str | None = None, split_col: str | None = None,
-    value_range: tuple[float, ...] | None = None, max_pixels: int | None = None, command: str = "",
-    sample_folder: str | Path | None = None, **settings: Any,
+    margin: float | None = None, coords: str | None = None, box_format: str | None = None, group: str | None = None,
+    split_col: str | None = None, value_range: tuple[float, ...] | None = None, max_pixels: int | None = None,
+    command: str = "", sample_folder: str | Path | None = None, **settings: Any,
 ) -> TrainingPlan:
     """Return the plan of a training before its labels are read.
 
@@ -96,6 +96,8 @@ def resolve_options(
         fit: pad, squish or crop.
         box: Columns for centre x, centre y, width and height of the part to be seen, in pixels.
         margin: Widens the box on each side, as a share of its width or height.
+        coords: What points and boxes of the table are in: pixels, fraction (0 to 1) or percent of the image's sides.
+        box_format: What its four columns are: cxcywh, xywh or xyxy.
         group: The column of people, sequences, ...: each group is in one part of the split.
         split_col: The column that says which part each row is in; "none" draws the parts.
         value_range: Black and white of images of 16 or 32 bits.
@@ -130,9 +132,14 @@ def resolve_options(
                                              rows, several=bool(box))
         specs = ()  # they are the task's own
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
-                             split_col=split_col, value_range=value_range, max_pixels=max_pixels)
+                             split_col=split_col, value_range=value_range, max_pixels=max_pixels, coords=coords,
+                             box_format=box_format)
     if margin is not None and not task.box:
         raise ImgregError("--margin with a --box to be widened", "no box")
+    if box_format is not None and not task.box:
+        raise ImgregError("--box-format with a --box to be read", "no box")
+    if coords is not None and not (task.has_points or task.box):
+        raise ImgregError("--coords with points or a --box to be read", ", ".join(t.describe() for t in task.targets))
     if target_weights and len(task.targets) == 1:
         warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
     return TrainingPlan(task, make_config(task, **settings), table, images, command, settings.get("valid") is not None)
@@ -199,13 +206,16 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
     """
     table, strict = plan.table, plan.config.strict
     read = labels.read_rows(table, plan.task, images=plan.images, cfg=plan.config)
-    issues = labels.label_issues(read, plan.config)
+    issues = [*labels.header_issues(read), *labels.label_issues(read, plan.config)]
     warn_unused_valid(plan, read.frame)
     stopping = issues if strict else [issue for issue in issues if issue.level == "stop"]
     rows = read.frame if strict and issues else read.usable()  # names what is left out
     if stopping:
         n_others = len(stopping) - 1
         more = f", and {n_others} other issue{'s' if n_others > 1 else ''}" if n_others else ""
+        if stopping[0].code == "convention":
+            expected = f"{labels.named_convention(plan.task)} in '{table}'"
+            raise ImgregError(expected, stopping[0].text + more, stopping[0].hint)
         raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more, f"imgreg check {table}")
     for issue in issues:
         if issue.level == "note" and issue.code != "missing":  # usable() has counted the missing labels

@@ -1,5 +1,6 @@
 """Inferring the targets of a table for which none are named, by the names and the values of its columns."""
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ..tasks import RESERVED_COLUMNS, pairs_by_name
+from ..tasks.coordinates import BOX_COLUMNS, plain_name
 from ..tasks.flip_pairs import NAMELESS, PARTS, point_names
 from ..utils.messages import ImgregError, first_few, say
 from .tables import find_list_columns, holds_image_names
+from .visibility import counterpart, visibility_columns
 
 MAX_CLASSES = 10  # so few different whole numbers may be classes
 TURN = 2 * np.pi
@@ -24,9 +27,7 @@ RATERS = {"rater", "annotator", "reader", "observer", "user", "worker", "expert"
 GROUPS = {"person", "subject", "patient", "class", "category", "gender", "sex", "fold", "series", "sequence", "frame"}
 BOX_NAMES = {"box", "bbox", "roi"}
 IMAGE_NAMES = {"", "img", "image", "picture", "photo"}
-SIZES = ({"width", "height"}, {"w", "h"})
-BOXES = ({"x", "y", "w", "h"}, {"x", "y", "width", "height"}, {"cx", "cy", "w", "h"}, {"cx", "cy", "width", "height"},
-         {"xmin", "ymin", "xmax", "ymax"}, {"left", "top", "right", "bottom"}, {"left", "top", "width", "height"})
+SIZES = (("width", "height"), ("w", "h"))
 
 
 @dataclass
@@ -51,8 +52,9 @@ class _Inference:
 def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
     """Infer the targets of a table.
 
-    Pairs of x and y are points; yaw, pitch and roll are a rotation; what is called an angle and stays below 180 or 360
-    is one. Boxes, ids, classes and words are left out. Each column that remains is a number.
+    Pairs of x and y are points, and a visibility beside them is part of them; yaw, pitch and roll are a rotation; what
+    is called an angle and stays below 180 or 360 is one. Boxes, ids, classes and words are left out. Each column that
+    remains is a number.
 
     Args:
         frame: The table, or its beginning.
@@ -105,7 +107,7 @@ def rater_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def _without_other_uses(inference: _Inference, frame: pd.DataFrame, images: pd.Series) -> pd.DataFrame:
-    """Leave out names of other images, who judged an image, and lists of numbers."""
+    """Leave out names of other images, who judged an image, lists of numbers, and which points are visible."""
     others = [name for name in frame.columns if holds_image_names(frame[name])]
     if others:
         inference.messages.append(f"left out {first_few(others)}: names of other images "
@@ -118,7 +120,11 @@ def _without_other_uses(inference: _Inference, frame: pd.DataFrame, images: pd.S
     for name, found in lists.items():
         inference.messages.append(f"left out {name}: {found.length} numbers in a cell, such as {found.example} "
                                   f"(--list-col {name} makes a column of each)")
-    return frame.drop(columns=[*others, *raters, *lists])
+    visibility = visibility_columns(frame)
+    if visibility:
+        inference.messages.append(f"left out {first_few(visibility)}: it says whether a point is visible, and one with "
+                                  "0 there is taken as missing")
+    return frame.drop(columns=[*others, *raters, *lists, *visibility])
 
 
 def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
@@ -152,34 +158,32 @@ def name_words(name: str) -> list[str]:
 
 
 def _boxes(inference: _Inference) -> None:
-    """Leave out columns that together are a box, or the size of the image."""
+    """Leave out columns that together are a box, or the size of the image; say how to look at a box alone."""
     columns = inference.columns
     boxes = {name for name in columns if BOX_NAMES & set(name_words(name))}
     sides_of: dict[str, dict[str, str]] = defaultdict(dict)  # by what precedes the side in a column's name
-    for name, side in product(columns, set().union(*BOXES, *SIZES)):
-        plain = re.sub(r"[^a-z\d]", "", name.lower()).removesuffix("px")
+    for name, side in product(columns, set(chain(*BOX_COLUMNS, *SIZES))):
+        plain = plain_name(name)
         if plain.endswith(side):
             sides_of[plain.removesuffix(side)][side] = name
+    option = "--box CX,CY,W,H"
     for prefix, sides in sides_of.items():
-        for box in (*BOXES, *(SIZES if prefix in IMAGE_NAMES else ())):
-            if box <= set(sides):
+        for box in (*BOX_COLUMNS, *(SIZES if prefix in IMAGE_NAMES else ())):
+            if set(box) <= set(sides):
                 boxes |= {sides[side] for side in box}
+            if set(box) <= set(sides) and box in BOX_COLUMNS:
+                option = (f"--box {shlex.quote(','.join(sides[side] for side in box))}"
+                          + (f" --box-format {BOX_COLUMNS[box]}" if BOX_COLUMNS[box] not in ("", "cxcywh") else ""))
     names = [name for name in columns if name in boxes]
     if names:
         inference.take(names, f"left out {first_few(names, 8)}: a box or the size of the image "
-                       f"(--box CX,CY,W,H looks at a box alone; --target {names[0]} predicts it)")
+                       f"({option} looks at a box alone; --target {names[0]} predicts it)")
 
 
 def _points(inference: _Inference) -> None:
     """Take pairs of x and y: up to three with names of their own are a target each, others are one target."""
     columns = inference.columns
     pairs = _pairs(columns)
-    within_0_and_1 = {name for name, values in columns.items() if values.min() >= 0 and values.max() <= 1}
-    fractions = list(chain(*(pair for pair in pairs if within_0_and_1.issuperset(pair))))
-    if fractions:
-        inference.take(fractions, f"left out {first_few(fractions)}: parts of the image's width and height from 0 to "
-                       "1, as it seems, and points are in pixels")
-    pairs = [pair for pair in pairs if pair[0] not in fractions]
     in_turn = list(chain(*pairs))
     if not in_turn:
         return
@@ -199,20 +203,8 @@ def _points(inference: _Inference) -> None:
 
 def _pairs(columns: Iterable[str]) -> list[tuple[str, str]]:
     """Pair the columns of x and y that have no z beside them."""
-    pairs = [(x, _counterpart("y", x, columns)) for x in columns if not _counterpart("z", x, columns)]
+    pairs = [(x, counterpart("y", x, columns)) for x in columns if not counterpart("z", x, columns)]
     return [pair for pair in pairs if pair[1]]
-
-
-def _counterpart(letter: str, x: str, columns: Iterable[str]) -> str:
-    """Return the column named as `x`, but with a `letter` for an x that begins or ends one of its words; "": none."""
-    for match in re.finditer("[xX]", x):
-        i = match.start()
-        neighbours = x[i - 1 : i], x[i + 1 : i + 2]
-        inside = all(c.isalpha() and not (c.islower() and x[i].isupper()) for c in neighbours)
-        name = x[:i] + (letter.upper() if x[i].isupper() else letter) + x[i + 1 :]
-        if not inside and name in columns:
-            return name
-    return ""
 
 
 def _rotations(inference: _Inference) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..utils.messages import ImgregError, first_few, say
 from .augmentations import allowed_augmentations, check_augmentations, declare_invariance
+from .coordinates import BOX_FORMATS, COORDS, FULL_SIDE
 from .geometry import MOVES
 from .kinds import parse_target, target_from_dict
 from .target import Array, DataFrame, Target, as_tuples, is_finite, json_fields
@@ -26,7 +27,8 @@ class Task:
         targets: What to predict.
         size: Height and width in pixels that the network sees.
         fit: How an image of another aspect ratio gets there: pad, squish or crop.
-        box: The four columns of the part to see: centre x, centre y, width and height in pixels; () for all of it.
+        box: The four columns of the part to see: centre x, centre y, width and height in pixels, unless `coords` and
+            `box_format` say otherwise; () for all of it.
         margin: Widens the box, by this part of its sides on each side.
         group: The column that tells whose image it is, which must be there; "": the column `group` where there is one.
         augment: What may be done to a training image, out of AUGMENTATIONS.
@@ -41,6 +43,10 @@ class Task:
         point_rows: The columns LABEL, X and Y of a table with a row for each point; (): a row is an image.
         list_cols: `COLUMN=NAME,NAME,..` each: columns whose cells hold several numbers, and what these are called.
         max_pixels: The most pixels of an image that is decoded; None: Pillow's limit of 89 million.
+        coords: What points and boxes of its tables are in: pixels, fraction (0 to 1) or percent of the image's width
+            and height; "": pixels, and a table that looks otherwise is refused. Predictions are in pixels.
+        box_format: What the columns `box` of its tables are: cxcywh, xywh (left, top, width, height) or xyxy (left,
+            top, right, bottom); "": cxcywh, with the same refusal. Rows that are read have cxcywh in pixels.
 
     Raises:
         ImgregError: For fields that do not go together.
@@ -65,6 +71,8 @@ class Task:
     point_rows: tuple[str, ...] = ()
     list_cols: tuple[str, ...] = ()
     max_pixels: int | None = None
+    coords: str = ""
+    box_format: str = ""
 
     def __post_init__(self) -> None:
         # 1. Every target, column and column of results has a name of its own.
@@ -83,8 +91,7 @@ class Task:
             expected = f"targets, each with a name and a column of its own (not {', '.join(reserved)})"
             raise ImgregError(expected, first_few(dict.fromkeys(repeated)) or "none")
         # 2. The part of the image that is seen, and its values.
-        if self.box and (len(set(self.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in self.box)):
-            raise ImgregError("--box CX,CY,W,H: four columns", first_few(map(repr, self.box)))
+        _check_positions(self)
         if isinstance(self.margin, bool) or not is_finite(self.margin) or not 0 <= self.margin <= 10:
             raise ImgregError("--margin between 0 and 10, as a part of the box", repr(self.margin))
         ends = self.value_range
@@ -180,6 +187,19 @@ class Task:
                 "group_named": bool(self.group)}
 
 
+def _check_positions(task: Task) -> None:
+    """Raise ImgregError for columns of a box, a unit or a format that are none."""
+    if task.box and (len(set(task.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in task.box)):
+        raise ImgregError("--box CX,CY,W,H: four columns", first_few(map(repr, task.box)))
+    for option, value, choices in (("--coords", task.coords, COORDS), ("--box-format", task.box_format, BOX_FORMATS)):
+        if value not in ("", *choices):
+            raise ImgregError(f"{option} {', '.join(choices)}", repr(value))
+    shared = set(task.box) & set(task.columns)
+    if shared and (task.coords in FULL_SIDE or task.box_format not in ("", "cxcywh")):
+        raise ImgregError("a box in columns that are no target, where it is turned into pixels",
+                          first_few(sorted(shared)))
+
+
 def _repeated(names: list[str]) -> list[str]:
     return [name for name in names if names.count(name) > 1]
 
@@ -187,7 +207,8 @@ def _repeated(names: list[str]) -> list[str]:
 def task_from_dict(fields: dict[str, Any]) -> Task:
     """The task that `Task.to_dict` wrote; raises ImgregError if it is none."""
     try:
-        names = ("name", "fit", "group", "name_pattern", "labelling", "image", "split_col", "raters")
+        names = ("name", "fit", "group", "name_pattern", "labelling", "image", "split_col", "raters", "coords",
+                 "box_format")
         texts = [fields.get(name, "") for name in names]
         lists = [fields["size"], fields["augment"], *(fields.get(name, ()) for name in ("box", "point_rows",
                                                                                         "list_cols"))]

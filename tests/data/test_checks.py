@@ -153,7 +153,7 @@ def test_faults_planted_by_a_seed_are_all_found_and_nothing_else_is(tmp_path, se
     json.dumps(health.to_dict(), allow_nan=False)
     assert all("\n" not in f.describe() for f in health.issues)
     fast = by_kind(checked(tmp_path / "t", frame, fast=True).issues)
-    opened = {"broken", "duplicate", "near", "contradicting", "leak", "outside", "depth", "blank", "turned", "animated"}
+    opened = {"broken", "duplicate", "near", "contradicting", "leak", "depth", "blank", "animated"}
     assert fast == {kind: rows for kind, rows in expected.items() if kind not in opened}
 
 

@@ -98,9 +98,25 @@ def test_what_is_no_pair_is_no_point(columns):
     assert not any(isinstance(t, Point) for t in found)
 
 
-def test_parts_of_the_picture_are_no_pixels():
-    found, told = inferred(**px("nose_x", "nose_y", high=1.0), age=R.uniform(0, 9, N))
-    assert [t.name for t in found] == ["age"] and "points are in pixels" in line(told, "left out nose_x, nose_y")
+def test_parts_of_the_picture_are_points_whose_unit_is_checked_later():
+    found, _ = inferred(**px("nose_x", "nose_y", high=1.0), age=R.uniform(0, 9, N))
+    assert [(t.name, t.kind) for t in found] == [("nose", "point"), ("age", "number")]
+
+
+def test_visibilities_belong_to_their_points():
+    found, told = inferred(**px("nose_x", "nose_y", "x1", "y1"), nose_v=R.integers(0, 3, N), v1=R.integers(0, 2, N),
+                           cap_v=R.uniform(0, 3, N))
+    assert [t.name for t in found] == ["points", "cap_v"]  # which has no x and y
+    assert "visible" in line(told, "left out nose_v, v1")
+    found, _ = inferred(**px("nose_x", "nose_y"), nose_v=R.uniform(0, 3, N))  # its speed
+    assert [t.name for t in found] == ["nose", "nose_v"]
+
+
+def test_the_option_for_a_box_names_its_columns_and_its_format():
+    assert "(--box xmin,ymin,xmax,ymax --box-format xyxy looks" in line(inferred(**px("xmin", "ymin", "xmax", "ymax",
+                                                                                     "age"))[1], "left out")
+    assert "(--box 'my cx,my cy,my w,my h' looks" in line(inferred(**px("my cx", "my cy", "my w", "my h", "age"))[1],
+                                                           "left out")
 
 
 @pytest.mark.parametrize("box", [

@@ -84,7 +84,7 @@ def test_a_value_that_is_lost_among_others_costs_no_row_and_is_noted(folder):
     assert [(f.code, f.level, f.rows) for f in found] == [
         ("word", "note", (8,)), ("missing", "leave out", (10,)), ("missing", "leave out", (10,)),
         ("missing", "note", (5, 6)), ("infinite", "note", (7,)), ("missing", "leave out", (10,)),
-        ("box", "leave out", (9,))]
+        ("flat", "leave out", (9,))]
     assert "'old'" in found[0].text and "no value in lx, ly" in found[3].text and "roll" in found[4].text
     assert seen.index[~seen["usable"]].tolist() == [7, 8]
     assert seen.loc[3, ["lx", "ly"]].isna().tolist() == [True, False]
@@ -250,10 +250,8 @@ def test_what_stands_for_an_unknown_number_or_point_is_noted():
     assert odd(MANY.targets[1], eyes) == [("corner", "note", [3]), ("corner", "note", [8])]
 
 
-def test_points_that_are_fractions_stop_and_far_ones_are_noted():
+def test_points_far_from_all_others_are_noted():
     rng = np.random.default_rng(0)
-    assert odd(MANY.targets[1], rng.uniform(0, 1, (300, 4))) == [("fractions", "stop", None)]
-    assert odd(MANY.targets[1], rng.uniform(-1, 1, (300, 4))) == [("fractions", "stop", None)]
     eyes = rng.uniform(0, 200, (300, 4))
     assert not odd(MANY.targets[1], eyes)
     eyes[4, 1], eyes[6, 2] = 1e6, -9000

@@ -10,15 +10,14 @@ import pandas as pd
 from PIL import Image
 
 from ...tasks import Number, Task
-from ...tasks.flip_pairs import point_names
-from ...tasks.geometry import place_picture
-from ...utils.messages import first_few, progress_bar
+from ...utils.messages import progress_bar
 from ..images import ImageHeader, PictureError, load_image, map_ahead, read_header
 from ..images.files import naming_errors
 from ..images.levels import Levels, unusual_levels
 from ..images.unused import Unused, describe_unused
 from ..issues import Issue
-from ..labels.issue_rules import LabelTable
+from ..labels import LabelTable, position_issues
+from ..labels.headers import HEADER, read_headers
 from ..tables import real_paths
 
 TINY = 12  # sides of the copy by which images are compared
@@ -26,7 +25,6 @@ MAX_PIXELS = 1 << 20  # of a larger image a smaller copy is compared, of about
 SMALL_PIXELS = 1 << 18  # so many pixels
 # How an image is compared: all of it. The checked task takes a millisecond to change, if it has a hundred columns.
 COMPARISON = Task("comparison", (Number("number", ("number",)),), fit="squish", augment=())
-TOLERANCE = 1.0  # pixels beyond the edge that rounding explains
 
 
 class ImageFingerprint(NamedTuple):
@@ -126,6 +124,16 @@ class CheckedTable:
         """Return width and height of each row's image, float [rows, 2]; NaN where there is none."""
         return np.stack([self.fact("width"), self.fact("height")], axis=1).astype(float)
 
+    def headers(self) -> pd.DataFrame:
+        """Return width, height and orientation of each row's image, float [rows, 3]; NaN where there is none.
+
+        Of rows whose box is none they are read, since it may be one in another format.
+        """
+        frame = self.labels.frame
+        headers = self.facts[HEADER].reindex(self.image).set_axis(frame.index).astype(float)
+        without_box = self.labels.reasons["flat"] & (self.image < 0) & ~self.labels.reasons["absent"]
+        return headers.fillna(read_headers(frame, without_box, self.labels.task.max_pixels)) if without_box.any() else headers
+
 
 def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTable:
     """Open the images of usable rows, each once, on threads; of 100,000 about 100 MB are kept.
@@ -164,12 +172,12 @@ def broken_image_issues(table: CheckedTable) -> list[Issue]:
 def image_issues(table: CheckedTable) -> list[Issue]:
     """Find what is unusual about images that can be opened.
 
-    Codes: outside, box, edge, blank, depth, turned, bands, animated, transparent, nodata, levels.
+    Codes: those of position_issues, blank, depth, bands, animated, transparent, nodata, levels.
     """
     if not table.opened.any():
         return []
     labels, deep, blank = table.labels, table.fact("deep").eq(True), table.fact("blank").eq(True)
-    issues = [*_point_issues(table), *_box_issues(table)]
+    issues = position_issues(labels, table.headers())
     issues += labels.issue("blank", "note", "an image of one colour", rows=blank, column="image")
     shallow = ~deep & table.opened
     if shallow.any() and deep.any():
@@ -178,50 +186,9 @@ def image_issues(table: CheckedTable) -> list[Issue]:
             rarer, text = shallow, "of 8 bits among images of 16 or 32"
         issues += labels.issue("depth", "note", text,
                                "see that brightness means the same in both (--range BLACK,WHITE)", rarer, "image")
-    if labels.task.box or any(t.in_image or not t.linear for t in labels.task.targets):
-        issues += labels.issue("turned", "note", "turned upright by an EXIF tag",
-                               "labels must be those of the upright image", table.fact("orientation") > 1, "image")
     for field, text, consequence, images in describe_unused(table.unused, table.unused.values()):
         code = "animated" if field == "frames" else field
         issues += labels.issue(code, "note", text, consequence, np.isin(table.image, images), "image")
     for text, hint in unusual_levels(table.levels):
         issues += labels.issue("levels", "note", text, f"try {hint}")
     return issues
-
-
-def _point_issues(table: CheckedTable) -> list[Issue]:
-    """Find points outside their image."""
-    issues, sizes = [], table.sizes()[:, None]
-    for t in table.labels.task.targets:
-        if not t.in_image:
-            continue
-        points = table.labels.frame[list(t.columns)].to_numpy(float).reshape(len(sizes), -1, 2)
-        excess = np.nan_to_num(np.maximum(-points, points - sizes)).max(axis=2)  # NaN where a point or image is missing
-        outside = excess > TOLERANCE
-        hint = "mend them"
-        if outside.any(axis=1).sum() > table.opened.sum() / 2:
-            hint = "are they in pixels of the upright images, at their full size?"
-        names = first_few(np.array(point_names(t.columns, t.name))[outside.any(axis=0)], 3)
-        issues += table.labels.issue("outside", "note", f"outside the image by up to {excess.max():,.0f} px: {names}",
-                                     hint, outside.any(axis=1), "image")
-    return issues
-
-
-def _box_issues(table: CheckedTable) -> list[Issue]:
-    """Find boxes that show nothing of their image, and those that reach over its edge."""
-    task = table.labels.task
-    if not task.box:
-        return []
-    boxes, sizes = table.labels.frame[list(task.box)].to_numpy(float), table.sizes()
-    centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    outside = np.zeros(len(boxes), bool)
-    for i in np.flatnonzero(table.opened):
-        try:
-            place_picture(tuple(sizes[i].astype(int)), task.size, task.fit, boxes[i], task.margin)
-        except ValueError:
-            outside[i] = True
-    excess = np.maximum(half - centre, centre + half - sizes).max(axis=1)
-    over_edge = (excess > TOLERANCE) & ~outside
-    text = f"a box that reaches over the image's edge, by up to {excess[over_edge].max(initial=0):,.0f} px"
-    return [*table.labels.issue("box", "leave out", "a box outside the image", rows=outside, column="image"),
-            *table.labels.issue("edge", "note", text, "what lies beyond is seen as grey", over_edge, "image")]

@@ -1,19 +1,24 @@
 """Reading labels tables and checking them: the only place where bad labels are refused."""
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ...config import TrainConfig
 from ...tasks import BUILT_IN, Task
+from ...tasks.coordinates import to_centre
 from ...utils.messages import ImgregError, close_matches, first_few, say, warn
 from .. import tables
 from ..known_images import exclude_trained
 from ..long_form import refuse_point_rows
 from ..splits import assign_splits
+from ..visibility import blank_invisible
 from . import filtering
 from .filtering import ADDED_COLUMNS
+from .headers import needs_sizes, pixels_of, position_columns, read_headers
 from .issue_rules import INFINITE, MISSING, WORD, LabelTable, label_issues
+from .position_rules import header_issues, named_convention, position_issues, refuse_other_convention
 from .raters import join_raters
 from .split_columns import read_division
 
@@ -30,9 +35,11 @@ def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: s
         that are left out.
 
     Raises:
-        ImgregError: A column is missing, or no row is usable.
+        ImgregError: A column is missing, no row is usable, or points or boxes look like those of another convention.
     """
-    return read_rows(table, task, to_divide, images, also).usable()
+    rows = read_rows(table, task, to_divide, images, also)
+    refuse_other_convention(rows)
+    return rows.usable()
 
 
 def read_pictures(table: str | Path, task: Task, images: str | Path | None = None,
@@ -50,14 +57,18 @@ def read_pictures(table: str | Path, task: Task, images: str | Path | None = Non
         the rows that cannot be used.
 
     Raises:
-        ImgregError: It is not a table, or lacks a column.
+        ImgregError: It is not a table, lacks a column, or its boxes look like those of another convention.
     """
-    if Path(table).is_dir():
+    path = Path(table)
+    if path.is_dir():
         raise ImgregError("a table of images", f"the folder '{table}'")
-    frame, _ = _read(Path(table), task, list(task.box), images, also, to_divide=False)
-    boxes = _to_floats(frame[list(task.box)])
-    frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
-    usable = filtering.drop_unusable(frame, Path(table), images=images)
+    frame, present = _read(path, task, list(task.box), images, also, to_divide=False)
+    unnamed = frame["image"].isna()
+    boxes, in_pixels, headers, masks = _read_positions(frame, _to_floats(frame[list(task.box)]), task, present)
+    frame = filtering.mark_usable(_replace(frame, in_pixels), {"unnamed": unnamed, **masks})
+    refuse_other_convention(LabelTable(task, path, frame, {"unnamed": unnamed.to_numpy()}, np.empty((len(frame), 0)),
+                                       frame, positions=boxes, headers=headers))
+    usable = filtering.drop_unusable(frame, path, images=images)
     usable.attrs["left_out"] = len(frame) - len(usable)
     return usable
 
@@ -89,12 +100,38 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     # 2. See which rows cannot be used.
     unnamed, unlabelled = frame["image"].isna(), (states == MISSING).all(axis=1) & path.is_dir()
     labelled = np.any([t.is_labelled(floats[list(t.columns)].notna().to_numpy()) for t in task.targets], axis=0)
+    positions, in_pixels, headers, no_boxes = _read_positions(frame, floats[position_columns(task)], task, present)
     masks = {"unlabelled": unlabelled, "unnamed": unnamed, "number": ~labelled & ~unnamed & ~unlabelled,
-             "box": _lacks_box(floats[list(task.box)]), "absent": ~present & ~unnamed}
+             **no_boxes, "absent": ~present & ~unnamed}
     reasons = {reason: np.asarray(mask) for reason, mask in masks.items()}
-    frame = filtering.mark_usable(_replace(frame, floats), reasons)
-    rows = LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True), images)
+    frame = filtering.mark_usable(_replace(_replace(frame, floats), in_pixels), reasons)
+    rows = LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True), images, positions, headers)
     return join_raters(rows, to_divide) if task.raters else rows
+
+
+class _Positions(NamedTuple):
+    """Points and boxes as the table has them, and in pixels; headers where they were needed; and masks for REASONS."""
+
+    positions: pd.DataFrame
+    in_pixels: pd.DataFrame
+    headers: pd.DataFrame | None
+    masks: dict[str, Any]
+
+
+def _read_positions(frame: pd.DataFrame, positions: pd.DataFrame, task: Task, present: pd.Series) -> _Positions:
+    """Turn points and boxes into pixels, and see which rows have no box, or no image to measure them by."""
+    headers, broken = None, np.zeros(len(frame), bool)
+    if needs_sizes(task):
+        readable = present.to_numpy(bool) & frame["image"].notna().to_numpy()
+        headers = read_headers(frame, readable, task.max_pixels)
+        broken = readable & headers["width"].isna().to_numpy()
+    in_pixels = pixels_of(positions, task, headers)
+    boxes = positions[list(task.box)].to_numpy(float)
+    lacking = ~np.isfinite(boxes).all(axis=1)
+    flat = ~lacking & ~(to_centre(boxes, task.box_format)[:, 2:] > 0).all(axis=1)
+    numbered = headers if headers is None else headers.reset_index(drop=True)
+    return _Positions(positions.reset_index(drop=True), in_pixels, numbered,
+                      {"box": lacking, "flat": flat, "broken": broken})
 
 
 def _read(table: Path, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
@@ -121,7 +158,9 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
     division = pd.DataFrame(index=frame.index)
     if to_divide:
         division = read_division(frame, task, image, table, cfg or TrainConfig())
-    frame = _needed_columns(frame, task, columns, also, to_divide, table)
+    whole, frame = frame, _needed_columns(frame, task, columns, also, to_divide, table)
+    if set(task.columns) <= set(columns):  # and not only the images of a table are wanted
+        frame = blank_invisible(frame, whole, task)
     frame = frame.drop(columns=["image", "path", *division.columns], errors="ignore")
     others = frame.drop(columns=columns)
     result = pd.concat([located[["image"]], frame[columns], division, others, located[["path"]]], axis=1)
@@ -195,9 +234,3 @@ def _replace(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     replaced = pd.concat([frame.drop(columns=values.columns), values], axis=1)[list(frame.columns)]
     replaced.attrs |= frame.attrs
     return replaced
-
-
-def _lacks_box(box: pd.DataFrame) -> np.ndarray:
-    """Tell which rows lack a number of the box, or have one without width or height; `box` may have no columns."""
-    values = box.to_numpy(float)
-    return ~(np.isfinite(values).all(axis=1) & (values[:, 2:] > 0).all(axis=1))

@@ -1,5 +1,5 @@
 """The issues of labelled rows that show without opening an image."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -36,6 +36,8 @@ class LabelTable:
         states: What each label is, int8 [n, the task's columns].
         raw: The labels as they stand in the table.
         images: The folder that names of images are relative to, if the user has named it.
+        positions: The columns of points and box as float, in the table's own unit and format; in `frame` in pixels.
+        headers: Sizes of the images, see headers.read_headers, where they had to be read for that.
     """
 
     task: Task
@@ -45,6 +47,8 @@ class LabelTable:
     states: np.ndarray
     raw: pd.DataFrame
     images: str | Path | None = None
+    positions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    headers: pd.DataFrame | None = None
 
     def usable(self) -> pd.DataFrame:
         """Return the rows that can be used; warn of the others, and of labels that are missing.
@@ -96,7 +100,8 @@ class LabelTable:
 def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issue]:
     """Find all issues that show without opening an image.
 
-    Codes: unlabelled, unnamed, word, infinite, missing, target, box, absent, few, those of Target.outliers, repeated,
+    Codes: unlabelled, unnamed, word, infinite, missing, target, box, flat, absent, broken, few, those of
+    Target.outliers, repeated,
     contradicting, split, part, leak, group, constant.
 
     Args:
@@ -106,8 +111,8 @@ def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issu
     issues, reasons = [], table.reasons
     for target in table.task.targets:
         issues += _state_issues(table, target)
-    for reason in ("unlabelled", "unnamed", "box", "absent"):
-        column = "image" if reason == "absent" else ""
+    for reason in ("unlabelled", "unnamed", "box", "flat", "absent", "broken"):
+        column = "image" if reason in ("absent", "broken") else ""
         issues += table.issue(reason, "leave out", REASONS[reason], rows=reasons[reason], column=column)
     n = int(table.frame["usable"].sum())
     if n < MIN_ROWS:

@@ -67,7 +67,14 @@ def join_raters(table: LabelTable, training: bool = True) -> LabelTable:
     joined["why"] = joined["why"].where(~usable, "")
     joined = joined.assign(usable=usable, **{WEIGHT: _mean_weights(weights, usable)})
     raw = np.where((counts == 1)[:, None], table.raw.iloc[first].astype(object), labels)
-    return replace(table, frame=joined, reasons=reasons, states=states, raw=pd.DataFrame(raw, columns=task.columns))
+    return replace(_first_positions(table, first), frame=joined, reasons=reasons, states=states,
+                   raw=pd.DataFrame(raw, columns=task.columns))
+
+
+def _first_positions(table: LabelTable, first: np.ndarray) -> LabelTable:
+    """Keep the positions of the first rater of each image, whose convention is that of all; `first`: their rows."""
+    headers = table.headers if table.headers is None else table.headers.iloc[first].reset_index(drop=True)
+    return replace(table, positions=table.positions.iloc[first].reset_index(drop=True), headers=headers)
 
 
 class _Ratings:
