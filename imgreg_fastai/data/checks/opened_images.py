@@ -132,7 +132,9 @@ class CheckedTable:
         frame = self.labels.frame
         headers = self.facts[HEADER].reindex(self.image).set_axis(frame.index).astype(float)
         without_box = self.labels.reasons["flat"] & (self.image < 0) & ~self.labels.reasons["absent"]
-        return headers.fillna(read_headers(frame, without_box, self.labels.task.max_pixels)) if without_box.any() else headers
+        if without_box.any():
+            headers = headers.fillna(read_headers(frame, without_box, self.labels.task.max_pixels))
+        return headers
 
 
 def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTable:

@@ -29,7 +29,8 @@ def read_headers(frame: pd.DataFrame, rows: np.ndarray, max_pixels: int | None =
     """
     result = np.full((len(frame), len(HEADER)), np.nan)
     image, paths = pd.factorize(real_paths(frame["path"][rows]))
-    headers = progress_bar(map_ahead(partial(read_header, max_pixels=max_pixels), paths), len(paths), "reading the sizes of images")
+    opened = map_ahead(partial(read_header, max_pixels=max_pixels), paths)
+    headers = progress_bar(opened, len(paths), "reading the sizes of images")
     values = [[np.nan] * len(HEADER) if isinstance(header, PictureError) else [getattr(header, name) for name in HEADER]
               for header in headers]
     if len(paths):
