@@ -1,6 +1,6 @@
 """What is done with trained models: they are opened, predict for images, and are scored on labelled ones."""
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,8 @@ def _with_max_pixels(model: Predictor, max_pixels: int | None) -> Predictor:
 def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str = "auto",
              images: str | Path | None = None, by: str | None = None, how: str = "mean",
              coverage: float | None = None, baselines: bool = False, tta: bool = False,
-             max_pixels: int | None = None) -> dict:
+             max_pixels: int | None = None,
+             targets: str | Sequence[str] | Mapping[str, str | Sequence[str]] | None = None) -> dict:
     """Score a run on its validation part, or on another labelled set.
 
     Scores, predictions and plots are written to RUN/evaluations/NAME, under a new name if that exists. A run whose
@@ -114,6 +115,8 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
         baselines: Score small models on the same parts, too; see `baselines.load_or_measure`.
         tta: Score the average prediction for an image and its flipped and turned copies; see `Predictor.predict`.
         max_pixels: The most pixels of an image that is decoded; None: as the run was trained.
+        targets: `NAME=COLUMN[,COLUMN..]` each, or {name: columns}: the table's columns that hold the labels of a
+            target; None: those of the training.
 
     Returns:
         "folder", where they are written; "scores", {target: {unit, n, mean, ...}}, see metrics.score; and "baselines"
@@ -126,6 +129,8 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
     by = "group" if table is None and by == run.task.group else by
     if images is not None and (table is None or Path(table).is_dir()):
         raise ImgregError("--images with a table, to whose names it belongs", str(table or "the run's own images"))
+    if targets and table is None:
+        raise ImgregError("--target NAME=COLUMN with a table, to whose columns it belongs", "the run's own images")
     if baselines and (table is not None or by is not None):
         raise ImgregError("--baselines with the run's own validation part, image by image",
                           f"--by {by}" if by else f"'{table}'")
@@ -138,7 +143,7 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
         warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")
     model = _with_max_pixels(load_model(run.path, select_device(device)), max_pixels)
     model.check_options(coverage, tta)  # what cannot be done is refused before the work
-    name, rows = _rows_to_score(run, table, images, by)
+    name, rows = _rows_to_score(run, table, images, by, [targets] if isinstance(targets, str) else targets or ())
     train_rows = run.labels[run.labels["split"] == "train"]
     folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
     try:
@@ -156,13 +161,18 @@ def evaluate(run: Run | str | Path, table: str | Path | None = None, device: str
     return result
 
 
-def _rows_to_score(run: Run, table: str | Path | None, images: str | Path | None,
-                   by: str | None) -> tuple[str, pd.DataFrame]:
-    """What an evaluation is called, and its rows: the validation part, or what a table has beside the trained rows."""
+def _rows_to_score(run: Run, table: str | Path | None, images: str | Path | None, by: str | None,
+                   columns: Sequence[str] | Mapping[str, str | Sequence[str]]) -> tuple[str, pd.DataFrame]:
+    """What an evaluation is called, and its rows: the validation part, or what a table has beside the trained rows.
+
+    `columns` of the table are those that Task.with_columns takes; the rows have those of the run.
+    """
     labelled = run.labels
     if table is None:
         return "valid", labelled[labelled["split"] == "valid"]
-    rows = labels.read_labels(table, run.task, to_divide=False, images=images, also=(by,) if by else ())
+    task = run.task.with_columns(columns)
+    rows = labels.read_labels(table, task, to_divide=False, images=images, also=(by,) if by else ())
+    rows = rows.rename(columns=dict(zip(task.columns, run.task.columns, strict=True)))
     rows = labels.exclude_trained(rows, labelled[labelled["split"].isin(("train", "calibrate"))], run.known_images)
     return datasets.own_table.table_name(table), rows
 

@@ -11,7 +11,7 @@ from ..config import OPTIONAL, TrainConfig, option_name
 from ..data import labels, tables
 from ..data.kept_parts import split_name
 from ..data.splits import uses_table_split
-from ..tasks import Task, complete_task
+from ..tasks import Bounds, Task, complete_task
 from ..utils.messages import ImgregError, close_matches, warn
 from . import earlier_run
 
@@ -64,7 +64,9 @@ def resolve_options(
     image_col: str | None = None, point_rows: Words | None = None, list_cols: Words | None = None,
     raters: str | None = None, label_from_name: str | None = None,
     flip_pairs: str | Path | Iterable[tuple[str, str]] | None = None, units: datasets.own_table.Pairs | None = None,
-    target_weights: datasets.own_table.Pairs | None = None, scale: str | None = None, augment: Words | None = None,
+    target_weights: datasets.own_table.Pairs | None = None, scale: str | None = None,
+    minimum: Bounds | None = None, maximum: Bounds | None = None, flip_negates: Words | None = None,
+    row_weight: str | None = None, augment: Words | None = None,
     size: tuple[int, int] | None = None, fit: str | None = None, box: Words | None = None,
     margin: float | None = None, coords: str | None = None, box_format: str | None = None, group: str | None = None,
     split_col: str | None = None, value_range: tuple[float, ...] | None = None, max_pixels: int | None = None,
@@ -91,6 +93,10 @@ def resolve_options(
         units: Units by target.
         target_weights: Weights of the losses by target.
         scale: linear or log, for all plain numbers.
+        minimum: What all plain numbers, or {name: number}, cannot be below, and are not predicted below.
+        maximum: What they cannot be above.
+        flip_negates: Plain numbers whose sign a mirror changes.
+        row_weight: The column of weights by which rows count in the training loss.
         augment: Names out of `tasks.AUGMENTATIONS`.
         size: Height and width in pixels that the network sees.
         fit: pad, squish or crop.
@@ -112,7 +118,8 @@ def resolve_options(
     specs, box = as_tuple(targets) or (), as_tuple(box)
     table_options = {"image_col": image_col, "point_rows": point_rows, "list_cols": list_cols, "raters": raters,
                      "label_from_name": label_from_name, "flip_pairs": flip_pairs,
-                     "units": units, "target_weights": target_weights, "scale": scale,
+                     "units": units, "target_weights": target_weights, "scale": scale, "flip_negates": flip_negates,
+                     "minimum": minimum is not None, "maximum": maximum is not None, "row_weight": row_weight,
                      "images": None if isinstance(task, Task) else images}
     if isinstance(task, Task) or not datasets.own_table.is_table(task):
         refuse(table_options, "with a labels table", f"the task '{getattr(task, 'name', task)}'")
@@ -124,16 +131,19 @@ def resolve_options(
         refuse({"preset": preset, "labels": labels, "data": data}, "with a built-in task", f"the table '{table}'", hint)
         if table.is_dir():
             refuse({"images": images}, "with a table, to whose names it belongs", f"the folder '{table}'")
-        named_columns = (*(box or ()), group, split_col, settings.get("folds"))
+        named_columns = (*(box or ()), group, split_col, row_weight, settings.get("folds"))
         columns_in_use = tuple(str(column) for column in named_columns if column)
         rows = tables.RowOptions(as_tuple(list_cols) or (), as_tuple(point_rows) or (), raters or "")
         task = datasets.own_table.table_task(table, specs, image_col or "", label_from_name or "", flip_pairs,
                                              units or (), target_weights or (), scale, columns_in_use, images,
-                                             rows, several=bool(box))
+                                             rows, several=bool(box),
+                                             minimum=() if minimum is None else minimum,
+                                             maximum=() if maximum is None else maximum,
+                                             flip_negates=as_tuple(flip_negates) or ())
         specs = ()  # they are the task's own
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
                              split_col=split_col, value_range=value_range, max_pixels=max_pixels, coords=coords,
-                             box_format=box_format)
+                             box_format=box_format, row_weight=row_weight)
     if margin is not None and not task.box:
         raise ImgregError("--margin with a --box to be widened", "no box")
     if box_format is not None and not task.box:
@@ -244,7 +254,7 @@ def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
 
 def assign_split(plan: TrainingPlan) -> TrainingPlan:
     """Return the plan with the split of its rows, and its task completed by those of the training part."""
-    rows = labels.assign_splits(plan.rows, plan.config, plan.task, plan.known)
+    rows = labels.apply_row_weights(labels.assign_splits(plan.rows, plan.config, plan.task, plan.known))
     return replace(plan, task=complete_task(plan.task, rows[rows["split"] == "train"]), rows=rows)
 
 

@@ -1,5 +1,4 @@
 """Inferring the targets of a table for which none are named, by the names and the values of its columns."""
-import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from ..tasks import RESERVED_COLUMNS, pairs_by_name
 from ..tasks.coordinates import BOX_COLUMNS, plain_name
 from ..tasks.flip_pairs import NAMELESS, PARTS, point_names
 from ..utils.messages import ImgregError, first_few, say
+from ..utils.quoting import option, target_text
 from .tables import find_list_columns, holds_image_names
 from .visibility import counterpart, visibility_columns
 
@@ -76,7 +76,8 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
     names = list(inference.columns)
     if names:
         kind = "a plain number" if len(names) == 1 else "plain numbers"
-        inference.take(names, f"predicting {first_few(names, 12)}: {kind} (--target NAME chooses)", names)
+        inference.take(names, f"predicting {first_few(names, 12)}: {kind} (--target NAME chooses)",
+                       [target_text(name) for name in names])
     if inference.specs:
         return inference.specs, inference.messages
     if not numbers:
@@ -85,7 +86,7 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
     for line in inference.messages:
         say(line)
     raise ImgregError("--target NAME, since no column of numbers looks like one to predict",
-                      f"{first_few(numbers, 8)}", f"--target {numbers[0]}, if that is what to predict")
+                      f"{first_few(numbers, 8)}", f"{_option(numbers[0])}, if that is what to predict")
 
 
 def coordinates(frame: pd.DataFrame, image: str) -> list[tuple[str, str]]:
@@ -145,11 +146,13 @@ def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
                 message = (f"left out {name}: it looks like a class ({examples}), and imgreg predicts numbers "
                            f"(--group {name}, if its images show the same thing)")
             inference.messages.append(message)
-        elif re.search("[:=,*]", name):
-            inference.messages.append(f"left out {name}: --target cannot say a name with : = , or * "
-                                      "(the table could call it else)")
         else:
             inference.columns[name] = numbers[np.isfinite(numbers)]
+
+
+def _option(name: str, columns: Iterable[str] = (), kind: str = "") -> str:
+    """What to type for a target, in quotes where it needs them."""
+    return option("--target", target_text(name, columns, kind))
 
 
 def name_words(name: str) -> list[str]:
@@ -166,18 +169,18 @@ def _boxes(inference: _Inference) -> None:
         plain = plain_name(name)
         if plain.endswith(side):
             sides_of[plain.removesuffix(side)][side] = name
-    option = "--box CX,CY,W,H"
+    box_option = "--box CX,CY,W,H"
     for prefix, sides in sides_of.items():
         for box in (*BOX_COLUMNS, *(SIZES if prefix in IMAGE_NAMES else ())):
             if set(box) <= set(sides):
                 boxes |= {sides[side] for side in box}
             if set(box) <= set(sides) and box in BOX_COLUMNS:
-                option = (f"--box {shlex.quote(','.join(sides[side] for side in box))}"
-                          + (f" --box-format {BOX_COLUMNS[box]}" if BOX_COLUMNS[box] not in ("", "cxcywh") else ""))
+                box_option = (f"--box {shlex.quote(','.join(sides[side] for side in box))}"
+                              + (f" --box-format {BOX_COLUMNS[box]}" if BOX_COLUMNS[box] not in ("", "cxcywh") else ""))
     names = [name for name in columns if name in boxes]
     if names:
         inference.take(names, f"left out {first_few(names, 8)}: a box or the size of the image "
-                       f"({option} looks at a box alone; --target {names[0]} predicts it)")
+                       f"({box_option} looks at a box alone; {_option(names[0])} predicts it)")
 
 
 def _points(inference: _Inference) -> None:
@@ -194,11 +197,12 @@ def _points(inference: _Inference) -> None:
     if (len(names) == 1 or (len(names) <= 3 and distinct)) and not set(names) & set(columns):
         for name, (x, y) in zip(names, pairs, strict=True):
             inference.take((x, y), f"predicting {name}, a point by {x} and {y} "
-                           f"(--target {x} --target {y} takes them as plain numbers)", [f"{name}={x},{y}:point"])
+                           f"({_option(x)} {_option(y)} takes them as plain numbers)",
+                           [target_text(name, (x, y), "point")])
         return
     target = next(name for name in ("points", "places", "all_points") if name not in columns)
     inference.take(in_turn, f"predicting {target}, {len(names)} points: {first_few(names, 4)} "
-                   "(--target 'NAME=X,Y,X,Y:point' takes others)", [f"{target}={','.join(in_turn)}:point"])
+                   "(--target 'NAME=X,Y,X,Y:point' takes others)", [target_text(target, in_turn, "point")])
 
 
 def _pairs(columns: Iterable[str]) -> list[tuple[str, str]]:
@@ -218,13 +222,14 @@ def _rotations(inference: _Inference) -> None:
     for angles in ([by_axis[axis] for axis in AXES] for by_axis in by_rest.values() if len(by_axis) == len(AXES)):
         listed = f"{angles[0]}, {angles[1]} and {angles[2]}"
         if max(np.abs(columns[name]).max() for name in angles) <= TURN / 2 + 0.01:
+            kinds = [_option("pose", angles, kind) for kind in ("rotation=radians", "rotation")]
             inference.messages.append(f"{listed} look like radians and are taken as plain numbers "
-                                      f"(in degrees, --target pose={','.join(angles)}:rotation is a rotation)")
+                                      f"({kinds[0]} is a rotation in radians, {kinds[1]} one in degrees)")
             continue
         target = next(names)
         inference.take(angles, f"predicting {target}, a rotation by {listed} in degrees "
-                       f"(--target {angles[0]} takes one of them as a plain number)",
-                       [f"{target}={','.join(angles)}:rotation"])
+                       f"({_option(angles[0])} takes one of them as a plain number)",
+                       [target_text(target, angles, "rotation")])
 
 
 def _angles(inference: _Inference) -> None:
@@ -234,13 +239,15 @@ def _angles(inference: _Inference) -> None:
         if not ANGLES & words or IDS & words:
             continue
         if values.min() < 0 or values.max() >= 360 or values.max() <= TURN:
+            kind, unit = ("angle:radians", "radians") if np.abs(values).max() <= TURN else ("angle360", "degrees")
             inference.messages.append(
                 f"{name} is taken as a plain number, by its values from {values.min():g} to {values.max():g} "
-                f"(--target {name}:angle360 takes it as an angle in degrees that goes round)")
+                f"({_option(name, kind=kind)} takes it as an angle in {unit} that goes round)")
             continue
         kind = "angle180" if values.max() < 180 and not DIRECTIONS & words else "angle360"
         inference.take([name], f"predicting {name} as {kind}, by its name and its values up to {values.max():g} "
-                       f"(--target {name}:number if it does not wrap around)", [f"{name}:{kind}"])
+                       f"({_option(name, kind='number')} if it does not wrap around)",
+                       [target_text(name, kind=kind)])
 
 
 def _ids_and_classes(inference: _Inference) -> None:
@@ -248,7 +255,7 @@ def _ids_and_classes(inference: _Inference) -> None:
     for name, values in inference.columns.items():
         why = "" if name in inference.units else _not_measured(name, values)
         if why:
-            inference.take([name], f"left out {name}: {why} (--target {name} predicts it all the same)")
+            inference.take([name], f"left out {name}: {why} ({_option(name)} predicts it all the same)")
 
 
 def _not_measured(name: str, values: np.ndarray) -> str:

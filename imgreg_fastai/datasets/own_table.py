@@ -11,6 +11,8 @@ from ..data import tables
 from ..data.infer_targets import infer_targets, rater_columns
 from ..data.labels.split_columns import dividing_columns
 from ..data.long_form import refuse_point_rows
+from ..tasks.augmentations import enumerate_words
+from ..utils import quoting
 from ..utils.messages import ImgregError, say
 
 Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]  # {target name: value}, or pairs
@@ -35,7 +37,8 @@ def table_name(path: str | Path) -> str:
 def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pattern: str = "",
                flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
                scale: str | None = None, used: tuple[str, ...] = (), images: str | Path | None = None,
-               rows: tables.RowOptions = tables.ROWS_AS_THEY_ARE, several: bool = False) -> tasks.Task:
+               rows: tables.RowOptions = tables.ROWS_AS_THEY_ARE, several: bool = False,
+               **of_numbers: Any) -> tasks.Task:
     """Make the Task of a table, or of a folder in place of one.
 
     Args:
@@ -43,7 +46,7 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
         specs: `NAME[=COLUMN,..][:KIND]` of each target; without any, targets are inferred and reported.
         image: The column that names the images; without it, it is chosen. The task keeps the choice.
         pattern: A regular expression whose named groups are the columns that the names in a folder hold.
-        flip_pairs, units, weights, scale: See task_from_columns.
+        flip_pairs, units, weights, scale, **of_numbers: See task_from_columns.
         used: Columns that are not labels, such as those of a box.
         images: The folder that the names of images are relative to, else the table's own.
         rows: How rows become one row an image.
@@ -56,7 +59,7 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
     cell_units: dict[str, str] = {}
     if table.is_dir():
         groups = tables.columns_in_pattern(pattern) if pattern else []
-        columns = groups or [spec.partition("=")[0].partition(":")[0] for spec in specs] or ["label"]
+        columns = groups or [tasks.split_spec(spec).name for spec in specs] or ["label"]
         specs = specs or [column for column in columns if column not in (*tasks.RESERVED_COLUMNS, *used)]
         if any(rows):
             raise ImgregError("--point-rows, --list-col and --raters with a table", f"the folder '{path}'")
@@ -84,14 +87,15 @@ def table_task(path: str | Path, specs: Sequence[str] = (), image: str = "", pat
             specs, messages = infer_targets(beginning, image, used)
             for line in messages:
                 say(line)
-    task = task_from_columns(table_name(path), specs, columns, flip_pairs, units, weights, scale, cell_units)
+    task = task_from_columns(table_name(path), specs, columns, flip_pairs, units, weights, scale,
+                             cell_units=cell_units, **of_numbers)
     return replace(task, image=image, name_pattern=pattern, **rows._asdict())
 
 
 def _columns_of(specs: Sequence[str]) -> list[str]:
     """List the columns that targets are read from, roughly: where a spec names none, its name."""
-    parts = [spec.rpartition(":")[0] or spec for spec in specs]
-    return [column for part in parts for column in (part.partition("=")[2] or part).split(",")]
+    parts = [quoting.partition(quoting.partition(spec, ":")[0], "=") for spec in specs]
+    return [quoting.unquote(column) for name, _, columns in parts for column in quoting.split(columns or name, ",")]
 
 
 def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: Path) -> None:
@@ -106,7 +110,8 @@ def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: Path) -> Non
 
 def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
                       flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
-                      scale: str | None = None, cell_units: Mapping[str, str] | None = None) -> tasks.Task:
+                      scale: str | None = None, minimum: tasks.Bounds = (), maximum: tasks.Bounds = (),
+                      flip_negates: Sequence[str] = (), cell_units: Mapping[str, str] | None = None) -> tasks.Task:
     """Make the Task of a table's columns; report which points a mirror exchanges.
 
     Args:
@@ -117,13 +122,26 @@ def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
         units: The units of targets, by their names.
         weights: The weights of targets, by their names.
         scale: linear or log, for all plain numbers.
-        cell_units: The units that stand in the cells of columns; those of plain numbers for which `units` names none.
+        minimum: What all plain numbers, or some by name, cannot be below.
+        maximum: What they cannot be above.
+        flip_negates: Plain numbers whose sign a mirror changes.
+        cell_units: Units that stand in the cells, by their columns; of targets that `units` does not name.
     """
     parsed = [tasks.parse_for_table(spec, columns) for spec in specs]
-    in_cells = {t.name: (cell_units or {}).get(t.columns[0], "") for t in parsed if t.scalar and not t.unit}
-    units = {name: unit for name, unit in in_cells.items() if unit} | dict(units)
-    targets = tasks.with_options(parsed, units, weights, scale)
+    units = {**_units_of_cells(parsed, cell_units or {}), **dict(units)}
+    targets = tasks.with_options(parsed, units, weights, scale, minimum, maximum, flip_negates)
+    if flip_negates:
+        say(f"--flip-negates declares that a mirrored image has the {enumerate_words(list(flip_negates), 'and')} of "
+            "the other sign (leave it out if that is false)")
     targets, lines = tasks.with_flip_pairs(targets, flip_pairs)
     for line in lines:
         say(line)
     return tasks.Task(name, targets, augment=tasks.default_augmentations(targets))
+
+
+def _units_of_cells(targets: Iterable[tasks.Target], cell_units: Mapping[str, str]) -> dict[str, str]:
+    """The unit that the cells of all columns of a target have, by its name; of degrees and radians only these."""
+    units = {t.name: {cell_units.get(column, "") for column in t.columns} for t in targets if not t.in_image}
+    free = [t.name for t in targets if t.linear or not t.unit]
+    return {name: unit for name, (unit, *others) in units.items()
+            if unit and not others and (name in free or tasks.is_angular_unit(unit))}

@@ -113,7 +113,8 @@ class Ensemble:
             targets = [t for model in self.models for t in model.task.targets if t.name == target.name]
             # Predictions of a model without a log scale may be negative, which the average of a log scale cannot take.
             averaging_target = next((t for t in targets if not t.log_scale), target)
-            columns.update(zip(target.columns, averaging_target.average(values).T, strict=True))
+            averages = target.bounded(averaging_target.average(values))
+            columns.update(zip(target.columns, averages.T, strict=True))
         coverage = self.resolve_coverage(coverage)
         if coverage is not None:
             each_alone = np.arange(len(opened))[:, None]

@@ -54,8 +54,8 @@ def page_data(inputs: ReportInputs) -> dict:
         training = [chart(curves(inputs.history, task.targets))]
     check, issues = None, []
     if inputs.has_pictures:
-        saved_task = replace(task, image="", group="", name_pattern="", raters="", point_rows=(),
-                             list_cols=())  # as the run wrote its labels
+        saved_task = replace(task, image="", group="", name_pattern="", row_weight="", raters="", point_rows=(),
+                             list_cols=(), coords="pixels", box_format="cxcywh")  # as the run wrote its labels
         check = checks.check(run.path / "labels.csv", saved_task, run.about["data"]["root"], fast=True)
         issues = [(issue.text, checks.LEVEL_TITLES[issue.level], f"{len(issue.rows):,}" if issue.rows else "",
                    first_few(issue.names or (f"row {row}" for row in issue.rows), 3), issue.hint)

@@ -15,7 +15,7 @@ from ..inference.predictor import Predictor
 from ..plots import charts, file_name
 from ..plots.charts import labelled_rows
 from ..plots.pictures import Tile, comparison_note, targets_together
-from ..tasks import Target
+from ..tasks import Target, period_start
 from ..utils.format import format_amount
 from . import occlusion
 from .images import chart, example, photograph, saved_chart
@@ -65,9 +65,9 @@ def error_charts(inputs: ReportInputs, target: Target) -> dict:
         `charts`, and a `note` on columns that have none.
     """
     true = labelled_rows(target, inputs.rows).true
-    series, note = charts.chart_series(target, true, true)
+    series, note = charts.chart_series(target.charted, true, true)
     figures = [charts.errors_over(inputs.task, target, inputs.rows, column) for column, *_ in series
-               if column in target.columns]  # the points of many are pooled
+               if column in target.charted.columns]  # the points of many are pooled
     note = note if figures else ""
     if "group" in inputs.rows and inputs.rows["group"].nunique() > 1:
         figures.append(charts.groups(inputs.task, target, inputs.rows))
@@ -165,9 +165,10 @@ def examples(inputs: ReportInputs, target: Target, open_tile: Callable[[str], Ti
 
 def _strip_span(target: Target, rows: pd.DataFrame) -> tuple[float, float]:
     """Return the lowest and the highest value on the strips below images."""
-    if target.wraps:
-        return 0.0, target.wraps
     values = rows[[*target.columns, *(f"{column}_predicted" for column in target.columns)]].to_numpy(float)
+    if target.wraps:
+        start = period_start(values, target.wraps)
+        return start, start + target.wraps
     low, high = np.nanmin(values), np.nanmax(values)
     return (low / 1.05, high * 1.05) if target.log_scale and low > 0 else (low, high)
 

@@ -12,7 +12,8 @@ from ..utils.messages import ImgregError, first_few
 from .geometry import MOVES, Motion, to_pixels, to_view
 from .marks import MAX_CROSSES, SHADE, Axes, Size
 from .outliers import LabelIssue, far_values
-from .target import Array, Target, Tensor, mean
+from .target import Target, Tensor
+from .values import Array, mean
 
 SEPARATORS = "_-. "  # of the parts of a column's name
 CORNERS = ((0.0, 0.0), (-1.0, -1.0))  # what programs write for a point that is not there

@@ -196,7 +196,7 @@ def _describe_target(t: Target, columns: dict) -> str:
     for name, span in spans.items():
         # Four digits, and no power of ten unless a number is very large or small.
         plain = {q: f"{float(f'{value:.4g}'):,.10g}" for q, value in span.items()}
-        text = (f"{plain['least']} to {with_unit(plain['greatest'], t.unit)}, "
+        text = (f"{plain['least']} to {with_unit(plain['greatest'], t.label_unit)}, "
                 f"half of them {plain['quarter']} to {plain['three_quarters']}")
         texts.append(f"{name} {text}" if len(columns) > 1 else text)
     return f"{t.name}: {'; '.join(texts)}"

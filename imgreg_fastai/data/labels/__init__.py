@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from ...config import TrainConfig
-from ...tasks import BUILT_IN, Task
+from ...tasks import BUILT_IN, ROW_WEIGHT, Task
 from ...tasks.coordinates import to_centre
+from ...utils import quoting
 from ...utils.messages import ImgregError, close_matches, first_few, say, warn
 from .. import tables
 from ..known_images import exclude_trained
@@ -17,9 +18,10 @@ from ..visibility import blank_invisible
 from . import filtering
 from .filtering import ADDED_COLUMNS
 from .headers import needs_sizes, pixels_of, position_columns, read_headers
-from .issue_rules import INFINITE, MISSING, WORD, LabelTable, label_issues
+from .issue_rules import INFINITE, MISSING, NO_LABEL, WORD, LabelTable, label_issues
 from .position_rules import header_issues, named_convention, position_issues, refuse_other_convention
 from .raters import join_raters
+from .row_weights import apply_row_weights, multiply_row_weights, read_row_weights
 from .split_columns import read_division
 
 USUAL_UNITS = {"deg": "°", "degree": "°", "degrees": "°", "pixel": "px", "pixels": "px"}  # other names of them
@@ -31,8 +33,8 @@ def read_labels(table: str | Path, task: Task, to_divide: bool = True, images: s
 
     Returns:
         One row per image: `image` as the table names it, the task's columns and its box as float (NaN where a label is
-        missing), `split` and `group` where the table has them, the columns `also`, and `path`. A warning names the rows
-        that are left out.
+        missing), `split` and `group` where the table has them, `row_weight` to train where the task has it, the columns
+        `also`, and `path`. A warning names the rows that are left out.
 
     Raises:
         ImgregError: A column is missing, no row is usable, or points or boxes look like those of another convention.
@@ -96,6 +98,9 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     numbers = floats[task.columns] * (task.name_scale if path.is_dir() else 1.0)
     blank = raw.apply(_is_blank).to_numpy(bool)
     states = np.select([np.isfinite(numbers), np.isinf(numbers), blank], [0, INFINITE, MISSING], WORD).astype(np.int8)
+    for t in task.targets:  # numbers that stand for no label
+        blank = t.is_blank(numbers[list(t.columns)].to_numpy())
+        states[blank[:, None] & np.isin(task.columns, t.columns)] = NO_LABEL
     floats = _replace(floats, numbers.where(states == 0))
     # 2. See which rows cannot be used.
     unnamed, unlabelled = frame["image"].isna(), (states == MISSING).all(axis=1) & path.is_dir()
@@ -106,7 +111,7 @@ def read_rows(table: str | Path, task: Task, to_divide: bool = True, images: str
     reasons = {reason: np.asarray(mask) for reason, mask in masks.items()}
     frame = filtering.mark_usable(_replace(_replace(frame, floats), in_pixels), reasons)
     rows = LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True), images, positions, headers)
-    return join_raters(rows, to_divide) if task.raters else rows
+    return multiply_row_weights(rows, lambda parted: join_raters(parted, to_divide)) if task.raters else rows
 
 
 class _Positions(NamedTuple):
@@ -142,7 +147,7 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
         located = frame.assign(present=True)
     elif table.is_file():
         # A table that is not trained on may name its images in another column than the training's.
-        names = (*task.point_rows[:1], "split", task.split_col, task.group or "group", *also)
+        names = (*task.point_rows[:1], "split", task.split_col, task.row_weight, task.group or "group", *also)
         frame, image = tables.read_image_table(table, task.image, names, to_divide, images)
         if frame.empty:
             raise ImgregError("a labels table with rows", f"none in '{table}'")
@@ -158,6 +163,8 @@ def _read(table: Path, task: Task, columns: list[str], images: str | Path | None
     division = pd.DataFrame(index=frame.index)
     if to_divide:
         division = read_division(frame, task, image, table, cfg or TrainConfig())
+    if task.row_weight and to_divide and task.row_weight in frame:
+        frame = frame.copy().assign(**{ROW_WEIGHT: read_row_weights(frame[task.row_weight])})
     whole, frame = frame, _needed_columns(frame, task, columns, also, to_divide, table)
     if set(task.columns) <= set(columns):  # and not only the images of a table are wanted
         frame = blank_invisible(frame, whole, task)
@@ -203,16 +210,28 @@ def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: t
     existing, group = list(frame.columns), task.group or "group"
     if group in frame:
         frame = frame.copy().assign(group=frame[group])  # a copy is of one piece: pandas warns of many columns
-    required_group = [task.group] if task.group and to_divide else []
-    for column in [*columns, *required_group, *also]:
+    required = [column for column in (task.group, task.row_weight) if column and to_divide]
+    for column in [*columns, *required, *also]:
         if column not in frame:
-            close = close_matches(column, map(str, existing))
-            raise ImgregError(f"a column '{column}' in {table}", first_few(existing, 8), close and f"one of {close}")
+            hint = _hint_of_column(column, task, list(map(str, existing)), to_divide)
+            raise ImgregError(f"a column '{column}' in {table}", first_few(existing, 8), hint)
         if column in ADDED_COLUMNS:
             raise ImgregError(f"labels and boxes in columns that are not called {', '.join(ADDED_COLUMNS)}",
                               f"'{column}'")
     optional = ["group"] if "group" in frame else []
+    optional += [ROW_WEIGHT] if task.row_weight and to_divide else []
     return frame[list(dict.fromkeys([*columns, *optional, *also]))]
+
+
+def _hint_of_column(column: str, task: Task, existing: list[str], to_divide: bool) -> str:
+    """What to type where a column is not there: of labels that are scored, what the table may call them."""
+    target = next((t for t in task.targets if column in t.columns), None)
+    if to_divide or target is None:
+        close = close_matches(column, existing)
+        return close and f"one of {close}"
+    others = ["COLUMN" if c not in existing else c for c in target.columns]
+    text = quoting.option("--target", f"{quoting.quote(target.name)}={','.join(others)}")
+    return f"{text}, with the columns that hold {target.name} in this table"
 
 
 def _to_floats(frame: pd.DataFrame) -> pd.DataFrame:

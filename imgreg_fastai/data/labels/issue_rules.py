@@ -18,9 +18,10 @@ from .filtering import REASONS, drop_unusable
 
 Rows: TypeAlias = np.ndarray | pd.Series | pd.Index
 MAX_WORDS = 0.1  # of a target's cells with anything in them; more that are no numbers stop a training
-MISSING, WORD, INFINITE = 1, 2, 3  # states of a label that is not a finite number; 0 where it is
+MISSING, WORD, INFINITE, NO_LABEL = 1, 2, 3, 4  # states of a label that cannot be learnt; 0 where it can
+# The code of the issue, and what it says.
 STATES = {WORD: ("word", "no number in"), INFINITE: ("infinite", "an infinite number in"),
-          MISSING: ("missing", "no value in")}  # the code of the issue, and what it says
+          MISSING: ("missing", "no value in"), NO_LABEL: ("void", "numbers that stand for no label in")}
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,8 @@ class LabelTable:
 def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issue]:
     """Find all issues that show without opening an image.
 
-    Codes: unlabelled, unnamed, word, infinite, missing, target, box, flat, absent, broken, few, those of
-    Target.outliers, repeated,
-    contradicting, split, part, leak, group, constant.
+    Codes: unlabelled, unnamed, word, infinite, missing, void, target, box, flat, absent, broken, few, those of
+    Target.impossible and Target.outliers, repeated, contradicting, split, part, leak, group, constant.
 
     Args:
         table: The labels table.
@@ -141,10 +141,11 @@ def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
             continue
         rows = cells.any(axis=1)
         text += f" {first_few(np.array(target.columns)[cells.any(axis=0)], 3)}"
-        if state == WORD:
+        if state in (WORD, NO_LABEL):
             row, column = np.argwhere(cells)[0]
             text += f", such as {str(table.raw[target.columns[column]].iloc[row])!r}"
-        issues += table.issue(code, "leave out", text, rows=rows & left_out)
+        # `usable` says why other rows are left out
+        issues += table.issue(code, "note" if state == NO_LABEL else "leave out", text, rows=rows & left_out)
         issues += table.issue(code, "note", text, rows=rows & ~left_out)
     unlabelled = named.any() and not target.is_labelled(states[named] == 0).any()
     words, filled = (states == WORD) & named[:, None], (states != MISSING) & named[:, None]
@@ -185,9 +186,10 @@ def _outlier_issues(table: LabelTable) -> list[Issue]:
     frame, issues = table.frame[table.frame["usable"]], []
     for target in table.task.targets:
         values = frame[list(target.columns)].to_numpy(float)
-        if np.isfinite(values).any(axis=1).sum() < MIN_VALUES:
-            continue
-        for outlier in target.outliers(values):
+        found = list(target.impossible(values))
+        if np.isfinite(values).any(axis=1).sum() >= MIN_VALUES:
+            found += target.outliers(values)
+        for outlier in found:
             rows = None if outlier.mask is None else frame.index[outlier.mask]
             issues += table.issue(outlier.code, outlier.level, outlier.text, outlier.hint, rows, outlier.column or "")
     return issues

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from ...tasks import ROW_WEIGHT as WEIGHT
 from ...tasks import Target
 from ...utils.format import with_unit
 from ...utils.messages import ImgregError, first_few, say, shorten, warn
@@ -12,7 +13,6 @@ from ..tables import real_paths
 from .filtering import ADDED_COLUMNS, REASONS
 from .issue_rules import INFINITE, WORD, LabelTable
 
-WEIGHT = "row_weight"  # the column of the labels frame that says how much a row counts, 1 on average
 LEAST_VARIANCE = 0.01  # of the pooled one: raters who agree to the digit are not infinitely sure
 
 
