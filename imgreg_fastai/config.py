@@ -17,8 +17,8 @@ SHARES = ("valid", "coverage", "test", "calibrate")  # settings below 1
 OPTIONAL = ("lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # settings that may be None
 FLAGS = ("balance", "strict")
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
-                "value_range": "--range", "list_cols": "--list-col",
-                "arch_args": "--arch-arg"}  # where the option differs from the keyword
+                "value_range": "--range", "list_cols": "--list-col", "arch_args": "--arch-arg", "minimum": "--min",
+                "maximum": "--max"}  # where the option differs from the keyword
 
 
 def option_name(keyword: str) -> str:

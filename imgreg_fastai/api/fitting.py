@@ -99,7 +99,7 @@ def _fit(plan: TrainingPlan, learn: Learner, source: weights.Weights, run: runs.
     """Train, writing the best weights, the last state and the history after epochs; returns why it stopped early."""
     task, config = plan.task, plan.config
     metadata = model_file.model_metadata(task, config.arch, config.arch_args, backbones.stats(config.arch),
-                                         source.to_dict())
+                                         source.to_dict(), learn.dls.train.levels)
     best = run.path / model_file.MODEL
 
     def after_epoch(row: dict, improved: bool) -> None:

@@ -6,12 +6,16 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from ..config import LOWEST, MINIMUM, OPTION_NAMES, TrainConfig, check_setting, parse_size
+from ..utils import quoting
 from ..utils.messages import ImgregError, close_matches
 
 Function = TypeVar("Function", bound=Callable)
 OTHER_NAMES = {option[2:].replace("-", "_"): keyword for keyword, option in OPTION_NAMES.items()}  # as in the terminal
 PAIRS = ("units", "target_weights", "arch_args")
-LISTS = ("box", "augment", "hold_out", "point_rows")  # of names, which may be typed with commas between
+LISTS = ("box", "augment", "point_rows", "flip_negates")  # of names, which may be typed with commas between
+NAMES = (*LISTS, "targets", "list_cols", "hold_out")
+WHOLE = ("max_pixels",)  # besides those of MINIMUM
+BOUNDS = ("minimum", "maximum")  # a number, or one by name
 
 
 def plain_keywords(function: Function) -> Function:
@@ -45,28 +49,28 @@ def plain_value(name: str, value: Any) -> Any:
         return _words(name, value)
     if value is None or (isinstance(value, bool) and name in (*MINIMUM, *LOWEST, "size")):
         return value
-    if name in (*LISTS, "targets", "list_cols"):
+    if name in NAMES:
         words = list(value) if isinstance(value, Iterable) else [value]
         if not all(isinstance(word, str) for word in words):
             raise ImgregError(f"{name}= with names", repr(value))
         return value if isinstance(value, str) else tuple(words)
     if name == "size":
         return _size(value)
-    if name in PAIRS:
+    if name in PAIRS or (name in BOUNDS and isinstance(value, str) and "=" in value):
         return dict(_pairs(name, value))
     if name == "stop_at":
         return next(iter(_pairs(name, value)), None)
     if name == "value_range":
         ends = value.split(",") if isinstance(value, str) else value
         return tuple(map(_number, ends)) if isinstance(ends, Iterable) else ends
-    return _number(value, whole=name in MINIMUM) if name in (*MINIMUM, *LOWEST, "margin") else value
+    return _number(value, whole=name in (*MINIMUM, *WHOLE)) if name in (*MINIMUM, *LOWEST, *WHOLE, *BOUNDS, "margin") else value
 
 
 def _words(name: str, text: str) -> tuple[str, ...] | None:
     """Read "a, b" as ("a", "b"); for `augment`, "none" as none and "auto" as None."""
     if name == "augment" and text == "auto":
         return None
-    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    words = tuple(quoting.unquote(word) for word in quoting.split(text, ",") if word.strip())
     return () if name == "augment" and words == ("none",) else words
 
 
@@ -91,14 +95,14 @@ def _pairs(name: str, value: Any) -> list[tuple[str, Any]]:
     """
     pairs = list(value.items()) if isinstance(value, Mapping) else value
     if isinstance(pairs, str):
-        pairs = pairs.split(",")
+        pairs = quoting.split(pairs, ",")
     if isinstance(pairs, tuple) and len(pairs) == 2 and isinstance(pairs[0], str) and "=" not in pairs[0]:
         pairs = [pairs]
     pairs = list(pairs) if isinstance(pairs, Iterable) else [pairs]
-    pairs = [tuple(pair.split("=", 1)) if isinstance(pair, str) else pair for pair in pairs]
+    pairs = [quoting.partition(pair, "=")[::2] if isinstance(pair, str) and "=" in pair else pair for pair in pairs]
     if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
         raise ImgregError(f"{name}={{'NAME': VALUE}}", f"{name}={value!r}")
-    return [(key.strip(), item if name == "units" else _number(item)) for key, item in pairs]
+    return [(quoting.unquote(key), item if name == "units" else _number(item)) for key, item in pairs]
 
 
 def _number(value: Any, whole: bool = False) -> Any:

@@ -1,6 +1,7 @@
 """What is done with trained models: they are opened, predict for images, and are scored on labelled ones."""
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from .. import datasets
 from ..data import labels, tables
 from ..evaluation import aggregation
 from ..inference.ensemble import Ensemble
-from ..inference.predictor import Predictor, list_pictures
+from ..inference.inputs import resolve_inputs
+from ..inference.predictor import Predictor
 from ..models.devices import select_device
 from ..runs import Run, load_run
 from ..utils.files import atomic_folder, new_folder
@@ -25,33 +27,38 @@ def load(path: Model | Sequence[Model], device: str = "cpu") -> Predictor | Ense
     from ..inference.model_file import load_model
 
     paths: Sequence[Any] = path if isinstance(path, (list, tuple)) else [path]
-    models = tuple(model if hasattr(model, "predict") else load_model(model, select_device(device))
-                   for model in paths)
+    models = tuple(model if hasattr(model, "predict") else load_model(getattr(model, "path", model),  # of a Run, too
+                                                                      select_device(device)) for model in paths)
     return models[0] if len(models) == 1 else Ensemble(models)
 
 
 def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike | None = None,
             draw: str | Path | None = None, images: str | Path | None = None, by: str | None = None, how: str = "mean",
-            coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
+            coverage: float | None = None, tta: bool = False, max_pixels: int | None = None) -> pd.DataFrame:
     """Predict for images.
 
     Args:
         model: A run folder or a model file, or an opened Predictor or Ensemble; a list of them predicts as one.
-        pictures: Paths of files or folders, globs, bytes, arrays [h, w, 3] or Pillow images, one or many; or the path
-            of a table of images, with the columns of the box where the model needs them.
-        boxes: [n, 4] or [4] in pixels: centre x, centre y, width, height.
+        pictures: One image or many, or a table of them, as for `Predictor.predict`.
+        boxes: [n, 4] or [4] in pixels: centre x, centre y, width, height; whatever --coords and --box-format say of
+            the tables that the model reads.
         draw: A folder for copies of the images with the predictions drawn on them.
         images: The folder that the names in a table are relative to.
         by: A column of the table, or "folder": one row for all images of one value.
         how: mean or median, of the predictions for one value of `by`.
         coverage: Share of all images that the intervals of a calibrated model hold for; None: as calibrated.
         tta: Average over each image and its flipped and turned copies; see `Predictor.predict`.
+        max_pixels: The most pixels of an image that is decoded; None: as the model was trained.
 
     Returns:
         As `Predictor.predict` returns it; `attrs["left_out"]` counts the images that could not be used.
     """
     # 1. What cannot be done is refused before the work
     model = load(model)
+    if isinstance(model, Ensemble):
+        model = Ensemble(tuple(_with_max_pixels(part, max_pixels) for part in model.models))
+    else:
+        model = _with_max_pixels(model, max_pixels)
     aggregation.check_aggregation(model.task, by, how)
     coverage = model.check_options(coverage, tta)
     if draw is not None:
@@ -59,18 +66,8 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
 
         copies.check_writable(draw)
 
-    # 2. The images, or those of a table whose path is given in their place
-    rows = None
-    path = pictures[0] if isinstance(pictures, list) and len(pictures) == 1 else pictures
-    if isinstance(path, (str, Path)) and Path(path).suffix.lower() in tables.SUFFIXES:
-        if boxes is not None:
-            raise ImgregError("the boxes in the table, or images with boxes=", f"both a table '{path}' and boxes")
-        rows = labels.read_pictures(path, model.task, images, (by,) if by else ())
-        sources, boxes = list(rows["path"]), model.task.boxes(rows)
-    elif images is not None:
-        raise ImgregError("--images with a table of images", f"'{path}'")
-    else:
-        sources = list_pictures(pictures)
+    # 2. The images, or those of a table that is given in their place
+    sources, boxes, rows = resolve_inputs(pictures, boxes, model.task, images, (by,) if by else ())
 
     # 3. A row for each image that can be opened, or for each value of `by`
     opened, predictions = model.predict_each(sources, boxes, tta=tta)
@@ -91,9 +88,16 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     return result
 
 
+def _with_max_pixels(model: Predictor, max_pixels: int | None) -> Predictor:
+    """Return the model with another limit of pixels, if one is set."""
+    return model if max_pixels is None else replace(model, task=replace(model.task, max_pixels=max_pixels))
+
+
 def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = None,
              device: str = "auto", images: str | Path | None = None, by: str | None = None, how: str = "mean",
-             coverage: float | None = None, baselines: bool = False, tta: bool = False) -> dict:
+             coverage: float | None = None, baselines: bool = False, tta: bool = False,
+             max_pixels: int | None = None,
+             targets: str | Sequence[str] | Mapping[str, str | Sequence[str]] | None = None) -> dict:
     """Score a run on its validation part, or on another labelled set.
 
     Scores, predictions and plots are written to RUN/evaluations/NAME, under a new name if that exists. A run whose
@@ -110,6 +114,9 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
         coverage: Share of all images that the intervals hold for; None: as calibrated.
         baselines: Score small models on the same parts, too; see `baselines.load_or_measure`.
         tta: Score the average prediction for an image and its flipped and turned copies; see `Predictor.predict`.
+        max_pixels: The most pixels of an image that is decoded; None: as the run was trained.
+        targets: `NAME=COLUMN[,COLUMN..]` each, or {name: columns}: the table's columns that hold the labels of a
+            target; None: those of the training.
 
     Returns:
         "folder", where they are written; "scores", {target: {unit, n, mean, ...}}, see metrics.score; and "baselines"
@@ -123,6 +130,8 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
     by = "group" if table is None and by == run.task.group else by
     if images is not None and (source is None or source.is_dir()):
         raise ImgregError("--images with a table, to whose names it belongs", str(source or "the run's own images"))
+    if targets and table is None:
+        raise ImgregError("--target NAME=COLUMN with a table, to whose columns it belongs", "the run's own images")
     if baselines and (table is not None or by is not None):
         raise ImgregError("--baselines with the run's own validation part, image by image",
                           f"--by {by}" if by else f"'{source}'")
@@ -133,9 +142,9 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
         fitting.finish(run, run.labels, device)
     elif run.state != "trained":
         warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")
-    model = load_model(run.path, select_device(device))
+    model = _with_max_pixels(load_model(run.path, select_device(device)), max_pixels)
     model.check_options(coverage, tta)  # what cannot be done is refused before the work
-    name, rows = _rows_to_score(run, source, images, by)
+    name, rows = _rows_to_score(run, source, images, by, [targets] if isinstance(targets, str) else targets or ())
     train_rows = run.labels[run.labels["split"] == "train"]
     folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
     try:
@@ -153,13 +162,18 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
     return result
 
 
-def _rows_to_score(run: Run, table: tables.Table | None, images: str | Path | None,
-                   by: str | None) -> tuple[str, pd.DataFrame]:
-    """What an evaluation is called, and its rows: the validation part, or what a table has beside the trained rows."""
+def _rows_to_score(run: Run, table: tables.Table | None, images: str | Path | None, by: str | None,
+                   columns: Sequence[str] | Mapping[str, str | Sequence[str]]) -> tuple[str, pd.DataFrame]:
+    """What an evaluation is called, and its rows: the validation part, or what a table has beside the trained rows.
+
+    `columns` of the table are those that Task.with_columns takes; the rows have those of the run.
+    """
     labelled = run.labels
     if table is None:
         return "valid", labelled[labelled["split"] == "valid"]
-    rows = labels.read_labels(table, run.task, to_divide=False, images=images, also=(by,) if by else ())
+    task = run.task.with_columns(columns)
+    rows = labels.read_labels(table, task, to_divide=False, images=images, also=(by,) if by else ())
+    rows = rows.rename(columns=dict(zip(task.columns, run.task.columns, strict=True)))
     rows = labels.exclude_trained(rows, labelled[labelled["split"].isin(("train", "calibrate"))], run.known_images)
     return datasets.own_table.table_name(table), rows
 

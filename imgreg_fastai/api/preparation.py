@@ -13,7 +13,7 @@ from ..data import labels, tables
 from ..data.kept_parts import split_name
 from ..data.splits import uses_table_split
 from ..data.tables import FrameTable, Table, as_table
-from ..tasks import Task, complete_task
+from ..tasks import Bounds, Task, complete_task
 from ..utils.messages import ImgregError, warn
 from . import earlier_run
 from .keywords import plain_keywords
@@ -69,11 +69,13 @@ def resolve_options(
     image_col: str | None = None, point_rows: Words | None = None, list_cols: Words | None = None,
     raters: str | None = None, label_from_name: str | None = None,
     flip_pairs: str | Path | Iterable[tuple[str, str]] | None = None, units: datasets.own_table.Pairs | None = None,
-    target_weights: datasets.own_table.Pairs | None = None, scale: str | None = None, augment: Words | None = None,
+    target_weights: datasets.own_table.Pairs | None = None, scale: str | None = None,
+    minimum: Bounds | None = None, maximum: Bounds | None = None, flip_negates: Words | None = None,
+    row_weight: str | None = None, augment: Words | None = None,
     size: tuple[int, int] | None = None, fit: str | None = None, box: Words | None = None,
-    margin: float | None = None, group: str | None = None, split_col: str | None = None,
-    value_range: tuple[float, ...] | None = None, command: str = "",
-    sample_folder: str | Path | None = None, name: str | None = None, **settings: Any,
+    margin: float | None = None, coords: str | None = None, box_format: str | None = None, group: str | None = None,
+    split_col: str | None = None, value_range: tuple[float, ...] | None = None, max_pixels: int | None = None,
+    command: str = "", sample_folder: str | Path | None = None, name: str | None = None, **settings: Any,
 ) -> TrainingPlan:
     """Return the plan of a training before its labels are read.
 
@@ -97,14 +99,21 @@ def resolve_options(
         units: Units by target.
         target_weights: Weights of the losses by target.
         scale: linear or log, for all plain numbers.
+        minimum: What all plain numbers, or {name: number}, cannot be below, and are not predicted below.
+        maximum: What they cannot be above.
+        flip_negates: Plain numbers whose sign a mirror changes.
+        row_weight: The column of weights by which rows count in the training loss.
         augment: Names out of `tasks.AUGMENTATIONS`.
         size: Height and width in pixels that the network sees.
         fit: pad, squish or crop.
         box: Columns for centre x, centre y, width and height of the part to be seen, in pixels.
         margin: Widens the box on each side, as a share of its width or height.
+        coords: What points and boxes of the table are in: pixels, fraction (0 to 1) or percent of the image's sides.
+        box_format: What its four columns are: cxcywh, xywh or xyxy.
         group: The column of people, sequences, ...: each group is in one part of the split.
         split_col: The column that says which part each row is in; "none" draws the parts.
         value_range: Black and white of images of 16 or 32 bits.
+        max_pixels: The most pixels of an image that is decoded.
         command: What was typed, for run.json.
         sample_folder: Of a dry run; see `datasets.locate`.
         name: What the task of a table and its run folders are called; None: as the file, or "table".
@@ -116,7 +125,8 @@ def resolve_options(
     specs, box = as_tuple(targets) or (), as_tuple(box)
     table_options = {"image_col": image_col, "point_rows": point_rows, "list_cols": list_cols, "raters": raters,
                      "label_from_name": label_from_name, "flip_pairs": flip_pairs,
-                     "units": units, "target_weights": target_weights, "scale": scale,
+                     "units": units, "target_weights": target_weights, "scale": scale, "flip_negates": flip_negates,
+                     "minimum": minimum is not None, "maximum": maximum is not None, "row_weight": row_weight,
                      "images": None if isinstance(task, Task) else images, "name": name}
     source = task if isinstance(task, (Task, str)) else as_table(task)
     table: Table
@@ -130,18 +140,26 @@ def resolve_options(
         refuse({"preset": preset, "labels": labels, "data": data}, "with a built-in task", f"the table '{table}'", hint)
         if table.is_dir():
             refuse({"images": images}, "with a table, to whose names it belongs", f"the folder '{table}'")
-        named_columns = (*(box or ()), group, split_col, settings.get("folds"))
+        named_columns = (*(box or ()), group, split_col, row_weight, settings.get("folds"))
         columns_in_use = tuple(str(column) for column in named_columns if column)
         rows = tables.RowOptions(as_tuple(list_cols) or (), as_tuple(point_rows) or (), raters or "")
         task = datasets.own_table.table_task(table, specs, image_col or "", label_from_name or "", flip_pairs,
                                              units or (), target_weights or (), scale, columns_in_use, images,
-                                             rows, several=bool(box))
+                                             rows, several=bool(box),
+                                             minimum=() if minimum is None else minimum,
+                                             maximum=() if maximum is None else maximum,
+                                             flip_negates=as_tuple(flip_negates) or ())
         task = replace(task, name=check_name(name)) if name else task
         specs = ()  # they are the task's own
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
-                             split_col=split_col, value_range=value_range)
+                             split_col=split_col, value_range=value_range, max_pixels=max_pixels, coords=coords,
+                             box_format=box_format, row_weight=row_weight)
     if margin is not None and not task.box:
         raise ImgregError("--margin with a --box to be widened", "no box")
+    if box_format is not None and not task.box:
+        raise ImgregError("--box-format with a --box to be read", "no box")
+    if coords is not None and not (task.has_points or task.box):
+        raise ImgregError("--coords with points or a --box to be read", ", ".join(t.describe() for t in task.targets))
     if target_weights and len(task.targets) == 1:
         warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
     return TrainingPlan(task, make_config(task, **settings), table, images, command, settings.get("valid") is not None)
@@ -211,13 +229,16 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
     """
     table, strict = plan.table, plan.config.strict
     read = labels.read_rows(table, plan.task, images=plan.images, cfg=plan.config)
-    issues = labels.label_issues(read, plan.config)
+    issues = [*labels.header_issues(read), *labels.label_issues(read, plan.config)]
     warn_unused_valid(plan, read.frame)
     stopping = issues if strict else [issue for issue in issues if issue.level == "stop"]
     rows = read.frame if strict and issues else read.usable()  # names what is left out
     if stopping:
         n_others = len(stopping) - 1
         more = f", and {n_others} other issue{'s' if n_others > 1 else ''}" if n_others else ""
+        if stopping[0].code == "convention":
+            expected = f"{labels.named_convention(plan.task)} in '{table}'"
+            raise ImgregError(expected, stopping[0].text + more, stopping[0].hint)
         raise ImgregError(f"labels to learn from in '{table}'", stopping[0].describe() + more,
                           "imgreg_fastai.check" if isinstance(table, FrameTable) else f"imgreg check {table}")
     for issue in issues:
@@ -247,7 +268,7 @@ def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
 
 def assign_split(plan: TrainingPlan) -> TrainingPlan:
     """Return the plan with the split of its rows, and its task completed by those of the training part."""
-    rows = labels.assign_splits(plan.rows, plan.config, plan.task, plan.known)
+    rows = labels.apply_row_weights(labels.assign_splits(plan.rows, plan.config, plan.task, plan.known))
     return replace(plan, task=complete_task(plan.task, rows[rows["split"] == "train"]), rows=rows)
 
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..config import CHOICES, MINIMUM, TrainConfig, option_name, parse_size
+from ..utils import quoting
 from ..utils.messages import ImgregError
 
 # ---- how the text of an option is read; ValueError where it is wrong
@@ -33,8 +34,8 @@ def parse_batch_size(text: str) -> int | str:
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Read `a,b` as ("a", "b")."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    """Read `a,b` as ("a", "b"), and `"a,b"` as ("a,b",)."""
+    return tuple(quoting.unquote(name) for name in quoting.split(text, ",") if name.strip())
 
 
 def parse_augment(text: str) -> tuple[str, ...] | None:
@@ -59,17 +60,25 @@ def parse_numbers(text: str) -> tuple[float, ...]:
 
 
 def parse_pair(text: str) -> tuple[str, str]:
-    """Read `age=years` as ("age", "years"): the two sides of the first equals sign."""
-    name, _, value = text.partition("=")
+    """Read `age=years` as ("age", "years"): the two sides of the first equals sign outside quotes."""
+    name, _, value = quoting.partition(text, "=")
     if not name or not value:
         raise ValueError
-    return name, value
+    return quoting.unquote(name), value
 
 
 def parse_named_number(text: str) -> tuple[str, float]:
     """Read `angle=0.5` as ("angle", 0.5)."""
     name, value = parse_pair(text)
     return name, float(value)
+
+
+def parse_bound(text: str) -> float | tuple[str, float]:
+    """Read `0` as 0.0, and `age=0` as ("age", 0.0)."""
+    try:
+        return float(text)
+    except ValueError:
+        return parse_named_number(text)
 
 
 def parse_arch_arg(text: str) -> tuple[str, object]:
@@ -95,6 +104,7 @@ METAVARS = {"number": "NUMBER", "whole number": "N", **{name: "|".join(words) fo
 PARSERS: dict[str, Callable] = {
     "units": parse_pair, "target_weights": parse_named_number, "stop_at": parse_named_number,
     "arch_args": parse_arch_arg, "value_range": parse_numbers, "curve.parts": parse_numbers,
+    "minimum": parse_bound, "maximum": parse_bound, "flip_negates": parse_names,
     "size": parse_size, "backbones.size": parse_size,
     "lr": parse_rate, "bs": parse_batch_size, "folds": parse_folds, "box": parse_names, "hold_out": parse_names,
     "point_rows": parse_names,

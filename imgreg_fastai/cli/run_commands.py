@@ -13,7 +13,8 @@ from .application import app, print_json, print_scores
 
 
 @app.command()
-@o.with_options("images", "by", "how", "coverage", "evaluate.baselines", "tta", "device")
+@o.with_options("evaluate.targets", "images", "by", "how", "coverage", "evaluate.baselines", "tta", "max_pixels",
+                "device")
 def evaluate(run: o.RunPath, table: Annotated[Path | None, o.argument("TABLE")] = None, **options: Any) -> None:
     """Score a run on its validation part or on another labelled set."""
     from ..evaluation import metrics
@@ -31,7 +32,7 @@ def evaluate(run: o.RunPath, table: Annotated[Path | None, o.argument("TABLE")] 
 
 
 @app.command()
-@o.with_options("predict.draw", "images", "by", "how", "coverage", "tta")
+@o.with_options("predict.draw", "images", "by", "how", "coverage", "tta", "max_pixels")
 def predict(
     model: Annotated[Path, o.argument("MODEL")],
     pictures: Annotated[list[str], o.argument("IMAGES")],

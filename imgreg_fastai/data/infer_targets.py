@@ -1,17 +1,20 @@
 """Inferring the targets of a table for which none are named, by the names and the values of its columns."""
-import re
+import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, count, product
 
 import numpy as np
 import pandas as pd
 
 from ..tasks import RESERVED_COLUMNS, pairs_by_name
+from ..tasks.coordinates import BOX_COLUMNS, plain_name
 from ..tasks.flip_pairs import NAMELESS, PARTS, point_names
 from ..utils.messages import ImgregError, first_few, say
+from ..utils.quoting import option, target_text
 from .tables import find_list_columns, holds_image_names
+from .visibility import counterpart, visibility_columns
 
 MAX_CLASSES = 10  # so few different whole numbers may be classes
 TURN = 2 * np.pi
@@ -24,18 +27,20 @@ RATERS = {"rater", "annotator", "reader", "observer", "user", "worker", "expert"
 GROUPS = {"person", "subject", "patient", "class", "category", "gender", "sex", "fold", "series", "sequence", "frame"}
 BOX_NAMES = {"box", "bbox", "roi"}
 IMAGE_NAMES = {"", "img", "image", "picture", "photo"}
-SIZES = ({"width", "height"}, {"w", "h"})
-BOXES = ({"x", "y", "w", "h"}, {"x", "y", "width", "height"}, {"cx", "cy", "w", "h"}, {"cx", "cy", "width", "height"},
-         {"xmin", "ymin", "xmax", "ymax"}, {"left", "top", "right", "bottom"}, {"left", "top", "width", "height"})
+SIZES = (("width", "height"), ("w", "h"))
 
 
 @dataclass
 class _Inference:
-    """What is inferred so far; `columns` holds the finite values of each column of numbers that is still free."""
+    """What is inferred so far; `columns` holds the finite values of each column of numbers that is still free.
+
+    `units` has the units that stood in their cells.
+    """
 
     columns: dict[str, np.ndarray]
     specs: list[str]
     messages: list[str]
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def take(self, columns: Sequence[str], message: str, specs: Sequence[str] = ()) -> None:
         """Take columns: they are the targets `specs`, or left out."""
@@ -47,8 +52,9 @@ class _Inference:
 def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
     """Infer the targets of a table.
 
-    Pairs of x and y are points; yaw, pitch and roll are a rotation; what is called an angle and stays below 180 or 360
-    is one. Boxes, ids, classes and words are left out. Each column that remains is a number.
+    Pairs of x and y are points, and a visibility beside them is part of them; yaw, pitch and roll are a rotation; what
+    is called an angle and stays below 180 or 360 is one. Boxes, ids, classes and words are left out. Each column that
+    remains is a number.
 
     Args:
         frame: The table, or its beginning.
@@ -61,7 +67,7 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
     Raises:
         ImgregError: There is nothing to predict.
     """
-    inference = _Inference({}, [], [])
+    inference = _Inference({}, [], [], frame.attrs.get("units", {}))
     free = frame.drop(columns=[image, *RESERVED_COLUMNS, *used], errors="ignore")
     _read_numbers(inference, _without_other_uses(inference, free, frame[image]))
     numbers = list(inference.columns)
@@ -70,7 +76,8 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
     names = list(inference.columns)
     if names:
         kind = "a plain number" if len(names) == 1 else "plain numbers"
-        inference.take(names, f"predicting {first_few(names, 12)}: {kind} (--target NAME chooses)", names)
+        inference.take(names, f"predicting {first_few(names, 12)}: {kind} (--target NAME chooses)",
+                       [target_text(name) for name in names])
     if inference.specs:
         return inference.specs, inference.messages
     if not numbers:
@@ -79,7 +86,7 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
     for line in inference.messages:
         say(line)
     raise ImgregError("--target NAME, since no column of numbers looks like one to predict",
-                      f"{first_few(numbers, 8)}", f"--target {numbers[0]}, if that is what to predict")
+                      f"{first_few(numbers, 8)}", f"{_option(numbers[0])}, if that is what to predict")
 
 
 def coordinates(frame: pd.DataFrame, image: str) -> list[tuple[str, str]]:
@@ -101,7 +108,7 @@ def rater_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def _without_other_uses(inference: _Inference, frame: pd.DataFrame, images: pd.Series) -> pd.DataFrame:
-    """Leave out names of other images, who judged an image, and lists of numbers."""
+    """Leave out names of other images, who judged an image, lists of numbers, and which points are visible."""
     others = [name for name in frame.columns if holds_image_names(frame[name])]
     if others:
         inference.messages.append(f"left out {first_few(others)}: names of other images "
@@ -114,7 +121,11 @@ def _without_other_uses(inference: _Inference, frame: pd.DataFrame, images: pd.S
     for name, found in lists.items():
         inference.messages.append(f"left out {name}: {found.length} numbers in a cell, such as {found.example} "
                                   f"(--list-col {name} makes a column of each)")
-    return frame.drop(columns=[*others, *raters, *lists])
+    visibility = visibility_columns(frame)
+    if visibility:
+        inference.messages.append(f"left out {first_few(visibility)}: it says whether a point is visible, and one with "
+                                  "0 there is taken as missing")
+    return frame.drop(columns=[*others, *raters, *lists, *visibility])
 
 
 def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
@@ -135,11 +146,13 @@ def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
                 message = (f"left out {name}: it looks like a class ({examples}), and imgreg predicts numbers "
                            f"(--group {name}, if its images show the same thing)")
             inference.messages.append(message)
-        elif re.search("[:=,*]", name):
-            inference.messages.append(f"left out {name}: --target cannot say a name with : = , or * "
-                                      "(the table could call it else)")
         else:
             inference.columns[name] = numbers[np.isfinite(numbers)]
+
+
+def _option(name: str, columns: Iterable[str] = (), kind: str = "") -> str:
+    """What to type for a target, in quotes where it needs them."""
+    return option("--target", target_text(name, columns, kind))
 
 
 def name_words(name: str) -> list[str]:
@@ -148,34 +161,32 @@ def name_words(name: str) -> list[str]:
 
 
 def _boxes(inference: _Inference) -> None:
-    """Leave out columns that together are a box, or the size of the image."""
+    """Leave out columns that together are a box, or the size of the image; say how to look at a box alone."""
     columns = inference.columns
     boxes = {name for name in columns if BOX_NAMES & set(name_words(name))}
     sides_of: dict[str, dict[str, str]] = defaultdict(dict)  # by what precedes the side in a column's name
-    for name, side in product(columns, set().union(*BOXES, *SIZES)):
-        plain = re.sub(r"[^a-z\d]", "", name.lower()).removesuffix("px")
+    for name, side in product(columns, set(chain(*BOX_COLUMNS, *SIZES))):
+        plain = plain_name(name)
         if plain.endswith(side):
             sides_of[plain.removesuffix(side)][side] = name
+    box_option = "--box CX,CY,W,H"
     for prefix, sides in sides_of.items():
-        for box in (*BOXES, *(SIZES if prefix in IMAGE_NAMES else ())):
-            if box <= set(sides):
+        for box in (*BOX_COLUMNS, *(SIZES if prefix in IMAGE_NAMES else ())):
+            if set(box) <= set(sides):
                 boxes |= {sides[side] for side in box}
+            if set(box) <= set(sides) and box in BOX_COLUMNS:
+                box_option = (f"--box {shlex.quote(','.join(sides[side] for side in box))}"
+                              + (f" --box-format {BOX_COLUMNS[box]}" if BOX_COLUMNS[box] not in ("", "cxcywh") else ""))
     names = [name for name in columns if name in boxes]
     if names:
         inference.take(names, f"left out {first_few(names, 8)}: a box or the size of the image "
-                       f"(--box CX,CY,W,H looks at a box alone; --target {names[0]} predicts it)")
+                       f"({box_option} looks at a box alone; {_option(names[0])} predicts it)")
 
 
 def _points(inference: _Inference) -> None:
     """Take pairs of x and y: up to three with names of their own are a target each, others are one target."""
     columns = inference.columns
     pairs = _pairs(columns)
-    within_0_and_1 = {name for name, values in columns.items() if values.min() >= 0 and values.max() <= 1}
-    fractions = list(chain(*(pair for pair in pairs if within_0_and_1.issuperset(pair))))
-    if fractions:
-        inference.take(fractions, f"left out {first_few(fractions)}: parts of the image's width and height from 0 to "
-                       "1, as it seems, and points are in pixels")
-    pairs = [pair for pair in pairs if pair[0] not in fractions]
     in_turn = list(chain(*pairs))
     if not in_turn:
         return
@@ -186,29 +197,18 @@ def _points(inference: _Inference) -> None:
     if (len(names) == 1 or (len(names) <= 3 and distinct)) and not set(names) & set(columns):
         for name, (x, y) in zip(names, pairs, strict=True):
             inference.take((x, y), f"predicting {name}, a point by {x} and {y} "
-                           f"(--target {x} --target {y} takes them as plain numbers)", [f"{name}={x},{y}:point"])
+                           f"({_option(x)} {_option(y)} takes them as plain numbers)",
+                           [target_text(name, (x, y), "point")])
         return
     target = next(name for name in ("points", "places", "all_points") if name not in columns)
     inference.take(in_turn, f"predicting {target}, {len(names)} points: {first_few(names, 4)} "
-                   "(--target 'NAME=X,Y,X,Y:point' takes others)", [f"{target}={','.join(in_turn)}:point"])
+                   "(--target 'NAME=X,Y,X,Y:point' takes others)", [target_text(target, in_turn, "point")])
 
 
 def _pairs(columns: Iterable[str]) -> list[tuple[str, str]]:
     """Pair the columns of x and y that have no z beside them."""
-    pairs = [(x, _counterpart("y", x, columns)) for x in columns if not _counterpart("z", x, columns)]
+    pairs = [(x, counterpart("y", x, columns)) for x in columns if not counterpart("z", x, columns)]
     return [pair for pair in pairs if pair[1]]
-
-
-def _counterpart(letter: str, x: str, columns: Iterable[str]) -> str:
-    """Return the column named as `x`, but with a `letter` for an x that begins or ends one of its words; "": none."""
-    for match in re.finditer("[xX]", x):
-        i = match.start()
-        neighbours = x[i - 1 : i], x[i + 1 : i + 2]
-        inside = all(c.isalpha() and not (c.islower() and x[i].isupper()) for c in neighbours)
-        name = x[:i] + (letter.upper() if x[i].isupper() else letter) + x[i + 1 :]
-        if not inside and name in columns:
-            return name
-    return ""
 
 
 def _rotations(inference: _Inference) -> None:
@@ -222,13 +222,14 @@ def _rotations(inference: _Inference) -> None:
     for angles in ([by_axis[axis] for axis in AXES] for by_axis in by_rest.values() if len(by_axis) == len(AXES)):
         listed = f"{angles[0]}, {angles[1]} and {angles[2]}"
         if max(np.abs(columns[name]).max() for name in angles) <= TURN / 2 + 0.01:
+            kinds = [_option("pose", angles, kind) for kind in ("rotation=radians", "rotation")]
             inference.messages.append(f"{listed} look like radians and are taken as plain numbers "
-                                      f"(in degrees, --target pose={','.join(angles)}:rotation is a rotation)")
+                                      f"({kinds[0]} is a rotation in radians, {kinds[1]} one in degrees)")
             continue
         target = next(names)
         inference.take(angles, f"predicting {target}, a rotation by {listed} in degrees "
-                       f"(--target {angles[0]} takes one of them as a plain number)",
-                       [f"{target}={','.join(angles)}:rotation"])
+                       f"({_option(angles[0])} takes one of them as a plain number)",
+                       [target_text(target, angles, "rotation")])
 
 
 def _angles(inference: _Inference) -> None:
@@ -238,21 +239,23 @@ def _angles(inference: _Inference) -> None:
         if not ANGLES & words or IDS & words:
             continue
         if values.min() < 0 or values.max() >= 360 or values.max() <= TURN:
+            kind, unit = ("angle:radians", "radians") if np.abs(values).max() <= TURN else ("angle360", "degrees")
             inference.messages.append(
                 f"{name} is taken as a plain number, by its values from {values.min():g} to {values.max():g} "
-                f"(--target {name}:angle360 takes it as an angle in degrees that goes round)")
+                f"({_option(name, kind=kind)} takes it as an angle in {unit} that goes round)")
             continue
         kind = "angle180" if values.max() < 180 and not DIRECTIONS & words else "angle360"
         inference.take([name], f"predicting {name} as {kind}, by its name and its values up to {values.max():g} "
-                       f"(--target {name}:number if it does not wrap around)", [f"{name}:{kind}"])
+                       f"({_option(name, kind='number')} if it does not wrap around)",
+                       [target_text(name, kind=kind)])
 
 
 def _ids_and_classes(inference: _Inference) -> None:
     """Leave out columns of numbers that only count or name things."""
     for name, values in inference.columns.items():
-        why = _not_measured(name, values)
+        why = "" if name in inference.units else _not_measured(name, values)
         if why:
-            inference.take([name], f"left out {name}: {why} (--target {name} predicts it all the same)")
+            inference.take([name], f"left out {name}: {why} ({_option(name)} predicts it all the same)")
 
 
 def _not_measured(name: str, values: np.ndarray) -> str:

@@ -39,7 +39,7 @@ def locate(task: str | Task, data: str | Path | None = None, preset: str | None 
     Raises:
         ImgregError: If the name, the preset or the folder does not exist, or the data cannot be obtained.
     """
-    data_is_table = Path(data or "").suffix.lower() in tables.SUFFIXES
+    data_is_table = tables.is_table_name(data or "")
     if isinstance(task, Task) and (task.name not in DATASETS or data_is_table):
         return task, Path(data or "")
     drawn = str(data) == "drawn"
@@ -102,7 +102,7 @@ def _check_name(name: str) -> str:
     path = Path(name)
     if path.suffix or len(path.parts) > 1 or name.endswith("/"):
         excel = path.suffix.lower() in (".xlsx", ".xls", ".ods")
-        raise ImgregError("a labels table (CSV, TSV or Parquet), or a folder of images", f"'{name}'",
+        raise ImgregError(f"{tables.TABLE}, or a folder of images", f"'{name}'",
                           "saving it as CSV" if excel else None)
     raise ImgregError(f"a task: {', '.join(BUILT_IN)}, or a labels table", f"'{name}'", close_matches(name, BUILT_IN))
 

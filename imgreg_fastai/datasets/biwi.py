@@ -117,7 +117,7 @@ def _label_frames(sequence: Path, frames: dict[Path, Pose], book_camera: Camera 
         points = book_camera.project(np.array([centre for _, centre in frames.values()]))
     else:
         points = camera.project(np.array([centre for _, centre in poses]))
-    angles = ROTATION.angles(np.array([rotation for rotation, _ in poses]))
+    angles = ROTATION.labels(np.array([rotation for rotation, _ in poses]))
     table = pd.DataFrame({"image": list(frames)})
     table[["centre_x", "centre_y"]] = np.char.mod("%.3f", points)
     table[["yaw", "pitch", "roll"]] = np.char.mod("%.4f", angles)

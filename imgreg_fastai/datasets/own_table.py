@@ -11,6 +11,8 @@ from ..data import tables
 from ..data.infer_targets import infer_targets, rater_columns
 from ..data.labels.split_columns import dividing_columns
 from ..data.long_form import refuse_point_rows
+from ..tasks.augmentations import enumerate_words
+from ..utils import quoting
 from ..utils.messages import ImgregError, say
 
 Pairs = Mapping[str, Any] | Iterable[tuple[str, Any]]  # {target name: value}, or pairs
@@ -22,7 +24,7 @@ def is_table(name: str | tables.Table) -> bool:
     """Tell whether a TASK is a DataFrame or the path of a table or a folder, and not the name of a built-in task."""
     if isinstance(name, tables.FrameTable):
         return True
-    return name not in tasks.BUILT_IN and (Path(name).suffix.lower() in tables.SUFFIXES or Path(name).is_dir())
+    return name not in tasks.BUILT_IN and (tables.is_table_name(name) or Path(name).exists())
 
 
 def table_name(path: str | tables.Table) -> str:
@@ -32,13 +34,15 @@ def table_name(path: str | tables.Table) -> str:
     path = Path(path).resolve()
     if path.is_dir():
         return path.name
-    return path.parent.name if path.stem.lower() in GENERIC_NAMES and path.parent.name else path.stem
+    stem = tables.table_stem(path)
+    return path.parent.name if stem.lower() in GENERIC_NAMES and path.parent.name else stem
 
 
 def table_task(path: str | tables.Table, specs: Sequence[str] = (), image: str = "", pattern: str = "",
                flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
                scale: str | None = None, used: tuple[str, ...] = (), images: str | Path | None = None,
-               rows: tables.RowOptions = tables.ROWS_AS_THEY_ARE, several: bool = False) -> tasks.Task:
+               rows: tables.RowOptions = tables.ROWS_AS_THEY_ARE, several: bool = False,
+               **of_numbers: Any) -> tasks.Task:
     """Make the Task of a table, or of a folder in place of one.
 
     Args:
@@ -46,7 +50,7 @@ def table_task(path: str | tables.Table, specs: Sequence[str] = (), image: str =
         specs: `NAME[=COLUMN,..][:KIND]` of each target; without any, targets are inferred and reported.
         image: The column that names the images; without it, it is chosen. The task keeps the choice.
         pattern: A regular expression whose named groups are the columns that the names in a folder hold.
-        flip_pairs, units, weights, scale: See task_from_columns.
+        flip_pairs, units, weights, scale, **of_numbers: See task_from_columns.
         used: Columns that are not labels, such as those of a box.
         images: The folder that the names of images are relative to, else the table's own.
         rows: How rows become one row an image.
@@ -56,9 +60,10 @@ def table_task(path: str | tables.Table, specs: Sequence[str] = (), image: str =
         ImgregError: It is not a table, or lacks a column.
     """
     table = tables.resolve_table(path, from_names=bool(pattern))
+    cell_units: dict[str, str] = {}
     if table.is_dir():
         groups = tables.columns_in_pattern(pattern) if pattern else []
-        columns = groups or [spec.partition("=")[0].partition(":")[0] for spec in specs] or ["label"]
+        columns = groups or [tasks.split_spec(spec).name for spec in specs] or ["label"]
         specs = specs or [column for column in columns if column not in (*tasks.RESERVED_COLUMNS, *used)]
         if any(rows):
             raise ImgregError("--point-rows, --list-col and --raters with a table", f"the folder '{path}'")
@@ -70,6 +75,10 @@ def table_task(path: str | tables.Table, specs: Sequence[str] = (), image: str =
         if beginning.empty:
             raise ImgregError("a labels table with rows", f"none in '{table}'")
         image = tables.image_column(beginning, image, table, images)
+        tables.check_names(beginning[image], table)
+        if not specs:
+            tables.check_named_targets(beginning, image, table)
+        cell_units = beginning.attrs["units"]
         rows = rows._replace(list_cols=tables.complete_specs(beginning, rows.list_cols, table))
         beginning = tables.arrange(beginning, image, rows, table, ("split", "group", *used), choosing=True)
         columns = [str(column) for column in beginning.columns]
@@ -82,14 +91,15 @@ def table_task(path: str | tables.Table, specs: Sequence[str] = (), image: str =
             specs, messages = infer_targets(beginning, image, used)
             for line in messages:
                 say(line)
-    task = task_from_columns(table_name(path), specs, columns, flip_pairs, units, weights, scale)
+    task = task_from_columns(table_name(path), specs, columns, flip_pairs, units, weights, scale,
+                             cell_units=cell_units, **of_numbers)
     return replace(task, image=image, name_pattern=pattern, **rows._asdict())
 
 
 def _columns_of(specs: Sequence[str]) -> list[str]:
     """List the columns that targets are read from, roughly: where a spec names none, its name."""
-    parts = [spec.rpartition(":")[0] or spec for spec in specs]
-    return [column for part in parts for column in (part.partition("=")[2] or part).split(",")]
+    parts = [quoting.partition(quoting.partition(spec, ":")[0], "=") for spec in specs]
+    return [quoting.unquote(column) for name, _, columns in parts for column in quoting.split(columns or name, ",")]
 
 
 def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: tables.Table) -> None:
@@ -104,7 +114,8 @@ def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: tables.Table
 
 def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
                       flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
-                      scale: str | None = None) -> tasks.Task:
+                      scale: str | None = None, minimum: tasks.Bounds = (), maximum: tasks.Bounds = (),
+                      flip_negates: Sequence[str] = (), cell_units: Mapping[str, str] | None = None) -> tasks.Task:
     """Make the Task of a table's columns; report which points a mirror exchanges.
 
     Args:
@@ -115,9 +126,26 @@ def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
         units: The units of targets, by their names.
         weights: The weights of targets, by their names.
         scale: linear or log, for all plain numbers.
+        minimum: What all plain numbers, or some by name, cannot be below.
+        maximum: What they cannot be above.
+        flip_negates: Plain numbers whose sign a mirror changes.
+        cell_units: Units that stand in the cells, by their columns; of targets that `units` does not name.
     """
-    targets = tasks.with_options([tasks.parse_for_table(spec, columns) for spec in specs], units, weights, scale)
+    parsed = [tasks.parse_for_table(spec, columns) for spec in specs]
+    units = {**_units_of_cells(parsed, cell_units or {}), **dict(units)}
+    targets = tasks.with_options(parsed, units, weights, scale, minimum, maximum, flip_negates)
+    if flip_negates:
+        say(f"--flip-negates declares that a mirrored image has the {enumerate_words(list(flip_negates), 'and')} of "
+            "the other sign (leave it out if that is false)")
     targets, lines = tasks.with_flip_pairs(targets, flip_pairs)
     for line in lines:
         say(line)
     return tasks.Task(name, targets, augment=tasks.default_augmentations(targets))
+
+
+def _units_of_cells(targets: Iterable[tasks.Target], cell_units: Mapping[str, str]) -> dict[str, str]:
+    """The unit that the cells of all columns of a target have, by its name; of degrees and radians only these."""
+    units = {t.name: {cell_units.get(column, "") for column in t.columns} for t in targets if not t.in_image}
+    free = [t.name for t in targets if t.linear or not t.unit]
+    return {name: unit for name, (unit, *others) in units.items()
+            if unit and not others and (name in free or tasks.is_angular_unit(unit))}

@@ -63,5 +63,5 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
     shown = "valid" if "valid" in scores else next(iter(scores))
     baselines = {name: s["baseline"] for name, s in scores[shown].items() if "baseline" in s}
     plots.write_all(folder / "plots", task, history, rows[rows["split"] == shown],
-                    partial(open_picture, value_range=task.value_range), baselines)
+                    partial(open_picture, value_range=task.value_range, max_pixels=task.max_pixels), baselines)
     return scores

@@ -117,7 +117,8 @@ def score(task: Task, rows: pd.DataFrame, train_rows: pd.DataFrame) -> dict[str,
         baseline: The mean error of guessing.
         r2: Of plain numbers, 1 - sum of squared residuals / sum of squares of the labels about their mean.
         ci: [low, high], 95 % confidence interval of the mean, see bootstrap.interval.
-        columns: Of targets with several columns, {column: {mean, median, rmse, bias, baseline, r2}} of residuals.
+        columns: Of targets with several columns that mean something one by one,
+            {column: {mean, median, rmse, bias, baseline, r2}} of residuals.
         range: Of plain numbers, see error_over_range.
         groups: Where there are several groups, see error_by_group.
     """
@@ -138,7 +139,7 @@ def _score_target(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> di
     interval = bootstrap.interval(error, independent_units(rows))
     if interval is not None:
         scores["ci"] = list(interval)
-    if len(t.columns) > 1:
+    if len(t.columns) > 1 and t.charted is t:  # one by one the numbers of a quaternion say nothing
         scores["columns"] = _score_columns(t, residual, true, t.residual(guess, true))
     if t.scalar:
         scores["range"] = error_over_range(true[:, 0], error, t.log_scale)

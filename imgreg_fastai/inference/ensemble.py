@@ -11,8 +11,9 @@ import pandas as pd
 from ..data.images import SUFFIXES
 from ..tasks import Task
 from ..utils.messages import ImgregError, first_few, say
+from .inputs import Inputs, resolve_inputs
 from .merging import ModelPredictions, merge_intervals
-from .predictor import Predictor, list_pictures, name_sources
+from .predictor import Predictor, name_sources
 
 MODEL_SUFFIXES = (".imgreg", ".safetensors", ".pkl")  # of files that are opened as models, or refused as such
 
@@ -49,7 +50,7 @@ class Ensemble:
         return self.models[0].task
 
     def predict(self, pictures: Any, boxes: Any = None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
-                coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
+                coverage: float | None = None, tta: bool = False, tell: bool = True) -> pd.DataFrame:
         """Predict for the images that every model can open; arguments as for Predictor.predict.
 
         Returns:
@@ -60,9 +61,9 @@ class Ensemble:
             ImgregError: As Predictor.predict does.
         """
         coverage = self.check_options(coverage, tta)
-        sources = list_pictures(pictures) if expand else pictures
-        opened, models = self.predict_each(sources, boxes, bs=bs, quiet=quiet, tta=tta)
-        frame = self.merge(sources, opened, models, coverage)
+        inputs = resolve_inputs(pictures, boxes, self.task) if expand else Inputs(pictures, boxes)
+        opened, models = self.predict_each(inputs.sources, inputs.boxes, bs=bs, quiet=quiet, tta=tta, tell=tell)
+        frame = inputs.with_table_names(self.merge(inputs.sources, opened, models, coverage))
         return frame.reset_index(drop=True) if expand else frame
 
     def check_options(self, coverage: float | None = None, tta: bool = False) -> float | None:
@@ -87,7 +88,7 @@ class Ensemble:
         return coverage
 
     def predict_each(self, sources: list, boxes: Any = None, *, bs: int = 64, quiet: bool = False,
-                     tta: bool = False) -> tuple[np.ndarray, list[ModelPredictions]]:
+                     tta: bool = False, tell: bool = True) -> tuple[np.ndarray, list[ModelPredictions]]:
         """Predict for a list of images, see Predictor.predict_each; the images are those that every model can open."""
         n_calibrated = sum(model.calibration is not None for model in self.models)
         if 0 < n_calibrated < len(self.models):
@@ -98,7 +99,7 @@ class Ensemble:
         for model in self.models:
             own_boxes = None if boxes is None else boxes[opened]
             rows, (predictions,) = model.predict_each([sources[i] for i in opened], own_boxes, bs=bs, quiet=quiet,
-                                                      tta=tta)
+                                                      tta=tta, tell=tell and not results)
             results = [result.take(rows) for result in results] + [predictions]
             opened = opened[rows]
         return opened, results
@@ -112,7 +113,8 @@ class Ensemble:
             targets = [t for model in self.models for t in model.task.targets if t.name == target.name]
             # Predictions of a model without a log scale may be negative, which the average of a log scale cannot take.
             averaging_target = next((t for t in targets if not t.log_scale), target)
-            columns.update(zip(target.columns, averaging_target.average(values).T, strict=True))
+            averages = target.bounded(averaging_target.average(values))
+            columns.update(zip(target.columns, averages.T, strict=True))
         coverage = self.resolve_coverage(coverage)
         if coverage is not None:
             each_alone = np.arange(len(opened))[:, None]

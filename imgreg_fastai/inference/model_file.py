@@ -25,7 +25,8 @@ MODEL = "model.safetensors"  # of a run
 CALIBRATION = "calibration."
 
 
-def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict) -> dict:
+def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict,
+                   levels: dict | None = None) -> dict:
     """Collect what a model file holds beside tensors, see Predictor.about.
 
     Args:
@@ -34,11 +35,12 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
         arch_args: Further arguments for timm.create_model.
         stats: Mean and standard deviation that pixels are normalised by, three numbers each.
         weights: Where the weights came from, as JSON.
+        levels: What the images of the training hold, see summarise_levels; None if that is not known.
     """
     from .. import __version__
 
     return {"format": FORMAT, "imgreg": __version__, "task": task.to_dict(), "arch": arch, "arch_args": arch_args,
-            "mean": list(stats[0]), "std": list(stats[1]), "weights": weights}
+            "mean": list(stats[0]), "std": list(stats[1]), "weights": weights, **({"levels": levels} if levels else {})}
 
 
 def save_model(path: str | Path, network: nn.Module, about: dict, calibration: Calibration | None = None) -> Path:
@@ -112,6 +114,7 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     if not (np.isfinite(stats).all() and (stats[1] > 0).all()):
         raise ValueError(f"mean {stats[0]} and std {stats[1]}")
     about.update(mean=stats[0].tolist(), std=stats[1].tolist())
+    _check_levels(about.get("levels"))
     model = Predictor(task, net.eval().to(memory_format=torch.channels_last).to(device), about, device)
     if arrays:
         m = len(task.interval_columns)
@@ -120,3 +123,14 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
         about["calibration"]["coverage"] = float(about["calibration"]["coverage"])
         model.resolve_coverage()  # raises if its scores do not suffice
     return model
+
+
+def _check_levels(levels: object) -> None:
+    """Raise ValueError if what a model file says of the levels of its training is not what summarise_levels returns."""
+    if levels is None:
+        return
+    if not isinstance(levels, dict) or not isinstance(levels.get("deep"), (int, float)):
+        raise ValueError(f"levels {levels}")
+    ends = [np.array(levels[name], float) for name in ("low", "high", "shown") if name in levels]
+    if len(ends) not in (0, 3) or not all(pair.shape == (2,) and np.isfinite(pair).all() for pair in ends):
+        raise ValueError(f"levels {levels}")

@@ -1,6 +1,5 @@
 """From images to numbers: the one inference path, without fastai."""
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,10 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..data.images import PictureError, find_images, fit_images, warn_broken
+from ..data.images import PictureError, Unused, describe_broken, fit_images, warn_broken, warn_unused
+from ..data.images.levels import Levels, compare_levels
 from ..tasks import Array, Task
-from ..utils.messages import ImgregError, first_few, progress_bar
+from ..utils.messages import ImgregError, progress_bar, warn
 from .conformal import Calibration
+from .inputs import Inputs, numbered, resolve_inputs
 from .merging import ModelPredictions
 from .tta import Move, average_moves, moves_for
 
@@ -60,11 +61,14 @@ class Predictor:
     calibration: Calibration | None = field(default=None, repr=False)
 
     def predict(self, pictures: Any, boxes: Any = None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
-                coverage: float | None = None, tta: bool = False) -> pd.DataFrame:
+                coverage: float | None = None, tta: bool = False, tell: bool = True) -> pd.DataFrame:
         """Predict for one image or many. Images that cannot be opened are left out, with a warning.
 
         Args:
-            pictures: Paths, folders, globs, bytes, arrays [h, w, 3] or Pillow images.
+            pictures: Paths, folders, globs, bytes, open files, Pillow images, tensors or arrays; a batch [n, h, w, 3]
+                or [n, 3, h, w] of them; or the path of a table of images, or a DataFrame, with the columns of the box
+                where the task has one. Arrays [h, w], [h, w, 3] or [3, h, w], in the order red, green, blue, are uint8
+                from 0 to 255, uint16, or floats from 0 to 1; with a `value_range` of the task, numbers in its units.
             boxes: For a task with boxes, array [n, 4] or [4] in pixels: centre x, centre y, width, height.
             bs: Batch size.
             quiet: Whether to show no progress bar.
@@ -73,6 +77,7 @@ class Predictor:
             coverage: Of the intervals of a calibrated model; by default the coverage it was calibrated for.
             tta: Whether to average over moved copies of each image, see tta.moves_for. The intervals are those of
                 the image as it is.
+            tell: Whether to warn of what is not used of the images, and of a brightness far from that of the training.
 
         Returns:
             `image` (its path, or its position where it has none) and one column for each value in units; of a
@@ -82,27 +87,26 @@ class Predictor:
             PictureError: If no image can be opened.
             ImgregError: For boxes, a coverage or TTA that do not suit the model.
         """
-        sources = list_pictures(pictures) if expand else pictures
+        inputs = resolve_inputs(pictures, boxes, self.task) if expand else Inputs(pictures, boxes)
         coverage = self.check_options(coverage, tta)
-        opened, models = self.predict_each(sources, boxes, bs=bs, quiet=quiet, tta=tta)
-        frame = self.merge(sources, opened, models, coverage)
+        opened, models = self.predict_each(inputs.sources, inputs.boxes, bs=bs, quiet=quiet, tta=tta, tell=tell)
+        frame = inputs.with_table_names(self.merge(inputs.sources, opened, models, coverage))
         return frame.reset_index(drop=True) if expand else frame
 
     def predict_each(self, sources: list, boxes: Any = None, *, bs: int = 64, quiet: bool = False,
-                     tta: bool = False) -> tuple[Array, list[ModelPredictions]]:
+                     tta: bool = False, tell: bool = True) -> tuple[Array, list[ModelPredictions]]:
         """Predict for a list of images, without intervals; arguments as for `predict`.
 
         Returns:
             The positions of the images that can be opened, and the predictions for them: a list of one, as there is
             one model.
         """
-        output = self.predict_outputs(sources, self.check_boxes(boxes, len(sources)), bs, quiet, tta=tta)
+        output = self.predict_outputs(sources, self.check_boxes(boxes, len(sources)), bs, quiet, tta=tta, tell=tell)
         if len(output.broken) == len(sources):
             errors = list(output.broken.values())
             if len(errors) == 1:
                 raise errors[0]
-            reasons = first_few(error.actual for error in errors)
-            raise PictureError("images that can be opened", f"none among {len(errors)}: {reasons}")
+            raise PictureError("images that can be opened", f"none among {len(errors)}: {describe_broken(errors)}")
         opened = np.array([i for i in range(len(sources)) if i not in output.broken])
         return opened, [self.model_predictions(output)]
 
@@ -154,7 +158,7 @@ class Predictor:
         return coverage
 
     def predict_outputs(self, sources: list, boxes: np.ndarray | None = None, bs: int = 64, quiet: bool = False,
-                        features: bool = False, tta: bool = False) -> NetworkOutput:
+                        features: bool = False, tta: bool = False, tell: bool = False) -> NetworkOutput:
         """Send the images that can be opened through the network. The others are named in a warning.
 
         Args:
@@ -164,20 +168,30 @@ class Predictor:
             quiet: Whether to show no progress bar.
             features: Whether to return features.
             tta: Whether to return the outputs for moved copies.
+            tell: See `predict`.
         """
         moves = moves_for(self.task) if tta else []
         pictures = fit_images(sources, self.task, boxes)
         if not quiet:
             pictures = progress_bar(pictures, len(sources), f"predicting {len(sources)} images")
         broken: dict[int, PictureError] = {}
-        batches, numbered = [], enumerate(pictures)
-        while batch := list(islice(numbered, bs)):
-            broken.update((i, picture) for i, picture in batch if isinstance(picture, PictureError))
-            opened = [picture for i, picture in batch if i not in broken]
+        looks: dict[str, tuple[Levels | None, Unused]] = {}
+        batches, positions = [], enumerate(pictures)
+        while batch := list(islice(positions, bs)):
+            broken.update((i, _with_number(picture, sources[i], i)) for i, picture in batch
+                          if isinstance(picture, PictureError))
+            opened = [picture for _, picture in batch if not isinstance(picture, PictureError)]
+            looks.update((os.path.basename(numbered(sources[i], i)), (picture.levels, picture.unused))
+                         for i, picture in batch if tell and not isinstance(picture, PictureError))
             if opened:
                 batches.append(self._batch_output(opened, features, moves))
         if len(broken) < len(sources):
             warn_broken(list(broken.values()), len(sources))
+        if looks:
+            levels, unused = zip(*looks.values(), strict=True)
+            warn_unused(looks, unused, len(looks))
+            for line in compare_levels(list(looks), levels, self.about.get("levels", {})):
+                warn(line)
         if not batches:
             n_intervals = len(self.task.interval_columns)
             return NetworkOutput(np.empty((0, self.task.n_out), np.float32), np.empty((0, 4)), broken,
@@ -240,12 +254,9 @@ def name_sources(sources: list, opened: Array) -> list:
     return [str(sources[i]) if isinstance(sources[i], (str, os.PathLike)) else int(i) for i in opened]
 
 
-def list_pictures(pictures: Any) -> list:
-    """Return one image or many as a list in which every path is a file; see Predictor.predict."""
-    is_one = isinstance(pictures, (str, bytes, os.PathLike, np.ndarray)) or not isinstance(pictures, Iterable)
-    sources: list = []
-    for picture in [pictures] if is_one else pictures:
-        sources += find_images([picture]) if isinstance(picture, (str, os.PathLike)) else [picture]
-    if not sources:
-        raise ImgregError("images", "none")
-    return sources
+def _with_number(error: PictureError, source: Any, number: int) -> PictureError:
+    """Return the error of an image without a path with its number."""
+    if isinstance(source, (str, os.PathLike)):
+        return error
+    reason = (error.actual or "").removeprefix(f"'{type(source).__name__}': ")
+    return PictureError(error.expected, f"'{numbered(source, number)}': {reason}", error.hint)

@@ -46,8 +46,8 @@ def write_all(folder: str | Path, task: Task, history: pd.DataFrame | None, fram
     for target in task.targets:
         figures = {"predicted": predicted_against_true(task, target, frame, baseline),
                    "residuals": residuals(task, target, frame)}
-        if target.wraps and len(target.columns) > 1:
-            column = target.columns[0]
+        if target.charted.wraps and len(target.columns) > 1:
+            column = target.charted.columns[0]
             figures[f"error_over_{_file_part(column)}"] = errors_over(task, target, frame, column)
         if "group" in frame and frame["group"].nunique() > 1:
             figures["groups"] = groups(task, target, frame)

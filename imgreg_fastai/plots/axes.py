@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MultipleLocator, NullFormatter
 
-from ..tasks import Target
+from ..tasks import Target, period_start
 from ..utils.format import format_amount
 from .figures import BLUE, INK, ORANGE, PURPLE, VERMILION
 
@@ -35,7 +35,7 @@ def with_unit_label(name: str, unit: str) -> str:
 
 def axis_label(target: Target, column: str, word: str) -> str:
     """The label of an axis of a target's column: "true yaw (°)"."""
-    return with_unit_label(f"{word} {target.name if len(target.columns) == 1 else column}", target.unit)
+    return with_unit_label(f"{word} {target.name if len(target.columns) == 1 else column}", target.label_unit)
 
 
 class AxisLimits(NamedTuple):
@@ -52,7 +52,7 @@ def axis_limits(target: Target, values: np.ndarray) -> AxisLimits:
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     period = target.wraps
     if period and high - low > period / 2:
-        start = 0.0 if low >= 0 else -period / 2
+        start = period_start(np.array([low, high]), period)
         if low >= start and high <= start + period:
             return AxisLimits(start, start + period, period)
     padding = 0.05 * (high - low) or 1.0
@@ -60,9 +60,10 @@ def axis_limits(target: Target, values: np.ndarray) -> AxisLimits:
 
 
 def set_circular_ticks(axis: Axis, period: float | None) -> None:
-    """Put ticks at parts of a circle; without a period, leave them as they are."""
+    """Put ticks at parts of a circle, whole numbers where they are; without a period, leave them as they are."""
     if period:
-        axis.set_major_locator(MultipleLocator(period / 4 if period > 180 else 30))
+        parts = next((n for n in (6, 4, 5, 7) if period % n == 0), 4) if period <= 180 else 4
+        axis.set_major_locator(MultipleLocator(period / parts))
 
 
 def set_log_scale(axis: Axis, values: np.ndarray) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ..tasks import Target, Task
-from ..utils.format import format_amount, format_values, trailing_unit
+from ..utils.format import format_amount, format_values, trailing_unit, with_unit
 from . import axes
 from .figures import BLUE, INK, SHADE, SKY, TitledFigure, chart_figure, empty_figure, short_name
 
@@ -35,12 +35,13 @@ class LabelledRows(NamedTuple):
 
 
 def labelled_rows(target: Target, frame: pd.DataFrame) -> LabelledRows:
-    """The rows of a frame that have an error of the target."""
+    """The rows of a frame that have an error of the target, their values those of its `charted`."""
     true = frame[list(target.columns)].to_numpy(float)
     predicted = frame[[f"{column}_predicted" for column in target.columns]].to_numpy(float)
     error = target.error(predicted, true) if len(true) else np.empty(0)
     finite = np.isfinite(error)
-    return LabelledRows(frame[finite], true[finite], predicted[finite], error[finite])
+    true, predicted = (target.charted_values(values[finite]) for values in (true, predicted))
+    return LabelledRows(frame[finite], true, predicted, error[finite])
 
 
 def no_rows_figure(target: Target) -> TitledFigure:
@@ -89,6 +90,7 @@ def predicted_against_true(task: Task, target: Target, frame: pd.DataFrame,
     _, true, predicted, error = labelled_rows(target, frame)
     if not len(true):
         return no_rows_figure(target)
+    target = target.charted
     best_constant = np.broadcast_to(target.constant_guess(true), true.shape)
     guess = (baseline or {}).get(target.name, target.error(best_constant, true).mean())
     near = true + target.residual(predicted, true)  # an angle across the seam is drawn beside its label
@@ -130,7 +132,7 @@ def _note_on_period(target: Target, series: list[axes.Series], near: np.ndarray,
         low, high, period = axes.axis_limits(target, x)
         crossed = ((y < low) | (y > high)).sum()
         if period and crossed:
-            ends = f"{axes.number_text(low)}° = {axes.number_text(high)}°"
+            ends = " = ".join(with_unit(axes.number_text(end), target.unit) for end in (low, high))
             return f"Shaded: predictions across {ends} are drawn next to their true value ({crossed})."
     differs = (np.abs(near - predicted) > 1e-6).any()  # False for a missing label, which is NaN
     return "Angles are drawn the short way round from their truth." if differs else ""
@@ -144,6 +146,7 @@ def residuals(task: Task, target: Target, frame: pd.DataFrame) -> TitledFigure:
     _, true, predicted, _ = labelled_rows(target, frame)
     if not len(true):
         return no_rows_figure(target)
+    target = target.charted
     if len(target.columns) > MAX_COLUMN_CHARTS:
         return _errors_by_point(task, target, true, predicted)
     residual = target.residual(predicted, true)
@@ -164,8 +167,9 @@ def residuals(task: Task, target: Target, frame: pd.DataFrame) -> TitledFigure:
 
 
 def errors_over(task: Task, target: Target, frame: pd.DataFrame, column: str) -> TitledFigure:
-    """Errors over the true values of one of the target's columns, with their running median and 90 % band."""
+    """Errors over the true values of a column of the target's `charted`, with their running median and 90 % band."""
     _, true, _, error = labelled_rows(target, frame)
+    target = target.charted
     x = true[:, target.columns.index(column)]
     x, error = x[np.isfinite(x)], error[np.isfinite(x)]
     if not len(x):

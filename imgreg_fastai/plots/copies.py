@@ -56,7 +56,7 @@ def draw(folder: str | Path, task: Task, frame: pd.DataFrame) -> list[Path]:
         try:
             if not isinstance(name, str):
                 raise PictureError("an image with a file", f"number {name}, which has no file")
-            picture = open_picture(name, task.value_range)
+            picture = open_picture(name, task.value_range, task.max_pixels)
             if max(picture.size) >= 2**16:  # too large for matplotlib
                 raise PictureError("less than 65536 pixels a side", f"'{name}': {picture.width} x {picture.height}")
         except PictureError as e:

@@ -68,7 +68,7 @@ def _draw_histogram(ax: Axes, rows: pd.DataFrame, target: Target, column: str) -
     typical, log = target.typical(values)
     if log:
         typical &= values > 0
-    ax.set(xlabel=axes.with_unit_label(column, target.unit), ylabel="rows")
+    ax.set(xlabel=axes.with_unit_label(column, target.label_unit), ylabel="rows")
     if not typical.any():
         return
     parts = [part for part in SPLITS if part in {*rows["split"]}]
@@ -83,7 +83,7 @@ def _draw_histogram(ax: Axes, rows: pd.DataFrame, target: Target, column: str) -
     far = values[np.isfinite(values) & ~typical]
     if len(far):
         largest = axes.number_text(float(f"{max(far, key=abs):.4g}"))
-        axes.note_beyond(ax, f"▲ {len(far)} far beyond, up to {largest}{trailing_unit(target.unit)}")
+        axes.note_beyond(ax, f"▲ {len(far)} far beyond, up to {largest}{trailing_unit(target.label_unit)}")
 
 
 def _bar_edges(values: np.ndarray, log: bool) -> list[float]:

@@ -54,8 +54,8 @@ def page_data(inputs: ReportInputs) -> dict:
         training = [chart(curves(inputs.history, task.targets))]
     check, issues = None, []
     if inputs.has_pictures:
-        saved_task = replace(task, image="", group="", name_pattern="", raters="", point_rows=(),
-                             list_cols=())  # as the run wrote its labels
+        saved_task = replace(task, image="", group="", name_pattern="", row_weight="", raters="", point_rows=(),
+                             list_cols=(), coords="pixels", box_format="cxcywh")  # as the run wrote its labels
         check = checks.check(run.path / "labels.csv", saved_task, run.about["data"]["root"], fast=True)
         issues = [(issue.text, checks.LEVEL_TITLES[issue.level], f"{len(issue.rows):,}" if issue.rows else "",
                    first_few(issue.names or (f"row {row}" for row in issue.rows), 3), issue.hint)
@@ -63,11 +63,11 @@ def page_data(inputs: ReportInputs) -> dict:
     verdicts, weaknesses_of_all = verdict.verdicts(inputs, has_issues=bool(issues))
     shown = [target for target in task.targets if inputs.scores[inputs.part][target.name]["n"]][:MAX_TARGETS]
     n_occluded = MAX_OCCLUDED if len(shown) <= 2 else MAX_OCCLUDED_OF_MANY
-    sizes = sections.picture_sizes(rows)
+    sizes = sections.picture_sizes(rows, task.max_pixels)
 
     @cache  # several targets show the same images
     def open_tile(path: str) -> Tile:
-        return open_tiles([path], partial(open_picture, value_range=task.value_range))[0]
+        return open_tiles([path], partial(open_picture, value_range=task.value_range, max_pixels=task.max_pixels))[0]
 
     defaults = Task("none", task.targets, augment=default_augmentations(task.targets, task.fit))
     return {

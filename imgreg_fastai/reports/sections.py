@@ -3,6 +3,7 @@
 Images are the dicts of images.py; `targets` are those that are shown.
 """
 from collections.abc import Callable
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..inference.predictor import Predictor
 from ..plots import charts, file_name
 from ..plots.charts import labelled_rows
 from ..plots.pictures import Tile, comparison_note, targets_together
-from ..tasks import Target
+from ..tasks import Target, period_start
 from ..utils.format import format_amount
 from . import occlusion
 from .images import chart, example, photograph, saved_chart
@@ -64,20 +65,20 @@ def error_charts(inputs: ReportInputs, target: Target) -> dict:
         `charts`, and a `note` on columns that have none.
     """
     true = labelled_rows(target, inputs.rows).true
-    series, note = charts.chart_series(target, true, true)
+    series, note = charts.chart_series(target.charted, true, true)
     figures = [charts.errors_over(inputs.task, target, inputs.rows, column) for column, *_ in series
-               if column in target.columns]  # the points of many are pooled
+               if column in target.charted.columns]  # the points of many are pooled
     note = note if figures else ""
     if "group" in inputs.rows and inputs.rows["group"].nunique() > 1:
         figures.append(charts.groups(inputs.task, target, inputs.rows))
     return {"charts": [chart(figure) for figure in figures], "note": note}
 
 
-def picture_sizes(rows: pd.DataFrame) -> pd.DataFrame:
+def picture_sizes(rows: pd.DataFrame, max_pixels: int | None = None) -> pd.DataFrame:
     """Read `width` and `height` of the images of rows that are present; of very many, some at random."""
     rows = rows[rows["present"]]
     rows = rows.sample(min(MAX_HEADERS, len(rows)), random_state=0)
-    headers = images.map_ahead(images.read_header, rows["path"])
+    headers = images.map_ahead(images.read_header, rows["path"], repeat(max_pixels))
     sizes = [(np.nan, np.nan) if isinstance(header, images.PictureError) else (header.width, header.height)
              for header in headers]
     return pd.DataFrame(sizes, rows.index, ["width", "height"], float).dropna()
@@ -164,9 +165,10 @@ def examples(inputs: ReportInputs, target: Target, open_tile: Callable[[str], Ti
 
 def _strip_span(target: Target, rows: pd.DataFrame) -> tuple[float, float]:
     """Return the lowest and the highest value on the strips below images."""
-    if target.wraps:
-        return 0.0, target.wraps
     values = rows[[*target.columns, *(f"{column}_predicted" for column in target.columns)]].to_numpy(float)
+    if target.wraps:
+        start = period_start(values, target.wraps)
+        return start, start + target.wraps
     low, high = np.nanmin(values), np.nanmax(values)
     return (low / 1.05, high * 1.05) if target.log_scale and low > 0 else (low, high)
 

@@ -20,8 +20,13 @@ def allowed_augmentations(targets: Sequence[Target], fit: str) -> tuple[str, ...
 
 
 def default_augmentations(targets: Sequence[Target], fit: str = "pad") -> tuple[str, ...]:
-    """The augmentations for a user's table: all that points can bear; colour alone where there is anything else."""
-    defaults = ("flip", "turn", "zoom", "shift", *COLOURS) if all(t.in_image for t in targets) else ("colour",)
+    """The augmentations for a user's table: all that points can bear; colour alone where there is anything else.
+
+    A number that a mirror negates was declared so to have its images mirrored, where the other targets allow it.
+    """
+    defaults: tuple[str, ...] = ("flip", "turn", "zoom", "shift", *COLOURS)
+    if not all(t.in_image for t in targets):
+        defaults = ("flip", "colour") if any(t.negated_by_flip for t in targets) else ("colour",)
     return tuple(a for a in defaults if a in allowed_augmentations(targets, fit))
 
 
@@ -62,18 +67,20 @@ def declare_invariance(targets: tuple[Target, ...], moves: tuple[str, ...],
     other_kind = [t.scalar and kinds.get(t.name, t.kind) != t.kind for t in targets]
     declared = tuple(t if other else t.declare_moves(moves) for t, other in zip(targets, other_kind, strict=True))
     changed = [new for old, new in zip(targets, declared, strict=True) if new != old]
-    unmoved = [t.name for t in changed if t.scalar]
-    if unmoved:
-        words = list(dict.fromkeys(MOVED[move] for move in moves))
-        say(f"--augment declares that a {_enumerate(words, 'or')} image has the same {_enumerate(unmoved, 'and')} "
-            f"(leave {', '.join(moves)} out if that is false)")
+    for negated in (False, True):  # of a number that a mirror negates nothing else is declared
+        unmoved = [t.name for t in changed if t.scalar and t.negated_by_flip == negated]
+        if unmoved:
+            declared_moves = [move for move in moves if not (negated and move == "flip")]
+            words = list(dict.fromkeys(MOVED[move] for move in declared_moves))
+            say(f"--augment declares that a {enumerate_words(words, 'or')} image has the same "
+                f"{enumerate_words(unmoved, 'and')} (leave {', '.join(declared_moves)} out if that is false)")
     for t in changed:
         if t.declaration:
             say(t.declaration.replace("NAME", t.name))
     return declared
 
 
-def _enumerate(words: list[str], link: str) -> str:
+def enumerate_words(words: list[str], link: str) -> str:
     """["a", "b", "c"], "or" -> "a, b or c"."""
     *first, last = words
     return f"{', '.join(first)} {link} {last}" if first else last

@@ -1,12 +1,13 @@
-"""The kinds of target, and how a target is written: NAME[=COLUMN,COLUMN...][:KIND].
+"""The kinds of target, and how a target is written: NAME[=COLUMN,COLUMN...][:KIND], names in quotes where need be.
 
 A new kind is a file beside this one, and its class in KINDS.
 """
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+from ..utils import quoting
 from ..utils.messages import ImgregError, close_matches, first_few
 from .angle import Angle
 from .number import Number
@@ -14,10 +15,13 @@ from .point import Point
 from .rotation import Rotation
 from .target import Target
 
+# A number for all plain numbers, {target name: number}, or any of these and pairs in a list.
+Bounds: TypeAlias = float | Mapping[str, float] | Iterable[float | tuple[str, float]]
 KINDS = (Number, Angle, Point, Rotation)
 KINDS_BY_NAME = {cls.kind: cls for cls in KINDS}
 # What --target NAME:SPEC says -> the kind, and the fields that it sets.
 SPECS = {spec: (cls, fields) for cls in KINDS for spec, fields in (cls.specs or {cls.kind: {}}).items()}
+SPEC_WORDS = ", ".join(word for cls in KINDS for word in cls.spec_words or (cls.kind,))
 
 
 def target_from_dict(fields: dict[str, Any]) -> Target:
@@ -32,26 +36,33 @@ def target_from_dict(fields: dict[str, Any]) -> Target:
 
 
 class TargetSpec(NamedTuple):
-    """The parts of NAME[=COLUMN,...][:KIND[=OPTION]]; what was left out is empty."""
+    """The parts of NAME[=COLUMN,...][:KIND[=OPTION]]; what was left out is empty.
+
+    `literal` tells of each column whether it was quoted, so that a star in it is no pattern.
+    """
 
     name: str
     columns: tuple[str, ...]
     kind: str
     option: str
+    literal: tuple[bool, ...] = ()
 
     def build(self, **fields: Any) -> Target:
         """The target; `fields` replace what the text says. A text without a kind is a number."""
         cls, defaults = SPECS[self.kind or "number"]
-        option = {cls.spec_option: self.option} if self.option else {}
-        columns = self.columns or [column.replace("NAME", self.name) for column in cls.default_columns]
-        return cls(**{"name": self.name, "columns": tuple(columns), **defaults, **option, **fields})
+        # `angle` alone has no period
+        option = cls.read_option(self.option) if self.option or self.kind == "angle" else {}
+        defaults = {**defaults, **option}
+        columns = self.columns or [c.replace("NAME", self.name) for c in cls.columns_where_none(defaults)]
+        return cls(**{"name": self.name, "columns": tuple(columns), **defaults, **fields})
 
 
 def parse_target(text: str, task_targets: tuple[Target, ...] = ()) -> Target:
     """Read a target.
 
     Args:
-        text: `NAME[=COLUMN,...][:KIND]`. KIND may be `rotation=SEQUENCE`.
+        text: `NAME[=COLUMN,...][:KIND]`. KIND may be `angle:PERIOD` or `rotation=FORM`. A name with one of : = , * is
+            in quotes.
         task_targets: The task's own targets, of which NAME must be one if there are any. Such a name without a KIND is
             that target, read from other columns if some are given; with `:number` it is a plain number, from 0 to the
             period where it was an angle.
@@ -73,8 +84,8 @@ def parse_target(text: str, task_targets: tuple[Target, ...] = ()) -> Target:
     if not spec.kind or (spec.kind == old.kind and not spec.option):
         return replace(old, columns=spec.columns) if spec.columns else old
     fields = {"columns": spec.columns or old.columns, "unit": old.unit, "weight": old.weight}
-    if spec.kind == "number" and old.wraps and len(old.columns) == 1:
-        fields |= {"low": 0.0, "high": old.wraps}
+    if spec.kind == "number" and isinstance(old, Angle):
+        fields |= {"low": old.start, "high": old.start + old.wraps}
     return spec.build(**fields)
 
 
@@ -92,11 +103,13 @@ def parse_for_table(text: str, table_columns: Sequence[str]) -> Target:
     Raises:
         ImgregError: For a column that is not there, a star that matches nothing, and an x without its y.
     """
-    spec = split_spec(text)
-    if any("*" in column and column not in table_columns for column in spec.columns):
+    # a column's own name, whatever is in it
+    spec = TargetSpec(text, (text,), "", "", (True,)) if text in table_columns else split_spec(text)
+    if any("*" in column and column not in table_columns and not literal
+           for column, literal in zip(spec.columns, spec.literal, strict=True)):
         if spec.kind != "point" or len(spec.columns) % 2:
             raise ImgregError("stars in pairs of columns of points", f"'{text}'",
-                              f"--target '{spec.name}=*_x,*_y:point'")
+                              quoting.option("--target", f"{quoting.quote(spec.name)}=*_x,*_y:point"))
         pairs = zip(spec.columns[::2], spec.columns[1::2], strict=True)
         columns = [column for x, y in pairs for column in _matching_pairs(x, y, table_columns)]
         spec = spec._replace(columns=tuple(dict.fromkeys(columns)))
@@ -110,7 +123,8 @@ def parse_for_table(text: str, table_columns: Sequence[str]) -> Target:
 
 def with_options(targets: Sequence[Target], units: Mapping[str, str] | Iterable[tuple[str, str]] = (),
                  weights: Mapping[str, float] | Iterable[tuple[str, float]] = (),
-                 scale: str | None = None) -> tuple[Target, ...]:
+                 scale: str | None = None, minimum: Bounds = (), maximum: Bounds = (),
+                 flip_negates: Iterable[str] = ()) -> tuple[Target, ...]:
     """The targets with other options.
 
     Args:
@@ -118,37 +132,85 @@ def with_options(targets: Sequence[Target], units: Mapping[str, str] | Iterable[
         units: {target name: unit}, or pairs.
         weights: {target name: weight}, or pairs.
         scale: linear or log, for all numbers; None leaves it as it is.
+        minimum: What plain numbers cannot be below.
+        maximum: What they cannot be above.
+        flip_negates: Plain numbers whose sign a mirror changes.
 
     Returns:
         The changed targets, in their order.
 
     Raises:
-        ImgregError: For a name that is no target's, and for a scale where nothing is a number.
+        ImgregError: For a name that is no target's, and for options of numbers where nothing is a number.
     """
     units, weights = dict(units), dict(weights)
-    names = [t.name for t in targets]
-    for option, values in (("--unit NAME=UNIT", units), ("--target-weight NAME=NUMBER", weights)):
-        for name in values:
-            if name not in names:
-                raise ImgregError(f"{option} for a target: {first_few(names, 8)}", f"'{name}'",
-                                  close_matches(name, names) or None)
-    changed = [replace(t, unit=units.get(t.name, t.unit), weight=weights.get(t.name, t.weight)) for t in targets]
-    if scale is None:
-        return tuple(changed)
-    if not any(isinstance(t, Number) for t in targets):
+    check_names("--unit NAME=UNIT", units, targets)
+    check_names("--target-weight NAME=NUMBER", weights, targets)
+    changed = [replace(t.with_unit(units[t.name]) if t.name in units else t, weight=weights.get(t.name, t.weight))
+               for t in targets]
+    numbers = [t for t in targets if isinstance(t, Number)]
+    if scale is not None:
+        _check_numbers("--scale", numbers, targets)
+    of_number: dict[str, dict[str, Any]] = {
+        "scale": {} if scale is None else dict.fromkeys((t.name for t in numbers), scale),
+        "minimum": _bounds("--min", minimum, targets),
+        "maximum": _bounds("--max", maximum, targets),
+        "flip_negates": dict.fromkeys(flip_negates, True),
+    }
+    check_names("--flip-negates NAME", of_number["flip_negates"], targets, numbers)
+    return tuple(replace(t, **{name: values[t.name] for name, values in of_number.items() if t.name in values})
+                 if isinstance(t, Number) else t for t in changed)
+
+
+def check_names(option: str, names: Iterable[str], targets: Sequence[Target],
+                possible: Sequence[Target] | None = None) -> None:
+    """Raise ImgregError for a name that is no target's, or not that of a `possible` one, which are plain numbers."""
+    all_names = [t.name for t in targets]
+    for name in names:
+        if name not in all_names:
+            raise ImgregError(f"{option} for a target: {first_few(all_names, 8)}", f"'{name}'",
+                              close_matches(str(name), all_names) or None)
+        if possible is not None and name not in [t.name for t in possible]:
+            kind = next(t.kind for t in targets if t.name == name)
+            raise ImgregError(f"{option} for a target that is a plain number", f"{kind} '{name}'")
+
+
+def _check_numbers(option: str, numbers: Sequence[Target], targets: Sequence[Target]) -> None:
+    """Raise ImgregError for an option of plain numbers where there are none."""
+    if not numbers:
         kinds = first_few(f"{t.kind} '{t.name}'" for t in targets)
-        raise ImgregError("--scale with a target that is a plain number", kinds)
-    return tuple(replace(t, scale=scale) if isinstance(t, Number) else t for t in changed)
+        raise ImgregError(f"{option} with a target that is a plain number", kinds)
+
+
+def _bounds(option: str, bounds: Bounds, targets: Sequence[Target]) -> dict[str, float]:
+    """The bound of each plain number that has one, by its name; a bound with a name goes before one without."""
+    numbers = [t for t in targets if isinstance(t, Number)]
+    entries = list(bounds.items()) if isinstance(bounds, Mapping) else bounds
+    if not isinstance(entries, Iterable) or isinstance(entries, str):
+        entries = [entries]
+    entries = list(entries)
+    named = dict(entry for entry in entries if isinstance(entry, (tuple, list)))
+    for_all = [entry for entry in entries if not isinstance(entry, (tuple, list))]
+    if for_all:
+        _check_numbers(option, numbers, targets)
+    if len(for_all) > 1:
+        raise ImgregError(f"{option} once, or {option} NAME=NUMBER", first_few(for_all))
+    check_names(f"{option} NAME=NUMBER", named, targets, numbers)
+    return {**{t.name: bound for bound in for_all for t in numbers}, **named}
 
 
 def split_spec(text: str) -> TargetSpec:
     """The parts of `NAME[=COLUMN,...][:KIND[=OPTION]]`; raises ImgregError for an unknown kind."""
-    head, _, kind = text.partition(":")
-    name, _, columns = head.partition("=")
-    kind, _, option = kind.partition("=")
-    if (kind and kind not in SPECS) or (option and not SPECS[kind][0].spec_option):
-        raise ImgregError(f"a target NAME[=COL,COL][:KIND] with KIND one of {', '.join(SPECS)}", f"'{text}'")
-    return TargetSpec(name.strip(), tuple(c.strip() for c in columns.split(",")) if columns else (), kind, option)
+    head, _, kind = quoting.partition(text, ":")
+    name, _, columns = quoting.partition(head, "=")
+    kind, *option = re.split("[:=]", kind.strip(), maxsplit=1)
+    parts = quoting.split(columns, ",") if columns else []
+    spec = TargetSpec(quoting.unquote(name), tuple(map(quoting.unquote, parts)), kind, "".join(option).strip(),
+                      tuple(map(quoting.is_quoted, parts)))
+    has_option = kind in SPECS and SPECS[kind][0].spec_words and kind not in ("angle180", "angle360")
+    if (kind and kind not in SPECS) or (option and not has_option):
+        hint = None if kind in SPECS else "quotes around a name that has one of : = , * in it, as in '\"a:b\":number'"
+        raise ImgregError(f"a target NAME[=COL,COL][:KIND] with KIND one of {SPEC_WORDS}", f"'{text}'", hint)
+    return spec
 
 
 def _suggestion(name: str, column: str, table_columns: Sequence[str]) -> str | None:
@@ -156,7 +218,7 @@ def _suggestion(name: str, column: str, table_columns: Sequence[str]) -> str | N
     for spec, (cls, _) in SPECS.items():
         columns = {template.replace("NAME", name) for template in cls.default_columns}
         if column == name and "NAME" in cls.default_columns[0] and columns <= set(table_columns):
-            return f"--target {name}:{spec}"
+            return quoting.option("--target", quoting.target_text(name, kind=spec))
     close = close_matches(column, table_columns)
     return f"one of {close}" if close else None
 

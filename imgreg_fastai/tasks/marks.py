@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 else:  # only annotations name it, and do not load Matplotlib
     Axes = Any
 Size = tuple[int, ...]  # height and width of an image, and what may follow
+AXIS_LENGTH = 0.3  # of the mark of a rotation's front, as a part of the image's shorter side
 MAX_CROSSES = 12  # with more points each is but a dot
 DASHES = (0, (3, 1.6))
 NO_DASHES = {"dash_offset": 0, "dash_list": None}  # the white below dashes has no gaps, so that they are one line
@@ -33,6 +34,27 @@ def image_centre(shape: Size) -> np.ndarray:
     return np.array([width - 1, height - 1]) / 2
 
 
+def draw_axes(ax: Axes, matrix: np.ndarray, colour: str, shape: Size, dashed: bool, origin: np.ndarray | None,
+              thin: bool) -> None:
+    """Draw the axes of a rotation, matrix [3, 3]; see Rotation.draw and, for the other arguments, Mark.draw."""
+    from matplotlib.patheffects import withStroke
+
+    length = AXIS_LENGTH * min(shape[:2])
+    inside = origin is not None and 0 <= origin[0] <= shape[1] and 0 <= origin[1] <= shape[0]
+    start = np.asarray(origin, float) - 0.5 if inside else image_centre(shape)
+    for i, letter in enumerate("" if thin else "xy"):
+        step = 0.7 * length * matrix[:2, i]
+        draw_line(ax, (start, start + step), colour, 1.3, dashed)
+        if not dashed:
+            place = start + step + 0.1 * length * step / max(float(np.hypot(*step)), 1e-9)
+            ax.plot(*place, marker=f"${letter}$", markersize=4.5, color=colour, markeredgewidth=0.3, zorder=5,
+                    path_effects=[withStroke(linewidth=2, foreground="white")])
+    tip, away = start - length * matrix[:2, 2], matrix[2, 2] <= 0
+    draw_line(ax, (start, tip), colour, 1.1 if thin else 2.4, dashed)
+    ax.plot(*tip, "o", markersize=4 if thin else 5, color="white" if away else colour, zorder=5.2,
+            markeredgecolor=colour if away else "white", markeredgewidth=0.8)
+
+
 class Mark:
     """How a target is written and drawn; each kind overrides what is its own. See Target for `unit`."""
 
@@ -43,6 +65,11 @@ class Mark:
     has_interval_mark: ClassVar[bool] = False  # and so can its interval
     names_itself: ClassVar[bool] = False  # `label_text` names the columns, so that no target name need precede it
     mark_note: ClassVar[str] = "Blue: true. Vermilion: predicted."
+
+    @property
+    def label_unit(self) -> str:
+        """The unit of its labels and predictions, where that is not the unit of its errors."""
+        return self.unit
 
     def decimals(self, values: np.ndarray | float) -> int:
         """How many decimals tell a thousandth of the range of its labels: of its period, or of their size."""

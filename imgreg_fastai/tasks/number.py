@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..utils.messages import ImgregError
-from .geometry import MOVES
+from .geometry import MOVES, Motion
 from .outliers import LabelIssue, far_values, quartiles
-from .target import Array, Target, dtype, is_finite, mean
+from .target import Target, dtype
+from .values import Array, is_finite, mean
 
 SCALES = ("auto", "linear", "log")
 # Labels of the training part lie within 2/3 of [-1, 1], which leaves the network a third of their range (of their
@@ -34,12 +35,18 @@ class Number(Target):
         high: What the network's 1 means, in units; from the labels if None.
         scale: linear, log, or auto, which `complete` decides; before that auto is linear.
         laws: The moves of the image under which the number stays what it is.
+        minimum: The smallest value that it can have, which no prediction is below; None: none.
+        maximum: The largest, likewise.
+        flip_negates: Whether a mirror changes its sign, as that of a steering angle or an offset to the side.
     """
 
     low: float | None = None
     high: float | None = None
     scale: str = "auto"
     laws: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    flip_negates: bool = False
 
     kind: ClassVar[str] = "number"
 
@@ -54,6 +61,31 @@ class Number(Target):
             raise ImgregError(f"labels of '{self.name}' above 0, for their logarithm", str(min(ends)), "--scale linear")
         if not isinstance(self.laws, tuple) or not all(move in MOVES for move in self.laws):
             raise ImgregError(f"laws of '{self.name}' out of {', '.join(MOVES)}", repr(self.laws))
+        bounds = [bound for bound in (self.minimum, self.maximum) if bound is not None]
+        if not all(map(is_finite, bounds)) or (len(bounds) == 2 and not bounds[0] < bounds[1]):
+            raise ImgregError(f"--min and --max of '{self.name}': numbers, --min below --max",
+                              f"{self.minimum!r}, {self.maximum!r}")
+        if self.maximum is not None and self.maximum <= 0 and self.log_scale:
+            raise ImgregError(f"--max of '{self.name}' above 0, for its logarithm", f"{self.maximum:g}",
+                              "--scale linear")
+        if self.flip_negates:
+            self._check_symmetry()
+
+    def _check_symmetry(self) -> None:
+        """Raise ImgregError where a number of the other sign, that of a mirrored image, could not be."""
+        name = f"'{self.name}', whose sign a mirror changes"
+        if self.log_scale:
+            raise ImgregError(f"a linear scale of {name}", "--scale log", "--scale linear")
+        if (self.minimum is None) != (self.maximum is None) or -(self.minimum or 0.0) != (self.maximum or 0.0):
+            given = [f"--{word} {bound:g}" for word, bound in (("min", self.minimum), ("max", self.maximum))
+                     if bound is not None]
+            raise ImgregError(f"the same --min and --max, but for the sign, of {name}", " and ".join(given),
+                              "--min and --max such as -1 and 1, or no --flip-negates")
+
+    @property
+    def negated_by_flip(self) -> bool:  # type: ignore[override]
+        """Whether a mirror changes its sign."""
+        return self.flip_negates
 
     @property
     def log_scale(self) -> bool:  # type: ignore[override]
@@ -62,6 +94,8 @@ class Number(Target):
 
     def complete(self, values: np.ndarray) -> "Number":
         """Choose `scale` by `prefers_log`, and `low` and `high` with MARGIN beyond the labels, unless they are set.
+
+        They do not lie beyond `minimum` and `maximum`, and on both sides of 0 alike where a mirror changes the sign.
 
         Args:
             values: Labels of the training part, [n, 1].
@@ -80,11 +114,27 @@ class Number(Target):
         high = float(values.max() if self.high is None else self.high)
         if low == high:
             raise ImgregError(f"a column '{self.columns[0]}' whose values differ", f"{low:g} in every row")
-        log = (low > 0 and prefers_log(values)) if self.scale == "auto" else self.scale == "log"
+        log = self._chooses_log(values, low)
         target = replace(self, low=low, high=high, scale="log" if log else "linear")  # checks them
-        wider_low, wider_high = widen(low, high, log)
-        return replace(target, low=wider_low if self.low is None else self.low,
-                       high=wider_high if self.high is None else self.high)
+        low, high = widen(low, high, log)
+        if self.flip_negates:
+            high = max(-low, high)
+            low = -high
+        low, high = self.bounded(np.array([low, high])).tolist()
+        return replace(target, low=low if self.low is None else self.low,
+                       high=high if self.high is None else self.high)
+
+    def _chooses_log(self, values: np.ndarray, low: float) -> bool:
+        """Whether finite labels [n], and a range from `low`, are to be learnt by their logarithm."""
+        if self.scale != "auto" or self.flip_negates:
+            return self.log_scale
+        return low > 0 and prefers_log(values)
+
+    def bounded(self, values: Array) -> Array:
+        """Values of any shape in units, none of them below `minimum` or above `maximum`."""
+        if self.minimum is None and self.maximum is None:
+            return values
+        return np.clip(values, self.minimum, self.maximum)
 
     def _middle_and_half(self) -> tuple[float, float]:
         """The middle of [low, high] and half its length, of the logarithms where the scale is log."""
@@ -105,10 +155,10 @@ class Number(Target):
         return (labels - middle) / half
 
     def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:
-        """Outputs [n, 1] -> [n, 1] in units, in double precision; never infinite."""
+        """Outputs [n, 1] -> [n, 1] in units within its bounds, in double precision; never infinite."""
         middle, half = self._middle_and_half()
         values = np.asarray(encoded, np.float64) * half + middle
-        return np.exp(values.clip(-MAX_LOG, MAX_LOG)) if self.log_scale else values
+        return self.bounded(np.exp(values.clip(-MAX_LOG, MAX_LOG)) if self.log_scale else values)
 
     @property
     def label_dtype(self) -> dtype:
@@ -123,26 +173,46 @@ class Number(Target):
 
     def constant_guess(self, values: Array) -> Array:
         """The mean of labels [n, 1], [1], whatever the scale."""
-        return mean(values)
+        return self.bounded(mean(values))
 
     def average(self, values: Array) -> Array:
         """[k, n, 1] -> [n, 1]: the mean; of a number that is learnt by its logarithm the geometric mean."""
         if not self.log_scale:
-            return mean(values)
-        return np.exp(mean(np.log(np.where(values > 0, values, np.nan))))
+            return self.bounded(mean(values))
+        return self.bounded(np.exp(mean(np.log(np.where(values > 0, values, np.nan)))))
 
     # ---- moves of the image
 
     @property
     def moves(self) -> tuple[str, ...]:
-        """The moves under which it was declared to stay what it is."""
-        return self.laws
+        """The moves under which it was declared to stay what it is, and a mirror that changes its sign."""
+        return tuple(move for move in MOVES if move in self.laws or (move == "flip" and self.flip_negates))
 
     def declare_moves(self, moves: tuple[str, ...]) -> "Number":
-        """The number, which these moves leave as it is, too."""
-        return replace(self, laws=tuple(move for move in MOVES if move in moves or move in self.laws))
+        """The number, which these moves leave as it is, too, but for a mirror that changes its sign."""
+        return replace(self, laws=tuple(move for move in MOVES if move in self.laws or (
+            move in moves and not (move == "flip" and self.flip_negates))))
+
+    def transform_labels(self, values: Array, motion: Motion) -> Array:
+        """The labels [n, 1] after the motion of their images."""
+        return values * (1 - 2 * motion.mirrored[:, None]) if self.flip_negates else values
 
     # ---- checks and words
+
+    def impossible(self, values: np.ndarray) -> Iterator[LabelIssue]:
+        """Labels beyond its bounds, and labels of one sign where a mirror is said to change it."""
+        column, values = self.columns[0], values[:, 0]
+        for mask, word, bound in ((values < (-np.inf if self.minimum is None else self.minimum), "min", self.minimum),
+                                  (values > (np.inf if self.maximum is None else self.maximum), "max", self.maximum)):
+            if mask.any():
+                side = "below" if word == "min" else "above"
+                yield LabelIssue(mask, "bound", "stop", f"{self.name} {side} --{word} {bound:g}",
+                                 f"mend these labels, or another --{word}", column)
+        finite = values[np.isfinite(values)]
+        if self.flip_negates and len(finite) and (finite.min() >= 0 or finite.max() <= 0):
+            yield LabelIssue(None, "sign", "stop", f"{self.name} is on one side of 0 only, from {finite.min():g} to "
+                             f"{finite.max():g}, and --flip-negates would teach the other side", "leave "
+                             f"{self.name} out of --flip-negates")
 
     def outliers(self, values: np.ndarray) -> Iterator[LabelIssue]:
         """Values that stand for an unknown one, and values far from all others."""
@@ -165,9 +235,7 @@ class Number(Target):
         """
         finite, far = np.isfinite(values), far_values(values)
         others = values[finite & ~far & ~far_values(values, log=True)]
-        log = self.log_scale
-        if self.scale == "auto" and len(others) and others.min() < others.max():
-            log = self.complete(others[:, None]).log_scale
+        log = self._chooses_log(others, float(others.min())) if len(others) else self.log_scale
         return finite & ~(far_values(values, log=True) if log else far), log
 
     def decimals(self, values: np.ndarray | float) -> int:

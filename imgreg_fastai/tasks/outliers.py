@@ -78,7 +78,7 @@ def quartiles(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def radians_issue(name: str, values: np.ndarray) -> LabelIssue:
-    """The issue of finite values in degrees that look like radians."""
+def radians_issue(name: str, values: np.ndarray, option: str) -> LabelIssue:
+    """The issue of finite values in degrees that look like radians; `option` would read them as such."""
     text = f"{name} looks like radians: all from {values.min():.3g} to {values.max():.3g}"
-    return LabelIssue(None, "radians", "note", text, "turn it into degrees, if so")
+    return LabelIssue(None, "radians", "note", text, f"{option}, if so")

@@ -12,7 +12,8 @@ from ..utils.messages import ImgregError, first_few
 from .geometry import MOVES, Motion, to_pixels, to_view
 from .marks import MAX_CROSSES, SHADE, Axes, Size
 from .outliers import LabelIssue, far_values
-from .target import Array, Target, Tensor, mean
+from .target import Target, Tensor
+from .values import Array, mean
 
 SEPARATORS = "_-. "  # of the parts of a column's name
 CORNERS = ((0.0, 0.0), (-1.0, -1.0))  # what programs write for a point that is not there
@@ -150,12 +151,7 @@ class Point(Target):
     # ---- checks, words and marks
 
     def outliers(self, values: np.ndarray) -> Iterator[LabelIssue]:
-        """Fractions in place of pixels, points in a corner, points far from all others."""
-        finite = values[np.isfinite(values)]
-        if np.abs(finite).max() <= 1 and np.ptp(finite) > 0:
-            text = f"all of {self.name} lies from {finite.min():g} to {finite.max():g}: no pixels"
-            yield LabelIssue(None, "fractions", "stop", text, "multiply by the image's width and height")
-            return
+        """Points in a corner, and points far from all others."""
         points = values.reshape(len(values), -1, 2)
         for x, y in CORNERS:
             at_corner = (points == (x, y)).all(axis=2)

@@ -1,21 +1,22 @@
 """What every kind of target shares."""
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ..utils import quoting
 from ..utils.messages import ImgregError, first_few
 from .geometry import Motion
 from .marks import Mark
 from .outliers import LabelIssue
+from .values import Array, as_tuples, is_finite, json_fields, mean
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from torch import Tensor, dtype
 else:  # only annotations name these types, and do not load their libraries
     DataFrame = Tensor = dtype = Any
-Array = Any  # a numpy array, or a torch tensor where a docstring says so
 
 
 @dataclass(frozen=True)
@@ -46,22 +47,49 @@ class Target(Mark):
     outputs_per_column: ClassVar[int] = 1
     declaration: ClassVar[str] = ""  # what `declare_moves` assumes, in words; "" where one line is for all such targets
     specs: ClassVar[dict[str, dict]] = {}  # --target NAME:SPEC -> fields that it sets; {}: SPEC is the kind
-    spec_option: ClassVar[str] = ""  # the field that SPEC=VALUE sets
+    spec_words: ClassVar[tuple[str, ...]] = ()  # what SPEC may be, in words; (): the kind
     in_image: ClassVar[bool] = False  # labels are positions in the image
     linear: ClassVar[bool] = True  # values lie on a line; False: they are directions, which wrap
     log_scale: ClassVar[bool] = False  # it is learnt by its logarithm
+    negated_by_flip: ClassVar[bool] = False  # a mirror changes its sign
+
 
     def __post_init__(self) -> None:
         names = (self.name, *self.columns)
         if not isinstance(self.unit, str):
             raise ImgregError(f"the unit of '{self.name}' in words", repr(self.unit))
         if len(self.columns) not in self.column_counts or not all(isinstance(n, str) and n.strip() for n in names):
-            columns = f"'{self.name}' with {', '.join(map(repr, self.columns)) or 'none'}"
-            raise ImgregError(f"a {self.kind} with a name and {self.column_rule}", columns)
+            columns = f"'{self.name}' with {first_few(map(repr, self.columns), 12) or 'none'}"
+            raise ImgregError(f"a {self.kind} with a name and {self.column_rule}", columns, self.column_hint())
         if isinstance(self.weight, bool) or not is_finite(self.weight) or self.weight <= 0:
             raise ImgregError(f"a weight of '{self.name}': a number above 0", repr(self.weight))
 
+    @classmethod
+    def read_option(cls, option: str) -> dict[str, Any]:
+        """The fields that OPTION of --target NAME:KIND=OPTION sets; raises ImgregError where the kind takes none."""
+        if option:
+            raise ImgregError(f"a {cls.kind} without '{option}' behind it", f"'{cls.kind}={option}'")
+        return {}
+
+    @classmethod
+    def columns_where_none(cls, fields: dict[str, Any]) -> tuple[str, ...]:
+        """The columns of a target that names none, by the fields that SPEC sets; NAME stands for its name."""
+        return cls.default_columns
+
+    def option(self, kind: str = "") -> str:
+        """What to type for this target as another kind: --target 'pose=a,b,c:rotation=radians'."""
+        columns = () if self.columns == (self.name,) else self.columns
+        return quoting.option("--target", quoting.target_text(self.name, columns, kind))
+
+    def with_unit(self, unit: str) -> "Target":
+        """The target with another unit; raises ImgregError for one that contradicts what it is."""
+        return replace(self, unit=unit)
+
     # ---- columns and outputs
+
+    def column_hint(self) -> str | None:
+        """What to type where the number of columns does not fit the kind."""
+        return None
 
     @property
     def n_out(self) -> int:
@@ -76,6 +104,10 @@ class Target(Mark):
     def is_labelled(self, finite: Array) -> Array:
         """Which rows have a label: of points any value is enough, other kinds need all; [n, columns] -> [n]."""
         return finite.any(axis=1) if self.in_image else finite.all(axis=1)
+
+    def is_blank(self, values: np.ndarray) -> np.ndarray:
+        """Which rows of [n, columns] have numbers that stand for no label, mask [n]."""
+        return np.zeros(len(values), bool)
 
     def complete(self, values: np.ndarray) -> "Target":
         """Fill in what must come from the data.
@@ -189,6 +221,21 @@ class Target(Mark):
         """Average k predictions of each image: [k, n, columns] -> [n, columns], leaving NaN out."""
         return mean(values)
 
+    def bounded(self, values: Array) -> Array:
+        """Values [n, columns] in units, within the bounds of the target where it has some."""
+        return values
+
+    # ---- charts
+
+    @property
+    def charted(self) -> "Target":
+        """The target whose columns charts and texts show in place of its own, which say nothing one by one."""
+        return self
+
+    def charted_values(self, values: np.ndarray) -> np.ndarray:
+        """Labels or predictions [n, columns] as those of `charted`."""
+        return values
+
     # ---- intervals
 
     @property
@@ -242,6 +289,10 @@ class Target(Mark):
 
     # ---- checks, words and marks
 
+    def impossible(self, values: np.ndarray) -> Iterator[LabelIssue]:
+        """What cannot be in labels [n, columns] of this target, however few they are."""
+        return iter(())
+
     def outliers(self, values: np.ndarray) -> Iterator[LabelIssue]:
         """What looks wrong about labels [n, columns] that are numbers all the same."""
         return iter(())
@@ -274,25 +325,3 @@ class Target(Mark):
             if f.type in ("bool", bool) and not isinstance(fields.get(f.name, False), bool):
                 raise TypeError(f"{f.name} {fields[f.name]!r}")
         return cls(**{name: as_tuples(value) for name, value in fields.items()})
-
-
-def json_fields(data: Any) -> dict[str, Any]:
-    """The fields of a dataclass as JSON can hold them: tuples as lists."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(data).items()}
-
-
-def as_tuples(value: Any) -> Any:
-    """What JSON holds as a list, within lists too, as a tuple; other values as they are."""
-    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
-
-
-def mean(values: Array) -> Array:
-    """The mean over the first axis, leaving NaN out; NaN where nothing is left."""
-    finite = np.isfinite(values)
-    n = finite.sum(axis=0)
-    return np.where(n > 0, np.where(finite, values / np.maximum(n, 1), 0).sum(axis=0), np.nan)
-
-
-def is_finite(value: object) -> bool:
-    """Whether it is a finite number."""
-    return isinstance(value, (int, float)) and abs(value) < float("inf")

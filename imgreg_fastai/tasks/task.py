@@ -1,5 +1,5 @@
 """A Task says what the numbers of a labels table mean. It is pure data, JSON there and back."""
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 
 from ..utils.messages import ImgregError, first_few, say
+from ..utils.quoting import option, quote
 from .augmentations import allowed_augmentations, check_augmentations, declare_invariance
+from .coordinates import BOX_FORMATS, COORDS, FULL_SIDE
 from .geometry import MOVES
-from .kinds import parse_target, target_from_dict
-from .target import Array, DataFrame, Target, as_tuples, is_finite, json_fields
+from .kinds import check_names, parse_target, split_spec, target_from_dict
+from .target import DataFrame, Target
+from .values import Array, as_tuples, is_finite, json_fields
 
 FITS = ("pad", "squish", "crop")
 RATERS = ("mean", "median")  # how the labels of several raters are joined
-RESERVED_COLUMNS = ("image", "path", "split", "group")  # columns of a labels table that are no labels
+ROW_WEIGHT = "row_weight"  # the column of a labels frame that says how much a row counts in the training loss
+RESERVED_COLUMNS = ("image", "path", "split", "group", ROW_WEIGHT)  # columns of a labels table that are no labels
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Task:
         targets: What to predict.
         size: Height and width in pixels that the network sees.
         fit: How an image of another aspect ratio gets there: pad, squish or crop.
-        box: The four columns of the part to see: centre x, centre y, width and height in pixels; () for all of it.
+        box: The four columns of the part to see: centre x, centre y, width and height in pixels, unless `coords` and
+            `box_format` say otherwise; () for all of it.
         margin: Widens the box, by this part of its sides on each side.
         group: The column that tells whose image it is, which must be there; "": the column `group` where there is one.
         augment: What may be done to a training image, out of AUGMENTATIONS.
@@ -40,6 +45,12 @@ class Task:
         raters: mean or median, of the labels that several raters gave an image; "": each row stands alone.
         point_rows: The columns LABEL, X and Y of a table with a row for each point; (): a row is an image.
         list_cols: `COLUMN=NAME,NAME,..` each: columns whose cells hold several numbers, and what these are called.
+        max_pixels: The most pixels of an image that is decoded; None: Pillow's limit of 89 million.
+        coords: What points and boxes of its tables are in: pixels, fraction (0 to 1) or percent of the image's width
+            and height; "": pixels, and a table that looks otherwise is refused. Predictions are in pixels.
+        box_format: What the columns `box` of its tables are: cxcywh, xywh (left, top, width, height) or xyxy (left,
+            top, right, bottom); "": cxcywh, with the same refusal. Rows that are read have cxcywh in pixels.
+        row_weight: The column of weights by which rows count in the training loss; "": all the same.
 
     Raises:
         ImgregError: For fields that do not go together.
@@ -63,6 +74,10 @@ class Task:
     raters: str = ""
     point_rows: tuple[str, ...] = ()
     list_cols: tuple[str, ...] = ()
+    max_pixels: int | None = None
+    coords: str = ""
+    box_format: str = ""
+    row_weight: str = ""
 
     def __post_init__(self) -> None:
         # 1. Every target, column and column of results has a name of its own.
@@ -74,15 +89,14 @@ class Task:
         if clashes:
             raise ImgregError("columns that are not called as predictions and errors will be", first_few(clashes))
         reserved = [*RESERVED_COLUMNS]
-        named = [self.image, "" if self.split_col == "none" else self.split_col]
+        named = [self.image, "" if self.split_col == "none" else self.split_col, self.row_weight]
         reserved += [column for column in dict.fromkeys(named) if column and column not in reserved]
         repeated = [*_repeated(names), *_repeated([*reserved, *self.columns]), *_repeated(intervals)]
         if repeated or not names:
             expected = f"targets, each with a name and a column of its own (not {', '.join(reserved)})"
             raise ImgregError(expected, first_few(dict.fromkeys(repeated)) or "none")
         # 2. The part of the image that is seen, and its values.
-        if self.box and (len(set(self.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in self.box)):
-            raise ImgregError("--box CX,CY,W,H: four columns", first_few(map(repr, self.box)))
+        _check_positions(self)
         if isinstance(self.margin, bool) or not is_finite(self.margin) or not 0 <= self.margin <= 10:
             raise ImgregError("--margin between 0 and 10, as a part of the box", repr(self.margin))
         ends = self.value_range
@@ -91,6 +105,8 @@ class Task:
             raise ImgregError("--range BLACK,WHITE: two numbers that differ", repr(ends))
         if self.raters not in ("", *RATERS):
             raise ImgregError(f"--raters {', '.join(RATERS)}", repr(self.raters))
+        if self.max_pixels is not None and (type(self.max_pixels) is not int or self.max_pixels < 1):
+            raise ImgregError("--max-pixels: a whole number above 0", repr(self.max_pixels))
         # 3. How it gets to the network.
         sides = self.size if isinstance(self.size, (tuple, list)) else ()
         if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
@@ -147,6 +163,35 @@ class Task:
             targets = declare_invariance(targets, tuple(move for move in augment if move in MOVES), self.targets)
         return replace(self, targets=targets, augment=tuple(augment), **fields)
 
+    def with_columns(self, columns: Sequence[str] | Mapping[str, str | Sequence[str]]) -> "Task":
+        """The task with the labels of some targets in other columns, as another table calls them.
+
+        Args:
+            columns: `NAME=COLUMN[,COLUMN..]` each, or {target name: its columns}.
+
+        Returns:
+            The changed task.
+
+        Raises:
+            ImgregError: For a name that is no target's, and for too few or too many columns.
+        """
+        if isinstance(columns, Mapping):
+            pairs = [(name, (c,) if isinstance(c, str) else tuple(c), "") for name, c in columns.items()]
+        else:
+            pairs = [split_spec(text)[:3] for text in columns]
+        by_name = {t.name: t for t in self.targets}
+        check_names("--target NAME=COLUMN", [name for name, *_ in pairs], self.targets)
+        for name, new, kind in pairs:
+            old = by_name[name]
+            if kind or len(new) != len(old.columns):
+                example = f"{quote(name)}={','.join(map(quote, old.columns))}"
+                found = first_few(new) or "no column"
+                raise ImgregError(f"--target NAME=COLUMN with as many columns as {name} has, and no kind",
+                                  f":{kind}" if kind else found, f"{option('--target', example)}, with the columns "
+                                  "of this table")
+            by_name[name] = replace(old, columns=new)
+        return replace(self, targets=tuple(by_name.values()))
+
     def split(self, outputs: Array) -> list[Array]:
         """The network's outputs [..., n_out], an array or a tensor, divided by target: [..., t.n_out] for each."""
         ends = accumulate(t.n_out for t in self.targets)
@@ -176,6 +221,19 @@ class Task:
                 "group_named": bool(self.group)}
 
 
+def _check_positions(task: Task) -> None:
+    """Raise ImgregError for columns of a box, a unit or a format that are none."""
+    if task.box and (len(set(task.box)) != 4 or not all(isinstance(c, str) and c.strip() for c in task.box)):
+        raise ImgregError("--box CX,CY,W,H: four columns", first_few(map(repr, task.box)))
+    for name, value, choices in (("--coords", task.coords, COORDS), ("--box-format", task.box_format, BOX_FORMATS)):
+        if value not in ("", *choices):
+            raise ImgregError(f"{name} {', '.join(choices)}", repr(value))
+    shared = set(task.box) & set(task.columns)
+    if shared and (task.coords in FULL_SIDE or task.box_format not in ("", "cxcywh")):
+        raise ImgregError("a box in columns that are no target, where it is turned into pixels",
+                          first_few(sorted(shared)))
+
+
 def _repeated(names: list[str]) -> list[str]:
     return [name for name in names if names.count(name) > 1]
 
@@ -183,7 +241,8 @@ def _repeated(names: list[str]) -> list[str]:
 def task_from_dict(fields: dict[str, Any]) -> Task:
     """The task that `Task.to_dict` wrote; raises ImgregError if it is none."""
     try:
-        names = ("name", "fit", "group", "name_pattern", "labelling", "image", "split_col", "raters")
+        names = ("name", "fit", "group", "name_pattern", "labelling", "image", "split_col", "raters", "coords",
+                 "box_format", "row_weight")
         texts = [fields.get(name, "") for name in names]
         lists = [fields["size"], fields["augment"], *(fields.get(name, ()) for name in ("box", "point_rows",
                                                                                         "list_cols"))]

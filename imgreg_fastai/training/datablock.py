@@ -17,7 +17,7 @@ from ..config import TrainConfig
 from ..data.images import PictureError, known_views
 from ..data.splits import MIN_ROWS, check_split_sizes, too_few_images
 from ..models.network import Y_RANGE
-from ..tasks import Task
+from ..tasks import ROW_WEIGHT, Task
 from ..tasks.geometry import place_picture
 from ..utils.messages import ImgregError, first_few, say, warn
 from ..utils.processes import check_main_guard
@@ -48,19 +48,23 @@ class PictureDL(TfmdDL):
 
     Attributes:
         labels: For each target the labels of this loader's images as a batch holds them; () if not known.
+        row_weights: How much each image counts in the training loss, [n]; None: all the same.
         pixels: The images, uint8 [n, 3, h, w]; None where they are not kept.
         views: Their views [n, 4]; of the validation loader, or once `batch_views` was called.
         validates: Whether this is the validation loader. It names broken images together, after the epoch in which
             they broke; a training loader names each when it tries to open it.
         broken: The rows of the images that the validation loader has named.
+        levels: Of the training loader: what all images hold, see summarise_levels.
         batch_rows: The rows of the images in the newest batch.
     """
 
     labels: tuple[torch.Tensor, ...] = ()
     pixels: torch.Tensor | None = None
+    row_weights: torch.Tensor | None = None
     views: np.ndarray | None = None
     validates = False
     broken: tuple[int, ...] = ()
+    levels: dict[str, Any] | None = None
 
     def do_item(self, index: int | None) -> tuple | None:
         """One item and its row, None if the image cannot be opened; fastai asks for None to learn the types."""
@@ -180,6 +184,9 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
     for dl, part in ((dls.train, slice(n_train)), (dls.valid, slice(n_train, n))):
         dl.labels = tuple(y[part] for y in labels)
         dl.pixels = None if opened.pixels is None else opened.pixels[part]
+    dls.train.levels = opened.levels
+    if ROW_WEIGHT in opened.frame:
+        dls.train.row_weights = torch.tensor(opened.frame[ROW_WEIGHT].to_numpy(np.float32)[:n_train], device=device)
     dls.valid.views, dls.valid.validates = opened.views[n_train:], True
     return dls
 

@@ -13,7 +13,7 @@ from ..config import TrainConfig
 from ..models import network
 from ..tasks import Task
 from ..utils.messages import say, warn
-from .losses import TargetError, TaskLoss, mean_encoded
+from .losses import TargetError, TaskLoss, WeighRows, mean_encoded
 
 
 def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Module) -> Learner:
@@ -47,6 +47,7 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
         n_out=task.n_out, init=None, splitter=_split, y_range=network.Y_RANGE,
         custom_head=network.head(network.n_features(body), task.n_out, start),  # with y_range built in
         loss_func=TaskLoss(task, cfg.loss, labels, cfg.balance), wd=cfg.wd,
+        cbs=[WeighRows()] if getattr(dls.train, "row_weights", None) is not None else None,
         metrics=[TargetError(task, i) for i in range(len(task.targets))],
         # fused: one call for all weights, where fastai's own Adam makes several for each
         opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, fused=dls.device.type in ("cpu", "cuda")),

@@ -1,9 +1,11 @@
 """What training minimises, and the errors in units that it reports: labels are encoded and compared in torch."""
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
+from fastai.callback.core import Callback
 from fastai.learner import Learner, Metric
 from torch import nn
 from torch.nn import functional as F
@@ -14,6 +16,7 @@ from ..tasks import Target, Task
 LOSSES: dict[str, Callable] = {
     "auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss, "huber": partial(F.huber_loss, delta=0.1),
 }
+Weights: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 SAMPLE_SIZE = 10_000  # labels are enough to know their mean by
 MIN_COST = 1e-5  # a smaller cost of guessing counts as 1: such labels are all alike
 
@@ -37,7 +40,7 @@ def encode_labels(target: Target, y: torch.Tensor) -> torch.Tensor:
 
 
 def penalty(target: Target, predicted: torch.Tensor, encoded: torch.Tensor, loss: str = "auto",
-            weights: "RarityWeights | None" = None) -> torch.Tensor:
+            weights: Weights | None = None) -> torch.Tensor:
     """The mean loss of one target over what is labelled.
 
     Args:
@@ -45,7 +48,7 @@ def penalty(target: Target, predicted: torch.Tensor, encoded: torch.Tensor, loss
         predicted: Outputs, [n, n_out].
         encoded: Encoded labels, [n, n_out].
         loss: auto, l1, mse or huber.
-        weights: How much each label counts; None: all count the same.
+        weights: How much each label counts, [n, any] -> [n, 1]; None: all count the same.
 
     Returns:
         Scalar tensor.
@@ -107,11 +110,16 @@ class TaskLoss(nn.Module):
         labels: Labels of the training part, a tensor for each target as a batch holds them; () if they are not known,
             in which case nothing is divided or balanced.
         balance: Rare labels of plain numbers count more.
+
+    Attributes:
+        row_weights: How much each image of the next batch counts, [n], 1 on average over the training part; None: all
+            the same.
     """
 
     def __init__(self, task: Task, loss: str = "auto", labels: Sequence[torch.Tensor] = (), balance: bool = False):
         super().__init__()
         n = len(task.targets)
+        self.row_weights: torch.Tensor | None = None
         self.task, self.loss, self.guess_costs = task, loss, [1.0] * n
         self.rarity_weights: list[RarityWeights | None] = [None] * n
         for i, (target, y) in enumerate(zip(task.targets, labels, strict=bool(labels))):  # without labels, no round
@@ -137,16 +145,36 @@ class TaskLoss(nn.Module):
         """
         outputs = self.task.split(predicted.as_subclass(torch.Tensor).float())
         parts = zip(self.task.targets, outputs, labels, self.rarity_weights, self.shares, strict=True)
-        return torch.stack([share * penalty(t, output, encode_labels(t, y), self.loss, weights)
-                            for t, output, y, weights, share in parts]).sum()
+        return torch.stack([share * penalty(t, output, encode_labels(t, y), self.loss, self._weights(rarity))
+                            for t, output, y, rarity, share in parts]).sum()
+
+    def _weights(self, rarity: RarityWeights | None) -> Weights | None:
+        """What weighs the labels of the next batch: the weights of its rows times those of rare labels."""
+        row_weights = self.row_weights
+        if row_weights is None:
+            return rarity
+        return lambda encoded: row_weights[:, None] * (1.0 if rarity is None else rarity(encoded))
 
     def decodes(self, predicted: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Outputs [n, n_out] -> labels as a batch holds them, a tensor for each target; fastai calls it."""
         labels = []
         for target, output in zip(self.task.targets, self.task.split(predicted.detach().cpu()), strict=True):
             values = output.numpy() if target.in_image else target.decode(output.numpy())
-            labels.append(target.batch_tensor(torch.as_tensor(values, dtype=target.label_dtype)))
+            # float32 could round a number beyond its bounds
+            dtype = target.label_dtype if target.in_image else torch.float64
+            labels.append(target.batch_tensor(torch.as_tensor(values, dtype=dtype)))
         return labels[0] if len(labels) == 1 else tuple(labels)
+
+
+class WeighRows(Callback):
+    """Tells the TaskLoss how much the rows of a training batch count; the validation loss weighs all the same."""
+
+    def before_batch(self) -> None:
+        weights = getattr(self.dl, "row_weights", None) if self.training else None
+        if weights is not None:
+            rows = self.dl.batch_rows
+            weights = weights.to(rows.device)[rows]
+        self.learn.loss_func.row_weights = weights
 
 
 class TargetError(Metric):

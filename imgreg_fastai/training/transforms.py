@@ -11,13 +11,25 @@ from fastai.vision.core import PILImage, TensorPoint
 from fasttransform import ItemTransform, Transform
 from PIL import Image
 
-from ..data.images import FittedImage, PictureError, fit_images, image_views, load_image, open_picture, warn_broken
-from ..data.images.levels import warn_levels
+from ..data.images import (
+    FittedImage,
+    PictureError,
+    Unused,
+    describe_broken,
+    fit_images,
+    image_views,
+    load_image,
+    open_picture,
+    warn_broken,
+    warn_unused,
+)
+from ..data.images.levels import Levels, summarise_levels, warn_levels
 from ..tasks import Task
 from ..tasks.geometry import place_picture, to_view
 from ..utils.messages import ImgregError, progress_bar, say
 
 MAX_OPENED = 50_000  # images: opening more of them before training would take minutes
+SAMPLE = 64  # images that are decoded all the same, to tell what they hold and what of them is not used
 
 
 # ---- before training
@@ -30,11 +42,13 @@ class OpenedPictures(NamedTuple):
         frame: Their rows, numbered anew.
         views: Their views [n, 4], see tasks/geometry.py.
         pixels: uint8 [n, 3, h, w]; None where they are not kept in memory.
+        levels: What they hold where they have more than 8 bits, see summarise_levels.
     """
 
     frame: pd.DataFrame
     views: np.ndarray
     pixels: torch.Tensor | None
+    levels: dict
 
 
 def fit_in_memory(n: int, task: Task) -> bool:
@@ -68,29 +82,57 @@ def open_pictures(frame: pd.DataFrame, task: Task, keep: bool, strict: bool = Fa
     if not keep and len(frame) > MAX_OPENED and not task.has_points and not strict:
         say(f"{len(frame):,} images are opened as they come; what is broken is named and left out then")
         view = place_picture(task.size[::-1], task.size, "squish").view
-        return OpenedPictures(frame, np.tile(view, (len(frame), 1)), None)
+        return OpenedPictures(frame, np.tile(view, (len(frame), 1)), None, _tell_images(frame, task, {}, []))
     try:
         pixels = torch.empty((len(frame) if keep else 0, 3, *task.size), dtype=torch.uint8)
     except RuntimeError as e:
         raise ImgregError("memory for the decoded images", str(e).splitlines()[0][:120], "--cache off") from e
     pictures = (fit_images if keep else image_views)(frame["path"], task, task.boxes(frame))
     views: list[np.ndarray] = []
-    broken, levels = {}, set()
+    unused: dict[int, Unused] = {}
+    broken: dict[int, PictureError] = {}
+    levels: list[Levels | None] = []
     for i, picture in enumerate(progress_bar(pictures, len(frame), f"reading {len(frame)} images")):
         if isinstance(picture, PictureError):
             broken[i] = picture
-        elif isinstance(picture, FittedImage):
+            continue
+        if isinstance(picture, FittedImage):
             pixels[len(views)] = torch.from_numpy(picture.pixels.copy()).permute(2, 0, 1)
-            views.append(picture.view)
-            levels.add(picture.levels)
-        else:
-            views.append(picture)
-    warn_levels(levels)
-    if broken and (strict or not views):
+            levels.append(picture.levels)
+        views.append(picture.view)
+        unused[i] = picture.unused
+    if broken and (strict or len(frame) == 1):
         raise next(iter(broken.values()))
+    if not views:
+        reasons = describe_broken(broken.values())
+        raise PictureError("images that can be opened", f"none among {len(frame)}: {reasons}")
     warn_broken(list(broken.values()), len(frame))
+    summary = _tell_images(frame, task, unused, levels)
     frame = frame.drop(index=list(broken)).reset_index(drop=True)
-    return OpenedPictures(frame, np.stack(views), pixels[: len(views)] if keep else None)
+    return OpenedPictures(frame, np.stack(views), pixels[: len(views)] if keep else None, summary)
+
+
+def _tell_images(frame: pd.DataFrame, task: Task, unused: dict[int, Unused], levels: list[Levels | None]) -> dict:
+    """Warn of what is not used of the images, and of their levels, which are returned.
+
+    Args:
+        frame: Labels frame with column `path`.
+        task: The task.
+        unused: Of the rows whose headers were read; others are not known.
+        levels: Of the images; [] if none was decoded, so that a SAMPLE of them has to be.
+    """
+    n_looked_at = len(unused)
+    if not levels:
+        rows = np.unique(np.linspace(0, len(frame) - 1, SAMPLE).astype(int))
+        boxes = None if task.boxes(frame) is None else task.boxes(frame)[rows]
+        sample = dict(zip(rows.tolist(), fit_images(frame["path"].iloc[rows], task, boxes), strict=True))
+        sample = {row: picture for row, picture in sample.items() if isinstance(picture, FittedImage)}
+        unused = unused | {row: picture.unused for row, picture in sample.items()}
+        levels = [picture.levels for picture in sample.values()]
+        n_looked_at = max(n_looked_at, len(sample))
+    warn_unused([Path(path).name for path in frame["path"].iloc[list(unused)]], unused.values(), n_looked_at)
+    warn_levels(levels)
+    return summarise_levels(levels)
 
 
 # ---- an item of the DataBlock
@@ -170,7 +212,7 @@ class Fit(ItemTransform):
         if self.task.box and picture.box is None:  # the network would see all of the image, and be wrong silently
             raise ImgregError("an image with its box: transforms.Boxed(path, (cx, cy, w, h))", "no box")
         source = picture if picture.source is None else picture.source
-        fitted, place, _ = load_image(source, self.task, picture.box)
+        fitted, place, *_ = load_image(source, self.task, picture.box)
         for i, points in enumerate(labels):
             if isinstance(points, TensorPoint):  # [points, 2] in pixels, which become those of the fitted image
                 across = to_view(points[None], place.view[None])[0]  # in [-1, 1]

@@ -101,7 +101,9 @@ def first_few(names: Iterable[object], limit: int = 5) -> str:
     """
     names = list(names)
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(shorten(shorten_items(str(name)), PATH) for name in names[:limit]) + rest
+    texts = [shorten_items(str(name)) for name in names[:limit]]
+    # A sentence with a path or a quoted name in it is longer than a name.
+    return ", ".join(shorten(text, PATH if re.search(r"['/\\]", text) else ITEM) for text in texts) + rest
 
 
 def say(text: str) -> None:

@@ -23,6 +23,8 @@ from imgreg_fastai.utils.messages import ImgregError
     ("units", {"age": "10"}, {"age": "10"}), ("units", ["age=years", ("mass", "kg")], {"age": "years", "mass": "kg"}),
     ("target_weights", "a=2,b=0.5", {"a": 2, "b": 0.5}), ("target_weights", ("a", "2"), {"a": 2}),
     ("stop_at", "angle=0.5", ("angle", 0.5)), ("stop_at", ("angle", 0.5), ("angle", 0.5)),
+    ("minimum", "0", 0), ("maximum", "age=99", {"age": 99}), ("max_pixels", "1e9", 10**9), ("hold_out", "a,b", "a,b"),
+    ("units", '"T, mean"=mm', {"T, mean": "mm"}), ("flip_negates", "steering", ("steering",)),
     ("box", "x, y,w,h", ("x", "y", "w", "h")), ("augment", "none", ()), ("augment", "auto", None),
     ("augment", "flip,colour", ("flip", "colour")), ("size", "a x b", "a x b"), ("epochs", 2.5, 2.5), ("bs", "x", "x"),
     ("epochs", True, True), ("size", None, None),

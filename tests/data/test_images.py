@@ -224,9 +224,10 @@ def test_the_callers_picture_stays_as_it_is():
     (np.full((3, 4, 4), (1, 2, 3, 0), np.uint8), (255, 255, 255)), (np.full((3, 4), 25700, np.uint16), (100, 100, 100)),
     (np.full((3, 4, 3), 65535, np.uint16), (255, 255, 255)), (np.full((3, 4), 257, np.uint16), (1, 1, 1)),
     (np.full((3, 4), 0.5, np.float16), (128, 128, 128)), (np.full((3, 4, 3), 0.2, np.float32), (51, 51, 51)),
-    (np.full((3, 4, 1), 1.0, np.float64), (255, 255, 255)), (np.full((3, 4), 3.0), (255, 255, 255)),
-    (np.full((3, 4), -3.0), (0, 0, 0)), (np.full((3, 4), np.nan), (0, 0, 0)),
-    (np.full((3, 4), np.inf), (255, 255, 255)),
+    (np.full((3, 4, 1), 1.0, np.float64), (255, 255, 255)), (np.full((3, 4), 1.1), (255, 255, 255)),
+    (np.full((3, 4), -0.1), (0, 0, 0)), (np.full((3, 4), np.nan), (0, 0, 0)), (np.full((3, 4), np.inf), (0, 0, 0)),
+    (np.full((3, 4), True), (255, 255, 255)), (np.full((3, 4, 3), 77, np.int64), (77, 77, 77)),
+    (np.full((1, 3, 4, 3), 8, np.int8), (8, 8, 8)),
     (np.full((3, 4), 25700, ">u2"), (100, 100, 100)), (np.full((6, 8, 3), 9, np.uint8)[::2, ::-2], (9, 9, 9)),
 ])
 def test_arrays(array, rgb):
@@ -236,10 +237,13 @@ def test_arrays(array, rgb):
 
 @pytest.mark.parametrize(("array", "told"), [
     (np.zeros(3, np.uint8), r"shape \(3,\)"), (np.zeros((2, 3, 4, 3), np.uint8), r"shape \(2, 3, 4, 3\)"),
-    (np.zeros((3, 4, 2), np.uint8), r"shape \(3, 4, 2\)"), (np.zeros((3, 32, 32), np.uint8), r"shape \(3, 32, 32\)"),
+    (np.zeros((5, 4, 2), np.uint8), r"shape \(5, 4, 2\)"), (np.zeros((9, 32, 32), np.uint8), r"shape \(9, 32, 32\)"),
     (np.zeros((0, 4, 3), np.uint8), r"shape \(0, 4, 3\)"), (np.zeros((0, 0)), r"shape \(0, 0\)"),
-    (np.array(5), r"shape \(\)"), (np.zeros((3, 4), np.int64), "found int64"), (np.zeros((3, 4), bool), "found bool"),
-    (np.zeros((3, 4), np.int8), "found int8"), (np.zeros((3, 4), complex), "found complex128"),
+    (np.array(5), r"shape \(\)"), (np.full((3, 4), 256), "found int64 from 256 to 256; try array.astype"),
+    (np.full((3, 4), -1, np.int8), "found int8 from -1 to -1"), (np.full((3, 4), 3.0), "float64 from 3 to 3; try"),
+    (np.full((3, 4), 254.7, "f4"), r"float32 from 254.7 to 254.7; try array / 255, or array.astype\('uint8'\)"),
+    (np.full((3, 4), 60000.0), "try array / 65535"), (np.full((3, 4), -2.1), "as it was before it was normalised"),
+    (np.zeros((3, 4), complex), "found complex128"),
     (np.full((3, 4), "a"), "found <U1"),
 ])
 def test_arrays_of_no_use_are_refused(array, told):
@@ -314,13 +318,14 @@ def test_a_large_jpeg_is_no_bomb_if_it_is_decoded_small(monkeypatch):
         baseline = written(photo, "JPEG")
         assert load_image(baseline, spot).picture.getpixel((20, 15)) == pytest.approx((255, 0, 0), abs=3)
         assert read_header(baseline)[:2] == (400, 300)
+        huge = written(Image.new("RGB", (500, 500)), "JPEG")  # above the double of its limit, Pillow does not open it
+        assert read_header(huge)[:2] == (500, 500) and load_image(huge, spot).picture.size == (40, 30)
         for data, view in ((baseline, task((300, 400))), (written(photo, "JPEG", progressive=True), spot),
-                           (written(photo), spot), (written(Image.new("RGB", (500, 500)), "JPEG"), spot)):
+                           (written(photo), spot)):
             with pytest.raises(PictureError, match="pixels"):
                 load_image(data, view)
-        for data in (written(photo), written(Image.new("RGB", (500, 500)), "JPEG")):
-            with pytest.raises(PictureError, match="pixels"):
-                read_header(data)
+        with pytest.raises(PictureError, match="pixels"):
+            read_header(written(photo))
         with pytest.raises(PictureError, match="400 x 300 pixels, more than 100000"):
             open_picture(baseline)
 
@@ -394,7 +399,7 @@ def test_fitted_keeps_the_order_and_puts_errors_in_their_places():
     assert len(done) == 150
     for i, picture in enumerate(done):
         if i % 7:
-            pixels, view, _ = picture
+            pixels, view, *_ = picture
             assert pixels.shape == (4, 6, 3) and pixels.dtype == np.uint8 and (pixels[2, 3] == i).all()
             assert view.shape == (4,)
         else:
@@ -415,7 +420,7 @@ def test_fitted_gives_each_picture_its_own_box_and_names_a_box_that_is_none():
     picture, boxes = four_corners(40, 24), [[10, 6, 8, 8], [30, 18, 8, 8], [90, 6, 8, 8], [10, 6, 0, 8], [np.nan] * 4]
     boxed = task((16, 16), box=("x", "y", "w", "h"), margin=0.0)
     done = list(fit_images([picture] * 5, boxed, np.array(boxes)))
-    for (pixels, view, _), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
+    for (pixels, view, *_), colour, box in zip(done[:2], ("red", "white"), boxes, strict=False):
         assert (pixels == CORNERS[colour]).all()
         assert np.array_equal(view, place_picture((40, 24), (16, 16), "pad", box).view)
     for wrong, told in zip(done[2:], ("outside", "no box", "no box"), strict=True):
@@ -610,7 +615,8 @@ def test_a_missing_file_is_left_to_be_told_with_the_broken_ones(photos):
 @pytest.mark.parametrize("place", ["empty", "*.gone", "gone[1].png", "folder.png", "*.csv"])
 def test_a_place_without_pictures_is_refused(photos, place):
     (photos / "empty").mkdir()
-    with pytest.raises(ImgregError, match=r"expected images; found none in '.*'; try a file, a folder or a glob"):
+    told = r"expected images; found none in '[^']*'( \(1 .csv\))?; try a file, a folder or a glob"
+    with pytest.raises(ImgregError, match=told):
         find_images([photos / "b.png", photos / place])
 
 

@@ -98,9 +98,25 @@ def test_what_is_no_pair_is_no_point(columns):
     assert not any(isinstance(t, Point) for t in found)
 
 
-def test_parts_of_the_picture_are_no_pixels():
-    found, told = inferred(**px("nose_x", "nose_y", high=1.0), age=R.uniform(0, 9, N))
-    assert [t.name for t in found] == ["age"] and "points are in pixels" in line(told, "left out nose_x, nose_y")
+def test_parts_of_the_picture_are_points_whose_unit_is_checked_later():
+    found, _ = inferred(**px("nose_x", "nose_y", high=1.0), age=R.uniform(0, 9, N))
+    assert [(t.name, t.kind) for t in found] == [("nose", "point"), ("age", "number")]
+
+
+def test_visibilities_belong_to_their_points():
+    found, told = inferred(**px("nose_x", "nose_y", "x1", "y1"), nose_v=R.integers(0, 3, N), v1=R.integers(0, 2, N),
+                           cap_v=R.uniform(0, 3, N))
+    assert [t.name for t in found] == ["points", "cap_v"]  # which has no x and y
+    assert "visible" in line(told, "left out nose_v, v1")
+    found, _ = inferred(**px("nose_x", "nose_y"), nose_v=R.uniform(0, 3, N))  # its speed
+    assert [t.name for t in found] == ["nose", "nose_v"]
+
+
+def test_the_option_for_a_box_names_its_columns_and_its_format():
+    assert "(--box xmin,ymin,xmax,ymax --box-format xyxy looks" in line(inferred(**px("xmin", "ymin", "xmax", "ymax",
+                                                                                     "age"))[1], "left out")
+    assert "(--box 'my cx,my cy,my w,my h' looks" in line(inferred(**px("my cx", "my cy", "my w", "my h", "age"))[1],
+                                                           "left out")
 
 
 @pytest.mark.parametrize("box", [
@@ -133,7 +149,8 @@ def test_yaw_pitch_and_roll_are_a_rotation_in_whatever_order_they_stand():
 
 def test_radians_are_said_and_taken_as_they_are():
     found, told = inferred(**{axis: R.uniform(-1.5, 1.5, N) for axis in ("yaw", "pitch", "roll")})
-    assert all(isinstance(t, Number) for t in found) and "radians" in line(told, "yaw, pitch and roll")
+    assert all(isinstance(t, Number) for t in found)
+    assert "--target pose=yaw,pitch,roll:rotation=radians is a rotation" in line(told, "yaw, pitch and roll")
 
 
 @pytest.mark.parametrize(("column", "low", "high", "period"), [
@@ -147,7 +164,8 @@ def test_angles_go_round_where_name_and_values_say_so(column, low, high, period)
     if period:
         assert f"--target {column}:number" in line(told, f"predicting {column} as angle{period}")
     elif column != "triangle":
-        assert f"--target {column}:angle360" in line(told, f"{column} is taken as a plain number")
+        kind = "angle:radians" if high < 7 else "angle360"
+        assert f"--target {column}:{kind}" in line(told, f"{column} is taken as a plain number")
 
 
 # nothing
@@ -164,9 +182,13 @@ def test_where_nothing_is_to_be_predicted_one_line_names_the_columns_of_numbers(
     assert "\n" not in str(e.value)
 
 
-def test_a_name_that_target_cannot_say_is_left_out():
-    found, told = inferred(**{"a:b": R.uniform(0, 1, N), "a=b": R.uniform(0, 1, N), "b": R.uniform(0, 1, N)})
-    assert [t.name for t in found] == ["b"] and line(told, "left out a:b") and line(told, "left out a=b")
+def test_names_with_the_signs_of_target_are_written_in_quotes_and_can_be_typed():
+    names = ["a:b", "a=b", "T, mean (°C)", "*", 'the "best"=1', "it's: odd", "b"]
+    found, told = inferred(**{name: R.uniform(0, 1, N) for name in names})
+    assert found == [Number(name, (name,)) for name in names]
+    found, told = inferred(**px("a:x", "a:y"), **{"id:": range(N)})
+    assert [t.columns for t in found] == [("a:x", "a:y")]
+    assert """--target '"id:"' predicts it all the same""" in line(told, "left out id:")
 
 
 def calls(n):

@@ -139,9 +139,9 @@ def test_a_film_is_refused_by_its_beginning(tmp_path):
 
 @pytest.mark.parametrize(("name", "data", "told"), [
     ("t.csv", b"", "No columns"), ("t.csv", b"\n\n \n", "No columns"),
-    ("t.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "binary"),
-    ("t.csv", b"PK\x03\x04\x14\0\6\0\x08\0\0\0!\0", "an Excel file or another archive; try the table saved as CSV"),
-    ("t.csv", bytes(range(256)) * 9, "binary data"), ("t.parquet", b"image,age\n", "no Parquet file"),
+    ("t.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", r"an image \(PNG\); try a table that names it"),
+    ("t.csv", b"PK\x03\x04\x14\0\6\0\x08\0\0\0!\0", "another archive, which is damaged; try the table saved"),
+    ("t.csv", bytes(range(256)) * 9, "binary data"), ("t.parquet", b"PAR1", "smaller than"),
     ("t.csv", b"image,age\na,1\nb,2,3\nc,1\nd,1,2,3\n",
      "2 rows with more than its 2 columns: line 3, line 5; try quotes"),
     ("t.csv", b"image,age\n" + b"a,1\nb,2,3\n" * 7, "line 3, line 5, line 7, line 9, line 11 and 2 more"),

@@ -99,3 +99,18 @@ def test_the_image_column_is_chosen_once_and_the_complete_table_is_read_once(tmp
     monkeypatch.setattr(image_names, "holds_image_names", lambda column: pytest.fail("it is chosen again"))
     assert len(labels.read_rows(table, task).frame) == 20
     assert rows_read.count(None) == 1 and caplog.text.count("the column 'photo'") == 1
+
+
+@pytest.mark.parametrize(("kind", "unit", "shown"), [
+    ("angle:24", "h", "h"), ("angle360", "deg", "°"), ("number", "bar", "bar"), ("angle:radians", "rad", "rad"),
+    ("angle360", "rad", None), ("angle:radians", "°", None),
+])
+def test_units_in_cells_are_those_of_numbers_and_never_turn_degrees_into_radians(kind, unit, shown):
+    def task():
+        return task_from_columns("t", [f"a:{kind}"], ["a"], cell_units={"a": unit})
+
+    if shown is None:
+        with pytest.raises(ImgregError, match="as the unit of 'a'"):
+            task()
+    else:
+        assert task().targets[0].unit == shown

@@ -65,8 +65,8 @@ def test_rotations_about_either_side_of_one_have_it_for_their_mean_in_any_frame(
     sides = [middle * R.from_rotvec([0, s * step, s * step / 2]) for s in (-1, 1)]
     turn = R.from_euler("XYZ", frame, degrees=True)
     for of in (R.identity(), turn):
-        found = average(POSE, *(POSE.angles((of * side).as_matrix()[None])[0] for side in sides))
-        assert POSE.error(found[None], POSE.angles((of * middle).as_matrix()[None]))[0] < 1e-3
+        found = average(POSE, *(POSE.labels((of * side).as_matrix()[None])[0] for side in sides))
+        assert POSE.error(found[None], POSE.labels((of * middle).as_matrix()[None]))[0] < 1e-3
 
 
 def test_a_mean_of_rotations_is_the_centre_of_a_table_of_them():

@@ -38,13 +38,13 @@ def apart(a, b):
 
 def test_the_fields_angles_of_a_known_pose():
     matrix = R.from_euler("xyz", (41.5, -62.1, -12.8), degrees=True).as_matrix()[None]
-    assert POSE.angles(matrix)[0] == pytest.approx((-52.4, -54.9, 41.6), abs=0.05)
-    assert Rotation("r", ("a", "b", "c"), sequence="xyz").angles(matrix)[0] == pytest.approx((41.5, -62.1, -12.8))
+    assert POSE.labels(matrix)[0] == pytest.approx((-52.4, -54.9, 41.6), abs=0.05)
+    assert Rotation("r", ("a", "b", "c"), sequence="xyz").labels(matrix)[0] == pytest.approx((41.5, -62.1, -12.8))
     # deep-head-pose's own formulas, on the transpose of the matrix they stand for
     r = matrix[0].T
     yaw, pitch = np.arctan2(r[2, 0], np.hypot(r[2, 1], r[2, 2])), np.arctan2(r[2, 1], r[2, 2])
     by_hand = yaw, pitch, -np.arctan2(r[1, 0], r[0, 0])
-    assert np.rad2deg(by_hand) == pytest.approx(POSE.angles(matrix)[0])
+    assert np.rad2deg(by_hand) == pytest.approx(POSE.labels(matrix)[0])
 
 
 @pytest.mark.parametrize(("pose", "nose"), [  # where a nose that points at the camera (0, 0, -1) is turned to
@@ -67,18 +67,18 @@ def test_roll_is_clockwise_as_seen():
 def test_angles_and_matrices_lead_to_one_another(sequence, pose):
     target = Rotation("r", ("a", "b", "c"), sequence=sequence)
     matrix = target.matrix([pose])
-    np.testing.assert_allclose(target.matrix(target.angles(matrix)), matrix, atol=1e-7)
+    np.testing.assert_allclose(target.matrix(target.labels(matrix)), matrix, atol=1e-7)
     if sequence:
         expected = R.from_euler(sequence, pose, degrees=True).as_matrix()
     else:
         expected = R.from_euler("XYZ", [-pose[1], pose[0], pose[2]], degrees=True).as_matrix()
-        assert target.angles(matrix)[0] == pytest.approx(pose, abs=1e-6)
+        assert target.labels(matrix)[0] == pytest.approx(pose, abs=1e-6)
     np.testing.assert_allclose(matrix[0], expected, atol=1e-12)
 
 
 def test_gimbal_lock_is_still_the_same_rotation_without_a_warning(recwarn):
     matrix = POSE.matrix([(90.0, 20.0, 30.0)])
-    np.testing.assert_allclose(POSE.matrix(POSE.angles(matrix)), matrix, atol=1e-7)
+    np.testing.assert_allclose(POSE.matrix(POSE.labels(matrix)), matrix, atol=1e-7)
     assert not list(recwarn)
 
 
@@ -146,7 +146,7 @@ def test_directions_move_as_the_picture_does(sequence, pose, mirrored, turn):
 def test_the_error_is_the_angle_of_the_turn_between(pose, degrees, seed):
     axis = np.random.default_rng(seed).normal(size=3)
     step = R.from_rotvec(np.deg2rad(degrees) * axis / np.linalg.norm(axis)).as_matrix()
-    true, predicted = np.array([pose]), POSE.angles(step @ POSE.matrix([pose]))
+    true, predicted = np.array([pose]), POSE.labels(step @ POSE.matrix([pose]))
     assert POSE.error(predicted, true) == pytest.approx([degrees], abs=1e-4)
     assert POSE.error(true, predicted) == pytest.approx([degrees], abs=1e-4)
     assert POSE.error(predicted, predicted) == pytest.approx([0], abs=1e-4)
@@ -168,9 +168,9 @@ def test_residuals_of_each_angle_wrap_round():
 def test_bias_is_what_is_systematic():
     true = np.array([[10.0, 20, 30], [-40, 5, 8], [60, -20, 4]])
     step = R.from_euler("y", 7, degrees=True).as_matrix()
-    assert POSE.bias(POSE.angles(step @ POSE.matrix(true)), true) == pytest.approx(7, abs=1e-6)
+    assert POSE.bias(POSE.labels(step @ POSE.matrix(true)), true) == pytest.approx(7, abs=1e-6)
     there_and_back = np.stack([step, step.T])
-    assert POSE.bias(POSE.angles(there_and_back @ POSE.matrix(true[:2])), true[:2]) == pytest.approx(0, abs=1e-6)
+    assert POSE.bias(POSE.labels(there_and_back @ POSE.matrix(true[:2])), true[:2]) == pytest.approx(0, abs=1e-6)
 
 
 # the nearest rotation
@@ -232,7 +232,7 @@ def test_a_row_that_lacks_an_angle_is_missing_everywhere_and_costs_the_others_no
     values = np.array([[10.0, NAN, 30], [40, 5, 8], [NAN, NAN, NAN]])
     lacking = np.array([True, False, True])
     checks = {
-        "matrix": POSE.matrix(values), "angles": POSE.angles(POSE.matrix(values)),
+        "matrix": POSE.matrix(values), "angles": POSE.labels(POSE.matrix(values)),
         "error": POSE.error(values, np.zeros((3, 3))), "the other way": POSE.error(np.zeros((3, 3)), values),
         "moved": POSE.transform_labels(values, motion(3, 1, 10.0)),
         "encoded": POSE.encode_labels(torch.tensor(values)).numpy(),

@@ -216,7 +216,7 @@ def test_only_an_angle_in_the_pictures_plane_has_a_law():
     {"period": 0}, {"period": -180.0}, {"period": "180"}, {"period": math.inf}, {"zero": math.nan}, {"zero": None},
 ])
 def test_an_angle_of_no_use_is_refused(of):
-    with pytest.raises(ImgregError, match="period and zero of 'a' in degrees"):
+    with pytest.raises(ImgregError, match="period, zero and start of 'a'"):
         Angle("a", ("a",), **of)
 
 

@@ -200,7 +200,7 @@ def test_forgetting_the_period_forgets_the_flips():
     ({"box": ("a", "b", "c", " ")}, "four columns"), ({"box": (1, 2, 3, 4)}, "four columns"),
     ({"margin": -0.1}, "--margin between 0 and 10"), ({"margin": "wide"}, "--margin"),
     ({"margin": math.nan}, "--margin"), ({"margin": True}, "--margin"),
-    ({"targets": (AGE,), "image": "age"}, r"not image, path, split, group, age\); found age"),
+    ({"targets": (AGE,), "image": "age"}, r"not image, path, split, group, row_weight, age\); found age"),
     ({"value_range": (0, 0)}, "--range BLACK,WHITE: two numbers that differ"), ({"value_range": (0,)}, "--range"),
     ({"value_range": (0, math.inf)}, "--range"), ({"value_range": "01"}, "--range"), ({"value_range": 255}, "--range"),
 ])

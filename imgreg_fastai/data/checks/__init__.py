@@ -88,7 +88,7 @@ def check(table: str | Table, task: Task, images: str | Path | None = None, fast
         table: The table or folder.
         task: What its columns mean.
         images: The folder that names of images are relative to, else the table's own.
-        fast: Open no image.
+        fast: Open no image; where points, boxes and angles need it, read headers as a training does.
         cfg: The training's settings: how the split is drawn, and whether any issue stops.
         recognise: Takes the rows, and returns in which part a run had them that the training goes on from.
 
@@ -113,7 +113,9 @@ def check(table: str | Table, task: Task, images: str | Path | None = None, fast
         issues += rows.issue("part", "stop", str(e))
     facts: dict = {"drawn": drawn}
     # 2. Open the images.
-    if not fast:
+    if fast:
+        issues += labels.header_issues(rows)
+    else:
         checked = opened_images.open_images(rows, parts, drawn)
         copies, rows_of_copies = duplicates.find_duplicates(checked)
         issues += [*opened_images.broken_image_issues(checked), *copies, *opened_images.image_issues(checked)]
@@ -195,7 +197,7 @@ def _describe_target(t: Target, columns: dict) -> str:
     for name, span in spans.items():
         # Four digits, and no power of ten unless a number is very large or small.
         plain = {q: f"{float(f'{value:.4g}'):,.10g}" for q, value in span.items()}
-        text = (f"{plain['least']} to {with_unit(plain['greatest'], t.unit)}, "
+        text = (f"{plain['least']} to {with_unit(plain['greatest'], t.label_unit)}, "
                 f"half of them {plain['quarter']} to {plain['three_quarters']}")
         texts.append(f"{name} {text}" if len(columns) > 1 else text)
     return f"{t.name}: {'; '.join(texts)}"

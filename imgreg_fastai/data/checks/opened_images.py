@@ -10,14 +10,14 @@ import pandas as pd
 from PIL import Image
 
 from ...tasks import Number, Task
-from ...tasks.flip_pairs import point_names
-from ...tasks.geometry import place_picture
-from ...utils.messages import first_few, progress_bar
+from ...utils.messages import progress_bar
 from ..images import ImageHeader, PictureError, load_image, map_ahead, read_header
-from ..images.files import SHRINKABLE, naming_errors
+from ..images.files import naming_errors
 from ..images.levels import Levels, unusual_levels
+from ..images.unused import Unused, describe_unused
 from ..issues import Issue
-from ..labels.issue_rules import LabelTable
+from ..labels import LabelTable, position_issues
+from ..labels.headers import HEADER, read_headers
 from ..tables import real_paths
 
 TINY = 12  # sides of the copy by which images are compared
@@ -25,7 +25,6 @@ MAX_PIXELS = 1 << 20  # of a larger image a smaller copy is compared, of about
 SMALL_PIXELS = 1 << 18  # so many pixels
 # How an image is compared: all of it. The checked task takes a millisecond to change, if it has a hundred columns.
 COMPARISON = Task("comparison", (Number("number", ("number",)),), fit="squish", augment=())
-TOLERANCE = 1.0  # pixels beyond the edge that rounding explains
 
 
 class ImageFingerprint(NamedTuple):
@@ -38,6 +37,7 @@ class ImageFingerprint(NamedTuple):
         tiny: A tiny copy, brightness and two channels of colour, uint8 [12, 12, 3].
         blank: Whether all of it has one colour.
         levels: Its levels, where it has more than 8 bits.
+        unused: What of it is not used.
     """
 
     header: ImageHeader
@@ -46,9 +46,10 @@ class ImageFingerprint(NamedTuple):
     tiny: np.ndarray
     blank: bool
     levels: Levels | None
+    unused: Unused
 
 
-def fingerprint(path: str | Path, value_range: tuple[float, float] | None) -> ImageFingerprint:
+def fingerprint(path: str | Path, task: Task) -> ImageFingerprint:
     """Read a file once and decode all of it.
 
     `content` is of the pixels; of a large image those of a smaller copy, and of one with more than 8 bits all bytes of
@@ -56,7 +57,7 @@ def fingerprint(path: str | Path, value_range: tuple[float, float] | None) -> Im
 
     Args:
         path: The file.
-        value_range: The numbers that are black and white in images of more than 8 bits; None: by their type.
+        task: The task, for its range of images of more than 8 bits, and its limit of pixels.
 
     Raises:
         PictureError: It cannot be decoded.
@@ -67,19 +68,20 @@ def fingerprint(path: str | Path, value_range: tuple[float, float] | None) -> Im
         data = Path(path).read_bytes()
         if not data:
             raise PictureError("an image", f"'{path}': an empty file")
-        header = read_header(data)
+        header = read_header(data, task.max_pixels)
         pixels = header.width * header.height
         factor = 1.0 if pixels <= MAX_PIXELS else (pixels / SMALL_PIXELS) ** 0.5
         size = max(1, round(header.height / factor)), max(1, round(header.width / factor))
-        image, _, levels = load_image(data, replace(COMPARISON, size=size, value_range=value_range))
+        view = replace(COMPARISON, size=size, value_range=task.value_range, max_pixels=task.max_pixels)
+        image, _, levels, unused = load_image(data, view)
         content = data if levels else f"{header.width}x{header.height}".encode() + image.tobytes()
         digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
         grey = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
         signs = phash(grey).hash  # of the image's lowest frequencies: 64
         tiny = image.resize((TINY, TINY), Image.Resampling.BILINEAR, reducing_gap=3.0).convert("YCbCr")
-        blank = levels.lowest == levels.highest if levels else image.getcolors(1) is not None
+        blank = levels.flat if levels else image.getcolors(1) is not None
         return ImageFingerprint(header, digest, int.from_bytes(np.packbits(signs).tobytes(), "big"), np.asarray(tiny),
-                                blank, levels)
+                                blank, levels, unused)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class CheckedTable:
         broken: Why an image cannot be opened, by its number.
         facts: One row for each image that can, the index its number: the fields of ImageHeader, `content`, `hash`,
             `blank`, and `deep`, whether it has more than 8 bits.
+        unused: What of each of these images is not used, by its number.
         tiny: Their tiny copies, uint8 [len(facts), 432].
         levels: All levels of images with more than 8 bits.
     """
@@ -104,8 +107,9 @@ class CheckedTable:
     drawn: bool
     broken: dict[int, str]
     facts: pd.DataFrame
+    unused: dict[int, Unused]
     tiny: np.ndarray
-    levels: set[Levels]
+    levels: list[Levels]
 
     @property
     def opened(self) -> np.ndarray:
@@ -120,6 +124,18 @@ class CheckedTable:
         """Return width and height of each row's image, float [rows, 2]; NaN where there is none."""
         return np.stack([self.fact("width"), self.fact("height")], axis=1).astype(float)
 
+    def headers(self) -> pd.DataFrame:
+        """Return width, height and orientation of each row's image, float [rows, 3]; NaN where there is none.
+
+        Of rows whose box is none they are read, since it may be one in another format.
+        """
+        frame = self.labels.frame
+        headers = self.facts[HEADER].reindex(self.image).set_axis(frame.index).astype(float)
+        without_box = self.labels.reasons["flat"] & (self.image < 0) & ~self.labels.reasons["absent"]
+        if without_box.any():
+            headers = headers.fillna(read_headers(frame, without_box, self.labels.task.max_pixels))
+        return headers
+
 
 def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTable:
     """Open the images of usable rows, each once, on threads; of 100,000 about 100 MB are kept.
@@ -131,7 +147,7 @@ def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTa
     usable = frame["usable"].to_numpy()
     image[usable], paths = pd.factorize(real_paths(frame["path"][usable]))
     opened, broken = {}, {}
-    results = map_ahead(partial(fingerprint, value_range=labels.task.value_range), paths)
+    results = map_ahead(partial(fingerprint, task=labels.task), paths)
     for i, result in enumerate(progress_bar(results, len(paths), "opening images")):
         if isinstance(result, PictureError):  # its message begins with the name
             broken[i] = (result.actual or "").removeprefix(f"'{paths[i]}': ").removeprefix("'bytes': ")
@@ -144,8 +160,8 @@ def open_images(labels: LabelTable, parts: np.ndarray, drawn: bool) -> CheckedTa
     tiny = np.array([p.tiny for p in prints], np.uint8).reshape(-1, TINY**2 * 3)
     lost = np.isin(image, list(broken))
     frame = frame.assign(usable=usable & ~lost, why=frame["why"].mask(lost, "a broken image"))
-    return CheckedTable(replace(labels, frame=frame), image, parts, drawn, broken, facts, tiny,
-                        {p.levels for p in prints if p.levels})
+    return CheckedTable(replace(labels, frame=frame), image, parts, drawn, broken, facts,
+                        {i: p.unused for i, p in opened.items()}, tiny, [p.levels for p in prints if p.levels])
 
 
 def broken_image_issues(table: CheckedTable) -> list[Issue]:
@@ -158,12 +174,12 @@ def broken_image_issues(table: CheckedTable) -> list[Issue]:
 def image_issues(table: CheckedTable) -> list[Issue]:
     """Find what is unusual about images that can be opened.
 
-    Codes: outside, box, edge, blank, depth, turned, animated, levels.
+    Codes: those of position_issues, blank, depth, bands, animated, transparent, nodata, levels.
     """
     if not table.opened.any():
         return []
     labels, deep, blank = table.labels, table.fact("deep").eq(True), table.fact("blank").eq(True)
-    issues = [*_point_issues(table), *_box_issues(table)]
+    issues = position_issues(labels, table.headers())
     issues += labels.issue("blank", "note", "an image of one colour", rows=blank, column="image")
     shallow = ~deep & table.opened
     if shallow.any() and deep.any():
@@ -172,50 +188,9 @@ def image_issues(table: CheckedTable) -> list[Issue]:
             rarer, text = shallow, "of 8 bits among images of 16 or 32"
         issues += labels.issue("depth", "note", text,
                                "see that brightness means the same in both (--range BLACK,WHITE)", rarer, "image")
-    if labels.task.box or any(t.in_image or not t.linear for t in labels.task.targets):
-        issues += labels.issue("turned", "note", "turned upright by an EXIF tag",
-                               "labels must be those of the upright image", table.fact("orientation") > 1, "image")
-    animated = (table.fact("frames") > 1) & ~table.fact("format").isin(SHRINKABLE)  # phones put a preview into a JPEG
-    issues += labels.issue("animated", "note", "an image of several frames", "the first of them is seen", animated,
-                           "image")
+    for field, text, consequence, images in describe_unused(table.unused, table.unused.values()):
+        code = "animated" if field == "frames" else field
+        issues += labels.issue(code, "note", text, consequence, np.isin(table.image, images), "image")
     for text, hint in unusual_levels(table.levels):
         issues += labels.issue("levels", "note", text, f"try {hint}")
     return issues
-
-
-def _point_issues(table: CheckedTable) -> list[Issue]:
-    """Find points outside their image."""
-    issues, sizes = [], table.sizes()[:, None]
-    for t in table.labels.task.targets:
-        if not t.in_image:
-            continue
-        points = table.labels.frame[list(t.columns)].to_numpy(float).reshape(len(sizes), -1, 2)
-        excess = np.nan_to_num(np.maximum(-points, points - sizes)).max(axis=2)  # NaN where a point or image is missing
-        outside = excess > TOLERANCE
-        hint = "mend them"
-        if outside.any(axis=1).sum() > table.opened.sum() / 2:
-            hint = "are they in pixels of the upright images, at their full size?"
-        names = first_few(np.array(point_names(t.columns, t.name))[outside.any(axis=0)], 3)
-        issues += table.labels.issue("outside", "note", f"outside the image by up to {excess.max():,.0f} px: {names}",
-                                     hint, outside.any(axis=1), "image")
-    return issues
-
-
-def _box_issues(table: CheckedTable) -> list[Issue]:
-    """Find boxes that show nothing of their image, and those that reach over its edge."""
-    task = table.labels.task
-    if not task.box:
-        return []
-    boxes, sizes = table.labels.frame[list(task.box)].to_numpy(float), table.sizes()
-    centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    outside = np.zeros(len(boxes), bool)
-    for i in np.flatnonzero(table.opened):
-        try:
-            place_picture(tuple(sizes[i].astype(int)), task.size, task.fit, boxes[i], task.margin)
-        except ValueError:
-            outside[i] = True
-    excess = np.maximum(half - centre, centre + half - sizes).max(axis=1)
-    over_edge = (excess > TOLERANCE) & ~outside
-    text = f"a box that reaches over the image's edge, by up to {excess[over_edge].max(initial=0):,.0f} px"
-    return [*table.labels.issue("box", "leave out", "a box outside the image", rows=outside, column="image"),
-            *table.labels.issue("edge", "note", text, "what lies beyond is seen as grey", over_edge, "image")]

@@ -1,8 +1,12 @@
 """Images: finding their files, reading their headers, and opening them as the network sees them."""
-from .files import SUFFIXES, File, ImageHeader, PictureError, Source, find_images, list_images, read_header
+from .files import File, ImageHeader, PictureError, Source, read_header
+from .finding import find_images, list_images
+from .formats import SUFFIXES
 from .loading import (
     GREY,
     FittedImage,
+    HeaderView,
+    describe_broken,
     fit,
     fit_images,
     image_views,
@@ -12,3 +16,4 @@ from .loading import (
     open_picture,
     warn_broken,
 )
+from .unused import Unused, warn_unused

@@ -1,11 +1,10 @@
-"""The files of images: finding them, what their headers say before any pixel is read, and the errors of images."""
+"""The files of images: what their headers say before any pixel is read, how they are opened, and their errors."""
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from glob import glob
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -13,58 +12,13 @@ from PIL.PngImagePlugin import PngImageFile
 
 from ...tasks.geometry import upright_size
 from ...utils.messages import ImgregError, error_reason
-from .levels import has_deep_colour
+from . import pillow
+from .bit_depth import has_deep_colour
+from .formats import HAS_HEIF, HEAD, recognise, unreadable_reason
+from .unused import SHRINKABLE, unused_parts
 
-SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".gif", ".tif",
-                      ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2"))
-SHRINKABLE = frozenset(("JPEG", "MPO"))  # formats that can be decoded at a half, a quarter or an eighth of their size
 File: TypeAlias = str | os.PathLike | bytes | Image.Image
-Source: TypeAlias = File | np.ndarray  # what is opened as an image
-
-
-def find_images(paths: Iterable[str | os.PathLike]) -> list[str]:
-    """Find the images that files, folders (searched below, sorted) and globs name, in this order.
-
-    A file is taken whatever its name, even if it does not exist: it is reported when it is opened.
-
-    Args:
-        paths: Paths or globs.
-
-    Raises:
-        ImgregError: A folder or a glob holds no image.
-    """
-    files: list[str] = []
-    for path in map(str, paths):
-        if os.path.isdir(path):  # unlike Path's, these functions never raise, whatever the name
-            files += [str(Path(path, name)) for name in list_images(path)]
-        elif os.path.exists(path) or not any(c in path for c in "*?["):
-            files.append(path)
-        else:
-            matches = sorted(name for name in glob(path, recursive=True) if _is_image(name) and os.path.isfile(name))
-            files += _require_images(matches, path)
-    return files
-
-
-def list_images(folder: str) -> list[str]:
-    """List the images below a folder, as sorted paths relative to it.
-
-    Raises:
-        ImgregError: There is none.
-    """
-    images = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names if _is_image(name)]
-    start = len(os.path.join(folder, ""))
-    return _require_images(sorted(path[start:] for path in images), folder)
-
-
-def _require_images(images: list[str], path: str) -> list[str]:
-    """Return the images; raise ImgregError if there are none."""
-    if not images:
-        raise ImgregError("images", f"none in '{path}'", "a file, a folder or a glob such as 'photos/*.jpg'")
-    return images
-
-
-def _is_image(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in SUFFIXES
+Source: TypeAlias = File | np.ndarray | object  # what is opened as an image: tensors, open files and buffers, too
 
 
 class PictureError(ImgregError):
@@ -79,7 +33,8 @@ class ImageHeader(NamedTuple):
         mode: Pillow's mode; with ";16" for colours of 16 bits, which Pillow names as if they had 8.
         orientation: The orientation tag, 1 to 8.
         format: Pillow's name of the format.
-        frames: Number of frames.
+        frames: Number of frames or pages; 1 where the others are previews or smaller copies of the first.
+        bands: Number of bands beyond those that are seen.
     """
 
     width: int
@@ -88,39 +43,45 @@ class ImageHeader(NamedTuple):
     orientation: int
     format: str
     frames: int
+    bands: int
 
 
-def read_header(source: File) -> ImageHeader:
+def read_header(source: File, max_pixels: int | None = None) -> ImageHeader:
     """Read the header of an image, and not its pixels.
+
+    Args:
+        source: The image.
+        max_pixels: See pillow.refuse_bomb.
 
     Raises:
         PictureError: It is not an image.
     """
-    with naming_errors(source), open_lazily(source) as picture:
+    with naming_errors(source), open_lazily(source) as picture, pillow.without_limit(picture.size):
         tags = getattr(picture, "tag_v2", {})  # of a TIFF, which some versions of Pillow have turned by now
         size = (tags[256], tags[257]) if tags else picture.size
         if picture.format not in SHRINKABLE:
-            refuse_bomb(size)
-        orientation, frames = orientation_tag(picture), getattr(picture, "n_frames", 1)
+            pillow.refuse_bomb(size, max_pixels)
+        orientation, mode = orientation_tag(picture), picture.mode + (";16" if has_deep_colour(picture) else "")
         width, height = upright_size(size, orientation)
-        mode = picture.mode + (";16" if has_deep_colour(picture) else "")
-        return ImageHeader(width, height, mode, orientation, picture.format or "", frames)
+        unused = unused_parts(picture)
+        return ImageHeader(width, height, mode, orientation, picture.format or "", 1 + unused.frames, unused.bands)
 
 
 @contextmanager
 def naming_errors(source: Source) -> Iterator[None]:
-    """Within this context, whatever goes wrong with an image becomes a PictureError with its name."""
+    """Within this context, whatever goes wrong with an image becomes a PictureError with its name; Pillow is quiet."""
     name = source_name(source)
     try:
-        yield
+        with pillow.without_warnings():
+            yield
     except FileNotFoundError:
-        raise PictureError("an image", f"no file '{name}'") from None
+        reason = f"'{name}', a web address: download it first" if "://" in name else f"no file '{name}'"
+        raise PictureError("an image", reason) from None
     except PictureError:
         raise
     except Exception as e:  # Pillow's plugins raise almost anything on a broken file
         unknown = isinstance(e, Image.UnidentifiedImageError)
-        reason = "not an image Pillow can read" if unknown else error_reason(e)
-        raise PictureError("an image", f"'{name}': {reason}") from e
+        raise PictureError("an image", f"'{name}': {_unknown_reason(source) if unknown else error_reason(e)}") from e
 
 
 def source_name(source: Source) -> str:
@@ -129,22 +90,43 @@ def source_name(source: Source) -> str:
 
 
 def open_lazily(source: File) -> Image.Image:
-    """Open an image and read no more than its header."""
+    """Open an image and read no more than its header, however large it is; see pillow.refuse_bomb."""
     if isinstance(source, Image.Image):
         return source
-    return Image.open(io.BytesIO(source) if isinstance(source, (bytes, bytearray)) else source)
+    if not isinstance(source, (str, os.PathLike, bytes, bytearray)):
+        raise TypeError("not a path, bytes, an array or a Pillow image")
+    stream = io.BytesIO(source) if isinstance(source, (bytes, bytearray)) else source
+    try:
+        return Image.open(stream)
+    except Image.DecompressionBombError:  # of more than twice Pillow's own limit
+        with pillow.without_limit():
+            return Image.open(stream)
+    except Image.UnidentifiedImageError:
+        if HAS_HEIF and _is_heic(source):
+            from pillow_heif import register_heif_opener
+
+            register_heif_opener()
+            return Image.open(stream)
+        raise
 
 
-def refuse_bomb(size: tuple[int, int]) -> None:
-    """Raise ValueError for more pixels than Pillow's limit.
+def _stream(source: str | os.PathLike | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, (bytes, bytearray)) else open(source, "rb")
 
-    Pillow only warns of what may be a decompression bomb, and warnings cannot be made errors within one thread.
 
-    Args:
-        size: Width and height.
-    """
-    if Image.MAX_IMAGE_PIXELS and size[0] * size[1] > Image.MAX_IMAGE_PIXELS:
-        raise ValueError(f"{size[0]} x {size[1]} pixels, more than {Image.MAX_IMAGE_PIXELS}")
+def _is_heic(source: str | os.PathLike | bytes) -> bool:
+    with _stream(source) as stream:
+        other = recognise(stream.read(HEAD))
+    return other is not None and other.name == "HEIC"
+
+
+def _unknown_reason(source: Source) -> str:
+    """Say what a file is that Pillow does not know."""
+    try:
+        with _stream(source) as stream, pillow.without_warnings():  # type: ignore[arg-type]
+            return unreadable_reason(stream, Path(source_name(source)).suffix)
+    except (OSError, TypeError, ValueError):
+        return "not an image Pillow can read"
 
 
 def orientation_tag(picture: Image.Image) -> int:

@@ -1,29 +1,105 @@
-"""Images of 16 and 32 bits: which of their numbers is shown black, and which white."""
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeGuard
+"""Levels: the numbers that images of 16 and 32 bits hold, and whether those that are shown suit them."""
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageFile
 
-from ...utils.messages import warn
+from ...utils.messages import first_few, warn
 
-DEEP_MODES = frozenset(("I;16", "I;16L", "I;16B", "I;16N", "I", "F"))  # Pillow's modes of more than 8 bits
-SWAPPABLE = frozenset(f"{colours};16" for colours in ("RGB", "RGBA", "RGBX", *"RGBA"))  # LA;16B has no counterpart
-OTHER_ORDER = {"L": "B", "B": "L", "N": "L" if sys.byteorder == "big" else "B"}  # of bytes, as raw modes end
-MIN_USE = 1 / 8  # of the range that is shown; an image that uses less is reported
+MIN_USE = 1 / 8  # of the range that is shown; images that use less are reported
 TOLERANCE = 1 / 100  # of the range that is shown; numbers further beyond it are reported
-# TIFF tags
-BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 262, 284, 339
+TAIL = 1 / 1000  # of an image's numbers, at either end: hot pixels and dust set no range
+OUTLIERS = 1 / 100  # of the images, at either end, where there are at least as many
+SAMPLE = 1 << 14  # numbers of an image by which its tails are found
+FILLS = (-9999.0, -32768.0, -32767.0, -99999.0, 1e20)  # what stands for "no data" where a file does not say
+LARGEST = 1e30  # numbers beyond it are fills too: 3.4e38, 9.97e36
+
+
+FAR = 1 / 2  # of the range of training; an image whose numbers end further outside is reported at prediction
 
 
 class Levels(NamedTuple):
-    """The lowest and highest number in an image of more than 8 bits, and those that are shown black and white."""
+    """What an image of more than 8 bits holds; NaN, infinities and pixels without data count nowhere.
 
-    lowest: float
-    highest: float
+    Attributes:
+        low, high: All but the TAIL of its numbers at either end; NaN where it has none.
+        black, white: The numbers that are shown black and white.
+        lowest, highest: The ends of all its numbers.
+        nodata: What stands for "no data", as text; "" where all pixels have data.
+    """
+
+    low: float
+    high: float
     black: float
     white: float
+    lowest: float
+    highest: float
+    nodata: str = ""
+
+    @property
+    def flat(self) -> bool:
+        """Whether it has one number alone, or none."""
+        return not self.lowest < self.highest
+
+
+def measure_levels(numbers: np.ndarray, black: float, white: float,
+                   nodata: float | None = None) -> tuple[Levels, np.ndarray | None]:
+    """Measure the levels of an image.
+
+    Args:
+        numbers: Of any type, [h, w] or [h, w, bands].
+        black, white: The numbers that are shown black and white.
+        nodata: What stands for "no data", if the file says so.
+
+    Returns:
+        The levels, and which numbers are data, bool of the shape of `numbers`; None if all are.
+    """
+    valid, fills = _find_data(numbers, nodata)
+    if valid is not None and not valid.any():
+        return Levels(math.nan, math.nan, black, white, math.nan, math.nan, fills), valid
+    lowest, highest = _ends(numbers, valid)
+    picks = np.random.default_rng(0).integers(0, numbers.size, SAMPLE) if numbers.size > SAMPLE else slice(None)
+    sample = numbers.reshape(-1)[picks]
+    sample = sample if valid is None else sample[valid.reshape(-1)[picks]]
+    low, high = np.quantile(sample, (TAIL, 1 - TAIL), method="inverted_cdf") if sample.size else (lowest, highest)
+    return Levels(float(low), float(high), black, white, lowest, highest, fills), valid
+
+
+def _ends(numbers: np.ndarray, valid: np.ndarray | None) -> tuple[float, float]:
+    """Return the lowest and the highest number, without copying those that are valid."""
+    limits = np.iinfo(numbers.dtype) if np.issubdtype(numbers.dtype, np.integer) else np.finfo(numbers.dtype)
+    where = True if valid is None else valid
+    return (float(np.min(numbers, where=where, initial=limits.max)),
+            float(np.max(numbers, where=where, initial=limits.min)))
+
+
+def _find_data(numbers: np.ndarray, nodata: float | None) -> tuple[np.ndarray | None, str]:
+    """Return which numbers are data, None if all are; and what stands for "no data", as text."""
+    valid, fills = None, []
+    if np.issubdtype(numbers.dtype, np.floating):
+        valid = (numbers < LARGEST) & (numbers > -LARGEST)  # not NaN either
+        if not valid.all():
+            other = numbers[~valid]
+            fills += ["NaN"] * bool(np.isnan(other).any()) + [f"{n:g}" for n in np.unique(other[~np.isnan(other)])[:2]]
+    for fill in [*([] if nodata is None else [nodata]), _usual_fill(numbers, valid)]:
+        if fill is not None and math.isfinite(fill):
+            is_fill = numbers == np.asarray(fill, numbers.dtype if valid is not None else None)
+            if is_fill.any():
+                valid = ~is_fill if valid is None else valid & ~is_fill
+                fills.append(f"{fill:g}")
+    return (valid if fills else None), ", ".join(dict.fromkeys(fills))
+
+
+def _usual_fill(numbers: np.ndarray, valid: np.ndarray | None) -> float | None:
+    """Return an end of the numbers that is one of FILLS and lies far from all others; None if there is none."""
+    for end in _ends(numbers, valid):
+        if any(math.isclose(end, fill, rel_tol=1e-6) for fill in FILLS):  # float32 has seven digits
+            rest = (numbers != end) if valid is None else valid & (numbers != end)
+            lowest, highest = _ends(numbers, rest)
+            if not rest.any() or max(lowest - end, end - highest) >= (highest - lowest) / 2:
+                return end
+    return None
 
 
 def warn_levels(levels: Iterable[Levels | None]) -> None:
@@ -42,131 +118,95 @@ def unusual_levels(levels: Iterable[Levels | None]) -> Iterator[tuple[str, str]]
         What is unusual, and what to do about it.
     """
     groups: dict[tuple, list[Levels]] = {}
-    for one in levels:
-        if one:
-            groups.setdefault((one.black, one.white), []).append(one)
+    for image in levels:
+        if image and not math.isnan(image.low):
+            groups.setdefault((image.black, image.white), []).append(image)
     for ends, group in groups.items():
-        low, high = sorted(ends)
-        lowest, highest = min(one.lowest for one in group), max(one.highest for one in group)
-        slack, use = TOLERANCE * (high - low), highest - lowest
-        if lowest < low - slack or highest > high + slack or 0 < use < MIN_USE * (high - low):
-            yield (f"images of 16 or 32 bits hold {lowest:.9g} to {highest:.9g}, where {low:.9g} to {high:.9g} is "
-                   "shown", f"--range {lowest:.9g},{highest:.9g}, or what your camera can give")
+        black, white = sorted(ends)
+        low, high = robust_ends(group)
+        slack, use = TOLERANCE * (white - black), high - low
+        if low < black - slack or high > white + slack or 0 < use < MIN_USE * (white - black):
+            proposal = proposed_range(low, high)
+            lowest, highest = min(image.lowest for image in group), max(image.highest for image in group)
+            beyond = lowest < proposal[0] or highest > proposal[1]
+            single = f" (single pixels {_number(lowest)} to {_number(highest)})" if beyond else ""
+            yield (f"images of 16 or 32 bits hold {_number(low)} to {_number(high)}{single}, where {_number(black)} to "
+                   f"{_number(white)} is shown", f"--range {','.join(map(_number, proposal))}, or what your camera can "
+                   "give")
 
 
-def array_bits(array: np.ndarray, value_range: tuple[float, float] | None) -> tuple[np.ndarray, Levels | None]:
-    """Convert an array to 8 bits.
-
-    Args:
-        array: uint8, uint16 or float, [h, w] or [h, w, 3 or 4].
-        value_range: The numbers that are black and white; by the type if None.
-
-    Returns:
-        The array as uint8, and its levels if it had more bits.
-    """
-    if array.dtype == np.uint8:
-        return array, None
-    ends = (0, 1) if np.issubdtype(array.dtype, np.floating) else (0, 65535)
-    levels = _levels(array[..., :3] if array.ndim == 3 else array, *(value_range or ends))
-    shown = _to_8_bits(array, levels.black, levels.white)
-    if array.shape[2:] == (4,):
-        shown[..., 3] = _to_8_bits(array[..., 3], *ends)  # opacity has nothing to do with brightness
-    return shown, levels
-
-
-def eight_bits(picture: Image.Image, value_range: tuple[float, float] | None,
-               reopen: Callable[[], Image.Image] | None) -> tuple[Image.Image, Levels | None]:
-    """Convert an image to 8 bits for each number.
+def summarise_levels(levels: Sequence[Levels | None]) -> dict[str, Any]:
+    """Summarise the levels of the images of a training, as JSON can hold it.
 
     Args:
-        picture: The image, not yet decoded.
-        value_range: The numbers that are black and white; by the type if None.
-        reopen: Opens the image once more: of colours of 16 bits Pillow reads only the upper or the lower 8 at a time,
-            and a `value_range` needs both. If None, the upper 8 have to do.
+        levels: Of the images; None for those of 8 bits.
 
     Returns:
-        The image, and its levels if it had more bits.
+        `deep`, the share of images of more than 8 bits; and if there are any `low` and `high`, the range over the
+        images of where their numbers begin and end, [2] each, and `shown`, the numbers that are black and white.
     """
-    if has_deep_colour(picture):
-        picture.tile = _tiles(picture)
-        return _colours_to_8_bits(picture, value_range, reopen)
-    tags = getattr(picture, "tag_v2", {})
-    bits, signed = tags.get(BITS, (16,))[0], tags.get(SAMPLE_FORMAT, (1,))[0] == 2
-    picture.load()
-    if picture.mode not in DEEP_MODES:
-        if signed and picture.mode == "L":  # Pillow reads signed numbers of 8 bits as unsigned
-            picture = picture.point(lambda v: v ^ 128)
-        return picture, None
-    numbers = np.asarray(picture)
-    if picture.mode == "I" and tags and bits == 32 and not signed:
-        numbers = numbers.view(np.uint32)  # Pillow reads unsigned numbers of 32 bits as signed
-    # Black and white go by the type, whatever an image holds, so that brightness keeps its meaning. White is 65535 for
-    # whole numbers of 32 bits, too: cameras hardly give more, and some versions of Pillow make 32 bits of 16.
-    ends: tuple[float, float] = (0, (1 << min(bits, 16)) - 1)
-    if picture.mode == "F":
-        ends = (0, 1)
-    elif signed and bits < 32:
-        ends = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    black, white = value_range or ends
-    if tags.get(PHOTOMETRIC) == 0:  # white is 0
-        black, white = white, black
-    return Image.fromarray(_to_8_bits(numbers, black, white)), _levels(numbers, black, white)
+    images = [image for image in levels if image and not math.isnan(image.low)]
+    summary: dict[str, Any] = {"deep": sum(image is not None for image in levels) / max(1, len(levels))}
+    if images:
+        summary |= {"low": _robust_span([image.low for image in images]), "shown": [images[0].black, images[0].white],
+                    "high": _robust_span([image.high for image in images])}
+    return summary
 
 
-def has_deep_colour(picture: Image.Image) -> TypeGuard[ImageFile.ImageFile]:
-    """Tell whether an image that is not decoded yet has colours of 16 bits, for which Pillow's modes say 8."""
-    return picture.mode in ("RGB", "RGBA") and any(";16" in _raw_mode(tile) for tile in _tiles(picture))
+def compare_levels(names: Sequence[str], levels: Sequence[Levels | None], trained: dict) -> Iterator[str]:
+    """Find images whose levels are far from those of the training.
+
+    Args:
+        names: Of the images.
+        levels: Of each; None for those of 8 bits.
+        trained: See summarise_levels; {} of older models, for which nothing is known.
+
+    Yields:
+        A line for each kind of difference.
+    """
+    if not trained:
+        return
+    deep = [(name, image) for name, image in zip(names, levels, strict=True) if image and not math.isnan(image.low)]
+    shallow = [name for name, image in zip(names, levels, strict=True) if not image]
+    if "low" not in trained:
+        if trained["deep"] == 0:
+            for text, _ in unusual_levels(image for _, image in deep):
+                yield f"{text}; the model was trained on images of 8 bits"
+        return
+    (low, most_low), (least_high, high) = trained["low"], trained["high"]
+    seen = f"the model was trained on images of 16 or 32 bits that hold {_number(low)} to {_number(high)}"
+    if shallow and trained["deep"] == 1:
+        yield f"images of 8 bits: {len(shallow)} of {len(names)} images ({first_few(shallow, 3)}); {seen}"
+    slack = FAR * (high - low)
+    far = [(name, image) for name, image in deep if not (low - slack <= image.low <= most_low + slack
+                                                         and least_high - slack <= image.high <= high + slack)]
+    if far and high > low:
+        name, image = far[0]
+        yield (f"other brightness than in training: {len(far)} of {len(names)} images ({name} holds "
+               f"{_number(image.low)} to {_number(image.high)}); {seen}")
 
 
-def _tiles(picture: Image.Image) -> list:
-    """Return how Pillow decodes the parts of an image, mended where it takes planes of 16 bits for ones of 8."""
-    tags, tiles = getattr(picture, "tag_v2", None), getattr(picture, "tile", [])
-    if not tags or tags.get(PLANES) != 2 or tags.get(BITS, (8,))[0] != 16:
-        return tiles
-    order = "L" if tags.prefix == b"II" else "B"
-    return [_with_raw_mode(tile, f"{_raw_mode(tile)};16{order}") if _raw_mode(tile) in ("R", "G", "B", "A") else tile
-            for tile in tiles]
+def _robust_span(values: list[float]) -> list[float]:
+    return np.quantile(values, (OUTLIERS, 1 - OUTLIERS), method="inverted_cdf").tolist()
 
 
-def _raw_mode(tile: tuple) -> str:
-    """Return how the numbers lie in the file, by Pillow's names, such as "RGB;16B"."""
-    arguments = tile[3]
-    mode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
-    return mode if isinstance(mode, str) else ""
+def robust_ends(images: list[Levels]) -> tuple[float, float]:
+    """Return the ends of what images hold: of their `low` and `high`, without OUTLIERS."""
+    return _robust_span([image.low for image in images])[0], _robust_span([image.high for image in images])[1]
 
 
-def _with_raw_mode(tile: tuple, mode: str):
-    arguments = (mode, *tile[3][1:]) if isinstance(tile[3], tuple) else mode
-    return getattr(tile, "_make", tuple)((*tile[:3], arguments))  # a NamedTuple from Pillow 11 on
+def proposed_range(low: float, high: float) -> tuple[float, float]:
+    """Round the ends of what images hold outward: to whole bits from 0 on, where that is near, else to two digits."""
+    bits = int(high).bit_length() if high >= 0 else 0
+    whole = low == int(low) and high == int(high)
+    if bits >= 8 and 0 <= low <= high / 4 and (whole or bits == 8) and high <= 2**bits - 1:
+        return 0.0, 2.0**bits - 1
+    step = 10.0 ** (math.floor(math.log10(high - low or abs(high) or 1)) - 1)
+    if whole:
+        step = max(step, 1.0)
+    black, white = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    return float(f"{black:.10g}"), float(f"{white if white > black else black + step:.10g}")
 
 
-def _colours_to_8_bits(upper: Image.Image, value_range: tuple[float, float] | None,
-                       reopen: Callable[[], Image.Image] | None) -> tuple[Image.Image, Levels]:
-    """Convert colours of 16 bits, of which Pillow keeps the `upper` 8; read with bytes swapped, it keeps the lower."""
-    if not value_range:
-        lowest, highest = zip(*upper.getextrema()[:3], strict=True)
-        return upper, Levels(min(lowest) * 257, max(highest) * 257, 0, 65535)
-    numbers = np.asarray(upper)[..., :3].astype(np.uint16) * 257
-    lower = reopen() if reopen else None
-    if lower and has_deep_colour(lower) and all(_raw_mode(tile)[:-1] in SWAPPABLE for tile in _tiles(lower)):
-        lower.tile = [_with_raw_mode(tile, _raw_mode(tile)[:-1] + OTHER_ORDER[_raw_mode(tile)[-1]])
-                      for tile in _tiles(lower)]
-        numbers = (numbers & 0xFF00) | np.asarray(lower)[..., :3]
-    shown = Image.fromarray(_to_8_bits(numbers, *value_range))
-    if upper.mode == "RGBA":
-        shown.putalpha(upper.getchannel("A"))
-    return shown, _levels(numbers, *value_range)
-
-
-def _levels(numbers: np.ndarray, black: float, white: float) -> Levels:
-    finite = numbers[np.isfinite(numbers)]
-    ends = (float(finite.min()), float(finite.max())) if finite.size else (black, black)
-    return Levels(*ends, black, white)
-
-
-def _to_8_bits(numbers: np.ndarray, black: float, white: float) -> np.ndarray:
-    """Convert numbers of any type to uint8: `black` becomes 0, `white` 255, and NaN black."""
-    if numbers.dtype == np.uint16 and numbers.size > 1 << 16:  # a table of all numbers is faster
-        return _to_8_bits(np.arange(1 << 16), black, white)[numbers]
-    clipped = np.clip(numbers.astype(np.promote_types(numbers.dtype, np.float32)), min(black, white), max(black, white))
-    return (np.nan_to_num((clipped - black) * (255 / (white - black))) + 0.5).astype(np.uint8)
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:.6g}"

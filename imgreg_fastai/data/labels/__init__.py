@@ -1,21 +1,30 @@
 """Reading labels tables and checking them: the only place where bad labels are refused."""
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ...config import TrainConfig
-from ...tasks import BUILT_IN, Task
-from ...utils.messages import ImgregError, close_matches, first_few, say
+from ...tasks import BUILT_IN, ROW_WEIGHT, Task
+from ...tasks.coordinates import to_centre
+from ...utils import quoting
+from ...utils.messages import ImgregError, close_matches, first_few, say, warn
 from .. import tables
 from ..known_images import exclude_trained
 from ..long_form import refuse_point_rows
 from ..splits import assign_splits
+from ..visibility import blank_invisible
 from . import filtering
 from .filtering import ADDED_COLUMNS
-from .issue_rules import INFINITE, MISSING, WORD, LabelTable, label_issues
+from .headers import needs_sizes, pixels_of, position_columns, read_headers
+from .issue_rules import INFINITE, MISSING, NO_LABEL, WORD, LabelTable, label_issues
+from .position_rules import header_issues, named_convention, position_issues, refuse_other_convention
 from .raters import join_raters
+from .row_weights import apply_row_weights, multiply_row_weights, read_row_weights
 from .split_columns import read_division
+
+USUAL_UNITS = {"deg": "°", "degree": "°", "degrees": "°", "pixel": "px", "pixels": "px"}  # other names of them
 
 
 def read_labels(table: str | tables.Table, task: Task, to_divide: bool = True, images: str | Path | None = None,
@@ -24,13 +33,15 @@ def read_labels(table: str | tables.Table, task: Task, to_divide: bool = True, i
 
     Returns:
         One row per image: `image` as the table names it, the task's columns and its box as float (NaN where a label is
-        missing), `split` and `group` where the table has them, the columns `also`, and `path`. A warning names the rows
-        that are left out.
+        missing), `split` and `group` where the table has them, `row_weight` to train where the task has it, the columns
+        `also`, and `path`. A warning names the rows that are left out.
 
     Raises:
-        ImgregError: A column is missing, or no row is usable.
+        ImgregError: A column is missing, no row is usable, or points or boxes look like those of another convention.
     """
-    return read_rows(table, task, to_divide, images, also).usable()
+    rows = read_rows(table, task, to_divide, images, also)
+    refuse_other_convention(rows)
+    return rows.usable()
 
 
 def read_pictures(table: str | tables.Table, task: Task, images: str | Path | None = None,
@@ -48,15 +59,18 @@ def read_pictures(table: str | tables.Table, task: Task, images: str | Path | No
         the rows that cannot be used.
 
     Raises:
-        ImgregError: It is not a table, or lacks a column.
+        ImgregError: It is not a table, lacks a column, or its boxes look like those of another convention.
     """
-    table = tables.as_table(table)
-    if table.is_dir():
+    path = tables.as_table(table)
+    if path.is_dir():
         raise ImgregError("a table of images", f"the folder '{table}'")
-    frame, _ = _read(table, task, list(task.box), images, also, to_divide=False)
-    boxes = _to_floats(frame[list(task.box)])
-    frame = filtering.mark_usable(_replace(frame, boxes), {"unnamed": frame["image"].isna(), "box": _lacks_box(boxes)})
-    usable = filtering.drop_unusable(frame, table, images=images)
+    frame, present = _read(path, task, list(task.box), images, also, to_divide=False)
+    unnamed = frame["image"].isna()
+    boxes, in_pixels, headers, masks = _read_positions(frame, _to_floats(frame[list(task.box)]), task, present)
+    frame = filtering.mark_usable(_replace(frame, in_pixels), {"unnamed": unnamed, **masks})
+    refuse_other_convention(LabelTable(task, path, frame, {"unnamed": unnamed.to_numpy()}, np.empty((len(frame), 0)),
+                                       frame, positions=boxes, headers=headers))
+    usable = filtering.drop_unusable(frame, path, images=images)
     usable.attrs["left_out"] = len(frame) - len(usable)
     return usable
 
@@ -84,16 +98,45 @@ def read_rows(table: str | tables.Table, task: Task, to_divide: bool = True, ima
     numbers = floats[task.columns] * (task.name_scale if path.is_dir() else 1.0)
     blank = raw.apply(_is_blank).to_numpy(bool)
     states = np.select([np.isfinite(numbers), np.isinf(numbers), blank], [0, INFINITE, MISSING], WORD).astype(np.int8)
+    for t in task.targets:  # numbers that stand for no label
+        blank = t.is_blank(numbers[list(t.columns)].to_numpy())
+        states[blank[:, None] & np.isin(task.columns, t.columns)] = NO_LABEL
     floats = _replace(floats, numbers.where(states == 0))
     # 2. See which rows cannot be used.
     unnamed, unlabelled = frame["image"].isna(), (states == MISSING).all(axis=1) & path.is_dir()
     labelled = np.any([t.is_labelled(floats[list(t.columns)].notna().to_numpy()) for t in task.targets], axis=0)
+    positions, in_pixels, headers, no_boxes = _read_positions(frame, floats[position_columns(task)], task, present)
     masks = {"unlabelled": unlabelled, "unnamed": unnamed, "number": ~labelled & ~unnamed & ~unlabelled,
-             "box": _lacks_box(floats[list(task.box)]), "absent": ~present & ~unnamed}
+             **no_boxes, "absent": ~present & ~unnamed}
     reasons = {reason: np.asarray(mask) for reason, mask in masks.items()}
-    frame = filtering.mark_usable(_replace(frame, floats), reasons)
-    rows = LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True), images)
-    return join_raters(rows, to_divide) if task.raters else rows
+    frame = filtering.mark_usable(_replace(_replace(frame, floats), in_pixels), reasons)
+    rows = LabelTable(task, path, frame, reasons, states, raw.reset_index(drop=True), images, positions, headers)
+    return multiply_row_weights(rows, lambda parted: join_raters(parted, to_divide)) if task.raters else rows
+
+
+class _Positions(NamedTuple):
+    """Points and boxes as the table has them, and in pixels; headers where they were needed; and masks for REASONS."""
+
+    positions: pd.DataFrame
+    in_pixels: pd.DataFrame
+    headers: pd.DataFrame | None
+    masks: dict[str, Any]
+
+
+def _read_positions(frame: pd.DataFrame, positions: pd.DataFrame, task: Task, present: pd.Series) -> _Positions:
+    """Turn points and boxes into pixels, and see which rows have no box, or no image to measure them by."""
+    headers, broken = None, np.zeros(len(frame), bool)
+    if needs_sizes(task):
+        readable = present.to_numpy(bool) & frame["image"].notna().to_numpy()
+        headers = read_headers(frame, readable, task.max_pixels)
+        broken = readable & headers["width"].isna().to_numpy()
+    in_pixels = pixels_of(positions, task, headers)
+    boxes = positions[list(task.box)].to_numpy(float)
+    lacking = ~np.isfinite(boxes).all(axis=1)
+    flat = ~lacking & ~(to_centre(boxes, task.box_format)[:, 2:] > 0).all(axis=1)
+    numbered = headers if headers is None else headers.reset_index(drop=True)
+    return _Positions(positions.reset_index(drop=True), in_pixels, numbered,
+                      {"box": lacking, "flat": flat, "broken": broken})
 
 
 def _read(table: tables.Table, task: Task, columns: list[str], images: str | Path | None, also: tuple[str, ...],
@@ -104,7 +147,7 @@ def _read(table: tables.Table, task: Task, columns: list[str], images: str | Pat
         located = frame.assign(present=True)
     elif table.is_file():
         # A table that is not trained on may name its images in another column than the training's.
-        names = (*task.point_rows[:1], "split", task.split_col, task.group or "group", *also)
+        names = (*task.point_rows[:1], "split", task.split_col, task.row_weight, task.group or "group", *also)
         frame, image = tables.read_image_table(table, task.image, names, to_divide, images)
         if frame.empty:
             raise ImgregError("a labels table with rows", f"none in '{table}'")
@@ -113,12 +156,18 @@ def _read(table: tables.Table, task: Task, columns: list[str], images: str | Pat
         options = tables.RowOptions(task.list_cols, task.point_rows, task.raters)
         frame = tables.arrange(frame, image, options, table, {*names, *columns}, required=to_divide)
         located = tables.with_paths(frame[[image]], image, images or table.parent, table)
+        tables.report_numbers(frame, [*columns, *task.point_rows[1:]], table)
+        _warn_other_units(frame, task, columns, table)
     else:
         raise ImgregError("a labels table or a folder of images", f"no '{table}'")
     division = pd.DataFrame(index=frame.index)
     if to_divide:
         division = read_division(frame, task, image, table, cfg or TrainConfig())
-    frame = _needed_columns(frame, task, columns, also, to_divide, table)
+    if task.row_weight and to_divide and task.row_weight in frame:
+        frame = frame.copy().assign(**{ROW_WEIGHT: read_row_weights(frame[task.row_weight])})
+    whole, frame = frame, _needed_columns(frame, task, columns, also, to_divide, table)
+    if set(task.columns) <= set(columns):  # and not only the images of a table are wanted
+        frame = blank_invisible(frame, whole, task)
     frame = frame.drop(columns=["image", "path", *division.columns], errors="ignore")
     others = frame.drop(columns=columns)
     result = pd.concat([located[["image"]], frame[columns], division, others, located[["path"]]], axis=1)
@@ -126,11 +175,23 @@ def _read(table: tables.Table, task: Task, columns: list[str], images: str | Pat
     return result, located["present"]
 
 
+def _warn_other_units(frame: pd.DataFrame, task: Task, columns: list[str], table: tables.Table) -> None:
+    """Warn of numbers in another unit than that of their target; they are taken as they are."""
+    units = frame.attrs.get("units", {})
+    for target in task.targets:
+        for column in filter(columns.__contains__, target.columns):
+            unit = units.get(column, target.unit)
+            if target.unit and USUAL_UNITS.get(unit.lower(), unit) != target.unit:
+                warn(f"{column} of {table} is in {unit}, and {target.name} in {target.unit}: its numbers are not "
+                     f"converted; write the column in {target.unit}")
+
+
 def _read_folder(folder: Path, task: Task, to_divide: bool) -> pd.DataFrame:
     """Read labels from the names of images, or of their folders; report how many hold labels."""
     try:
         frame = tables.table_of_folder(folder, task.name_pattern, task.columns)
     except ImgregError as e:
+        tables.check_folder(folder)
         if task.name_pattern or e.expected == "images":
             raise
         hint = "--label-from-name PATTERN" if to_divide else "a table that names these images and has their labels"
@@ -149,16 +210,28 @@ def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: t
     existing, group = list(frame.columns), task.group or "group"
     if group in frame:
         frame = frame.copy().assign(group=frame[group])  # a copy is of one piece: pandas warns of many columns
-    required_group = [task.group] if task.group and to_divide else []
-    for column in [*columns, *required_group, *also]:
+    required = [column for column in (task.group, task.row_weight) if column and to_divide]
+    for column in [*columns, *required, *also]:
         if column not in frame:
-            close = close_matches(column, map(str, existing))
-            raise ImgregError(f"a column '{column}' in {table}", first_few(existing, 8), close and f"one of {close}")
+            hint = _hint_of_column(column, task, list(map(str, existing)), to_divide)
+            raise ImgregError(f"a column '{column}' in {table}", first_few(existing, 8), hint)
         if column in ADDED_COLUMNS:
             raise ImgregError(f"labels and boxes in columns that are not called {', '.join(ADDED_COLUMNS)}",
                               f"'{column}'")
     optional = ["group"] if "group" in frame else []
+    optional += [ROW_WEIGHT] if task.row_weight and to_divide else []
     return frame[list(dict.fromkeys([*columns, *optional, *also]))]
+
+
+def _hint_of_column(column: str, task: Task, existing: list[str], to_divide: bool) -> str:
+    """What to type where a column is not there: of labels that are scored, what the table may call them."""
+    target = next((t for t in task.targets if column in t.columns), None)
+    if to_divide or target is None:
+        close = close_matches(column, existing)
+        return close and f"one of {close}"
+    others = ["COLUMN" if c not in existing else c for c in target.columns]
+    text = quoting.option("--target", f"{quoting.quote(target.name)}={','.join(others)}")
+    return f"{text}, with the columns that hold {target.name} in this table"
 
 
 def _to_floats(frame: pd.DataFrame) -> pd.DataFrame:
@@ -168,11 +241,11 @@ def _to_floats(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_blank(column: pd.Series) -> pd.Series:
-    """Tell which cells of a column are empty, or hold nothing but blanks."""
+    """Tell which cells of a column are empty, or hold nothing but blanks or a word for a missing value."""
     empty = column.isna()
     if pd.api.types.is_numeric_dtype(column):
         return empty
-    return empty | (column.astype(str).str.strip() == "")
+    return empty | tables.is_missing_word(column)
 
 
 def _replace(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
@@ -180,9 +253,3 @@ def _replace(frame: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     replaced = pd.concat([frame.drop(columns=values.columns), values], axis=1)[list(frame.columns)]
     replaced.attrs |= frame.attrs
     return replaced
-
-
-def _lacks_box(box: pd.DataFrame) -> np.ndarray:
-    """Tell which rows lack a number of the box, or have one without width or height; `box` may have no columns."""
-    values = box.to_numpy(float)
-    return ~(np.isfinite(values).all(axis=1) & (values[:, 2:] > 0).all(axis=1))

@@ -12,7 +12,8 @@ from ..tables import Table, absent_hint
 
 # Why a row is left out: the first reason that holds.
 REASONS = {"unlabelled": "no label in its name", "unnamed": "no image named", "number": "no finite number",
-           "box": "no whole box", "absent": "no such image"}
+           "box": "no whole box", "flat": "a box without width or height", "absent": "no such image",
+           "broken": "an image whose size cannot be read"}
 ADDED_COLUMNS = ("row", "usable", "why")
 
 

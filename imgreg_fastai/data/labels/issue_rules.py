@@ -1,5 +1,5 @@
 """The issues of labelled rows that show without opening an image."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -9,7 +9,7 @@ import pandas as pd
 from ...config import TrainConfig
 from ...tasks import Target, Task
 from ...tasks.outliers import MIN_VALUES
-from ...utils.messages import first_few
+from ...utils.messages import first_few, shorten
 from ..issues import Issue
 from ..kept_parts import split_name
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
@@ -17,9 +17,11 @@ from ..tables import Table, absent_hint, real_paths
 from .filtering import REASONS, drop_unusable
 
 Rows: TypeAlias = np.ndarray | pd.Series | pd.Index
-MISSING, WORD, INFINITE = 1, 2, 3  # states of a label that is not a finite number; 0 where it is
+MAX_WORDS = 0.1  # of a target's cells with anything in them; more that are no numbers stop a training
+MISSING, WORD, INFINITE, NO_LABEL = 1, 2, 3, 4  # states of a label that cannot be learnt; 0 where it can
+# The code of the issue, and what it says.
 STATES = {WORD: ("word", "no number in"), INFINITE: ("infinite", "an infinite number in"),
-          MISSING: ("missing", "no value in")}  # the code of the issue, and what it says
+          MISSING: ("missing", "no value in"), NO_LABEL: ("void", "numbers that stand for no label in")}
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class LabelTable:
         states: What each label is, int8 [n, the task's columns].
         raw: The labels as they stand in the table.
         images: The folder that names of images are relative to, if the user has named it.
+        positions: The columns of points and box as float, in the table's own unit and format; in `frame` in pixels.
+        headers: Sizes of the images, see headers.read_headers, where they had to be read for that.
     """
 
     task: Task
@@ -44,6 +48,8 @@ class LabelTable:
     states: np.ndarray
     raw: pd.DataFrame
     images: str | Path | None = None
+    positions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    headers: pd.DataFrame | None = None
 
     def usable(self) -> pd.DataFrame:
         """Return the rows that can be used; warn of the others, and of labels that are missing.
@@ -95,8 +101,8 @@ class LabelTable:
 def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issue]:
     """Find all issues that show without opening an image.
 
-    Codes: unlabelled, unnamed, word, infinite, missing, target, box, absent, few, those of Target.outliers, repeated,
-    contradicting, split, part, leak, group, constant.
+    Codes: unlabelled, unnamed, word, infinite, missing, void, target, box, flat, absent, broken, few, those of
+    Target.impossible and Target.outliers, repeated, contradicting, split, part, leak, group, constant.
 
     Args:
         table: The labels table.
@@ -105,8 +111,8 @@ def label_issues(table: LabelTable, cfg: TrainConfig | None = None) -> list[Issu
     issues, reasons = [], table.reasons
     for target in table.task.targets:
         issues += _state_issues(table, target)
-    for reason in ("unlabelled", "unnamed", "box", "absent"):
-        column = "image" if reason == "absent" else ""
+    for reason in ("unlabelled", "unnamed", "box", "flat", "absent", "broken"):
+        column = "image" if reason in ("absent", "broken") else ""
         issues += table.issue(reason, "leave out", REASONS[reason], rows=reasons[reason], column=column)
     n = int(table.frame["usable"].sum())
     if n < MIN_ROWS:
@@ -135,12 +141,17 @@ def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
             continue
         rows = cells.any(axis=1)
         text += f" {first_few(np.array(target.columns)[cells.any(axis=0)], 3)}"
-        if state == WORD:
+        if state in (WORD, NO_LABEL):
             row, column = np.argwhere(cells)[0]
             text += f", such as {str(table.raw[target.columns[column]].iloc[row])!r}"
-        issues += table.issue(code, "leave out", text, rows=rows & left_out)
+        # `usable` says why other rows are left out
+        issues += table.issue(code, "note" if state == NO_LABEL else "leave out", text, rows=rows & left_out)
         issues += table.issue(code, "note", text, rows=rows & ~left_out)
-    if named.any() and not target.is_labelled(states[named] == 0).any():
+    unlabelled = named.any() and not target.is_labelled(states[named] == 0).any()
+    words, filled = (states == WORD) & named[:, None], (states != MISSING) & named[:, None]
+    if words.sum() > MAX_WORDS * filled.sum():
+        return _unreadable_issue(table, target, words, int(filled.sum()), "target" if unlabelled else "word")
+    if unlabelled:
         reason = next((issue.text for issue in issues if issue.code != "missing"), "")
         text = f"no value of {target.name} in any row" + (f": {reason}" if reason else "")
         hint = f"mend the column {first_few(target.columns)}, or leave the target out"
@@ -148,14 +159,37 @@ def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
     return issues
 
 
+def _unreadable_issue(table: LabelTable, target: Target, words: np.ndarray, n_filled: int, code: str) -> list[Issue]:
+    """Make the issue of a target of which many cells are no numbers; three of them are shown.
+
+    Args:
+        table: The labels table.
+        target: The target.
+        words: Which of its cells are words, bool [n, columns].
+        n_filled: The number of its cells that are not empty.
+        code: The issue's code.
+    """
+    shown: dict[str, str] = {}  # different cells
+    for row, column in np.argwhere(words):
+        cell = str(table.raw[target.columns[column]].iloc[row])
+        if cell not in shown:
+            shown[cell] = f"{table.row_names(table.frame.index[[row]]).iloc[0]} '{shorten(cell, 40)}'"
+        if len(shown) == 3:
+            break
+    text = f"no number in {words.sum():,} of {n_filled:,} cells of {target.name}: {', '.join(shown.values())}"
+    hint = "write them as numbers, leave cells without a value empty, or take another column for --target"
+    return table.issue(code, "stop", text, hint)
+
+
 def _outlier_issues(table: LabelTable) -> list[Issue]:
     """Find labels that are numbers and yet look wrong, as each kind of target knows them."""
     frame, issues = table.frame[table.frame["usable"]], []
     for target in table.task.targets:
         values = frame[list(target.columns)].to_numpy(float)
-        if np.isfinite(values).any(axis=1).sum() < MIN_VALUES:
-            continue
-        for outlier in target.outliers(values):
+        found = list(target.impossible(values))
+        if np.isfinite(values).any(axis=1).sum() >= MIN_VALUES:
+            found += target.outliers(values)
+        for outlier in found:
             rows = None if outlier.mask is None else frame.index[outlier.mask]
             issues += table.issue(outlier.code, outlier.level, outlier.text, outlier.hint, rows, outlier.column or "")
     return issues

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from ...tasks import ROW_WEIGHT as WEIGHT
 from ...tasks import Target
 from ...utils.format import with_unit
 from ...utils.messages import ImgregError, first_few, say, shorten, warn
@@ -12,7 +13,6 @@ from ..tables import real_paths
 from .filtering import ADDED_COLUMNS, REASONS
 from .issue_rules import INFINITE, WORD, LabelTable
 
-WEIGHT = "row_weight"  # the column of the labels frame that says how much a row counts, 1 on average
 LEAST_VARIANCE = 0.01  # of the pooled one: raters who agree to the digit are not infinitely sure
 
 
@@ -67,7 +67,14 @@ def join_raters(table: LabelTable, training: bool = True) -> LabelTable:
     joined["why"] = joined["why"].where(~usable, "")
     joined = joined.assign(usable=usable, **{WEIGHT: _mean_weights(weights, usable)})
     raw = np.where((counts == 1)[:, None], table.raw.iloc[first].astype(object), labels)
-    return replace(table, frame=joined, reasons=reasons, states=states, raw=pd.DataFrame(raw, columns=task.columns))
+    return replace(_first_positions(table, first), frame=joined, reasons=reasons, states=states,
+                   raw=pd.DataFrame(raw, columns=task.columns))
+
+
+def _first_positions(table: LabelTable, first: np.ndarray) -> LabelTable:
+    """Keep the positions of the first rater of each image, whose convention is that of all; `first`: their rows."""
+    headers = table.headers if table.headers is None else table.headers.iloc[first].reset_index(drop=True)
+    return replace(table, positions=table.positions.iloc[first].reset_index(drop=True), headers=headers)
 
 
 class _Ratings:

@@ -1,7 +1,6 @@
 """A DataFrame in place of a table's file: what its cells hold, as if they had been read from a file."""
 import datetime
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from numbers import Real
@@ -11,9 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from ...utils.messages import ImgregError, first_few
+from ...utils.messages import ImgregError
+from .headers import column_names
+from .text_tables import EMPTY
 
-EMPTY = ("", "#N/A", "N/A", "NA", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "-nan", "-NaN")
 MOMENTS = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period, pd.Interval)
 
 
@@ -61,16 +61,6 @@ def as_table(table: object) -> Table:
         return Path(table)
     hint = "its to_pandas()" if hasattr(table, "to_pandas") else "pandas.DataFrame(...) of it"
     raise ImgregError("the path of a labels table or of a folder, or a DataFrame", f"a {type(table).__name__}", hint)
-
-
-def column_names(names: Iterable, table: object) -> list[str]:
-    """Return the names without blanks around them; raise ImgregError if two are the same."""
-    names = [str(name).strip() for name in names]
-    repeated = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
-    if repeated:
-        raise ImgregError(f"columns of different names in '{table}'",
-                          f"{first_few(map(repr, repeated))} more than once")
-    return names
 
 
 def plain_frame(frame: pd.DataFrame, text: tuple[str, ...], table: object,
@@ -125,11 +115,7 @@ def _plain_objects(column: pd.Series, name: str, is_text: bool, table: object) -
                           "files of the images, and their paths in that column")
     plain = cells.map(_plain_cell)
     missing = plain.isna() | plain.isin(("",) if is_text else EMPTY)
-    plain = plain.mask(missing, None).infer_objects()
-    if not is_text and not pd.api.types.is_numeric_dtype(plain):  # texts that are all numbers, as a CSV file has them
-        numbers = pd.to_numeric(plain, errors="coerce")
-        plain = numbers if numbers.isna().equals(plain.isna()) else plain
-    return plain
+    return plain.mask(missing, None).infer_objects()
 
 
 class _Odd(str):

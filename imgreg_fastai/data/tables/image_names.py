@@ -6,6 +6,7 @@ import pandas as pd
 
 from ...utils.messages import ImgregError, close_matches, first_few, say
 from ..images import SUFFIXES as IMAGE_SUFFIXES
+from .cells import check_names
 from .find_images import with_paths
 from .frames import Table
 from .name_forms import without_query
@@ -42,7 +43,9 @@ def read_image_table(path: str | Table, image: str = "", text: tuple[str, ...] =
         beginning = read_table(path, max_rows=BEGINNING)
         image = image_column(beginning, image if image in beginning else "", path, images)
     frame = read_table(path, (image, *text))
-    return frame, image_column(frame, image, path)
+    name = image_column(frame, image, path)
+    check_names(frame[name], path)
+    return frame, name
 
 
 def image_column(frame: pd.DataFrame, name: str = "", table: str | Table = "the table",

@@ -119,7 +119,7 @@ def table_of_folder(folder: str | Path, pattern: str, columns: list[str]) -> pd.
         ImgregError: The folder has no images, a column is no group of the pattern, or without a pattern there is not
             one column, or a sub folder is not called by a number. A pattern that matches no name is no error here.
     """
-    images = pd.Series(list_images(str(folder)), dtype=object)
+    images = pd.Series(list_images(str(folder), tell=True), dtype=object)
     names = images.str.replace(os.sep, "/", regex=False)
     if pattern:
         groups = columns_in_pattern(pattern)
