@@ -63,7 +63,9 @@ def plain_value(name: str, value: Any) -> Any:
     if name == "value_range":
         ends = value.split(",") if isinstance(value, str) else value
         return tuple(map(_number, ends)) if isinstance(ends, Iterable) else ends
-    return _number(value, whole=name in (*MINIMUM, *WHOLE)) if name in (*MINIMUM, *LOWEST, *WHOLE, *BOUNDS, "margin") else value
+    if name in (*MINIMUM, *LOWEST, *WHOLE, *BOUNDS, "margin"):
+        return _number(value, whole=name in (*MINIMUM, *WHOLE))
+    return value
 
 
 def _words(name: str, text: str) -> tuple[str, ...] | None:

@@ -124,16 +124,16 @@ def resolve_options(
     """
     specs, box = as_tuple(targets) or (), as_tuple(box)
     table_options = {"image_col": image_col, "point_rows": point_rows, "list_cols": list_cols, "raters": raters,
-                     "label_from_name": label_from_name, "flip_pairs": flip_pairs,
-                     "units": units, "target_weights": target_weights, "scale": scale, "flip_negates": flip_negates,
-                     "minimum": minimum is not None, "maximum": maximum is not None, "row_weight": row_weight,
-                     "images": None if isinstance(task, Task) else images, "name": name}
+                     "label_from_name": label_from_name, "flip_pairs": flip_pairs, "units": units, "scale": scale,
+                     "target_weights": target_weights, "flip_negates": flip_negates, "row_weight": row_weight,
+                     "minimum": minimum is not None, "maximum": maximum is not None, "name": name,
+                     "images": None if isinstance(task, Task) else images}
     source = task if isinstance(task, (Task, str)) else as_table(task)
     table: Table
     if isinstance(source, Task) or not datasets.own_table.is_table(source):
         refuse(table_options, "with a labels table", f"the task '{getattr(source, 'name', source)}'")
-        named_task = source if isinstance(source, Task) else str(source)
-        task, table = datasets.locate(named_task, data, preset, labels, sample_folder)
+        named = source if isinstance(source, Task) else str(source)
+        task, table = datasets.locate(named, data, preset, labels, sample_folder)
     else:
         table = as_table(source)
         hint = "--images DIR, the folder that its images' names are relative to" if data and not images else None
@@ -145,12 +145,10 @@ def resolve_options(
         rows = tables.RowOptions(as_tuple(list_cols) or (), as_tuple(point_rows) or (), raters or "")
         task = datasets.own_table.table_task(table, specs, image_col or "", label_from_name or "", flip_pairs,
                                              units or (), target_weights or (), scale, columns_in_use, images,
-                                             rows, several=bool(box),
-                                             minimum=() if minimum is None else minimum,
+                                             rows, several=bool(box), minimum=() if minimum is None else minimum,
                                              maximum=() if maximum is None else maximum,
                                              flip_negates=as_tuple(flip_negates) or ())
-        task = replace(task, name=check_name(name)) if name else task
-        specs = ()  # they are the task's own
+        task, specs = replace(task, name=check_name(name) if name else task.name), ()  # the specs are the task's own
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
                              split_col=split_col, value_range=value_range, max_pixels=max_pixels, coords=coords,
                              box_format=box_format, row_weight=row_weight)
