@@ -58,8 +58,7 @@ def join_raters(table: LabelTable, training: bool = True) -> LabelTable:
     say(f"{len(frame):,} rows of {table.path} are joined to {len(first):,} by the {task.raters} of up to "
         f"{counts.max()} raters; the surer the label of an image is, the more it counts")
     # 3. The rows of the images, with what is known of each.
-    states = table.states[first].copy()
-    states[np.isfinite(labels)] = 0
+    states = np.where(np.isfinite(labels), 0, table.states[first]).astype(np.int8)
     joined = frame.iloc[first].reset_index(drop=True)
     joined[task.columns] = labels
     usable = np.bincount(codes, frame["usable"].to_numpy(float)) > 0
