@@ -55,7 +55,7 @@ def test_the_books_preset_has_its_labels_its_person_and_its_mse(tmp_path):
     exact = pd.read_csv(headpose.read(tmp_path / "biwi"))
     assert abs(float(labels["centre_x"][0]) - exact["centre_x"][0]) > 5
     columns = run.scores["valid"]["centre"]["columns"]
-    mse = ((columns["centre_x"]["rmse"] * 2 / 64) ** 2 + (columns["centre_y"]["rmse"] * 2 / 48) ** 2) / 2
+    mse = ((columns["centre_x"]["rmse"] * 2 / 640) ** 2 + (columns["centre_y"]["rmse"] * 2 / 480) ** 2) / 2
     assert mse == pytest.approx(pd.read_csv(run.path / "history.csv")["valid_loss"].min(), rel=1e-3)
 
 

@@ -35,7 +35,7 @@ def tiny(folder, sequences=("01", "04", "06", "13"), form="jpg", frames=(3, 4, 7
             name = f"frame_{frame:05}"
             turn = Rotation.from_euler("XYZ", (frame, int(s), -frame), degrees=True).as_matrix()
             write_pose(home / f"{name}_pose.txt", turn, CENTRE + frame)
-            Image.new("RGB", (64, 48), (frame, 0, 0)).save(home / f"{name}_rgb.{form}")
+            Image.new("RGB", (640, 480), (frame, 0, 0)).save(home / f"{name}_rgb.{form}")
             if form == "png":
                 (home / f"{name}_depth.bin").write_bytes(bytes(8))
     return folder

@@ -58,17 +58,16 @@ def join_raters(table: LabelTable, training: bool = True) -> LabelTable:
     say(f"{len(frame):,} rows of {table.path} are joined to {len(first):,} by the {task.raters} of up to "
         f"{counts.max()} raters; the surer the label of an image is, the more it counts")
     # 3. The rows of the images, with what is known of each.
-    states = table.states[first].copy()
-    states[np.isfinite(labels)] = 0
+    states = np.where(np.isfinite(labels), 0, table.states[first]).astype(np.int8)
     joined = frame.iloc[first].reset_index(drop=True)
     joined[task.columns] = labels
     usable = np.bincount(codes, frame["usable"].to_numpy(float)) > 0
     reasons = {reason: mask[first] & ~usable for reason, mask in table.reasons.items()}
-    joined["why"] = joined["why"].where(~usable, "")
-    joined = joined.assign(usable=usable, **{WEIGHT: _mean_weights(weights, usable)})
-    raw = np.where((counts == 1)[:, None], table.raw.iloc[first].astype(object), labels)
-    return replace(_first_positions(table, first), frame=joined, reasons=reasons, states=states,
-                   raw=pd.DataFrame(raw, columns=task.columns))
+    why, weight = joined["why"].where(~usable, ""), _mean_weights(weights, usable)
+    joined = joined.assign(why=why, usable=usable, **{WEIGHT: weight})
+    raw = table.raw.iloc[first].reset_index(drop=True).astype(object)
+    raw = raw.where(np.repeat((counts == 1)[:, None], labels.shape[1], axis=1), labels)
+    return replace(_first_positions(table, first), frame=joined, reasons=reasons, states=states, raw=raw)
 
 
 def _first_positions(table: LabelTable, first: np.ndarray) -> LabelTable:
