@@ -10,6 +10,7 @@ from .tables import Table
 LABEL_NAMES = {*IDS, "label", "labels", "name", "point", "part", "bodypart", "keypoint", "landmark", "class", "type",
                "category", "marker", "joint", "feature", "tag", "region", "number"}
 MEASURES = {*IDS, "area", "mean", "min", "max", "slice", "counter", "length", "angle", "frame"}  # of a point in ImageJ
+SIDES = {"width", "height", "w", "h"}
 MOST = 0.5  # of the images stand in several rows
 MISTAKES = 0.05  # so many rows may repeat a label of their image, which --point-rows will tell of
 
@@ -30,7 +31,7 @@ def refuse_point_rows(frame: pd.DataFrame, image: str, table: str | Table, colum
     names = frame[image].dropna()
     if not names.duplicated().any() or (names.value_counts() > 1).mean() < MOST:
         return
-    pairs = coordinates(frame, image)
+    pairs = coordinates(frame.drop(columns=_image_sides(frame, image)), image)
     columns = set(columns)
     if len(pairs) != 1 or (columns and columns <= set(frame.columns) and not columns & set(pairs[0])):
         return
@@ -49,6 +50,12 @@ def refuse_point_rows(frame: pd.DataFrame, image: str, table: str | Table, colum
         raise ImgregError(f"one row an image in {table}, or a column that names its points, for --point-rows LABEL,X,Y",
                           f"{len(example)} points of {example[image].iloc[0]} without names in {_rows(example)}",
                           "a column with their names or numbers; or --raters mean, if all show the same point")
+
+
+def _image_sides(frame: pd.DataFrame, image: str) -> list[str]:
+    """Find width and height of the images: the same in all rows of an image, unlike the sides of boxes."""
+    sides = [name for name in frame.columns if SIDES & set(name_words(str(name)))]
+    return [name for name in sides if frame.groupby(image)[name].nunique().max() <= 1]
 
 
 def _label_column(frame: pd.DataFrame, image: str, places: tuple[str, str]) -> str:
