@@ -86,7 +86,7 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
     for line in inference.messages:
         say(line)
     raise ImgregError("--target NAME, since no column of numbers looks like one to predict",
-                      f"{first_few(numbers, 8)}", f"{_option(numbers[0])}, if that is what to predict")
+                      f"{first_few(numbers, 8)}")  # which of them is not guessed: it may be a file's size
 
 
 def coordinates(frame: pd.DataFrame, image: str) -> list[tuple[str, str]]:
