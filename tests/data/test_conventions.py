@@ -8,7 +8,8 @@ from imgreg_fastai.data.labels.box_conventions import guess_boxes
 from imgreg_fastai.data.labels.conventions import guess_points
 from imgreg_fastai.tasks.coordinates import FULL_SIDE
 
-SEEDS, MANY = st.integers(0, 2**32), settings(max_examples=200, deadline=None)
+# The same tables in every run: a rule of likelihood is wrong once in a while, and the thresholds bear many more seeds.
+SEEDS, MANY = st.integers(0, 2**32), settings(max_examples=200, deadline=None, derandomize=True)
 
 
 class Images:
@@ -144,11 +145,11 @@ def test_a_few_points_outside_turned_images_are_a_note():
 @given(SEEDS)
 @MANY
 def test_points_of_copies_of_another_size_are_told(seed):
-    images = Images(seed, least=40, sides=(150, 4000))
+    images = Images(seed, least=100, sides=(150, 4000))
     points = images.uniform(0.03) * images.sizes[:, None]
     larger, smaller, tiny = (images.guess(points * factor) for factor in (2.0, 0.4, 0.1))
     assert larger.certain and "larger copies" in larger.looks
-    assert tiny.certain and (smaller or images.n < 80)
+    assert smaller and tiny.certain
 
 
 @given(SEEDS, st.sampled_from(["fraction", "percent"]))
@@ -210,5 +211,7 @@ def test_names_of_columns_decide_where_boxes_do_not():
 def test_boxes_that_fit_in_no_format_are_told():
     sizes, boxes = np.full((20, 2), 300.0), np.tile([5000.0, 5000, 20, 20], (20, 1))
     assert "no boxes inside" in guess_boxes(boxes, sizes, ("cx", "cy", "w", "h")).looks
+    over_edge = np.array([[295.0, 295, 60, 60]])  # a single image may be cut by its photographer
+    assert guess_boxes(over_edge, sizes[:1], ("cx", "cy", "w", "h")) is None
     pixels = np.tile([100.0, 100, 20, 20], (20, 1))
     assert guess_boxes(pixels, sizes, ("cx", "cy", "w", "h"), "fraction").hint == "the same without --coords"

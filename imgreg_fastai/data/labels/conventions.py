@@ -113,8 +113,7 @@ def _labelled(points: np.ndarray) -> np.ndarray:
 
 def _too_many(rows: np.ndarray, among: np.ndarray) -> bool:
     """Tell whether `rows` are more of the rows `among` than slips explain."""
-    n, total = int(rows.sum()), int(among.sum())
-    return n >= max(min(MIN_OUTSIDE, total), MIN_SHARE * total, 1)
+    return int(rows.sum()) >= max(MIN_OUTSIDE, MIN_SHARE * int(among.sum()))
 
 
 def _turned(points: np.ndarray, sizes: np.ndarray, orientation: np.ndarray) -> Guess | None:
