@@ -119,9 +119,9 @@ def _note_on_texts(filled: pd.Series, values: np.ndarray, marks: Marks) -> tuple
     """Tell whether texts that pandas reads as numbers may have thousands: "6.225" beside "281" in a workbook."""
     if marks.decimal != "." or not may_have_thousands(values[np.isfinite(values)]):
         return ()
-    texts = pd.unique(filled.astype(object))
-    texts = [text.strip("+- ") for text in texts if isinstance(text, str)] if isinstance(texts[0], str) else []
-    example = ambiguous_decimal(".", texts)
+    cells = list(pd.unique(filled.astype(object)))
+    all_text = all(isinstance(cell, str) for cell in cells)  # else 6.225 is a number to the program that wrote it
+    example = ambiguous_decimal(".", [cell.strip("+- ") for cell in cells]) if all_text else ""
     return (ambiguity(example, "."),) if example else ()
 
 
