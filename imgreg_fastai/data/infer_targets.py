@@ -155,9 +155,9 @@ def _option(name: str, columns: Iterable[str] = (), kind: str = "") -> str:
     return option("--target", target_text(name, columns, kind))
 
 
-def name_words(name: str) -> list[str]:
-    """Divide a name into its words, in lower case."""
-    return [part.lower() for part in PARTS.findall(name)]
+def name_words(name: object) -> list[str]:
+    """Divide the name of a column into its words, in lower case: is and valid of isValid, Is-Valid and is_valid."""
+    return [part.lower() for part in PARTS.findall(str(name)) if part.isalnum()]
 
 
 def _boxes(inference: _Inference) -> None:
