@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from imgreg_fastai import cli
 from imgreg_fastai.data import checks, labels
+from imgreg_fastai.data.tables import RowOptions
 from imgreg_fastai.datasets import own_table
 
 REPO = Path(__file__).resolve().parents[2]
@@ -111,6 +112,17 @@ KINDS = {
     "faces.csv": [[("left_eye", "point", 1)], [("eyes", "point", 2)], [("face", "point", 2)], [("face", "point", 2)],
                   [("face", "point", 2)]],
     "heads.csv": [[("pose", "rotation")]],
+    "goods.csv": [[("weight", "number"), ("price", "number")]],
+    "log.csv": [[("steering", "number")]],
+    "clocks.csv": [[("hour", "angle", 12)], [("heading", "angle", 360)], [("phase", "angle", 2 * np.pi)]],
+    "percent.csv": [[("nose", "point", 1)]],
+    "quoted.csv": [[("T, mean: °C", "number")], [("tip", "point", 1)]],
+    "fastai.csv": [[("label", "number")]],
+    "corners.csv": [[("age", "number")]],
+    "landmarks.csv": [[("tip", "point", 1)]],
+    "long.csv": [[("nose", "point", 1)]],
+    "lists.csv": [[("nose", "point", 1)], [("nose", "point", 1)]],
+    "ratings.csv": [[("score", "number")]],
 }
 
 
@@ -124,7 +136,9 @@ def test_the_kinds_of_the_grammar_are_read_as_the_page_says(tmp_path):
     for name, args in commands:
         (tmp_path / name).write_text(shown[name], encoding="utf-8")
         given = app.commands["train"].make_context("train", args[1:]).params
-        task = own_table.table_task(tmp_path / name, given["targets"], flip_pairs=given["flip_pairs"])
+        rows = RowOptions(tuple(given["list_cols"] or ()), tuple(given["point_rows"] or ()), given["raters"] or "")
+        task = own_table.table_task(tmp_path / name, given["targets"], image=given["image_col"] or "",
+                                    flip_pairs=given["flip_pairs"], rows=rows)
         found.setdefault(name, []).append([described(t) for t in task.targets])
     assert found == KINDS
 
