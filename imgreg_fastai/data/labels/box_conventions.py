@@ -15,6 +15,8 @@ SLACK = 0.05  # of the sides: by so much do boxes reach over the edge that were 
 FITS, MISFITS = 0.95, 0.9  # share of boxes inside their images, with slack: another format fits, the one named does not
 MOST = 0.75  # share of boxes inside their images, with slack: these may be pixels
 EXACT, MIN_MISFITS = 0.995, 3  # without slack: another fits exactly, and so many, and a fiftieth, do not as it is named
+# Misfits that stop a training: so many, such a share, and one of them so far over the edge, as a part of its own side.
+SURE_MISFITS, SURE_SHARE, SURE_DEPTH = 5, 0.2, 0.35
 
 
 def guess_boxes(boxes: np.ndarray, sizes: np.ndarray, columns: tuple[str, ...], coords: str = "",
@@ -44,6 +46,8 @@ def guess_boxes(boxes: np.ndarray, sizes: np.ndarray, columns: tuple[str, ...], 
     if not fitting:
         return _no_format(boxes, sizes, coords, rows)
     if (unit, fitting) != (old_unit, current):
+        certain = certain and (fitting == current or fitting == named or unit != "pixels" or
+                               _surely_misfits(boxes, sizes, current))
         options = [f"--coords {unit}"] * (unit != old_unit) + [f"--box-format {fitting}"] * (fitting != current)
         looks = WORDS[fitting] + (f", in {WORDS[unit]}" if unit != old_unit else "")
         return Guess(looks, unit if unit != old_unit else "", ' '.join(options), certain, rows)
@@ -102,9 +106,19 @@ def _fitting_format(boxes: np.ndarray, sizes: np.ndarray, named: str | None, cur
     return fitting[0] if fitting else (current if shares[current] >= 0.5 else "")
 
 
+def _surely_misfits(boxes: np.ndarray, sizes: np.ndarray, box_format: str) -> bool:
+    """Tell whether so many boxes [n, 4] in pixels reach so far over the edge that they have no such format."""
+    centred = to_centre(boxes, box_format)
+    side, known = centred[:, 2:], np.isfinite(centred).all(axis=1) & np.isfinite(sizes).all(axis=1)
+    excess = np.maximum(side / 2 - centred[:, :2], centred[:, :2] + side / 2 - sizes)[known].max(axis=1)
+    depth = (np.maximum(side / 2 - centred[:, :2], centred[:, :2] + side / 2 - sizes) / side)[known].max(axis=1)
+    misfits = (excess > 1) | (side[known] <= 0).any(axis=1)
+    return bool(misfits.sum() >= max(SURE_MISFITS, SURE_SHARE * len(misfits)) and (depth[misfits] >= SURE_DEPTH).any())
+
+
 def _no_format(boxes: np.ndarray, sizes: np.ndarray, coords: str, rows: np.ndarray) -> Guess:
     """Make the guess of boxes that lie in their images in no format."""
     if coords in FULL_SIDE and max(inside_share(boxes, sizes, box_format) for box_format in BOX_FORMATS) >= FITS:
         return Guess(WORDS["pixels"], "pixels", "the same without --coords", True, rows)
     hint = "numbers that are scaled to the sizes of these files"
-    return Guess("no boxes inside their images, in any format", "", hint, True, rows)
+    return Guess("no boxes inside their images, in any format", "", hint, bool(rows.sum() >= MIN_MISFITS), rows)
