@@ -46,8 +46,8 @@ def guess_boxes(boxes: np.ndarray, sizes: np.ndarray, columns: tuple[str, ...], 
     if not fitting:
         return _no_format(boxes, sizes, coords, rows)
     if (unit, fitting) != (old_unit, current):
-        certain = certain and (fitting == current or fitting == named or unit != "pixels" or
-                               _surely_misfits(boxes, sizes, current))
+        certain = certain and (
+            fitting in (current, named) or unit != "pixels" or _surely_misfits(boxes, sizes, current))
         options = [f"--coords {unit}"] * (unit != old_unit) + [f"--box-format {fitting}"] * (fitting != current)
         looks = WORDS[fitting] + (f", in {WORDS[unit]}" if unit != old_unit else "")
         return Guess(looks, unit if unit != old_unit else "", ' '.join(options), certain, rows)
@@ -110,10 +110,10 @@ def _surely_misfits(boxes: np.ndarray, sizes: np.ndarray, box_format: str) -> bo
     """Tell whether so many boxes [n, 4] in pixels reach so far over the edge that they have no such format."""
     centred = to_centre(boxes, box_format)
     side, known = centred[:, 2:], np.isfinite(centred).all(axis=1) & np.isfinite(sizes).all(axis=1)
-    excess = np.maximum(side / 2 - centred[:, :2], centred[:, :2] + side / 2 - sizes)[known].max(axis=1)
-    depth = (np.maximum(side / 2 - centred[:, :2], centred[:, :2] + side / 2 - sizes) / side)[known].max(axis=1)
-    misfits = (excess > 1) | (side[known] <= 0).any(axis=1)
-    return bool(misfits.sum() >= max(SURE_MISFITS, SURE_SHARE * len(misfits)) and (depth[misfits] >= SURE_DEPTH).any())
+    excess = np.maximum(side / 2 - centred[:, :2], centred[:, :2] + side / 2 - sizes)
+    too_far = (excess >= SURE_DEPTH * side) & (excess > 1)
+    misfits = ((excess > 1) | (side <= 0))[known].any(axis=1)
+    return bool(misfits.sum() >= max(SURE_MISFITS, SURE_SHARE * len(misfits)) and too_far[known].any())
 
 
 def _no_format(boxes: np.ndarray, sizes: np.ndarray, coords: str, rows: np.ndarray) -> Guess:
