@@ -11,6 +11,7 @@ from imgreg_fastai.data.labels.box_conventions import guess_boxes
 from imgreg_fastai.data.labels.conventions import MIN_SIDE, guess_points
 from imgreg_fastai.tasks.coordinates import FULL_SIDE
 
+
 def over_seeds(n=200, misses=0.0):
     """Run a test for n seeds, of which a share may fail."""
     def decorate(test):
