@@ -10,7 +10,7 @@ from .tables import Table
 LABEL_NAMES = {*IDS, "label", "labels", "name", "point", "part", "bodypart", "keypoint", "landmark", "class", "type",
                "category", "marker", "joint", "feature", "tag", "region", "number"}
 MEASURES = {*IDS, "area", "mean", "min", "max", "slice", "counter", "length", "angle", "frame"}  # of a point in ImageJ
-SIDES = {"width", "height", "w", "h"}
+SIDES = {"width", "height"}
 MOST = 0.5  # of the images stand in several rows
 MISTAKES = 0.05  # so many rows may repeat a label of their image, which --point-rows will tell of
 

@@ -12,7 +12,7 @@ from ..inference.predictor import Predictor
 from ..plots.pictures import Tile, open_tiles
 from ..plots.training_charts import curves
 from ..tasks import Task, default_augmentations
-from ..utils.messages import first_few, warn
+from ..utils.messages import first_few, muted, warn
 from . import html, sections, verdict
 from .images import chart, saved_chart
 from .inputs import ReportInputs, read_inputs
@@ -56,7 +56,8 @@ def page_data(inputs: ReportInputs) -> dict:
     if inputs.has_pictures:
         saved_task = replace(task, image="", group="", name_pattern="", row_weight="", raters="", point_rows=(),
                              list_cols=(), coords="pixels", box_format="cxcywh")  # as the run wrote its labels
-        check = checks.check(run.path / "labels.csv", saved_task, run.about["data"]["root"], fast=True)
+        with muted():
+            check = checks.check(run.path / "labels.csv", saved_task, run.about["data"]["root"], fast=True)
         issues = [(issue.text, checks.LEVEL_TITLES[issue.level], f"{len(issue.rows):,}" if issue.rows else "",
                    first_few(issue.names or (f"row {row}" for row in issue.rows), 3), issue.hint)
                   for issue in check.issues]

@@ -2,6 +2,7 @@
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -114,6 +115,17 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Log a problem at the level WARNING: an image that is left out, weights that are not available."""
     log.warning(shorten(shorten_items(text), SCREEN))
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Within this context, nothing is logged: what is read again was told of when it was read first."""
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 class ProgressBar:

@@ -116,7 +116,7 @@ def test_one_row_a_point_is_recognised_with_the_option_that_reads_it():
     assert "--point-rows label" in refusal(pd.concat([long(), long().tail(1)]))  # which --point-rows tells of
     assert "--point-rows label" in refusal(long(), columns=["nose_x", "nose_y"])  # --target nose:point
     assert "--point-rows label" in refusal(long(), columns=["x"])
-    assert "--point-rows label" in refusal(long().rename(columns={"w": "width"}).assign(height=60))  # of the image
+    assert "--point-rows label" in refusal(long().assign(width=80, height=60))  # of the image
 
 
 def test_points_without_names_are_recognised_too():

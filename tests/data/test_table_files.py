@@ -45,7 +45,7 @@ def zipped(**files):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as z:
         for name, content in files.items():
-            z.writestr(name.replace("_", "."), content)
+            z.writestr(zipfile.ZipInfo(name.replace("_", ".")), content)  # without the time of today
     return archive.getvalue()
 
 
@@ -56,7 +56,7 @@ def zipped(**files):
         CSV,
         CSV.replace(",", "\t"),
         CSV.replace(",", " "),
-        gzip.compress(CSV.encode()),
+        gzip.compress(CSV.encode(), mtime=0),
         bz2.compress(CSV.encode()),
         lzma.compress(CSV.encode()),
         zipped(t_csv=CSV),
@@ -65,7 +65,7 @@ def zipped(**files):
         "\ufeff" + json.dumps(ROWS),
         json.dumps(ROWS, indent=2),
         json.dumps(CELLS),
-        gzip.compress(json.dumps(ROWS).encode()),
+        gzip.compress(json.dumps(ROWS).encode(), mtime=0),
         pd.DataFrame(ROWS).to_json(),
     ],
 )
@@ -107,7 +107,7 @@ def test_json_lines_have_the_numbers_of_an_editor_and_ids_keep_their_zeros(tmp_p
         ("[1, 2]", "a list of something else"),
         ('{"a": {"b": {"c": 1}}}', "an object with a"),
         (b"\x1f\x8b\x08\x00abc", "packed, and damaged"),
-        (gzip.compress(CSV.encode() * 99)[:-30], "damaged"),
+        (gzip.compress(CSV.encode() * 99, mtime=0)[:-30], "damaged"),
         (zipped(a_csv=CSV, b_csv=CSV), "2 tables among a.csv, b.csv"),
         (zipped(a_jpg="x"), "no tables among a.jpg; try it unpacked"),
         (zipped(**{"word/document_xml": ""}), "a Word document"),

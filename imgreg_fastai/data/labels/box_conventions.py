@@ -96,14 +96,14 @@ def _fitting_format(boxes: np.ndarray, sizes: np.ndarray, named: str | None, cur
     fitting = [box_format for box_format in ("xyxy", "xywh", "cxcywh") if shares[box_format] >= FITS]
     if named and named in fitting:
         return named
+    n = np.isfinite(boxes).all(axis=1).sum()
+    if (1 - shares[current]) * n >= MIN_MISFITS - 0.5 and shares[current] < MISFITS:
+        return fitting[0] if fitting else (current if shares[current] >= 0.5 else "")
     exact = {box_format: inside_share(boxes, sizes, box_format, slack=0) for box_format in fitting}
     better = [box_format for box_format in fitting if exact[box_format] >= EXACT]
-    n = np.isfinite(boxes).all(axis=1).sum()
     if better and (1 - exact.get(current, 0)) * n >= max(MIN_MISFITS, 0.02 * n):
         return better[0]
-    if shares[current] >= MISFITS:
-        return current
-    return fitting[0] if fitting else (current if shares[current] >= 0.5 else "")
+    return current
 
 
 def _surely_misfits(boxes: np.ndarray, sizes: np.ndarray, box_format: str) -> bool:

@@ -115,7 +115,7 @@ def _labelled(points: np.ndarray) -> np.ndarray:
 
 def _too_many(rows: np.ndarray, among: np.ndarray) -> bool:
     """Tell whether `rows` are more of the rows `among` than slips explain."""
-    return bool(rows.sum() >= max(MIN_OUTSIDE, MIN_SHARE * among.sum()))
+    return int(rows.sum()) >= max(MIN_OUTSIDE, MIN_SHARE * int(among.sum()))
 
 
 def _turned(points: np.ndarray, sizes: np.ndarray, orientation: np.ndarray) -> Guess | None:

@@ -65,9 +65,9 @@ def join_raters(table: LabelTable, training: bool = True) -> LabelTable:
     reasons = {reason: mask[first] & ~usable for reason, mask in table.reasons.items()}
     why, weight = joined["why"].where(~usable, ""), _mean_weights(weights, usable)
     joined = joined.assign(why=why, usable=usable, **{WEIGHT: weight})
-    raw = table.raw.iloc[first].reset_index(drop=True).astype(object)
-    raw = raw.where(np.repeat((counts == 1)[:, None], labels.shape[1], axis=1), labels)
-    return replace(_first_positions(table, first), frame=joined, reasons=reasons, states=states, raw=raw)
+    raw = np.where((counts == 1)[:, None], table.raw.iloc[first].astype(object), labels)
+    return replace(_first_positions(table, first), frame=joined, reasons=reasons, states=states,
+                   raw=pd.DataFrame(raw, columns=task.columns))
 
 
 def _first_positions(table: LabelTable, first: np.ndarray) -> LabelTable:
