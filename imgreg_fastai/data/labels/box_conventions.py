@@ -15,6 +15,7 @@ SLACK = 0.05  # of the sides: by so much do boxes reach over the edge that were 
 FITS, MISFITS = 0.95, 0.9  # share of boxes inside their images, with slack: another format fits, the one named does not
 MOST = 0.75  # share of boxes inside their images, with slack: these may be pixels
 EXACT, MIN_MISFITS = 0.995, 3  # without slack: another fits exactly, and so many, and a fiftieth, do not as it is named
+MIN_SIDE = 240  # boxes that fill 100 px of smaller images are not surely per cent: those in a corner reach as far
 # Misfits that stop a training: so many, such a share, and one of them so far over the edge, as a part of its own side.
 SURE_MISFITS, SURE_SHARE, SURE_DEPTH = 5, 0.2, 0.35
 
@@ -46,8 +47,9 @@ def guess_boxes(boxes: np.ndarray, sizes: np.ndarray, columns: tuple[str, ...], 
     if not fitting:
         return _no_format(boxes, sizes, coords, rows)
     if (unit, fitting) != (old_unit, current):
-        certain = certain and (
-            fitting in (current, named) or unit != "pixels" or _surely_misfits(boxes, sizes, current))
+        by_names = fitting == named != current  # then it is another format, whatever the unit
+        certain = by_names or (certain and (
+            fitting == current or unit != "pixels" or _surely_misfits(boxes, sizes, current)))
         options = [f"--coords {unit}"] * (unit != old_unit) + [f"--box-format {fitting}"] * (fitting != current)
         looks = WORDS[fitting] + (f", in {WORDS[unit]}" if unit != old_unit else "")
         return Guess(looks, unit if unit != old_unit else "", ' '.join(options), certain, rows)
@@ -84,7 +86,7 @@ def _unit(boxes: np.ndarray, sizes: np.ndarray, columns: tuple[str, ...], first:
         if (np.isfinite(corners) & known).any() and inside_share(boxes, sizes, box_format, "percent") >= FITS:
             guess = guess_percent(np.where(known, corners, np.nan), sizes, coords_by_names(columns) == "percent")
         if guess:
-            return "percent", guess.certain
+            return "percent", guess.certain and bool((np.nanmedian(sizes, axis=0) >= MIN_SIDE).all())
     return "", True
 
 
