@@ -86,7 +86,7 @@ def infer_targets(frame: pd.DataFrame, image: str, used: tuple[str, ...] = ()) -
     for line in inference.messages:
         say(line)
     raise ImgregError("--target NAME, since no column of numbers looks like one to predict",
-                      f"{first_few(numbers, 8)}", f"{_option(numbers[0])}, if that is what to predict")
+                      f"{first_few(numbers, 8)}")  # which of them is not guessed: it may be a file's size
 
 
 def coordinates(frame: pd.DataFrame, image: str) -> list[tuple[str, str]]:
@@ -155,9 +155,9 @@ def _option(name: str, columns: Iterable[str] = (), kind: str = "") -> str:
     return option("--target", target_text(name, columns, kind))
 
 
-def name_words(name: str) -> list[str]:
-    """Divide a name into its words, in lower case."""
-    return [part.lower() for part in PARTS.findall(name)]
+def name_words(name: object) -> list[str]:
+    """Divide the name of a column into its words, in lower case: is and valid of isValid, Is-Valid and is_valid."""
+    return [part.lower() for part in PARTS.findall(str(name)) if part.isalnum()]
 
 
 def _boxes(inference: _Inference) -> None:

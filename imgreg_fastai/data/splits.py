@@ -81,7 +81,7 @@ def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = Non
             say(f"the table's own split is not used: its {unused} rows of calibrate and test are trained on, too")
         frame = frame.assign(split=_draw_splits(frame, cfg, task, known))
     elif unknown := sorted({str(part) for part in frame["split"].unique()} - set(SPLITS)):
-        raise ImgregError(f"a split column with {', '.join(SPLITS)}", first_few(unknown))
+        raise ImgregError(f"a column '{column}' with {', '.join(SPLITS)}", first_few(unknown), "--split-col none")
     elif cfg.calibrate and (frame["split"] == "calibrate").any():
         raise ImgregError("--calibrate for a table that keeps no rows for it", "one that does", "no --calibrate")
     elif not (frame["split"] == "valid").any():

@@ -1,4 +1,5 @@
 """The user's own labelled images: the Task of a table, or of a folder whose names hold the labels."""
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -107,9 +108,11 @@ def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: tables.Table
     for column, found in tables.find_list_columns(frame).items():
         if column in (*names, *_columns_of(names)):
             letters = "=" + ",".join("ABCDEFGH"[:found.length]) if found.length <= 8 else ""
+            hint = f"--list-col {column}{letters}, and the names of its new columns in place of {column}"
+            if re.fullmatch(r"[1-9]\d{0,2}( \d{3})+", found.example):
+                hint = f"{found.example.replace(' ', '')} in the table if it is one number, or {hint}"
             raise ImgregError(f"a number in each cell of '{column}' in {table}",
-                              f"{found.length} numbers, such as {found.example}",
-                              f"--list-col {column}{letters}, and the names of its new columns in place of {column}")
+                              f"{found.length} numbers, such as {found.example}", hint)
 
 
 def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],

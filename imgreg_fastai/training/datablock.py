@@ -74,6 +74,8 @@ class PictureDL(TfmdDL):
                 item = super().do_item(row)
                 return item if index is None else (*item, row)
             except PictureError as e:
+                if len(self.dataset.tls) == self.dataset.n_inp:  # no labels: what is predicted must keep its place
+                    raise
                 if not self.validates:
                     warn(f"left out: {e}")
         return None

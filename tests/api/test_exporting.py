@@ -92,6 +92,18 @@ def test_the_learner_takes_an_image_in_any_form_and_get_preds_has_units_beside_i
     np.testing.assert_allclose(task.targets[0].decode(outputs.numpy()).ravel(), degrees, atol=1e-3)
 
 
+def test_the_learner_names_an_image_that_it_cannot_open_in_one_line(run, drawn, tmp_path):
+    learn = load_learner(export(run.path, out=tmp_path / "export.pkl"))
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    good = next((drawn / "images").glob("*.png"))
+    with pytest.raises(ImgregError, match=r"broken\.png"):
+        learn.predict(tmp_path / "broken.png")
+    with pytest.raises(ImgregError, match=r"broken\.png"):  # and no prediction takes the place of another
+        learn.get_preds(dl=learn.dls.test_dl([good, tmp_path / "broken.png", good]))
+    with pytest.raises(ImgregError, match="floats"):
+        learn.predict(np.full((32, 32, 3), 200.0, np.float32))
+
+
 def test_the_learner_does_not_average_moved_images(run, tmp_path):
     learn = load_learner(export(run.path, out=tmp_path / "export.pkl"))
     assert "flip" in run.task.augment

@@ -117,3 +117,8 @@ def test_a_path_is_a_path(tmp_path):
     assert resolve_table(str(tmp_path)) == tmp_path / "labels.csv" and as_table("x.csv") == Path("x.csv")
     table = FrameTable(pd.DataFrame())
     assert resolve_table(table) is as_table(table) is table and Path(table).parent == Path() == table.parent
+
+
+def test_arrays_without_dimensions_are_numbers():
+    frame = pd.DataFrame({"image": ["a.png", "b.png"], "y": [np.array(3.0), np.array(4)]})
+    assert read_table(frame)["y"].tolist() == [3, 4]

@@ -409,7 +409,7 @@ def test_a_split_column_is_obeyed():
     (["train", "oops", "valid", float("nan")], "found nan, oops"), ([0, 0, 1, 1], "found 0, 1"),
 ])
 def test_an_unknown_part_is_told(parts, found):
-    with pytest.raises(ImgregError, match=f"a split column with train, valid, calibrate, test; {found}"):
+    with pytest.raises(ImgregError, match=f"a column 'split' with train, valid, calibrate, test; {found}"):
         divided(frame_of(4, split=parts))
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from imgreg_fastai.data.infer_targets import infer_targets
 from imgreg_fastai.data.tables import list_cells
 from imgreg_fastai.data.tables.list_cells import complete_specs, expand_lists, find_list_columns, read_list
+from imgreg_fastai.datasets.own_table import table_task
 from imgreg_fastai.utils.messages import ImgregError
 
 
@@ -72,7 +73,7 @@ def test_names_are_the_users_and_how_a_cell_is_read_is_told(caplog):
 
 @pytest.mark.parametrize(("spec", "says"), [
     ("kp=a,b,c", r"2 different names, for cells such as \[1, 2\]; found 3: a, b, c"), ("kp=a,a", "2 different names"),
-    ("kq", "a column 'kq' in t.csv, for --list-col; found kp, n, e"), ("n", "as many numbers, .* found such as '3'"),
+    ("kq", "a column 'kq' in t.csv, for --list-col; found kp, n, e"), ("n", "as many numbers, .* cells such as '3'"),
     ("e", "it is empty"),
 ])
 def test_what_cannot_be_read_is_one_line(spec, says):
@@ -97,3 +98,14 @@ def test_a_column_of_lists_is_left_out_with_the_option_that_reads_it():
 
 def test_a_short_list_in_a_message():
     assert len(list_cells.find_list_columns(pd.DataFrame({"k": [" ".join(["1"] * 500)]}))["k"].example) <= 40
+
+
+def test_blanks_in_numbers_may_part_thousands(tmp_path):
+    pd.DataFrame({"image": ["a.png", "b.png"], "price": ["1 200", "3 400"]}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(ImgregError, match="try 1200 in the table if it is one number, or --list-col price=A,B"):
+        table_task(tmp_path / "t.csv", ["price"])
+
+
+def test_a_later_table_may_lack_the_lists_but_not_their_numbers():
+    with pytest.raises(ImgregError, match=r"a column 'kp' of lists in t.csv, or n, m in its place; found x$"):
+        expand_lists(pd.DataFrame({"x": [1]}), ("kp=n,m",), "t.csv", needed=("n",))

@@ -145,3 +145,8 @@ def test_weights_are_finite_and_1_on_average(pairs):
     assert (np.isfinite(weights) == (counts > 0)).all() and (weights[counts > 0] > 0).all()
     if counts.any():
         assert weights[counts > 0].mean() == pytest.approx(1)
+
+
+def test_of_raters_who_agree_no_spread_is_told(tmp_path, said):
+    read(tmp_path, ratings([[i, i] for i in range(12)]), "score")
+    assert [line for line in said() if "joined" in line] and not any("deviation" in line for line in said())

@@ -234,3 +234,33 @@ def test_a_group_in_two_folds_stops(folder):
     task = Task("t", Y.targets, group="who")
     with pytest.raises(ImgregError, match="a group in several folds: 60 of 60 rows"):
         divide(TrainConfig(folds="fold"), task)
+
+
+@pytest.mark.parametrize("name", ["set", "Usage", "phase"])
+def test_numbers_of_parts_under_a_vague_name_are_told(folder, told, name):
+    table_of(**{name: [0] * 40 + [1] * 10 + [2] * 10})
+    assert counts_of(divide(task=Y)[0]) == {"train": 48, "valid": 12}
+    assert told() == [f"the column '{name}' of t.csv looks like a split and is not used: by its name it may be "
+                      f"something else; 40 train (0), 10 valid (1), 10 test (2) (--split-col {name} uses it)"]
+    assert counts_of(divide(split_col=name)[0]) == {"train": 40, "valid": 10, "test": 10}
+
+
+def test_a_holdout_is_a_test_part(folder):
+    table_of(partition=["Training"] * 50 + ["Holdout"] * 10)
+    assert counts_of(divide(task=Y)[0]) == {"train": 40, "valid": 10, "test": 10}
+    table_of(is_holdout=[0] * 50 + [1] * 10)
+    assert counts_of(divide(task=Y)[0]) == {"train": 40, "valid": 10, "test": 10}
+
+
+def test_numbers_that_may_be_folds_are_told_with_the_option_that_reads_them(folder):
+    table_of(split=[i % 5 for i in range(N)])
+    with pytest.raises(ImgregError, match="--split-col none, or imgreg train --folds 'split' if these are folds"):
+        divide(task=Y)
+    table_of(split=["train"] * 30 + ["tarin"] * 30)
+    with pytest.raises(ImgregError, match=r"--split-col none$"):
+        divide(task=Y)
+
+
+def test_a_split_is_obeyed_where_it_is_the_group_too(folder):
+    table_of(split=["train"] * 40 + ["valid"] * 20)
+    assert divide(group="split") == divide()

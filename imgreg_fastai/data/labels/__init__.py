@@ -214,7 +214,8 @@ def _needed_columns(frame: pd.DataFrame, task: Task, columns: list[str], also: t
     for column in [*columns, *required, *also]:
         if column not in frame:
             hint = _hint_of_column(column, task, list(map(str, existing)), to_divide)
-            raise ImgregError(f"a column '{column}' in {table}", first_few(existing, 8), hint)
+            option = {task.group: ", for --group", task.row_weight: ", for --row-weight"}.get(column, "")
+            raise ImgregError(f"a column '{column}' in {table}{option}", first_few(existing, 8), hint)
         if column in ADDED_COLUMNS:
             raise ImgregError(f"labels and boxes in columns that are not called {', '.join(ADDED_COLUMNS)}",
                               f"'{column}'")

@@ -4,27 +4,13 @@ from collections.abc import Iterable
 import pandas as pd
 
 from ...config import TrainConfig
-from ...tasks.flip_pairs import PARTS as WORDS_OF_NAME
-from ...utils.messages import ImgregError, close_matches, first_few, say
+from ...utils.messages import ImgregError, first_few, say
+from ..infer_targets import name_words
 from ..kept_parts import natural_order
-from ..tables import Table
+from ..tables import Table, existing_column
 
 FOLD_NAMES = {"fold", "folds", "kfold", "kfolds", "cvfold"}
 MAX_FOLDS = 20
-
-
-def name_words(name: object) -> list[str]:
-    """Divide the name of a column into its words, in lower case: is and valid of isValid, Is-Valid and is_valid."""
-    return [word.lower() for word in WORDS_OF_NAME.findall(str(name)) if word.isalnum()]
-
-
-def existing_column(frame: pd.DataFrame, name: str, option: str, table: Table) -> str:
-    """Return the name; raise ImgregError if the table has no such column."""
-    if name not in frame:
-        close = close_matches(name, map(str, frame.columns))
-        raise ImgregError(f"a column '{name}' in {table}, for {option}", first_few(frame.columns, 8),
-                          close and f"one of {close}")
-    return name
 
 
 def cell_texts(column: pd.Series) -> pd.Series:

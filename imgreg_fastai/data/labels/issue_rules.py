@@ -15,6 +15,7 @@ from ..kept_parts import split_name
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
 from ..tables import Table, absent_hint, real_paths
 from .filtering import REASONS, drop_unusable
+from .fold_columns import MAX_FOLDS
 
 Rows: TypeAlias = np.ndarray | pd.Series | pd.Index
 MAX_WORDS = 0.1  # of a target's cells with anything in them; more that are no numbers stop a training
@@ -223,8 +224,11 @@ def _repetition_issues(table: LabelTable) -> list[Issue]:
 def _split_issues(table: LabelTable) -> list[Issue]:
     """Find unknown and empty parts of the table's split, and what stands in several of them."""
     usable, parts, column = table.frame["usable"], table.frame["split"], split_name(table.frame)
+    in_folds = parts.nunique() <= MAX_FOLDS and parts.astype(str).str.fullmatch(r"\d+").all()
+    folds = f", or imgreg train --folds '{column}' if these are folds" if in_folds else ""
     issues = table.issue("split", "stop", f"a split that is none of {', '.join(SPLITS)}",
-                         f"mend the column '{column}', or --split-col none", usable & ~parts.isin(SPLITS), "split")
+                         f"mend the column '{column}', or --split-col none{folds}", usable & ~parts.isin(SPLITS),
+                         "split")
     rows = table.frame[usable & parts.isin(SPLITS)]
     if rows.empty:
         return issues

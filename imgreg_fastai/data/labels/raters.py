@@ -188,7 +188,7 @@ def _mean_weights(weights: list[np.ndarray], usable: np.ndarray) -> np.ndarray:
 def _say_spread(ratings: _Ratings) -> None:
     """Say how far the raters of an image differ, and that no model can be measured to be better than their average."""
     pooled, rated, t = ratings.pooled, ratings.counts > 0, ratings.target
-    if not np.isfinite(pooled):
+    if not np.isfinite(pooled) or pooled == 0:
         return
     floor = np.sqrt(pooled * (1 / ratings.counts[rated]).mean())
     spread, floor = (with_unit(f"{value:.3g}", t.unit) for value in (np.sqrt(pooled), floor))

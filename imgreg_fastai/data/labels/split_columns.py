@@ -9,9 +9,10 @@ import pandas as pd
 from ...config import TrainConfig
 from ...tasks import Task
 from ...utils.messages import ImgregError, first_few, say
+from ..infer_targets import name_words
 from ..splits import SPLITS
-from ..tables import Table
-from .fold_columns import cell_texts, choose_folds, existing_column, fold_columns, name_words
+from ..tables import Table, existing_column
+from .fold_columns import cell_texts, choose_folds, fold_columns
 
 NAMES = {"split", "splits", "subset", "subsets", "partition", "partitions", "usage", "phase", "set", "part",
          "datasplit", "dataset", "datasubset"}
@@ -19,7 +20,7 @@ SURE_NAMES = {"split", "splits", "subset", "partition", "datasplit"}  # so that 
 FILLERS = {"is", "in", "for", "as", "use", "used", "set", "split", "part", "subset", "sample", "image", "data", "flag"}
 PART_WORDS = {"train": ("train", "training", "trn"), "calibrate": ("calibrate", "calibration", "calib"),
               "valid": ("valid", "val", "validation", "validate", "dev", "eval", "evaluation"),
-              "test": ("test", "testing", "tst")}
+              "test": ("test", "testing", "tst", "holdout", "heldout")}
 PART_OF = {word: part for part, words in PART_WORDS.items() for word in words}
 FER = ("publictest", "privatetest")  # of FER2013: the first validates where there are both
 YES, NO = {"1", "true", "yes", "y", "t", "x"}, {"0", "false", "no", "n", "f"}
@@ -63,7 +64,7 @@ def read_division(frame: pd.DataFrame, task: Task, image: str, table: Table, cfg
     Raises:
         ImgregError: A column that is asked for is missing or no such column, or two columns contradict each other.
     """
-    used = (image, *task.columns, *task.box, task.group)
+    used = {image, *task.columns, *task.box, task.group, task.row_weight} - {"split"}
     division = pd.DataFrame(index=frame.index)
     fold = choose_folds(frame, cfg, used, table)
     if fold is not None:
@@ -129,8 +130,11 @@ def _read_column(frame: pd.DataFrame, name: str, asked: bool = False) -> SplitCo
     part_of = next((part_of for part_of in NUMBERS if next(iter(part_of)) in values <= {*part_of}), {})
     if asked and values <= YES | NO:  # yes: it is held out
         part_of = {**dict.fromkeys(NO, "train"), **dict.fromkeys(YES, "valid")}
-    if part_of and (asked or (SURE_NAMES & {*words} and len(values) > 1)):
-        return _read_numbers(name, column, cells, part_of, asked)
+    if part_of and asked:
+        return SplitColumn(name, cells.map(part_of), _count(cells.map(part_of), column))
+    sure = bool(SURE_NAMES & {*words})
+    if part_of and len(values) > 1 and (sure or "".join(words) in NAMES):
+        return _read_numbers(name, column, cells, part_of, sure)
     return _read_words(name, column, cells, fits, asked or name == "split")
 
 
@@ -166,15 +170,20 @@ def _read_flag(name: str, cells: pd.Series, flag: str, bare: bool) -> SplitColum
     return SplitColumn(name, parts, _count(parts), flag, why_not)
 
 
-def _read_numbers(name: str, column: pd.Series, cells: pd.Series, part_of: dict[str, str], asked: bool) -> SplitColumn:
+def _read_numbers(name: str, column: pd.Series, cells: pd.Series, part_of: dict[str, str],
+                  sure: bool) -> SplitColumn | None:
     """Read 0, 1 and 2, or 1, 2 and 3, as train, valid and test, where the first is the most frequent."""
     parts, first = cells.map(part_of), next(iter(part_of))
-    n, why_not = int((cells == first).sum()), ""
-    if not asked and cells.value_counts().index[0] != first:
-        why_not = f"if {first} is train, only {n} of {len(parts)} rows are trained on"
-        if name == "split":  # it decides everything; what it says is to be asked for
-            return SplitColumn(name, column.map(str, na_action="ignore"), "")
-    return SplitColumn(name, parts, _count(parts, column), why_not=why_not)
+    text = _count(parts, column)
+    if not sure:
+        why_not = f"by its name it may be something else; {text}"
+        return SplitColumn(name, parts, text, why_not=why_not) if (cells == first).mean() > 0.5 else None
+    if cells.value_counts().index[0] == first:
+        return SplitColumn(name, parts, text)
+    if name == "split":  # it decides everything; what it says is to be asked for
+        return SplitColumn(name, column.map(str, na_action="ignore"), "")
+    why_not = f"if {first} is train, only {(cells == first).sum()} of {len(parts)} rows are trained on"
+    return SplitColumn(name, parts, text, why_not=why_not)
 
 
 def _read_words(name: str, column: pd.Series, cells: pd.Series, fits: bool, asked: bool) -> SplitColumn | None:

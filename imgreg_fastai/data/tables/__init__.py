@@ -4,6 +4,7 @@ from .exports import check_folder
 from .files import SUFFIXES, TABLE, is_table_name, table_stem
 from .find_images import absent_hint, with_paths
 from .frames import FrameTable, Table, as_table
+from .headers import existing_column
 from .image_names import holds_image_names, image_column, read_image_table
 from .label_studio import check_named_targets
 from .list_cells import complete_specs, find_list_columns

@@ -4,22 +4,22 @@ import re
 import pandas as pd
 
 from ...utils.messages import ImgregError, shorten
-from .frames import Table
 
 LONGEST_NAME = 1000  # characters of a path; what is longer is the image itself
 SHOWN = 20  # cells that are looked at
+BYTES = ("<bytes>", "<dict>")  # what `frames` reads where a cell is a file's content; a dict of `datasets` has it, too
 BASE64_STARTS = {"/9j/": "JPEG", "iVBOR": "PNG", "R0lGOD": "GIF", "UklGR": "WebP", "Qk": "BMP", "SUkq": "TIFF"}
 
 
-def check_names(column: pd.Series, table: str | Table) -> None:
+def check_names(column: pd.Series, table: object) -> None:
     """Raise ImgregError if the cells of a column hold images, and do not name them.
 
     Args:
         column: The column that should name the images.
-        table: The table's path, for messages.
+        table: The table, for messages.
     """
     for cell in column.dropna().head(SHOWN):
-        if isinstance(cell, (bytes, dict)) or len(str(cell)) > LONGEST_NAME:
+        if isinstance(cell, (bytes, dict)) or str(cell) in BYTES or len(str(cell)) > LONGEST_NAME:
             content, code = _content(cell)
             raise ImgregError(f"names of images in the column '{column.name}' of {table}",
                               f"{content}, '{shorten(cell, 30)}'",
@@ -28,7 +28,7 @@ def check_names(column: pd.Series, table: str | Table) -> None:
 
 def _content(cell: object) -> tuple[str, str]:
     """Return what a huge cell seems to hold, and how to save it as a file."""
-    if isinstance(cell, (bytes, dict)):
+    if isinstance(cell, (bytes, dict)) or str(cell) in BYTES:
         return "the bytes of images", ": Path('0.jpg').write_bytes(cell) for each"
     text = str(cell)
     plain = re.sub(r"^data:image/\w+;base64,", "", text[:100])

@@ -215,11 +215,11 @@ def _images_below(root: str) -> list[str] | None:
             folders.clear()
             continue
         visited.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         n += len(files) + len(folders)
         if n > MAX_FILES:
             return None
         here = os.path.relpath(parent, root)
-        images += [name if here == "." else f"{here}/{name}" for name in files
+        images += [name if here == "." else f"{here}/{name}" for name in sorted(files)
                    if os.path.splitext(name)[1].lower() in SUFFIXES]
     return images

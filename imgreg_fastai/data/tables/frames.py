@@ -130,6 +130,8 @@ def _plain_cell(cell: Any) -> Any:
         return bool(cell) if isinstance(cell, np.bool_) else float(cell)
     if isinstance(cell, os.PathLike):
         return os.fspath(cell)
+    if isinstance(cell, np.ndarray) and cell.ndim == 0:
+        return _plain_cell(cell.item())
     if isinstance(cell, (list, tuple, np.ndarray)):
         return str([part.item() if isinstance(part, np.generic) else part for part in cell])
     if cell is None or cell is pd.NA or cell is pd.NaT:

@@ -6,7 +6,9 @@ from itertools import zip_longest
 from pathlib import PurePath
 from typing import NamedTuple
 
-from ...utils.messages import ImgregError, first_few, shorten
+import pandas as pd
+
+from ...utils.messages import ImgregError, close_matches, first_few, shorten
 from ..images import SUFFIXES as IMAGE_SUFFIXES
 
 Row = Sequence[str]
@@ -151,3 +153,12 @@ def column_names(names: Iterable[object], path: object) -> list[str]:
     if repeated:
         raise ImgregError(f"columns of different names in '{path}'", f"{first_few(map(repr, repeated))} more than once")
     return [name or f"Unnamed: {i}" for i, name in enumerate(stripped)]
+
+
+def existing_column(frame: pd.DataFrame, name: str, option: str, table: object) -> str:
+    """Return the name of a column that an option names; raise ImgregError if the table has no such column."""
+    if name not in frame:
+        close = close_matches(name, map(str, frame.columns))
+        raise ImgregError(f"a column '{name}' in {table}, for {option}", first_few(frame.columns, 8),
+                          close and f"one of {close}")
+    return name

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ...utils.messages import ImgregError, first_few, say, shorten, warn
 from .frames import Table
+from .headers import existing_column
 
 MAX_NUMBERS = 1000  # in a cell; more are the pixels of an image
 CELL = 40  # characters of a cell in messages
@@ -96,7 +97,9 @@ def expand_lists(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Table
         column, names = split_spec(spec)
         if column not in frame and (set(names) <= set(frame.columns) or not set(names) & set(needed)):
             continue
-        _require(frame, column, table)
+        if column not in frame:
+            raise ImgregError(f"a column '{column}' of lists in {table}, or {', '.join(names)} in its place",
+                              first_few(frame.columns, 8))
         taken = [name for name in names if name in frame.columns and name != column]
         if taken:
             raise ImgregError(f"--list-col {column}=NAME,.. with names that no column of {table} has", first_few(taken))
@@ -131,10 +134,10 @@ def complete_specs(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Tab
         if column not in frame and names and set(names) <= set(frame.columns):
             complete.append(spec)
             continue
-        _require(frame, column, table)
+        existing_column(frame, column, "--list-col", table)
         if column not in found:
             cells = frame[column].dropna()
-            example = f"such as '{shorten(cells.iloc[0], CELL)}'" if len(cells) else "it is empty"
+            example = f"cells such as '{shorten(cells.iloc[0], CELL)}'" if len(cells) else "it is empty"
             raise ImgregError(f"as many numbers, at least two, in most cells of '{column}' in {table}", example)
         length, pairs, example = found[column]
         if not names:
@@ -160,11 +163,6 @@ def _read(cell: object, count: int) -> list[float]:
     """Return the numbers of a cell if they are so many, else none."""
     numbers = read_list(cell)
     return [] if numbers is None or len(numbers) != count else numbers.tolist()
-
-
-def _require(frame: pd.DataFrame, column: str, table: str | Table) -> None:
-    if column not in frame:
-        raise ImgregError(f"a column '{column}' in {table}, for --list-col", first_few(frame.columns, 8))
 
 
 def _are_pairs(cell: object, count: int) -> bool:

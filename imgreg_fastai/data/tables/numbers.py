@@ -2,6 +2,7 @@
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,12 +31,14 @@ SYMBOLS = "".join(chr(i) for i in range(0x24, 0x20C1) if unicodedata.category(ch
 CURRENCIES = (rf"(?:US|A|C|R|NZ|HK|S)?[{SYMBOLS}]|"
               r"(?:AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|"
               r"MYR|NOK|NZD|PHP|PLN|RON|RUB|SAR|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR|Rs\.?|kr\.?)")
-UNIT = (rf"(?:[^\W\d_]|[%‰°{SYMBOLS}])"  # m², kg/m3, m s-1, %, km/h
-        r"(?:[^\d,.;:()<>?=|\[\]{}~+-]|-(?=[1-4a-zA-Z])|(?<=[^\W\d])[2-4]|(?<=[-^])[1-4]){0,15}\.?")
+FRACTIONS = "¼-¾⅐-⅞↉"  # characters that are numbers, and no units
+UNIT = (rf"(?![eEdD][-+]?\d)(?:[^\W\d_{FRACTIONS}²³¹]|[%‰°{SYMBOLS}])"  # m², kg/m3, m s-1, %, km/h; not the e3 of 5 e3
+        rf"(?:[^\d,.;:()<>?=|\[\]{{}}~+{FRACTIONS}-]|-(?=[1-4a-zA-Z])|(?<=[^\W\d])[2-4]|(?<=[-^])[1-4]){{0,15}}\.?")
 CELL = re.compile(
     rf"(?P<open>\()?\s*(?P<sign>[-+]?)[ ']*(?P<before>{CURRENCIES})?[ ']*(?P<inner>[-+]?)[ ']*"
     r"(?P<digits>\d(?:[\d.,' ]*\d)?\.?|[.,]\d+)(?P<exponent>[eE][-+]?\d+)?"
     rf"[ ']*(?P<after>{UNIT})?[ ']*(?P<last>-?)(?P<close>\))?")
+OPEN_RANGE = re.compile(r"\d ?\+$|\d ?- ?\d")  # beside 3+ or 12-14, 3- is no negative number
 
 
 class _Cell(NamedTuple):
@@ -87,10 +90,10 @@ def read_numbers(column: pd.Series, marks: Marks) -> Reading:
         return Reading(column)
     values = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan).copy()
     if marks.decimal != ".":  # a point may part thousands
-        values[column.map(str).str.contains(".", regex=False).to_numpy(bool)] = np.nan
+        values[column.map(lambda cell: isinstance(cell, str) and "." in cell).to_numpy(bool)] = np.nan
     unread = np.isnan(values) & column.notna().to_numpy()
     if not unread.any():
-        return Reading(pd.Series(values, column.index))
+        return Reading(pd.Series(values, column.index), notes=_note_on_texts(filled, values, marks))
     codes, texts = pd.factorize(column[unread].map(str))
     plain = [_plain(text) for text in texts]
     missing = np.array([len(text) < LONGEST and text.lower() in MISSING_WORDS for text in plain])
@@ -98,6 +101,8 @@ def read_numbers(column: pd.Series, marks: Marks) -> Reading:
     notes: tuple[str, ...] = ()
     if any(map(_split, plain[:: len(plain) // SAMPLE + 1])):
         bare = pd.unique(column[~np.isnan(values)].map(str)) if np.isfinite(values).any() else ()
+        if marks.decimal == "." and _points_part_thousands(plain, bare, marks):
+            return read_numbers(column, marks._replace(decimal=","))  # 2.500, too, which pandas reads as 2.5
         numbers, unit, notes = _parse(plain, list(texts), list(bare), marks)
     values[unread] = numbers[codes]
     if np.isnan(values).all():
@@ -108,6 +113,16 @@ def read_numbers(column: pd.Series, marks: Marks) -> Reading:
         return Reading(pd.Series(values, column.index), unit, notes)
     cells = pd.Series(values, column.index).astype(object)
     return Reading(cells.where(~words, column.astype(object)), unit, notes)
+
+
+def _note_on_texts(filled: pd.Series, values: np.ndarray, marks: Marks) -> tuple[str, ...]:
+    """Tell whether texts that pandas reads as numbers may have thousands: "6.225" beside "281" in a workbook."""
+    if marks.decimal != "." or not may_have_thousands(values[np.isfinite(values)]):
+        return ()
+    cells = list(pd.unique(filled.astype(object)))
+    all_text = all(isinstance(cell, str) for cell in cells)  # else 6.225 is a number to the program that wrote it
+    example = ambiguous_decimal(".", [cell.strip("+- ") for cell in cells]) if all_text else ""
+    return (ambiguity(example, "."),) if example else ()
 
 
 def is_missing_word(column: pd.Series) -> pd.Series:
@@ -130,6 +145,8 @@ def _parse(plain: list[str], texts: list[str], bare: list[str],
         marks: The marks of the file.
     """
     cells = [_split(text) for text in plain]
+    if any(map(OPEN_RANGE.search, plain)):
+        cells = [None if text.endswith("-") else cell for cell, text in zip(cells, plain, strict=True)]
     unit, note = _common_unit([cell.unit for cell in cells if cell] + [""] * bool(bare))
     if note:
         cells = [cell if cell and not cell.unit else None for cell in cells]
@@ -139,9 +156,10 @@ def _parse(plain: list[str], texts: list[str], bare: list[str],
     read = np.flatnonzero(~np.isnan(numbers))
     if unit and len(read):
         notes = [f"the unit {unit} was taken off, as in {texts[read[0]]}", *notes]
-    bracketed = next((texts[i] for i in read if texts[i].strip().startswith("(")), "")
-    if bracketed:
-        notes.append(f"brackets are read as a minus sign, as in {bracketed}")
+    for ending, what in ((")", "brackets are"), ("-", "'-' behind a number is")):
+        example = next((texts[i] for i in read if plain[i].endswith(ending)), "")
+        if example:
+            notes.append(f"{what} read as a minus sign, as in {example}")
     return numbers, unit if len(read) else "", tuple(filter(None, [note, *notes]))
 
 
@@ -218,13 +236,23 @@ def _digit_rules(examples: dict[str, str], bare: list[str], has_unit: bool,
             name = f"'{mark}'" if mark in ".," else blank
             notes.append(f"{name} was taken to part thousands, as in {example}")
     for mark in decimals:
-        example = ambiguous_decimal(mark, [*read, *bare])
-        if example and mark != ("," if marks.separator == ";" else ""):
+        usual = mark == ("," if marks.separator == ";" else ".")
+        example = ambiguous_decimal(mark, [*read, *bare], alone=not usual)
+        if example and not (usual and mark == ","):
             notes.append(ambiguity(mantissas.get(example, example), mark))
         elif mark == "," and marks.separator in ("", ",") and any(mark in digits for digits in read):
             example = next(text for digits, text in read.items() if mark in digits)
             notes.append(f"',' was taken as the decimal mark, as in {example}")
     return _DigitRules(pattern, thousands), notes
+
+
+def _points_part_thousands(plain: list[str], bare: Sequence[str], marks: Marks) -> bool:
+    """Tell whether points part thousands in a column, also in the cells that pandas reads as plain numbers."""
+    pointed = [text.strip("+- ") for text in bare if "." in text]
+    if not pointed or not all(re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", text) for text in pointed):
+        return False
+    digits = [cell.digits.partition("e")[0] for cell in map(_split, plain) if cell]
+    return _parts_thousands(".", [*digits, *pointed], marks)
 
 
 def _parts_thousands(mark: str, digits: list[str], marks: Marks) -> bool:
@@ -244,19 +272,20 @@ def _parts_thousands(mark: str, digits: list[str], marks: Marks) -> bool:
     return mark == marks.separator or (mark != marks.decimal and marks.decimal_used)
 
 
-def ambiguous_decimal(mark: str, digits: list[str]) -> str:
+def ambiguous_decimal(mark: str, digits: list[str], alone: bool = False) -> str:
     """Return a number such as 6.225 that may have thousands, as all with the mark may and others are below 1000.
 
     Args:
         mark: The mark that was read as a decimal mark.
         digits: The different numbers of a column, as they are written without a sign.
+        alone: Whether the mark is unusual in such a table, so that no whole number has to be beside.
 
     Returns:
-        The first such number; "" if the mark can only be a decimal mark, or none is beside whole numbers below 1000.
+        The first such number; "" if the mark can only be a decimal mark.
     """
     marked = [text for text in digits if mark in text]
     whole = [text for text in digits if mark not in text]
-    if not marked or not whole or not all(re.fullmatch(r"\d{1,3}", text) for text in whole):
+    if not marked or not (whole or alone) or not all(re.fullmatch(r"\d{1,3}", text) for text in whole):
         return ""
     return marked[0] if all(re.fullmatch(rf"[1-9]\d{{0,2}}\{mark}\d{{3}}", text) for text in marked) else ""
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ...utils.messages import ImgregError, close_matches, first_few, say, warn
+from ...utils.messages import ImgregError, first_few, say, warn
 from .frames import Table
+from .headers import existing_column
 from .list_cells import expand_lists
 
 MAX_LABELS = 1000  # different labels of points; where there are more, they are no labels that return in each image
@@ -57,9 +58,7 @@ def arrange(frame: pd.DataFrame, image: str, options: RowOptions, table: str | T
                               first_few(map(repr, options.point_rows)))
         missing = [column for column in options.point_rows if column not in frame]
         if missing and (required or len(missing) < len(options.point_rows)):
-            close = close_matches(missing[0], map(str, frame.columns))
-            raise ImgregError(f"a column '{missing[0]}' in {table}, for --point-rows LABEL,X,Y",
-                              first_few(frame.columns, 8), close and f"one of {close}")
+            existing_column(frame, missing[0], "--point-rows LABEL,X,Y", table)
         if not missing:
             frame = _join_points(frame, image, options.point_rows, table, needed, choosing)
     frame.attrs = attrs
