@@ -1,15 +1,33 @@
-"""Simulated tables: points and boxes in pixels raise no alarm, wherever they lie; those of each other convention do."""
+"""Simulated tables: points and boxes in pixels raise no alarm, wherever they lie; those of each other convention do.
+
+Seeds are fixed, so that nothing depends on chance; where a convention may be missed now and then its rate is asserted.
+"""
+from functools import wraps
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from imgreg_fastai.data.labels.box_conventions import guess_boxes
-from imgreg_fastai.data.labels.conventions import guess_points
+from imgreg_fastai.data.labels.conventions import MIN_SIDE, guess_points
 from imgreg_fastai.tasks.coordinates import FULL_SIDE
 
-# The same tables in every run: a rule of likelihood is wrong once in a while, and the thresholds bear many more seeds.
-SEEDS, MANY = st.integers(0, 2**32), settings(max_examples=200, deadline=None, derandomize=True)
+
+def over_seeds(n=200, misses=0.0):
+    """Run a test for n seeds, of which a share may fail."""
+    def decorate(test):
+        @wraps(test)
+        def run(**parameters):
+            missed = []
+            for seed in range(n):
+                try:
+                    test(seed, **parameters)
+                except AssertionError as e:
+                    missed.append((seed, e))
+            assert len(missed) <= misses * n, f"{len(missed)} of {n}: {missed[:5]}"
+
+        del run.__wrapped__  # or pytest takes the seed for a fixture
+        return run
+    return decorate
 
 
 class Images:
@@ -42,21 +60,66 @@ class Images:
         return centre * self.sizes, size * self.sizes
 
 
-@given(SEEDS)
-@MANY
+@over_seeds()
 def test_uniform_points_in_pixels_are_no_alarm(seed):
     images = Images(seed)
     assert images.guess(images.uniform() * images.sizes[:, None]) is None
 
 
-@given(SEEDS)
-@MANY
+@over_seeds()
 def test_clusters_of_points_in_pixels_never_stop(seed):
     images = Images(seed)
     middle, spread = images.rng.uniform(0.15, 0.9, 2), images.rng.uniform(0.01, 0.08, 2)
     parts = (middle + spread * images.rng.standard_normal((images.n, images.k, 2))).clip(0.1, 1)
     guess = images.guess(parts * images.sizes[:, None])
     assert guess is None or not guess.certain
+
+
+def lie_anywhere(rng, n, k):
+    """Points [n, k, 2], as parts of the sides, as tables have them: uniform, or clustered in one of many ways."""
+    places, noise = rng.uniform(0, 1, (4, 2)), rng.standard_normal((n, k, 2))
+    corner = rng.uniform(0, 0.9, 2)
+    shapes = [
+        lambda: rng.uniform(0, 1, (n, k, 2)),
+        lambda: places[0] + np.exp(rng.uniform(np.log(0.01), np.log(0.3), 2)) * noise,
+        lambda: rng.uniform(0.2, 0.8, (1, k, 2)) + 0.05 * noise + 0.1 * rng.standard_normal((n, 1, 2)),  # landmarks
+        lambda: rng.uniform(corner, corner + rng.uniform(0.05, 1, 2) * (1 - corner), (n, k, 2)),
+        lambda: 0.5 + rng.uniform(0.02, 0.3) * noise,
+        lambda: places[rng.integers(4, size=(n, k))] + rng.uniform(0, 0.05) * noise,
+        lambda: places[0] + (places[1] - places[0]) * rng.uniform(0, 1, (n, k, 1)) + 0.02 * noise,  # a line
+        lambda: rng.uniform(0, rng.uniform(0.3, 0.8), (n, k, 2)),  # upper left
+    ]
+    return shapes[rng.integers(len(shapes))]().clip(0, 1)
+
+
+@over_seeds(600)
+def test_ordinary_points_never_stop(seed):
+    images = Images(seed)
+    points = lie_anywhere(images.rng, images.n, images.k) * images.sizes[:, None]
+    slips = images.rng.random(images.n) < images.rng.choice([0, 0.01])
+    guess = images.guess(np.where(slips[:, None, None], 3 * points, points))
+    assert guess is None or not guess.certain
+
+
+@over_seeds(600)
+def test_ordinary_boxes_never_stop(seed):
+    images = Images(seed)
+    half = images.rng.uniform(0.02, 0.35) * np.exp(0.3 * images.rng.standard_normal((images.n, 2)))
+    half, centre = half.clip(0.01, 0.49), lie_anywhere(images.rng, images.n, 1)[:, 0]
+    centre = centre.clip(half, 1 - half)
+    over_edge = images.rng.random((images.n, 1)) < images.rng.uniform(0, 0.3)
+    centre = centre + over_edge * 2 * half * images.rng.uniform(-0.3, 0.3, half.shape)
+    boxes = np.hstack([centre * images.sizes, 2 * half * images.sizes])
+    guess = guess_boxes(boxes, images.sizes, ("cx", "cy", "w", "h"))
+    assert guess is None or not guess.certain
+
+
+def test_a_cluster_in_the_corner_and_a_table_of_one_slip_do_not_stop():
+    sizes = np.tile([354.0, 2128.0], (72, 1))
+    points = np.random.default_rng(0).normal(0.03, 0.002, (72, 1, 2)) * sizes[:, None]
+    guess = guess_points(points, sizes, np.ones(72))
+    assert guess is None or not guess.certain
+    assert guess_points(np.array([[[900.0, 30.0]]]), sizes[:1], np.ones(1)) is None
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 240), (200, 150), (640, 480), (100, 100), (64, 64), (4000, 3000)])
@@ -68,8 +131,7 @@ def test_the_upper_left_quarter_never_stops(width, height):
         assert guess is None or not guess.certain
 
 
-@given(SEEDS)
-@MANY
+@over_seeds()
 def test_fractions_are_told_from_a_few_rows_on(seed):
     images = Images(seed, least=3)
     guess = images.guess(images.uniform())
@@ -78,8 +140,7 @@ def test_fractions_are_told_from_a_few_rows_on(seed):
     assert "-1 to 1" in images.guess(images.uniform(0.05) * 2 - 1).looks or images.n < 10
 
 
-@given(SEEDS)
-@MANY
+@over_seeds(misses=0.01)
 def test_per_cent_are_told(seed):
     images = Images(seed, least=40, sides=(250, 4000))
     guess = images.guess(images.uniform(0.08) * 100)
@@ -93,11 +154,10 @@ def test_per_cent_of_images_of_usual_sizes_are_told(width, height, n):
     for seed in range(5):
         sizes, rng = np.tile([float(width), float(height)], (n, 1)), np.random.default_rng(seed)
         guess = guess_points(rng.uniform(10, 90, (n, 1, 2)), sizes, np.ones(n))
-        assert guess.coords == "percent" and (guess.certain or n < 80)
+        assert guess.coords == "percent" and (guess.certain or n < 80 or min(width, height) < MIN_SIDE)
 
 
-@given(SEEDS)
-@MANY
+@over_seeds()
 def test_small_images_in_per_cent_have_points_outside(seed):
     images = Images(seed, least=40, sides=(20, 75))
     assert images.guess(images.uniform() * 100).certain
@@ -115,8 +175,7 @@ def test_a_name_that_says_per_cent_needs_no_other_evidence():
     assert guess.coords == "percent" and not guess.certain
 
 
-@given(SEEDS)
-@MANY
+@over_seeds(misses=0.01)
 def test_exchanged_and_unturned_points_are_told(seed):
     images = Images(seed, least=40)
     longest, shortest = images.sizes.max(axis=1), images.sizes.min(axis=1)
@@ -142,8 +201,7 @@ def test_a_few_points_outside_turned_images_are_a_note():
     assert not guess.certain and guess.rows.nonzero()[0].tolist() == [3]
 
 
-@given(SEEDS)
-@MANY
+@over_seeds(misses=0.01)
 def test_points_of_copies_of_another_size_are_told(seed):
     images = Images(seed, least=100, sides=(150, 4000))
     points = images.uniform(0.03) * images.sizes[:, None]
@@ -152,9 +210,9 @@ def test_points_of_copies_of_another_size_are_told(seed):
     assert smaller and tiny.certain
 
 
-@given(SEEDS, st.sampled_from(["fraction", "percent"]))
-@MANY
-def test_a_unit_that_is_named_wrongly_is_told(seed, coords):
+@over_seeds()
+def test_a_unit_that_is_named_wrongly_is_told(seed):
+    coords = ("fraction", "percent")[seed % 2]
     images = Images(seed, least=12, sides=(150, 4000))
     guess = images.guess(images.uniform() * images.sizes[:, None], coords=coords)
     assert guess.certain and guess.coords == "pixels" and guess.hint == "the same without --coords"
@@ -176,8 +234,7 @@ FORMATS = {"cxcywh": lambda c, s: (c, s),
 UNITS = ("pixels", *FULL_SIDE)
 
 
-@given(SEEDS)
-@MANY
+@over_seeds(misses=0.01)  # a note, of 1 in 2,000
 def test_boxes_in_pixels_are_no_alarm_even_where_some_reach_over_the_edge(seed):
     images = Images(seed)
     centre, size = images.boxes()
@@ -185,9 +242,9 @@ def test_boxes_in_pixels_are_no_alarm_even_where_some_reach_over_the_edge(seed):
     assert guess_boxes(np.hstack([centre, size]), images.sizes, ("cx", "cy", "w", "h")) is None
 
 
-@given(SEEDS, st.sampled_from(list(FORMATS)), st.sampled_from(UNITS))
-@MANY
-def test_each_format_and_unit_of_boxes_is_told_and_its_hint_reads_it(seed, box_format, unit):
+@over_seeds(270)
+def test_each_format_and_unit_of_boxes_is_told_and_its_hint_reads_it(seed):
+    box_format, unit = list(FORMATS)[seed % 3], UNITS[seed // 3 % 3]
     images = Images(seed, least=60, sides=(200, 2000))
     boxes = np.hstack(FORMATS[box_format](*images.boxes()))
     boxes = boxes / np.tile(images.sizes, 2) * FULL_SIDE[unit] if unit != "pixels" else boxes

@@ -15,6 +15,9 @@ SLACK = 0.05  # of the sides: by so much do boxes reach over the edge that were 
 FITS, MISFITS = 0.95, 0.9  # share of boxes inside their images, with slack: another format fits, the one named does not
 MOST = 0.75  # share of boxes inside their images, with slack: these may be pixels
 EXACT, MIN_MISFITS = 0.995, 3  # without slack: another fits exactly, and so many, and a fiftieth, do not as it is named
+MIN_SIDE = 240  # boxes that fill 100 px of smaller images are not surely per cent: those in a corner reach as far
+# Misfits that stop a training: so many, such a share, and one of them so far over the edge, as a part of its own side.
+SURE_MISFITS, SURE_SHARE, SURE_DEPTH = 5, 0.2, 0.35
 
 
 def guess_boxes(boxes: np.ndarray, sizes: np.ndarray, columns: tuple[str, ...], coords: str = "",
@@ -44,6 +47,9 @@ def guess_boxes(boxes: np.ndarray, sizes: np.ndarray, columns: tuple[str, ...], 
     if not fitting:
         return _no_format(boxes, sizes, coords, rows)
     if (unit, fitting) != (old_unit, current):
+        by_names = fitting == named != current  # then it is another format, whatever the unit
+        certain = by_names or (certain and (
+            fitting == current or unit != "pixels" or _surely_misfits(boxes, sizes, current)))
         options = [f"--coords {unit}"] * (unit != old_unit) + [f"--box-format {fitting}"] * (fitting != current)
         looks = WORDS[fitting] + (f", in {WORDS[unit]}" if unit != old_unit else "")
         return Guess(looks, unit if unit != old_unit else "", ' '.join(options), certain, rows)
@@ -80,7 +86,7 @@ def _unit(boxes: np.ndarray, sizes: np.ndarray, columns: tuple[str, ...], first:
         if (np.isfinite(corners) & known).any() and inside_share(boxes, sizes, box_format, "percent") >= FITS:
             guess = guess_percent(np.where(known, corners, np.nan), sizes, coords_by_names(columns) == "percent")
         if guess:
-            return "percent", guess.certain
+            return "percent", guess.certain and bool((np.nanmedian(sizes, axis=0) >= MIN_SIDE).all())
     return "", True
 
 
@@ -102,9 +108,19 @@ def _fitting_format(boxes: np.ndarray, sizes: np.ndarray, named: str | None, cur
     return current
 
 
+def _surely_misfits(boxes: np.ndarray, sizes: np.ndarray, box_format: str) -> bool:
+    """Tell whether so many boxes [n, 4] in pixels reach so far over the edge that they have no such format."""
+    centred = to_centre(boxes, box_format)
+    side, known = centred[:, 2:], np.isfinite(centred).all(axis=1) & np.isfinite(sizes).all(axis=1)
+    excess = np.maximum(side / 2 - centred[:, :2], centred[:, :2] + side / 2 - sizes)
+    too_far = (excess >= SURE_DEPTH * side) & (excess > 1)
+    misfits = ((excess > 1) | (side <= 0))[known].any(axis=1)
+    return bool(misfits.sum() >= max(SURE_MISFITS, SURE_SHARE * len(misfits)) and too_far[known].any())
+
+
 def _no_format(boxes: np.ndarray, sizes: np.ndarray, coords: str, rows: np.ndarray) -> Guess:
     """Make the guess of boxes that lie in their images in no format."""
     if coords in FULL_SIDE and max(inside_share(boxes, sizes, box_format) for box_format in BOX_FORMATS) >= FITS:
         return Guess(WORDS["pixels"], "pixels", "the same without --coords", True, rows)
     hint = "numbers that are scaled to the sizes of these files"
-    return Guess("no boxes inside their images, in any format", "", hint, True, rows)
+    return Guess("no boxes inside their images, in any format", "", hint, bool(rows.sum() >= MIN_MISFITS), rows)

@@ -1,9 +1,9 @@
 """Which convention the points of a table look like, by the sizes of their images.
 
 Where a reading is certain a training stops; where it is possible a note says so. The thresholds were chosen by
-simulation (tests/data/test_conventions.py): points that are uniform in images of 30 to 4000 pixels, or clustered
-anywhere beyond the first tenth of the sides, never stop, from one row on; each convention stops from 12 rows on, if its
-points fill the image from a quarter to three quarters at least.
+simulation (tests/data/test_conventions.py): of ordinary tables in pixels, uniform or clustered anywhere in images of 30
+to 4000 pixels, fewer than one in 2,000 stops. A convention may be missed, or be a note: per cent of images with sides
+below MIN_SIDE, of which few points would lie outside as pixels, and tables of few rows.
 """
 from typing import NamedTuple
 
@@ -18,7 +18,9 @@ SAME_LIKELIHOOD = np.log(1e4)  # uniform points would all lie within 100 px once
 BY_CHANCE = 0.03  # of what fills 0 to 100 in both directions: how rarely it lies there if it may lie anywhere
 CENTRED_BY_CHANCE, NOT_100 = 0.01, 115  # how rarely its middle is so near to 50; in images that are larger than this
 QUARTER, THREE_QUARTERS = 0.25, 0.75
-TINY_PART, SMALL_PART = 0.125, 0.55  # of the sides: all points in a smaller part stop a training; may be from a copy
+MIN_ROWS, MIN_SIDE = 12, 110  # by fewer rows, or in smaller images, per cent are possible, and not certain
+CERTAIN_SHARE = 0.25  # of the rows outside as pixels; fewer reach over the edge in ordinary tables of boxes, too
+TINY_PART, SMALL_PART = 0.125, 0.55  # of the sides: points that fill a smaller part stop a training; may be from a copy
 WORDS = {"fraction": "fractions (0 to 1) of the image's width and height",
          "percent": "per cent of the image's width and height", "pixels": "pixels",
          "cxcywh": "centre, width and height", "xywh": "left, top, width and height",
@@ -160,7 +162,9 @@ def guess_percent(points: np.ndarray, sizes: np.ndarray, named: bool) -> Guess |
     square = unevenness <= max(np.ptp(reach) / max(reach.max(), 1e-9), 0.15 * (high >= 70).all())
     if beyond.any():
         explained = (high >= 70).all() or central
-        return _unit_guess(points, "percent") if _too_many(beyond, labelled) and explained and square else None
+        many = beyond.sum() >= max(MIN_OUTSIDE, CERTAIN_SHARE * labelled.sum())
+        return _unit_guess(points, "percent", bool(many)) if (
+            _too_many(beyond, labelled) and explained and square) else None
     likelihood = np.log(np.maximum(sizes[labelled], 100) / 100).sum()  # how much more likely than uniform pixels
     free = np.maximum(np.median(sizes[labelled], axis=0), 100) - (high - low)  # where the points might lie
     chance = float(np.prod(np.minimum((100 - (high - low)).clip(0) / free.clip(1e-9), 1)))
@@ -173,8 +177,9 @@ def guess_percent(points: np.ndarray, sizes: np.ndarray, named: bool) -> Guess |
     is_quarter = np.abs(reach - 0.45).max() < 0.07 and unevenness > np.ptp(reach) / reach.max()  # of about 200 pixels
     tiny = (TINY_PART * sizes[labelled] >= 100).all()
     unlikely = chance < BY_CHANCE or centred < CENTRED_BY_CHANCE
-    certain = (fills and unlikely and not is_quarter) or (central and tiny)
-    possible = central and (unlikely or chance < 0.1)
+    enough = labelled.sum() >= MIN_ROWS and (np.median(sizes[labelled], axis=0) >= MIN_SIDE).all()
+    certain = enough and ((fills and unlikely and not is_quarter) or (central and tiny))
+    possible = (central or fills) and (unlikely or chance < 0.1)
     return _unit_guess(points, "percent", bool(certain)) if certain or possible else None
 
 
@@ -209,7 +214,7 @@ def _smaller(points: np.ndarray, sizes: np.ndarray) -> Guess | None:
     if reach <= 0 or reach > SMALL_PART or likelihood < SAME_LIKELIHOOD or not (fills or reach <= TINY_PART):
         return None
     looks = f"those of smaller copies: none is beyond {high[0]:.3g} of the width and {high[1]:.3g} of the height"
-    certain = bool(reach <= (TINY_PART if fills else TINY_PART / 2))
+    certain = bool(fills and reach <= TINY_PART)
     return Guess(looks, "", "numbers that are scaled to the sizes of these files, if so", certain, _labelled(points))
 
 
