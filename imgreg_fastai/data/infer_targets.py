@@ -19,7 +19,7 @@ from .visibility import counterpart, visibility_columns
 MAX_CLASSES = 10  # so few different whole numbers may be classes
 TURN = 2 * np.pi
 AXES = ("yaw", "pitch", "roll")
-DIRECTIONS = {"heading", "bearing", "direction", "azimuth"}  # wrap at 360 degrees
+DIRECTIONS = {"heading", "bearing", "direction", "azimuth", "compass"}  # wrap at 360 degrees
 ANGLES = {*DIRECTIONS, "angle", "orientation"}
 IDS = {"id", "ids", "index", "idx", "row", "no", "nr", "uuid"}
 RATERS = {"rater", "annotator", "reader", "observer", "user", "worker", "expert", "judge", "grader", "labeler",
@@ -130,6 +130,7 @@ def _without_other_uses(inference: _Inference, frame: pd.DataFrame, images: pd.S
 
 def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
     """Read the columns in which most values are numbers; say why the others are left out."""
+    notes = frame.attrs.get("notes", {})
     for name in frame.columns:
         values = frame[name].dropna()
         if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
@@ -141,10 +142,12 @@ def _read_numbers(inference: _Inference, frame: pd.DataFrame) -> None:
         elif np.isfinite(numbers).mean() <= 0.5:
             words = values.astype(str).unique()
             message = f"left out {name}: words, each row's its own, such as {words[0]}"
-            if len(words) < len(values) or len(words) <= MAX_CLASSES:
+            if notes.get(name):  # numbers, written so that they cannot be read
+                message = f"left out {name}: {'; '.join(notes[name])}"
+            elif len(words) < len(values) or len(words) <= MAX_CLASSES:
                 examples = first_few((word if len(word) < 30 else f"{word[:27]}..." for word in sorted(words)), 3)
                 message = (f"left out {name}: it looks like a class ({examples}), and imgreg predicts numbers "
-                           f"(--group {name}, if its images show the same thing)")
+                           f"({option('--group', name)}, if its images show the same thing)")
             inference.messages.append(message)
         else:
             inference.columns[name] = numbers[np.isfinite(numbers)]

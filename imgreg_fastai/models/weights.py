@@ -3,6 +3,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
@@ -196,7 +197,9 @@ def load_body(body: nn.Module, arch: str, weights: Weights) -> Weights:
         if len(misfits) > MAX_MISSING * total or any(name in state for name in misfits):  # these have another shape
             if weights.auto:
                 return _no_weights(arch, note)
-            hint = "--weights none, or the weights' own --arch and --arch-arg"
+            own = _own_arch(weights)
+            hint = f"--arch {own}, the weights' own" if own not in ("", arch) else (
+                "--weights none, or the weights' own --arch and --arch-arg")
             raise ImgregError(f"weights that fit {arch}", note, hint)
         messages.warn(f"{note}; they start from scratch")
         weights = replace(weights, note=note)
@@ -232,6 +235,13 @@ def _misfits(body: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
         if not fits:
             names.append(name)
     return names
+
+
+def _own_arch(weights: Weights) -> str:
+    """Return the backbone of a model of ours that the weights come from; "" where they do not say it."""
+    with suppress(SafetensorError, OSError, ValueError, KeyError, TypeError), safe_open(weights.path, "pt") as file:
+        return str(json.loads(file.metadata()["imgreg"])["arch"])
+    return ""
 
 
 def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:

@@ -91,7 +91,7 @@ def weaknesses(target: Target, numbers: dict, has_issues: bool = False) -> Itera
         yield from _narrow_intervals(target, numbers["coverage"], amount)
     if n < MIN_PICTURES:
         yield Weakness("few", f"Only {n} image{'s were' if n > 1 else ' was'} scored, so that all of this is rough.",
-                       "Keep more images for validation: --valid 0.3.")
+                       "Keep more images for validation.")
 
 
 def _worse_parts(numbers: dict, amount: Callable[[float], str]) -> Iterator[Weakness]:

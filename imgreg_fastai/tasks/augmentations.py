@@ -2,6 +2,7 @@
 from collections.abc import Sequence
 
 from ..utils.messages import ImgregError, first_few, say
+from ..utils.quoting import option
 from .geometry import MOVES
 from .target import Target
 
@@ -72,8 +73,9 @@ def declare_invariance(targets: tuple[Target, ...], moves: tuple[str, ...],
         if unmoved:
             declared_moves = [move for move in moves if not (negated and move == "flip")]
             words = list(dict.fromkeys(MOVED[move] for move in declared_moves))
+            sign = f"; {option('--flip-negates', unmoved[0])} if its sign changes" if "flip" in declared_moves else ""
             say(f"--augment declares that a {enumerate_words(words, 'or')} image has the same "
-                f"{enumerate_words(unmoved, 'and')} (leave {', '.join(declared_moves)} out if that is false)")
+                f"{enumerate_words(unmoved, 'and')} (leave {', '.join(declared_moves)} out if that is false{sign})")
     for t in changed:
         if t.declaration:
             say(t.declaration.replace("NAME", t.name))

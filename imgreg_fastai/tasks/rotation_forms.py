@@ -1,5 +1,5 @@
 """How rotations are written in a table, and arrays of rotations of which some are missing."""
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,17 @@ def read_form(option: str) -> dict[str, Any]:
     return {**({"sequence": sequences[0]} if sequences else {}), **radians}
 
 
+def quaternion_order(columns: Sequence[str]) -> str:
+    """The order of w, x, y and z by the last letters of columns' names: "wxyz" of qw, qx, qy, qz; "" if unknown."""
+    letters = "".join(column.strip()[-1:].lower() for column in columns)
+    return letters if sorted(letters) == sorted("wxyz") else ""
+
+
 def matrix_issues(values: np.ndarray, name: str, column: str) -> Iterator[LabelIssue]:
     """What is no rotation in the rows of nine numbers [n, 9] of the target `name`, which begin in `column`."""
     matrices = values.reshape(-1, 3, 3)
     skew = np.abs(matrices @ matrices.swapaxes(1, 2) - np.eye(3)).max(axis=(1, 2))
-    mirrored = (skew <= MAX_SKEW) & (np.linalg.det(matrices) < 0)
+    mirrored = (skew <= MAX_SKEW) & (np.linalg.det(np.nan_to_num(matrices)) < 0)
     for mask, text in ((skew > MAX_SKEW, "rows are not at right angles, or not of length 1"),
                        (mirrored, "determinant is -1, that of a mirror")):
         if mask.any():

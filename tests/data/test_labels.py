@@ -441,3 +441,11 @@ def test_a_table_to_judge_by_needs_no_groups(folder):
     assert len(labels.read_labels(table, grouped, to_divide=False)) == len(labels.read_pictures(table, grouped)) == 2
     with pytest.raises(ImgregError, match="a column 'person'"):
         labels.read_labels(table, grouped)
+
+
+def test_a_table_to_score_with_is_refused_where_many_labels_are_no_numbers(folder):
+    task = Task("t", (Number("age", ("age",)),))
+    write(folder, "image,age\n" + "".join(f"{i % 10}.png,{'x' if i < 3 else i}\n" for i in range(20)))
+    assert len(labels.read_labels(folder / "table.csv", task)) == 17
+    with pytest.raises(ImgregError, match=r"labels to score with in .*no number in 3 of 20 cells of age: row 2 'x'"):
+        labels.read_labels(folder / "table.csv", task, to_divide=False)

@@ -258,7 +258,8 @@ def test_of_several_sheets_the_first_visible_one_with_cells_is_read_and_told(tmp
     book.save(tmp_path / "t.xlsx")
     tables.read_table(tmp_path / "t.xlsx")
     assert said() == [
-        f"{tmp_path / 't.xlsx'}: of its sheets Data, More, 'Data' is read (the first one is: move another to the front)"
+        f"{tmp_path / 't.xlsx'}: "
+        "the sheet 'Data' is read, the first of Data, More (move another to the front to read that)"
     ]
 
 

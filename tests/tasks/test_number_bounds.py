@@ -88,7 +88,7 @@ def test_augment_flip_declares_the_same_number_of_the_others_alone(caplog):
     assert one.laws == ("shift",) and other.laws == ("flip", "shift") and one.flip_negates
     assert caplog.messages == [
         "--augment declares that a mirrored or shifted image has the same speed "
-        "(leave flip, shift out if that is false)",
+        "(leave flip, shift out if that is false; --flip-negates speed if its sign changes)",
         "--augment declares that a shifted image has the same steering (leave shift out if that is false)"]
 
 

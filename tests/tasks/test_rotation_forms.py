@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation as R
 
-from imgreg_fastai.tasks import Motion, Rotation, parse_target, target_from_dict
+from imgreg_fastai.tasks import Motion, Rotation, parse_for_table, parse_target, target_from_dict
 from imgreg_fastai.utils.messages import ImgregError
 
 KINDS = ("rotation", "rotation=wxyz", "rotation=xyzw", "rotation=matrix", "rotation=radians", "rotation=YXZ",
@@ -119,3 +119,13 @@ def test_radians_taken_for_degrees_and_degrees_for_radians_are_told():
 def test_a_file_without_a_form_is_of_degrees():
     fields = {"kind": "rotation", "name": "p", "columns": ["a", "b", "c"], "unit": "°", "sequence": ""}
     assert target_from_dict(fields) == Rotation("p", ("a", "b", "c"))
+
+
+def test_names_that_tell_the_order_of_a_quaternion_decide_the_hint_and_contradict_another_form():
+    columns = ("qx", "qy", "qz", "qw")
+    with pytest.raises(ImgregError, match=r"rotation=xyzw$"):
+        parse_for_table("pose=qx,qy,qz,qw:rotation", columns)
+    with pytest.raises(ImgregError, match=r"in the order wxyz; found qx, qy, qz, qw; try .*rotation=xyzw"):
+        parse_for_table("pose=qx,qy,qz,qw:rotation=wxyz", columns)
+    assert parse_for_table("pose=qx,qy,qz,qw:rotation=xyzw", columns).form == "xyzw"
+    assert parse_for_table("pose=a,b,c,d:rotation=wxyz", tuple("abcd")).form == "wxyz"  # such names tell nothing

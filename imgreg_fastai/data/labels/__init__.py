@@ -18,7 +18,7 @@ from ..visibility import blank_invisible
 from . import filtering
 from .filtering import ADDED_COLUMNS
 from .headers import needs_sizes, pixels_of, position_columns, read_headers
-from .issue_rules import INFINITE, MISSING, NO_LABEL, WORD, LabelTable, label_issues
+from .issue_rules import INFINITE, MISSING, NO_LABEL, WORD, LabelTable, label_issues, refuse_unreadable
 from .position_rules import header_issues, named_convention, position_issues, refuse_other_convention
 from .raters import join_raters
 from .row_weights import apply_row_weights, multiply_row_weights, read_row_weights
@@ -37,10 +37,13 @@ def read_labels(table: str | tables.Table, task: Task, to_divide: bool = True, i
         `also`, and `path`. A warning names the rows that are left out.
 
     Raises:
-        ImgregError: A column is missing, no row is usable, or points or boxes look like those of another convention.
+        ImgregError: A column is missing, no row is usable, points or boxes look like those of another convention, or
+            many labels to score with are no numbers.
     """
     rows = read_rows(table, task, to_divide, images, also)
     refuse_other_convention(rows)
+    if not to_divide:  # they are scored; of a training, all issues are looked at
+        refuse_unreadable(rows)
     return rows.usable()
 
 
@@ -181,6 +184,8 @@ def _warn_other_units(frame: pd.DataFrame, task: Task, columns: list[str], table
     for target in task.targets:
         for column in filter(columns.__contains__, target.columns):
             unit = units.get(column, target.unit)
+            if target.in_image and task.coords:  # which says what its numbers are
+                continue
             if target.unit and USUAL_UNITS.get(unit.lower(), unit) != target.unit:
                 warn(f"{column} of {table} is in {unit}, and {target.name} in {target.unit}: its numbers are not "
                      f"converted; write the column in {target.unit}")

@@ -9,7 +9,7 @@ import pandas as pd
 from ...config import TrainConfig
 from ...tasks import Target, Task
 from ...tasks.outliers import MIN_VALUES
-from ...utils.messages import first_few, shorten
+from ...utils.messages import ImgregError, first_few, shorten
 from ..issues import Issue
 from ..kept_parts import split_name
 from ..splits import MIN_ROWS, MIN_ROWS_OF_SPLIT, SPLITS, uses_table_split
@@ -158,6 +158,14 @@ def _state_issues(table: LabelTable, target: Target) -> list[Issue]:
         hint = f"mend the column {first_few(target.columns)}, or leave the target out"
         return table.issue("target", "stop", text, hint)
     return issues
+
+
+def refuse_unreadable(table: LabelTable) -> None:
+    """Raise ImgregError if so many labels of a target are no numbers that the others may not be like them."""
+    issues = [issue for target in table.task.targets for issue in _state_issues(table, target)
+              if issue.level == "stop" and issue.code == "word"]
+    if issues:
+        raise ImgregError(f"labels to score with in '{table.path}'", issues[0].text, issues[0].hint)
 
 
 def _unreadable_issue(table: LabelTable, target: Target, words: np.ndarray, n_filled: int, code: str) -> list[Issue]:

@@ -54,8 +54,8 @@ def read_workbook(file: TableFile, max_rows: int | None) -> tuple[pd.DataFrame, 
     check_single_table(frame, blank, file.path)
     notes = list(header.notes)
     if len(sheets) > 1:
-        notes.insert(0, f"of its sheets {first_few(sheet.name for sheet in sheets)}, '{name}' is read "
-                        "(the first one is: move another to the front)")
+        notes.insert(0, f"the sheet '{name}' is read, the first of {first_few(sheet.name for sheet in sheets)} "
+                        "(move another to the front to read that)")
     return frame[~blank].iloc[:max_rows].infer_objects(), tuple(notes)
 
 
