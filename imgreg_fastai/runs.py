@@ -159,13 +159,13 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
         earlier: What the run knows that it starts from.
         **fields: Others of run.json.
     """
-    known = known_images.known_images(frame, earlier)
+    images_known = known_images.known_images(frame, earlier)
     run = Run(new_folder(Path(out), task.name, always=True), {})
     root = Path(images or (table if table.is_dir() else table.parent)).resolve()
     run.lock = open(run.write("labels.csv", frame.drop(columns="path")), "rb+")  # noqa: SIM115  # until Run.unlock
     with suppress(OSError):  # there are file systems without locks
         lock_file(run.lock)
-    run.write(known_images.FILE, known)
+    run.write(known_images.FILE, images_known)
     source = "a DataFrame" if isinstance(table, tables.FrameTable) else str(table)
     data = {"table": source, "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
             "split": frame["split"].value_counts().to_dict()}

@@ -18,11 +18,11 @@ class Recognition(NamedTuple):
 
     Args:
         earlier: All images that it knows, see data.known_images; None where no run is named.
-        known: In which part it had each of the rows, see data.splits.assign_splits.
+        old_parts: In which part it had each of the rows, see data.splits.assign_splits.
     """
 
     earlier: pd.DataFrame | None = None
-    known: pd.Series | None = None
+    old_parts: pd.Series | None = None
 
 
 def recognise_images(rows: pd.DataFrame, config: TrainConfig, task: Task) -> Recognition:
@@ -43,7 +43,7 @@ def recognise_images(rows: pd.DataFrame, config: TrainConfig, task: Task) -> Rec
                  "validation error may be too good (--weights RUN, the folder of its run, keeps them apart)")
         return Recognition()
     earlier = _comparable_images(run)
-    images, known = known_parts(rows, earlier, same_groups=run.task.group == task.group)
+    images, old_parts = known_parts(rows, earlier, same_groups=run.task.group == task.group)
     n = int(images.notna().sum())
     if not n:
         say(f"{run.path} knows none of these {len(rows)} images")
@@ -51,10 +51,10 @@ def recognise_images(rows: pd.DataFrame, config: TrainConfig, task: Task) -> Rec
         notes = {"calibrate": " (trained on now: --calibrate 0)" if config.calibrate == 0 else
                  f" (--calibrate {config.calibrate:g} changes nothing)" if config.calibrate else ""}
         counts = ", ".join(f"{count} {part}{notes.get(str(part), '')}" for part, count in images.value_counts().items())
-        n_grouped = int(known.notna().sum()) - n
+        n_grouped = int(old_parts.notna().sum()) - n
         grouped = f", and {n_grouped} new images go to the part of their group" if n_grouped else ""
         say(f"{n} of {len(rows)} images keep the part that they had in {run.path}: {counts}{grouped}")
-    return Recognition(earlier, known)
+    return Recognition(earlier, old_parts)
 
 
 def find_run(weights: str) -> Run | None:
@@ -81,10 +81,10 @@ def _is_bundle(weights: str) -> bool:
 
 def _comparable_images(run: Run) -> pd.DataFrame:
     """Return the images that a run knows; raise ImgregError if they cannot be compared with others."""
-    known = run.known_images
+    old_parts = run.known_images
     if (run.path / FILE).is_file():
-        return known
-    if (known["hash"] == "").any():
+        return old_parts
+    if (old_parts["hash"] == "").any():
         lost = run.labels.loc[~files_exist(run.labels["path"]), "image"]
         raise ImgregError(f"the images of {run.path}, which an older version wrote, to see which it was trained on",
                           f"{len(lost)} of them gone: {first_few(lost, 3)}", "the files where they were, or other "
@@ -93,4 +93,4 @@ def _comparable_images(run: Run) -> pd.DataFrame:
     if start.get("kind") == "model":
         warn(f"{run.path} started from {start.get('source')} and does not say what that was trained on: images that "
              "only that one knows are taken as new")
-    return known
+    return old_parts

@@ -69,7 +69,7 @@ def train(plan: TrainingPlan, out: str | Path) -> runs.Run:
     for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
     say(f"training {config.arch} on {len(dls.train_ds)} images, "
         f"validating on {len(dls.valid_ds)}{for_intervals}: {run.path}")
-    _, why_no_intervals = splits.calibration_size(plan.rows, config, plan.known)
+    _, why_no_intervals = splits.calibration_size(plan.rows, config, plan.old_parts)
     if why_no_intervals:
         say(why_no_intervals)
 

@@ -45,7 +45,7 @@ def check(task: TaskSource = "angle", *, fast: bool = False, plot: str | Path | 
             raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
     plan = resolve_options(task, **options)
     health = checks.check(plan.table, plan.task, plan.images, fast, plan.config,
-                          lambda rows: earlier_run.recognise_images(rows, plan.config, plan.task).known)
+                          lambda rows: earlier_run.recognise_images(rows, plan.config, plan.task).old_parts)
     preparation.warn_unused_valid(plan, health.frame)
     figure = overview.draw_overview(health)
     if plot is not None:
@@ -184,7 +184,7 @@ def curve(task: TaskSource = "angle", *, parts: Sequence[float] = (10, 25, 50, 1
     preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg curve")
     command = command or preparation.python_call("curve", task, parts=parts, out=out, **options)
     plan = prepare(task, command=command, **{**options, "calibrate": 0})
-    if plan.known is not None and (n := int((plan.known == "train").sum())):
+    if plan.old_parts is not None and (n := int((plan.old_parts == "train").sum())):
         raise ImgregError("weights that know none of the images: those of smaller parts would not be new to them",
                           f"{n} images that {plan.config.weights} was trained on", "--weights auto")
     return learning_curve.measure(plan, parts, Path(out))

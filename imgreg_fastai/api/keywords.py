@@ -21,7 +21,7 @@ BOUNDS = ("minimum", "maximum")  # a number, or one by name
 def plain_keywords(function: Function) -> Function:
     """Return a function that takes its keywords, and as `**settings` those of TrainConfig, as people type them."""
     names = [*inspect.signature(function).parameters, *(f.name for f in fields(TrainConfig))]
-    known = [name for name in names if name not in ("task", "settings", "command", "sample_folder")]
+    keyword_names = [name for name in names if name not in ("task", "settings", "command", "sample_folder")]
 
     @wraps(function)
     def with_plain_keywords(task: Any = "angle", **options: Any) -> Any:
@@ -29,7 +29,7 @@ def plain_keywords(function: Function) -> Function:
         for typed, value in options.items():
             name = OTHER_NAMES.get(typed, typed)
             if name not in names:
-                raise ImgregError("a keyword that this function has", f"'{typed}'", close_matches(typed, known))
+                raise ImgregError("a keyword that this function has", f"'{typed}'", close_matches(typed, keyword_names))
             if plain.get(name) is not None:
                 raise ImgregError(f"{name}= once", f"it under two names: {', '.join(map(repr, options))}")
             plain[name] = plain_value(name, value)
@@ -64,7 +64,7 @@ def plain_value(name: str, value: Any) -> Any:
         ends = value.split(",") if isinstance(value, str) else value
         return tuple(map(_number, ends)) if isinstance(ends, Iterable) else ends
     if name in (*MINIMUM, *LOWEST, *WHOLE, *BOUNDS, "margin"):
-        return _number(value, whole=name in (*MINIMUM, *WHOLE))
+        return _number(value, must_be_integer=name in (*MINIMUM, *WHOLE))
     return value
 
 
@@ -83,10 +83,10 @@ def _size(value: Any) -> Any:
             return parse_size(value)
         except ValueError:
             return value
-    number = _number(value, whole=True)
+    number = _number(value, must_be_integer=True)
     if isinstance(number, int):
         return number, number
-    return tuple(_number(side, whole=True) for side in value) if isinstance(value, Iterable) else value
+    return tuple(_number(side, must_be_integer=True) for side in value) if isinstance(value, Iterable) else value
 
 
 def _pairs(name: str, value: Any) -> list[tuple[str, Any]]:
@@ -107,7 +107,7 @@ def _pairs(name: str, value: Any) -> list[tuple[str, Any]]:
     return [(quoting.unquote(key), item if name == "units" else _number(item)) for key, item in pairs]
 
 
-def _number(value: Any, whole: bool = False) -> Any:
+def _number(value: Any, must_be_integer: bool = False) -> Any:
     """Read "5", numpy's 5 and, where a whole number is due, 5.0 as 5; anything else stays as it is."""
     if getattr(value, "shape", None) == ():  # numpy's and torch's numbers
         value = value.item()
@@ -118,4 +118,4 @@ def _number(value: Any, whole: bool = False) -> Any:
                 break
             except ValueError:
                 continue
-    return int(value) if whole and isinstance(value, float) and value.is_integer() else value
+    return int(value) if must_be_integer and isinstance(value, float) and value.is_integer() else value

@@ -35,7 +35,7 @@ class TrainingPlan:
         valid_is_set: Whether the user has set the share to validate on.
         rows: The usable rows of the table, with a column `split` once that is assigned; empty before they are read.
         earlier: What the run knows that the training goes on from, see known_images; None: there is none.
-        known: In which part that run had each of the rows, see assign_splits.
+        old_parts: In which part that run had each of the rows, see assign_splits.
     """
 
     task: Task
@@ -46,7 +46,7 @@ class TrainingPlan:
     valid_is_set: bool = False
     rows: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     earlier: pd.DataFrame | None = field(default=None, repr=False)
-    known: pd.Series | None = field(default=None, repr=False)
+    old_parts: pd.Series | None = field(default=None, repr=False)
 
 
 def prepare(task: TaskSource = "angle", **options: Any) -> TrainingPlan:
@@ -244,8 +244,8 @@ def read_rows(plan: TrainingPlan) -> TrainingPlan:
             warn(f"{table}: {issue.describe()}")
     if "fold" in rows:
         plan = replace(plan, config=replace(plan.config, folds=rows["fold"].nunique()))
-    earlier, known = earlier_run.recognise_images(rows, plan.config, plan.task)
-    return replace(plan, rows=rows, earlier=earlier, known=known)
+    earlier, old_parts = earlier_run.recognise_images(rows, plan.config, plan.task)
+    return replace(plan, rows=rows, earlier=earlier, old_parts=old_parts)
 
 
 def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
@@ -266,7 +266,7 @@ def warn_unused_valid(plan: TrainingPlan, frame: pd.DataFrame) -> None:
 
 def assign_split(plan: TrainingPlan) -> TrainingPlan:
     """Return the plan with the split of its rows, and its task completed by those of the training part."""
-    rows = labels.apply_row_weights(labels.assign_splits(plan.rows, plan.config, plan.task, plan.known))
+    rows = labels.apply_row_weights(labels.assign_splits(plan.rows, plan.config, plan.task, plan.old_parts))
     return replace(plan, task=complete_task(plan.task, rows[rows["split"] == "train"]), rows=rows)
 
 

@@ -33,10 +33,10 @@ def _usage_error(error: Any) -> typer.Exit:
         ImgregError: It is the value of an option that is wrong, a mistake as any other.
     """
     command = f"imgreg {error.ctx.info_name}" if error.ctx and error.ctx.parent else "imgreg"
-    found, is_choice, choices = error.message.partition(" is not one of ")
+    wrong_value, is_choice, choices = error.message.partition(" is not one of ")
     if is_choice and getattr(error, "param", None):
         raise ImgregError(f"{error.param.opts[0]} {choices}".translate({ord("'"): "", ord("."): ""}),
-                          found.rpartition("error, ")[2])
+                          wrong_value.rpartition("error, ")[2])
     line = shorten(error.format_message().rstrip("."), SCREEN // 2)
     typer.echo(f"imgreg: {line}; try {command} --help", err=True)
     return typer.Exit(2)

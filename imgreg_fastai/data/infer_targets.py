@@ -118,9 +118,9 @@ def _without_other_uses(inference: _Inference, frame: pd.DataFrame, images: pd.S
         inference.messages.append(f"left out {first_few(raters)}: who judged an image, by the name "
                                   "(--raters mean joins the rows of an image)")
     lists = find_list_columns(frame)
-    for name, found in lists.items():
-        inference.messages.append(f"left out {name}: {found.length} numbers in a cell, such as {found.example} "
-                                  f"(--list-col {name} makes a column of each)")
+    for name, list_column in lists.items():
+        inference.messages.append(f"left out {name}: {list_column.length} numbers in a cell, such as "
+                                  f"{list_column.example} (--list-col {name} makes a column of each)")
     visibility = visibility_columns(frame)
     if visibility:
         inference.messages.append(f"left out {first_few(visibility)}: it says whether a point is visible, and one with "

@@ -26,13 +26,13 @@ def touches(units: pd.Series, rows: pd.Series) -> pd.Series:
     return units.isin(units[rows].unique())
 
 
-def kept_parts(frame: pd.DataFrame, units: pd.Series, known: pd.Series, cfg: TrainConfig) -> pd.Series:
+def kept_parts(frame: pd.DataFrame, units: pd.Series, old_parts: pd.Series, cfg: TrainConfig) -> pd.Series:
     """Return the part that each row keeps since an earlier run knows it, or another row of its unit.
 
     Args:
         frame: Rows of a labels table.
         units: What must not stand in two parts, see splits.split_units.
-        known: The part in which the run had each row, NaN for new ones.
+        old_parts: The part in which the run had each row, NaN for new ones.
         cfg: The training's settings; without a part for intervals, its images are trained on.
 
     Returns:
@@ -41,28 +41,28 @@ def kept_parts(frame: pd.DataFrame, units: pd.Series, known: pd.Series, cfg: Tra
     Raises:
         ImgregError: The run had rows of one unit in two parts.
     """
-    known = known.mask(known == "calibrate", "train") if cfg.calibrate == 0 else known
-    by_unit = known.groupby(units)
+    old_parts = old_parts.mask(old_parts == "calibrate", "train") if cfg.calibrate == 0 else old_parts
+    by_unit = old_parts.groupby(units)
     torn = by_unit.transform("nunique") > 1
     if torn.any():
         of_one = units == units[torn].iloc[0]
         name = frame["group"][of_one].iloc[0] if "group" in frame else frame["image"][of_one].iloc[0]
         raise ImgregError(f"groups that {cfg.weights} had in one part each", f"'{name}', which it had in "
-                          f"{' and '.join(sorted(known[of_one].dropna().unique()))}, and {torn.sum()} images of such "
-                          "groups", "the --group that it was trained with, or other --weights")
+                          f"{' and '.join(sorted(old_parts[of_one].dropna().unique()))}, and {torn.sum()} images of "
+                          "such groups", "the --group that it was trained with, or other --weights")
     return by_unit.transform("first")
 
 
-def check_freshness(frame: pd.DataFrame, cfg: TrainConfig, known: pd.Series) -> None:
+def check_freshness(frame: pd.DataFrame, cfg: TrainConfig, old_parts: pd.Series) -> None:
     """Raise ImgregError if an image is held out that the earlier run was trained on, or chosen or calibrated by.
 
     Args:
         frame: Rows with their split.
         cfg: The training's settings.
-        known: The part in which the run had each row, NaN for new ones.
+        old_parts: The part in which the run had each row, NaN for new ones.
     """
     parts = pd.Series("valid", frame.index) if cfg.folds else frame["split"]  # each image is in one of the folds
-    used = known.notna() & (parts.map(FRESHNESS) > known.map(FRESHNESS))
+    used = old_parts.notna() & (parts.map(FRESHNESS) > old_parts.map(FRESHNESS))
     if not used.any():
         return
     column = split_name(frame)
@@ -71,6 +71,6 @@ def check_freshness(frame: pd.DataFrame, cfg: TrainConfig, known: pd.Series) -> 
         decider = "--folds" if cfg.folds else "--hold-out"
         hint = f"no {decider}, or other --weights"
     row = int(used.to_numpy().argmax())
-    change = f"had in {known.iloc[row]} and {decider} puts into {parts.iloc[row]}"
+    change = f"had in {old_parts.iloc[row]} and {decider} puts into {parts.iloc[row]}"
     raise ImgregError(f"to validate and test with images that are new to {cfg.weights}",
                       f"{used.sum()} that it knows, first '{frame['image'].iloc[row]}', which it {change}", hint)

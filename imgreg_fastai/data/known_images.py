@@ -73,10 +73,10 @@ def known_images(frame: pd.DataFrame, earlier: pd.DataFrame | None = None) -> pd
     """
     sizes = [os.stat(path).st_size if os.path.isfile(path) else 0 for path in frame["path"]]
     group = frame["group"].fillna("").astype(str) if "group" in frame else ""
-    known = frame[["split"]].assign(hash=content_hashes(frame["path"]), bytes=sizes, group=group)[[*COLUMNS]]
-    known = pd.concat([known] if earlier is None else [known, earlier[[*COLUMNS]]])
-    order = known["split"].map(FRESHNESS).fillna(len(FRESHNESS))
-    return known.iloc[np.argsort(order.to_numpy(), kind="stable")].drop_duplicates("hash").reset_index(drop=True)
+    images_known = frame[["split"]].assign(hash=content_hashes(frame["path"]), bytes=sizes, group=group)[[*COLUMNS]]
+    images_known = pd.concat([images_known] if earlier is None else [images_known, earlier[[*COLUMNS]]])
+    order = images_known["split"].map(FRESHNESS).fillna(len(FRESHNESS))
+    return images_known.iloc[np.argsort(order.to_numpy(), kind="stable")].drop_duplicates("hash").reset_index(drop=True)
 
 
 def read_known_images(folder: Path, labels: Callable[[], pd.DataFrame]) -> pd.DataFrame:
@@ -101,28 +101,28 @@ def read_known_images(folder: Path, labels: Callable[[], pd.DataFrame]) -> pd.Da
         raise ImgregError(f"the {FILE} of a run as imgreg wrote it", f"'{file}': {e}", "removing that file") from e
 
 
-def known_parts(frame: pd.DataFrame, known: pd.DataFrame, same_groups: bool) -> tuple[pd.Series, pd.Series]:
+def known_parts(frame: pd.DataFrame, images_known: pd.DataFrame, same_groups: bool) -> tuple[pd.Series, pd.Series]:
     """Look up in which part a run had the images of a table.
 
     Args:
         frame: Rows with `path` and optionally `group`.
-        known: What the run knows, see known_images.
+        images_known: What the run knows, see known_images.
         same_groups: Whether `group` is the same column as that of the run, so that its names mean the same.
 
     Returns:
         The part of each row's image; and the part of each row, which a new image has from its group where the run knows
         that in one part. NaN where there is none.
     """
-    by_hash = known[known["hash"] != ""].set_index("hash")["split"]
+    by_hash = images_known[images_known["hash"] != ""].set_index("hash")["split"]
     images = pd.Series(content_hashes(frame["path"]), frame.index).map(by_hash).astype(object)
     if not same_groups or "group" not in frame:
         return images, images
-    groups = known[(known["group"].notna()) & (known["group"] != "")].groupby("group")["split"]
+    groups = images_known[(images_known["group"].notna()) & (images_known["group"] != "")].groupby("group")["split"]
     in_one_part = groups.first()[groups.nunique() == 1]
     return images, images.fillna(frame["group"].astype(object).map(str, na_action="ignore").map(in_one_part))
 
 
-def exclude_trained(frame: pd.DataFrame, trained: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+def exclude_trained(frame: pd.DataFrame, trained: pd.DataFrame, images_known: pd.DataFrame) -> pd.DataFrame:
     """Leave out the rows whose image a run was trained or calibrated on, and warn how many they are.
 
     An image is the same if its path or its content is; where its file no longer exists and no content is known, if its
@@ -131,7 +131,7 @@ def exclude_trained(frame: pd.DataFrame, trained: pd.DataFrame, known: pd.DataFr
     Args:
         frame: Rows with `image` and `path`.
         trained: The rows the run was trained and calibrated on.
-        known: What the run knows, see known_images.
+        images_known: What the run knows, see known_images.
 
     Returns:
         The other rows.
@@ -139,9 +139,9 @@ def exclude_trained(frame: pd.DataFrame, trained: pd.DataFrame, known: pd.DataFr
     Raises:
         ImgregError: No row is left.
     """
-    moved = trained.loc[~files_exist(trained["path"]), "image"] if (known["hash"] == "").any() else []
+    moved = trained.loc[~files_exist(trained["path"]), "image"] if (images_known["hash"] == "").any() else []
     in_training = real_paths(frame["path"]).isin(set(real_paths(trained["path"]))) | frame["image"].isin(set(moved))
-    used = known[known["split"].isin(("train", "calibrate")) & (known["hash"] != "")]
+    used = images_known[images_known["split"].isin(("train", "calibrate")) & (images_known["hash"] != "")]
     sizes = frame["path"].map(lambda path: os.stat(path).st_size if os.path.isfile(path) else -1)
     same_size = ~in_training & sizes.isin(set(used["bytes"]))  # others have another content: they need not be read
     in_training[same_size] = np.isin(content_hashes(frame.loc[same_size, "path"]).astype(str), used["hash"].astype(str))

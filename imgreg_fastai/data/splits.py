@@ -48,7 +48,7 @@ def too_few_images(n: int) -> str:
 
 
 def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = None,
-                  known: pd.Series | None = None) -> pd.DataFrame:
+                  old_parts: pd.Series | None = None) -> pd.DataFrame:
     """Assign each row to a part: train, valid, calibrate or test.
 
     Groups or folds that `cfg` holds out come first, then the table's own split, else the parts are drawn. No group and
@@ -60,8 +60,8 @@ def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = Non
         frame: Rows of a labels table: `image`, `path`, labels and optionally `group`, `split` and `fold`.
         cfg: The training's settings.
         task: The task, for the strata of its number.
-        known: The part in which the run that a training goes on from had each row, NaN for new ones. Where parts are
-            drawn, they keep it, and so do the rows of their group.
+        old_parts: The part in which the run that a training goes on from had each row, NaN for new ones. Where parts
+            are drawn, they keep it, and so do the rows of their group.
 
     Returns:
         The frame with the column `split`.
@@ -71,7 +71,7 @@ def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = Non
             would be held out that the earlier run has used.
     """
     has_split, column = "split" in frame, split_name(frame)
-    known = pd.Series(None, frame.index, dtype=object) if known is None else known.reindex(frame.index)
+    old_parts = pd.Series(None, frame.index, dtype=object) if old_parts is None else old_parts.reindex(frame.index)
     if cfg.test and has_split:
         raise ImgregError(f"--test for a table that has no column '{column}'", "one that has",
                           "rows whose split is test, or --split-col none")
@@ -79,39 +79,40 @@ def assign_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None = Non
         unused = frame["split"].isin(("calibrate", "test")).sum() if has_split else 0
         if unused:
             say(f"the table's own split is not used: its {unused} rows of calibrate and test are trained on, too")
-        frame = frame.assign(split=_draw_splits(frame, cfg, task, known))
+        frame = frame.assign(split=_draw_splits(frame, cfg, task, old_parts))
     elif unknown := sorted({str(part) for part in frame["split"].unique()} - set(SPLITS)):
         raise ImgregError(f"a column '{column}' with {', '.join(SPLITS)}", first_few(unknown), "--split-col none")
     elif cfg.calibrate and (frame["split"] == "calibrate").any():
         raise ImgregError("--calibrate for a table that keeps no rows for it", "one that does", "no --calibrate")
     elif not (frame["split"] == "valid").any():
-        frame = frame.assign(split=_draw_valid_part(frame, cfg, task, known))
-    check_freshness(frame, cfg, known)
-    k, _ = calibration_size(frame, cfg, known)
+        frame = frame.assign(split=_draw_valid_part(frame, cfg, task, old_parts))
+    check_freshness(frame, cfg, old_parts)
+    k, _ = calibration_size(frame, cfg, old_parts)
     if k:
         units, training = split_units(frame), frame["split"] == "train"
-        candidates = units[training & ~touches(units, known.notna())]  # the earlier run has seen the others
+        candidates = units[training & ~touches(units, old_parts.notna())]  # the earlier run has seen the others
         drawn = _draw(frame, candidates, k, task, np.random.default_rng([cfg.seed, 1]))
         frame = frame.assign(split=frame["split"].mask(training & units.isin(drawn), "calibrate"))
     counts = frame["split"].value_counts()
     hint = f"rows of train and valid in '{column}', or --split-col none" if has_split else "more labelled images"
-    if known.notna().any() and not counts.get("valid", 0):
+    if old_parts.notna().any() and not counts.get("valid", 0):
         hint = f"images that {cfg.weights} was not trained on"
     check_split_sizes(counts.get("train", 0), counts.get("valid", 0), hint)
     return frame
 
 
-def _draw_valid_part(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, known: pd.Series) -> pd.Series:
+def _draw_valid_part(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, old_parts: pd.Series) -> pd.Series:
     """Draw the validation part out of the training part of a table's own split; rows that a run knows keep theirs."""
     parts, training = frame["split"], frame["split"] == "train"
     if not training.any():
         return parts
     units = split_units(frame)
-    kept = kept_parts(frame, units, known.where(known == "valid"), cfg)
-    free = training & kept.isna() & ~touches(units, known.notna() | ~training)
+    parts_kept = kept_parts(frame, units, old_parts.where(old_parts == "valid"), cfg)
+    free = training & parts_kept.isna() & ~touches(units, old_parts.notna() | ~training)
     k = round(units[free].nunique() * cfg.valid)
-    drawn = _draw(frame, units[free], k if kept.notna().any() else max(1, k), task, np.random.default_rng(cfg.seed))
-    parts = parts.mask(training & (units.isin(drawn) | kept.notna()), "valid")
+    k = k if parts_kept.notna().any() else max(1, k)
+    drawn = _draw(frame, units[free], k, task, np.random.default_rng(cfg.seed))
+    parts = parts.mask(training & (units.isin(drawn) | parts_kept.notna()), "valid")
     n, noun = (parts == "valid").sum(), "whole groups" if "group" in frame else "images"
     if n:
         say(f"the split '{split_name(frame)}' has no validation part: {n} of its {training.sum()} training images are "
@@ -119,13 +120,13 @@ def _draw_valid_part(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, k
     return parts
 
 
-def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, known: pd.Series | None = None) -> tuple[int, str]:
+def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, old_parts: pd.Series | None = None) -> tuple[int, str]:
     """Compute how many groups (or images without groups) of the training part are kept for intervals.
 
     Args:
         frame: Rows with their split.
         cfg: The training's settings.
-        known: As for assign_splits: intervals need images that the earlier run has not seen.
+        old_parts: As for assign_splits: intervals need images that the earlier run has not seen.
 
     Returns:
         The number of groups or images, and if it is 0 for lack of images, the reason. It is 0 without a reason where
@@ -137,9 +138,9 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, known: pd.Series | N
     if (frame["split"] == "calibrate").any() or cfg.calibrate == 0:
         return 0, ""
     training_part, new = frame[frame["split"] == "train"], ""
-    if known is not None and known.notna().any():
+    if old_parts is not None and old_parts.notna().any():
         units, new = split_units(frame), "new "
-        training_part = training_part[~touches(units, known.reindex(frame.index).notna())[training_part.index]]
+        training_part = training_part[~touches(units, old_parts.reindex(frame.index).notna())[training_part.index]]
     n, min_promised = split_units(training_part).nunique(), fewest_to_calibrate(cfg.coverage)
     if cfg.calibrate:
         if round(cfg.calibrate * len(training_part)) < min_promised:
@@ -167,7 +168,7 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, known: pd.Series | N
     return 0, f"{reason}; --calibrate {share:g} calibrates with {fewer}{caution}"
 
 
-def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, known: pd.Series) -> pd.Series:
+def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, old_parts: pd.Series) -> pd.Series:
     """Draw the part of each row: first what is held out by name, then the test part, then a fold or the valid part.
 
     Folds are those of the table, or hold whole units, are about equally large, and are drawn by the seed.
@@ -179,7 +180,7 @@ def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, known
     if cfg.hold_out:
         parts[_held_out(frame, units, cfg.hold_out)] = "valid"
     elif not cfg.folds:
-        parts = kept_parts(frame, units, known, cfg)
+        parts = kept_parts(frame, units, old_parts, cfg)
     free = parts.isna()
     n = units.nunique() if cfg.hold_out else units[free].nunique()
     parts = parts.where(~free, "train")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from ..tasks import Point, Task
+from ..tasks import Task
 from ..utils.messages import first_few, say
 
 WORDS = ("v", "vis", "visible", "visibility")  # what stands in place of x
@@ -21,9 +21,9 @@ def counterpart(letters: str, x: str, columns: Iterable[str]) -> str:
         neighbours = x[i - 1 : i], x[i + 1 : i + 2]
         inside = all(c.isalpha() and not (c.islower() and x[i].isupper()) for c in neighbours)
         name = x[:i] + (letters.upper() if x[i].isupper() else letters) + x[i + 1 :]
-        found = by_name.get(name) or by_name.get(name.lower())
-        if found and not inside:
-            return found
+        flag_column = by_name.get(name) or by_name.get(name.lower())
+        if flag_column and not inside:
+            return flag_column
     return ""
 
 
@@ -72,7 +72,7 @@ def blank_invisible(labels: pd.DataFrame, frame: pd.DataFrame, task: Task) -> pd
     blanked: dict[str, pd.Series] = {}
     n, names = 0, []
     for target in task.targets:
-        if not isinstance(target, Point):
+        if not target.in_image:
             continue
         for x, y in zip(target.columns[::2], target.columns[1::2], strict=True):
             column = visibility_column(x, frame)

@@ -105,14 +105,14 @@ def _columns_of(specs: Sequence[str]) -> list[str]:
 
 def _refuse_lists(frame: pd.DataFrame, names: Sequence[str], table: tables.Table) -> None:
     """Raise ImgregError for a target or a box of a column whose cells hold several numbers."""
-    for column, found in tables.find_list_columns(frame).items():
+    for column, list_column in tables.find_list_columns(frame).items():
         if column in (*names, *_columns_of(names)):
-            letters = "=" + ",".join("ABCDEFGH"[:found.length]) if found.length <= 8 else ""
+            letters = "=" + ",".join("ABCDEFGH"[:list_column.length]) if list_column.length <= 8 else ""
             hint = f"--list-col {column}{letters}, and the names of its new columns in place of {column}"
-            if re.fullmatch(r"[1-9]\d{0,2}( \d{3})+", found.example):
-                hint = f"{found.example.replace(' ', '')} in the table if it is one number, or {hint}"
+            if re.fullmatch(r"[1-9]\d{0,2}( \d{3})+", list_column.example):
+                hint = f"{list_column.example.replace(' ', '')} in the table if it is one number, or {hint}"
             raise ImgregError(f"a number in each cell of '{column}' in {table}",
-                              f"{found.length} numbers, such as {found.example}", hint)
+                              f"{list_column.length} numbers, such as {list_column.example}", hint)
 
 
 def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],

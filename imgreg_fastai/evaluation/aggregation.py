@@ -64,10 +64,10 @@ def aggregate_by(task: Task, frame: pd.DataFrame, by: str, how: str = "mean",
 
 def _number_groups(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Number the groups of images: -> the number of each image, [n], and the names of groups; no value is a group."""
-    codes, found = pd.factorize(values)
+    codes, group_names = pd.factorize(values)
     alone = np.flatnonzero(codes < 0)
-    codes[alone] = len(found) + np.arange(len(alone))
-    return codes, np.array([*found, *(f"image {i}" for i in alone)], object)
+    codes[alone] = len(group_names) + np.arange(len(alone))
+    return codes, np.array([*group_names, *(f"image {i}" for i in alone)], object)
 
 
 def _rows_by_size(codes: np.ndarray) -> list[np.ndarray]:

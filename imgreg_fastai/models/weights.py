@@ -197,8 +197,8 @@ def load_body(body: nn.Module, arch: str, weights: Weights) -> Weights:
         if len(misfits) > MAX_MISSING * total or any(name in state for name in misfits):  # these have another shape
             if weights.auto:
                 return _no_weights(arch, note)
-            own = _own_arch(weights)
-            hint = f"--arch {own}, the weights' own" if own not in ("", arch) else (
+            own_arch = _own_arch(weights)
+            hint = f"--arch {own_arch}, the weights' own" if own_arch not in ("", arch) else (
                 "--weights none, or the weights' own --arch and --arch-arg")
             raise ImgregError(f"weights that fit {arch}", note, hint)
         messages.warn(f"{note}; they start from scratch")

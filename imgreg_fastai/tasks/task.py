@@ -185,10 +185,10 @@ class Task:
             old = by_name[name]
             if kind or len(new) != len(old.columns):
                 example = f"{quote(name)}={','.join(map(quote, old.columns))}"
-                found = first_few(new) or "no column"
+                new_columns = first_few(new) or "no column"
                 raise ImgregError(f"--target NAME=COLUMN with as many columns as {name} has, and no kind",
-                                  f":{kind}" if kind else found, f"{option('--target', example)}, with the columns "
-                                  "of this table")
+                                  f":{kind}" if kind else new_columns,
+                                  f"{option('--target', example)}, with the columns of this table")
             by_name[name] = replace(old, columns=new)
         return replace(self, targets=tuple(by_name.values()))
 

@@ -197,9 +197,9 @@ def test_a_tables_split_never_holds_out_what_was_used_more(pairs):
     series = pd.Series([*known, None, None, None], dtype=object)
     if any(fresher):
         with pytest.raises(ImgregError, match=f"found {sum(fresher)} that it knows"):
-            labels.assign_splits(frame, TrainConfig(weights="runs/a"), known=series)
+            labels.assign_splits(frame, TrainConfig(weights="runs/a"), old_parts=series)
     else:
-        kept = labels.assign_splits(frame, TrainConfig(weights="runs/a", calibrate=0), known=series)
+        kept = labels.assign_splits(frame, TrainConfig(weights="runs/a", calibrate=0), old_parts=series)
         assert kept["split"].equals(frame["split"])
 
 

@@ -74,6 +74,7 @@ def test_the_error_can_be_caught_as_any_mistake_of_the_user(tmp_path):
     assert done.stdout == "caught\n" and done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_training_in_an_unguarded_script_leaves_no_run(drawn, tmp_path):
     call = f"train('angle', data={str(drawn)!r}, arch='test_resnet', weights='none', epochs=1, size=(32, 32)"
     text = f"from imgreg_fastai import train\n{call}, workers=WORKERS, cache='off', device='cpu')\nprint('trained')"

@@ -107,8 +107,8 @@ def check(table: str | Table, task: Task, images: str | Path | None = None, fast
         # Fewer rows, and a split that cannot be used, are issues already.
         if usable.sum() >= splits.MIN_ROWS and not any(issue.code in ("split", "part", "fold") for issue in issues):
             to_divide = frame[usable].drop(columns=list(labels.ADDED_COLUMNS)).reset_index(drop=True)
-            known = recognise(to_divide) if recognise else None
-            parts[usable] = splits.assign_splits(to_divide, cfg, task, known)["split"]
+            old_parts = recognise(to_divide) if recognise else None
+            parts[usable] = splits.assign_splits(to_divide, cfg, task, old_parts)["split"]
     except ImgregError as e:
         issues += rows.issue("part", "stop", str(e))
     facts: dict = {"drawn": drawn}
@@ -120,10 +120,11 @@ def check(table: str | Table, task: Task, images: str | Path | None = None, fast
         copies, rows_of_copies = duplicates.find_duplicates(checked)
         issues += [*opened_images.broken_image_issues(checked), *copies, *opened_images.image_issues(checked)]
         left_out = {row for issue in issues if issue.level == "leave out" for row in issue.rows}
-        kept = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
-        if kept.sum() < splits.MIN_ROWS <= usable.sum():
-            issues += rows.issue("few", "stop", splits.too_few_images(kept.sum()), "mend the images")
-        frame = checked.labels.frame.assign(usable=kept, width=checked.fact("width"), height=checked.fact("height"))
+        usable_now = checked.labels.frame["usable"] & ~frame["row"].isin(left_out)
+        if usable_now.sum() < splits.MIN_ROWS <= usable.sum():
+            issues += rows.issue("few", "stop", splits.too_few_images(usable_now.sum()), "mend the images")
+        sides = {side: checked.fact(side) for side in ("width", "height")}
+        frame = checked.labels.frame.assign(usable=usable_now, **sides)
         facts |= _image_facts(checked) | {"duplicates": rows_of_copies}
     return DataCheck(str(table), task, issues, _label_facts(frame, parts, task) | facts, frame, cfg.strict)
 

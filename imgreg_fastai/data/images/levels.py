@@ -174,16 +174,16 @@ def compare_levels(names: Sequence[str], levels: Sequence[Levels | None], traine
                 yield f"{text}; the model was trained on images of 8 bits"
         return
     (low, most_low), (least_high, high) = trained["low"], trained["high"]
-    seen = f"the model was trained on images of 16 or 32 bits that hold {_number(low)} to {_number(high)}"
+    trained_on = f"the model was trained on images of 16 or 32 bits that hold {_number(low)} to {_number(high)}"
     if shallow and trained["deep"] == 1:
-        yield f"images of 8 bits: {len(shallow)} of {len(names)} images ({first_few(shallow, 3)}); {seen}"
+        yield f"images of 8 bits: {len(shallow)} of {len(names)} images ({first_few(shallow, 3)}); {trained_on}"
     slack = FAR * (high - low)
     far = [(name, image) for name, image in deep if not (low - slack <= image.low <= most_low + slack
                                                          and least_high - slack <= image.high <= high + slack)]
     if far and high > low:
         name, image = far[0]
         yield (f"other brightness than in training: {len(far)} of {len(names)} images ({name} holds "
-               f"{_number(image.low)} to {_number(image.high)}); {seen}")
+               f"{_number(image.low)} to {_number(image.high)}); {trained_on}")
 
 
 def _robust_span(values: list[float]) -> list[float]:
@@ -198,11 +198,11 @@ def robust_ends(images: list[Levels]) -> tuple[float, float]:
 def proposed_range(low: float, high: float) -> tuple[float, float]:
     """Round the ends of what images hold outward: to whole bits from 0 on, where that is near, else to two digits."""
     bits = int(high).bit_length() if high >= 0 else 0
-    whole = low == int(low) and high == int(high)
-    if bits >= 8 and 0 <= low <= high / 4 and (whole or bits == 8) and high <= 2**bits - 1:
+    are_integers = low == int(low) and high == int(high)
+    if bits >= 8 and 0 <= low <= high / 4 and (are_integers or bits == 8) and high <= 2**bits - 1:
         return 0.0, 2.0**bits - 1
     step = 10.0 ** (math.floor(math.log10(high - low or abs(high) or 1)) - 1)
-    if whole:
+    if are_integers:
         step = max(step, 1.0)
     black, white = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     return float(f"{black:.10g}"), float(f"{white if white > black else black + step:.10g}")

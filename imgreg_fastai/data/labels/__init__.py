@@ -168,9 +168,9 @@ def _read(table: tables.Table, task: Task, columns: list[str], images: str | Pat
         division = read_division(frame, task, image, table, cfg or TrainConfig())
     if task.row_weight and to_divide and task.row_weight in frame:
         frame = frame.copy().assign(**{ROW_WEIGHT: read_row_weights(frame[task.row_weight])})
-    whole, frame = frame, _needed_columns(frame, task, columns, also, to_divide, table)
+    all_columns, frame = frame, _needed_columns(frame, task, columns, also, to_divide, table)
     if set(task.columns) <= set(columns):  # and not only the images of a table are wanted
-        frame = blank_invisible(frame, whole, task)
+        frame = blank_invisible(frame, all_columns, task)
     frame = frame.drop(columns=["image", "path", *division.columns], errors="ignore")
     others = frame.drop(columns=columns)
     result = pd.concat([located[["image"]], frame[columns], division, others, located[["path"]]], axis=1)

@@ -63,11 +63,11 @@ def inside_share(boxes: np.ndarray, sizes: np.ndarray, box_format: str, unit: st
                  slack: float = SLACK) -> float:
     """Compute the share of boxes [n, 4] that lie in their images, if they have a format and a unit; NaN for no box."""
     centred = to_centre(to_pixels(boxes, sizes, unit), box_format)
-    known = np.isfinite(centred).all(axis=1) & np.isfinite(sizes).all(axis=1)
-    centre, half, sizes = centred[known, :2], centred[known, 2:] / 2, sizes[known]
+    has_box = np.isfinite(centred).all(axis=1) & np.isfinite(sizes).all(axis=1)
+    centre, half, sizes = centred[has_box, :2], centred[has_box, 2:] / 2, sizes[has_box]
     beyond = slack * sizes + 1
     inside = (half > 0) & (centre - half >= -beyond) & (centre + half <= sizes + beyond)
-    return float(inside.all(axis=1).mean()) if known.any() else float("nan")
+    return float(inside.all(axis=1).mean()) if has_box.any() else float("nan")
 
 
 def _unit(boxes: np.ndarray, sizes: np.ndarray, columns: tuple[str, ...], first: str) -> tuple[str, bool]:
@@ -81,10 +81,10 @@ def _unit(boxes: np.ndarray, sizes: np.ndarray, columns: tuple[str, ...], first:
     for box_format in as_pixels or candidates:
         centred = to_centre(boxes, box_format)
         corners = np.stack([centred[:, :2] - centred[:, 2:] / 2, centred[:, :2] + centred[:, 2:] / 2], axis=1)
-        known = np.isfinite(sizes).all(axis=1)[:, None, None]
+        has_box = np.isfinite(sizes).all(axis=1)[:, None, None]
         guess = None
-        if (np.isfinite(corners) & known).any() and inside_share(boxes, sizes, box_format, "percent") >= FITS:
-            guess = guess_percent(np.where(known, corners, np.nan), sizes, coords_by_names(columns) == "percent")
+        if (np.isfinite(corners) & has_box).any() and inside_share(boxes, sizes, box_format, "percent") >= FITS:
+            guess = guess_percent(np.where(has_box, corners, np.nan), sizes, coords_by_names(columns) == "percent")
         if guess:
             return "percent", guess.certain and bool((np.nanmedian(sizes, axis=0) >= MIN_SIDE).all())
     return "", True
@@ -111,11 +111,11 @@ def _fitting_format(boxes: np.ndarray, sizes: np.ndarray, named: str | None, cur
 def _surely_misfits(boxes: np.ndarray, sizes: np.ndarray, box_format: str) -> bool:
     """Tell whether so many boxes [n, 4] in pixels reach so far over the edge that they have no such format."""
     centred = to_centre(boxes, box_format)
-    side, known = centred[:, 2:], np.isfinite(centred).all(axis=1) & np.isfinite(sizes).all(axis=1)
+    side, has_box = centred[:, 2:], np.isfinite(centred).all(axis=1) & np.isfinite(sizes).all(axis=1)
     excess = np.maximum(side / 2 - centred[:, :2], centred[:, :2] + side / 2 - sizes)
     too_far = (excess >= SURE_DEPTH * side) & (excess > 1)
-    misfits = ((excess > 1) | (side <= 0))[known].any(axis=1)
-    return bool(misfits.sum() >= max(SURE_MISFITS, SURE_SHARE * len(misfits)) and too_far[known].any())
+    misfits = ((excess > 1) | (side <= 0))[has_box].any(axis=1)
+    return bool(misfits.sum() >= max(SURE_MISFITS, SURE_SHARE * len(misfits)) and too_far[has_box].any())
 
 
 def _no_format(boxes: np.ndarray, sizes: np.ndarray, coords: str, rows: np.ndarray) -> Guess:

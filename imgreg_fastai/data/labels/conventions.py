@@ -64,8 +64,8 @@ def guess_points(points: np.ndarray, sizes: np.ndarray, orientation: np.ndarray,
     declared = coords if coords in FULL_SIDE else ""
     if are_fractions(points) and declared != "fraction":
         return _unit_guess(points, "fraction")
-    known = np.isfinite(sizes).all(axis=1)
-    points = np.where(known[:, None, None], points, np.nan)
+    has_size = np.isfinite(sizes).all(axis=1)
+    points = np.where(has_size[:, None, None], points, np.nan)
     if not np.isfinite(points).all(axis=2).any():
         return None
     if declared:

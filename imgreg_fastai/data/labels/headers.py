@@ -41,8 +41,8 @@ def read_headers(frame: pd.DataFrame, rows: np.ndarray, max_pixels: int | None =
 def sample_rows(rows: np.ndarray, limit: int = MAX_HEADERS) -> np.ndarray:
     """Choose at most `limit` of the rows [n], evenly spaced: bool [n]."""
     positions = np.flatnonzero(rows)
-    chosen = positions[np.linspace(0, len(positions) - 1, min(limit, len(positions))).round().astype(int)]
-    return np.isin(np.arange(len(rows)), chosen)
+    sampled = positions[np.linspace(0, len(positions) - 1, min(limit, len(positions))).round().astype(int)]
+    return np.isin(np.arange(len(rows)), sampled)
 
 
 def needs_sizes(task: Task) -> bool:

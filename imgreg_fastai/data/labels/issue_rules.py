@@ -195,10 +195,10 @@ def _outlier_issues(table: LabelTable) -> list[Issue]:
     frame, issues = table.frame[table.frame["usable"]], []
     for target in table.task.targets:
         values = frame[list(target.columns)].to_numpy(float)
-        found = list(target.impossible(values))
+        issues_found = list(target.impossible(values))
         if np.isfinite(values).any(axis=1).sum() >= MIN_VALUES:
-            found += target.outliers(values)
-        for outlier in found:
+            issues_found += target.outliers(values)
+        for outlier in issues_found:
             rows = None if outlier.mask is None else frame.index[outlier.mask]
             issues += table.issue(outlier.code, outlier.level, outlier.text, outlier.hint, rows, outlier.column or "")
     return issues

@@ -120,8 +120,8 @@ def _by_count(values: np.ndarray, codes: np.ndarray, labelled: np.ndarray) -> It
     rows = rows[np.argsort(codes[rows], kind="stable")]
     images, starts, counts = np.unique(codes[rows], return_index=True, return_counts=True)
     for k in np.unique(counts):
-        chosen = counts == k
-        yield images[chosen], values[rows[starts[chosen][None] + np.arange(k)[:, None]]]
+        with_k_ratings = counts == k
+        yield images[with_k_ratings], values[rows[starts[with_k_ratings][None] + np.arange(k)[:, None]]]
 
 
 def _median(ratings: np.ndarray) -> np.ndarray:
@@ -151,12 +151,12 @@ def rating_weights(variances: np.ndarray, counts: np.ndarray) -> np.ndarray:
     pooled = (degrees * np.where(several, variances, 0)).sum() / max(degrees.sum(), 1)
     if not np.isfinite(pooled) or pooled <= 0:
         return weights
-    own = np.where(several, np.maximum(variances, LEAST_VARIANCE * pooled), pooled)
-    prior_degrees, prior = _prior(own[several], degrees[several])
+    own_variances = np.where(several, np.maximum(variances, LEAST_VARIANCE * pooled), pooled)
+    prior_degrees, prior = _prior(own_variances[several], degrees[several])
     if np.isfinite(prior_degrees):
-        shrunken = (prior_degrees * prior + degrees * own) / (prior_degrees + degrees)
+        shrunken = (prior_degrees * prior + degrees * own_variances) / (prior_degrees + degrees)
     else:
-        shrunken = np.full(len(own), pooled)
+        shrunken = np.full(len(own_variances), pooled)
     weights[rated] = 1 / (pooled + shrunken[rated] / counts[rated])
     return weights / weights[rated].mean()
 
@@ -179,9 +179,9 @@ def _prior(variances: np.ndarray, degrees: np.ndarray) -> tuple[float, float]:
 def _mean_weights(weights: list[np.ndarray], usable: np.ndarray) -> np.ndarray:
     """The weight of each image by those for its targets, 1 on average over the usable ones."""
     by_target = np.stack(weights)
-    known = np.isfinite(by_target)
-    mean = np.where(known, by_target, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known.any(axis=0), mean, 1.0)
+    has_label = np.isfinite(by_target)
+    mean = np.where(has_label, by_target, 0).sum(axis=0) / np.maximum(has_label.sum(axis=0), 1)
+    mean = np.where(has_label.any(axis=0), mean, 1.0)
     return mean / mean[usable].mean() if usable.any() else mean
 
 

@@ -90,7 +90,8 @@ def dividing_columns(frame: pd.DataFrame, used: Iterable[str] = ()) -> list[str]
 def _choose_split(frame: pd.DataFrame, name: str, used: Iterable[str], table: Table, quiet: bool) -> SplitColumn | None:
     """Choose the split of a table, and say so unless it is `split` in our own words; say what only looks like one."""
     if name:
-        split: SplitColumn | None = _read_column(frame, existing_column(frame, name, "--split-col", table), asked=True)
+        name = existing_column(frame, name, "--split-col", table)
+        split: SplitColumn | None = _read_column(frame, name, by_user=True)
     else:
         candidates = _find_splits(frame, used)
         usable = [candidate for candidate in candidates if not candidate.why_not]
@@ -113,29 +114,29 @@ def _find_splits(frame: pd.DataFrame, used: Iterable[str]) -> list[SplitColumn]:
     return [split for split in (_read_column(frame, name) for name in columns) if split is not None]
 
 
-def _read_column(frame: pd.DataFrame, name: str, asked: bool = False) -> SplitColumn | None:
+def _read_column(frame: pd.DataFrame, name: str, by_user: bool = False) -> SplitColumn | None:
     """Read a column as a split, by its name and its words; None if it is none, or not one that was asked for."""
     words = name_words(name)
     flag = _flag_part(words)
-    fits = asked or bool(flag or NAMES.intersection((*words, "".join(words))))
+    fits = by_user or bool(flag or NAMES.intersection((*words, "".join(words))))
     column = frame[name]
     if not fits and not PART_OF.keys() >= set(_plain_words(column[column.notna()].head(20)).dropna()):
         return None
     cells = _plain_words(column)
     values = set(cells.dropna().unique())
-    if not values or (len(values) > MAX_VALUES and not asked and name != "split"):
+    if not values or (len(values) > MAX_VALUES and not by_user and name != "split"):
         return None
     if flag and values <= YES | NO:
-        return _read_flag(name, cells, flag, bare=len(words) == 1 and not asked)
+        return _read_flag(name, cells, flag, bare=len(words) == 1 and not by_user)
     part_of = next((part_of for part_of in NUMBERS if next(iter(part_of)) in values <= {*part_of}), {})
-    if asked and values <= YES | NO:  # yes: it is held out
+    if by_user and values <= YES | NO:  # yes: it is held out
         part_of = {**dict.fromkeys(NO, "train"), **dict.fromkeys(YES, "valid")}
-    if part_of and asked:
+    if part_of and by_user:
         return SplitColumn(name, cells.map(part_of), _count(cells.map(part_of), column))
     sure = bool(SURE_NAMES & {*words})
     if part_of and len(values) > 1 and (sure or "".join(words) in NAMES):
         return _read_numbers(name, column, cells, part_of, sure)
-    return _read_words(name, column, cells, fits, asked or name == "split")
+    return _read_words(name, column, cells, fits, by_user or name == "split")
 
 
 def _plain_words(column: pd.Series) -> pd.Series:
@@ -186,7 +187,7 @@ def _read_numbers(name: str, column: pd.Series, cells: pd.Series, part_of: dict[
     return SplitColumn(name, parts, text, why_not=why_not)
 
 
-def _read_words(name: str, column: pd.Series, cells: pd.Series, fits: bool, asked: bool) -> SplitColumn | None:
+def _read_words(name: str, column: pd.Series, cells: pd.Series, fits: bool, by_user: bool) -> SplitColumn | None:
     """Read words as parts; slips stay as they are."""
     values, part_of = set(cells.dropna()), dict(PART_OF)
     both = {*FER} <= values and not values & {*PART_WORDS["valid"]}
@@ -194,7 +195,7 @@ def _read_words(name: str, column: pd.Series, cells: pd.Series, fits: bool, aske
     parts, n = cells.map(part_of), cells.notna().sum()
     share = parts.notna().sum() / n
     why_not = ""
-    if not asked and share < ALL_BUT_SLIPS:
+    if not by_user and share < ALL_BUT_SLIPS:
         if not fits or share < 0.5:
             return None
         others = cells.notna() & parts.isna()
@@ -229,14 +230,14 @@ def _agreed(candidates: list[SplitColumn], table: Table) -> SplitColumn:
     others = sorted((split for split in candidates if not split.flag), key=lambda split: split.name != "split")
     if not others:
         return _joined(flags, table)
-    chosen = others[0]
+    split_column = others[0]
     for other in (*others[1:], *flags):
-        expected = chosen.parts
+        expected = split_column.parts
         if other.flag:  # is_valid, beside train, valid and test, only says who validates
             rest = "valid" if other.flag == "train" else "train"
             expected = expected.where(expected.isna() | (expected == other.flag), rest)
-        _check_agreement(chosen.name, other.name, expected, other.parts, table)
-    return chosen
+        _check_agreement(split_column.name, other.name, expected, other.parts, table)
+    return split_column
 
 
 def _joined(flags: list[SplitColumn], table: Table) -> SplitColumn:

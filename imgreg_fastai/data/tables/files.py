@@ -64,13 +64,13 @@ class TableFile(NamedTuple):
 
     Attributes:
         path: Its path; where it is packed, that of the archive.
-        kind: "parquet", "xlsx", "ods" or "text".
+        format: "parquet", "xlsx", "ods" or "text".
         start: The beginning of its content.
         unpack: Opens the content behind a path, as bytes.
     """
 
     path: Path
-    kind: str
+    format: str
     start: bytes
     unpack: Callable[[Path], BinaryIO]
 

@@ -51,12 +51,12 @@ def with_paths(frame: pd.DataFrame, column: str, root: str | Path, table: str | 
         if not len(lost):
             break
         matches = search(names[lost], root, paths[present])
-        found = lost[matches != ""]
-        paths[found], present[found] = matches[matches != ""], True
-        if table and how and len(found):
-            name, file = names[found[0]], os.path.relpath(paths[found[0]], root)
+        matched = lost[matches != ""]
+        paths[matched], present[matched] = matches[matches != ""], True
+        if table and how and len(matched):
+            name, file = names[matched[0]], os.path.relpath(paths[matched[0]], root)
             how = "by the last parts of their addresses (nothing is downloaded)" if is_address(name) else how
-            say(f"{len(found):,} of {len(names):,} images of {table} are found {how}: {name!r} is '{file}'")
+            say(f"{len(matched):,} of {len(names):,} images of {table} are found {how}: {name!r} is '{file}'")
     images = pd.Series(names, frame.index, dtype=object).where(names != "", None)
     return frame.assign(image=images, path=paths, present=present)
 
@@ -151,7 +151,7 @@ def _possible_folders(folder: str, example: str, root: str) -> Iterator[str]:
 
 def _unique_files(folder: str, key: Key) -> dict[str, str]:
     """Map the keys of a folder's files, each of one file alone, to these."""
-    return {name: found[0] for name, found in _index(list_files(folder) or (), key).items() if len(found) == 1}
+    return {name: matched[0] for name, matched in _index(list_files(folder) or (), key).items() if len(matched) == 1}
 
 
 def _index(files: Iterable[str], key: Key) -> dict[str, list[str]]:
@@ -164,8 +164,8 @@ def _index(files: Iterable[str], key: Key) -> dict[str, list[str]]:
         stem, ending = os.path.splitext(name)
         if ending.lower() in SUFFIXES:
             stems.setdefault(key(stem), []).append(file)
-    index = {**stems, **{name: found for name, found in names.items() if len(found) == 1 or name not in stems}}
-    return {name: found for name, found in index.items() if name}
+    index = {**stems, **{name: matched for name, matched in names.items() if len(matched) == 1 or name not in stems}}
+    return {name: matched for name, matched in index.items() if name}
 
 
 def _below(names: np.ndarray, root: str, taken: np.ndarray, table: str | Table) -> np.ndarray:
@@ -177,11 +177,11 @@ def _below(names: np.ndarray, root: str, taken: np.ndarray, table: str | Table) 
         return np.full(len(names), "", object)
     indices = [(key, _index(files, key)) for key in (plain, plain_number)]
     candidates = {name: _candidates(name, indices) for name in dict.fromkeys(names)}
-    several = [(name, found) for name, found in candidates.items() if len(found) > 1]
+    several = [(name, matched) for name, matched in candidates.items() if len(matched) > 1]
     if table and several:
-        name, found = several[0]
+        name, matched = several[0]
         warn(f"{len(several):,} names of images in {table} fit several files in the sub-folders of {root}: {name!r} "
-             f"fits '{found[0]}' and '{found[1]}'")
+             f"fits '{matched[0]}' and '{matched[1]}'")
     paths = [os.path.join(root, candidates[name][0]) if len(candidates[name]) == 1 else "" for name in names]
     return _unclaimed(names, np.array(paths, object), taken)
 

@@ -95,8 +95,8 @@ def _plain_column(column: pd.Series, name: str, is_text: bool, table: object) ->
     if pd.api.types.is_complex_dtype(column):
         column = column.astype(str)  # no number that can be learned
     elif pd.api.types.is_numeric_dtype(column) and not isinstance(column.dtype, np.dtype):  # nullable, Arrow, sparse
-        whole = pd.api.types.is_integer_dtype(column) and not column.isna().any()
-        numbers = column.to_numpy(np.int64) if whole else column.to_numpy(float, na_value=np.nan)
+        are_integers = pd.api.types.is_integer_dtype(column) and not column.isna().any()
+        numbers = column.to_numpy(np.int64) if are_integers else column.to_numpy(float, na_value=np.nan)
         column = pd.Series(numbers, column.index)
     if is_text:
         if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():

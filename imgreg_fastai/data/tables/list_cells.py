@@ -37,7 +37,7 @@ def find_list_columns(frame: pd.DataFrame) -> dict[str, ListColumn]:
     Returns:
         What their cells look like, by the columns' names.
     """
-    found = {}
+    list_columns = {}
     for name in frame.columns:
         if pd.api.types.is_numeric_dtype(frame[name]) or pd.api.types.is_datetime64_any_dtype(frame[name]):
             continue
@@ -47,8 +47,8 @@ def find_list_columns(frame: pd.DataFrame) -> dict[str, ListColumn]:
         usual = int(counts.mode().iloc[0]) if len(counts) else 0
         if 2 <= usual <= MAX_NUMBERS and (counts == usual).mean() > 0.5:
             cell = cells.iloc[int(np.argmax(counts == usual))]
-            found[str(name)] = ListColumn(usual, _are_pairs(cell, usual), shorten(cell, CELL))
-    return found
+            list_columns[str(name)] = ListColumn(usual, _are_pairs(cell, usual), shorten(cell, CELL))
+    return list_columns
 
 
 def read_list(cell: object) -> np.ndarray | None:
@@ -128,18 +128,18 @@ def complete_specs(frame: pd.DataFrame, specs: tuple[str, ...], table: str | Tab
     Raises:
         ImgregError: There is no such column, it holds no lists, or they have another count than there are names.
     """
-    found, complete = find_list_columns(frame), []
+    list_columns, complete = find_list_columns(frame), []
     for spec in specs:
         column, names = split_spec(spec)
         if column not in frame and names and set(names) <= set(frame.columns):
             complete.append(spec)
             continue
         existing_column(frame, column, "--list-col", table)
-        if column not in found:
+        if column not in list_columns:
             cells = frame[column].dropna()
             example = f"cells such as '{shorten(cells.iloc[0], CELL)}'" if len(cells) else "it is empty"
             raise ImgregError(f"as many numbers, at least two, in most cells of '{column}' in {table}", example)
-        length, pairs, example = found[column]
+        length, pairs, example = list_columns[column]
         if not names:
             ends = [f"_{i // 2}_{'xy'[i % 2]}" if pairs else f"_{i}" for i in range(length)]
             names = tuple(column + end for end in ends)

@@ -284,8 +284,8 @@ def ambiguous_decimal(mark: str, digits: list[str], alone: bool = False) -> str:
         The first such number; "" if the mark can only be a decimal mark.
     """
     marked = [text for text in digits if mark in text]
-    whole = [text for text in digits if mark not in text]
-    if not marked or not (whole or alone) or not all(re.fullmatch(r"\d{1,3}", text) for text in whole):
+    without_mark = [text for text in digits if mark not in text]
+    if not marked or not (without_mark or alone) or not all(re.fullmatch(r"\d{1,3}", text) for text in without_mark):
         return ""
     return marked[0] if all(re.fullmatch(rf"[1-9]\d{{0,2}}\{mark}\d{{3}}", text) for text in marked) else ""
 
@@ -303,8 +303,8 @@ def may_have_thousands(values: np.ndarray) -> bool:
         values: Finite numbers, [n].
     """
     size = np.abs(values)
-    whole = size % 1 == 0
-    if whole.all() or not whole.any() or size.max() >= 1000 or size[~whole].min() < 1:
+    without_mark = size % 1 == 0
+    if without_mark.all() or not without_mark.any() or size.max() >= 1000 or size[~without_mark].min() < 1:
         return False
-    parts = size[~whole] * 1000
+    parts = size[~without_mark] * 1000
     return bool((np.abs(parts - np.round(parts)) < 1e-6).all() and (np.round(parts) % 10 != 0).any())

@@ -51,7 +51,7 @@ def read_table(path: str | Table, text: tuple[str, ...] = (), max_rows: int | No
         file = open_table(path)
         frame, marks, notes = _read(file, text, max_rows)
     except ImportError as e:
-        need, extra = NEEDS[file.kind]
+        need, extra = NEEDS[file.format]
         hint = f"pip install 'imgreg-fastai[{extra}]', or the table saved as CSV"
         raise ImgregError(TABLE, f"'{path}': reading {need}", hint) from e
     except (ValueError, OSError, EOFError, csv.Error) as e:  # pandas' parse and decode errors are ValueErrors
@@ -70,9 +70,9 @@ def read_table(path: str | Table, text: tuple[str, ...] = (), max_rows: int | No
 def _read(file: TableFile, text: tuple[str, ...], max_rows: int | None) -> tuple[pd.DataFrame, Marks, tuple[str, ...]]:
     """Read a file by its kind: the table, the marks of its numbers, and what had to be guessed."""
     notes: tuple[str, ...] = ()
-    if file.kind == "parquet":
+    if file.format == "parquet":
         frame = _read_parquet(file, text, max_rows)
-    elif file.kind in ("xlsx", "ods"):
+    elif file.format in ("xlsx", "ods"):
         frame, notes = read_workbook(file, max_rows)
     else:
         encoding, beginning = text_of(file)

@@ -124,9 +124,9 @@ def _check_labels(frame: pd.DataFrame, image: str, words: pd.Series, label: str,
 def _differ(column: pd.Series, codes: np.ndarray) -> bool:
     """Tell whether a column has different values in the rows of a group; a missing one differs from none."""
     values = pd.Series(pd.factorize(column.map(str, na_action="ignore") if column.dtype == object else column)[0])
-    known = (values >= 0).to_numpy()
-    values = values[known]
-    return bool((values != values.groupby(codes[known]).transform("first")).any())
+    has_name = (values >= 0).to_numpy()
+    values = values[has_name]
+    return bool((values != values.groupby(codes[has_name]).transform("first")).any())
 
 
 def _refuse_contradiction(others: pd.DataFrame, codes: np.ndarray, image: str, names: list[str],

@@ -36,7 +36,7 @@ def read_workbook(file: TableFile, max_rows: int | None) -> tuple[pd.DataFrame, 
         ImgregError: Formulas have no values, merged cells hide which columns there are, or there are two tables.
         ImportError: The reader is not installed.
     """
-    sheets = _xlsx_sheets(file) if file.kind == "xlsx" else _ods_sheets(file)
+    sheets = _xlsx_sheets(file) if file.format == "xlsx" else _ods_sheets(file)
     if not sheets:
         raise ValueError("a workbook without cells")
     name, rows = sheets[0]
