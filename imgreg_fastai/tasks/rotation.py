@@ -16,6 +16,7 @@ from .rotation_forms import (
     FORMS,
     OPTIONS,
     QUATERNIONS,
+    check_quaternion,
     convert_complete,
     matrix_issues,
     nearest_rotation,
@@ -73,10 +74,7 @@ class Rotation(Target):
         if self.form != "angles" and (self.sequence or self.radians):
             raise ImgregError(f"a rotation by {self.form} without a sequence of axes and radians",
                               first_few(filter(None, (self.sequence, self.radians and "radians"))))
-        order = quaternion_order(self.columns)
-        if self.form in QUATERNIONS and order and order != self.form:
-            hint = self.option(f"rotation={order}") if order in QUATERNIONS else f"the columns in the order {self.form}"
-            raise ImgregError(f"columns of a quaternion in the order {self.form}", first_few(self.columns), hint)
+        check_quaternion(self.columns, self.form, self.option)
         if self.sequence == "":  # yaw, pitch and roll
             return
         axes = self.sequence.upper() if isinstance(self.sequence, str) else "?"
@@ -108,9 +106,8 @@ class Rotation(Target):
 
     def column_hint(self) -> str | None:
         """The forms that have as many columns; of a quaternion the one that the columns' names tell, if they do."""
-        order = quaternion_order(self.columns)
         forms = [self.option(f"rotation={form}") for form, names in FORMS.items()
-                 if form != "angles" and len(names) == len(self.columns) and order in ("", form)]
+                 if len(names) == len(self.columns) != 3 and quaternion_order(self.columns) in ("", form)]
         return " or ".join(forms) or OPTIONS
 
     @property

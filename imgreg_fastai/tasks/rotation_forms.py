@@ -38,6 +38,20 @@ def quaternion_order(columns: Sequence[str]) -> str:
     return letters if sorted(letters) == sorted("wxyz") else ""
 
 
+def check_quaternion(columns: Sequence[str], form: str, option: Callable[[str], str]) -> None:
+    """Raise ImgregError if the names of a quaternion's columns tell another order than its form.
+
+    Args:
+        columns: The columns.
+        form: The form of the rotation.
+        option: Writes the target with a kind, as it is typed.
+    """
+    order = quaternion_order(columns)
+    if form in QUATERNIONS and order and order != form:
+        hint = option(f"rotation={order}") if order in QUATERNIONS else f"the columns in the order {form}"
+        raise ImgregError(f"columns of a quaternion in the order {form}", ", ".join(columns), hint)
+
+
 def matrix_issues(values: np.ndarray, name: str, column: str) -> Iterator[LabelIssue]:
     """What is no rotation in the rows of nine numbers [n, 9] of the target `name`, which begin in `column`."""
     matrices = values.reshape(-1, 3, 3)
