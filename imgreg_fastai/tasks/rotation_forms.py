@@ -34,7 +34,7 @@ def read_form(option: str) -> dict[str, Any]:
 
 def quaternion_order(columns: Sequence[str]) -> str:
     """The order of w, x, y and z by the last letters of columns' names: "wxyz" of qw, qx, qy, qz; "" if unknown."""
-    letters = "".join(column.strip()[-1:].lower() for column in columns)
+    letters = "".join(str(column).strip()[-1:].lower() for column in columns)
     return letters if sorted(letters) == sorted("wxyz") else ""
 
 
