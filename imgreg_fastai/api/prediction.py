@@ -55,10 +55,8 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     """
     # 1. What cannot be done is refused before the work
     model = load(model)
-    if isinstance(model, Ensemble):
-        model = Ensemble(tuple(_with_max_pixels(part, max_pixels) for part in model.models))
-    else:
-        model = _with_max_pixels(model, max_pixels)
+    parts = model.models if isinstance(model, Ensemble) else (model,)
+    model = load([_with_max_pixels(part, max_pixels) for part in parts])
     aggregation.check_aggregation(model.task, by, how)
     coverage = model.check_options(coverage, tta)
     if draw is not None:

@@ -1,9 +1,8 @@
 """Parts that rows keep when a training goes on from a run that knows them, and the names of parts and folds."""
-import re
-
 import pandas as pd
 
 from ..config import TrainConfig
+from ..tasks.kinds import natural
 from ..utils.messages import ImgregError
 
 # How fresh an image of a part is: what a run used may move to a part that demands less, never to one that demands more.
@@ -17,8 +16,7 @@ def split_name(frame: pd.DataFrame) -> str:
 
 def natural_order(names: pd.Series) -> list[str]:
     """Sort the different texts by the numbers in them: 2 before 10."""
-    return sorted(names.dropna().unique(),
-                  key=lambda name: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)])
+    return sorted(names.dropna().unique(), key=natural)
 
 
 def touches(units: pd.Series, rows: pd.Series) -> pd.Series:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from ..utils.messages import ImgregError, first_few
 from .infer_targets import IDS, coordinates, name_words, rater_columns
-from .tables import Table
+from .tables import Table, first_rows
 
 LABEL_NAMES = {*IDS, "label", "labels", "name", "point", "part", "bodypart", "keypoint", "landmark", "class", "type",
                "category", "marker", "joint", "feature", "tag", "region", "number"}
@@ -44,11 +44,12 @@ def refuse_point_rows(frame: pd.DataFrame, image: str, table: str | Table, colum
     if label:
         words = [str(word) for word in example[label].dropna().unique()]
         raise ImgregError(f"one row an image in {table}", f"one row a point: {first_few(words, 3)} of "
-                          f"{example[image].iloc[0]} in {_rows(example)}",
+                          f"{example[image].iloc[0]} in {first_rows(example.index)}",
                           f"--point-rows {label},{x},{y}, which joins the rows of an image: {words[0]}_x, {words[0]}_y")
     if not rater_columns(frame) and not _has_other_labels(several, image, (x, y)):
         raise ImgregError(f"one row an image in {table}, or a column that names its points, for --point-rows LABEL,X,Y",
-                          f"{len(example)} points of {example[image].iloc[0]} without names in {_rows(example)}",
+                          f"{len(example)} points of {example[image].iloc[0]} without names in "
+                          f"{first_rows(example.index)}",
                           "a column with their names or numbers; or --raters mean, if all show the same point")
 
 
@@ -78,7 +79,3 @@ def _has_other_labels(frame: pd.DataFrame, image: str, places: tuple[str, str]) 
     numbers = frame.drop(columns=[image, *places]).select_dtypes("number")
     differ = (numbers.groupby(frame[image]).nunique() > 1).any()
     return any(not MEASURES & set(name_words(str(name))) for name in numbers.columns[differ])
-
-
-def _rows(frame: pd.DataFrame) -> str:
-    return first_few((f"row {row + 2}" for row in frame.index), 3)

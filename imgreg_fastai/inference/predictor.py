@@ -175,22 +175,24 @@ class Predictor:
         if not quiet:
             pictures = progress_bar(pictures, len(sources), f"predicting {len(sources)} images")
         broken: dict[int, PictureError] = {}
-        looks: dict[str, tuple[Levels | None, Unused]] = {}
+        looks: dict[str, tuple[str, Levels | None, Unused]] = {}  # by the whole path: folders share names of files
         batches, positions = [], enumerate(pictures)
         while batch := list(islice(positions, bs)):
             broken.update((i, _with_number(picture, sources[i], i)) for i, picture in batch
                           if isinstance(picture, PictureError))
             opened = [picture for _, picture in batch if not isinstance(picture, PictureError)]
-            looks.update((os.path.basename(numbered(sources[i], i)), (picture.levels, picture.unused))
-                         for i, picture in batch if tell and not isinstance(picture, PictureError))
+            for i, picture in batch if tell else ():
+                if not isinstance(picture, PictureError):
+                    path = numbered(sources[i], i)
+                    looks[path] = os.path.basename(path), picture.levels, picture.unused
             if opened:
                 batches.append(self._batch_output(opened, features, moves))
         if len(broken) < len(sources):
             warn_broken(list(broken.values()), len(sources))
         if looks:
-            levels, unused = zip(*looks.values(), strict=True)
-            warn_unused(looks, unused, len(looks))
-            for line in compare_levels(list(looks), levels, self.about.get("levels", {})):
+            names, levels, unused = zip(*looks.values(), strict=True)
+            warn_unused(names, unused, len(looks))
+            for line in compare_levels(names, levels, self.about.get("levels", {})):
                 warn(line)
         if not batches:
             n_intervals = len(self.task.interval_columns)

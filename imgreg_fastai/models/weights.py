@@ -197,7 +197,7 @@ def load_body(body: nn.Module, arch: str, weights: Weights) -> Weights:
         if len(misfits) > MAX_MISSING * total or any(name in state for name in misfits):  # these have another shape
             if weights.auto:
                 return _no_weights(arch, note)
-            own_arch = _own_arch(weights)
+            own_arch = _about_model(weights).get("arch", "")
             hint = f"--arch {own_arch}, the weights' own" if own_arch not in ("", arch) else (
                 "--weights none, or the weights' own --arch and --arch-arg")
             raise ImgregError(f"weights that fit {arch}", note, hint)
@@ -237,11 +237,11 @@ def _misfits(body: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
     return names
 
 
-def _own_arch(weights: Weights) -> str:
-    """Return the backbone of a model of ours that the weights come from; "" where they do not say it."""
+def _about_model(weights: Weights) -> dict:
+    """Return the JSON of the model of ours that the weights come from; {} where they have none."""
     with suppress(SafetensorError, OSError, ValueError, KeyError, TypeError), safe_open(weights.path, "pt") as file:
-        return str(json.loads(file.metadata()["imgreg"])["arch"])
-    return ""
+        return dict(json.loads(file.metadata()["imgreg"]))
+    return {}
 
 
 def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:
@@ -258,9 +258,8 @@ def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:
         Whether the head was loaded.
     """
     try:
-        with safe_open(weights.path, framework="pt") as f:
-            targets = task_from_dict(json.loads(f.metadata()["imgreg"])["task"]).targets
-    except (ImgregError, SafetensorError, ValueError, KeyError, TypeError):
+        targets = task_from_dict(_about_model(weights)["task"]).targets
+    except (ImgregError, KeyError):
         return False
     if [(t.kind, t.columns) for t in targets] != [(t.kind, t.columns) for t in task.targets]:
         return False

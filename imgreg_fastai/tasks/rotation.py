@@ -18,9 +18,9 @@ from .rotation_forms import (
     QUATERNIONS,
     check_quaternion,
     convert_complete,
+    likely_forms,
     matrix_issues,
     nearest_rotation,
-    quaternion_order,
     read_form,
     row_lengths,
 )
@@ -106,9 +106,7 @@ class Rotation(Target):
 
     def column_hint(self) -> str | None:
         """The forms that have as many columns; of a quaternion the one that the columns' names tell, if they do."""
-        forms = [self.option(f"rotation={form}") for form, names in FORMS.items()
-                 if len(names) == len(self.columns) != 3 and quaternion_order(self.columns) in ("", form)]
-        return " or ".join(forms) or OPTIONS
+        return " or ".join(self.option(f"rotation={form}") for form in likely_forms(self.columns)) or OPTIONS
 
     @property
     def n_out(self) -> int:

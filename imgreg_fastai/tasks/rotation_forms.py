@@ -38,6 +38,12 @@ def quaternion_order(columns: Sequence[str]) -> str:
     return letters if sorted(letters) == sorted("wxyz") else ""
 
 
+def likely_forms(columns: Sequence[str]) -> list[str]:
+    """The forms beside angles that have as many columns; of a quaternion the one that their names tell, if they do."""
+    return [form for form, names in FORMS.items() if form != "angles" and len(names) == len(columns)
+            and quaternion_order(columns) in ("", form)]
+
+
 def check_quaternion(columns: Sequence[str], form: str, option: Callable[[str], str]) -> None:
     """Raise ImgregError if the names of a quaternion's columns tell another order than its form.
 

@@ -142,3 +142,11 @@ def test_max_pixels_of_a_prediction_opens_a_scan(model, path, tmp_path, monkeypa
     expected = imgreg_fastai.predict(model, path, max_pixels=10**8)
     assert len(imgreg_fastai.predict([model, model], path, max_pixels=10**8, draw=tmp_path / "d")) == len(expected) == 1
     assert len(list((tmp_path / "d").iterdir())) == 1 and model.task.max_pixels is None
+
+
+def test_images_of_one_name_in_two_folders_are_two_in_what_is_told(model, tmp_path, caplog):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGBA", (40, 40), (200, 0, 0, 90)).save(tmp_path / folder / "0.png")
+    model.predict([tmp_path / "a" / "0.png", tmp_path / "b" / "0.png"], quiet=True)
+    assert any("a transparent image: 2 of 2 images (0.png, 0.png)" in message for message in caplog.messages)

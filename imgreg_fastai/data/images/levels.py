@@ -14,8 +14,6 @@ OUTLIERS = 1 / 100  # of the images, at either end, where there are at least as 
 SAMPLE = 1 << 14  # numbers of an image by which its tails are found
 FILLS = (-9999.0, -32768.0, -32767.0, -99999.0, 1e20)  # what stands for "no data" where a file does not say
 LARGEST = 1e30  # numbers beyond it are fills too: 3.4e38, 9.97e36
-
-
 FAR = 1 / 2  # of the range of training; an image whose numbers end further outside is reported at prediction
 
 

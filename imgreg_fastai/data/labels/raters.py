@@ -9,7 +9,7 @@ from ...tasks import ROW_WEIGHT as WEIGHT
 from ...tasks import Target
 from ...utils.format import with_unit
 from ...utils.messages import ImgregError, first_few, say, shorten, warn
-from ..tables import real_paths
+from ..tables import real_paths, refuse_differences
 from .filtering import ADDED_COLUMNS, REASONS
 from .issue_rules import INFINITE, WORD, LabelTable
 
@@ -43,7 +43,7 @@ def join_raters(table: LabelTable, training: bool = True) -> LabelTable:
         if training:
             say(f"--raters {task.raters} changes nothing: no image stands in several rows of {table.path}")
         return table
-    _refuse_differences(table, codes)
+    _check_other_columns(table, codes)
     _warn_words(table, codes)
     # 2. The label of each image, and its weight.
     labels, weights = frame[task.columns].to_numpy(float)[first], []
@@ -196,17 +196,11 @@ def _say_spread(ratings: _Ratings) -> None:
         f"uncertain by {floor}, and on these labels no model can be measured to err less")
 
 
-def _refuse_differences(table: LabelTable, codes: np.ndarray) -> None:
+def _check_other_columns(table: LabelTable, codes: np.ndarray) -> None:
     """Raise ImgregError if rows of an image differ in a column that is neither a label nor its box."""
     frame, task = table.frame, table.task
-    for name in frame.columns.difference(["image", "path", *task.columns, *task.box, *ADDED_COLUMNS]):
-        values = frame[name].groupby(codes).transform("first")
-        differ = frame[name].notna() & (frame[name] != values)
-        if differ.any():
-            row = frame.index[differ][0]
-            raise ImgregError(f"the same {name} in all rows of an image in {table.path}, with --raters",
-                              f"'{values[row]}' and '{frame[name][row]}' of {frame['image'][row]} "
-                              f"(row {frame['row'][row]})", "correcting them")
+    must_agree = frame.columns.difference(["image", "path", *task.columns, *task.box, *ADDED_COLUMNS])
+    refuse_differences(frame, codes, "image", must_agree, frame["row"], f"{table.path}, with --raters")
 
 
 def _warn_words(table: LabelTable, codes: np.ndarray) -> None:

@@ -11,5 +11,5 @@ from .list_cells import complete_specs, find_list_columns
 from .numbers import is_missing_word
 from .paths import columns_in_pattern, files_exist, real_paths, resolve_table, table_of_folder
 from .reading import read_table, report_numbers, with_numbers
-from .row_forms import ROWS_AS_THEY_ARE, RowOptions, arrange
+from .row_forms import ROWS_AS_THEY_ARE, RowOptions, arrange, first_rows, refuse_differences
 from .text_tables import read_csv

@@ -98,11 +98,15 @@ def _plain_column(column: pd.Series, name: str, is_text: bool, table: object) ->
         are_integers = pd.api.types.is_integer_dtype(column) and not column.isna().any()
         numbers = column.to_numpy(np.int64) if are_integers else column.to_numpy(float, na_value=np.nan)
         column = pd.Series(numbers, column.index)
-    if is_text:
-        if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-            column = column.astype("Int64")  # pandas holds whole numbers with a gap as floats: the group 1 as 1.0
-        column = column.astype(object).map(str, na_action="ignore")
-    return column
+    return text_cells(column) if is_text else column
+
+
+def text_cells(column: pd.Series) -> pd.Series:
+    """Return the cells of a column as text, None where one is empty."""
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")  # pandas holds whole numbers with a gap as floats: the group 1 as 1.0
+    cells = column.astype(object).map(str, na_action="ignore")
+    return cells.where(cells != "", None)
 
 
 def _plain_objects(column: pd.Series, name: str, is_text: bool, table: object) -> pd.Series:

@@ -71,14 +71,11 @@ def image_column(frame: pd.DataFrame, name: str = "", table: str | Table = "the 
     by_name = [plain_names[usual] for usual in USUAL_NAMES if usual in plain_names]
     by_values = [column for column in frame.columns if holds_image_names(frame[column])]
     candidates = [column for column in by_name if column in by_values]
+    ids, root = [plain_names[usual] for usual in ID_NAMES if usual in plain_names], images or Path(table).parent
     if not candidates and len(by_values) < 2:
-        by_files = [plain_names[usual] for usual in ID_NAMES if usual in plain_names and not (by_values or by_name)
-                    and _name_files(frame, plain_names[usual], images or Path(table).parent)]
-        candidates = by_values or by_name or by_files
+        candidates = by_values or by_name or [column for column in ids if _name_files(frame, column, root)]
     if not candidates:
-        ids = [plain_names[usual] for usual in ID_NAMES if usual in plain_names]
         if ids and not by_values:
-            root = images or Path(table).parent
             raise ImgregError(f"a column 'image' in {table}, or files that are called as '{ids[0]}' says",
                               f"none in '{root}' for {frame[ids[0]].dropna().astype(str).head(1).to_list()}",
                               f"{'another' if images else 'their'} folder by --images, or the column by --image-col")

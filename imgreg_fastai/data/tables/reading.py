@@ -7,7 +7,7 @@ import pandas as pd
 from ...utils.messages import ImgregError, error_reason, say
 from . import exports
 from .files import TABLE, TableFile, open_table
-from .frames import FrameTable, Table, as_table, plain_frame
+from .frames import FrameTable, Table, as_table, plain_frame, text_cells
 from .json_tables import is_json, read_json
 from .label_studio import is_label_studio, read_points
 from .numbers import Marks, read_numbers
@@ -71,8 +71,8 @@ def _read(file: TableFile, text: tuple[str, ...], max_rows: int | None) -> tuple
     """Read a file by its kind: the table, the marks of its numbers, and what had to be guessed."""
     notes: tuple[str, ...] = ()
     if file.format == "parquet":
-        frame = _read_parquet(file, text, max_rows)
-    elif file.format in ("xlsx", "ods"):
+        return _read_parquet(file, text, max_rows).dropna(how="all"), Marks(), notes
+    if file.format in ("xlsx", "ods"):
         frame, notes = read_workbook(file, max_rows)
     else:
         encoding, beginning = text_of(file)
@@ -82,7 +82,7 @@ def _read(file: TableFile, text: tuple[str, ...], max_rows: int | None) -> tuple
         frame = read_json(file, encoding, beginning, max_rows)
     for name in frame.columns:
         if name in text:
-            frame[name] = _as_text(frame[name])
+            frame[name] = text_cells(frame[name])
         elif pd.api.types.is_datetime64_any_dtype(frame[name]) or pd.api.types.is_timedelta64_dtype(frame[name]):
             frame[name] = frame[name].astype(object).map(str, na_action="ignore")  # else its nanoseconds are numbers
     return frame.dropna(how="all"), Marks(), notes
@@ -91,14 +91,6 @@ def _read(file: TableFile, text: tuple[str, ...], max_rows: int | None) -> tuple
 def _read_parquet(file: TableFile, text: tuple[str, ...], max_rows: int | None) -> pd.DataFrame:
     with file.open() as stream:
         return plain_frame(pd.read_parquet(stream), text, file.path, max_rows)
-
-
-def _as_text(column: pd.Series) -> pd.Series:
-    """Return the cells of a column as text: 1 where pandas holds whole numbers with a gap as floats; "" is missing."""
-    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-        column = column.astype("Int64")
-    cells = column.astype(object).map(str, na_action="ignore")
-    return cells.where(cells != "", None)
 
 
 def with_numbers(frame: pd.DataFrame, text: tuple[str, ...] = (), marks: Marks | None = None) -> pd.DataFrame:

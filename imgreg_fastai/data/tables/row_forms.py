@@ -77,7 +77,7 @@ def _join_points(frame: pd.DataFrame, image: str, point_rows: tuple[str, ...], t
         nameless = words.isna() & images.notna() & frame[places].notna().any(axis=1)
         if nameless.any():
             warn(f"{int(nameless.sum()):,} of {len(frame):,} rows of {table} are left out, points without {label}: "
-                 f"{_rows(frame.index[nameless])}")
+                 f"{first_rows(frame.index[nameless])}")
     _check_labels(frame, image, words, label, table)
     groups = images.map(str, na_action="ignore").mask(images.isna(), pd.Series(range(len(frame)), frame.index))
     codes, _ = pd.factorize(groups)
@@ -85,7 +85,7 @@ def _join_points(frame: pd.DataFrame, image: str, point_rows: tuple[str, ...], t
     first = ~pd.Series(codes, frame.index).duplicated()
     others = frame.drop(columns=list(point_rows))
     differing = [str(name) for name in others.columns if _differ(others[name], codes)]
-    _refuse_contradiction(others, codes, image, [name for name in differing if name in needed], table)
+    refuse_differences(others, codes, image, [name for name in differing if name in needed], others.index + 2, table)
     if differing and choosing:
         say(f"left out {first_few(differing)}: what differs among the points of an image")
     joined = others.drop(columns=differing).groupby(codes, sort=False).first().set_axis(frame.index[first], axis=0)
@@ -118,7 +118,7 @@ def _check_labels(frame: pd.DataFrame, image: str, words: pd.Series, label: str,
         row = again[again].index[0]
         same = (frame[image] == frame[image][row]) & (words == words[row])
         raise ImgregError(f"each point once in an image of {table}", f"'{words[row]}' of {frame[image][row]} in "
-                          f"{_rows(frame.index[same])} ({int(again.sum()):,} such rows)", "keeping one of them")
+                          f"{first_rows(frame.index[same])} ({int(again.sum()):,} such rows)", "keeping one of them")
 
 
 def _differ(column: pd.Series, codes: np.ndarray) -> bool:
@@ -129,16 +129,29 @@ def _differ(column: pd.Series, codes: np.ndarray) -> bool:
     return bool((values != values.groupby(codes[has_name]).transform("first")).any())
 
 
-def _refuse_contradiction(others: pd.DataFrame, codes: np.ndarray, image: str, names: list[str],
-                          table: str | Table) -> None:
-    """Raise ImgregError if one of the columns `names` has different values in the rows of an image."""
+def refuse_differences(frame: pd.DataFrame, codes: np.ndarray, image: str, names: Iterable[str],
+                       row_numbers: Iterable[int], table: str | Table) -> None:
+    """Raise ImgregError if a column has different values in the rows of an image; a missing one differs from none.
+
+    Args:
+        frame: Rows of a table.
+        codes: Number of the image of each row, int [n].
+        image: The column that names the images.
+        names: The columns that must agree.
+        row_numbers: What the rows are called, [n].
+        table: The table, for messages.
+    """
     for name in names:
-        values = others[name].groupby(codes).transform("first")
-        row = others.index[(others[name] != values) & others[name].notna()][0]
-        raise ImgregError(f"the same {name} in all rows of an image in {table}",
-                          f"'{values[row]}' and '{others[name][row]}' of {others[image][row]} (row {row + 2})",
-                          "correcting them")
+        values = frame[name].groupby(codes).transform("first")
+        differ = frame[name].notna() & (frame[name] != values)
+        if differ.any():
+            row = frame.index[differ][0]
+            number = pd.Series(row_numbers, frame.index)[row]
+            raise ImgregError(f"the same {name} in all rows of an image in {table}",
+                              f"'{values[row]}' and '{frame[name][row]}' of {frame[image][row]} (row {number})",
+                              "correcting them")
 
 
-def _rows(index: pd.Index) -> str:
+def first_rows(index: pd.Index) -> str:
+    """List the first rows of a table by their numbers, which are the index + 2."""
     return first_few((f"row {row + 2}" for row in index), 3)
