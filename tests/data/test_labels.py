@@ -449,3 +449,16 @@ def test_a_table_to_score_with_is_refused_where_many_labels_are_no_numbers(folde
     assert len(labels.read_labels(folder / "table.csv", task)) == 17
     with pytest.raises(ImgregError, match=r"labels to score with in .*no number in 3 of 20 cells of age: row 2 'x'"):
         labels.read_labels(folder / "table.csv", task, to_divide=False)
+
+
+def test_an_option_that_predict_lacks_is_not_named_where_the_column_of_images_is_missing(folder, caplog):
+    caplog.set_level(logging.INFO, "imgreg")
+    task = Task("t", (Number("age", ("age",)),))
+    write(folder, "weight,height\n1,2\n3,4\n")
+    with pytest.raises(ImgregError, match=r"a column 'image' in .*; try that name for the column of the images$"):
+        labels.read_pictures(folder / "table.csv", task)
+    write(folder, "foto,height\n0.png,2\n1.png,4\n")
+    assert len(labels.read_pictures(folder / "table.csv", task)) == 2
+    assert "those of the column 'foto'" in caplog.text and "--image-col" not in caplog.text
+    with pytest.raises(ImgregError, match="--image-col"):
+        labels.read_rows(write(folder, "weight,age\n1,2\n"), task)

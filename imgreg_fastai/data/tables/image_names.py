@@ -41,15 +41,26 @@ def read_image_table(path: str | Table, image: str = "", text: tuple[str, ...] =
     """
     if not image or not required:
         beginning = read_table(path, max_rows=BEGINNING)
-        image = image_column(beginning, image if image in beginning else "", path, images)
+        image = _choose_column(beginning, image if image in beginning else "", path, images, required)
     frame = read_table(path, (image, *text))
     name = image_column(frame, image, path)
     check_names(frame[name], path)
     return frame, name
 
 
+def _choose_column(frame: pd.DataFrame, name: str, table: str | Table, images: str | Path | None,
+                   has_option: bool) -> str:
+    """Choose as image_column does; without the option --image-col nothing is said that names it."""
+    try:
+        return image_column(frame, name, table, images, has_option)
+    except ImgregError as e:
+        if has_option:
+            raise
+        raise ImgregError(e.expected, e.actual, "that name for the column of the images") from e
+
+
 def image_column(frame: pd.DataFrame, name: str = "", table: str | Table = "the table",
-                 images: str | Path | None = None) -> str:
+                 images: str | Path | None = None, has_option: bool = True) -> str:
     """Choose the column that names the images: `name`, else "image", else one that looks like it, which is reported.
 
     Args:
@@ -57,6 +68,7 @@ def image_column(frame: pd.DataFrame, name: str = "", table: str | Table = "the 
         name: The column, if the user names it.
         table: The table's path, for messages.
         images: The folder that the names are relative to, else the table's own.
+        has_option: Whether --image-col can be typed.
 
     Raises:
         ImgregError: There is no such column, or several may be meant.
@@ -83,7 +95,8 @@ def image_column(frame: pd.DataFrame, name: str = "", table: str | Table = "the 
         close = first_few(map(repr, by_values)) or close_matches("image", words)
         raise ImgregError(f"a column 'image' in {table}", f"{first_few(frame.columns, 8)}",
                           f"--image-col with one of {close}" if close else "--image-col NAME")
-    say(f"the images are those of the column '{candidates[0]}' of {table} (--image-col names another)")
+    other = " (--image-col names another)" if has_option else ""
+    say(f"the images are those of the column '{candidates[0]}' of {table}{other}")
     return candidates[0]
 
 
