@@ -10,12 +10,14 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Cache = Literal["auto", "on", "off"]
 CHOICES = {"loss": get_args(Loss), "precision": get_args(Precision), "cache": get_args(Cache)}
 # The smallest value of each setting: MINIMUM of those that are whole numbers, LOWEST of those that need not be.
-MINIMUM = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "patience": 1, "workers": 0, "folds": 2, "fold": 1}
+MINIMUM = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "accumulate": 1, "patience": 1, "workers": 0,
+           "folds": 2, "fold": 1}
 ABOVE_0 = math.ulp(0.0)  # the smallest number above 0
-LOWEST = {"lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "valid": ABOVE_0, "coverage": ABOVE_0, "test": 0, "calibrate": 0}
+LOWEST = {"lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "save_minutes": 0, "valid": ABOVE_0, "coverage": ABOVE_0,
+          "test": 0, "calibrate": 0}
 SHARES = ("valid", "coverage", "test", "calibrate")  # settings below 1
 OPTIONAL = ("lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # settings that may be None
-FLAGS = ("balance", "strict")
+FLAGS = ("balance", "strict", "deterministic")
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
                 "value_range": "--range", "list_cols": "--list-col", "arch_args": "--arch-arg", "minimum": "--min",
                 "maximum": "--max"}  # where the option differs from the keyword
@@ -76,6 +78,7 @@ class TrainConfig:
     wd: float = 0.01  # weight decay, of all weights
     bs: int | None = 32  # images per batch; None: up to 64, fewer on small data, so that an epoch has 20 batches
     workers: int | None = None  # processes that decode images; None: 0 when the decoded images are kept in memory
+    accumulate: int = 1  # batches whose gradients make one step, so that `bs` is what fits into memory at once
     precision: Precision = "auto"  # of the body while training; auto measures what is faster here
     cache: Cache = "auto"  # keep decoded images in memory; auto: when they fit
     patience: int | None = None  # stop after this many epochs without a lower validation loss
@@ -88,6 +91,8 @@ class TrainConfig:
     folds: int | str | None = None  # train so many times, with other groups held out each; or the column of the folds
     fold: int | None = None  # which of the folds this run is, from 1
     balance: bool = False  # count rare labels of plain numbers more
+    deterministic: bool = False  # the same weights from the same command: precision and threads are not left to timing
+    save_minutes: float = 10.0  # how often the state of the training is saved within an epoch
     strict: bool = False  # stop at any issue of the labels and images
     seed: int = 0  # of the split, the first weights and the order; the same numbers again need the same precision too
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps

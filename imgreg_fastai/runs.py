@@ -4,7 +4,6 @@ import json
 import os
 import platform
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -43,7 +42,7 @@ class Run:
         """The completed task."""
         return tasks.task_from_dict(self.about["task"])
 
-    @cached_property
+    @property
     def config(self) -> TrainConfig:
         """The settings it was trained with."""
         return config.config_from_dict(self.about["config"])
@@ -66,7 +65,8 @@ class Run:
 
     @property
     def state(self) -> str:
-        """How far it is: training, scoring, trained, interrupted (by a user, or the end of its process) or failed."""
+        """How far it is: planned, training, scoring, trained, interrupted (by a user, or the end of its process), failed.
+        """
         state = self.about.get("state", "unknown")
         return "interrupted" if state == "training" and not self.is_running else state
 
@@ -99,7 +99,7 @@ class Run:
             ImgregError: If it cannot be read, or lacks a column.
         """
         try:
-            frame = tables.read_csv(self.path / name)
+            frame = tables.read_csv(self.path / name, float_precision="round_trip")  # the very labels that were written
         except (OSError, ValueError) as e:
             raise ImgregError(f"a run with its {name}", f"none to be read in '{self.path}'") from e
         if lacking := [column for column in columns if column not in frame]:
@@ -122,6 +122,22 @@ class Run:
         self.write("run.json", self.about)
         if self.about.get("state") not in ("training", "scoring"):
             self.unlock()
+
+    def claim(self) -> None:
+        """Lock the run for this process, which is to train it; raises ImgregError if another one does."""
+        if self.lock:
+            return
+        file = open(self.path / "labels.csv", "rb+")  # noqa: SIM115  # until unlock
+        try:
+            lock_file(file)
+        except BlockingIOError as e:
+            file.close()
+            raise ImgregError("a run that no other process trains or scores", f"'{self.path}', which one works on",
+                              "waiting for it, or ending it with Ctrl-C") from e
+        except OSError:  # there are file systems without locks
+            file.close()
+            return
+        self.lock = file
 
     def unlock(self) -> None:
         """Release the lock, if this process has it. A run without a lock can be pickled, which an open file cannot."""
@@ -162,13 +178,13 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
     images_known = known_images.known_images(frame, earlier)
     run = Run(new_folder(Path(out), task.name, always=True), {})
     root = Path(images or (table if table.is_dir() else table.parent)).resolve()
-    run.lock = open(run.write("labels.csv", frame.drop(columns="path")), "rb+")  # noqa: SIM115  # until Run.unlock
-    with suppress(OSError):  # there are file systems without locks
-        lock_file(run.lock)
+    labels = run.write("labels.csv", frame.drop(columns="path"))
+    run.claim()
     run.write(known_images.FILE, images_known)
     source = "a DataFrame" if isinstance(table, tables.FrameTable) else str(table)
     data = {"table": source, "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
-            "split": frame["split"].value_counts().to_dict()}
+            "split": frame["split"].value_counts().to_dict(), "labels_sha256": file_hash(labels),
+            "table_sha256": file_hash(table.resolve()) if table.is_file() else ""}
     run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **fields)
     return run
 
@@ -191,6 +207,25 @@ def fingerprint(frame: pd.DataFrame) -> str:
     sizes = [os.stat(path).st_size for path in frame["path"]]
     labels = frame.drop(columns=["path", "split"]).assign(bytes=sizes)
     return hashlib.sha256(labels.to_csv(index=False).encode()).hexdigest()
+
+
+def claim_run(path: str | Path) -> Run:
+    """Open a run folder and lock it for this process; raises ImgregError if it is none, or another process works on it.
+    """
+    run = load_run(path)
+    run.claim()
+    try:
+        claimed = load_run(path)  # as the process that worked on it has left it
+    except BaseException:
+        run.unlock()
+        raise
+    claimed.lock = run.lock
+    return claimed
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def versions() -> dict[str, str]:

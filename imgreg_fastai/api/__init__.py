@@ -2,7 +2,7 @@
 from typing import Any
 
 __all__ = ["check", "compare", "curve", "dataloaders", "evaluate", "export", "learner", "list_runs", "load", "lr_find",
-           "predict", "report", "train"]
+           "predict", "report", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

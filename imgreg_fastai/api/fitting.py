@@ -1,10 +1,12 @@
 """Whole trainings: from a plan to a run with its scores, plots and report; several, one after another."""
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import torch
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.torch_core import set_seed
@@ -19,10 +21,11 @@ from ..models import backbones, weights
 from ..models.devices import select_device
 from ..reports import run_page
 from ..tasks import Task
-from ..training import datablock, learner, loop, precision
+from ..training import checkpoint, datablock, learner, loop, precision
+from ..training.progress import Progress
 from ..utils.files import new_folder
 from ..utils.format import format_value
-from ..utils.messages import ProgressBar, say, warn
+from ..utils.messages import ImgregError, ProgressBar, say, warn
 from .preparation import TrainingPlan, assign_split
 
 
@@ -33,15 +36,10 @@ def build_dataloaders(plan: TrainingPlan) -> DataLoaders:
 
 
 def build_learner(plan: TrainingPlan) -> tuple[Learner, weights.Weights]:
-    """Return an untrained fastai Learner on a plan's rows, and the weights that it starts from.
-
-    The backbone comes first: one that does not work or fit is refused before any image is read.
-    """
+    """Return an untrained fastai Learner on a plan's rows, and the weights that it starts from."""
     task, config = plan.task, plan.config
-    set_seed(config.seed)
-    body = backbones.build(config.arch, task.size, config.arch_args)
-    source = weights.load_body(body, config.arch, weights.find_weights(config.arch, config.weights))
-    learn = learner.build_learner(build_dataloaders(plan), task, config, body)
+    source = weights.find_weights(config.arch, config.weights)
+    learn, source = build_network(plan, source)
     if source.origin == "model":
         has_head = weights.load_head(learn.model, source, task)
         head = "its head too" if has_head else "with a new head: its targets are others"
@@ -49,39 +47,81 @@ def build_learner(plan: TrainingPlan) -> tuple[Learner, weights.Weights]:
     return learn, source
 
 
-def train(plan: TrainingPlan, out: str | Path) -> runs.Run:
+def build_network(plan: TrainingPlan, source: weights.Weights | None) -> tuple[Learner, weights.Weights]:
+    """Return a fastai Learner on a plan's rows whose body has weights, or random ones if there is no source.
+
+    The backbone comes first: one that does not work or fit is refused before any image is read.
+    """
+    task, config = plan.task, plan.config
+    set_seed(config.seed)
+    body = backbones.build(config.arch, task.size, config.arch_args)
+    source = weights.load_body(body, config.arch, source or weights.Weights("none"))
+    return learner.build_learner(build_dataloaders(plan), task, config, body), source
+
+
+def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) -> runs.Run:
     """Train, score and write a run folder.
 
     Args:
         plan: With its rows split.
         out: The folder that the run folder <task>-NNN is made in.
+        planned: A run folder of this plan in which nothing is trained yet; None: a new one is made.
 
     Returns:
-        The run; its state is "interrupted" after KeyboardInterrupt.
+        The run; its state is "interrupted" after Ctrl-C.
     """
-    # 1. The network, the data and the folder
-    learn, source = build_learner(plan)
-    dls, config = learn.dls, plan.config
-    run = runs.start_run(out, plan.task, config, plan.rows, plan.table, plan.images, plan.earlier, command=plan.command,
-                         weights=source.to_dict(), state="training", device=str(dls.device),
-                         precision=precision.choose_precision(learn, config.precision))
-    n_calibration = len(_calibration_rows(plan.rows, config))
+    config = plan.config
+    threads = torch.get_num_threads() if config.deterministic else None
+    with precision.deterministic(threads):
+        learn, source = build_learner(plan)
+        fields = {"command": plan.command, "weights": source.to_dict(), "state": "training", "threads": threads,
+                  "device": str(learn.dls.device),
+                  "precision": precision.choose_precision(learn, config.precision, timed=not config.deterministic)}
+        if planned is None:
+            run = runs.start_run(out, plan.task, config, plan.rows, plan.table, plan.images, plan.earlier, **fields)
+        else:
+            run = planned
+            run.claim()
+            run.note(config=config.to_dict(), **fields)
+        _say_start(plan, learn, run)
+        return complete(run, plan, learn)
+
+
+def _say_start(plan: TrainingPlan, learn: Learner, run: runs.Run) -> None:
+    """Say what is trained on how many images, and where."""
+    n_calibration = len(_calibration_rows(plan.rows, plan.config))
     for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
-    say(f"training {config.arch} on {len(dls.train_ds)} images, "
-        f"validating on {len(dls.valid_ds)}{for_intervals}: {run.path}")
-    _, why_no_intervals = splits.calibration_size(plan.rows, config, plan.old_parts)
+    say(f"training {plan.config.arch} on {len(learn.dls.train_ds)} images, "
+        f"validating on {len(learn.dls.valid_ds)}{for_intervals}: {run.path}")
+    _, why_no_intervals = splits.calibration_size(plan.rows, plan.config, plan.old_parts)
     if why_no_intervals:
         say(why_no_intervals)
 
-    # 2. The training
-    try:
-        plots.save(plots.batch(plan.task, *datablock.first_batch(dls, plan.task)), run.path / "plots" / "batch.png")
-        stopped = _fit(plan, learn, source, run)
-    except BaseException as e:
-        run.note(state="failed", stopped=str(e) or type(e).__name__)
-        raise
 
-    # 3. The scores
+def complete(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress | None = None,
+             best: dict[str, torch.Tensor] | None = None) -> runs.Run:
+    """Train a run to its end, and score it.
+
+    Args:
+        run: The run, claimed by this process.
+        plan: Its plan.
+        learn: Its Learner.
+        progress: How far the training is; None: at its beginning.
+        best: The best weights so far.
+
+    Returns:
+        The run.
+    """
+    try:
+        if progress is None:
+            shown = plots.batch(plan.task, *datablock.first_batch(learn.dls, plan.task))
+            plots.save(shown, run.path / "plots" / "batch.png")
+        stopped = _fit(run, plan, learn, progress or Progress(), best or {})
+    except BaseException as e:
+        with suppress(ImgregError):  # a full disk takes no note: the run without a process is "interrupted" then
+            run.note(state="failed", stopped=str(e) or type(e).__name__)
+        run.unlock()
+        raise
     run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":
         if stopped:
@@ -95,30 +135,40 @@ def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
     return rows[:0] if config.calibrate == 0 else rows[rows["split"] == "calibrate"]
 
 
-def _fit(plan: TrainingPlan, learn: Learner, source: weights.Weights, run: runs.Run) -> str:
-    """Train, writing the best weights, the last state and the history after epochs; returns why it stopped early."""
+def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, best: dict[str, torch.Tensor]) -> str:
+    """Train, writing history, checkpoints and the best weights; returns why it stopped early."""
     task, config = plan.task, plan.config
     metadata = model_file.model_metadata(task, config.arch, config.arch_args, backbones.stats(config.arch),
-                                         source.to_dict(), learn.dls.train.levels)
-    best = run.path / model_file.MODEL
+                                         run.about["weights"], learn.dls.train.levels)
+    model = run.path / model_file.MODEL
+    writer = checkpoint.CheckpointWriter(run.path, config.save_minutes)
+    epoch_of_model = progress.best_epoch
 
-    def after_epoch(row: dict, improved: bool) -> None:
-        if improved:
-            model_file.save_model(best, learn.model, metadata)
-        loop.save_state(learn, run.path / "last.ckpt", len(watch.history))
-        run.write("history.csv", pd.DataFrame(watch.history))
+    def after_step(_: Progress) -> None:
+        line = _epoch_line(task, progress.history[-1]) if progress.history else ""
+        bar.update(progress.step, progress.n_steps, line)
+
+    def after_epoch(row: dict) -> None:
+        run.write("history.csv", pd.DataFrame(progress.history))
         bar.line(_epoch_line(task, row))
 
-    def after_batch(n_done: int, n_batches: int, row: dict) -> None:
-        bar.update(n_done, n_batches, _epoch_line(task, row) if row else "")
+    def save(epoch_ends: bool | None) -> None:
+        nonlocal epoch_of_model
+        if epoch_ends is not None and not writer.is_due(epoch_ends):
+            return
+        writer.write(checkpoint.take_checkpoint(learn, progress, watch.best))
+        if epoch_of_model != progress.best_epoch:  # after the checkpoint, from which a resumed run can write it again
+            model_file.save_model(model, watch.best, metadata)
+            epoch_of_model = progress.best_epoch
 
-    watch = loop.TrainingWatch(batch=after_batch, epoch=after_epoch)
+    watch = loop.TrainingWatch(progress, after_step, after_epoch, save)
+    watch.best = best
     with ProgressBar("training") as bar:
-        loop.fit(learn, config, watch, source.pretrained, run.about["precision"])
-    run.note(epochs_done=len(watch.history))
-    if not best.exists():  # stopped within the first epoch
-        model_file.save_model(best, learn.model, metadata)
-    return watch.stopped
+        loop.fit(learn, config, watch, run.about["weights"]["kind"] != "none", run.about["precision"])
+    run.note(epochs_done=progress.epoch)
+    if not model.exists():  # stopped within the first epoch
+        model_file.save_model(model, learn.model, metadata)
+    return progress.stopped
 
 
 def _epoch_line(task: Task, row: dict) -> str:

@@ -106,6 +106,30 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
     return fitting.train(preparation.assign_split(plan), out)
 
 
+def resume(run: Run | str | Path, *, epochs: int | None = None, force: bool = False,
+           device: str | None = None) -> Run:
+    """Go on with a run that was stopped by Ctrl-C, a crash or a power cut, or train it longer, in the same folder.
+
+    The split, the settings and the random numbers are those of the run. What it has scored is scored anew.
+
+    Args:
+        run: The run, or its folder.
+        epochs: Number of epochs in all, without frozen ones; None: as planned. What is left of the cycle of the
+            learning rate is stretched; after its end another cycle begins.
+        force: Go on although images, labels or versions of packages have changed; each change is warned of.
+        device: Where to train; None: as before.
+
+    Returns:
+        The run.
+
+    Raises:
+        ImgregError: The run has ended, another process works on it, or something has changed.
+    """
+    from . import resumption
+
+    return resumption.resume_run(Path(getattr(run, "path", run)), epochs, force, device)
+
+
 def report(run: Run | str | Path, device: str = "auto") -> Path:
     """Write RUN/report.html anew, one page on what a run is worth; returns its path."""
     from ..reports import run_page

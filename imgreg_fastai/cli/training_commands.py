@@ -51,20 +51,33 @@ def check(context: typer.Context, task: o.TaskName, json: o.AsJson = False, **op
 
 
 @app.command(cls=PanelCommand)
-@o.with_options("epochs", "freeze_epochs", "patience", "stop_at", "folds", *o.TRAINING, "dry_run", "out")
+@o.with_options("epochs", "freeze_epochs", "patience", "stop_at", "folds", *o.TRAINING, "save_minutes", "dry_run",
+                "out")
 def train(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Train a network, score it beside guessing, and leave a run folder.
 
     The defaults of a training are the task's recipe; run.json records them.
     """
     run = api.train(task, command=context.obj, **options)
-    if run is None:
-        return
+    if run is not None:
+        _print_result(run, options)
+
+
+@app.command()
+@o.with_options("resume.epochs", "force", "resume.device")
+def resume(run: o.RunPath, **options: Any) -> None:
+    """Go on with a run that was stopped, or train it longer, in the same folder."""
+    _print_result(api.resume(run, **options), {})
+
+
+def _print_result(run: Any, options: dict[str, Any]) -> None:
+    """Print the scores of a training, and what to type next; exit 130 if it was interrupted."""
     if hasattr(run, "runs"):
         _print_folds(run)
         return
     if run.state == "interrupted":
-        typer.echo(f"stopped; what was learnt is kept\nnext: imgreg evaluate {shlex.quote(str(run.path))}", err=True)
+        path = shlex.quote(str(run.path))
+        typer.echo(f"stopped; what was learnt is kept\nnext: imgreg resume {path}, or imgreg evaluate {path}", err=True)
         raise typer.Exit(130)
     for part, scores_by_target in run.scores.items():
         for name, scores in scores_by_target.items():

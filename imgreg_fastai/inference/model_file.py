@@ -43,24 +43,35 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
             "mean": list(stats[0]), "std": list(stats[1]), "weights": weights, **({"levels": levels} if levels else {})}
 
 
-def save_model(path: str | Path, network: nn.Module, about: dict, calibration: Calibration | None = None) -> Path:
+def save_model(path: str | Path, network: nn.Module | dict[str, torch.Tensor], about: dict,
+               calibration: Calibration | None = None) -> Path:
     """Write a model file; returns its path.
 
     Args:
         path: Of the file, which is replaced if it exists.
-        network: The body and the head.
+        network: The body and the head, or their tensors by name.
         about: As model_metadata returns it.
         calibration: Of the model, if it is calibrated.
 
     Raises:
         ImgregError: If the file cannot be written.
     """
-    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    tensors = network.state_dict() if isinstance(network, nn.Module) else network
+    state = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     if calibration is not None:
         state |= {f"{CALIBRATION}{k}": torch.from_numpy(v) for k, v in calibration.state().items()}
     with atomic_file(path) as file:
         file.write_bytes(to_bytes(state, metadata={"imgreg": json.dumps(about)}))
     return Path(path)
+
+
+def has_weights(path: Path, tensors: dict[str, torch.Tensor]) -> bool:
+    """Tell whether a model file holds these tensors of a network; False if it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as f:
+            return all(torch.equal(f.get_tensor(name), tensor.cpu()) for name, tensor in tensors.items())
+    except (SafetensorError, OSError):
+        return False
 
 
 def load_model(path: str | Path, device: str = "cpu") -> Predictor:

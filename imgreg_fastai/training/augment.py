@@ -3,16 +3,15 @@
 fastai's own flips and turns move the image and leave a number as it was, without an error. Here one transform draws
 the moves of the whole batch, warps the images once, and asks each target what becomes of its labels.
 """
-import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from fastai.torch_core import TensorImage
 from fasttransform import ItemTransform, Transform
 
 from ..tasks import MOVES, Motion, Task
 from .losses import to_plain_tensor
+from .random_numbers import Draws
 
 TURN = 15.0  # degrees, the largest small turn
 ZOOM = 1.2  # the largest zoom, in or out
@@ -25,8 +24,8 @@ SHIFT = 0.2  # the largest shift, in half widths and half heights
 class GeometricTransform(ItemTransform):
     """Mirror, turn, zoom and shift images and labels of training batches together.
 
-    A batch is the images [n, 3, h, w] and a tensor of labels for each target of the task: points in [-1, 1], others
-    in units.
+    A batch is that of a training PictureDL: the images [n, 3, h, w], a tensor of labels for each target of the task
+    (points in [-1, 1], others in units), the images' rows and their random numbers.
     """
 
     split_idx, order = 0, 5  # before the pixels become floats: a byte moves faster
@@ -36,32 +35,33 @@ class GeometricTransform(ItemTransform):
         self.task = task
 
     def encodes(self, batch: Any) -> Any:
-        pictures, *labels = batch
-        motion = draw_motion(self.task.augment, len(pictures), pictures.shape[-1] / pictures.shape[-2])
-        for i, target in enumerate(self.task.targets):  # row numbers, which a PictureDL adds last, stay as they are
+        pictures, *labels, rows, random = batch
+        motion = draw_motion(self.task.augment, random.cpu().numpy(), pictures.shape[-1] / pictures.shape[-2])
+        for i, target in enumerate(self.task.targets):
             y = labels[i]
             values = target.transform_labels(to_plain_tensor(y).detach().cpu().double().numpy(), motion)
             moved = torch.from_numpy(np.ascontiguousarray(values)).to(y.device, y.dtype)
             labels[i] = moved.reshape(y.shape).as_subclass(type(y))
-        return warp(pictures, motion), *labels
+        return warp(pictures, motion), *labels, rows, random
 
 
-def draw_motion(allowed: tuple[str, ...], n: int, aspect: float = 1.0) -> Motion:
-    """Draw random moves. Half of the images get no small turn, zoom and shift: these resample, and blur.
+def draw_motion(allowed: tuple[str, ...], random: np.ndarray, aspect: float = 1.0) -> Motion:
+    """Turn random numbers into moves. Half of the images get no small turn, zoom and shift: these resample, and blur.
 
     Args:
         allowed: The moves to draw, out of tasks.MOVES; other names are ignored.
-        n: Number of images.
+        random: Rows of `random_numbers.random_table`, [n, 13].
         aspect: Width / height of the images.
     """
-    resampled = torch.randint(0, 2, (n,))
-    mirrored = torch.randint(0, 2, (n,)) * ("flip" in allowed)
-    quarters = torch.randint(0, 4, (n,)) * ("quarter" in allowed)
-    turn = 90.0 * quarters + TURN * _spread(n) * resampled * ("turn" in allowed)
-    zoom = torch.exp(math.log(ZOOM) * _spread(n) * resampled * ("zoom" in allowed))
-    shift = SHIFT * _spread(n, 2) * resampled[:, None] * ("shift" in allowed)
-    return Motion(mirrored.double().numpy(), turn.double().numpy(), zoom.double().numpy(), shift.double().numpy(),
-                  aspect)
+    draws = Draws(*random.astype(np.float64).T)
+    resampled = draws.resampled < 0.5
+    mirrored = np.floor(2 * draws.mirrored) * ("flip" in allowed)
+    quarters = np.floor(4 * draws.quarters) * ("quarter" in allowed)
+    turn = 90 * quarters + TURN * _spread(draws.turn) * resampled * ("turn" in allowed)
+    zoom = ZOOM ** (_spread(draws.zoom) * resampled * ("zoom" in allowed))
+    shift = np.stack([draws.shift_x, draws.shift_y], axis=1)
+    shift = SHIFT * _spread(shift) * resampled[:, None] * ("shift" in allowed)
+    return Motion(mirrored, turn, zoom, shift, aspect)
 
 
 def warp(pictures: torch.Tensor, motion: Motion) -> torch.Tensor:
@@ -103,8 +103,8 @@ def _sample(pictures: torch.Tensor, turn: np.ndarray, zoom: np.ndarray, shift: n
     return torch.nn.functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
-class ColourTransform(Transform):
-    """Change brightness, contrast and tint of training images.
+class ColourTransform(ItemTransform):
+    """Change brightness, contrast and tint of training images, of a batch as GeometricTransform takes it.
 
     All of it is one factor and one sum a channel, in place: fastai's Brightness and Contrast go through a logit and
     back, each, which cost a fifth of a training step on two cores.
@@ -120,16 +120,21 @@ class ColourTransform(Transform):
         super().__init__()
         self.colour, self.tint = colour, tint
 
-    def encodes(self, x: TensorImage) -> TensorImage:
-        contrast = torch.exp(CONTRAST * self.colour * _spread(len(x), 1, 1, 1))
-        bright = (1 - contrast) / 2 + BRIGHT * self.colour * _spread(len(x), 1, 1, 1)
-        tint = torch.exp(TINT * self.tint * _spread(len(x), x.shape[1], 1, 1))
-        return x.mul_((contrast * tint).to(x.device)).add_((bright * tint).to(x.device)).clamp_(0, 1)
+    def encodes(self, batch: Any) -> Any:
+        pictures, *others, random = batch
+        draws = Draws(*_spread(random.to(pictures.device).T[:, :, None, None, None]))  # each [n, 1, 1, 1]
+        contrast = torch.exp(CONTRAST * self.colour * draws.contrast)
+        bright = (1 - contrast) / 2 + BRIGHT * self.colour * draws.brightness
+        tint = torch.exp(TINT * self.tint * torch.cat([draws.red, draws.green, draws.blue], dim=1))
+        return pictures.mul_(contrast * tint).add_(bright * tint).clamp_(0, 1), *others, random
 
 
-def _spread(*shape: int) -> torch.Tensor:
-    """Random numbers, uniform in [-1, 1]."""
-    return torch.rand(shape) * 2 - 1
+Numbers = TypeVar("Numbers", np.ndarray, torch.Tensor)
+
+
+def _spread(random: Numbers) -> Numbers:
+    """Return random numbers in [0, 1) as numbers in [-1, 1)."""
+    return random * 2 - 1
 
 
 def transforms(task: Task) -> list[Transform]:

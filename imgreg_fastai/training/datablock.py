@@ -9,7 +9,7 @@ import torch
 from fastai.data.block import DataBlock, TransformBlock
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.data.transforms import ColReader, IndexSplitter, Normalize, RegressionSetup
-from fastai.torch_core import TensorImage, default_device, get_random_states, set_random_states
+from fastai.torch_core import TensorImage, default_device
 from fastai.vision.data import ImageBlock
 from fastcore.basics import chunked
 
@@ -23,6 +23,7 @@ from ..utils.messages import ImgregError, first_few, say, warn
 from ..utils.processes import check_main_guard
 from . import augment
 from .losses import to_plain_tensor
+from .random_numbers import Draws, random_table
 from .transforms import Fit, OpenedPictures, Picture, Source, fit_in_memory, open_pictures
 
 
@@ -41,21 +42,27 @@ class DoubleRegressionSetup(RegressionSetup):
 
 
 class PictureDL(TfmdDL):
-    """A DataLoader that leaves broken images out, and takes batches from memory where the images are kept there.
+    """A DataLoader that copes with broken images, and takes batches from memory where the images are kept there.
 
     fastai takes about a millisecond for each image, even for a decoded one; here a batch from memory is one indexing.
     `new` does not copy the attributes, so that no exported learner holds an image.
+
+    The order of a training loader and the moves of its images are those of an epoch of random_numbers.random_table: the
+    loader has no random state. The epochs follow one another, unless `epoch` is set.
 
     Attributes:
         labels: For each target the labels of this loader's images as a batch holds them; () if not known.
         row_weights: How much each image counts in the training loss, [n]; None: all the same.
         pixels: The images, uint8 [n, 3, h, w]; None where they are not kept.
         views: Their views [n, 4]; of the validation loader, or once `batch_views` was called.
-        validates: Whether this is the validation loader. It names broken images together, after the epoch in which
-            they broke; a training loader names each when it tries to open it.
+        validates: Whether this is the validation loader. It leaves broken images out, and names them together, after
+            the epoch in which they broke; in a training loader the next image takes the place of a broken one.
         broken: The rows of the images that the validation loader has named.
         levels: Of the training loader: what all images hold, see summarise_levels.
         batch_rows: The rows of the images in the newest batch.
+        seed: Of the random numbers.
+        epoch: The epoch that the next iteration is of, from 0.
+        first, last: The batches of that epoch to iterate over; `last` may change meanwhile, None is the end.
     """
 
     labels: tuple[torch.Tensor, ...] = ()
@@ -65,37 +72,70 @@ class PictureDL(TfmdDL):
     validates = False
     broken: tuple[int, ...] = ()
     levels: dict[str, Any] | None = None
+    seed = 0
+    epoch = 0
+    first = 0
+    last: int | None = None
+
+    @property
+    def random(self) -> np.ndarray | None:
+        """The random numbers of the epoch, [n, 13], of a loader of training images; else None."""
+        is_training = getattr(self.dataset, "split_idx", None) == 0
+        return random_table(self.seed, self.epoch, self.n) if is_training else None
+
+    def get_idxs(self) -> list[int]:
+        """The rows of the next iteration in their order."""
+        random = self.random
+        if not self.shuffle or random is None:
+            return super().get_idxs()
+        order = np.argsort(Draws(*random.T).order, kind="stable")
+        return order[self.first * self.bs :].tolist()
 
     def do_item(self, index: int | None) -> tuple | None:
-        """One item and its row, None if the image cannot be opened; fastai asks for None to learn the types."""
-        rows = range(self.n) if index is None else [index]
-        for row in rows:
+        """One item, its row and its random numbers; fastai asks for None to learn the types.
+
+        Where the image cannot be opened, a training loader returns the next that can, and others None.
+        """
+        random = self.random
+        start, n_rows = (0, self.n) if index is None else (index, 1 if random is None else self.n)
+        for row in (i % self.n for i in range(start, start + n_rows)):
             try:
                 item = super().do_item(row)
-                return item if index is None else (*item, row)
             except PictureError as e:
                 if len(self.dataset.tls) == self.dataset.n_inp:  # no labels: what is predicted must keep its place
                     raise
                 if not self.validates:
                     warn(f"left out: {e}")
+                continue
+            if index is None:
+                return item
+            return (*item, row) if random is None else (*item, row, random[row].copy())
+        if random is not None and index is not None:
+            raise ImgregError("an image to train on that can be opened", f"none of {self.n}", "imgreg check TABLE")
         return None
 
     def create_batches(self, samples: Iterable[int]) -> Iterator[tuple]:
-        """Batches of (TensorImage uint8, labels..., rows), before `after_batch`."""
+        """Batches of (TensorImage uint8, labels..., rows), those for training with random numbers, too."""
         if self.pixels is None:
             yield from super().create_batches(samples)
             return
+        random = self.random
         for rows in map(torch.tensor, chunked(samples, self.bs, self.drop_last)):
-            yield TensorImage(self.pixels.index_select(0, rows)), *(y[rows] for y in self.labels), rows
+            numbers = [] if random is None else [torch.from_numpy(random[rows.numpy()])]
+            yield TensorImage(self.pixels.index_select(0, rows)), *(y[rows] for y in self.labels), rows, *numbers
 
     def __iter__(self) -> Iterator[tuple]:
         """Batches of (TensorImage, labels...); the validation loader names the images that broke, each once."""
         opened = set(self.broken)
-        for *batch, rows in super().__iter__():
-            self.batch_rows = rows
+        n_extra = 1 if self.random is None else 2
+        for i, batch in enumerate(super().__iter__(), start=self.first):
+            if self.last is not None and i >= self.last:
+                break
+            self.batch_rows = rows = batch[-n_extra]
             if self.validates:  # a training step does not wait for a copy of the rows from a GPU
                 opened.update(rows.tolist())
-            yield tuple(batch)
+            yield tuple(batch[:-n_extra])
+        self.epoch, self.first, self.last = self.epoch + 1, 0, None
         broken = sorted(set(range(self.n)) - opened) if self.validates else []
         if broken:
             self.broken += tuple(broken)
@@ -186,7 +226,7 @@ def build_dataloaders(frame: pd.DataFrame, task: Task, cfg: TrainConfig, stats: 
     for dl, part in ((dls.train, slice(n_train)), (dls.valid, slice(n_train, n))):
         dl.labels = tuple(y[part] for y in labels)
         dl.pixels = None if opened.pixels is None else opened.pixels[part]
-    dls.train.levels = opened.levels
+    dls.train.levels, dls.train.seed = opened.levels, cfg.seed
     if ROW_WEIGHT in opened.frame:
         dls.train.row_weights = torch.tensor(opened.frame[ROW_WEIGHT].to_numpy(np.float32)[:n_train], device=device)
     dls.valid.views, dls.valid.validates = opened.views[n_train:], True
@@ -215,17 +255,8 @@ def _warn_unreachable(name: str, points: np.ndarray, task: Task) -> None:
         warn(f"{n_outside} of {n_labelled} points of {name} lie outside what the network sees: try {hint}")
 
 
-def peek(dl: TfmdDL) -> tuple:
-    """One batch of a DataLoader; the random numbers drawn afterwards are the same as without it."""
-    states, loader_state = get_random_states(), dl.rng.getstate()
-    batch = dl.one_batch()
-    set_random_states(**states)
-    dl.rng.setstate(loader_state)
-    return batch
-
-
 def first_batch(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The first augmented training images, for people; draws no random number.
+    """The first augmented training images, for people.
 
     Args:
         dls: DataLoaders of the task.
@@ -236,7 +267,7 @@ def first_batch(dls: DataLoaders, task: Task, n: int = 16) -> tuple[np.ndarray, 
         The images, uint8 [n, h, w, 3], and {target: labels [n, columns] in units}; points are in pixels of these
         images.
     """
-    pictures, *labels = peek(dls.train)
+    pictures, *labels = dls.train.one_batch()
     normalize = next(t for t in dls.train.after_batch.fs if isinstance(t, Normalize))
     pixels = (normalize.decode(pictures[:n]).clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
     view = place_picture(task.size[::-1], task.size, "squish").view[None]  # of an image that has the size already

@@ -1,5 +1,6 @@
 """The precision in which the body is trained: chosen by measuring, applied around its forward pass."""
 import copy
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ from fastai.learner import Learner
 from fastcore.basics import noop
 
 from ..utils.messages import ImgregError
-from .datablock import peek
 
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -57,12 +57,34 @@ def has_bfloat16() -> bool:
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def choose_precision(learn: Learner, precision: str) -> str:
+@contextmanager
+def deterministic(n_threads: int | None) -> Iterator[None]:
+    """Within the block, torch computes the same numbers from the same ones, on the same device.
+
+    Args:
+        n_threads: Threads of the processor that share a sum, and so decide how it is rounded; None: nothing is changed.
+    """
+    if n_threads is None:
+        yield
+        return
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
+    torch.set_num_threads(n_threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+
+
+def choose_precision(learn: Learner, precision: str, timed: bool = True) -> str:
     """The precision of the body's training.
 
     Args:
         learn: Learner of `build_learner`; its weights and the random numbers stay as they are.
         precision: fp32, bf16, fp16, or auto: the one that is faster on this machine.
+        timed: Whether auto may measure which is faster on a processor; otherwise it is fp32 there.
 
     Returns:
         fp32, bf16 or fp16.
@@ -77,7 +99,7 @@ def choose_precision(learn: Learner, precision: str) -> str:
         return precision
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return _faster(learn) if device == "cpu" and has_bfloat16() else "fp32"
+    return _faster(learn) if timed and device == "cpu" and has_bfloat16() else "fp32"
 
 
 def _faster(learn: Learner) -> str:
@@ -87,7 +109,7 @@ def _faster(learn: Learner) -> str:
     within rounds, because another process on the same cores can slow any single step fivefold.
     """
     body, head = copy.deepcopy(learn.model).train()
-    pictures, *labels = peek(learn.dls.train)
+    pictures, *labels = learn.dls.train.one_batch()
     ratios = []
     for _ in range(5):
         seconds = []

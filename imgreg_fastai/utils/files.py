@@ -12,12 +12,13 @@ from .messages import ImgregError, error_reason
 
 
 @contextmanager
-def atomic_file(path: str | Path, hint: str = "another --out") -> Iterator[Path]:
+def atomic_file(path: str | Path, hint: str = "another --out", durable: bool = False) -> Iterator[Path]:
     """Write a file so that a reader sees the old file or the complete new one.
 
     Args:
         path: The file to write. Its folder is created if needed.
         hint: What the user can do about an error.
+        durable: Whether it must also be so after a power cut, for which the disk is waited for.
 
     Yields:
         A temporary file beside `path` to write to. It replaces `path` when the block ends without an error, and
@@ -32,7 +33,11 @@ def atomic_file(path: str | Path, hint: str = "another --out") -> Iterator[Path]
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            if durable:
+                _flush(temporary)
             os.replace(temporary, path)
+            if durable and sys.platform != "win32":  # where a folder cannot be opened
+                _flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as e:
@@ -41,6 +46,22 @@ def atomic_file(path: str | Path, hint: str = "another --out") -> Iterator[Path]
             raise
         reason = getattr(e, "strerror", None) or "torch could not write it; is the disk full?"
         raise ImgregError("a place that can be written", f"'{path}': {reason}", hint) from e
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names of a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what `atomic_file` leaves in a folder when its process is killed."""
+    for file in folder.glob(".*.*"):
+        if file.suffix[1:].isdecimal():
+            file.unlink(missing_ok=True)
 
 
 def lock_file(file: BinaryIO) -> None:

@@ -1,0 +1,155 @@
+"""Going on with a run where it was stopped, however that was, or beyond the end of its plan."""
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from .. import runs
+from ..config import TrainConfig, check_setting
+from ..data.known_images import content_hashes
+from ..inference import model_file
+from ..models import backbones
+from ..runs import Run
+from ..training import checkpoint, precision
+from ..training.checkpoint import Checkpoint
+from ..utils.files import remove_temporaries
+from ..utils.messages import ImgregError, first_few, say, warn
+from . import fitting
+from .preparation import TrainingPlan
+
+
+def resume_run(path: Path, epochs: int | None = None, force: bool = False, device: str | None = None) -> Run:
+    """Train a run to the end of its plan, or to another number of epochs, and score it.
+
+    Args:
+        path: Of its folder.
+        epochs: Number of epochs in all, without frozen ones; None: as planned.
+        force: Whether to go on although data or packages have changed.
+        device: Where to train; None: as before.
+
+    Returns:
+        The run; its state is "interrupted" after Ctrl-C.
+
+    Raises:
+        ImgregError: There is nothing to go on with, something has changed, or another process works on the run.
+    """
+    if epochs is not None:
+        check_setting("epochs", epochs)
+    run = runs.claim_run(path)
+    try:
+        n_done = run.about.get("epochs_done") or 0
+        if run.state == "trained" and epochs is None:
+            raise ImgregError("a run that has not ended, or a number of --epochs to train further",
+                              f"'{path}', trained to its end in {n_done} epochs", f"--epochs {2 * n_done}")
+        check_unchanged(run, force)
+        remove_temporaries(run.path)
+        saved = checkpoint.read_checkpoint(run.path)
+        config = replace(run.config, epochs=epochs or run.config.epochs, device=device or run.config.device)
+        if saved is None:
+            say(f"{path} has no checkpoint yet: its training begins anew")
+            return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
+        if epochs is not None:
+            _plan_epochs(run, saved, epochs)
+        return _go_on(run, _plan_of_run(run, config), saved)
+    finally:
+        run.unlock()
+
+
+def _plan_of_run(run: Run, config: TrainConfig) -> TrainingPlan:
+    """The plan of a run: its own labels, with the split that they had."""
+    data = run.about["data"]
+    return TrainingPlan(run.task, config, Path(data["table"]), data["root"], run.about.get("command", ""),
+                        rows=run.labels)
+
+
+def _plan_epochs(run: Run, saved: Checkpoint, epochs: int) -> None:
+    """Plan another number of epochs in all."""
+    progress = saved.progress
+    n_frozen = sum((c.end - c.first) // progress.epoch_steps for c in progress.cycles if c.frozen)
+    if n_frozen + epochs <= progress.epoch:
+        raise ImgregError(f"--epochs above {progress.epoch - n_frozen}, which '{run.path}' has trained already",
+                          str(epochs))
+    if run.state == "trained" and (run.labels["split"] == "test").any():
+        warn("the test part is scored once more: choose between the two results by the validation part")
+    progress.plan_epochs(n_frozen + epochs)
+
+
+def _go_on(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
+    """Train what is left of a run, and score it."""
+    progress = saved.progress
+    if progress.cycle is None or progress.stopped:
+        say(f"{run.path} is trained: going on with its scores")
+        run.note(state="scoring", epochs_done=progress.epoch, stopped=progress.stopped)
+        _restore_files(run, plan, saved)
+        fitting.finish(run, plan.rows, plan.config.device)
+        return run
+    with precision.deterministic(run.about.get("threads")):
+        learn, _ = fitting.build_network(plan, None)
+        checkpoint.restore(learn, saved)
+        epoch_steps = len(learn.dls.train) // plan.config.accumulate
+        if epoch_steps != progress.epoch_steps:  # after a change of the data
+            progress.change_epoch_steps(epoch_steps)
+        say(f"going on with {run.path} at epoch {progress.epoch + 1} of {progress.n_epochs}, "
+            f"step {progress.step_in_epoch} of {progress.end_of_epoch}")
+        run.note(state="training", stopped="", config=plan.config.to_dict(), device=str(learn.dls.device))
+        _restore_files(run, plan, saved, learn.dls.train.levels)
+        return fitting.complete(run, plan, learn, progress, saved.best)
+
+
+def _restore_files(run: Run, plan: TrainingPlan, saved: Checkpoint, levels: dict | None = None) -> None:
+    """Bring the history and the best weights of a run folder to the state of its checkpoint."""
+    if saved.progress.history:
+        run.write("history.csv", pd.DataFrame(saved.progress.history))
+    model = run.path / model_file.MODEL
+    if saved.best and not model_file.has_weights(model, saved.best):
+        config = plan.config
+        metadata = model_file.model_metadata(plan.task, config.arch, config.arch_args, backbones.stats(config.arch),
+                                             run.about["weights"], levels)
+        model_file.save_model(model, saved.best, metadata)
+
+
+# ---- what has changed since a run began
+
+
+def check_unchanged(run: Run, force: bool) -> None:
+    """Look for changes of packages, labels and images since a run began.
+
+    Args:
+        run: The run.
+        force: Whether to warn of changes only.
+
+    Raises:
+        ImgregError: There are some.
+    """
+    changes = [*_changed_versions(run), *_changed_data(run)]
+    if changes and not force:
+        raise ImgregError(f"the packages and data that '{run.path}' began with", "; ".join(changes),
+                          f"imgreg resume {run.path} --force, which goes on with these")
+    for change in changes:
+        warn(f"going on although this has changed: {change}")
+
+
+def _changed_versions(run: Run) -> list[str]:
+    """The packages that have another version than when the run began."""
+    before, now = run.about.get("versions", {}), runs.versions()
+    for versions in (before, now):
+        if "python" in versions:
+            versions["python"] = ".".join(versions["python"].split(".")[:2])
+    return [f"{name} {before[name]}, now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+
+
+def _changed_data(run: Run) -> list[str]:
+    """What is no longer as it was of the run's labels, of its table and of its images."""
+    data, changes = run.about["data"], []
+    labels, table = run.path / "labels.csv", Path(data["table"])
+    if data.get("labels_sha256", "") not in ("", runs.file_hash(labels)):
+        changes.append(f"{labels} was edited")
+    if data.get("table_sha256") and table.is_file() and runs.file_hash(table) != data["table_sha256"]:
+        changes.append(f"{table} was edited (the run keeps the labels that it began with)")
+    rows = run.labels
+    hashes = pd.Series(content_hashes(rows["path"]), rows.index)
+    missing, changed = hashes == "", (hashes != "") & ~hashes.isin(set(run.known_images["hash"]))
+    for which, what in ((missing, "gone"), (changed, "changed")):
+        if which.any():
+            changes.append(f"{which.sum()} of {len(rows)} images {what}: {first_few(rows.loc[which, 'image'], 3)}")
+    return changes

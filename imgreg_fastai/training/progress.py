@@ -1,0 +1,145 @@
+"""How far a training is, as plain data: what its checkpoint holds beside tensors."""
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Cycle:
+    """A cycle of the learning rate, which rises and falls over some training steps.
+
+    Attributes:
+        first, end: Its training steps, counted from the beginning of the training.
+        frozen: Whether only the head learns.
+        planned_at: The step at which `end` was planned.
+        share: The share of the cycle that was over at that step.
+    """
+
+    first: int
+    end: int
+    frozen: bool = False
+    planned_at: int = 0
+    share: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.planned_at = max(self.planned_at, self.first)
+
+    def share_at(self, step: int) -> float:
+        """The share of the cycle that is over after `step` steps of the training."""
+        if step >= self.end:
+            return 1.0
+        return self.share + (1 - self.share) * (step - self.planned_at) / (self.end - self.planned_at)
+
+    def plan(self, step: int, end: int) -> None:
+        """Let the cycle end elsewhere: from `step` on, what is left of it is stretched or compressed."""
+        self.share, self.planned_at, self.end = self.share_at(step), step, max(end, step)
+
+
+@dataclass
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        epoch_steps: Training steps of a whole epoch.
+        lr: The peak of the learning rate.
+        cycles: What is planned, one after another. An epoch ends where a cycle does, whole or not.
+        step: Training steps so far.
+        step_in_epoch: Those of the running epoch.
+        rate: Learning rate of the newest step.
+        epoch_seconds: Seconds that the running epoch took so far.
+        history: A row for each complete epoch: its number, losses, errors, learning rate and seconds.
+        best_loss, best_epoch: The lowest validation loss, and the epoch that has the weights to keep; 0: none yet.
+        epochs_since_best: Epochs without a lower validation loss; frozen ones do not count.
+        stopped: Why the training ended before its plan; "" if it did not.
+        mean_loss, n_losses: State of fastai's running mean of the training loss.
+        loss_scale: State of the scaling of the loss in fp16; {} otherwise.
+    """
+
+    epoch_steps: int = 0
+    lr: float = 0.0
+    cycles: list[Cycle] = field(default_factory=list)
+    step: int = 0
+    step_in_epoch: int = 0
+    rate: float = 0.0
+    epoch_seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    epochs_since_best: int = 0
+    stopped: str = ""
+    mean_loss: float = 0.0
+    n_losses: int = 0
+    loss_scale: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        """The number of complete epochs."""
+        return len(self.history)
+
+    @property
+    def cycle(self) -> Cycle | None:
+        """The running cycle; None if all that is planned is done."""
+        for cycle in self.cycles:
+            is_validated = self.step_in_epoch == 0
+            if self.step < cycle.end or (self.step == cycle.end and not is_validated):
+                return cycle
+        return None
+
+    @property
+    def end_of_epoch(self) -> int:
+        """The number of steps of the running epoch: fewer than `epoch_steps` where its cycle ends before."""
+        left = self.cycle.end - self.step if self.cycle else 0
+        return min(self.epoch_steps, self.step_in_epoch + left)
+
+    @property
+    def epochs_left(self) -> int:
+        """The number of epochs until the running cycle ends, the running epoch included."""
+        left = self.cycle.end - self.step if self.cycle else 0
+        return max(1, math.ceil((self.step_in_epoch + left) / self.epoch_steps))
+
+    @property
+    def n_steps(self) -> int:
+        """The number of steps that are planned in all."""
+        return self.cycles[-1].end if self.cycles else 0
+
+    @property
+    def n_epochs(self) -> int:
+        """The number of epochs that are planned in all, the last one whole or not."""
+        left = self.n_steps - self.step + self.step_in_epoch
+        return self.epoch + math.ceil(left / self.epoch_steps)
+
+    def add_cycle(self, epochs: float, frozen: bool = False) -> None:
+        """Plan another cycle of so many epochs."""
+        first = self.n_steps
+        self.cycles.append(Cycle(first, first + max(1, round(epochs * self.epoch_steps)), frozen, first))
+
+    def plan_epochs(self, n_epochs: int) -> None:
+        """Plan `n_epochs` in all: the last cycle is stretched, or another one begins where it is over."""
+        more = n_epochs - self.n_epochs
+        last = self.cycles[-1]
+        if last.share_at(self.step) < 1:
+            last.plan(max(self.step, last.first), last.end + more * self.epoch_steps)
+        elif more > 0:
+            self.add_cycle(more)
+        if self.stopped:
+            self.stopped, self.epochs_since_best = "", 0
+
+    def change_epoch_steps(self, epoch_steps: int) -> None:
+        """Go on with epochs of another number of steps, because there are more or fewer images than before."""
+        cycle, epochs_left = self.cycle, self.epochs_left
+        self.step_in_epoch = min(self.step_in_epoch, epoch_steps)
+        self.epoch_steps = epoch_steps
+        if cycle:
+            shift = self.step - self.step_in_epoch + epochs_left * epoch_steps - cycle.end
+            cycle.plan(self.step, cycle.end + shift)
+            for later in self.cycles[self.cycles.index(cycle) + 1 :]:
+                later.first, later.planned_at, later.end = (n + shift for n in (later.first, later.planned_at, later.end))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return asdict(self)
+
+
+def progress_from_dict(fields: dict[str, Any]) -> Progress:
+    """Return what `Progress.to_dict` wrote."""
+    return Progress(**{**fields, "cycles": [Cycle(**cycle) for cycle in fields["cycles"]]})
