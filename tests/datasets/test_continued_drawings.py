@@ -136,7 +136,7 @@ def test_two_drawings_into_one_folder_do_not_meet(calls, tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
 def test_after_kill_9_nothing_holds_the_folder_and_the_same_call_goes_on(tmp_path):
-    code = "from imgreg_fastai.datasets import angle; angle.draw('drawn', n=20_000, size=24, jobs=2)"
+    code = "from imgreg_fastai.datasets import angle; angle.draw('drawn', n=4_000, size=24, jobs=2)"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
     part = tmp_path / ".drawn-part"
     while len(list(part.glob("chunks/*.json"))) < 5:
@@ -148,7 +148,7 @@ def test_after_kill_9_nothing_holds_the_folder_and_the_same_call_goes_on(tmp_pat
     code = f"import logging; logging.basicConfig(level='INFO', format='%(message)s'); {code}"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == f"{n * 100:,} of 20,000 images are drawn already: going on from there\n"
-    angle.draw(tmp_path / "whole", n=20_000, size=24)
+    assert done.stderr == f"{n * 100:,} of 4,000 images are drawn already: going on from there\n"
+    angle.draw(tmp_path / "whole", n=4_000, size=24)
     assert content(tmp_path / "drawn") == content(tmp_path / "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["drawn", "whole"]
