@@ -3,7 +3,6 @@
 fastai's own downloader starts again after each break. Its URLs and checksums are used all the same: see
 datasets/headpose.py. `requests` is what fastai itself downloads with.
 """
-import errno
 import hashlib
 import os
 import queue
@@ -13,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from ..utils.files import FULL_DISK
 from ..utils.messages import ImgregError, ProgressBar, error_reason, say
 
 CHUNK_SIZE = 1 << 18  # bytes
@@ -133,7 +133,7 @@ def _download(url: str, part: Path, tag: Path, size: int | None, timeout: float,
     except OSError as e:
         retry = "the same again: it goes on where it stopped" if version else "the same again"
         progress = f"after {_megabytes(n)} of {_megabytes(total)}"
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+        if e.errno in FULL_DISK:
             raise ImgregError(f"all of {url}", f"a full disk {progress}: '{part}'", f"making room, then {retry}") from e
         if isinstance(e, (requests.RequestException, ConnectionError, TimeoutError)):
             raise ImgregError(f"all of {url}", f"a connection that broke {progress}", retry) from e

@@ -12,7 +12,7 @@ from typing import Any
 from ..data import tables
 from ..tasks import BUILT_IN, PRESETS, Task
 from ..utils.files import has_content
-from ..utils.messages import ImgregError, close_matches, say
+from ..utils.messages import ImgregError, close_matches, muted, say
 from . import angle, headpose, own_table
 
 __all__ = ["DATASETS", "locate", "make", "own_table"]
@@ -59,7 +59,8 @@ def locate(task: str | Task, data: str | Path | None = None, preset: str | None 
     if empty and sample_folder is not None:
         say(f"no images in {folder} yet: drawing {dataset.SAMPLE_SIZE} for the dry run")
         folder = Path(sample_folder)
-        dataset.draw(folder, dataset.SAMPLE_SIZE)
+        with muted():  # the folder is temporary: it is not true that the same command goes on
+            dataset.draw(folder, dataset.SAMPLE_SIZE)
     elif empty:
         say(f"no images in {folder} yet: {'drawing' if drawn else 'getting'} them")
         fill = dataset.draw if drawn else dataset.obtain

@@ -3,10 +3,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.files import atomic_folder
 from ..utils.messages import ImgregError
 from .drawing.bars import LIMIT, canvas
-from .drawing.processes import run_in_processes
+from .drawing.chunks import Chunk, drawing_folder
 
 FOLDER = DRAWN_FOLDER = "data/angle"
 SAMPLE_SIZE = 400
@@ -36,7 +35,8 @@ def draw(out: str | Path = FOLDER, n: int = 10_000, size: int = 100, seed: int =
     """Draw images into a folder.
 
     Args:
-        out (str or Path): a new or empty folder. It is filled completely or not at all.
+        out (str or Path): a new or empty folder. It is filled completely or not at all; the same call goes on with a
+            drawing that broke off.
         n (int): the number of images.
         size (int): height and width in pixels, at least 16.
         seed (int): another seed draws other images. The same seed draws the same for any number of `jobs`.
@@ -51,11 +51,12 @@ def draw(out: str | Path = FOLDER, n: int = 10_000, size: int = 100, seed: int =
     if n < 1 or size < 16 or seed < 0:
         raise ImgregError("--n of at least 1, --size of at least 16 and --seed of at least 0", f"{n}, {size}, {seed}")
     digits = max(4, len(str(n - 1)))
-    with atomic_folder(out, "draw into", "--out with another name") as folder:
-        (folder / "images").mkdir()
-        calls = [(folder, first, min(CHUNK_SIZE, n - first), digits, size, seed) for first in range(0, n, CHUNK_SIZE)]
-        chunks = run_in_processes(_write, calls, jobs, f"drawing {n} images, {CHUNK_SIZE} at a time")
-        (folder / "labels.csv").write_text("image,angle\n" + "".join(chunks), encoding="utf-8")
+    sizes = {first: min(CHUNK_SIZE, n - first) for first in range(0, n, CHUNK_SIZE)}
+    chunks = [Chunk(count, (first, count, digits, size, seed)) for first, count in sizes.items()]
+    with drawing_folder(out, chunks, task="angle", n=n, size=size, seed=seed) as drawing:
+        (drawing.folder / "images").mkdir(exist_ok=True)
+        lines = drawing.draw(_write, jobs, f"drawing {n} images, {CHUNK_SIZE} at a time")
+        (drawing.folder / "labels.csv").write_text("image,angle\n" + "".join(lines), encoding="utf-8")
     return Path(out) / "labels.csv"
 
 

@@ -68,7 +68,7 @@ def obtain(out: str | Path = FOLDER, labels: str = "exact", url: str | None = No
         # Unpacked, it is as large again.
         download.fetch(url, archive, size, md5, md5_bytes=MD5_BYTES, reserve=size or 0)
         say(LICENCE)  # here it is printed once, whatever broke off before
-        unpack.unpack(archive, out, MAX_SIZE)
+        _unpack(archive, out)
     except download.UnreachableError as e:
         hint = "--data DIR with a copy at hand, or --data drawn for drawn heads"
         raise ImgregError(e.expected, e.actual, hint) from e
@@ -77,6 +77,15 @@ def obtain(out: str | Path = FOLDER, labels: str = "exact", url: str | None = No
         raise ImgregError(e.expected, e.actual, "the same again: it is fetched anew") from e
     archive.unlink()
     return read(out, labels)
+
+
+def _unpack(archive: Path, out: Path) -> None:
+    """Unpack the archive, which is kept if this breaks off, and say so."""
+    try:
+        unpack.unpack(archive, out, MAX_SIZE)
+    except KeyboardInterrupt:
+        say(f"the whole archive is kept, in '{archive}': the same command unpacks it again")
+        raise
 
 
 def draw(out: str | Path = DRAWN_FOLDER, n: int = 5000, seed: int = 0, jobs: int | None = None,

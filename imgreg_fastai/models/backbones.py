@@ -173,7 +173,11 @@ def download(cfg: PretrainedCfg, timeout: float) -> str:
     threading.Thread(target=find_name, daemon=True).start()
     if not wait([found_name], timeout).done:
         raise TimeoutError(f"no answer within {timeout:g} s")
-    return huggingface_hub.hf_hub_download(repo, found_name.result(), revision=revision, etag_timeout=timeout)
+    try:
+        return huggingface_hub.hf_hub_download(repo, found_name.result(), revision=revision, etag_timeout=timeout)
+    except KeyboardInterrupt:  # huggingface_hub 2.4 deletes what has come
+        messages.say(f"the weights of {repo} are not complete: the same command downloads them again")
+        raise
 
 
 def _repository(cfg: PretrainedCfg) -> tuple[str, str | None]:

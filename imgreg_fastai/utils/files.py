@@ -1,14 +1,19 @@
 """Files and folders that are written completely or not at all, and new ones with the next free number."""
+import errno
+import json
 import os
+import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from .messages import ImgregError, error_reason
+from .messages import ImgregError, error_reason, say
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+LOCK, SETTINGS = "lock", "settings.json"  # in a folder .NAME-part
 
 
 @contextmanager
@@ -89,40 +94,115 @@ def has_content(folder: str | Path) -> bool:
 
 
 @contextmanager
-def atomic_folder(path: str | Path, purpose: str, hint: str | None = None) -> Iterator[Path]:
+def atomic_folder(path: str | Path, purpose: str, hint: str | None = None,
+                  settings: dict[str, Any] | None = None) -> Iterator[Path]:
     """Fill a new or empty folder completely or not at all.
 
     Args:
         path: The folder to fill.
         purpose: What the folder is for, in the words of the messages: "draw into".
         hint: What the user can do about an error.
+        settings: What the content depends on, as JSON can hold it. With it, what a block has written is kept when the
+            block breaks off, and yielded to the next one with the same settings.
 
     Yields:
-        A temporary folder beside `path` to write to. When the block ends without an error it becomes `path`, or
-        its content moves to `path`. It is deleted otherwise.
+        A temporary folder `all` to write to; it lies in a folder .NAME-part beside `path`, where notes about it have
+        room. When the block ends without an error it becomes `path`, or its content moves to `path`. It is deleted
+        otherwise, unless there are settings.
 
     Raises:
-        ImgregError: If `path` is a file or a folder that is not empty, or if something cannot be written.
+        ImgregError: If `path` is a file or a folder that is not empty, if another process is filling it, or if
+            something cannot be written.
     """
     target = Path(path).resolve()
-    if has_content(target) or target.is_file():
-        raise ImgregError(f"a new or empty folder to {purpose}, so that nothing is lost", f"'{path}' in use", hint)
+    part = target.parent / f".{target.name}-part"
+    _check_unused(target, purpose, hint, str(path))
+    if not (part / LOCK).is_file():  # not by imgreg
+        _check_unused(part, purpose, hint)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{target.name}-"
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as temporary:
-            folder = Path(temporary, "all")
-            folder.mkdir()  # it has the permissions of any new folder; `temporary` is closed to other users
-            yield folder
-            if target.is_dir():
-                # Children move one by one, as the target may be the current folder. Files move last: where a labels
-                # table is, all of its images are.
-                for child in sorted(folder.iterdir(), key=Path.is_file):
-                    child.rename(target / child.name)
-            else:
-                folder.rename(target)
+        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (part / LOCK).open("ab") as lock:
+            _lock_folder(lock, part / LOCK, purpose, str(path))
+            _check_unused(target, purpose, hint, str(path))  # another process may just have filled it
+            is_complete = False
+            try:
+                yield _begin_part(part, settings)
+                _move_into(part, target)
+                is_complete = True
+            finally:
+                if is_complete or settings is None:
+                    _remove_part(part, lock)
     except OSError as e:
+        if e.errno in FULL_DISK:
+            hint = "making room, then the same again"
         raise ImgregError(f"a folder that can be written, to {purpose}", f"'{target}': {error_reason(e)}", hint) from e
+
+
+def _check_unused(folder: Path, purpose: str, hint: str | None, name: str = "") -> None:
+    """Raise ImgregError, which calls it `name`, if there is such a file, or such a folder that is not empty."""
+    if has_content(folder) or folder.is_file():
+        expected = f"a new or empty folder to {purpose}, so that nothing is lost"
+        raise ImgregError(expected, f"'{name or folder}' in use", hint)
+
+
+def _lock_folder(lock: BinaryIO, path: Path, purpose: str, name: str) -> None:
+    """Lock the file of a folder .NAME-part; raise ImgregError if another process has it, or has just removed it."""
+    is_ours = True
+    try:
+        lock_file(lock)
+    except (BlockingIOError, PermissionError):
+        is_ours = False
+    except OSError:  # there are file systems without locks
+        pass
+    if not (is_ours and path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat())):
+        raise ImgregError(f"a folder to {purpose} that no other process is filling",
+                          f"'{name}', which one is filling now", "the same again when that one has ended")
+
+
+def _begin_part(part: Path, settings: dict[str, Any] | None) -> Path:
+    """Return the folder `all` of a .NAME-part: with what is in it if that was written with these settings, else new."""
+    folder, file, text = part / "all", part / SETTINGS, json.dumps(settings, indent=1, sort_keys=True)
+    earlier = file.read_text(encoding="utf-8") if file.is_file() and folder.is_dir() else None
+    if settings is None or text != earlier:
+        if settings is not None and earlier is not None:
+            say(f"'{part}' was begun with other settings or another version: it begins anew")
+        _empty_part(part)
+        folder.mkdir()  # it has the permissions of any new folder; `part` is closed to other users
+        file.write_text(text, encoding="utf-8")  # a write cut short differs from any settings
+    return folder
+
+
+def _empty_part(part: Path) -> None:
+    """Delete all that is in a .NAME-part but its lock."""
+    (part / SETTINGS).unlink(missing_ok=True)  # without them the rest counts for nothing, if this breaks off
+    for child in part.iterdir():
+        if child.is_dir():
+            shutil.rmtree(child)
+        elif child.name != LOCK:
+            child.unlink()
+
+
+def _remove_part(part: Path, lock: BinaryIO) -> None:
+    """Delete a .NAME-part; what cannot be deleted is emptied the next time."""
+    with suppress(OSError):
+        _empty_part(part)
+        if sys.platform == "win32":
+            lock.close()  # an open file cannot be deleted there
+        (part / LOCK).unlink()  # last: it says that the folder is imgreg's
+        part.rmdir()
+
+
+def _move_into(part: Path, target: Path) -> None:
+    """Move what a .NAME-part holds to its place."""
+    folder = part / "all"
+    if target.is_dir():
+        (part / SETTINGS).unlink()  # from here on, what is left in it is no longer all
+        # Children move one by one, as the target may be the current folder. Files move last: where a labels
+        # table is, all of its images are.
+        for child in sorted(folder.iterdir(), key=Path.is_file):
+            child.rename(target / child.name)
+    else:
+        folder.rename(target)
 
 
 def new_folder(parent: Path, name: str, always: bool = False) -> Path:

@@ -170,18 +170,19 @@ class ProgressBar:
             self.progress.console.print(shorten(text, SCREEN), markup=False, highlight=False)
 
 
-def progress_bar(items: Iterable[T], total: int, description: str) -> Iterator[T]:
+def progress_bar(items: Iterable[T], total: int, description: str, start: int = 0) -> Iterator[T]:
     """Yield items under a progress bar.
 
     Args:
         items: What to yield.
-        total: The number of items.
+        total: The number of items, with those that were complete before.
         description: The text before the bar, such as "reading 200 images".
+        start: The number of items that were complete before.
 
     Yields:
         The items.
     """
     with ProgressBar(description) as bar:
-        for n, item in enumerate(items):
+        for n, item in enumerate(items, start):
             bar.update(n, total, f"{n}/{total}")
             yield item

@@ -224,12 +224,15 @@ def test_ctrl_c_while_a_finished_training_is_scored_names_the_command_that_compl
 
 
 @pytest.mark.parametrize("command", ["train", "data"])
-def test_ctrl_c_while_images_are_drawn_is_one_line(command, tmp_path):
+def test_ctrl_c_while_images_are_drawn_says_that_the_same_command_goes_on(command, tmp_path):
     code, err = interrupted([*IMGREG, command, "angle"], tmp_path,
-                            lambda: len(list(tmp_path.glob("data/.angle-*/*/images/*"))) > 99)
-    lines = [line for line in err.splitlines() if "no images in" not in line]
-    assert code == 130 and len(lines) == 1 and lines[0].startswith("stopped"), err
-    assert not list(tmp_path.glob("data/*")) and not list(tmp_path.glob("data/.*")) and not (tmp_path / "runs").exists()
+                            lambda: len(list(tmp_path.glob("data/.angle-part/chunks/*.json"))) > 2)
+    *first, kept, last = err.splitlines()
+    n = 100 * len(list(tmp_path.glob("data/.angle-part/chunks/*.json")))
+    part = (tmp_path / "data" / ".angle-part").resolve()
+    assert kept == f"{n:,} of 10,000 images are drawn, in '{part}': the same command goes on from there", err
+    assert code == 130 and last == "stopped" and len(first) == (command == "train"), err
+    assert [path.name for path in part.parent.iterdir()] == [".angle-part"] and not (tmp_path / "runs").exists()
 
 
 def test_ctrl_c_while_data_are_fetched_is_one_line(monkeypatch, tmp_path, capsys):

@@ -24,21 +24,6 @@ def test_a_folder_that_cannot_be_made(tmp_path, draw):
         draw(tmp_path / "file" / "deeper" / "drawn", n=24)
 
 
-@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("home", [angle, heads])
-def test_a_drawing_cut_short_leaves_nothing(tmp_path, monkeypatch, home, trouble):
-    def full(function, calls, *_):
-        (calls[0][0] / "01").mkdir()  # into the folder to be filled
-        raise trouble
-
-    monkeypatch.setattr(home, "run_in_processes", full)
-    expected = ImgregError if isinstance(trouble, OSError) else KeyboardInterrupt
-    with pytest.raises(expected) as raised:
-        home.draw(tmp_path / "drawn", n=24)
-    assert not list(tmp_path.iterdir())
-    assert expected is not ImgregError or f"'{tmp_path / 'drawn'}': No space left" in str(raised.value)
-
-
 class Inline:
     """Stands in for the pool of processes."""
 

@@ -129,6 +129,21 @@ def test_an_archive_that_could_not_be_unpacked_need_not_come_again(tmp_path, sta
     assert (tmp_path / ".data-biwi_head_pose.tgz").is_file()
 
 
+def test_ctrl_c_while_unpacking_keeps_the_archive_and_says_so(tmp_path, stand_in, monkeypatch, caplog):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    caplog.set_level("INFO", "imgreg")
+    archive = tmp_path / ".data-biwi_head_pose.tgz"
+    with monkeypatch.context() as broken:
+        broken.setattr(unpack, "_extract", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            headpose.obtain(tmp_path / "data", url=stand_in)
+    assert caplog.messages[-1] == f"the whole archive is kept, in '{archive}': the same command unpacks it again"
+    assert archive.is_file() and not list(tmp_path.glob(".data-part"))
+    assert headpose.obtain(tmp_path / "data", url=stand_in).is_file() and not archive.exists()
+
+
 def test_drawn_heads_are_read_as_biwi_is(tmp_path, monkeypatch):
     asked = []
 

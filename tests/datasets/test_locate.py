@@ -10,7 +10,7 @@ from PIL import Image
 from imgreg_fastai import cli, datasets, train
 from imgreg_fastai.datasets import angle, headpose
 from imgreg_fastai.tasks import ANGLE
-from imgreg_fastai.utils.messages import ImgregError
+from imgreg_fastai.utils.messages import ImgregError, say
 from tests.conftest import TINY, interrupted
 
 MODULES = {"angle": angle, "headpose": headpose}
@@ -120,13 +120,13 @@ def test_a_dry_run_without_data_goes_through_everything_and_leaves_nothing(tmp_p
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent otherwise there")
-def test_ctrl_c_while_drawing_leaves_no_folder_and_no_tracebacks_of_processes(tmp_path):
+def test_ctrl_c_while_drawing_leaves_no_tracebacks_of_processes(tmp_path):
     code = "from imgreg_fastai.datasets import angle; angle.draw('drawn', n=1_000_000, jobs=2)"
     code, stderr = interrupted([sys.executable, "-c", code], tmp_path,
-                               lambda: len(list(tmp_path.glob(".drawn-*/all/images/*.png"))) > 99)
+                               lambda: len(list(tmp_path.glob(".drawn-part/all/images/*.png"))) > 99)
     assert code != 0 and stderr.rstrip().endswith("KeyboardInterrupt")
     assert "Process " not in stderr and stderr.count("Traceback") <= 2
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".drawn-part"]
 
 
 @pytest.mark.parametrize("name", ["labels.csv", "angel"])
@@ -135,3 +135,16 @@ def test_only_built_in_tasks_have_data_to_get(name, tmp_path, monkeypatch):
     Path("labels.csv").write_text("image,age\n")
     with pytest.raises(ImgregError, match=f"expected a built-in task: angle, headpose; found '{name}'"):
         datasets.make(name)
+
+
+def test_a_dry_run_that_is_interrupted_promises_nothing(tmp_path, monkeypatch, caplog):
+    def interrupt(*_):
+        say("the same command goes on from there")
+        raise KeyboardInterrupt
+
+    caplog.set_level("INFO", "imgreg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(angle, "draw", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train("angle", dry_run=True, **TINY)
+    assert [line for line in caplog.messages if "goes on" in line] == [] and not list(tmp_path.iterdir())

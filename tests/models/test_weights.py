@@ -199,6 +199,21 @@ def test_a_hub_that_refuses_connections(caplog, monkeypatch):
     assert "from scratch" in line and "--weights none" in line and "\n" not in line
 
 
+def test_ctrl_c_during_a_download_says_that_it_begins_anew(own_hub, tmp_path, full, caplog, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    save_file(full, tmp_path / "m.safetensors")
+    with hub({"model.safetensors": (tmp_path / "m.safetensors").read_bytes()}, own_hub):
+        with caplog.at_level(logging.INFO, "imgreg"), monkeypatch.context() as broken:
+            broken.setattr("huggingface_hub.file_download.http_get", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                weights.find_weights(ARCH, "auto")
+        assert [r.message for r in caplog.records if r.name == "imgreg"] == [
+            f"the weights of {REPO} are not complete: the same command downloads them again"]
+        assert weights.find_weights(ARCH, "auto").origin == "hub"
+
+
 def test_a_hub_that_never_answers(own_hub, caplog):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         own_hub(f"http://127.0.0.1:{silent.getsockname()[1]}")

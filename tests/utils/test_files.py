@@ -96,4 +96,43 @@ def test_a_folder_cut_short_leaves_what_was_there(tmp_path, error, there):
     assert names(tmp_path) == ["home"] * there and not has_content(tmp_path / "home")
     if expected is ImgregError:
         assert str(e.value) == (f"expected a folder that can be written, to draw into; found '{tmp_path / 'home'}': "
-                                "No space left on device; try another name")
+                                "No space left on device; try making room, then the same again")
+
+
+def test_a_folder_with_settings_goes_on_where_it_broke_off(tmp_path):
+    home, part = tmp_path / "home", tmp_path / ".home-part"
+
+    def break_off(n, had_content):
+        with pytest.raises(KeyboardInterrupt), atomic_folder(home, "draw into", settings={"n": n}) as folder:
+            assert has_content(folder) == had_content and (part / "notes").exists() == had_content
+            if not had_content:
+                fill(folder)
+            (part / "notes").touch()
+            raise KeyboardInterrupt
+
+    break_off(1, False)
+    break_off(1, True)
+    break_off(2, False)
+    break_off(1, False)
+    (part / "settings.json").write_text('{"n": ')  # a write cut short
+    break_off(1, False)
+    with atomic_folder(home, "draw into", settings={"n": 1}):
+        pass
+    assert names(home) == ["images", "labels.csv"] and names(tmp_path) == ["home"]
+
+
+def test_what_a_killed_process_left_is_replaced_where_nothing_is_kept(tmp_path):
+    (tmp_path / ".home-part" / "all").mkdir(parents=True)
+    for name in ("lock", "all/half", "half"):
+        (tmp_path / ".home-part" / name).touch()
+    with atomic_folder(tmp_path / "home", "draw into") as folder:
+        fill(folder)
+    assert names(tmp_path / "home") == ["images", "labels.csv"] and names(tmp_path) == ["home"]
+
+
+def test_a_hidden_folder_of_the_users_own_is_left_alone(tmp_path):
+    (tmp_path / ".home-part").mkdir()
+    (tmp_path / ".home-part" / "mine").touch()
+    with pytest.raises(ImgregError, match="new or empty folder"), atomic_folder(tmp_path / "home", "draw into"):
+        pytest.fail("nothing is to be drawn")
+    assert names(tmp_path / ".home-part") == ["mine"]

@@ -3,6 +3,7 @@
 Poses are in the colour camera's frame, in mm.
 """
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,13 +11,12 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import PchipInterpolator
 
-from ...utils.files import atomic_folder
 from ...utils.messages import ImgregError
 from ..biwi import PEOPLE, ROTATION
 from ..cameras import Camera, read_calibration, write_calibration, write_pose
 from .backgrounds import draw_room
+from .chunks import Chunk, drawing_folder
 from .people import Person
-from .processes import run_in_processes
 from .rendering import Light, render
 
 MAX_ANGLES = np.array([60, 75, 50])  # pitch, yaw and roll in degrees
@@ -105,7 +105,7 @@ def _grain(seed: int) -> np.ndarray:
 def _write(folder: Path, name: str, n: int, seed: int) -> None:
     """Write a sequence of n frames."""
     who, camera = Person(PEOPLE.get(name, name), seed), camera_of(name)
-    (folder / name).mkdir()
+    (folder / name).mkdir(exist_ok=True)
     write_calibration(folder / name / "rgb.cal", camera)
     write_calibration(folder / name / "depth.cal", camera)
     grain = np.roll(_grain(seed), 97 * int(name), axis=(0, 1))
@@ -113,7 +113,9 @@ def _write(folder: Path, name: str, n: int, seed: int) -> None:
         tint = np.array(light.tint, f4) * f4(0.6 * (light.strength + light.ambient) + 0.3)
         noise = grain[41 * i % 64 :, 29 * i % 64 :][:480, :640]
         image = render(who, rotation, centre, camera, light, draw_room(*room).astype(f4) * tint, noise=noise)
-        Image.fromarray(image).save(folder / name / f"frame_{number:05}_rgb.jpg", quality=90)
+        jpeg = BytesIO()  # writing to a file, Pillow's encoder does not say that the disk is full
+        Image.fromarray(image).save(jpeg, "JPEG", quality=90)
+        (folder / name / f"frame_{number:05}_rgb.jpg").write_bytes(jpeg.getvalue())
         write_pose(folder / name / f"frame_{number:05}_pose.txt", *camera.to_depth_frame(rotation, centre))
 
 
@@ -121,7 +123,8 @@ def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None,
     """Draw a data set in Biwi's own form.
 
     Args:
-        out (str or Path): a new or empty folder. It is filled completely or not at all.
+        out (str or Path): a new or empty folder. It is filled completely or not at all; the same call goes on with a
+            drawing that broke off.
         n (int): the number of images, at least 24.
         seed (int): another seed draws other images. The same seed draws the same for any number of `jobs`.
         jobs (int or None): the number of processes; None: one for each core.
@@ -139,8 +142,8 @@ def draw(out: str | Path, n: int = 5000, seed: int = 0, jobs: int | None = None,
         sequences = min(MAX_SEQUENCES, max(len(PEOPLE), n // MIN_FRAMES))
     if not 24 <= sequences <= min(n, 990):
         raise ImgregError(f"24 to {min(n, 990)} sequences of {n} frames", str(sequences))
-    with atomic_folder(out, "draw into", "--out with another name") as folder:
-        frames = np.diff(n * np.arange(sequences + 1) // sequences)
-        calls = [(folder, f"{i:02}", int(count), seed) for i, count in enumerate(frames, start=1)]
-        list(run_in_processes(_write, calls, jobs, f"drawing {n} images of people"))
+    frames = np.diff(n * np.arange(sequences + 1) // sequences).tolist()
+    chunks = [Chunk(count, (f"{i:02}", count, seed)) for i, count in enumerate(frames, start=1)]
+    with drawing_folder(out, chunks, task="headpose", n=n, sequences=sequences, seed=seed) as drawing:
+        drawing.draw(_write, jobs, f"drawing {n} images of people")
     return Path(out)
