@@ -65,8 +65,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """How far it is: planned, training, scoring, trained, interrupted (by a user, or the end of its process), failed.
-        """
+        """How far it is: planned, training, interrupted (or its process ended), failed, scoring or trained."""
         state = self.about.get("state", "unknown")
         return "interrupted" if state == "training" and not self.is_running else state
 

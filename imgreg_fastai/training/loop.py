@@ -192,7 +192,8 @@ def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool
             while (cycle := progress.cycle) and not progress.stopped:
                 if cycle.frozen != is_frozen(learn):  # both make the optimizer forget its averages
                     (learn.freeze if cycle.frozen else learn.unfreeze)()
-                rates = slice(progress.lr * cfg.body_lr, progress.lr) if pretrained and not cycle.frozen else progress.lr
+                lr = progress.lr
+                rates = slice(lr * cfg.body_lr, lr) if pretrained and not cycle.frozen else lr
                 learn.fit_one_cycle(progress.epochs_left, rates, pct_start=0.99 if cycle.frozen else WARMUP)
     except KeyboardInterrupt:
         progress.stopped = "interrupted"

@@ -133,7 +133,7 @@ class Progress:
             shift = self.step - self.step_in_epoch + epochs_left * epoch_steps - cycle.end
             cycle.plan(self.step, cycle.end + shift)
             for later in self.cycles[self.cycles.index(cycle) + 1 :]:
-                later.first, later.planned_at, later.end = (n + shift for n in (later.first, later.planned_at, later.end))
+                later.first, later.planned_at, later.end = later.first + shift, later.first + shift, later.end + shift
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""

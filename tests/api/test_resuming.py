@@ -39,7 +39,7 @@ def kill_at(monkeypatch, step, when="step"):
 def train_and_kill(monkeypatch, tmp_path, table, step, when="step", **options):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at(patch, step, when)
-        patch.setattr(runs.Run, "note", lambda run, **fields: fields.get("state") == "failed" or NOTE(run, **fields))
+        patch.setattr(runs.Run, "note", lambda run, **to: to.get("state") == "failed" or NOTE(run, **to))
         functions.train(table, out=tmp_path / "killed", **options)
     return next((tmp_path / "killed").iterdir())
 
@@ -68,14 +68,15 @@ def table(spotted):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"cache": "off"}, {"accumulate": 2}, {"lr": "auto"}, {"precision": "bf16"}, {"box": BOX, "augment": "turn,colour"},
+    {}, {"cache": "off"}, {"accumulate": 2}, {"lr": "auto"}, {"precision": "bf16"},
+    {"box": BOX, "augment": "turn,colour"},
     {"arch_args": {"drop_rate": 0.3, "drop_path_rate": 0.2}}, {"patience": 1, "lr": 1e-9, "epochs": 9},
 ], ids=lambda o: "-".join(o) or "plain")
 @pytest.mark.usefixtures("without_plots")
 def test_a_killed_training_ends_in_the_same_weights(table, tmp_path, monkeypatch, options):
     options = {**EXACT, **SPOTS, **options}
     whole = functions.train(table, out=tmp_path / "whole", **options)
-    for step in (1, 2) if "accumulate" in options else (3, 4, 6):  # within an epoch, at its end, within the next one
+    for step in (1, 2) if "accumulate" in options else (3, 4, 6):  # within an epoch, at its end, in the next one
         killed = train_and_kill(monkeypatch, tmp_path, table, step, **options)
         run = functions.resume(killed)
         assert run.state == "trained" and run.about["epochs_done"] == whole.about["epochs_done"]
