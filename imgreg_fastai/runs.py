@@ -183,7 +183,7 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
     source = "a DataFrame" if isinstance(table, tables.FrameTable) else str(table)
     data = {"table": source, "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
             "split": frame["split"].value_counts().to_dict(), "labels_sha256": file_hash(labels),
-            "table_sha256": file_hash(table.resolve()) if table.is_file() else ""}
+            "table_sha256": file_hash(table) if isinstance(table, Path) and table.is_file() else ""}
     run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **fields)
     return run
 

@@ -1,9 +1,11 @@
 """Whole trainings: from a plan to a run with its scores, plots and report; several, one after another."""
 import shlex
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -209,28 +211,47 @@ def dry_run(plan: TrainingPlan, out: str | Path) -> None:
     say("one batch went through everything; nothing was kept")
 
 
-def train_several(plans: Iterable[tuple[str, TrainingPlan]], out: str | Path, name: str) -> tuple[Path, list[runs.Run]]:
+class PlannedRun(NamedTuple):
+    """One of several trainings.
+
+    Attributes:
+        title: What to say before it.
+        plan: Its plan, with its rows split.
+        fields: Others of its run.json.
+    """
+
+    title: str
+    plan: TrainingPlan
+    fields: dict[str, object] = {}  # noqa: RUF012  a NamedTuple's default is never changed
+
+
+def train_several(trainings: Iterable[PlannedRun], out: str | Path, name: str) -> tuple[Path, list[runs.Run]]:
     """Train one plan after another, until one is interrupted.
 
+    All run folders are made before the first training: whatever ends it, `imgreg resume` knows what is missing.
+
     Args:
-        plans: What to say before each training, and its plan.
+        trainings: The trainings.
         out: The folder that the folder <name>-NNN of the runs is made in.
         name: What that folder is called.
 
     Returns:
-        That folder, and the runs; the last one may be interrupted.
+        That folder, and the runs that were begun; the last one may be interrupted.
     """
     folder = new_folder(Path(out), name, always=True)
     trained_runs: list[runs.Run] = []
     try:
-        for title, plan in plans:
+        planned = [(title, plan, runs.start_run(folder, plan.task, plan.config, plan.rows, plan.table, plan.images,
+                                                plan.earlier, command=plan.command, title=title, state="planned",
+                                                **fields)) for title, plan, fields in trainings]
+        for title, plan, run in planned:
             say(title)
-            trained_runs.append(train(plan, folder))
+            trained_runs.append(train(plan, folder, run))
             if trained_runs[-1].state == "interrupted":
                 break
     finally:
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        if all(runs.load_run(file.parent).state == "planned" for file in folder.glob("*/run.json")):
+            shutil.rmtree(folder)  # not even the first one began
     return folder, trained_runs
 
 
@@ -248,6 +269,7 @@ def cross_validate(plan: TrainingPlan, n_folds: int, out: str | Path) -> runs.Fo
     assign_split(plan)  # raises before a folder is made, and says once that the table's own split is not used
     plan = replace(plan, rows=plan.rows.drop(columns="split", errors="ignore"))
     names = [f" ({name})" for name in natural_order(plan.rows["fold"])] if "fold" in plan.rows else [""] * n_folds
-    plans = ((f"fold {fold} of {n_folds}{name}", assign_split(replace(plan, config=replace(plan.config, fold=fold))))
-             for fold, name in enumerate(names, 1))
-    return runs.collect_folds(*train_several(plans, out, plan.task.name))
+    trainings = (PlannedRun(f"fold {fold} of {n_folds}{name}",
+                            assign_split(replace(plan, config=replace(plan.config, fold=fold))))
+                 for fold, name in enumerate(names, 1))
+    return runs.collect_folds(*train_several(trainings, out, plan.task.name))

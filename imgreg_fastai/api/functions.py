@@ -107,27 +107,30 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
 
 
 def resume(run: Run | str | Path, *, epochs: int | None = None, force: bool = False,
-           device: str | None = None) -> Run:
+           device: str | None = None) -> "Run | Folds | LearningCurve":
     """Go on with a run that was stopped by Ctrl-C, a crash or a power cut, or train it longer, in the same folder.
 
     The split, the settings and the random numbers are those of the run. What it has scored is scored anew.
 
     Args:
-        run: The run, or its folder.
+        run: The run, its folder, or the folder of a cross-validation or of a learning curve: of these the runs that
+            have not ended are trained.
         epochs: Number of epochs in all, without frozen ones; None: as planned. What is left of the cycle of the
             learning rate is stretched; after its end another cycle begins.
         force: Go on although images, labels or versions of packages have changed; each change is warned of.
         device: Where to train; None: as before.
 
     Returns:
-        The run.
+        The run, the folds or the curve.
 
     Raises:
         ImgregError: The run has ended, another process works on it, or something has changed.
     """
     from . import resumption
 
-    return resumption.resume_run(Path(getattr(run, "path", run)), epochs, force, device)
+    path = run.path if isinstance(run, Run) else Path(run)
+    is_run = (path / "run.json").is_file() or not any(path.glob("*/run.json"))
+    return (resumption.resume_run if is_run else resumption.resume_folder)(path, epochs, force, device)
 
 
 def report(run: Run | str | Path, device: str = "auto") -> Path:

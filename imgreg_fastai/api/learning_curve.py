@@ -76,20 +76,28 @@ def measure(plan: TrainingPlan, parts: Sequence[float], out: Path) -> LearningCu
         ImgregError: There are not two parts to compare.
     """
     subsets = nested_subsets(plan.rows, parts, plan.config.seed)
-    plans = ((f"{part:g} % of the training images, {plan.config.epochs} epochs as for each part",
-              replace(plan, rows=rows)) for part, rows in subsets.items())
-    folder, trained_runs = fitting.train_several(plans, out, f"curve-{plan.task.name}")
-    state = trained_runs[-1].state
-    if state == "interrupted":
-        trained_runs.pop()
+    trainings = (fitting.PlannedRun(f"{part:g} % of the training images, {plan.config.epochs} epochs as for each part",
+                                    replace(plan, rows=rows), {"part": part}) for part, rows in subsets.items())
+    return summarise(*fitting.train_several(trainings, out, f"curve-{plan.task.name}"))
+
+
+def summarise(folder: Path, runs: list[Run]) -> LearningCurve:
+    """Fit the laws of a curve to its runs; write curve.json and curve.png.
+
+    Args:
+        folder: Of the runs.
+        runs: Those that were begun, the fewest images first; the last one may be interrupted.
+    """
+    task, epochs, state = runs[-1].task, runs[-1].config.epochs, runs[-1].state
+    trained_runs = runs[:-1] if state == "interrupted" else runs
     points = []
-    for part, run in zip(subsets, trained_runs, strict=False):
+    for run in trained_runs:
         scores = {name: s for name, s in run.scores["valid"].items() if "mean" in s}
         errors = {name: {k: s[k] for k in ("mean", "ci", "baseline") if k in s} for name, s in scores.items()}
         n_images = run.about["data"]["split"]["train"]
-        points.append({"part": part, "images": n_images, "run": run.path.name, "errors": errors})
-    targets = {t.name: forecast(t.name, t.unit, points) for t in plan.task.targets}
-    curve = LearningCurve(folder, plan.config.epochs, points, targets, state, trained_runs)
+        points.append({"part": run.about["part"], "images": n_images, "run": run.path.name, "errors": errors})
+    targets = {t.name: forecast(t.name, t.unit, points) for t in task.targets}
+    curve = LearningCurve(folder, epochs, points, targets, state, trained_runs)
     write_file(folder / "curve.json", curve.to_dict())
     if trained_runs:
         save(draw(curve), folder / "curve.png")

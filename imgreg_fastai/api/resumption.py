@@ -9,12 +9,13 @@ from ..config import TrainConfig, check_setting
 from ..data.known_images import content_hashes
 from ..inference import model_file
 from ..models import backbones
-from ..runs import Run
+from ..runs import Folds, Run
 from ..training import checkpoint, precision
 from ..training.checkpoint import Checkpoint
 from ..utils.files import remove_temporaries
 from ..utils.messages import ImgregError, first_few, say, warn
-from . import fitting
+from . import fitting, learning_curve
+from .learning_curve import LearningCurve
 from .preparation import TrainingPlan
 
 
@@ -46,13 +47,48 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
         saved = checkpoint.read_checkpoint(run.path)
         config = replace(run.config, epochs=epochs or run.config.epochs, device=device or run.config.device)
         if saved is None:
-            say(f"{path} has no checkpoint yet: its training begins anew")
+            if run.state != "planned":
+                say(f"{path} has no checkpoint yet: its training begins anew")
             return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
         if epochs is not None:
             _plan_epochs(run, saved, epochs)
         return _go_on(run, _plan_of_run(run, config), saved)
     finally:
         run.unlock()
+
+
+def resume_folder(folder: Path, epochs: int | None = None, force: bool = False,
+                  device: str | None = None) -> Folds | LearningCurve:
+    """Train the runs of a cross-validation or of a learning curve that have not ended, and summarise all of them.
+
+    Args:
+        folder: Of the runs.
+        epochs, force, device: As for `resume_run`.
+
+    Returns:
+        The folds or the curve, as their training returns them.
+
+    Raises:
+        ImgregError: It is no such folder, or all runs have ended; else as `resume_run` does.
+    """
+    members = [runs.load_run(file.parent) for file in sorted(folder.glob("*/run.json"))]
+    is_curve = bool(members) and all("part" in run.about for run in members)
+    if not is_curve and not (members and all(run.config.fold for run in members)):
+        runs.load_run(folder)  # raises, since it is no run
+    summary = folder / ("curve.json" if is_curve else "scores.json")
+    unfinished = [run for run in members if run.state != "trained" or epochs not in (None, run.config.epochs)]
+    if not unfinished and summary.is_file():
+        raise ImgregError("runs that have not ended, or another number of --epochs",
+                          f"all {len(members)} of '{folder}' trained to their end")
+    begun: list[Run] = []
+    for run in members:
+        if run in unfinished:
+            say(run.about.get("title", run.path.name))
+            run = resume_run(run.path, epochs, force, device)
+        begun.append(run)
+        if run.state == "interrupted":
+            break
+    return learning_curve.summarise(folder, begun) if is_curve else runs.collect_folds(folder, begun)
 
 
 def _plan_of_run(run: Run, config: TrainConfig) -> TrainingPlan:

@@ -1,6 +1,7 @@
 """The commands that get data, look for issues of it, train, and sweep the learning rate."""
 import shlex
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -65,20 +66,21 @@ def train(context: typer.Context, task: o.TaskName, **options: Any) -> None:
 
 @app.command()
 @o.with_options("resume.epochs", "force", "resume.device")
-def resume(run: o.RunPath, **options: Any) -> None:
+def resume(run: Annotated[Path, o.argument("resume.RUN")], **options: Any) -> None:
     """Go on with a run that was stopped, or train it longer, in the same folder."""
     _print_result(api.resume(run, **options), {})
 
 
 def _print_result(run: Any, options: dict[str, Any]) -> None:
     """Print the scores of a training, and what to type next; exit 130 if it was interrupted."""
+    if hasattr(run, "points"):
+        _print_curve(run)
+        return
     if hasattr(run, "runs"):
         _print_folds(run)
         return
     if run.state == "interrupted":
-        path = shlex.quote(str(run.path))
-        typer.echo(f"stopped; what was learnt is kept\nnext: imgreg resume {path}, or imgreg evaluate {path}", err=True)
-        raise typer.Exit(130)
+        _exit_interrupted(run.path, f", or imgreg evaluate {shlex.quote(str(run.path))}")
     for part, scores_by_target in run.scores.items():
         for name, scores in scores_by_target.items():
             print_scores(name, scores, f" ({part})")
@@ -106,7 +108,13 @@ def _print_folds(folds: Any) -> None:
                 print(f"  {column} {format_value(numbers['mean'], unit)} ± {format_value(numbers['spread'], unit)}")
     print(f"runs: {folds.path}")
     if any(run.state == "interrupted" for run in folds.runs):
-        raise typer.Exit(130)
+        _exit_interrupted(folds.path)
+
+
+def _exit_interrupted(path: Path, alternative: str = "") -> NoReturn:
+    """Say how to go on with what Ctrl-C has stopped, and exit."""
+    typer.echo(f"stopped; what was learnt is kept\nnext: imgreg resume {shlex.quote(str(path))}{alternative}", err=True)
+    raise typer.Exit(130)
 
 
 @app.command("lr_find", cls=PanelCommand)
@@ -125,11 +133,15 @@ def lr_find(context: typer.Context, task: o.TaskName, **options: Any) -> None:
 @o.with_options("epochs", *o.TRAINING, "curve.parts", "out")
 def curve(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Train on growing parts of the images, and estimate what more of them would bring."""
-    result = api.curve(task, command=context.obj, **options)
-    if result.points:
-        print(f"{result.summary()}\nruns: {result.path}   plot: {result.path / 'curve.png'}")
-    if result.state == "interrupted":
-        raise typer.Exit(130)
+    _print_curve(api.curve(task, command=context.obj, **options))
+
+
+def _print_curve(curve: Any) -> None:
+    """Print the errors of a learning curve, and what more images would bring."""
+    if curve.points:
+        print(f"{curve.summary()}\nruns: {curve.path}   plot: {curve.path / 'curve.png'}")
+    if curve.state == "interrupted":
+        _exit_interrupted(curve.path)
 
 
 def retyped(context: typer.Context, command: str) -> str:

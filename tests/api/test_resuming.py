@@ -1,4 +1,5 @@
 """A training that is killed anywhere and resumed ends as if nothing had happened."""
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,8 @@ from imgreg_fastai import runs
 from imgreg_fastai.api import functions
 from imgreg_fastai.inference import model_file
 from imgreg_fastai.training import checkpoint
-from tests.conftest import BOX, TINY
+from imgreg_fastai.utils.messages import ImgregError
+from tests.conftest import BOX, SMALL, TINY
 
 EXACT = {**TINY, "epochs": 3, "deterministic": True, "save_minutes": 0, "workers": 0}
 SPOTS = {"targets": ["spots=rx,ry,bx,by:point", "pose:rotation", "n:number"], "bs": 2}
@@ -45,7 +47,7 @@ def train_and_kill(monkeypatch, tmp_path, table, step, when="step", **options):
 
 
 def end_of(folder):
-    """What a training ends in: the last and the best weights, the optimizer's state, and the history but for seconds."""
+    """What a training ends in: its checkpoint, and its history but for the seconds."""
     saved = checkpoint.read_checkpoint(folder)
     history = pd.read_csv(folder / "history.csv").drop(columns="seconds")
     return saved, history
@@ -83,3 +85,57 @@ def test_a_killed_training_ends_in_the_same_weights(table, tmp_path, monkeypatch
         assert_same_end(whole.path, killed)
         assert run.scores == whole.scores
         killed.rename(tmp_path / f"killed at {step}")
+
+
+# several runs
+
+
+def kill_run(monkeypatch, number, step):
+    """Kill the training of one of several runs after a step."""
+    write = checkpoint.CheckpointWriter.write
+
+    def killing_write(self, saved):
+        write(self, saved)
+        if self.folder.name.endswith(f"-{number:03}") and saved.progress.step == step:
+            raise Killed
+
+    monkeypatch.setattr(checkpoint.CheckpointWriter, "write", killing_write)
+    monkeypatch.setattr(runs.Run, "note", lambda run, **to: to.get("state") == "failed" or NOTE(run, **to))
+
+
+@pytest.mark.usefixtures("without_plots")
+@pytest.mark.parametrize("command", ["folds", "curve"])
+def test_a_folder_of_runs_is_completed_and_ended_runs_stay(drawn, tmp_path, monkeypatch, command):
+    options = {"data": drawn, **SMALL, "arch": "test_resnet", "weights": "none", "epochs": 1,
+               "deterministic": True, "save_minutes": 0}
+    if command == "folds":
+        start = partial(functions.train, "angle", folds=3, **options)
+    else:
+        start = partial(functions.curve, "angle", parts=(25, 50, 100), **options)
+    whole = start(out=tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_run(patch, 2, 3)
+        start(out=tmp_path / "killed")
+    (folder,) = (tmp_path / "killed").iterdir()
+    states = [runs.load_run(file.parent).state for file in sorted(folder.glob("*/run.json"))]
+    assert states == ["trained", "interrupted", "planned"]
+    first = (folder / "angle-001" / "last.ckpt").stat().st_mtime_ns
+    resumed = functions.resume(folder)
+    assert (folder / "angle-001" / "last.ckpt").stat().st_mtime_ns == first
+    for mine, theirs in zip(sorted(whole.path.glob("*-00?")), sorted(folder.glob("*-00?")), strict=True):
+        assert_same_end(mine, theirs)
+    name = "scores.json" if command == "folds" else "curve.json"
+    assert (folder / name).read_text() == (whole.path / name).read_text()
+    assert (resumed.scores == whole.scores) if command == "folds" else (resumed.points == whole.points)
+    with pytest.raises(ImgregError, match=r"all 3 of .* trained to their end"):
+        functions.resume(folder)
+    (folder / name).unlink()  # as if it had broken off after the last training
+    functions.resume(folder)
+    assert (folder / name).read_text() == (whole.path / name).read_text()
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_several_trainings_of_which_not_one_can_begin_leave_no_folder(drawn, tmp_path):
+    with pytest.raises(ImgregError):
+        functions.train("angle", folds=3, out=tmp_path, data=drawn, **{**SMALL, "weights": str(tmp_path / "none.pth")})
+    assert not list(tmp_path.iterdir())
