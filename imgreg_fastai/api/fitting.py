@@ -73,7 +73,8 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
         The run; its state is "interrupted" after Ctrl-C.
     """
     config = plan.config
-    threads = torch.get_num_threads() if config.deterministic else None
+    began_with = planned.about.get("threads") if planned else None
+    threads = (began_with or torch.get_num_threads()) if config.deterministic else None
     with precision.deterministic(threads):
         learn, source = build_learner(plan)
         fields = {"command": plan.command, "weights": source.to_dict(), "state": "training", "threads": threads,
@@ -120,8 +121,9 @@ def complete(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progre
             plots.save(shown, run.path / "plots" / "batch.png")
         stopped = _fit(run, plan, learn, progress or Progress(), best or {})
     except BaseException as e:
+        state = "interrupted" if isinstance(e, KeyboardInterrupt) else "failed"
         with suppress(ImgregError):  # a full disk takes no note: the run without a process is "interrupted" then
-            run.note(state="failed", stopped=str(e) or type(e).__name__)
+            run.note(state=state, stopped=str(e) or type(e).__name__)
         run.unlock()
         raise
     run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)

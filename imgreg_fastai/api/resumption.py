@@ -167,10 +167,9 @@ def check_unchanged(run: Run, force: bool) -> None:
 
 def _changed_versions(run: Run) -> list[str]:
     """The packages that have another version than when the run began."""
-    before, now = run.about.get("versions", {}), runs.versions()
+    before, now = dict(run.about.get("versions", {})), runs.versions()
     for versions in (before, now):
-        if "python" in versions:
-            versions["python"] = ".".join(versions["python"].split(".")[:2])
+        versions["python"] = ".".join(versions.get("python", "").split(".")[:2])  # its repairs change no numbers
     return [f"{name} {before[name]}, now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
 
 

@@ -130,7 +130,7 @@ def lr_find(context: typer.Context, task: o.TaskName, **options: Any) -> None:
 
 
 @app.command(cls=PanelCommand)
-@o.with_options("epochs", *o.TRAINING, "curve.parts", "out")
+@o.with_options("epochs", *o.TRAINING, "save_minutes", "curve.parts", "out")
 def curve(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Train on growing parts of the images, and estimate what more of them would bring."""
     _print_curve(api.curve(task, command=context.obj, **options))

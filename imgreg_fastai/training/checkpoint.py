@@ -140,8 +140,11 @@ class CheckpointWriter:
 
 def _save(tensors: Tensors, file: Path, metadata: dict[str, str]) -> None:
     """Write a safetensors file; raises OSError where safetensors' own error only mentions its number."""
+    file.touch()
+    mode = file.stat().st_mode
     try:
-        save_file(tensors, file, metadata)
+        save_file(tensors, file, metadata)  # by way of a file .tmpXXXXXX that only its owner may read
+        file.chmod(mode)
     except SafetensorError as e:
         number = re.search(r"os error (\d+)", str(e))
         if number is None:

@@ -228,6 +228,7 @@ def _stopped_by_signals(watch: TrainingWatch) -> Iterator[None]:
         if watch.stop_requested:
             raise KeyboardInterrupt
         watch.stop_requested = True
+        say("stopping after this step (Ctrl-C again: at once)")
 
     is_main = threading.current_thread() is threading.main_thread()  # only there signals can be handled
     signals = [s for s in (signal.SIGINT, signal.SIGTERM)

@@ -2,6 +2,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any, BinaryIO
 from .messages import ImgregError, error_reason, say
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+LOCKED = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # what lock_file fails with where another process has the lock
 LOCK, SETTINGS = "lock", "settings.json"  # in a folder .NAME-part
 
 
@@ -63,9 +65,9 @@ def _flush(path: Path) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what `atomic_file` leaves in a folder when its process is killed."""
-    for file in folder.glob(".*.*"):
-        if file.suffix[1:].isdecimal():
+    """Remove what `atomic_file`, and safetensors within it, leave in a folder when their process is killed."""
+    for file in folder.iterdir():
+        if re.fullmatch(r"\..+\.\d+|\.tmp\w{6}", file.name):
             file.unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from imgreg_fastai import list_runs, runs
+from imgreg_fastai.runs import run_folder
 from imgreg_fastai.utils.files import new_folder
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import said
@@ -54,9 +55,9 @@ def test_several_processes_may_ask_at_once_whether_a_run_is_training(tmp_path):
     run = fake(tmp_path, state="training")
     with open(run.path / "labels.csv", "rb") as file:
         with pytest.raises(OSError, match="unavailable"):
-            runs.lock_file(file)
+            run_folder.lock_file(file)
         run.unlock()
-        runs.lock_file(file)  # the other process asks
+        run_folder.lock_file(file)  # the other process asks
         assert list_runs(tmp_path)[0]["state"] == "interrupted"
 
 

@@ -1,4 +1,4 @@
-"""The run folder: what a training leaves for people, and for predict, evaluate, export and report; the list of runs."""
+"""The run folder: what a training leaves for people, and for predict, evaluate, export and report."""
 import hashlib
 import json
 import os
@@ -12,13 +12,12 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from . import config, tasks
-from .config import TrainConfig
-from .data import known_images, tables
-from .tasks import Task
-from .utils.files import atomic_file, lock_file, new_folder
-from .utils.format import align_columns, format_value, round_numbers
-from .utils.messages import ImgregError, first_few
+from .. import config, tasks
+from ..config import TrainConfig
+from ..data import known_images, tables
+from ..tasks import Task
+from ..utils.files import LOCKED, atomic_file, lock_file, new_folder
+from ..utils.messages import ImgregError, error_reason, first_few
 
 PACKAGES = ("imgreg-fastai", "fastai", "torch", "torchvision", "timm", "numpy", "pandas", "pillow", "safetensors")
 
@@ -126,16 +125,18 @@ class Run:
         """Lock the run for this process, which is to train it; raises ImgregError if another one does."""
         if self.lock:
             return
-        file = open(self.path / "labels.csv", "rb+")  # noqa: SIM115  # until unlock
+        try:
+            file = open(self.path / "labels.csv", "rb+")  # noqa: SIM115  # until unlock
+        except OSError as e:
+            raise ImgregError("a run folder that can be written", f"'{self.path}': {error_reason(e)}") from e
         try:
             lock_file(file)
-        except BlockingIOError as e:
+        except OSError as e:
             file.close()
+            if e.errno not in LOCKED:  # there are file systems without locks
+                return
             raise ImgregError("a run that no other process trains or scores", f"'{self.path}', which one works on",
                               "waiting for it, or ending it with Ctrl-C") from e
-        except OSError:  # there are file systems without locks
-            file.close()
-            return
         self.lock = file
 
     def unlock(self) -> None:
@@ -236,118 +237,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             numbers[name] = "not installed"
     return numbers
-
-
-# ---- folds
-
-
-@dataclass
-class Folds:
-    """A cross-validation.
-
-    Args:
-        path: Of its folder.
-        runs: One for each fold.
-        scores: {target: {unit, folds, mean, spread, baseline, columns}}, see collect_folds.
-    """
-
-    path: Path
-    runs: list[Run]
-    scores: dict
-
-
-def collect_folds(folder: Path, runs: list[Run]) -> Folds:
-    """Summarise the validation scores of folds, and write them to FOLDER/scores.json.
-
-    `folds` are the mean errors, `mean` and `spread` their mean and standard deviation, `baseline` the mean of guessing,
-    and `columns` the same for each column. Folds without a label of a target are left out of its scores.
-    """
-    valid, summary = [run.scores["valid"] for run in runs if run.scores], {}
-    for name in valid[0] if valid else ():
-        folds = [scores[name] for scores in valid if scores[name]["n"]]
-        if folds:
-            columns = [c for c in folds[0].get("columns", {}) if all(c in fold["columns"] for fold in folds)]
-            summary[name] = {"unit": folds[0]["unit"], "folds": [fold["mean"] for fold in folds], **_spread(folds),
-                             "columns": {c: _spread([fold["columns"][c] for fold in folds]) for c in columns}}
-    write_file(folder / "scores.json", summary)
-    return Folds(folder, runs, summary)
-
-
-def _spread(folds: list[dict]) -> dict:
-    table = pd.DataFrame(folds, columns=["mean", "baseline"], dtype=float)
-    spread = table["mean"].std() if len(folds) > 1 else 0.0
-    return round_numbers({"mean": table["mean"].mean(), "spread": spread, "baseline": table["baseline"].mean()})
-
-
-# ---- the list of runs
-
-COLUMNS = ("path", "task", "state", "arch", "epochs", "images")
-
-
-def list_runs(folder: str | Path = "runs") -> list[dict]:
-    """List the runs of a folder, the newest last.
-
-    Args:
-        folder: Of runs, or one run.
-
-    Returns:
-        For each run COLUMNS (its state is Run.state, or "not scored" if its scoring was cut off), and `scores` of the
-        validation part, {target: {unit, mean, baseline}}. Folds are one entry, whose scores have a `spread`. What is no
-        run has `path`, `state` and the reason, `why`.
-
-    Raises:
-        ImgregError: If there is no such folder.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ImgregError("a folder of runs", f"no folder '{folder}'", "imgreg train angle")
-    if (folder / "run.json").is_file():
-        return [_entry(folder)]
-    folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return [_entry(path) for path in sorted(folders, key=_start_time)]
-
-
-def _start_time(path: Path) -> tuple[float, str]:
-    """Return when a run, or the first of its folds, began: when its labels were written."""
-    times = [file.stat().st_mtime for file in (*path.glob("labels.csv"), *path.glob("*/labels.csv"))]
-    return min(times, default=path.stat().st_mtime), path.name
-
-
-def _entry(path: Path) -> dict:
-    """Return the entry of a folder, whatever it holds."""
-    entry: dict = {"path": str(path)}
-    try:
-        folds = [] if (path / "run.json").exists() else [load_run(p.parent) for p in sorted(path.glob("*/run.json"))]
-        if not all(run.config.fold for run in folds):
-            return entry | {"state": "folder", "why": f"see imgreg runs {path}"}
-        run = folds[0] if folds else load_run(path)
-        state, epochs, scores = run.state, run.about.get("epochs_done"), run.scores.get("valid", {})
-        if folds:
-            state = f"{sum(fold.state == 'trained' for fold in folds)} of {run.config.folds} folds"
-            epochs = sum(fold.about.get("epochs_done") or 0 for fold in folds)
-            scores = Run(path, {}).read_json("scores.json")
-        elif state == "scoring" and not run.is_running:
-            state = "not scored"
-        names = ("unit", "mean", "spread", "baseline")
-        scores = {target: {name: s[name] for name in names if name in s} for target, s in scores.items() if "mean" in s}
-        return entry | {"task": run.task.name, "state": state, "arch": run.config.arch, "epochs": epochs,
-                        "images": run.about["data"]["rows"], "scores": scores}
-    except ImgregError as e:
-        return entry | {"state": "broken", "why": e.actual}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:  # somebody has changed a file
-        return entry | {"state": "broken", "why": f"{type(e).__name__}: {e}"}
-
-
-def format_runs(entries: list[dict]) -> str:
-    """Write the entries of list_runs as a table."""
-    rows: list[tuple[str, ...]] = [(*COLUMNS, "error (valid)")]
-    for entry in entries:
-        errors = []
-        for target, scores in entry.get("scores", {}).items():
-            numbers = {name: format_value(scores[name], scores["unit"]) for name in scores if name != "unit"}
-            spread = f" ± {numbers['spread']}" if "spread" in scores else ""
-            guessing = f" (guessing: {numbers['baseline']})" if "baseline" in scores else ""
-            errors.append(f"{target} {numbers['mean']}{spread}{guessing}")
-        cells = ("" if entry.get(column) is None else str(entry[column]) for column in COLUMNS)
-        rows.append((*cells, entry.get("why", ", ".join(errors))))
-    return align_columns(rows)
