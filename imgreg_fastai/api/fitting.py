@@ -156,14 +156,15 @@ def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, 
         run.write("history.csv", pd.DataFrame(progress.history))
         bar.line(_epoch_line(task, row))
 
-    def save(epoch_ends: bool | None) -> None:
+    def save(moment: checkpoint.Moment) -> None:
         nonlocal epoch_of_model
-        if epoch_ends is not None and not writer.is_due(epoch_ends):
+        if not writer.is_due(moment):
             return
-        writer.write(checkpoint.take_checkpoint(learn, progress, watch.best))
-        if epoch_of_model != progress.best_epoch:  # after the checkpoint, from which a resumed run can write it again
-            model_file.save_model(model, watch.best, metadata)
-            epoch_of_model = progress.best_epoch
+        with writer.timed():
+            writer.write(checkpoint.take_checkpoint(learn, progress, watch.best))
+            if epoch_of_model != progress.best_epoch:  # after the checkpoint, from which `imgreg resume` restores it
+                model_file.save_model(model, watch.best, metadata)
+                epoch_of_model = progress.best_epoch
 
     watch = loop.TrainingWatch(progress, after_step, after_epoch, save)
     watch.best = best

@@ -50,8 +50,7 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
             if run.state != "planned":
                 say(f"{path} has no checkpoint yet: its training begins anew")
             return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
-        if epochs is not None:
-            _plan_epochs(run, saved, epochs)
+        _plan_epochs(run, saved, epochs)
         return _go_on(run, _plan_of_run(run, config), saved)
     finally:
         run.unlock()
@@ -98,10 +97,14 @@ def _plan_of_run(run: Run, config: TrainConfig) -> TrainingPlan:
                         rows=run.labels)
 
 
-def _plan_epochs(run: Run, saved: Checkpoint, epochs: int) -> None:
-    """Plan another number of epochs in all."""
+def _plan_epochs(run: Run, saved: Checkpoint, epochs: int | None) -> None:
+    """Plan another number of epochs in all, if it is another one; None: that of the run's settings."""
     progress = saved.progress
     n_frozen = sum((c.end - c.first) // progress.epoch_steps for c in progress.cycles if c.frozen)
+    goes_beyond_stop = epochs is not None and progress.stopped  # such as that of --patience
+    epochs = epochs or run.config.epochs  # which the checkpoint lacks if it was noted and the process killed then
+    if n_frozen + epochs == progress.n_epochs and not goes_beyond_stop:
+        return
     if n_frozen + epochs <= progress.epoch:
         raise ImgregError(f"--epochs above {progress.epoch - n_frozen}, which '{run.path}' has trained already",
                           str(epochs))

@@ -7,9 +7,12 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 import torch
 from fastai.learner import Learner
@@ -25,6 +28,7 @@ FORMAT = 1
 WEIGHTS, OPTIMIZER, BEST = "weights.", "optimizer.", "best."  # prefixes of the names of tensors
 MAX_SHARE = 0.01  # of the time may go into writing
 Tensors = dict[str, torch.Tensor]
+Moment = Literal["step", "epoch", "end"]  # of a training
 
 
 @dataclass
@@ -117,16 +121,23 @@ class CheckpointWriter:
         self.start = self.newest = time.perf_counter()
         self.seconds = 0.0
 
-    def is_due(self, epoch_ends: bool) -> bool:
-        """Whether to write now: at the end of an epoch, unless that would take more than MAX_SHARE of the time."""
+    def is_due(self, moment: Moment) -> bool:
+        """Whether to write now: at the end of an epoch not if that would take more than MAX_SHARE of the time."""
         now = time.perf_counter()
-        if epoch_ends:
+        if moment == "epoch":
             return self.seconds <= MAX_SHARE * (now - self.start)
-        return now - self.newest >= self.interval
+        return moment == "end" or now - self.newest >= self.interval
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the seconds of the block, in which the state is written, as spent on writing."""
+        start = time.perf_counter()
+        yield
+        self.newest = time.perf_counter()
+        self.seconds += self.newest - start
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Write last.ckpt; the one before becomes previous.ckpt."""
-        start = time.perf_counter()
         last = self.folder / LAST
         tensors, text = checkpoint.tensors(), json.dumps({"format": FORMAT, **checkpoint.progress.to_dict()})
         metadata = {"progress": text, "sha256": _digest(tensors, text)}
@@ -134,8 +145,6 @@ class CheckpointWriter:
             _save(tensors, file, metadata)
             if last.exists():
                 os.replace(last, self.folder / PREVIOUS)
-        self.newest = time.perf_counter()
-        self.seconds += self.newest - start
 
 
 def _save(tensors: Tensors, file: Path, metadata: dict[str, str]) -> None:

@@ -20,7 +20,7 @@ from fastcore.basics import noop
 
 from ..config import TrainConfig
 from ..utils.messages import ImgregError, say, warn
-from .checkpoint import is_frozen
+from .checkpoint import Moment, is_frozen
 from .precision import in_precision
 from .progress import Progress
 from .random_numbers import seed_step
@@ -55,8 +55,8 @@ class TrainingWatch(Callback):
         progress: How far the training is; a new one if None.
         step: Called after each training step with the Progress.
         epoch: Called after each epoch with its row of the history.
-        save: Called with whether an epoch has ended, where the state is whole and may be saved; and with None where it
-            must be.
+        save: Called where the state is whole and may be saved: with "step" or "epoch" after one of these, and with
+            "end" where the training ends.
 
     Attributes:
         best: The weights with the lowest validation loss, or that reached `stop_at`; {} before there are any.
@@ -67,7 +67,7 @@ class TrainingWatch(Callback):
     cfg: TrainConfig  # `fit` fills it in
 
     def __init__(self, progress: Progress | None = None, step: Callable[[Progress], None] = noop,
-                 epoch: Callable[[dict], None] = noop, save: Callable[[bool | None], None] = noop):
+                 epoch: Callable[[dict], None] = noop, save: Callable[[Moment], None] = noop):
         self.progress = progress or Progress()
         self.report_step, self.report_epoch, self.save = step, epoch, save
         self.best: dict[str, torch.Tensor] = {}
@@ -108,9 +108,9 @@ class TrainingWatch(Callback):
             self.progress.rate = float(self.opt.hypers[-1]["lr"])
             self.report_step(self.progress)
             self._place_step()
-            self._save(False)
+            self._save("step")
         if self.stop_requested:
-            self._save(None)
+            self._save("end")
             self.progress.stopped = "interrupted"
             raise CancelFitException
 
@@ -120,7 +120,7 @@ class TrainingWatch(Callback):
             lr = self.opt.hypers[-1]["lr"]
             raise ImgregError("a finite loss", f"{loss} at a learning rate of {lr:.2g}", "a smaller --lr")
 
-    def _save(self, epoch_ends: bool | None) -> None:
+    def _save(self, moment: Moment) -> None:
         """Bring the Progress up to date, and save it or not."""
         progress, mean = self.progress, self.recorder.smooth_loss
         progress.mean_loss, progress.n_losses = float(mean.val), mean.count
@@ -128,7 +128,7 @@ class TrainingWatch(Callback):
             progress.loss_scale = self.learn.scaler.state_dict()
         if progress.step_in_epoch:
             progress.epoch_seconds = time.perf_counter() - self.start
-        self.save(epoch_ends)
+        self.save(moment)
 
     def after_train(self) -> None:
         if self.progress.step_in_epoch == 0:  # fastai would call an epoch without batches a success
@@ -154,7 +154,7 @@ class TrainingWatch(Callback):
         elif self.cfg.patience and progress.epochs_since_best >= self.cfg.patience:
             progress.stopped = f"no better validation loss in {progress.epochs_since_best} epochs"
         self.report_epoch(row)
-        self._save(None if progress.stopped or progress.cycle is None else True)
+        self._save("end" if progress.stopped or progress.cycle is None else "epoch")
         if progress.stopped or progress.cycle is not cycle:
             raise CancelFitException
 

@@ -78,7 +78,8 @@ def table(spotted):
 def test_a_killed_training_ends_in_the_same_weights(table, tmp_path, monkeypatch, options):
     options = {**EXACT, **SPOTS, **options}
     whole = functions.train(table, out=tmp_path / "whole", **options)
-    for step in (1, 2) if "accumulate" in options else (3, 4, 6):  # within an epoch, at its end, in the next one
+    within, at_end, later = 3, 4, 6  # within the first epoch of 4 steps, at its end, and within the next one
+    for step in (1, 2) if "accumulate" in options else (at_end,) if "lr" in options else (within, at_end, later):
         killed = train_and_kill(monkeypatch, tmp_path, table, step, **options)
         run = functions.resume(killed)
         assert run.state == "trained" and run.about["epochs_done"] == whole.about["epochs_done"]
@@ -139,3 +140,37 @@ def test_several_trainings_of_which_not_one_can_begin_leave_no_folder(drawn, tmp
     with pytest.raises(ImgregError):
         functions.train("angle", folds=3, out=tmp_path, data=drawn, **{**SMALL, "weights": str(tmp_path / "none.pth")})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_a_longer_training_that_is_killed_before_its_first_checkpoint_is_still_the_longer_one(table, tmp_path,
+                                                                                              monkeypatch):
+    run = functions.train(table, out=tmp_path, **{**EXACT, **SPOTS, "epochs": 1})
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 5, "before write")
+        patch.setattr(runs.Run, "note", lambda run, **to: to.get("state") == "failed" or NOTE(run, **to))
+        functions.resume(run.path, epochs=3)
+    assert checkpoint.read_checkpoint(run.path).progress.step == 4
+    resumed = functions.resume(run.path)
+    assert resumed.about["epochs_done"] == 3 and list(pd.read_csv(run.path / "history.csv")["epoch"]) == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_more_epochs_before_the_end_stretch_the_cycle_and_after_it_begin_another(table, tmp_path, monkeypatch):
+    killed = train_and_kill(monkeypatch, tmp_path, table, 6, **{**EXACT, **SPOTS})
+    functions.resume(killed, epochs=4)
+    rates = pd.read_csv(killed / "history.csv")["lr"]
+    assert len(rates) == 4 and rates.is_monotonic_decreasing and rates.iloc[-1] < 1e-4
+    functions.resume(killed, epochs=7)
+    rates = pd.read_csv(killed / "history.csv")["lr"]
+    assert len(rates) == 7 and rates[4] > 10 * rates[3] and rates.iloc[-1] < 1e-4
+    with pytest.raises(ImgregError, match="--epochs above 7"):
+        functions.resume(killed, epochs=5)
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_a_training_that_patience_ended_goes_on_to_the_epochs_that_it_was_to_have(table, tmp_path):
+    run = functions.train(table, out=tmp_path, **{**EXACT, **SPOTS, "patience": 1, "lr": 1e-9, "epochs": 9})
+    n_done = run.about["epochs_done"]
+    assert n_done < 9 and "no better" in run.about["stopped"]
+    assert functions.resume(run.path, epochs=9).about["epochs_done"] > n_done
