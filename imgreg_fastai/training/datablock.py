@@ -110,7 +110,7 @@ class PictureDL(TfmdDL):
             if index is None:
                 return item
             return (*item, row) if random is None else (*item, row, random[row].copy())
-        if random is not None and index is not None:
+        if random is not None:
             raise ImgregError("an image to train on that can be opened", f"none of {self.n}", "imgreg check TABLE")
         return None
 

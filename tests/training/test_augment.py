@@ -8,6 +8,7 @@ from fastai.torch_core import TensorImage
 
 from imgreg_fastai.tasks import ANGLE, MOVES, Motion
 from imgreg_fastai.training import augment
+from imgreg_fastai.training.random_numbers import random_table
 
 ANGLES = np.array([0.0, 12.5, 45.0, 77.3, 90.0, 101.0, 135.0, 179.9])
 
@@ -15,6 +16,10 @@ ANGLES = np.array([0.0, 12.5, 45.0, 77.3, 90.0, 101.0, 135.0, 179.9])
 def as_batch(pictures):
     x = torch.tensor(pictures, dtype=torch.float32)[:, None].expand(-1, 3, -1, -1) / 255
     return TensorImage(x.contiguous())
+
+
+def random_numbers(n, seed=0):
+    return torch.from_numpy(random_table(seed, 0, n).copy())
 
 
 def motion(n, mirrored=0, turn=0.0, zoom=1.0, shift=(0.0, 0.0), aspect=1.0):
@@ -50,18 +55,33 @@ def test_a_small_turn_is_nearest_to_the_bar_at_the_new_label(bars, mirrored, tur
 
 
 def test_batches_are_moved_only_while_training_and_labels_stay_true(bars):
-    torch.manual_seed(0)
     moves = augment.GeometricTransform(ANGLE)
     angles = np.linspace(0, 179, 64)
-    batch = (as_batch(bars(angles)), torch.tensor(angles, dtype=torch.float32))
-    pictures, labels = moves(batch, split_idx=0)
-    same, untouched = moves(batch, split_idx=1)
+    rows, numbers = torch.arange(64), random_numbers(64)
+    batch = (as_batch(bars(angles)), torch.tensor(angles, dtype=torch.float32), rows, numbers)
+    pictures, labels, *others = moves(batch, split_idx=0)
+    assert torch.equal(others[0], rows) and torch.equal(others[1], numbers)  # which those after it need
+    same, untouched, *_ = moves(batch, split_idx=1)
     assert torch.equal(same, batch[0]) and torch.equal(untouched, batch[1])
     assert (labels - batch[1]).abs().max() > 10
     ours = pictures[:, 0].numpy() * 255
     # On which side of its axis the bar lies is lost in a label of period 180: one of the two drawings fits.
     off = [np.abs(ours - bars((labels.numpy() + half) % 360)).mean(axis=(1, 2)) for half in (0, 180)]
     assert np.minimum(*off).max() < 0.2
+
+
+def test_an_image_is_moved_by_its_own_numbers_whatever_is_beside_it(bars):
+    """Two epochs' numbers move it otherwise; in another order and another batch it is moved in the same way."""
+    moves, light = augment.GeometricTransform(ANGLE), augment.ColourTransform(True, True)
+    angles, rows, numbers = torch.linspace(0, 179, 12), torch.arange(12), random_numbers(12)
+    whole = (as_batch(bars(angles.numpy())), angles, rows, numbers)
+    moved = light(moves(whole, split_idx=0), split_idx=0)
+    some = torch.tensor([7, 2, 11])
+    parts = light(moves(tuple(part[some] for part in whole), split_idx=0), split_idx=0)
+    for one, other in zip(parts, moved, strict=True):
+        torch.testing.assert_close(one, other[some], atol=1e-6, rtol=0)
+    again = light(moves((*whole[:3], random_numbers(12, seed=1)), split_idx=0), split_idx=0)
+    assert not torch.allclose(again[0], moved[0]) and not torch.allclose(again[1], moved[1])
 
 
 def differs(how):
@@ -73,22 +93,19 @@ def differs(how):
 
 
 def test_all_eight_moves_are_drawn():
-    torch.manual_seed(0)
-    how = augment.draw_motion(("flip", "quarter"), 400)
+    how = augment.draw_motion(("flip", "quarter"), random_table(0, 0, 400))
     seen = {(int(m), int(t)) for m, t in zip(how.mirrored, how.turn, strict=True)}
     assert seen == {(m, t) for m in (0, 1) for t in (0, 90, 180, 270)}
 
 
 @pytest.mark.parametrize("allowed", [(), ("colour",), *((m,) for m in MOVES), ("flip", "zoom"), MOVES])
 def test_only_moves_that_are_allowed_are_drawn(allowed):
-    torch.manual_seed(0)
-    how = augment.draw_motion(allowed, 400, 1.5)
+    how = augment.draw_motion(allowed, random_table(0, 0, 400), 1.5)
     assert differs(how) == set(allowed) - {"colour"} and how.aspect == 1.5
 
 
 def test_small_moves_go_both_ways_to_their_ends_and_half_of_the_pictures_stay_sharp():
-    torch.manual_seed(0)
-    how = augment.draw_motion(MOVES, 2000)
+    how = augment.draw_motion(MOVES, random_table(0, 0, 2000))
     turn, zoom = how.turn - np.round(how.turn / 90) * 90, np.log(how.zoom) / np.log(augment.ZOOM)
     for part in (turn / augment.TURN, zoom, *(how.shift / augment.SHIFT).T):
         assert -1 <= part.min() < -0.95 and 0.95 < part.max() <= 1 and abs(part.mean()) < 0.1
@@ -137,8 +154,10 @@ def test_colour_is_added_and_moves_left_out_as_the_task_says():
 
 
 def relit(pictures, **how):
-    """What Light makes of training images; those given stay as they are."""
-    return augment.ColourTransform(**how)(TensorImage(pictures.clone()), split_idx=0).as_subclass(torch.Tensor)
+    """What ColourTransform makes of training images; those given stay as they are."""
+    rows, numbers = torch.arange(len(pictures)), random_numbers(len(pictures))
+    return augment.ColourTransform(**how)((TensorImage(pictures.clone()), rows, numbers), split_idx=0)[0].as_subclass(
+        torch.Tensor)
 
 
 def test_a_tint_is_one_factor_a_channel_of_each_training_picture():
@@ -153,7 +172,6 @@ def test_a_tint_is_one_factor_a_channel_of_each_training_picture():
 
 
 def test_brightness_and_contrast_are_one_line_for_all_channels_of_a_picture():
-    torch.manual_seed(0)
     pictures = torch.tensor([0.3, 0.5, 0.7]).view(1, 1, 3, 1).expand(400, 3, 3, 1)
     low, middle, high = relit(pictures, colour=True)[:, :, :, 0].unbind(dim=2)
     assert torch.equal(low[:, :1].expand(-1, 3), low) and torch.allclose(high - middle, middle - low, atol=1e-6)
@@ -165,4 +183,5 @@ def test_brightness_and_contrast_are_one_line_for_all_channels_of_a_picture():
 
 def test_the_light_of_pictures_that_validate_stays():
     pictures = TensorImage(torch.rand(4, 3, 5, 5))
-    assert torch.equal(augment.ColourTransform(True, True)(pictures.clone(), split_idx=1), pictures)
+    batch = pictures.clone(), torch.arange(4), random_numbers(4)
+    assert torch.equal(augment.ColourTransform(True, True)(batch, split_idx=1)[0], pictures)

@@ -64,7 +64,7 @@ def test_a_broken_picture_is_named_counted_and_left_out(tmp_path, caplog, cache)
     with caplog.at_level(logging.WARNING):
         dls = datablock.build_dataloaders(pd.DataFrame(rows), PLAIN, cfg, STATS, "cpu")
         _, valid = everything(dls.valid)
-        train = [y for _, y in (dls.train.one_batch() for _ in range(8))]
+        train = [y for _ in range(2) for _, y in dls.train]
     assert sorted(valid.tolist()) == [15, 17, 18, 19]
     assert {0, 1, 7}.isdisjoint(torch.cat(train).tolist())
     assert "0.png" in caplog.text and "left out 4 of 20" in caplog.text
@@ -102,28 +102,88 @@ def test_two_targets_are_two_blocks_in_the_tasks_order(drawn):
     torch.testing.assert_close(twice, 2 * angle)
 
 
-def test_shown_pictures_are_uint8_and_looking_changes_no_random_number(drawn):
+def test_shown_pictures_are_uint8(drawn):
     frame, cfg = table(drawn, ANGLE)
     dls = datablock.build_dataloaders(frame, ANGLE, cfg, STATS, "cpu")
-    state = torch.random.get_rng_state()
     pictures, truths = datablock.first_batch(dls, ANGLE, n=9)
-    assert torch.equal(state, torch.random.get_rng_state())
     assert pictures.shape == (9, 100, 100, 3) and pictures.dtype == np.uint8 and pictures.max() == 255
     assert truths["angle"].shape == (9, 1)
 
 
 def test_looking_at_a_batch_changes_nothing_of_what_follows(drawn):
     frame, cfg = table(drawn, ANGLE)
+    looked, other = (datablock.build_dataloaders(frame, ANGLE, cfg, STATS, "cpu") for _ in range(2))
+    (pictures, _), (again, _) = (datablock.first_batch(looked, ANGLE) for _ in range(2))
+    assert np.array_equal(pictures, again)
+    for part, again in zip(everything(looked.train), everything(other.train), strict=True):
+        assert torch.equal(part, again)
 
-    def labels_after(look):
-        torch.manual_seed(0)
-        random.seed(0)
-        dl = datablock.build_dataloaders(frame, ANGLE, cfg, STATS, "cpu").train
-        if look:
-            datablock.peek(dl)
-        return everything(dl)[1]
 
-    torch.testing.assert_close(labels_after(True), labels_after(False))
+def batches_of_two_epochs(frame, task, seed=0, **of):
+    """Images and labels of all training batches of two epochs, whatever torch's own random numbers are."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    cfg = make_config(task, **{"bs": 3, "workers": 0, "cache": "on", **of})
+    train = datablock.build_dataloaders(frame, task, cfg, STATS, "cpu").train
+    return [everything(train) for _ in range(2)]
+
+
+def test_epochs_are_the_same_for_any_number_of_workers_any_cache_and_any_state_of_torch(spotted):
+    task = spots(augment=("flip", "turn", "zoom", "shift", "colour", "tint"), size=(40, 40))
+    first = batches_of_two_epochs(spotted, task)
+    for i, of in enumerate(({"cache": "off"}, {"cache": "off", "workers": 2}, {"workers": 2}), 1):
+        for epoch, other in zip(first, batches_of_two_epochs(spotted, task, i, **of), strict=True):
+            for part, same in zip(epoch, other, strict=True):
+                torch.testing.assert_close(part, same, atol=1e-5, rtol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("cache", ["on", "off"])
+def test_each_epoch_and_each_seed_has_its_own_order_and_moves(spotted, cache):
+    """For whoever uses the DataLoaders with plain fastai."""
+    frame = spotted.assign(split=["valid", *["train"] * 15])
+    order = Task("n", (Number("n", ("n",), low=0.0, high=16.0),), size=(32, 48), augment=())
+    epochs = batches_of_two_epochs(frame, order, cache=cache) + batches_of_two_epochs(frame, order, cache=cache, seed=0)
+    labels = [y.tolist() for _, y in epochs]
+    assert labels[:2] == labels[2:] and labels[0] != labels[1]
+    assert all(sorted(epoch) == list(range(1, 16)) for epoch in labels)  # each image once an epoch
+    dls = datablock.build_dataloaders(frame, order, make_config(order, bs=3, workers=0, seed=1), STATS, "cpu")
+    assert everything(dls.train)[1].tolist() not in labels
+    moved = Task("n", order.targets, size=(32, 48), augment=("colour",))
+    (x, y), (again, others) = batches_of_two_epochs(frame, moved, cache=cache)
+    assert not torch.allclose(x[y.argsort()], again[others.argsort()])
+
+
+def test_a_part_of_an_epoch_has_the_batches_that_it_has_in_the_whole(spotted):
+    task = spots(augment=("flip", "turn"), size=(40, 40))
+    whole, _ = batches_of_two_epochs(spotted, task, bs=2)
+    for cache in ("on", "off"):
+        train = built(spotted, task, bs=2, cache=cache).train
+        train.first, train.last = 1, 3
+        for part, all_of_it in zip(everything(train), whole, strict=True):
+            torch.testing.assert_close(part, all_of_it[2:6], atol=1e-5, rtol=0, equal_nan=True)
+        assert train.epoch == 1 and len(everything(train)[0]) == 8  # then the next epoch, whole
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_next_image_takes_the_place_of_one_that_breaks_while_training(spotted, tmp_path, caplog, workers):
+    frame = spotted.assign(split=["train"] * 12 + ["valid"] * 4)
+    for row in (3, 11):  # of the last, the next is the first
+        (tmp_path / f"{row}.png").write_bytes((tmp_path / frame.loc[row, "path"]).read_bytes()[:-300])
+        frame.loc[row, "path"] = str(tmp_path / f"{row}.png")
+    task = Task("n", (Number("n", ("n",), low=0.0, high=16.0),), size=(32, 48), augment=())
+    labels = [y.tolist() for _, y in batches_of_two_epochs(frame, task, cache="off", workers=workers)]
+    assert [sorted(epoch) for epoch in labels] == [[0, 0, 1, 2, 4, 4, 5, 6, 7, 8, 9, 10]] * 2
+    assert workers or "left out: " in caplog.text  # a worker process says it on stderr
+
+
+def test_a_training_part_of_which_every_image_broke_is_one_line(spotted, tmp_path):
+    frame = spotted.assign(split=["train"] * 12 + ["valid"] * 4)
+    for row in range(12):
+        (tmp_path / f"{row}.png").write_bytes((tmp_path / frame.loc[row, "path"]).read_bytes()[:-300])
+        frame.loc[row, "path"] = str(tmp_path / f"{row}.png")
+    task = Task("n", (Number("n", ("n",), low=0.0, high=16.0),), size=(32, 48), augment=())
+    with pytest.raises(ImgregError, match="an image to train on that can be opened; found none of 12"):
+        built(frame, task, cache="off").train.one_batch()
 
 
 def test_of_very_many_pictures_not_even_the_headers_are_read_first(spotted, tmp_path, caplog, monkeypatch):
@@ -136,7 +196,7 @@ def test_of_very_many_pictures_not_even_the_headers_are_read_first(spotted, tmp_
         dls = datablock.build_dataloaders(frame, PLAIN, make_config(PLAIN, bs=4, workers=0, cache="auto"), STATS, "cpu")
         _, train = everything(dls.train.new(shuffle=False, drop_last=False))
     assert "16 images are opened as they come" in caplog.text and "left out" in caplog.text
-    assert len(dls.train_ds) == 8 and len(train) == 7
+    assert len(dls.train_ds) == 8 and train.tolist() == [2, 2, 4, 6, 8, 10, 12, 14]  # the next one in place of row 0
 
 
 def test_one_broken_picture_among_few_still_leaves_a_batch(drawn, tmp_path):
@@ -263,14 +323,14 @@ def test_missing_labels_survive_as_nan_beside_those_that_are_there(spotted):
 
 
 def test_missing_labels_stay_missing_when_pictures_are_moved_with_a_mirrors_pairs(spotted):
-    torch.manual_seed(0)
     points = Point("spots", ("rx", "ry", "bx", "by"), follows=True, flip_pairs=((0, 1),))
     task = Task("spots", (points, POSE), size=(40, 40), augment=("flip", "turn"))
     frame = spotted.assign(split=["valid", *["train"] * 15])
     frame.loc[4, "yaw"] = np.nan
     sides, lacking = set(), 0
+    train = built(frame, task, bs=5).train
     for _ in range(6):
-        for _, points, pose in built(frame, task, bs=5).train:
+        for _, points, pose in train:
             for p, r in zip(points, pose, strict=True):
                 assert p.isnan().all(dim=1).sum() == p.isnan().any(dim=1).sum() <= 1
                 assert r.isnan().all() or r.isfinite().all()
@@ -281,7 +341,6 @@ def test_missing_labels_stay_missing_when_pictures_are_moved_with_a_mirrors_pair
 
 def test_shown_points_are_in_the_shown_pictures_pixels(spotted):
     for augment in ((), ("flip", "turn", "zoom", "shift")):
-        torch.manual_seed(0)
         task = spots(augment=augment, size=(48, 64))
         pictures, truths = datablock.first_batch(built(spotted, task, bs=8), task, n=8)
         assert pictures.shape == (8, 48, 64, 3) and truths["spots"].shape == (8, 4)

@@ -1,5 +1,6 @@
 import json
 import math
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ from imgreg_fastai.api import fitting, functions
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import ANGLE
-from imgreg_fastai.training import loop, precision
+from imgreg_fastai.training import checkpoint, loop, precision
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY
+
+
+QUICK = {"arch": "test_resnet", "weights": "none", "workers": 0}
 
 
 def small(drawn, **more):
@@ -27,11 +31,13 @@ def test_training_learns_and_keeps_the_best_weights(run):
     assert history["train_loss"][1] < history["train_loss"][0]
     assert list(history["epoch"]) == [1, 2] and np.isfinite(history[["train_loss", "valid_loss"]]).all(axis=None)
     assert {"angle_error", "lr", "seconds"} <= set(history.columns)
-    state = torch.load(run.path / "last.ckpt", weights_only=True)
-    assert state["epochs"] == 2 and set(state) == {"model", "opt", "epochs", "random"}
+    saved = checkpoint.read_checkpoint(run.path)
+    assert saved.progress.epoch == 2 and saved.progress.cycle is None
+    pd.testing.assert_frame_equal(pd.DataFrame(saved.progress.history), history)
     best = load(run.path).network.state_dict()
     last_is_best = bool(history["valid_loss"].idxmin() == 1)
-    assert all(torch.equal(best[k], v) for k, v in state["model"].items()) is last_is_best
+    assert all(torch.equal(best[k], v) for k, v in saved.weights.items()) is last_is_best
+    assert all(torch.equal(best[k], v) for k, v in saved.best.items())
 
 
 def test_the_learners_network_is_the_one_definition(drawn):
@@ -150,7 +156,7 @@ def test_an_epoch_without_a_picture_to_validate_on_has_no_loss_and_no_error(spot
     learn = functions.learner(tmp_path / "labels.csv", targets=["n:number"], **TINY, cache="off", workers=0)
     watch = loop.TrainingWatch()
     loop.fit(learn, make_config(ANGLE, **{k: v for k, v in TINY.items() if k != "size"}), watch, False, "fp32")
-    (row,) = watch.history
+    (row,) = watch.progress.history
     assert np.isfinite(row["train_loss"]) and np.isnan(row["valid_loss"]) and np.isnan(row["n_error"])
 
 
@@ -161,23 +167,24 @@ def test_a_loss_that_is_no_number_is_one_line_and_leaves_a_trace(drawn, tmp_path
     assert about["state"] == "failed" and "finite" in about["stopped"]
 
 
-class Interrupted:
-    """Sends Ctrl-C after some batches."""
-
-    def __init__(self, after):
-        self.after = after
-
-    def __call__(self, done, total, row):
-        if done == self.after:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize("after", [2, 9])  # within the first epoch of 6 batches, and in the second
-def test_ctrl_c_leaves_a_run_that_can_be_evaluated(drawn, tmp_path, monkeypatch, after):
+@pytest.mark.parametrize("after", [2, 9])  # within the first epoch of 6 steps, and in the second
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.usefixtures("without_plots")
+def test_ctrl_c_leaves_a_run_that_can_be_evaluated(drawn, tmp_path, monkeypatch, after, times):
+    """The step ends, and its state is saved; pressed twice, the training ends at once."""
     real = loop.TrainingWatch
-    monkeypatch.setattr(loop, "TrainingWatch", lambda batch, epoch: real(batch=Interrupted(after), epoch=epoch))
-    run = functions.train("angle", out=tmp_path, **small(drawn))
-    assert run.about["state"] == "interrupted"
+
+    def press(progress):
+        if progress.step == after:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(loop, "TrainingWatch", lambda progress, _, epoch, save: real(progress, press, epoch, save))
+    run = functions.train("angle", out=tmp_path, **small(drawn, **QUICK))
+    assert run.about["state"] == "interrupted" and run.about["epochs_done"] == after // 6
+    saved = checkpoint.read_checkpoint(run.path)
+    assert saved.progress.step == after if times == 1 else saved is None or saved.progress.step < after
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert math.isfinite(functions.evaluate(run)["scores"]["angle"]["mean"])
 
 
@@ -289,7 +296,7 @@ def test_nothing_is_left_behind_by_an_interrupt_inside_the_body(drawn, name):
     watch = loop.TrainingWatch()
     loop.fit(learn, cfg, watch, False, name)
     handle.remove()
-    assert watch.stopped == "interrupted" and not torch.is_autocast_enabled("cpu")
+    assert watch.progress.stopped == "interrupted" and not torch.is_autocast_enabled("cpu")
     assert torch.autocast_increment_nesting() == 1  # or torch would keep the weights that it rounded
     torch.autocast_decrement_nesting()
     assert not learn.model[0]._forward_hooks and not learn.model[0]._forward_pre_hooks
