@@ -22,6 +22,7 @@ from fastai.vision.learner import vision_learner
 
 import imgreg_fastai
 from imgreg_fastai.data import images
+from imgreg_fastai.training import checkpoint
 
 from .photographs import SMALL, find_photographs, skipped
 
@@ -102,7 +103,7 @@ def train(frame: pd.DataFrame, folder: Path, options: dict) -> tuple[np.ndarray,
     run = imgreg_fastai.train(folder / "faces.csv", out=folder, **options)
     seconds = time.perf_counter() - start
     model = imgreg_fastai.load(run.path)
-    model.network.load_state_dict(torch.load(run.path / "last.ckpt", weights_only=True)["model"])
+    model.network.load_state_dict(checkpoint.read_checkpoint(run.path).weights)
     paths = list(frame["image"][frame["split"] == "valid"])
     return model.predict(paths, expand=False)[COLUMNS].to_numpy(), seconds
 

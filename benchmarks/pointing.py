@@ -21,6 +21,7 @@ from imgreg_fastai.data import images
 from imgreg_fastai.evaluation import metrics
 from imgreg_fastai.models import backbones, weights
 from imgreg_fastai.tasks import Point, Rotation, Task
+from imgreg_fastai.training import checkpoint
 
 from .photographs import SMALL, find_photographs, skipped
 
@@ -122,7 +123,7 @@ def last_predictions(run) -> pd.DataFrame:
     if pd.read_csv(run.path / "history.csv")["valid_loss"].argmin() + 1 == run.about["epochs_done"]:
         return pd.read_csv(run.path / "predictions.csv")
     model = imgreg_fastai.load(run.path)
-    model.network.load_state_dict(torch.load(run.path / "last.ckpt", weights_only=True)["model"])
+    model.network.load_state_dict(checkpoint.read_checkpoint(run.path).weights)
     labels = run.labels
     return metrics.predictions_table(run.task, metrics.predictions(model, labels[labels["split"] == "valid"]))
 

@@ -126,14 +126,16 @@ class Progress:
 
     def change_epoch_steps(self, epoch_steps: int) -> None:
         """Go on with epochs of another number of steps, because there are more or fewer images than before."""
-        cycle, epochs_left = self.cycle, self.epochs_left
+        cycle, epochs_left, ratio = self.cycle, self.epochs_left, epoch_steps / self.epoch_steps
         self.step_in_epoch = min(self.step_in_epoch, epoch_steps)
         self.epoch_steps = epoch_steps
         if cycle:
-            shift = self.step - self.step_in_epoch + epochs_left * epoch_steps - cycle.end
-            cycle.plan(self.step, cycle.end + shift)
+            cycle.plan(self.step, self.step - self.step_in_epoch + epochs_left * epoch_steps)
+            end = cycle.end
             for later in self.cycles[self.cycles.index(cycle) + 1 :]:
-                later.first, later.planned_at, later.end = later.first + shift, later.first + shift, later.end + shift
+                n_steps = max(1, round((later.end - later.first) * ratio))
+                later.first, later.planned_at, later.end = end, end, end + n_steps
+                end = later.end
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""

@@ -7,7 +7,8 @@ import pytest
 from imgreg_fastai import runs
 from imgreg_fastai.utils.messages import ImgregError
 
-FILES = {"run.json", "labels.csv", "model.safetensors", "last.ckpt", "history.csv", "scores.json", "predictions.csv"}
+FILES = {"run.json", "labels.csv", "model.safetensors", "last.ckpt", "previous.ckpt", "history.csv",
+         "scores.json", "predictions.csv"}
 PLOTS = {"batch.png", "curves.png", "predicted.png", "residuals.png", "worst.png", "grid.png"}
 
 
