@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait starve each other on few cores
 
@@ -69,17 +70,27 @@ def calibrated(drawn, tmp_path_factory):
     """A run as `run`, with intervals calibrated by 32 of the images; do not write into it."""
     from imgreg_fastai import train
 
-    return train("angle", data=drawn, out=tmp_path_factory.mktemp("calibrated"), calibrate=0.3, **SMALL)
+    with plots_left_out():
+        return train("angle", data=drawn, out=tmp_path_factory.mktemp("calibrated"), calibrate=0.3, **SMALL)
 
 
-@pytest.fixture
-def without_plots(monkeypatch):
+@contextmanager
+def plots_left_out():
     """Train, score and evaluate as ever, without plots and report: nine tenths of the time of a run of few images."""
     from imgreg_fastai import plots
     from imgreg_fastai.reports import run_page
 
-    monkeypatch.setattr(plots, "write_all", lambda *_: None)
-    monkeypatch.setattr(run_page, "write", lambda *_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "write_all", lambda *_: None)
+        patch.setattr(run_page, "write", lambda *_: None)
+        yield
+
+
+@pytest.fixture
+def without_plots():
+    """See plots_left_out; fixtures of a module use that itself."""
+    with plots_left_out():
+        yield
 
 
 @pytest.fixture(scope="session")

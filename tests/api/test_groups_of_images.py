@@ -11,7 +11,7 @@ from PIL import Image
 from imgreg_fastai import load
 from imgreg_fastai.api import functions
 from imgreg_fastai.utils.messages import ImgregError
-from tests.conftest import TINY, said
+from tests.conftest import TINY, plots_left_out, said
 
 QUICK = {**TINY, "size": (32, 32), "arch": "test_resnet", "epochs": 1}
 
@@ -34,8 +34,9 @@ def houses(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(houses):
     """Two runs on the houses, with intervals by house."""
-    return [functions.train(houses / "labels.csv", targets=["price"], group="house", out=houses / "runs", calibrate=0.4,
-                            seed=seed, **QUICK) for seed in (1, 2)]
+    with plots_left_out():
+        return [functions.train(houses / "labels.csv", targets=["price"], group="house", out=houses / "runs",
+                                calibrate=0.4, seed=seed, **QUICK) for seed in (1, 2)]
 
 
 @pytest.mark.parametrize("by", ["house", "street", "folder"])

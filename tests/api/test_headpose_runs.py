@@ -16,7 +16,9 @@ from tests.datasets.test_biwi import tiny
 
 
 @pytest.mark.parametrize(("form", "inner"), [("jpg", ""), ("png", "hpdb")])
-def test_a_copy_of_either_form_is_trained_scored_and_predicted(tmp_path, form, inner):
+def test_a_copy_of_either_form_is_trained_scored_and_predicted(tmp_path, form, inner, request):
+    if form == "png":  # the plots of both are the same
+        request.getfixturevalue("without_plots")
     home = tiny(tmp_path / "biwi" / inner, sequences=("01", "02", "04", "06", "13"), form=form)
     run = functions.train("headpose", data=tmp_path / "biwi", out=tmp_path / "runs", **TINY)
     scores = run.scores["valid"]
@@ -24,8 +26,9 @@ def test_a_copy_of_either_form_is_trained_scored_and_predicted(tmp_path, form, i
     assert set(scores["centre"]["groups"]) == {"F04", "M07"}
     assert list(scores["pose"]["columns"]) == ["yaw", "pitch", "roll"]
     assert run.scores["test"]["pose"]["n"] == 3
-    named = {p.name for p in (run.path / "plots").iterdir()}
-    assert {"worst_pose.png", "worst_centre.png", "error_over_yaw.png", "groups_pose.png"} <= named
+    if form == "jpg":
+        named = {p.name for p in (run.path / "plots").iterdir()}
+        assert {"worst_pose.png", "worst_centre.png", "error_over_yaw.png", "groups_pose.png"} <= named
     found = functions.predict(run.path, str(home / "13"), draw=tmp_path / "drawn")
     assert list(found) == ["image", "centre_x", "centre_y", "yaw", "pitch", "roll"] and len(found) == 3
     assert len(list((tmp_path / "drawn").iterdir())) == 3

@@ -146,6 +146,7 @@ def test_pictures_that_are_not_kept_are_known_by_their_headers(houses):
     assert kept.train.pixels is not None and not_kept.train.pixels is None
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_predict_reads_json_lines_by_house(houses, capsys):
     run = functions.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
     out = said(capsys, "predict", run.path, houses / "preise.csv", "--images", houses / "photos", "--by", "Haus",
@@ -154,6 +155,7 @@ def test_predict_reads_json_lines_by_house(houses, capsys):
     assert len(frame) == 12 and set(frame) == {"Haus", "images", "Preis"}
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_two_boxes_of_one_picture_belong_to_two_people(tmp_path):
     rng = np.random.default_rng(0)
     for name in "abcd":
@@ -170,6 +172,7 @@ def test_two_boxes_of_one_picture_belong_to_two_people(tmp_path):
     assert people["n"][1] == pytest.approx(each["n"][1])
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_pictures_that_moved_are_still_known_to_have_been_trained_on(houses):
     run = functions.train(houses / "preise.csv", images=houses / "photos", group="Haus", out=houses / "runs", **QUICK)
     trained = (run.labels["split"] == "train").sum()
@@ -178,6 +181,7 @@ def test_pictures_that_moved_are_still_known_to_have_been_trained_on(houses):
     assert elsewhere["scores"]["Preis"]["n"] == 36 - trained
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_small_numbers_are_told_as_they_are(tmp_path, capsys):
     for i in range(20):
         Image.new("L", (8, 8), 10 * i).save(tmp_path / f"{i}.png")

@@ -23,6 +23,7 @@ from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import interrupted, said
 
 IMGREG = [sys.executable, "-m", "imgreg_fastai"]
+QUICK = ["--arch", "test_resnet", "--weights", "none", "--workers", "0"]
 TRAIN = ["--size", "48", "--bs", "16", "--precision", "fp32", "--device", "cpu"]
 
 
@@ -42,7 +43,7 @@ def mistake(capsys, *args) -> str:
     return lines[0]
 
 
-def test_a_walk_through_all_verbs(tmp_path, monkeypatch, capsys):
+def test_a_walk_through_all_verbs(tmp_path, monkeypatch, capsys, request):
     monkeypatch.chdir(tmp_path)
     drawn = said(capsys, "data", "angle", "--n", 60, "--size", 48)
     assert "data/angle/labels.csv" in drawn and "next: imgreg train angle" in drawn
@@ -51,6 +52,7 @@ def test_a_walk_through_all_verbs(tmp_path, monkeypatch, capsys):
     assert "\x1b" not in trained.stdout + trained.stderr and "Warning" not in trained.stderr
     assert "epoch 1" in trained.stderr
     assert "angle error" in said(capsys, "evaluate", "runs/angle-001")
+    request.getfixturevalue("without_plots")
     assert "angle error" in said(capsys, "evaluate", "runs/angle-001", "data/angle/images")
     assert (tmp_path / "runs/angle-001/evaluations/images/scores.json").is_file()
     assert "export.pkl" in said(capsys, "export", "runs/angle-001")
@@ -204,7 +206,7 @@ def test_the_options_of_a_training_are_the_keywords_of_the_public_functions():
 def test_ctrl_c_ends_cleanly(drawn, tmp_path, capsys):
     """SIGINT in the midst of training: no traceback, the next command said, a run that can be evaluated."""
     history = tmp_path / "runs/angle-001/history.csv"
-    args = ["train", "angle", "--data", str(drawn), "--epochs", "500", *TRAIN]
+    args = ["train", "angle", "--data", str(drawn), "--epochs", "500", *TRAIN, *QUICK]
     code, err = interrupted([*IMGREG, *args], tmp_path, history.exists)
     assert code == 130 and "Traceback" not in err, err
     assert "next: imgreg evaluate runs/angle-001" in err
@@ -214,7 +216,7 @@ def test_ctrl_c_ends_cleanly(drawn, tmp_path, capsys):
 @pytest.mark.usefixtures("without_plots")
 def test_ctrl_c_while_a_finished_training_is_scored_names_the_command_that_completes_it(drawn, tmp_path, capsys):
     about = tmp_path / "runs/angle-001/run.json"
-    args = ["train", "angle", "--data", str(drawn), "--epochs", "1", *TRAIN]
+    args = ["train", "angle", "--data", str(drawn), "--epochs", "1", *TRAIN, *QUICK]
     code, err = interrupted([*IMGREG, *args], tmp_path, lambda: about.exists() and '"scoring"' in about.read_text())
     assert code == 130 and "Traceback" not in err, err
     assert err.splitlines()[-3:] == ["the network is trained, but not scored", "next: imgreg evaluate runs/angle-001",

@@ -60,19 +60,19 @@ def angles(matrices):
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    return heads.draw(tmp_path_factory.mktemp("heads") / "biwi", n=100, seed=3, jobs=1)
+    return heads.draw(tmp_path_factory.mktemp("heads") / "biwi", n=40, seed=3, jobs=1)
 
 
 def test_the_folder_is_shaped_like_biwi(drawn):
     assert sorted(p.name for p in drawn.iterdir()) == sorted(biwi.PEOPLE)
-    assert len(list(drawn.rglob("*_rgb.jpg"))) == 100
+    assert len(list(drawn.rglob("*_rgb.jpg"))) == 40
     cameras = {}
     for name in biwi.PEOPLE:
         files = {p.name for p in (drawn / name).iterdir()}
         numbers = sorted(int(m[1]) for f in files if (m := re.fullmatch(r"frame_(\d{5})_rgb\.jpg", f)))
         frames = {f"frame_{n:05}_{kind}" for n in numbers for kind in ("rgb.jpg", "pose.txt")}
         assert files == {"rgb.cal", "depth.cal"} | frames
-        assert len(numbers) in (4, 5)
+        assert len(numbers) in (1, 2)
         late = name == "06" or int(name) > 14
         assert numbers[0] == (0 if late else 3)
         cameras.setdefault((drawn / name / "rgb.cal").read_bytes(), set()).add(late)
@@ -82,16 +82,18 @@ def test_the_folder_is_shaped_like_biwi(drawn):
 
 
 def test_files_hold_what_was_drawn(drawn):
-    camera = read_calibration(drawn / "20" / "rgb.cal")
-    assert np.abs(camera.rotation @ camera.rotation.T - np.eye(3)).max() < 2e-5
-    for number, turn, centre, *_ in heads.plan_frames("20", 4, 3):
-        seen = camera.from_depth_frame(*read_pose(drawn / "20" / f"frame_{number:05}_pose.txt"))
-        assert seen[0] == pytest.approx(turn, abs=1e-4)
-        assert seen[1] == pytest.approx(centre, abs=0.05)
+    for person in ("02", "20"):
+        n = len(list((drawn / person).glob("*_rgb.jpg")))
+        camera = read_calibration(drawn / person / "rgb.cal")
+        assert np.abs(camera.rotation @ camera.rotation.T - np.eye(3)).max() < 2e-5
+        for number, turn, centre, *_ in heads.plan_frames(person, n, 3):
+            seen = camera.from_depth_frame(*read_pose(drawn / person / f"frame_{number:05}_pose.txt"))
+            assert seen[0] == pytest.approx(turn, abs=1e-4)
+            assert seen[1] == pytest.approx(centre, abs=0.05)
 
 
 def test_same_seed_same_bytes_whatever_the_jobs(drawn, tmp_path):
-    assert contents(heads.draw(tmp_path / "three", n=100, seed=3, jobs=3)) == contents(drawn)
+    assert contents(heads.draw(tmp_path / "three", n=40, seed=3, jobs=3)) == contents(drawn)
     other = contents(heads.draw(tmp_path / "other", n=24, seed=4, jobs=2))
     assert other["01/frame_00003_rgb.jpg"] != contents(drawn)["01/frame_00003_rgb.jpg"]
 

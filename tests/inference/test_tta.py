@@ -209,6 +209,7 @@ def test_intervals_are_those_of_the_picture_as_it_is(spotted):
     assert (moved["far_within"] == alone["far_within"]).all() and (moved["ood"] == alone["ood"]).all()
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_run_is_evaluated_and_predicts_by_averages(run, drawn, tmp_path, capsys):
     copy = shutil.copytree(run.path, tmp_path / "angle-001")
     alone, moved = (functions.evaluate(copy, tta=tta) for tta in (False, True))

@@ -36,7 +36,8 @@ def test_the_newest_run_is_last_and_tells_what_it_was(tmp_path):
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
 def test_a_training_that_was_killed_is_listed_as_interrupted(drawn, tmp_path, ending, code):
     command = [sys.executable, "-m", "imgreg_fastai", "train", "angle", "--data", str(drawn), "--epochs", "500",
-               "--arch", "test_resnet", "--weights", "none", "--size", "32", "--device", "cpu", "--bs", "16"]
+               "--arch", "test_resnet", "--weights", "none", "--size", "32", "--device", "cpu", "--bs", "16",
+               "--workers", "0", "--precision", "fp32"]
     history = tmp_path / "runs" / "angle-001" / "history.csv"
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         while not history.exists() and process.poll() is None:

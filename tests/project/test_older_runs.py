@@ -42,6 +42,7 @@ def test_its_report_is_written_and_its_settings_are_read(run):
     assert "Where it errs" in page and "not noted" in page  # it did not record its command
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_its_evaluation_has_the_scores_that_it_wrote(run):
     expected = json.loads((OLDER / "run" / "scores.json").read_text())["valid"]
     scores = imgreg_fastai.evaluate(run)["scores"]

@@ -72,7 +72,7 @@ def test_a_learner_that_is_restored_has_the_averages_of_the_optimizer_as_they_li
 
 
 def test_the_next_step_of_a_learner_that_is_restored_is_that_of_the_other(saved, spotted):
-    learn, watch, folder = saved
+    learn, _, folder = saved
     ends = []
     for source in (learn, None):
         other = learner(spotted)
@@ -123,7 +123,7 @@ def test_without_an_intact_checkpoint_is_one_line_and_without_any_is_none(copied
     with open(copied / checkpoint.PREVIOUS, "r+b") as file:
         file.seek(-5, 2)
         file.write(b"?")
-    with pytest.raises(ImgregError, match="an older version of imgreg wrote it; previous.ckpt: its checksum") as e:
+    with pytest.raises(ImgregError, match=r"an older version of imgreg wrote it; previous\.ckpt: its checksum") as e:
         checkpoint.read_checkpoint(copied)
     assert "\n" not in str(e.value)
     (copied / checkpoint.LAST).unlink()

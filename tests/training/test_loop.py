@@ -18,7 +18,6 @@ from imgreg_fastai.training import checkpoint, loop, precision
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY
 
-
 QUICK = {"arch": "test_resnet", "weights": "none", "workers": 0}
 
 
@@ -49,12 +48,14 @@ def test_the_learners_network_is_the_one_definition(drawn):
         torch.testing.assert_close(net.eval()(x), learn.model.eval()(x))
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_the_same_seed_gives_the_same_run_and_another_does_not(drawn, tmp_path):
     runs = [functions.train("angle", out=tmp_path, **small(drawn, epochs=1, seed=s)) for s in (3, 3, 4)]
     a, b, c = (load(r.path).network.state_dict()["1.0.weight"] for r in runs)
     assert torch.equal(a, b) and not torch.equal(a, c)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_stop_at_and_patience_end_the_fit(drawn, tmp_path):
     run = functions.train("angle", out=tmp_path, **small(drawn, epochs=5, stop_at=("angle", 90.0)))
     assert run.about["epochs_done"] == 1 and "reached 90" in run.about["stopped"]
@@ -64,6 +65,7 @@ def test_stop_at_and_patience_end_the_fit(drawn, tmp_path):
 
 @pytest.mark.parametrize("options", [{"fit": "pad"}, {"fit": "crop", "cache": "off"}, {"fit": "squish", "box": BOX}],
                          ids=lambda o: o["fit"])
+@pytest.mark.usefixtures("without_plots")
 def test_the_error_of_an_epoch_is_that_of_the_scores_in_pixels_of_pictures_of_many_sizes(spotted, tmp_path, options):
     table = Path(spotted["path"][0]).parent / "labels.csv"
     targets = ["spots=rx,ry,bx,by:point", "pose:rotation", "n:number"]
@@ -74,6 +76,7 @@ def test_the_error_of_an_epoch_is_that_of_the_scores_in_pixels_of_pictures_of_ma
         assert best[f"{name}_error"] == pytest.approx(scores["mean"], rel=1e-4), name
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_picture_that_breaks_off_has_no_error_and_shifts_no_other(spotted, tmp_path, caplog):
     """Its header is whole, so that it only fails within the epoch; its place in the validation part stays."""
     frame = spotted.assign(image=spotted["path"]).drop(columns="path")
@@ -233,6 +236,7 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
         assert sweep.trusted is trusted and bool(sweep.why) is not trusted
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path, monkeypatch):
     trained = []
     finish = fitting.finish
@@ -246,6 +250,7 @@ def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tm
     assert not (tmp_path / "runs").exists() and trained[0]["valid"]["angle"]["n"] == 12
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
     """From our own run's weights, head and all; what is frozen does not learn, and the body learns at its own rate."""
     from imgreg_fastai.models import backbones, weights

@@ -120,6 +120,7 @@ class SpyLoss(torch.nn.Module):
         return self.spy(predicted, y)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_run_with_weights_is_exported_and_evaluated_where_no_weights_are(weighted, tmp_path, caplog):
     from fastai.learner import load_learner
 
