@@ -194,7 +194,7 @@ def test_the_options_of_a_training_are_the_keywords_of_the_public_functions():
     of_the_task = set(inspect.signature(functions.resolve_options).parameters) - {"task", "settings"}
     keywords = of_the_task | {field.name for field in fields(TrainConfig)}
     not_typed = {"command", "sample_folder", "body_lr", "fold"}
-    of_some = {"epochs", "freeze_epochs", "patience", "stop_at", "folds"}
+    of_some = {"epochs", "freeze_epochs", "patience", "stop_at", "folds", "save_minutes"}
     assert set(options.TRAINING) == keywords - not_typed - of_some and of_some < options.OPTIONS.keys()
     assert {o["panel"] for o in options.OPTIONS.values()} == set(options.PANELS)
     with_errors = {key for key, o in options.OPTIONS.items() if "expected" in o}
@@ -209,7 +209,7 @@ def test_ctrl_c_ends_cleanly(drawn, tmp_path, capsys):
     args = ["train", "angle", "--data", str(drawn), "--epochs", "500", *TRAIN, *QUICK]
     code, err = interrupted([*IMGREG, *args], tmp_path, history.exists)
     assert code == 130 and "Traceback" not in err, err
-    assert "next: imgreg evaluate runs/angle-001" in err
+    assert "next: imgreg resume runs/angle-001, or imgreg evaluate runs/angle-001" in err
     assert "angle error" in said(capsys, "evaluate", tmp_path / "runs/angle-001")
 
 

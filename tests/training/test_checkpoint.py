@@ -9,7 +9,7 @@ from imgreg_fastai.api import functions
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.tasks import ANGLE
 from imgreg_fastai.training import checkpoint, loop
-from imgreg_fastai.training.progress import Cycle, Progress
+from imgreg_fastai.training.progress import Progress
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY
 
@@ -27,8 +27,8 @@ def saved(spotted, tmp_path_factory):
     folder, learn = tmp_path_factory.mktemp("saved"), learner(spotted)
     writer = checkpoint.CheckpointWriter(folder, minutes=0)
 
-    def save(epoch_ends):
-        if epoch_ends is not False or watch.progress.step == 3:
+    def save(moment):
+        if moment != "step" or watch.progress.step == 3:
             writer.write(checkpoint.take_checkpoint(learn, watch.progress, watch.best))
 
     watch = loop.TrainingWatch(save=save)
@@ -148,23 +148,19 @@ def test_writing_takes_at_most_a_hundredth_of_the_time_and_goes_by_the_clock_wit
     monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: now)
     writer = checkpoint.CheckpointWriter(tmp_path, minutes=10)
     now += 30
-    assert writer.is_due(epoch_ends=True) and not writer.is_due(epoch_ends=False)
-    writer.seconds = 0.5  # so long the first one took
-    assert not writer.is_due(epoch_ends=True)
+    assert writer.is_due("epoch") and not writer.is_due("step")
+    with writer.timed():
+        now += 0.5
+    assert writer.seconds == 0.5 and not writer.is_due("epoch") and writer.is_due("end")
     now += 20
-    assert writer.is_due(epoch_ends=True)
+    assert writer.is_due("epoch")
     now += 600
-    assert writer.is_due(epoch_ends=False)
-    writer.write(checkpoint.Checkpoint(Progress(10, cycles=[Cycle(0, 10)]), {"a": torch.ones(1)}, {}, {}))
-    assert not writer.is_due(epoch_ends=False)
+    assert writer.is_due("step")
+    with writer.timed():
+        pass
+    assert not writer.is_due("step")
     now += 599
-    assert not writer.is_due(epoch_ends=False)
+    assert not writer.is_due("step")
     now += 1
-    assert writer.is_due(epoch_ends=False)
-    assert checkpoint.CheckpointWriter(tmp_path, minutes=0).is_due(epoch_ends=False)
-
-
-def test_the_seconds_of_writing_are_counted(tmp_path):
-    writer = checkpoint.CheckpointWriter(tmp_path, minutes=10)
-    writer.write(checkpoint.Checkpoint(Progress(), {"a": torch.ones(1)}, {}, {}))
-    assert 0 < writer.seconds < 5 and [f.name for f in tmp_path.iterdir()] == [checkpoint.LAST]
+    assert writer.is_due("step")
+    assert checkpoint.CheckpointWriter(tmp_path, minutes=0).is_due("step")
