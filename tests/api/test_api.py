@@ -71,6 +71,8 @@ def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp
     for module, name in ((calibrate, "calibrate"), (evaluation.plots, "write_all"), (run_page, "write")):
         caplog.clear()
         with monkeypatch.context() as patch, pytest.raises(MemoryError) as error:
+            if name == "write":
+                patch.setattr(evaluation.plots, "write_all", lambda *_: None)
             patch.setattr(module, name, fail)
             if name == "calibrate":
                 functions.train("angle", data=drawn, out=path.parent, calibrate=0.3, **SMALL)
@@ -310,7 +312,9 @@ def test_an_untrained_learner_guesses_the_mean_of_the_training_part(spotted):
 
 
 @pytest.mark.parametrize("lacks", ["rx", "yaw", "n"])
-def test_a_validation_part_without_a_targets_labels_still_ends_in_a_run(spotted, tmp_path, lacks, request):
+def test_a_validation_part_without_a_targets_labels_still_ends_in_a_run(spotted, tmp_path, lacks, request, monkeypatch):
+    if lacks != "rx":  # the report says the same of any target
+        monkeypatch.setattr(run_page, "write", lambda *_: None)
     frame = spotted.assign(image=spotted["path"]).drop(columns="path")
     frame.loc[frame["split"] == "valid", lacks] = np.nan
     frame.to_csv(tmp_path / "t.csv", index=False)

@@ -51,15 +51,15 @@ def test_a_walk_through_all_verbs(tmp_path, monkeypatch, capsys, request):
     assert "guessing" in trained.stdout and "next: imgreg predict runs/angle-001" in trained.stdout
     assert "\x1b" not in trained.stdout + trained.stderr and "Warning" not in trained.stderr
     assert "epoch 1" in trained.stderr
+    request.getfixturevalue("without_plots")  # the run itself has them
     assert "angle error" in said(capsys, "evaluate", "runs/angle-001")
-    request.getfixturevalue("without_plots")
     assert "angle error" in said(capsys, "evaluate", "runs/angle-001", "data/angle/images")
     assert (tmp_path / "runs/angle-001/evaluations/images/scores.json").is_file()
     assert "export.pkl" in said(capsys, "export", "runs/angle-001")
     assert "model.imgreg" in said(capsys, "export", "runs/angle-001", "--format", "bundle")
     table = said(capsys, "predict", "runs/angle-001/model.imgreg", "data/angle/images", "--format", "csv")
     assert len(pd.read_csv(io.StringIO(table))) == 60
-    assert "plot: runs/lr_find-angle-001.png" in said(capsys, "lr-find", "angle", *TRAIN)
+    assert "plot: runs/lr_find-angle-001.png" in said(capsys, "lr-find", "angle", *TRAIN, *QUICK)
     assert (tmp_path / "runs/lr_find-angle-001.png").stat().st_size > 5000
 
 
@@ -256,7 +256,8 @@ def test_a_reader_that_goes_away_is_no_traceback(run, drawn):
     pipe.wait(60)
 
 
-def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, monkeypatch, request):
+@pytest.mark.usefixtures("without_plots")
+def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, monkeypatch):
     """Train, evaluate, predict and export a task that stands in a table, folds and boxes included."""
     monkeypatch.chdir(tmp_path)
     table = Path(spotted["path"][0]).parent / "labels.csv"
@@ -273,7 +274,6 @@ def test_a_table_of_ones_own_with_points_and_numbers(spotted, capsys, tmp_path, 
     frame = pd.read_csv(io.StringIO(predicted))
     assert list(frame.columns) == ["image", "rx", "ry", "bx", "by", "n"] and len(frame) == 2
     assert "export.pkl" in said(capsys, "export", f"runs/{name}-001")
-    request.getfixturevalue("without_plots")  # the first run has them
     boxed = said(capsys, "train", table, *how, "--box", "cx,cy,w,h", "--margin", 0.1, "--folds", 2, "--out", "folds")
     assert re.search(r"spots error [\d.]+ px ± [\d.]+ px over 2 folds", boxed) and f"runs: folds/{name}-001" in boxed
     by_table = said(capsys, "predict", f"folds/{name}-001/{name}-002", table, "--format", "csv")
