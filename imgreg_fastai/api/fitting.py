@@ -121,13 +121,13 @@ def complete(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progre
             shown = plots.batch(plan.task, *datablock.first_batch(learn.dls, plan.task))
             plots.save(shown, run.path / "plots" / "batch.png")
         stopped = _fit(run, plan, learn, progress or Progress(), best or {})
+        run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     except BaseException as e:
         state = "interrupted" if isinstance(e, KeyboardInterrupt) else "failed"
         with suppress(ImgregError):  # a full disk takes no note: the run without a process is "interrupted" then
             run.note(state=state, stopped=str(e) or type(e).__name__)
         run.unlock()
         raise
-    run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":
         if stopped:
             say(f"stopped early: {stopped}")
@@ -143,8 +143,8 @@ def resumable(run: runs.Run) -> Iterator[None]:
     except ImgregError as e:
         if not is_full_disk(e):
             raise
-        raise ImgregError(e.expected, e.actual, f"making room, then {shlex.join(['imgreg', 'resume', str(run.path)])}"
-                          ) from e.__cause__
+        command = shlex.join(["imgreg", "resume", str(run.path)])
+        raise ImgregError(e.expected, e.actual, f"making room, then {command}") from e.__cause__
 
 
 def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
