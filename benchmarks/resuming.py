@@ -8,7 +8,6 @@ since imports take longer than the training.
 import json
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -145,25 +144,25 @@ def describe(run: Path) -> str:
 # ---- processes
 
 
-def start(arguments: list[str], log: Path, file_size: int | None = None) -> BaseProcess:
+def start(arguments: list[str], log: Path, prepare: Callable[[], None] | None = None) -> BaseProcess:
     """Start `imgreg` in a process of its own.
 
     Args:
         arguments: Of the command line.
         log: The file that it writes its output to, which is replaced.
-        file_size: The most bytes that it can write to a file, as if the disk were full.
+        prepare: What the process does before; a function of a module.
 
     Returns:
         The process, running.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["imgreg_fastai.cli", "imgreg_fastai.api.resumption"])
-    process = context.Process(target=_run_command, args=(arguments, log, file_size))
+    process = context.Process(target=_run_command, args=(arguments, log, prepare))
     process.start()
     return process
 
 
-def _run_command(arguments: list[str], log: Path, file_size: int | None) -> None:
+def _run_command(arguments: list[str], log: Path, prepare: Callable[[], None] | None) -> None:
     """Run `imgreg` in this process, with its output in a file."""
     from imgreg_fastai import cli
 
@@ -171,8 +170,8 @@ def _run_command(arguments: list[str], log: Path, file_size: int | None) -> None
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     sys.stdout, sys.stderr = open(1, "w", buffering=1), open(2, "w", buffering=1)  # noqa: SIM115  until it ends
-    if file_size is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    if prepare:
+        prepare()
     cli.main(arguments)
 
 

@@ -47,11 +47,11 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
             remove_temporaries(folder)
         saved = checkpoint.read_checkpoint(run.path)
         config = replace(run.config, epochs=epochs or run.config.epochs, device=device or run.config.device)
-        if saved is None:
-            if run.state != "planned":
-                say(f"{path} has no checkpoint yet: its training begins anew")
-            return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
         with fitting.resumable(run):
+            if saved is None:
+                if run.state != "planned":
+                    say(f"{path} has no checkpoint yet: its training begins anew")
+                return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
             _plan_epochs(run, saved, epochs)
             return _go_on(run, _plan_of_run(run, config), saved)
     finally:

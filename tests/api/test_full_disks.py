@@ -1,19 +1,18 @@
-"""A disk that fills at any moment of a training: one line, the last good state stays, and resume ends as if it had not."""
+"""A disk that fills at any moment of a training: one line, the last good state stays, and resume goes on from it."""
 import resource
 from contextlib import contextmanager
 
 import pytest
 
 from benchmarks import resuming
-from imgreg_fastai import plots, runs
+from imgreg_fastai import runs
 from imgreg_fastai.api import functions, prediction
 from imgreg_fastai.inference import model_file
 from imgreg_fastai.plots import figures
-from imgreg_fastai.reports import run_page
 from imgreg_fastai.training import checkpoint
 from imgreg_fastai.utils import files
 from imgreg_fastai.utils.messages import ImgregError
-from tests.conftest import TINY
+from tests.conftest import TINY, skip_plots
 
 EXACT = {**TINY, "epochs": 2, "deterministic": True, "save_minutes": 0, "workers": 0, "calibrate": 0.2}
 WRITERS = (checkpoint, figures, model_file, runs)
@@ -30,8 +29,7 @@ def data(tmp_path_factory):
 def whole(data, tmp_path_factory):
     """A run on a disk with room; do not write into it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "write_all", lambda *_: None)
-        patch.setattr(run_page, "write", lambda *_: None)
+        skip_plots(patch)
         return functions.train("angle", data=data, out=tmp_path_factory.mktemp("whole"), **EXACT).path
 
 
@@ -115,5 +113,5 @@ def test_the_checkpoint_before_stays_when_a_later_one_does_not_fit(data, tmp_pat
 
 def test_an_evaluation_on_a_full_disk_says_so(data, whole, monkeypatch):
     fill_disk_at(monkeypatch, "predictions.csv", 1)
-    with pytest.raises(ImgregError, match="predictions.csv.*File too large; try making room, then the same again"):
+    with pytest.raises(ImgregError, match=r"predictions\.csv.*File too large; try making room, then the same again"):
         prediction.evaluate(whole, data / "labels.csv")
