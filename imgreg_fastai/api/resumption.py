@@ -46,6 +46,9 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
         for folder in (run.path, run.path / "plots"):
             remove_temporaries(folder)
         saved = checkpoint.read_checkpoint(run.path)
+        if saved is None and (run.path / model_file.MODEL).exists():  # a new training would overwrite it
+            raise ImgregError(f"a checkpoint to go on from in '{path}'", f"its {model_file.MODEL} only",
+                              f"imgreg evaluate {path}, or imgreg train --weights {path}")
         config = replace(run.config, epochs=epochs or run.config.epochs, device=device or run.config.device)
         with fitting.resumable(run):
             if saved is None:
