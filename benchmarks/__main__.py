@@ -71,6 +71,12 @@ def merging(args):
     return merging.measure(args.quick)
 
 
+def resuming(args):
+    from . import resuming
+
+    return resuming.measure(5 if args.quick else 20)
+
+
 def headpose(args):
     from . import headpose
 
@@ -80,7 +86,7 @@ def headpose(args):
 PARTS = {
     "throughput": throughput, "time_to_1": time_to_1, "help": starting, "drawing": drawing, "classical": classical,
     "accuracy": accuracy, "headpose": headpose, "pointing": pointing, "keypoints": keypoints,
-    "coverage": coverage, "merging": merging,
+    "coverage": coverage, "merging": merging, "resuming": resuming,
 }
 
 

@@ -49,6 +49,15 @@ def said(capsys, *args) -> str:
     return out.out
 
 
+def skip_plots(monkeypatch):
+    """Write no plots and report, which take nine tenths of the time of a run of few images."""
+    from imgreg_fastai import plots
+    from imgreg_fastai.reports import run_page
+
+    monkeypatch.setattr(plots, "write_all", lambda *_: None)
+    monkeypatch.setattr(run_page, "write", lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
     """A folder of 120 drawn bars of 48 pixels with their labels table."""
@@ -76,13 +85,9 @@ def calibrated(drawn, tmp_path_factory):
 
 @contextmanager
 def plots_left_out():
-    """Train, score and evaluate as ever, without plots and report: nine tenths of the time of a run of few images."""
-    from imgreg_fastai import plots
-    from imgreg_fastai.reports import run_page
-
+    """Train, score and evaluate as ever, without plots and report, see skip_plots."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "write_all", lambda *_: None)
-        patch.setattr(run_page, "write", lambda *_: None)
+        skip_plots(patch)
         yield
 
 

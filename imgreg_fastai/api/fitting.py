@@ -1,8 +1,8 @@
 """Whole trainings: from a plan to a run with its scores, plots and report; several, one after another."""
 import shlex
 import shutil
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from ..reports import run_page
 from ..tasks import Task
 from ..training import checkpoint, datablock, learner, loop, precision
 from ..training.progress import Progress
-from ..utils.files import new_folder
+from ..utils.files import is_full_disk, new_folder
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, ProgressBar, say, warn
 from .preparation import TrainingPlan, assign_split
@@ -87,7 +87,8 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
             run.claim()
             run.note(config=config.to_dict(), **fields)
         _say_start(plan, learn, run)
-        return complete(run, plan, learn)
+        with resumable(run):
+            return complete(run, plan, learn)
 
 
 def _say_start(plan: TrainingPlan, learn: Learner, run: runs.Run) -> None:
@@ -120,18 +121,30 @@ def complete(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progre
             shown = plots.batch(plan.task, *datablock.first_batch(learn.dls, plan.task))
             plots.save(shown, run.path / "plots" / "batch.png")
         stopped = _fit(run, plan, learn, progress or Progress(), best or {})
+        run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     except BaseException as e:
         state = "interrupted" if isinstance(e, KeyboardInterrupt) else "failed"
         with suppress(ImgregError):  # a full disk takes no note: the run without a process is "interrupted" then
             run.note(state=state, stopped=str(e) or type(e).__name__)
         run.unlock()
         raise
-    run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":
         if stopped:
             say(f"stopped early: {stopped}")
         finish(run, plan.rows)
     return run
+
+
+@contextmanager
+def resumable(run: runs.Run) -> Iterator[None]:
+    """Within the block, the error of a full disk names the command that goes on with a run once there is room."""
+    try:
+        yield
+    except ImgregError as e:
+        if not is_full_disk(e):
+            raise
+        command = shlex.join(["imgreg", "resume", str(run.path)])
+        raise ImgregError(e.expected, e.actual, f"making room, then {command}") from e.__cause__
 
 
 def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
@@ -199,10 +212,11 @@ def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None
         run.scores = evaluate.write_evaluation(run.path, model, held_out, train_rows, history)
         run_page.write(run, model)
         run.note(state="trained")
-    except BaseException:
+    except BaseException as e:
         run.unlock()
-        warn("the network is trained, but not scored")
-        warn(f"next: {shlex.join(['imgreg', 'evaluate', str(run.path)])}")
+        if not is_full_disk(e):  # whose message names the next command
+            warn("the network is trained, but not scored")
+            warn(f"next: {shlex.join(['imgreg', 'evaluate', str(run.path)])}")
         raise
 
 

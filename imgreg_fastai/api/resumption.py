@@ -43,15 +43,20 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
             raise ImgregError("a run that has not ended, or a number of --epochs to train further",
                               f"'{path}', trained to its end in {n_done} epochs", f"--epochs {2 * n_done}")
         check_unchanged(run, force)
-        remove_temporaries(run.path)
+        for folder in (run.path, run.path / "plots"):
+            remove_temporaries(folder)
         saved = checkpoint.read_checkpoint(run.path)
+        if saved is None and (run.path / model_file.MODEL).exists():  # a new training would overwrite it
+            raise ImgregError(f"a checkpoint to go on from in '{path}'", f"its {model_file.MODEL} only",
+                              f"imgreg evaluate {path}, or imgreg train --weights {path}")
         config = replace(run.config, epochs=epochs or run.config.epochs, device=device or run.config.device)
-        if saved is None:
-            if run.state != "planned":
-                say(f"{path} has no checkpoint yet: its training begins anew")
-            return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
-        _plan_epochs(run, saved, epochs)
-        return _go_on(run, _plan_of_run(run, config), saved)
+        with fitting.resumable(run):
+            if saved is None:
+                if run.state != "planned":
+                    say(f"{path} has no checkpoint yet: its training begins anew")
+                return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
+            _plan_epochs(run, saved, epochs)
+            return _go_on(run, _plan_of_run(run, config), saved)
     finally:
         run.unlock()
 

@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -178,14 +179,19 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
     images_known = known_images.known_images(frame, earlier)
     run = Run(new_folder(Path(out), task.name, always=True), {})
     root = Path(images or (table if table.is_dir() else table.parent)).resolve()
-    labels = run.write("labels.csv", frame.drop(columns="path"))
-    run.claim()
-    run.write(known_images.FILE, images_known)
-    source = "a DataFrame" if isinstance(table, tables.FrameTable) else str(table)
-    data = {"table": source, "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
-            "split": frame["split"].value_counts().to_dict(), "labels_sha256": file_hash(labels),
-            "table_sha256": file_hash(table) if isinstance(table, Path) and table.is_file() else ""}
-    run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **fields)
+    try:
+        labels = run.write("labels.csv", frame.drop(columns="path"))
+        run.claim()
+        run.write(known_images.FILE, images_known)
+        source = "a DataFrame" if isinstance(table, tables.FrameTable) else str(table)
+        data = {"table": source, "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
+                "split": frame["split"].value_counts().to_dict(), "labels_sha256": file_hash(labels),
+                "table_sha256": file_hash(table) if isinstance(table, Path) and table.is_file() else ""}
+        run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **fields)
+    except BaseException:  # a folder without run.json is no run
+        run.unlock()
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
     return run
 
 

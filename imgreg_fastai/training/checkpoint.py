@@ -141,7 +141,7 @@ class CheckpointWriter:
         last = self.folder / LAST
         tensors, text = checkpoint.tensors(), json.dumps({"format": FORMAT, **checkpoint.progress.to_dict()})
         metadata = {"progress": text, "sha256": _digest(tensors, text)}
-        with atomic_file(last, hint=f"making room, then imgreg resume {self.folder}", durable=True) as file:
+        with atomic_file(last, durable=True) as file:
             _save(tensors, file, metadata)
             if last.exists():
                 os.replace(last, self.folder / PREVIOUS)

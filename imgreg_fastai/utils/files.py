@@ -13,13 +13,20 @@ from typing import Any, BinaryIO
 
 from .messages import ImgregError, error_reason, say
 
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the last one: the limit that `ulimit -f` sets
 LOCKED = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # what lock_file fails with where another process has the lock
+OTHER_PLACE, SAME_AGAIN = "another --out", "making room, then the same again"  # hints
 LOCK, SETTINGS = "lock", "settings.json"  # in a folder .NAME-part
 
 
+def is_full_disk(error: BaseException) -> bool:
+    """Tell whether an error, or what an ImgregError was raised from, is that of a full disk."""
+    cause = error.__cause__ if isinstance(error, ImgregError) else error
+    return isinstance(cause, OSError) and cause.errno in FULL_DISK
+
+
 @contextmanager
-def atomic_file(path: str | Path, hint: str = "another --out", durable: bool = False) -> Iterator[Path]:
+def atomic_file(path: str | Path, hint: str = OTHER_PLACE, durable: bool = False) -> Iterator[Path]:
     """Write a file so that a reader sees the old file or the complete new one.
 
     Args:
@@ -52,6 +59,8 @@ def atomic_file(path: str | Path, hint: str = "another --out", durable: bool = F
         if isinstance(e, RuntimeError) and "inline_container" not in str(e):
             raise
         reason = getattr(e, "strerror", None) or "torch could not write it; is the disk full?"
+        if is_full_disk(e) and hint == OTHER_PLACE:
+            hint = SAME_AGAIN
         raise ImgregError("a place that can be written", f"'{path}': {reason}", hint) from e
 
 
@@ -66,7 +75,7 @@ def _flush(path: Path) -> None:
 
 def remove_temporaries(folder: Path) -> None:
     """Remove what `atomic_file`, and safetensors within it, leave in a folder when their process is killed."""
-    for file in folder.iterdir():
+    for file in folder.glob(".*"):
         if re.fullmatch(r"\..+\.\d+|\.tmp\w{6}", file.name):
             file.unlink(missing_ok=True)
 
@@ -135,8 +144,8 @@ def atomic_folder(path: str | Path, purpose: str, hint: str | None = None,
                 if is_complete or settings is None:
                     _remove_part(part, lock)
     except OSError as e:
-        if e.errno in FULL_DISK:
-            hint = "making room, then the same again"
+        if is_full_disk(e):
+            hint = SAME_AGAIN
         raise ImgregError(f"a folder that can be written, to {purpose}", f"'{target}': {error_reason(e)}", hint) from e
 
 
@@ -273,4 +282,4 @@ def _claim(folder: Path, name: str, suffixes: tuple[str, ...], always: bool, cre
                 create(path)
                 return path
     except OSError as e:
-        raise ImgregError("a folder that can be written", f"'{folder}': {error_reason(e)}", "another --out") from e
+        raise ImgregError("a folder that can be written", f"'{folder}': {error_reason(e)}", OTHER_PLACE) from e
