@@ -42,6 +42,10 @@ def build_learner(plan: TrainingPlan) -> tuple[Learner, weights.Weights]:
     task, config = plan.task, plan.config
     source = weights.find_weights(config.arch, config.weights)
     learn, source = build_network(plan, source)
+    if config.weights == "none":
+        # a recipe's weights belong to its own backbone
+        from_recipe = ("weights", "none") in task.recipe and ("arch", config.arch) in task.recipe
+        say(f"training {config.arch} from scratch: {'the task\'s recipe' if from_recipe else '--weights none'}")
     if source.origin == "model":
         has_head = weights.load_head(learn.model, source, task)
         head = "its head too" if has_head else "with a new head: its targets are others"
@@ -73,12 +77,12 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
         The run; its state is "interrupted" after Ctrl-C.
     """
     config = plan.config
-    began_with = planned.about.get("threads") if planned else None
-    threads = (began_with or torch.get_num_threads()) if config.deterministic else None
+    recorded_threads = planned.about.get("threads") if planned else None
+    threads = recorded_threads or fixed_threads(config)
     with precision.deterministic(threads):
         learn, source = build_learner(plan)
-        fields = {"command": plan.command, "weights": source.to_dict(), "state": "training", "threads": threads,
-                  "device": str(learn.dls.device),
+        fields = {"command": plan.command, "weights": source.to_dict(), "state": "training", "stopped": "",
+                  "threads": threads, "device": str(learn.dls.device), "levels": learn.dls.train.levels,
                   "precision": precision.choose_precision(learn, config.precision, timed=not config.deterministic)}
         if planned is None:
             run = runs.start_run(out, plan.task, config, plan.rows, plan.table, plan.images, plan.earlier, **fields)
@@ -89,6 +93,11 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
         _say_start(plan, learn, run)
         with resumable(run):
             return complete(run, plan, learn)
+
+
+def fixed_threads(config: TrainConfig) -> int | None:
+    """The number of threads that a deterministic training keeps; None: it is not deterministic."""
+    return torch.get_num_threads() if config.deterministic else None
 
 
 def _say_start(plan: TrainingPlan, learn: Learner, run: runs.Run) -> None:
@@ -155,8 +164,7 @@ def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
 def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, best: dict[str, torch.Tensor]) -> str:
     """Train, writing history, checkpoints and the best weights; returns why it stopped early."""
     task, config = plan.task, plan.config
-    metadata = model_file.model_metadata(task, config.arch, config.arch_args, backbones.stats(config.arch),
-                                         run.about["weights"], learn.dls.train.levels)
+    metadata = model_metadata(run, plan)
     model = run.path / model_file.MODEL
     writer = checkpoint.CheckpointWriter(run.path, config.save_minutes)
     epoch_of_model = progress.best_epoch
@@ -184,9 +192,16 @@ def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, 
     with ProgressBar("training") as bar:
         loop.fit(learn, config, watch, run.about["weights"]["kind"] != "none", run.about["precision"])
     run.note(epochs_done=progress.epoch)
-    if not model.exists():  # stopped within the first epoch
+    if not model.exists() and progress.step:  # stopped within the first epoch
         model_file.save_model(model, learn.model, metadata)
     return progress.stopped
+
+
+def model_metadata(run: runs.Run, plan: TrainingPlan) -> dict:
+    """What the model file of a run holds beside tensors, until it is calibrated."""
+    config = plan.config
+    return model_file.model_metadata(plan.task, config.arch, config.arch_args, backbones.stats(config.arch),
+                                     run.about["weights"], run.about.get("levels"))
 
 
 def _epoch_line(task: Task, row: dict) -> str:
@@ -197,8 +212,10 @@ def _epoch_line(task: Task, row: dict) -> str:
 def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None:
     """Calibrate the best weights, score them on the parts held out (the test part now for the first time), and report.
 
+    If this fails, a warning names the command that completes the run.
+
     Args:
-        run: A run whose network is trained. If this fails, a warning names the command that completes the run.
+        run: A run whose network is trained.
         rows: Its labels with their split.
         device: Where to work; None: as it was trained.
     """
@@ -222,7 +239,7 @@ def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None
 
 def dry_run(plan: TrainingPlan, out: str | Path) -> None:
     """Send one batch of each part through all that `train` does, in a folder that the caller removes."""
-    config = replace(plan.config, epochs=1, freeze_epochs=0, patience=None, stop_at=None, calibrate=0)
+    config = replace(plan.config, epochs=1, freeze_epochs=0, accumulate=1, patience=None, stop_at=None, calibrate=0)
     rows = plan.rows[plan.rows["split"] != "calibrate"].groupby("split").head(config.bs or 32)
     train(replace(plan, config=config, rows=rows), out)
     say("one batch went through everything; nothing was kept")
@@ -260,11 +277,16 @@ def train_several(trainings: Iterable[PlannedRun], out: str | Path, name: str) -
     try:
         planned = [(title, plan, runs.start_run(folder, plan.task, plan.config, plan.rows, plan.table, plan.images,
                                                 plan.earlier, command=plan.command, title=title, state="planned",
-                                                **fields)) for title, plan, fields in trainings]
-        for title, plan, run in planned:
-            say(title)
-            trained_runs.append(train(plan, folder, run))
-            if trained_runs[-1].state == "interrupted":
+                                                threads=fixed_threads(plan.config), **fields))
+                   for title, plan, fields in trainings]
+        for title, plan, planned_run in planned:
+            run = runs.claim_run(planned_run.path)
+            if run.state == "planned":  # or another process has resumed it
+                say(title)
+                run = train(plan, folder, run)
+            run.unlock()
+            trained_runs.append(run)
+            if run.state == "interrupted":
                 break
     finally:
         if all(runs.load_run(file.parent).state == "planned" for file in folder.glob("*/run.json")):

@@ -77,7 +77,8 @@ def measure(plan: TrainingPlan, parts: Sequence[float], out: Path) -> LearningCu
     """
     subsets = nested_subsets(plan.rows, parts, plan.config.seed)
     trainings = (fitting.PlannedRun(f"{part:g} % of the training images, {plan.config.epochs} epochs as for each part",
-                                    replace(plan, rows=rows), {"part": part}) for part, rows in subsets.items())
+                                    replace(plan, rows=rows), {"part": part, "parts": [*subsets]})
+                 for part, rows in subsets.items())
     return summarise(*fitting.train_several(trainings, out, f"curve-{plan.task.name}"))
 
 
@@ -86,10 +87,11 @@ def summarise(folder: Path, runs: list[Run]) -> LearningCurve:
 
     Args:
         folder: Of the runs.
-        runs: Those that were begun, the fewest images first; the last one may be interrupted.
+        runs: Of these that are trained, the fewest images first, the errors are taken.
     """
-    task, epochs, state = runs[-1].task, runs[-1].config.epochs, runs[-1].state
-    trained_runs = runs[:-1] if state == "interrupted" else runs
+    task, epochs = runs[0].task, runs[0].config.epochs
+    trained_runs = [run for run in runs if run.state == "trained"]
+    state = "trained" if trained_runs == runs else "interrupted"
     points = []
     for run in trained_runs:
         scores = {name: s for name, s in run.scores["valid"].items() if "mean" in s}

@@ -137,6 +137,7 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
     if run.state == "scoring":
         from . import fitting
 
+        run.claim()
         fitting.finish(run, run.labels, device)
     elif run.state != "trained":
         warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")

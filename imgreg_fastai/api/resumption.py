@@ -3,14 +3,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import torch
+from fastai.learner import Learner
 
 from .. import runs
 from ..config import TrainConfig, check_setting
 from ..data.known_images import content_hashes
 from ..inference import model_file
-from ..models import backbones
 from ..runs import Folds, Run
-from ..training import checkpoint, precision
+from ..training import checkpoint, loop, precision
 from ..training.checkpoint import Checkpoint
 from ..utils.files import remove_temporaries
 from ..utils.messages import ImgregError, first_few, say, warn
@@ -40,13 +41,13 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
     try:
         n_done = run.about.get("epochs_done") or 0
         if run.state == "trained" and epochs is None:
-            raise ImgregError("a run that has not ended, or a number of --epochs to train further",
-                              f"'{path}', trained to its end in {n_done} epochs", f"--epochs {2 * n_done}")
+            raise ImgregError("an unfinished run, or --epochs N to train it further",
+                              f"'{path}', finished after {n_done} epochs", f"--epochs {2 * run.config.epochs}")
+        saved = checkpoint.read_checkpoint(run.path)
         check_unchanged(run, force)
         for folder in (run.path, run.path / "plots"):
             remove_temporaries(folder)
-        saved = checkpoint.read_checkpoint(run.path)
-        if saved is None and (run.path / model_file.MODEL).exists():  # a new training would overwrite it
+        if saved is None and n_done and (run.path / model_file.MODEL).exists():  # a new training would overwrite it
             raise ImgregError(f"a checkpoint to go on from in '{path}'", f"its {model_file.MODEL} only",
                               f"imgreg evaluate {path}, or imgreg train --weights {path}")
         config = replace(run.config, epochs=epochs or run.config.epochs, device=device or run.config.device)
@@ -55,7 +56,8 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
                 if run.state != "planned":
                     say(f"{path} has no checkpoint yet: its training begins anew")
                 return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
-            _plan_epochs(run, saved, epochs)
+            if epochs is not None:
+                _plan_epochs(run, saved, epochs)
             return _go_on(run, _plan_of_run(run, config), saved)
     finally:
         run.unlock()
@@ -76,23 +78,25 @@ def resume_folder(folder: Path, epochs: int | None = None, force: bool = False,
         ImgregError: It is no such folder, or all runs have ended; else as `resume_run` does.
     """
     members = [runs.load_run(file.parent) for file in sorted(folder.glob("*/run.json"))]
-    is_curve = bool(members) and all("part" in run.about for run in members)
+    is_curve = bool(members) and all("parts" in run.about for run in members)
     if not is_curve and not (members and all(run.config.fold for run in members)):
         runs.load_run(folder)  # raises, since it is no run
+    n_planned = len(members[0].about["parts"]) if is_curve else int(members[0].config.folds or 0)
+    if len(members) != n_planned:
+        raise ImgregError(f"all {n_planned} runs of '{folder}'", f"{len(members)}, since it was stopped while planning them",
+                          "the command that made it, once more")
     summary = folder / ("curve.json" if is_curve else "scores.json")
     unfinished = [run for run in members if run.state != "trained" or epochs not in (None, run.config.epochs)]
     if not unfinished and summary.is_file():
         raise ImgregError("runs that have not ended, or another number of --epochs",
-                          f"all {len(members)} of '{folder}' trained to their end")
-    begun: list[Run] = []
-    for run in members:
+                          f"all {n_planned} of '{folder}' trained to their end")
+    for i, run in enumerate(members):
         if run in unfinished:
-            say(run.about.get("title", run.path.name))
-            run = resume_run(run.path, epochs, force, device)
-        begun.append(run)
-        if run.state == "interrupted":
-            break
-    return learning_curve.summarise(folder, begun) if is_curve else runs.collect_folds(folder, begun)
+            say(run.about["title"])
+            members[i] = resume_run(run.path, epochs, force, device)
+            if members[i].state == "interrupted":
+                break
+    return learning_curve.summarise(folder, members) if is_curve else runs.collect_folds(folder, members)
 
 
 def _plan_of_run(run: Run, config: TrainConfig) -> TrainingPlan:
@@ -102,54 +106,59 @@ def _plan_of_run(run: Run, config: TrainConfig) -> TrainingPlan:
                         rows=run.labels)
 
 
-def _plan_epochs(run: Run, saved: Checkpoint, epochs: int | None) -> None:
-    """Plan another number of epochs in all, if it is another one; None: that of the run's settings."""
+def _plan_epochs(run: Run, saved: Checkpoint, epochs: int) -> None:
+    """Plan another number of epochs in all, and save the plan at once: a kill does not undo it."""
     progress = saved.progress
-    n_frozen = sum((c.end - c.first) // progress.epoch_steps for c in progress.cycles if c.frozen)
-    goes_beyond_stop = epochs is not None and progress.stopped  # such as that of --patience
-    epochs = epochs or run.config.epochs  # which the checkpoint lacks if it was noted and the process killed then
-    if n_frozen + epochs == progress.n_epochs and not goes_beyond_stop:
-        return
+    n_frozen = run.config.freeze_epochs if any(cycle.frozen for cycle in progress.cycles) else 0
     if n_frozen + epochs <= progress.epoch:
         raise ImgregError(f"--epochs above {progress.epoch - n_frozen}, which '{run.path}' has trained already",
                           str(epochs))
     if run.state == "trained" and (run.labels["split"] == "test").any():
         warn("the test part is scored once more: choose between the two results by the validation part")
     progress.plan_epochs(n_frozen + epochs)
+    checkpoint.write_checkpoint(run.path, saved)
 
 
 def _go_on(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
     """Train what is left of a run, and score it."""
-    progress = saved.progress
-    if progress.cycle is None or progress.stopped:
-        say(f"{run.path} is trained: going on with its scores")
-        run.note(state="scoring", epochs_done=progress.epoch, stopped=progress.stopped)
-        _restore_files(run, plan, saved)
-        fitting.finish(run, plan.rows, plan.config.device)
-        return run
+    progress, config = saved.progress, plan.config
     with precision.deterministic(run.about.get("threads")):
+        if progress.cycle is None or progress.stopped:
+            say(f"{run.path} is trained: going on with its scores")
+            run.note(state="scoring", epochs_done=progress.epoch, stopped=progress.stopped, config=config.to_dict())
+            _restore_files(run, plan, saved)
+            fitting.finish(run, plan.rows)
+            return run
         learn, _ = fitting.build_network(plan, None)
         checkpoint.restore(learn, saved)
-        epoch_steps = len(learn.dls.train) // plan.config.accumulate
+        epoch_steps = loop.count_epoch_steps(learn, config)
         if epoch_steps != progress.epoch_steps:  # after a change of the data
             progress.change_epoch_steps(epoch_steps)
         say(f"going on with {run.path} at epoch {progress.epoch + 1} of {progress.n_epochs}, "
             f"step {progress.step_in_epoch} of {progress.end_of_epoch}")
-        run.note(state="training", stopped="", config=plan.config.to_dict(), device=str(learn.dls.device))
-        _restore_files(run, plan, saved, learn.dls.train.levels)
+        run.note(state="training", stopped="", config=config.to_dict(), device=str(learn.dls.device),
+                 precision=_precision(run, learn))
+        _restore_files(run, plan, saved)
         return fitting.complete(run, plan, learn, progress, saved.best)
 
 
-def _restore_files(run: Run, plan: TrainingPlan, saved: Checkpoint, levels: dict | None = None) -> None:
+def _precision(run: Run, learn: Learner) -> str:
+    """The precision of the run; on a device of another kind it is chosen anew."""
+    config, before = run.config, torch.device(run.about["device"]).type
+    if learn.dls.device.type == before:
+        return run.about["precision"]
+    chosen = precision.choose_precision(learn, config.precision, timed=not config.deterministic)
+    say(f"on {learn.dls.device.type} in {chosen}; before on {before} in {run.about['precision']}")
+    return chosen
+
+
+def _restore_files(run: Run, plan: TrainingPlan, saved: Checkpoint) -> None:
     """Bring the history and the best weights of a run folder to the state of its checkpoint."""
     if saved.progress.history:
         run.write("history.csv", pd.DataFrame(saved.progress.history))
     model = run.path / model_file.MODEL
     if saved.best and not model_file.has_weights(model, saved.best):
-        config = plan.config
-        metadata = model_file.model_metadata(plan.task, config.arch, config.arch_args, backbones.stats(config.arch),
-                                             run.about["weights"], levels)
-        model_file.save_model(model, saved.best, metadata)
+        model_file.save_model(model, saved.best, fitting.model_metadata(run, plan))
 
 
 # ---- what has changed since a run began
@@ -166,33 +175,42 @@ def check_unchanged(run: Run, force: bool) -> None:
         ImgregError: There are some.
     """
     changes = [*_changed_versions(run), *_changed_data(run)]
-    if changes and not force:
+    if not changes:
+        return
+    if not force:
         raise ImgregError(f"the packages and data that '{run.path}' began with", "; ".join(changes),
                           f"imgreg resume {run.path} --force, which goes on with these")
     for change in changes:
         warn(f"going on although this has changed: {change}")
+    data = run.about["data"]
+    data = {**data, **runs.data_hashes(run.path, Path(data.get("table_path", "")), run.labels)}
+    run.note(versions=runs.versions(), data=data, changes=[*run.about.get("changes", []), *changes])
 
 
 def _changed_versions(run: Run) -> list[str]:
     """The packages that have another version than when the run began."""
     before, now = dict(run.about.get("versions", {})), runs.versions()
     for versions in (before, now):
-        versions["python"] = ".".join(versions.get("python", "").split(".")[:2])  # its repairs change no numbers
+        versions["python"] = ".".join(versions.get("python", "").split(".")[:2])  # a repair of Python changes no result
     return [f"{name} {before[name]}, now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
 
 
 def _changed_data(run: Run) -> list[str]:
     """What is no longer as it was of the run's labels, of its table and of its images."""
     data, changes = run.about["data"], []
-    labels, table = run.path / "labels.csv", Path(data["table"])
+    labels, table = run.path / "labels.csv", Path(data.get("table_path", ""))
     if data.get("labels_sha256", "") not in ("", runs.file_hash(labels)):
         changes.append(f"{labels} was edited")
     if data.get("table_sha256") and table.is_file() and runs.file_hash(table) != data["table_sha256"]:
         changes.append(f"{table} was edited (the run keeps the labels that it began with)")
     rows = run.labels
     hashes = pd.Series(content_hashes(rows["path"]), rows.index)
+    if data.get("images_sha256", "") == runs.text_hash(*hashes):
+        return changes
     missing, changed = hashes == "", (hashes != "") & ~hashes.isin(set(run.known_images["hash"]))
     for which, what in ((missing, "gone"), (changed, "changed")):
         if which.any():
             changes.append(f"{which.sum()} of {len(rows)} images {what}: {first_few(rows.loc[which, 'image'], 3)}")
+    if "images_sha256" in data and not (missing | changed).any():
+        changes.append("images have changed places with one another")
     return changes

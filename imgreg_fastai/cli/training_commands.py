@@ -80,7 +80,8 @@ def _print_result(run: Any, options: dict[str, Any]) -> None:
         _print_folds(run)
         return
     if run.state == "interrupted":
-        _exit_interrupted(run.path, f", or imgreg evaluate {shlex.quote(str(run.path))}")
+        has_model = (run.path / "model.safetensors").exists()
+        _exit_interrupted(run.path, f", or imgreg evaluate {shlex.quote(str(run.path))}" if has_model else "")
     for part, scores_by_target in run.scores.items():
         for name, scores in scores_by_target.items():
             print_scores(name, scores, f" ({part})")

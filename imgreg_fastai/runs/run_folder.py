@@ -136,7 +136,7 @@ class Run:
             file.close()
             if e.errno not in LOCKED:  # there are file systems without locks
                 return
-            raise ImgregError("a run that no other process trains or scores", f"'{self.path}', which one works on",
+            raise ImgregError("a run that no other process uses", f"another one training or scoring '{self.path}'",
                               "waiting for it, or ending it with Ctrl-C") from e
         self.lock = file
 
@@ -180,13 +180,12 @@ def start_run(out: str | Path, task: Task, cfg: TrainConfig, frame: pd.DataFrame
     run = Run(new_folder(Path(out), task.name, always=True), {})
     root = Path(images or (table if table.is_dir() else table.parent)).resolve()
     try:
-        labels = run.write("labels.csv", frame.drop(columns="path"))
+        run.write("labels.csv", frame.drop(columns="path"))
         run.claim()
         run.write(known_images.FILE, images_known)
         source = "a DataFrame" if isinstance(table, tables.FrameTable) else str(table)
         data = {"table": source, "root": str(root), "rows": len(frame), "sha256": fingerprint(frame),
-                "split": frame["split"].value_counts().to_dict(), "labels_sha256": file_hash(labels),
-                "table_sha256": file_hash(table) if isinstance(table, Path) and table.is_file() else ""}
+                "split": frame["split"].value_counts().to_dict(), **data_hashes(run.path, table, frame)}
         run.note(task=task.to_dict(), config=cfg.to_dict(), data=data, versions=versions(), **fields)
     except BaseException:  # a folder without run.json is no run
         run.unlock()
@@ -227,6 +226,29 @@ def claim_run(path: str | Path) -> Run:
         raise
     claimed.lock = run.lock
     return claimed
+
+
+def data_hashes(folder: Path, table: tables.Table, frame: pd.DataFrame) -> dict[str, str]:
+    """Return what tells later whether the data of a run have changed.
+
+    Args:
+        folder: The run folder, with its labels.csv.
+        table: Where the labels were read from.
+        frame: The labels with `path`.
+
+    Returns:
+        SHA-256 of labels.csv, of the table (with its path) if it is a file, and of the images in their order.
+    """
+    hashes = {"labels_sha256": file_hash(folder / "labels.csv"),
+              "images_sha256": text_hash(*known_images.content_hashes(frame["path"]))}
+    if isinstance(table, Path) and table.is_file():
+        hashes |= {"table_path": str(table.resolve()), "table_sha256": file_hash(table)}
+    return hashes
+
+
+def text_hash(*texts: str) -> str:
+    """Return the SHA-256 of texts."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def file_hash(path: Path) -> str:

@@ -19,7 +19,7 @@ from fastai.learner import Learner
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..utils.files import atomic_file
+from ..utils.files import atomic_file, flush
 from ..utils.messages import ImgregError, warn
 from .progress import Progress, progress_from_dict
 
@@ -39,7 +39,7 @@ class Checkpoint:
         progress: How far it is.
         weights: Of the network.
         optimizer: State of AdamW by number of the parameter and name: "3.exp_avg".
-        best: The weights to keep so far; those of the network if its newest epoch is the best, and {} before any is.
+        best: The best weights so far, stored once if they are those of the network; {} before the first epoch ends.
     """
 
     progress: Progress
@@ -50,12 +50,13 @@ class Checkpoint:
     def tensors(self) -> Tensors:
         """All tensors by prefixed name; the best weights are left out where they are those of the network."""
         parts = [(WEIGHTS, self.weights), (OPTIMIZER, self.optimizer), (BEST, self.best)]
-        if self._newest_is_best():
+        if self.newest_is_best():
             parts.pop()
         return {prefix + name: tensor.detach().cpu().contiguous()
                 for prefix, part in parts for name, tensor in part.items()}
 
-    def _newest_is_best(self) -> bool:
+    def newest_is_best(self) -> bool:
+        """Tell whether the weights are the best ones so far."""
         progress = self.progress
         return progress.best_epoch == progress.epoch > 0 and progress.step_in_epoch == 0
 
@@ -130,21 +131,28 @@ class CheckpointWriter:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Count the seconds of the block, in which the state is written, as spent on writing."""
+        """Add the duration of the block to the time spent on writing."""
         start = time.perf_counter()
         yield
         self.newest = time.perf_counter()
         self.seconds += self.newest - start
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Write last.ckpt; the one before becomes previous.ckpt."""
-        last = self.folder / LAST
-        tensors, text = checkpoint.tensors(), json.dumps({"format": FORMAT, **checkpoint.progress.to_dict()})
-        metadata = {"progress": text, "sha256": _digest(tensors, text)}
-        with atomic_file(last, durable=True) as file:
-            _save(tensors, file, metadata)
-            if last.exists():
-                os.replace(last, self.folder / PREVIOUS)
+        """Write a checkpoint, see write_checkpoint."""
+        write_checkpoint(self.folder, checkpoint)
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write last.ckpt of a run folder; the one before becomes previous.ckpt once the new one is on the disk."""
+    last = folder / LAST
+    tensors, text = checkpoint.tensors(), json.dumps({"format": FORMAT, **checkpoint.progress.to_dict()})
+    metadata = {"progress": text, "sha256": _digest(tensors, text)}
+    with atomic_file(last) as file:
+        _save(tensors, file, metadata)
+        flush(file)
+        if last.exists():
+            os.replace(last, folder / PREVIOUS)
+    flush(folder)
 
 
 def _save(tensors: Tensors, file: Path, metadata: dict[str, str]) -> None:
@@ -174,18 +182,20 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     """Read the newest checkpoint of a run folder that is intact.
 
     Args:
-        folder: The run folder. Where last.ckpt is damaged, a warning says so and previous.ckpt is read.
+        folder: The run folder. Where last.ckpt is damaged or missing, a warning says so and previous.ckpt takes its
+            place.
 
     Returns:
         The checkpoint; None if there is none yet.
 
     Raises:
-        ImgregError: There are some, but all are damaged.
+        ImgregError: There are some, but all are damaged, or a newer version wrote them.
     """
     reasons = []
     for name in (LAST, PREVIOUS):
         file = folder / name
         if not file.exists():
+            reasons += [f"{name}: missing"] if (folder / PREVIOUS).exists() else []
             continue
         try:
             checkpoint = _read(file)
@@ -194,7 +204,8 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
             continue
         if reasons:
             warn(f"{reasons[0]}; going on from the checkpoint before it, {name}, "
-                 f"of epoch {checkpoint.progress.epoch + 1}")
+                 f"{checkpoint.progress.step} steps and {checkpoint.progress.epoch} whole epochs after the beginning")
+            os.replace(file, folder / LAST)  # or the next checkpoint would replace it by the damaged one
         return checkpoint
     if reasons:
         raise ImgregError(f"a checkpoint to go on from in '{folder}'", "; ".join(reasons),
@@ -203,25 +214,28 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def _read(file: Path) -> Checkpoint:
-    """Read a checkpoint; raises errors of several kinds if it is damaged, or none of ours."""
+    """Read a checkpoint; raises errors of several kinds if it is damaged, or was not written by imgreg."""
     with open(file, "rb") as f:
         is_zip = f.read(2) == b"PK"
     if is_zip:
         raise ValueError("an older version of imgreg wrote it")
     with safe_open(file, framework="pt") as opened:
         metadata = opened.metadata() or {}
-        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  no mapping
+        tensors = {name: opened.get_tensor(name).clone()  # or they would be the file itself, mapped into memory
+                   for name in opened.keys()}  # noqa: SIM118  no mapping
     text = metadata["progress"]
     if _digest(tensors, text) != metadata["sha256"]:
-        raise ValueError("its checksum differs, so that it was changed or not written to its end")
+        raise ValueError("its checksum does not match: it was changed or cut short")
     fields = json.loads(text)
-    if fields.pop("format") != FORMAT:
-        raise ValueError(f"its format is another one than {FORMAT}, that of this version")
+    format = fields.pop("format")
+    if format > FORMAT:
+        raise ImgregError(f"a checkpoint of format {FORMAT} or older", f"format {format} in '{file}'",
+                          "pip install -U imgreg-fastai")
     parts: list[Tensors] = [{}, {}, {}]
     for name, tensor in tensors.items():
         prefix = next(prefix for prefix in (WEIGHTS, OPTIMIZER, BEST) if name.startswith(prefix))
         parts[(WEIGHTS, OPTIMIZER, BEST).index(prefix)][name.removeprefix(prefix)] = tensor
     checkpoint = Checkpoint(progress_from_dict(fields), *parts)
-    if checkpoint._newest_is_best():
+    if checkpoint.newest_is_best():
         checkpoint.best = checkpoint.weights
     return checkpoint

@@ -12,7 +12,7 @@ from torch import nn
 from ..config import TrainConfig
 from ..models import network
 from ..tasks import Task
-from ..utils.messages import say, warn
+from ..utils.messages import warn
 from .losses import TargetError, TaskLoss, WeighRows, mean_encoded
 
 
@@ -36,11 +36,6 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
             warn(_no_positions_reason(body, task, cfg))
     labels = getattr(dls.train, "labels", ())  # there are none if it is built to be exported
     start = mean_encoded(task, labels) if labels else None
-    if cfg.weights == "none" and labels:
-        # a recipe's weights belong to its own backbone
-        from_recipe = ("weights", "none") in task.recipe and ("arch", cfg.arch) in task.recipe
-        reason = "the task's recipe" if from_recipe else "--weights none"
-        say(f"training {cfg.arch} from scratch: {reason}")
     learn = vision_learner(
         # fastai cuts a network before its last pooling layer, and leaves a Sequential of what comes before it
         dls, lambda pretrained: nn.Sequential(body, nn.AdaptiveAvgPool2d(1)), pretrained=False, normalize=False,

@@ -101,8 +101,9 @@ class TrainingWatch(Callback):
     def after_batch(self) -> None:
         if self.training:
             self._check_loss()
-            if (self.iter + 1) % self.cfg.accumulate:
-                return  # the gradients of a step are not complete
+            if (self.iter + 1) % self.cfg.accumulate:  # the gradients of a step are not complete
+                self._place_step()  # fastai's own count goes on with each batch
+                return
             self.progress.step += 1
             self.progress.step_in_epoch += 1
             self.progress.rate = float(self.opt.hypers[-1]["lr"])
@@ -195,6 +196,8 @@ def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool
                 lr = progress.lr
                 rates = slice(lr * cfg.body_lr, lr) if pretrained and not cycle.frozen else lr
                 learn.fit_one_cycle(progress.epochs_left, rates, pct_start=0.99 if cycle.frozen else WARMUP)
+            if watch.stop_requested:
+                progress.stopped = "interrupted"
     except KeyboardInterrupt:
         progress.stopped = "interrupted"
 
@@ -204,10 +207,20 @@ def plan_training(learn: Learner, cfg: TrainConfig, progress: Progress, pretrain
     if cfg.freeze_epochs and not pretrained:
         warn("no frozen epochs: the backbone starts from random weights, which must learn")
     progress.lr = find_rate(learn, precision) if cfg.lr is None else cfg.lr
-    progress.epoch_steps = len(learn.dls.train) // cfg.accumulate
+    progress.epoch_steps = count_epoch_steps(learn, cfg)
     if cfg.freeze_epochs and pretrained:
         progress.add_cycle(cfg.freeze_epochs, frozen=True)
     progress.add_cycle(cfg.epochs)
+
+
+def count_epoch_steps(learn: Learner, cfg: TrainConfig) -> int:
+    """The number of training steps of an epoch; raises ImgregError if there is none."""
+    n_batches = len(learn.dls.train)
+    if n_batches < cfg.accumulate:
+        hint = f"--accumulate {n_batches}" if n_batches else "a smaller --bs"
+        raise ImgregError("a training step in every epoch", f"{n_batches} batches, where --accumulate "
+                          f"{cfg.accumulate} makes one step of {cfg.accumulate}", hint)
+    return n_batches // cfg.accumulate
 
 
 def find_rate(learn: Learner, precision: str) -> float:

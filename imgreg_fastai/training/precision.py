@@ -67,15 +67,16 @@ def deterministic(n_threads: int | None) -> Iterator[None]:
     if n_threads is None:
         yield
         return
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    n_threads_before, enabled = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
     torch.set_num_threads(n_threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        torch.set_num_threads(n_threads_before)
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
 
 
 def choose_precision(learn: Learner, precision: str, timed: bool = True) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
+from weakref import WeakSet
 
 from .messages import ImgregError, error_reason, say
 
@@ -26,13 +27,12 @@ def is_full_disk(error: BaseException) -> bool:
 
 
 @contextmanager
-def atomic_file(path: str | Path, hint: str = OTHER_PLACE, durable: bool = False) -> Iterator[Path]:
+def atomic_file(path: str | Path, hint: str = OTHER_PLACE) -> Iterator[Path]:
     """Write a file so that a reader sees the old file or the complete new one.
 
     Args:
         path: The file to write. Its folder is created if needed.
         hint: What the user can do about an error.
-        durable: Whether it must also be so after a power cut, for which the disk is waited for.
 
     Yields:
         A temporary file beside `path` to write to. It replaces `path` when the block ends without an error, and
@@ -47,11 +47,7 @@ def atomic_file(path: str | Path, hint: str = OTHER_PLACE, durable: bool = False
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            if durable:
-                _flush(temporary)
             os.replace(temporary, path)
-            if durable and sys.platform != "win32":  # where a folder cannot be opened
-                _flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as e:
@@ -64,8 +60,10 @@ def atomic_file(path: str | Path, hint: str = OTHER_PLACE, durable: bool = False
         raise ImgregError("a place that can be written", f"'{path}': {reason}", hint) from e
 
 
-def _flush(path: Path) -> None:
-    """Wait until a file, or the names of a folder, are on the disk."""
+def flush(path: Path) -> None:
+    """Wait until a file, or the names of a folder, are on the disk, so that they survive a power cut."""
+    if path.is_dir() and sys.platform == "win32":  # where a folder cannot be opened
+        return
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -76,8 +74,21 @@ def _flush(path: Path) -> None:
 def remove_temporaries(folder: Path) -> None:
     """Remove what `atomic_file`, and safetensors within it, leave in a folder when their process is killed."""
     for file in folder.glob(".*"):
-        if re.fullmatch(r"\..+\.\d+|\.tmp\w{6}", file.name):
+        if re.fullmatch(r"\..+\.\d+|\.tmp\w{6}", file.name) and file.is_file():
             file.unlink(missing_ok=True)
+
+
+_locked_files: WeakSet[BinaryIO] = WeakSet()
+
+
+def _close_locked_files() -> None:
+    """In a forked process, close what this one has locked: or the lock would outlive it as long as the other lives."""
+    for file in list(_locked_files):
+        file.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_locked_files)
 
 
 def lock_file(file: BinaryIO) -> None:
@@ -96,6 +107,7 @@ def lock_file(file: BinaryIO) -> None:
 
         kind = fcntl.LOCK_EX if file.writable() else fcntl.LOCK_SH
         fcntl.flock(file, kind | fcntl.LOCK_NB)
+    _locked_files.add(file)
 
 
 def has_content(folder: str | Path) -> bool:
@@ -161,10 +173,8 @@ def _lock_folder(lock: BinaryIO, path: Path, purpose: str, name: str) -> None:
     is_ours = True
     try:
         lock_file(lock)
-    except (BlockingIOError, PermissionError):
-        is_ours = False
-    except OSError:  # there are file systems without locks
-        pass
+    except OSError as e:
+        is_ours = e.errno not in LOCKED  # there are file systems without locks
     if not (is_ours and path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat())):
         raise ImgregError(f"a folder to {purpose} that no other process is filling",
                           f"'{name}', which one is filling now", "the same again when that one has ended")
