@@ -11,8 +11,8 @@ from imgreg_fastai import config, runs
 from imgreg_fastai.api import fitting, functions, learning_curve
 from imgreg_fastai.api.preparation import TrainingPlan
 from imgreg_fastai.evaluation import scaling_law
+from imgreg_fastai.runs import run_folder
 from imgreg_fastai.tasks import Angle, Number, Task
-from imgreg_fastai.utils.files import new_folder
 from imgreg_fastai.utils.messages import ImgregError
 from tests.cli.test_cli import mistake
 from tests.conftest import said
@@ -83,10 +83,9 @@ def test_parts_of_no_use_are_one_line(n, parts, told):
 
 # the whole
 
-def fake_run(folder, name, rows, mean, state="trained"):
-    """A run as fitting.train would leave it."""
-    path = new_folder(folder, name, always=True)
-    run = runs.Run(path, {"state": state, "data": {"split": rows["split"].value_counts().to_dict()}})
+def fake_training(run, mean, state="trained"):
+    """Leave a planned run as fitting.train would."""
+    run.note(state=state)
     if state == "trained":
         of = {"unit": "°", "n": 20, "mean": mean, "ci": [0.9 * mean, 1.1 * mean], "baseline": 45.0, "p90": 2 * mean}
         ages = {"unit": "years", "n": 0} if mean > 2 else {"unit": "years", "n": 20, "mean": 2 * mean}
@@ -100,15 +99,16 @@ def measured(tmp_path, monkeypatch):
     def measure(stops=None, error=None):
         seen = []
 
-        def train(plan, out):
+        def train(plan, out, run):
             seen.append(plan.config)
             if error:
                 raise error
             n = len(trained(plan.rows))
             state = "interrupted" if len(seen) == stops else "trained"
-            return fake_run(out, plan.task.name, plan.rows, 30 * n**-0.6, state)
+            return fake_training(run, 30 * n**-0.6, state)
 
         monkeypatch.setattr(fitting, "train", train)
+        monkeypatch.setattr(run_folder, "fingerprint", lambda _: "")  # there are no images
         cfg = config.TrainConfig(epochs=7, calibrate=0)
         plan = TrainingPlan(TASK, cfg, tmp_path / "t.csv", rows=labels())
         curve = learning_curve.measure(plan, PARTS, tmp_path / "out")

@@ -14,6 +14,7 @@ from imgreg_fastai import tasks
 from imgreg_fastai.tasks import MOVES, Motion, Point, Task
 from imgreg_fastai.tasks.geometry import place_picture
 from imgreg_fastai.training import augment
+from imgreg_fastai.training.random_numbers import random_table
 from imgreg_fastai.utils.messages import ImgregError
 
 EYES = Point("eyes", ("lx", "ly", "rx", "ry", "nx", "ny"), follows=True, flip_pairs=((0, 1),))
@@ -169,12 +170,12 @@ def test_points_move_as_what_is_seen_does(how, size, seed):
 @pytest.mark.parametrize("size", [(64, 64), (60, 80)])
 def test_a_batch_is_moved_with_its_points(size):
     """Through Moves, as training does it: TensorPoint in, TensorPoint out, each image by its own motion."""
-    torch.manual_seed(1)
     task = Task("eyes", (replace(EYES, flip_pairs=()),), size=size, augment=("flip", "turn", "zoom", "shift"))
     places = np.random.default_rng(0).uniform(-0.3, 0.3, (24, 3, 2))
     pictures = TensorImage(torch.cat([spots(p, *size) for p in places]))
     points = TensorPoint(torch.tensor(places, dtype=torch.float32))
-    moved, labels = augment.GeometricTransform(task)((pictures, points), split_idx=0)
+    batch = pictures, points, torch.arange(24), torch.from_numpy(random_table(1, 0, 24).copy())
+    moved, labels, *_ = augment.GeometricTransform(task)(batch, split_idx=0)
     assert isinstance(labels, TensorPoint) and labels.shape == points.shape and labels.dtype == torch.float32
     seen = np.stack([found(p[None]) for p in moved])
     assert np.abs((labels.numpy() - seen) * (size[1] / 2, size[0] / 2)).max() < 0.1
