@@ -45,7 +45,8 @@ def build_learner(plan: TrainingPlan) -> tuple[Learner, weights.Weights]:
     if config.weights == "none":
         # a recipe's weights belong to its own backbone
         from_recipe = ("weights", "none") in task.recipe and ("arch", config.arch) in task.recipe
-        say(f"training {config.arch} from scratch: {'the task\'s recipe' if from_recipe else '--weights none'}")
+        reason = "the task's recipe" if from_recipe else "--weights none"
+        say(f"training {config.arch} from scratch: {reason}")
     if source.origin == "model":
         has_head = weights.load_head(learn.model, source, task)
         head = "its head too" if has_head else "with a new head: its targets are others"

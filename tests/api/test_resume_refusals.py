@@ -63,8 +63,8 @@ def refusal(run, **options):
 def test_a_run_that_has_ended_is_trained_further_only_with_epochs(killed):
     functions.resume(killed)
     assert refusal(killed) == (
-        "expected a run that has not ended, or a number of --epochs to train further; "
-        f"found '{killed}', trained to its end in 3 epochs; try --epochs 6")
+        "expected an unfinished run, or --epochs N to train it further; "
+        f"found '{killed}', finished after 3 epochs; try --epochs 6")
     assert "expected --epochs above 3" in refusal(killed, epochs=3)
     history = (killed / "history.csv").read_text()
     run = functions.resume(killed, epochs=4)
@@ -98,7 +98,7 @@ def test_a_run_that_another_process_writes_is_left_alone_and_a_dead_process_keep
     process = subprocess.Popen([sys.executable, "-c", LOCKED, str(killed)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "claimed\n"
-        assert f"expected a run that no other process trains or scores; found '{killed}'" in refusal(killed)
+        assert f"expected a run that no other process uses; found another one training or scoring '{killed}'" in refusal(killed)
     finally:
         process.kill()
         process.wait()

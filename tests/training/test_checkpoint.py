@@ -99,14 +99,15 @@ def test_the_best_weights_are_in_the_file_only_where_they_are_not_those_of_the_n
 
 
 def test_any_byte_that_changed_is_seen_and_the_checkpoint_before_is_read(copied, caplog):
-    last = copied / checkpoint.LAST
-    whole = last.read_bytes()
+    last, previous = copied / checkpoint.LAST, copied / checkpoint.PREVIOUS
+    whole, before = last.read_bytes(), previous.read_bytes()
     for i in [*range(0, 3000, 119), *range(3000, len(whole), len(whole) // 15), len(whole) - 1]:
         last.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
+        previous.write_bytes(before)
         caplog.clear()
         assert checkpoint.read_checkpoint(copied).progress.step == 3, i
         (message,) = caplog.messages
-        assert message.startswith("last.ckpt: ") and "previous.ckpt, of epoch 2" in message and "\n" not in message
+        assert message.startswith("last.ckpt: ") and "previous.ckpt, 3 steps and 1 whole epochs after" in message and "\n" not in message
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 2000, 0.5, -1])
@@ -131,9 +132,26 @@ def test_without_an_intact_checkpoint_is_one_line_and_without_any_is_none(copied
     assert checkpoint.read_checkpoint(copied) is None
 
 
-def test_where_only_the_checkpoint_before_is_left_it_is_read(copied, caplog):
+def test_where_only_the_checkpoint_before_is_left_it_is_read_and_takes_the_place_of_the_last(copied, caplog):
     (copied / checkpoint.LAST).unlink()  # killed between the two replacements
-    assert checkpoint.read_checkpoint(copied).progress.step == 3 and not caplog.text
+    assert checkpoint.read_checkpoint(copied).progress.step == 3
+    assert caplog.text.count("last.ckpt: missing; going on from the checkpoint before it") == 1
+    assert checkpoint.read_checkpoint(copied).progress.step == 3 and not (copied / checkpoint.PREVIOUS).exists()
+    assert caplog.text.count("missing") == 1
+
+
+def test_a_damaged_checkpoint_never_takes_the_place_of_a_good_one(copied):
+    (copied / checkpoint.LAST).write_bytes(b"damaged")
+    saved = checkpoint.read_checkpoint(copied)
+    checkpoint.write_checkpoint(copied, saved)
+    (copied / checkpoint.LAST).unlink()
+    assert checkpoint.read_checkpoint(copied).progress == saved.progress
+
+
+def test_a_checkpoint_of_a_newer_version_is_not_taken_for_a_damaged_one(copied, monkeypatch):
+    monkeypatch.setattr(checkpoint, "FORMAT", 0)
+    with pytest.raises(ImgregError, match="pip install -U"):
+        checkpoint.read_checkpoint(copied)
 
 
 def test_a_checkpoint_of_another_network_is_one_line(saved, drawn):
