@@ -98,7 +98,7 @@ def test_a_run_that_another_process_writes_is_left_alone_and_a_dead_process_keep
     process = subprocess.Popen([sys.executable, "-c", LOCKED, str(killed)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "claimed\n"
-        assert f"expected a run that no other process uses; found another one training or scoring '{killed}'" in refusal(killed)
+        assert f"no other process uses; found another one training or scoring '{killed}'" in refusal(killed)
     finally:
         process.kill()
         process.wait()
