@@ -9,13 +9,14 @@ from imgreg_fastai import runs
 from imgreg_fastai.api import functions, prediction
 from imgreg_fastai.inference import model_file
 from imgreg_fastai.plots import figures
+from imgreg_fastai.runs import run_folder
 from imgreg_fastai.training import checkpoint
 from imgreg_fastai.utils import files
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY, skip_plots
 
 EXACT = {**TINY, "epochs": 2, "deterministic": True, "save_minutes": 0, "workers": 0, "calibrate": 0.2}
-WRITERS = (checkpoint, figures, model_file, runs)
+WRITERS = (checkpoint, figures, model_file, run_folder)
 
 
 @pytest.fixture(scope="module")
