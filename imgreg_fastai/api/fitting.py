@@ -25,8 +25,7 @@ from ..models.devices import select_device
 from ..reports import run_page
 from ..tasks import Task
 from ..training import batch_size, checkpoint, datablock, learner, loop, precision
-from ..training.progress import Progress, TimePlan
-from ..training.time_budget import TimeBudget
+from ..training.progress import Progress
 from ..utils.files import is_full_disk, new_folder
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, ProgressBar, say, warn
@@ -48,7 +47,7 @@ def build_learner(plan: TrainingPlan) -> tuple[Learner, weights.Weights]:
     if config.weights == "none":
         # a recipe's weights belong to its own backbone
         from_recipe = ("weights", "none") in task.recipe and ("arch", config.arch) in task.recipe
-        say(f"training {config.arch} from scratch: {'the task\'s recipe' if from_recipe else '--weights none'}")
+        say(f"training {config.arch} from scratch: " + ("the task's recipe" if from_recipe else "--weights none"))
     if source.origin == "model":
         has_head = weights.load_head(learn.model, source, task)
         head = "its head too" if has_head else "with a new head: its targets are others"
@@ -80,8 +79,7 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
         The run; its state is "interrupted" after Ctrl-C.
     """
     config, started = plan.config, time.perf_counter()
-    recorded_threads = planned.about.get("threads") if planned else None
-    threads = recorded_threads or fixed_threads(config)
+    threads = (planned.about.get("threads") if planned else None) or fixed_threads(config)
     with precision.deterministic(threads):
         learn, source = build_learner(plan)
         in_precision = precision.choose_precision(learn, config.precision, timed=not config.deterministic)
@@ -136,7 +134,7 @@ def complete(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progre
         if progress is None:
             shown = plots.batch(plan.task, *datablock.first_batch(learn.dls, plan.task))
             plots.save(shown, run.path / "plots" / "batch.png")
-            progress = _begin(plan, learn)
+            progress = time_estimate.begin(plan, learn, len(_calibration_rows(plan.rows, plan.config)) > 0)
         stopped = _fit(run, plan, learn, progress, best or {})
         run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     except BaseException as e:
@@ -162,23 +160,6 @@ def resumable(run: runs.Run) -> Iterator[None]:
             raise
         command = shlex.join(["imgreg", "resume", str(run.path)])
         raise ImgregError(e.expected, e.actual, f"making room, then {command}") from e.__cause__
-
-
-def _begin(plan: TrainingPlan, learn: Learner) -> Progress:
-    """The Progress of a training that begins; with a time budget, the time of what follows the training is measured."""
-    budget = plan.config.time
-    if budget is None:
-        return Progress()
-    after = time_estimate.seconds_after(plan, learn, len(_calibration_rows(plan.rows, plan.config)) > 0)
-    return Progress(time=TimePlan(budget, after))
-
-
-def _time_budget(plan: TrainingPlan, progress: Progress) -> TimeBudget | None:
-    """What keeps a training within its time, if it has one."""
-    if progress.time is None:
-        return None
-    started = time.perf_counter() if plan.started is None else plan.started
-    return TimeBudget(progress.time, started, fixed=plan.config.deterministic)
 
 
 def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
@@ -216,7 +197,8 @@ def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, 
         run.note(config=watch.cfg.to_dict())
         bar.line(line)
 
-    watch = loop.TrainingWatch(progress, after_step, after_epoch, save, after_change, _time_budget(plan, progress))
+    budget = time_estimate.time_budget(plan, progress)
+    watch = loop.TrainingWatch(progress, after_step, after_epoch, save, after_change, budget)
     watch.best = best
     with ProgressBar("training", knows_time=True) as bar:
         loop.fit(learn, config, watch, run.about["weights"]["kind"] != "none", run.about["precision"],

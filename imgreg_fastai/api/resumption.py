@@ -84,7 +84,8 @@ def resume_folder(folder: Path, epochs: int | None = None, force: bool = False,
         runs.load_run(folder)  # raises, since it is no run
     n_planned = len(members[0].about["parts"]) if is_curve else int(members[0].config.folds or 0)
     if len(members) != n_planned:
-        raise ImgregError(f"all {n_planned} runs of '{folder}'", f"{len(members)}, since it was stopped while planning them",
+        raise ImgregError(f"all {n_planned} runs of '{folder}'",
+                          f"{len(members)}, since it was stopped while planning them",
                           "the command that made it, once more")
     summary = folder / ("curve.json" if is_curve else "scores.json")
     unfinished = [run for run in members if run.state != "trained" or epochs not in (None, run.config.epochs)]

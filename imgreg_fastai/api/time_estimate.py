@@ -13,12 +13,29 @@ from ..inference.predictor import Predictor
 from ..models import backbones
 from ..reports.occlusion import POSITIONS
 from ..reports.run_page import MAX_TARGETS, n_occluded
+from ..training.progress import Progress, TimePlan
+from ..training.time_budget import TimeBudget
 from .preparation import TrainingPlan
 
 SAMPLE = 128  # images that are measured
 # Seconds without the images' way through the network, by runs on one of two cores in 2026, the other one busy: 5.4 for
 # one target; with intervals, 8.2 for one target and 21.5 for three.
 CALIBRATION, CHARTS, CHARTS_OF_TARGET = 2.0, 0.5, 6.0
+
+
+def begin(plan: TrainingPlan, learn: Learner, calibrates: bool) -> Progress:
+    """Return the Progress of a training that begins, with its time if that is limited; arguments as `seconds_after`."""
+    if plan.config.time is None:
+        return Progress()
+    return Progress(time=TimePlan(plan.config.time, seconds_after(plan, learn, calibrates)))
+
+
+def time_budget(plan: TrainingPlan, progress: Progress) -> TimeBudget | None:
+    """Return what keeps a training within its time; None if that is not limited."""
+    if progress.time is None:
+        return None
+    started = time.perf_counter() if plan.started is None else plan.started
+    return TimeBudget(progress.time, started, fixed=plan.config.deterministic)
 
 
 def seconds_after(plan: TrainingPlan, learn: Learner, calibrates: bool) -> float:
