@@ -1,5 +1,6 @@
 """The settings of one training run, their limits, and what each option is called in the terminal."""
 import math
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
@@ -13,10 +14,10 @@ CHOICES = {"loss": get_args(Loss), "precision": get_args(Precision), "cache": ge
 MINIMUM = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "accumulate": 1, "patience": 1, "workers": 0,
            "folds": 2, "fold": 1}
 ABOVE_0 = math.ulp(0.0)  # the smallest number above 0
-LOWEST = {"lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "save_minutes": 0, "valid": ABOVE_0, "coverage": ABOVE_0,
-          "test": 0, "calibrate": 0}
+LOWEST = {"time": ABOVE_0, "lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "save_minutes": 0, "valid": ABOVE_0,
+          "coverage": ABOVE_0, "test": 0, "calibrate": 0}
 SHARES = ("valid", "coverage", "test", "calibrate")  # settings below 1
-OPTIONAL = ("lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # settings that may be None
+OPTIONAL = ("time", "lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # may be None
 FLAGS = ("balance", "strict", "deterministic")
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
                 "value_range": "--range", "list_cols": "--list-col", "arch_args": "--arch-arg", "minimum": "--min",
@@ -34,6 +35,23 @@ def parse_size(text: str) -> tuple[int, int]:
     if len(parts) > 2 or not all(p.isascii() and p.isdigit() and int(p) >= 16 for p in parts):
         raise ValueError
     return int(parts[0]), int(parts[-1])
+
+
+def parse_time(text: str) -> float:
+    """Read `90s`, `30m` or `1h30m` as seconds; raises ValueError for anything else."""
+    match = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", text.strip().lower())
+    if match is None or not any(match.groups()):
+        raise ValueError
+    hours, minutes, seconds = (float(number or 0) for number in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def time_option(seconds: float) -> str:
+    """The text that `parse_time` reads as so many seconds: "1h30m"."""
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    parts = [f"{number:g}{unit}" for number, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if number]
+    return "".join(parts) or "0s"
 
 
 def check_setting(name: str, value: Any) -> None:
@@ -71,6 +89,7 @@ class TrainConfig:
     arch_args: dict[str, Any] = field(default_factory=dict)  # keywords for timm.create_model
     weights: str = "auto"  # auto, hub, none, a weights file, or a run or model of ours
     epochs: int = 10  # passes over the training images
+    time: float | None = None  # seconds from the beginning to the report, in place of epochs
     freeze_epochs: int = 0  # epochs before those in which only the head learns; for pretrained weights only
     lr: float | None = 2e-3  # the peak of the one-cycle schedule; None searches for it first
     body_lr: float = 0.2  # learning rate of a pretrained body relative to the head's: a fifth kept what ImageNet taught

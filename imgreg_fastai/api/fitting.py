@@ -1,6 +1,7 @@
 """Whole trainings: from a plan to a run with its scores, plots and report; several, one after another."""
 import shlex
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -23,11 +24,12 @@ from ..models import backbones, weights
 from ..models.devices import select_device
 from ..reports import run_page
 from ..tasks import Task
-from ..training import checkpoint, datablock, learner, loop, precision
+from ..training import batch_size, checkpoint, datablock, learner, loop, precision
 from ..training.progress import Progress
 from ..utils.files import is_full_disk, new_folder
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, ProgressBar, say, warn
+from . import time_estimate
 from .preparation import TrainingPlan, assign_split
 
 
@@ -77,14 +79,17 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
     Returns:
         The run; its state is "interrupted" after Ctrl-C.
     """
-    config = plan.config
-    recorded_threads = planned.about.get("threads") if planned else None
-    threads = recorded_threads or fixed_threads(config)
+    config, started = plan.config, time.perf_counter()
+    threads = (planned.about.get("threads") if planned else None) or fixed_threads(config)
     with precision.deterministic(threads):
         learn, source = build_learner(plan)
+        in_precision = precision.choose_precision(learn, config.precision, timed=not config.deterministic)
+        is_auto = config.bs is None or (planned is not None and planned.about.get("bs") == "auto")
+        config = batch_size.choose_batch(learn, config, in_precision)
+        plan = replace(plan, config=config, started=plan.started or started)
         fields = {"command": plan.command, "weights": source.to_dict(), "state": "training", "stopped": "",
                   "threads": threads, "device": str(learn.dls.device), "levels": learn.dls.train.levels,
-                  "precision": precision.choose_precision(learn, config.precision, timed=not config.deterministic)}
+                  "precision": in_precision, "bs": "auto" if is_auto else config.bs}
         if planned is None:
             run = runs.start_run(out, plan.task, config, plan.rows, plan.table, plan.images, plan.earlier, **fields)
         else:
@@ -130,7 +135,8 @@ def complete(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progre
         if progress is None:
             shown = plots.batch(plan.task, *datablock.first_batch(learn.dls, plan.task))
             plots.save(shown, run.path / "plots" / "batch.png")
-        stopped = _fit(run, plan, learn, progress or Progress(), best or {})
+            progress = time_estimate.begin(plan, learn, len(_calibration_rows(plan.rows, plan.config)) > 0)
+        stopped = _fit(run, plan, learn, progress, best or {})
         run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     except BaseException as e:
         state = "interrupted" if isinstance(e, KeyboardInterrupt) else "failed"
@@ -172,7 +178,7 @@ def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, 
 
     def after_step(_: Progress) -> None:
         line = _epoch_line(task, progress.history[-1]) if progress.history else ""
-        bar.update(progress.step, progress.n_steps, line)
+        bar.update(progress.step, progress.n_steps, line, watch.seconds_left())
 
     def after_epoch(row: dict) -> None:
         run.write("history.csv", pd.DataFrame(progress.history))
@@ -188,11 +194,17 @@ def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, 
                 model_file.save_model(model, watch.best, metadata)
                 epoch_of_model = progress.best_epoch
 
-    watch = loop.TrainingWatch(progress, after_step, after_epoch, save)
+    def after_change(line: str) -> None:
+        run.note(config=watch.cfg.to_dict())
+        bar.line(line)
+
+    budget = time_estimate.time_budget(plan, progress)
+    watch = loop.TrainingWatch(progress, after_step, after_epoch, save, after_change, budget)
     watch.best = best
-    with ProgressBar("training") as bar:
-        loop.fit(learn, config, watch, run.about["weights"]["kind"] != "none", run.about["precision"])
-    run.note(epochs_done=progress.epoch)
+    with ProgressBar("training", knows_time=True) as bar:
+        loop.fit(learn, config, watch, run.about["weights"]["kind"] != "none", run.about["precision"],
+                 halve_batches=run.about.get("bs") == "auto")
+    run.note(epochs_done=progress.epoch, config=watch.cfg.to_dict())
     if not model.exists() and progress.step:  # stopped within the first epoch
         model_file.save_model(model, learn.model, metadata)
     return progress.stopped
@@ -240,7 +252,8 @@ def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None
 
 def dry_run(plan: TrainingPlan, out: str | Path) -> None:
     """Send one batch of each part through all that `train` does, in a folder that the caller removes."""
-    config = replace(plan.config, epochs=1, freeze_epochs=0, accumulate=1, patience=None, stop_at=None, calibrate=0)
+    config = replace(plan.config, epochs=1, time=None, freeze_epochs=0, accumulate=1, patience=None, stop_at=None,
+                     calibrate=0)
     rows = plan.rows[plan.rows["split"] != "calibrate"].groupby("split").head(config.bs or 32)
     train(replace(plan, config=config, rows=rows), out)
     say("one batch went through everything; nothing was kept")
@@ -306,6 +319,9 @@ def cross_validate(plan: TrainingPlan, n_folds: int, out: str | Path) -> runs.Fo
     Returns:
         The runs, and the mean and spread of their scores.
     """
+    if plan.config.time and plan.started:
+        budget = (plan.config.time - (time.perf_counter() - plan.started)) / n_folds
+        plan = replace(plan, config=replace(plan.config, time=max(1.0, budget)), started=None)
     assign_split(plan)  # raises before a folder is made, and says once that the table's own split is not used
     plan = replace(plan, rows=plan.rows.drop(columns="split", errors="ignore"))
     names = [f" ({name})" for name in natural_order(plan.rows["fold"])] if "fold" in plan.rows else [""] * n_folds

@@ -1,5 +1,7 @@
 """The public functions: plain functions that return values. The command line calls them, too."""
+import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +21,7 @@ if TYPE_CHECKING:  # these load torch and matplotlib
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner
 
-    from ..training.loop import Sweep
+    from ..training.rate_search import Sweep
     from .learning_curve import LearningCurve
 
 
@@ -93,6 +95,7 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
     Raises:
         ImgregError: A mistake that the user can mend, in one line.
     """
+    started = time.perf_counter()
     from . import fitting
 
     command = command or preparation.python_call("train", task, out=out, **options)
@@ -100,7 +103,7 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
         with TemporaryDirectory(prefix="imgreg-") as folder:
             fitting.dry_run(prepare(task, sample_folder=Path(folder, "data"), **options), Path(folder, "runs"))
         return None
-    plan = preparation.read_rows(resolve_options(task, command=command, **options))
+    plan = preparation.read_rows(replace(resolve_options(task, command=command, **options), started=started))
     if plan.config.folds and not plan.config.fold:
         return fitting.cross_validate(plan, int(plan.config.folds), out)
     return fitting.train(preparation.assign_split(plan), out)
@@ -177,13 +180,15 @@ def lr_find(task: TaskSource = "angle", *, out: str | Path = "runs", **options: 
         The sweep with its suggestion, and its plot.
     """
     from .. import plots
-    from ..training import loop, precision
+    from ..training import batch_size, precision, rate_search
     from . import fitting
 
     preparation.refuse({name: options.get(name) for name in ("lr", "coverage")}, "with imgreg train", "imgreg lr_find")
     plan = prepare(task, **options)
     learn, _ = fitting.build_learner(plan)
-    sweep = loop.find_lr(learn, precision.choose_precision(learn, plan.config.precision))
+    in_precision = precision.choose_precision(learn, plan.config.precision)
+    batch_size.choose_batch(learn, plan.config, in_precision)
+    sweep = rate_search.find_lr(learn, in_precision)
     with new_files(Path(out), f"lr_find-{plan.task.name}", ".png") as (path,):
         return sweep, plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
 
@@ -207,7 +212,7 @@ def curve(task: TaskSource = "angle", *, parts: Sequence[float] = (10, 25, 50, 1
     """
     from . import learning_curve
 
-    unused = ("calibrate", "coverage", "folds", "test")
+    unused = ("calibrate", "coverage", "folds", "test", "time")
     preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg curve")
     command = command or preparation.python_call("curve", task, parts=parts, out=out, **options)
     plan = prepare(task, command=command, **{**options, "calibrate": 0})

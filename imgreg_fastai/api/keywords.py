@@ -5,7 +5,7 @@ from dataclasses import fields
 from functools import wraps
 from typing import Any, TypeVar
 
-from ..config import LOWEST, MINIMUM, OPTION_NAMES, TrainConfig, check_setting, parse_size
+from ..config import LOWEST, MINIMUM, OPTION_NAMES, TrainConfig, check_setting, parse_size, parse_time
 from ..utils import quoting
 from ..utils.messages import ImgregError, close_matches
 
@@ -56,6 +56,8 @@ def plain_value(name: str, value: Any) -> Any:
         return value if isinstance(value, str) else tuple(words)
     if name == "size":
         return _size(value)
+    if name == "time" and isinstance(value, str):
+        return _seconds(value)
     if name in PAIRS or (name in BOUNDS and isinstance(value, str) and "=" in value):
         return dict(_pairs(name, value))
     if name == "stop_at":
@@ -87,6 +89,15 @@ def _size(value: Any) -> Any:
     if isinstance(number, int):
         return number, number
     return tuple(_number(side, must_be_integer=True) for side in value) if isinstance(value, Iterable) else value
+
+
+def _seconds(text: str) -> float:
+    """Read "90s", "1h30m", and "90" as seconds."""
+    number = _number(text)
+    try:
+        return parse_time(text) if isinstance(number, str) else number
+    except ValueError:
+        raise ImgregError("time= with seconds, or a text such as '90s', '30m' or '1h30m'", repr(text)) from None
 
 
 def _pairs(name: str, value: Any) -> list[tuple[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from .. import datasets
-from ..config import OPTIONAL, TrainConfig, option_name
+from ..config import OPTIONAL, TrainConfig, option_name, time_option
 from ..data import labels, tables
 from ..data.kept_parts import split_name
 from ..data.splits import uses_table_split
@@ -36,6 +36,7 @@ class TrainingPlan:
         rows: The usable rows of the table, with a column `split` once that is assigned; empty before they are read.
         earlier: What the run knows that the training goes on from, see known_images; None: there is none.
         old_parts: In which part that run had each of the rows, see assign_splits.
+        started: When the time of the training began, as time.perf_counter gives it; None: when it begins.
     """
 
     task: Task
@@ -47,6 +48,7 @@ class TrainingPlan:
     rows: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     earlier: pd.DataFrame | None = field(default=None, repr=False)
     old_parts: pd.Series | None = field(default=None, repr=False)
+    started: float | None = None
 
 
 def prepare(task: TaskSource = "angle", **options: Any) -> TrainingPlan:
@@ -204,6 +206,9 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
     for name in ("lr", "bs"):
         if settings.get(name) == "auto":
             settings[name] = None
+    if settings.get("time") is not None and settings.get("epochs") is not None:
+        raise ImgregError("--time or --epochs, not both",
+                          f"--time {time_option(settings['time'])} --epochs {settings['epochs']}")
     if settings.get("balance") and not any(t.scalar for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
     recipe: dict[str, Any] = dict(task.recipe)

@@ -50,7 +50,8 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
         if saved is None and n_done and (run.path / model_file.MODEL).exists():  # a new training would overwrite it
             raise ImgregError(f"a checkpoint to go on from in '{path}'", f"its {model_file.MODEL} only",
                               f"imgreg evaluate {path}, or imgreg train --weights {path}")
-        config = replace(run.config, epochs=epochs or run.config.epochs, device=device or run.config.device)
+        config = replace(run.config, epochs=epochs or run.config.epochs, time=None if epochs else run.config.time,
+                         device=device or run.config.device)
         with fitting.resumable(run):
             if saved is None:
                 if run.state != "planned":
@@ -109,6 +110,7 @@ def _plan_of_run(run: Run, config: TrainConfig) -> TrainingPlan:
 def _plan_epochs(run: Run, saved: Checkpoint, epochs: int) -> None:
     """Plan another number of epochs in all, and save the plan at once: a kill does not undo it."""
     progress = saved.progress
+    progress.time = None  # a number of epochs takes the place of the time budget
     n_frozen = run.config.freeze_epochs if any(cycle.frozen for cycle in progress.cycles) else 0
     if n_frozen + epochs <= progress.epoch:
         raise ImgregError(f"--epochs above {progress.epoch - n_frozen}, which '{run.path}' has trained already",

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..config import CHOICES, MINIMUM, TrainConfig, option_name, parse_size
+from ..config import CHOICES, MINIMUM, TrainConfig, option_name, parse_size, parse_time
 from ..utils import quoting
 from ..utils.messages import ImgregError
 
@@ -105,7 +105,7 @@ PARSERS: dict[str, Callable] = {
     "units": parse_pair, "target_weights": parse_named_number, "stop_at": parse_named_number,
     "arch_args": parse_arch_arg, "value_range": parse_numbers, "curve.parts": parse_numbers,
     "minimum": parse_bound, "maximum": parse_bound, "flip_negates": parse_names,
-    "size": parse_size, "backbones.size": parse_size,
+    "size": parse_size, "backbones.size": parse_size, "time": parse_time,
     "lr": parse_rate, "bs": parse_batch_size, "folds": parse_folds, "box": parse_names, "hold_out": parse_names,
     "point_rows": parse_names,
     "augment": parse_augment,

@@ -52,8 +52,8 @@ def check(context: typer.Context, task: o.TaskName, json: o.AsJson = False, **op
 
 
 @app.command(cls=PanelCommand)
-@o.with_options("epochs", "freeze_epochs", "patience", "stop_at", "folds", *o.TRAINING, "save_minutes", "dry_run",
-                "out")
+@o.with_options("epochs", "time", "freeze_epochs", "patience", "stop_at", "folds", *o.TRAINING, "save_minutes",
+                "dry_run", "out")
 def train(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Train a network, score it beside guessing, and leave a run folder.
 

@@ -45,6 +45,11 @@ def write(run: runs.Run, model: Predictor | None = None, device: str = "cpu") ->
     return runs.write_file(run.path / name, html.render("run.html", page_data(inputs)))
 
 
+def n_occluded(n_targets: int) -> int:
+    """The number of images of each kind in which a part is hidden, for each of so many targets."""
+    return MAX_OCCLUDED if n_targets <= 2 else MAX_OCCLUDED_OF_MANY
+
+
 def page_data(inputs: ReportInputs) -> dict:
     """Collect what the template run.html takes."""
     run, task, rows = inputs.run, inputs.task, inputs.rows
@@ -63,7 +68,6 @@ def page_data(inputs: ReportInputs) -> dict:
                   for issue in check.issues]
     verdicts, weaknesses_of_all = verdict.verdicts(inputs, has_issues=bool(issues))
     shown = [target for target in task.targets if inputs.scores[inputs.part][target.name]["n"]][:MAX_TARGETS]
-    n_occluded = MAX_OCCLUDED if len(shown) <= 2 else MAX_OCCLUDED_OF_MANY
     sizes = sections.picture_sizes(rows, task.max_pixels)
 
     @cache  # several targets show the same images
@@ -75,7 +79,8 @@ def page_data(inputs: ReportInputs) -> dict:
         **inputs._asdict(), "name": run.path.resolve().name, "named_targets": task.targets[:MAX_TARGETS],
         "split": run.about["data"]["split"], "has_pictures": inputs.has_pictures, "verdicts": verdicts,
         "weaknesses_of_all": weaknesses_of_all, "training": training,
-        "shown": [sections.target_section(inputs, target, sizes, n_occluded, open_tile) for target in shown],
+        "shown": [sections.target_section(inputs, target, sizes, n_occluded(len(shown)), open_tile)
+                  for target in shown],
         "has_intervals": any("coverage" in numbers for scores in inputs.scores.values() for numbers in scores.values()),
         "n_ood": int((rows["ood"].astype(str) == "True").sum()) if "ood" in rows else None,
         "check": check, "issues": issues, "settings": run_settings(run),

@@ -1,6 +1,6 @@
 """Labels and a Task -> DataBlock -> fastai DataLoaders, with the decoded images in memory where they fit."""
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,7 +124,7 @@ class PictureDL(TfmdDL):
             numbers = [] if random is None else [torch.from_numpy(random[rows.numpy()])]
             yield TensorImage(self.pixels.index_select(0, rows)), *(y[rows] for y in self.labels), rows, *numbers
 
-    def __iter__(self) -> Iterator[tuple]:
+    def __iter__(self) -> Generator[tuple, None, None]:
         """Batches of (TensorImage, labels...); the validation loader names the images that broke, each once."""
         opened = set(self.broken)
         n_extra = 1 if self.random is None else 2

@@ -1,29 +1,28 @@
-"""Fitting a Learner: one cycle with early stopping, and the search for a learning rate."""
+"""Fitting a Learner along a plan: cycles of the learning rate, early stopping, and what is reported and saved."""
 import math
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import replace
 
-import pandas as pd
 import torch
 from fastai.callback.core import Callback, CancelBatchException, CancelFitException
 from fastai.callback.fp16 import MixedPrecision
-from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import valley  # the module adds lr_find and fit_one_cycle to Learner
 from fastai.learner import Learner
 from fastcore.basics import noop
 
 from ..config import TrainConfig
 from ..utils.messages import ImgregError, say, warn
+from .batch_size import fits_memory, halve
 from .checkpoint import Moment, is_frozen
 from .precision import in_precision
 from .progress import Progress
 from .random_numbers import seed_step
+from .rate_search import find_rate, quiet
+from .time_budget import MEASURED, Pace, TimeBudget
+from .trial import measure_training
 
 WARMUP = 0.25  # the part of the cycle in which the learning rate rises
 
@@ -57,21 +56,36 @@ class TrainingWatch(Callback):
         epoch: Called after each epoch with its row of the history.
         save: Called where the state is whole and may be saved: with "step" or "epoch" after one of these, and with
             "end" where the training ends.
+        change: Called with what to say where `cfg`, the epochs that are planned or the batch, has changed.
+        budget: Of time, which decides on the number of epochs; None: the config does.
 
     Attributes:
+        cfg: How the network is trained; `fit` fills it in.
+        pace: How fast the training goes.
         best: The weights with the lowest validation loss, or that reached `stop_at`; {} before there are any.
         stop_requested: Whether the training is to end after the running step.
     """
 
     order = 60  # after fastai's Recorder, whose values it reads
-    cfg: TrainConfig  # `fit` fills it in
+    cfg: TrainConfig
 
     def __init__(self, progress: Progress | None = None, step: Callable[[Progress], None] = noop,
-                 epoch: Callable[[dict], None] = noop, save: Callable[[Moment], None] = noop):
+                 epoch: Callable[[dict], None] = noop, save: Callable[[Moment], None] = noop,
+                 change: Callable[[str], None] = noop, budget: TimeBudget | None = None):
         self.progress = progress or Progress()
-        self.report_step, self.report_epoch, self.save = step, epoch, save
+        self.report_step, self.report_epoch, self.save, self.report_change = step, epoch, save, change
+        self.budget, self.own_pace = budget, Pace()
         self.best: dict[str, torch.Tensor] = {}
         self.stop_requested = False
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the training goes."""
+        return self.budget.pace if self.budget else self.own_pace
+
+    def seconds_left(self) -> float:
+        """The seconds until the end of the training; with a time budget, those until the end of all."""
+        return (self.budget or self.pace).seconds_left(self.progress)
 
     def before_fit(self) -> None:
         # fastai forgets these at the beginning of a fit
@@ -85,6 +99,8 @@ class TrainingWatch(Callback):
         self.start = time.perf_counter() - progress.epoch_seconds
         loader.epoch, loader.first = progress.epoch, progress.step_in_epoch * self.cfg.accumulate
         self.first_batch = loader.first
+        self.pace.n_valid = len(self.learn.dls.valid)
+        self.pace.begin()
         self._place_step()
 
     def _place_step(self) -> None:
@@ -107,6 +123,8 @@ class TrainingWatch(Callback):
             self.progress.step += 1
             self.progress.step_in_epoch += 1
             self.progress.rate = float(self.opt.hypers[-1]["lr"])
+            self.pace.end_step()
+            self._plan_anew(False)
             self.report_step(self.progress)
             self._place_step()
             self._save("step")
@@ -114,6 +132,20 @@ class TrainingWatch(Callback):
             self._save("end")
             self.progress.stopped = "interrupted"
             raise CancelFitException
+
+    def _plan_anew(self, epoch_ends: bool) -> None:
+        """Keep within the time budget, if there is one."""
+        if self.budget:
+            line = self.budget.plan_anew(self.progress, epoch_ends)
+            if line:
+                self.change(line)
+
+    def change(self, line: str) -> None:
+        """Bring the epochs of the config up to date, and report a change of it."""
+        if self.budget:
+            n_frozen = self.cfg.freeze_epochs if any(cycle.frozen for cycle in self.progress.cycles) else 0
+            self.cfg = replace(self.cfg, epochs=max(1, self.progress.n_epochs - n_frozen))
+        self.report_change(line)
 
     def _check_loss(self) -> None:
         loss = self.learn.loss.item()
@@ -129,6 +161,8 @@ class TrainingWatch(Callback):
             progress.loss_scale = self.learn.scaler.state_dict()
         if progress.step_in_epoch:
             progress.epoch_seconds = time.perf_counter() - self.start
+        if progress.time and self.budget:
+            progress.time.used = self.budget.passed
         self.save(moment)
 
     def after_train(self) -> None:
@@ -140,6 +174,8 @@ class TrainingWatch(Callback):
         row = self._history_row()
         progress.history.append(row)
         progress.step_in_epoch, progress.epoch_seconds = 0, 0.0
+        self.pace.end_validation()
+        self._plan_anew(True)
         improved = row["valid_loss"] < progress.best_loss
         progress.best_loss = min(progress.best_loss, row["valid_loss"])
         is_frozen = cycle is not None and cycle.frozen  # frozen epochs only prepare the others, and end no patience
@@ -168,7 +204,8 @@ class TrainingWatch(Callback):
                 "seconds": round(time.perf_counter() - self.start, 2)}
 
 
-def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool, precision: str) -> None:
+def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool, precision: str,
+        halve_batches: bool = False) -> None:
     """Train by one cycle, after frozen epochs where the config has some; or go on with what is planned.
 
     Ctrl-C ends the fit without an error, after the running step.
@@ -179,37 +216,54 @@ def fit(learn: Learner, cfg: TrainConfig, watch: TrainingWatch, pretrained: bool
         watch: Progress of the fit. If nothing is planned, the epochs of the config are.
         pretrained: Whether the body has weights; then it learns at `cfg.body_lr` times the head's rate.
         precision: Precision of the body: fp32, bf16 or fp16.
+        halve_batches: Whether to go on with smaller batches where memory is exhausted.
 
     Raises:
-        ImgregError: The loss is not finite, or an epoch has no batch.
+        ImgregError: The loss is not finite, an epoch has no batch, or memory is exhausted.
     """
     quiet(learn)
     watch.cfg, progress = cfg, watch.progress
     try:
-        if not progress.cycles:
-            plan_training(learn, cfg, progress, pretrained, precision)
-        accumulate = [Accumulate(cfg.accumulate)] if cfg.accumulate > 1 else []
-        with in_precision(learn, precision), learn.added_cbs([watch, *accumulate]), _stopped_by_signals(watch):
-            while (cycle := progress.cycle) and not progress.stopped:
-                if cycle.frozen != is_frozen(learn):  # both make the optimizer forget its averages
-                    (learn.freeze if cycle.frozen else learn.unfreeze)()
-                lr = progress.lr
-                rates = slice(lr * cfg.body_lr, lr) if pretrained and not cycle.frozen else lr
-                learn.fit_one_cycle(progress.epochs_left, rates, pct_start=0.99 if cycle.frozen else WARMUP)
-            if watch.stop_requested:
-                progress.stopped = "interrupted"
+        while not progress.stopped and (progress.cycle or not progress.cycles):
+            if not fits_memory(_fit_planned, learn, watch, pretrained, precision):
+                watch.cfg = halve(learn, watch.cfg, halve_batches)
+                watch.change(f"the memory of {learn.dls.device} is exhausted: going on with batches of "
+                             f"{watch.cfg.bs} images, {watch.cfg.accumulate} of them in a step")
     except KeyboardInterrupt:
         progress.stopped = "interrupted"
 
 
-def plan_training(learn: Learner, cfg: TrainConfig, progress: Progress, pretrained: bool, precision: str) -> None:
-    """Plan the epochs of a config, and find their learning rate where it has none; fills in the Progress."""
+def _fit_planned(learn: Learner, watch: TrainingWatch, pretrained: bool, precision: str) -> None:
+    """Plan a training if it is not, and follow the plan."""
+    cfg, progress = watch.cfg, watch.progress
+    if not progress.cycles:
+        plan_training(learn, watch, pretrained, precision)
+    accumulate = [Accumulate(cfg.accumulate)] if cfg.accumulate > 1 else []
+    with in_precision(learn, precision), learn.added_cbs([watch, *accumulate]), _stopped_by_signals(watch):
+        while (cycle := progress.cycle) and not progress.stopped:
+            if cycle.frozen != is_frozen(learn):  # both make the optimizer forget its averages
+                (learn.freeze if cycle.frozen else learn.unfreeze)()
+            lr = progress.lr
+            rates = slice(lr * cfg.body_lr, lr) if pretrained and not cycle.frozen else lr
+            learn.fit_one_cycle(progress.epochs_left, rates, pct_start=0.99 if cycle.frozen else WARMUP)
+        if watch.stop_requested:
+            progress.stopped = "interrupted"
+
+
+def plan_training(learn: Learner, watch: TrainingWatch, pretrained: bool, precision: str) -> None:
+    """Plan the epochs of a config or of a time budget, and find their learning rate; fills in the Progress."""
+    cfg, progress, budget = watch.cfg, watch.progress, watch.budget
     if cfg.freeze_epochs and not pretrained:
         warn("no frozen epochs: the backbone starts from random weights, which must learn")
     progress.lr = find_rate(learn, precision) if cfg.lr is None else cfg.lr
     progress.epoch_steps = count_epoch_steps(learn, cfg)
-    if cfg.freeze_epochs and pretrained:
-        progress.add_cycle(cfg.freeze_epochs, frozen=True)
+    n_frozen = cfg.freeze_epochs if pretrained else 0
+    if budget:
+        measured = measure_training(learn, precision, cfg.accumulate, MEASURED * budget.plan.budget)
+        watch.change(budget.make(*measured, progress, n_frozen))
+        return
+    if n_frozen:
+        progress.add_cycle(n_frozen, frozen=True)
     progress.add_cycle(cfg.epochs)
 
 
@@ -221,17 +275,6 @@ def count_epoch_steps(learn: Learner, cfg: TrainConfig) -> int:
         raise ImgregError("a training step in every epoch", f"{n_batches} batches, where --accumulate "
                           f"{cfg.accumulate} makes one step of {cfg.accumulate}", hint)
     return n_batches // cfg.accumulate
-
-
-def find_rate(learn: Learner, precision: str) -> float:
-    """Search for a learning rate; the default one, with a warning, where the search means nothing."""
-    sweep = find_lr(learn, precision)
-    if sweep.trusted:
-        say(f"learning rate {sweep.suggestion:.2g}")
-        return sweep.suggestion
-    default = TrainConfig.lr or 0.0
-    warn(f"the search for a learning rate means nothing here ({sweep.why}); taking {default:g}")
-    return default
 
 
 @contextmanager
@@ -253,72 +296,3 @@ def _stopped_by_signals(watch: TrainingWatch) -> Iterator[None]:
     finally:
         for number in signals:
             signal.signal(number, signal.default_int_handler)
-
-
-def quiet(learn: Learner) -> None:
-    """Remove fastai's progress bars and tables."""
-    learn.remove_cbs([cb for cb in learn.cbs if isinstance(cb, ProgressCallback)])
-    learn.logger = noop
-
-
-# ---- the search for a learning rate
-
-
-class Sweep(NamedTuple):
-    """A learning rate sweep.
-
-    Attributes:
-        lrs: Rates, of the first pass where there are several.
-        losses: The smoothed losses at these rates.
-        suggestion: The suggested rate.
-        why: Why the suggestion is not to be trusted; "" if it is.
-    """
-
-    lrs: list[float]
-    losses: list[float]
-    suggestion: float
-    why: str = ""
-
-    @property
-    def trusted(self) -> bool:
-        """Whether the suggestion means anything."""
-        return not self.why
-
-
-def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
-    """Sweep the learning rate twice from the same weights; the model stays as it is.
-
-    The suggestion is the geometric mean of the two. It is trusted if they agree within a factor of 8 and the loss fell
-    by a tenth before it rose: on a few dozen images a sweep suggests rates two thousand times apart.
-
-    Args:
-        learn: Learner of `build_learner`.
-        precision: Precision of the body: fp32, bf16 or fp16.
-        steps: Number of batches of a pass.
-    """
-    quiet(learn)
-    passes = [_sweep(learn, precision, steps) for _ in range(2)]
-    low, high = sorted(max(p.suggestion, 1e-7) for p in passes)
-    smoothed = [pd.Series(p.losses).ewm(alpha=0.1).mean() for p in passes]  # or one lucky batch would be a fall
-    fall = min(1 - losses.min() / losses[0] for losses in smoothed)
-    why = ""
-    if high > 8 * low:
-        why = f"two sweeps suggest {low:.1g} and {high:.1g}"
-    elif fall < 0.1:
-        why = f"the loss fell by {100 * max(fall, 0):.0f} % only"
-    return Sweep(passes[0].lrs, passes[0].losses, math.sqrt(low * high), why)
-
-
-def _sweep(learn: Learner, precision: str, steps: int) -> Sweep:
-    """One pass of fastai's lr_find, whose checkpoint goes to a temporary folder."""
-    path = learn.path
-    learn.dls.train.epoch = 0
-    seed_step(learn.dls.train.seed, 0, 0)
-    with tempfile.TemporaryDirectory() as folder, in_precision(learn, precision):
-        learn.path = Path(folder)
-        try:
-            suggested = learn.lr_find(num_it=steps, show_plot=False, suggest_funcs=(valley,))
-        finally:
-            learn.path = path
-    lrs, losses = learn.recorder.lrs, learn.recorder.losses
-    return Sweep(list(map(float, lrs)), list(map(float, losses)), float(suggested.valley))

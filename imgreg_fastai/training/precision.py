@@ -37,7 +37,7 @@ def in_precision(learn: Learner, precision: str) -> Iterator[None]:
     """
     body, dtype = learn.model[0], DTYPES[precision]
     body_forward = body.forward
-    body.forward = lambda pictures: _features(body_forward, pictures, dtype if body.training else None)
+    body.forward = lambda pictures: body_features(body_forward, pictures, dtype if body.training else None)
     try:
         with learn.added_cbs([LossScaling()] if precision == "fp16" else []):
             yield
@@ -45,7 +45,7 @@ def in_precision(learn: Learner, precision: str) -> Iterator[None]:
         del body.forward
 
 
-def _features(body: Callable, pictures: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+def body_features(body: Callable, pictures: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     """A body's features of images, in float32; computed in `dtype`, or without autocast where that is None."""
     pictures = pictures.as_subclass(torch.Tensor).contiguous(memory_format=torch.channels_last)
     with torch.autocast(pictures.device.type, dtype or torch.bfloat16, enabled=dtype is not None):
@@ -116,7 +116,7 @@ def _faster(learn: Learner) -> str:
         seconds = []
         for dtype in (None, torch.bfloat16):
             start = time.perf_counter()
-            learn.loss_func(head(_features(body, pictures, dtype)), *labels).backward()
+            learn.loss_func(head(body_features(body, pictures, dtype)), *labels).backward()
             seconds.append(time.perf_counter() - start)
         ratios.append(seconds[0] / seconds[1])
     ratios = sorted(ratios[1:])  # the first round pays for setting up

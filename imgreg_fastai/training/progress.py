@@ -36,6 +36,24 @@ class Cycle:
 
 
 @dataclass
+class TimePlan:
+    """What a training with a time budget goes by, in seconds.
+
+    Attributes:
+        budget: From the beginning of the reading to the end of the report.
+        after: What follows the training: calibration, scores, plots and report.
+        used: The time so far, up to the newest checkpoint.
+        step, valid: A training step and a validation, as measured before the training.
+    """
+
+    budget: float
+    after: float = 0.0
+    used: float = 0.0
+    step: float = 0.0
+    valid: float = 0.0
+
+
+@dataclass
 class Progress:
     """How far a training is.
 
@@ -53,6 +71,7 @@ class Progress:
         stopped: Why the training ended before its plan; "" if it did not.
         mean_loss, n_losses: State of fastai's running mean of the training loss.
         loss_scale: State of the scaling of the loss in fp16; {} otherwise.
+        time: Of a training with a time budget; else None.
     """
 
     epoch_steps: int = 0
@@ -70,6 +89,7 @@ class Progress:
     mean_loss: float = 0.0
     n_losses: int = 0
     loss_scale: dict[str, Any] = field(default_factory=dict)
+    time: TimePlan | None = None
 
     @property
     def epoch(self) -> int:
@@ -144,4 +164,5 @@ class Progress:
 
 def progress_from_dict(fields: dict[str, Any]) -> Progress:
     """Return what `Progress.to_dict` wrote."""
-    return Progress(**{**fields, "cycles": [Cycle(**cycle) for cycle in fields["cycles"]]})
+    time = TimePlan(**fields["time"]) if fields.get("time") else None
+    return Progress(**{**fields, "cycles": [Cycle(**cycle) for cycle in fields["cycles"]], "time": time})

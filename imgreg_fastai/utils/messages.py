@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TypeVar
 
+from .format import format_clock
+
 T = TypeVar("T")
 log = logging.getLogger("imgreg")
 SCREEN = 600  # characters of the longest message
@@ -133,17 +135,19 @@ class ProgressBar:
 
     Args:
         description: The text before the bar, such as "training".
+        knows_time: Whether `update` gets the time that is left; otherwise it is guessed by the steps so far.
     """
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, description: str, knows_time: bool = False) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
+        time_left = TextColumn("{task.fields[left]}") if knows_time else TimeRemainingColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), time_left,
                    TextColumn("{task.fields[text]}"))
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.task = self.progress.add_task(description, total=None, text="")
+        self.task = self.progress.add_task(description, total=None, text="", left="")
 
     def __enter__(self) -> "ProgressBar":
         self.progress.start()
@@ -152,15 +156,17 @@ class ProgressBar:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def update(self, completed: int, total: int | None, text: str = "") -> None:
+    def update(self, completed: int, total: int | None, text: str = "", seconds_left: float = 0.0) -> None:
         """Move the bar.
 
         Args:
             completed: The steps that are complete.
             total: All steps; None if their number is unknown.
             text: The text behind the bar.
+            seconds_left: Shown as "3:12 left" if the bar knows the time.
         """
-        self.progress.update(self.task, completed=completed, total=total, text=text)
+        left = f"{format_clock(seconds_left)} left"
+        self.progress.update(self.task, completed=completed, total=total, text=text, left=left)
 
     def line(self, text: str) -> None:
         """Print a line that stays above the bar; without a terminal, log it as `say` does."""

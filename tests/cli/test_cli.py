@@ -18,7 +18,7 @@ from imgreg_fastai.api.learning_curve import LearningCurve
 from imgreg_fastai.cli import options
 from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.datasets import headpose
-from imgreg_fastai.training.loop import Sweep
+from imgreg_fastai.training.rate_search import Sweep
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import interrupted, said
 

@@ -72,3 +72,14 @@ def test_wrong_settings_are_one_line(wrong):
     with pytest.raises(ImgregError) as e:
         make_config(ANGLE, **wrong)
     assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1.5m", 90)])
+def test_a_time_is_read_and_written(text, seconds):
+    assert config.parse_time(text) == seconds and config.parse_time(config.time_option(seconds)) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "m", "1m1h", "-3m", "1.2.3s", "3 days"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(ValueError):
+        config.parse_time(text)

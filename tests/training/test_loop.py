@@ -14,7 +14,7 @@ from imgreg_fastai.api import fitting, functions
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import ANGLE
-from imgreg_fastai.training import checkpoint, loop, precision
+from imgreg_fastai.training import checkpoint, loop, precision, rate_search
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY
 
@@ -182,7 +182,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_evaluated(drawn, tmp_path, monkeypatch,
             for _ in range(times):
                 signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(loop, "TrainingWatch", lambda progress, _, epoch, save: real(progress, press, epoch, save))
+    monkeypatch.setattr(loop, "TrainingWatch", lambda progress, _, *others: real(progress, press, *others))
     run = functions.train("angle", out=tmp_path, **small(drawn, **QUICK))
     assert run.about["state"] == "interrupted" and run.about["epochs_done"] == after // 6
     saved = checkpoint.read_checkpoint(run.path)
@@ -219,7 +219,7 @@ def test_auto_precision_changes_neither_weights_nor_batches(drawn):
 def test_lr_find_suggests_a_rate_and_leaves_the_model_alone(drawn):
     learn = functions.learner("angle", **small(drawn))
     before = {k: v.clone() for k, v in learn.model.state_dict().items()}
-    sweep = loop.find_lr(learn, "fp32", steps=40)
+    sweep = rate_search.find_lr(learn, "fp32", steps=40)
     assert 1e-7 <= sweep.suggestion < 10 and len(sweep.lrs) == len(sweep.losses) > 10
     assert sweep.trusted == (not sweep.why)
     assert all(torch.equal(before[k], v) for k, v in learn.model.state_dict().items())
@@ -230,9 +230,9 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
     rates, falling, flat = list(np.geomspace(1e-7, 10, 50)), list(np.linspace(1, 0.2, 50)), [1.0] * 50
     cases = (falling, (1e-3, 2e-3), True), (falling, (1e-6, 1e-2), False), (flat, (1e-3, 1e-3), False)
     for losses, found, trusted in cases:
-        passes = iter([loop.Sweep(rates, losses, s) for s in found])
-        monkeypatch.setattr(loop, "_sweep", lambda *_, passes=passes: next(passes))
-        sweep = loop.find_lr(learn, "fp32")
+        passes = iter([rate_search.Sweep(rates, losses, s) for s in found])
+        monkeypatch.setattr(rate_search, "_sweep", lambda *_, passes=passes: next(passes))
+        sweep = rate_search.find_lr(learn, "fp32")
         assert sweep.trusted is trusted and bool(sweep.why) is not trusted
 
 
