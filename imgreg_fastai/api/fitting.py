@@ -1,12 +1,10 @@
-"""Whole trainings: from a plan to a run with its scores, plots and report; several, one after another."""
+"""Whole trainings: from a plan to a run with its scores, plots and report."""
 import shlex
-import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -17,7 +15,6 @@ from fastai.torch_core import set_seed
 from .. import plots, runs
 from ..config import TrainConfig
 from ..data import splits
-from ..data.kept_parts import natural_order
 from ..evaluation import calibrate, evaluate
 from ..inference import model_file
 from ..models import backbones, weights
@@ -26,11 +23,11 @@ from ..reports import run_page
 from ..tasks import Task
 from ..training import batch_size, checkpoint, datablock, learner, loop, precision
 from ..training.progress import Progress
-from ..utils.files import is_full_disk, new_folder
+from ..utils.files import is_full_disk
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, ProgressBar, say, warn
 from . import time_estimate
-from .preparation import TrainingPlan, assign_split
+from .preparation import TrainingPlan
 
 
 def build_dataloaders(plan: TrainingPlan) -> DataLoaders:
@@ -98,7 +95,7 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
             run.note(config=config.to_dict(), **fields)
         _say_start(plan, learn, run)
         with resumable(run):
-            return complete(run, plan, learn)
+            return train_to_end(run, plan, learn)
 
 
 def fixed_threads(config: TrainConfig) -> int | None:
@@ -117,7 +114,7 @@ def _say_start(plan: TrainingPlan, learn: Learner, run: runs.Run) -> None:
         say(why_no_intervals)
 
 
-def complete(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress | None = None,
+def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress | None = None,
              best: dict[str, torch.Tensor] | None = None) -> runs.Run:
     """Train a run to its end, and score it.
 
@@ -257,75 +254,3 @@ def dry_run(plan: TrainingPlan, out: str | Path) -> None:
     rows = plan.rows[plan.rows["split"] != "calibrate"].groupby("split").head(config.bs or 32)
     train(replace(plan, config=config, rows=rows), out)
     say("one batch went through everything; nothing was kept")
-
-
-class PlannedRun(NamedTuple):
-    """One of several trainings.
-
-    Attributes:
-        title: What to say before it.
-        plan: Its plan, with its rows split.
-        fields: Others of its run.json.
-    """
-
-    title: str
-    plan: TrainingPlan
-    fields: dict[str, object] = {}  # noqa: RUF012  a NamedTuple's default is never changed
-
-
-def train_several(trainings: Iterable[PlannedRun], out: str | Path, name: str) -> tuple[Path, list[runs.Run]]:
-    """Train one plan after another, until one is interrupted.
-
-    All run folders are made before the first training: whatever ends it, `imgreg resume` knows what is missing.
-
-    Args:
-        trainings: The trainings.
-        out: The folder that the folder <name>-NNN of the runs is made in.
-        name: What that folder is called.
-
-    Returns:
-        That folder, and the runs that were begun; the last one may be interrupted.
-    """
-    folder = new_folder(Path(out), name, always=True)
-    trained_runs: list[runs.Run] = []
-    try:
-        planned = [(title, plan, runs.start_run(folder, plan.task, plan.config, plan.rows, plan.table, plan.images,
-                                                plan.earlier, command=plan.command, title=title, state="planned",
-                                                threads=fixed_threads(plan.config), **fields))
-                   for title, plan, fields in trainings]
-        for title, plan, planned_run in planned:
-            run = runs.claim_run(planned_run.path)
-            if run.state == "planned":  # or another process has resumed it
-                say(title)
-                run = train(plan, folder, run)
-            run.unlock()
-            trained_runs.append(run)
-            if run.state == "interrupted":
-                break
-    finally:
-        if all(runs.load_run(file.parent).state == "planned" for file in folder.glob("*/run.json")):
-            shutil.rmtree(folder)  # not even the first one began
-    return folder, trained_runs
-
-
-def cross_validate(plan: TrainingPlan, n_folds: int, out: str | Path) -> runs.Folds:
-    """Train once for each fold, the runs side by side in a folder OUT/<task>-NNN.
-
-    Args:
-        plan: With its rows read, but not split.
-        n_folds: The `folds` of its settings.
-        out: The folder that the folder of the runs is made in.
-
-    Returns:
-        The runs, and the mean and spread of their scores.
-    """
-    if plan.config.time and plan.started:
-        budget = (plan.config.time - (time.perf_counter() - plan.started)) / n_folds
-        plan = replace(plan, config=replace(plan.config, time=max(1.0, budget)), started=None)
-    assign_split(plan)  # raises before a folder is made, and says once that the table's own split is not used
-    plan = replace(plan, rows=plan.rows.drop(columns="split", errors="ignore"))
-    names = [f" ({name})" for name in natural_order(plan.rows["fold"])] if "fold" in plan.rows else [""] * n_folds
-    trainings = (PlannedRun(f"fold {fold} of {n_folds}{name}",
-                            assign_split(replace(plan, config=replace(plan.config, fold=fold))))
-                 for fold, name in enumerate(names, 1))
-    return runs.collect_folds(*train_several(trainings, out, plan.task.name))

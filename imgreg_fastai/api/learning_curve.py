@@ -15,8 +15,8 @@ from ..plots.training_charts import TargetCurve, draw_learning_curve
 from ..runs import Run, write_file
 from ..utils.format import align_columns, format_value
 from ..utils.messages import ImgregError, first_few, say
-from . import fitting
 from .preparation import TrainingPlan
+from .several_runs import PlannedRun, train_several
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ def measure(plan: TrainingPlan, parts: Sequence[float], out: Path) -> LearningCu
         ImgregError: There are not two parts to compare.
     """
     subsets = nested_subsets(plan.rows, parts, plan.config.seed)
-    trainings = (fitting.PlannedRun(f"{part:g} % of the training images, {plan.config.epochs} epochs as for each part",
-                                    replace(plan, rows=rows), {"part": part, "parts": [*subsets]})
+    trainings = (PlannedRun(f"{part:g} % of the training images, {plan.config.epochs} epochs as for each part",
+                            replace(plan, rows=rows), {"part": part, "parts": [*subsets]})
                  for part, rows in subsets.items())
-    return summarise(*fitting.train_several(trainings, out, f"curve-{plan.task.name}"))
+    return summarise(*train_several(trainings, out, f"curve-{plan.task.name}"))
 
 
 def summarise(folder: Path, runs: list[Run]) -> LearningCurve:

@@ -58,8 +58,8 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
                     say(f"{path} has no checkpoint yet: its training begins anew")
                 return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
             if epochs is not None:
-                _plan_epochs(run, saved, epochs)
-            return _go_on(run, _plan_of_run(run, config), saved)
+                _replan_epochs(run, saved, epochs)
+            return _continue_training(run, _plan_of_run(run, config), saved)
     finally:
         run.unlock()
 
@@ -107,7 +107,7 @@ def _plan_of_run(run: Run, config: TrainConfig) -> TrainingPlan:
                         rows=run.labels)
 
 
-def _plan_epochs(run: Run, saved: Checkpoint, epochs: int) -> None:
+def _replan_epochs(run: Run, saved: Checkpoint, epochs: int) -> None:
     """Plan another number of epochs in all, and save the plan at once: a kill does not undo it."""
     progress = saved.progress
     progress.time = None  # a number of epochs takes the place of the time budget
@@ -117,11 +117,11 @@ def _plan_epochs(run: Run, saved: Checkpoint, epochs: int) -> None:
                           str(epochs))
     if run.state == "trained" and (run.labels["split"] == "test").any():
         warn("the test part is scored once more: choose between the two results by the validation part")
-    progress.plan_epochs(n_frozen + epochs)
+    progress.replan_epochs(n_frozen + epochs)
     checkpoint.write_checkpoint(run.path, saved)
 
 
-def _go_on(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
+def _continue_training(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
     """Train what is left of a run, and score it."""
     progress, config = saved.progress, plan.config
     with precision.deterministic(run.about.get("threads")):
@@ -137,11 +137,11 @@ def _go_on(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
         if epoch_steps != progress.epoch_steps:  # after a change of the data
             progress.change_epoch_steps(epoch_steps)
         say(f"going on with {run.path} at epoch {progress.epoch + 1} of {progress.n_epochs}, "
-            f"step {progress.step_in_epoch} of {progress.end_of_epoch}")
+            f"step {progress.step_in_epoch} of {progress.steps_of_epoch}")
         run.note(state="training", stopped="", config=config.to_dict(), device=str(learn.dls.device),
                  precision=_precision(run, learn))
         _restore_files(run, plan, saved)
-        return fitting.complete(run, plan, learn, progress, saved.best)
+        return fitting.train_to_end(run, plan, learn, progress, saved.best)
 
 
 def _precision(run: Run, learn: Learner) -> str:

@@ -62,7 +62,8 @@ class PictureDL(TfmdDL):
         batch_rows: The rows of the images in the newest batch.
         seed: Of the random numbers.
         epoch: The epoch that the next iteration is of, from 0.
-        first, last: The batches of that epoch to iterate over; `last` may change meanwhile, None is the end.
+        first_batch, end_batch: The next iteration begins with the batch `first_batch` of the epoch, and ends before
+            `end_batch`, which may change meanwhile; None: with the last one.
     """
 
     labels: tuple[torch.Tensor, ...] = ()
@@ -74,30 +75,30 @@ class PictureDL(TfmdDL):
     levels: dict[str, Any] | None = None
     seed = 0
     epoch = 0
-    first = 0
-    last: int | None = None
+    first_batch = 0
+    end_batch: int | None = None
 
     @property
-    def random(self) -> np.ndarray | None:
+    def random_numbers(self) -> np.ndarray | None:
         """The random numbers of the epoch, [n, 13], of a loader of training images; else None."""
         is_training = getattr(self.dataset, "split_idx", None) == 0
         return random_table(self.seed, self.epoch, self.n) if is_training else None
 
     def get_idxs(self) -> list[int]:
         """The rows of the next iteration in their order."""
-        random = self.random
-        if not self.shuffle or random is None:
+        random_numbers = self.random_numbers
+        if not self.shuffle or random_numbers is None:
             return super().get_idxs()
-        order = np.argsort(Draws(*random.T).order, kind="stable")
-        return order[self.first * self.bs :].tolist()
+        order = np.argsort(Draws(*random_numbers.T).order, kind="stable")
+        return order[self.first_batch * self.bs :].tolist()
 
     def do_item(self, index: int | None) -> tuple | None:
         """One item, its row and its random numbers; fastai asks for None to learn the types.
 
         Where the image cannot be opened, a training loader returns the next that can, and others None.
         """
-        random = self.random
-        start, n_rows = (0, self.n) if index is None else (index, 1 if random is None else self.n)
+        random_numbers = self.random_numbers
+        start, n_rows = (0, self.n) if index is None else (index, 1 if random_numbers is None else self.n)
         for row in (i % self.n for i in range(start, start + n_rows)):
             try:
                 item = super().do_item(row)
@@ -109,8 +110,8 @@ class PictureDL(TfmdDL):
                 continue
             if index is None:
                 return item
-            return (*item, row) if random is None else (*item, row, random[row].copy())
-        if random is not None:
+            return (*item, row) if random_numbers is None else (*item, row, random_numbers[row].copy())
+        if random_numbers is not None:
             raise ImgregError("an image to train on that can be opened", f"none of {self.n}", "imgreg check TABLE")
         return None
 
@@ -119,23 +120,23 @@ class PictureDL(TfmdDL):
         if self.pixels is None:
             yield from super().create_batches(samples)
             return
-        random = self.random
+        random_numbers = self.random_numbers
         for rows in map(torch.tensor, chunked(samples, self.bs, self.drop_last)):
-            numbers = [] if random is None else [torch.from_numpy(random[rows.numpy()])]
+            numbers = [] if random_numbers is None else [torch.from_numpy(random_numbers[rows.numpy()])]
             yield TensorImage(self.pixels.index_select(0, rows)), *(y[rows] for y in self.labels), rows, *numbers
 
     def __iter__(self) -> Generator[tuple, None, None]:
         """Batches of (TensorImage, labels...); the validation loader names the images that broke, each once."""
         opened = set(self.broken)
-        n_extra = 1 if self.random is None else 2
-        for i, batch in enumerate(super().__iter__(), start=self.first):
-            if self.last is not None and i >= self.last:
+        n_extra = 1 if self.random_numbers is None else 2
+        for i, batch in enumerate(super().__iter__(), start=self.first_batch):
+            if self.end_batch is not None and i >= self.end_batch:
                 break
             self.batch_rows = rows = batch[-n_extra]
             if self.validates:  # a training step does not wait for a copy of the rows from a GPU
                 opened.update(rows.tolist())
             yield tuple(batch[:-n_extra])
-        self.epoch, self.first, self.last = self.epoch + 1, 0, None
+        self.epoch, self.first_batch, self.end_batch = self.epoch + 1, 0, None
         broken = sorted(set(range(self.n)) - opened) if self.validates else []
         if broken:
             self.broken += tuple(broken)

@@ -48,7 +48,7 @@ class Accumulate(Callback):
 
 
 class TrainingWatch(Callback):
-    """Leads a fit along its Progress: what follows when, what is reported and saved, and when it ends.
+    """Keeps a fit in step with its Progress: sets the schedule, reports, saves, and ends the fit.
 
     Args:
         progress: How far the training is; a new one if None.
@@ -97,16 +97,16 @@ class TrainingWatch(Callback):
     def before_train(self) -> None:
         progress, loader = self.progress, self.learn.dls.train
         self.start = time.perf_counter() - progress.epoch_seconds
-        loader.epoch, loader.first = progress.epoch, progress.step_in_epoch * self.cfg.accumulate
-        self.first_batch = loader.first
+        loader.epoch, loader.first_batch = progress.epoch, progress.step_in_epoch * self.cfg.accumulate
+        self.first_batch = loader.first_batch
         self.pace.n_valid = len(self.learn.dls.valid)
         self.pace.begin()
-        self._place_step()
+        self._set_schedule_position()
 
-    def _place_step(self) -> None:
+    def _set_schedule_position(self) -> None:
         """Set what depends on the place of the next step in the training."""
         progress = self.progress
-        self.learn.dls.train.last = progress.end_of_epoch * self.cfg.accumulate
+        self.learn.dls.train.end_batch = progress.steps_of_epoch * self.cfg.accumulate
         if progress.cycle:
             self.learn.pct_train = progress.cycle.share_at(progress.step)  # which fastai's schedule goes by
 
@@ -118,15 +118,15 @@ class TrainingWatch(Callback):
         if self.training:
             self._check_loss()
             if (self.iter + 1) % self.cfg.accumulate:  # the gradients of a step are not complete
-                self._place_step()  # fastai's own count goes on with each batch
+                self._set_schedule_position()  # fastai's own count goes on with each batch
                 return
             self.progress.step += 1
             self.progress.step_in_epoch += 1
-            self.progress.rate = float(self.opt.hypers[-1]["lr"])
+            self.progress.newest_lr = float(self.opt.hypers[-1]["lr"])
             self.pace.end_step()
             self._plan_anew(False)
             self.report_step(self.progress)
-            self._place_step()
+            self._set_schedule_position()
             self._save("step")
         if self.stop_requested:
             self._save("end")
@@ -166,7 +166,7 @@ class TrainingWatch(Callback):
         self.save(moment)
 
     def after_train(self) -> None:
-        if self.progress.step_in_epoch == 0:  # fastai would call an epoch without batches a success
+        if self.progress.step_in_epoch == 0:  # fastai does not complain about an epoch without batches
             raise ImgregError("a batch to train on in every epoch", "none", "a smaller --bs")
 
     def after_epoch(self) -> None:
@@ -178,7 +178,7 @@ class TrainingWatch(Callback):
         self._plan_anew(True)
         improved = row["valid_loss"] < progress.best_loss
         progress.best_loss = min(progress.best_loss, row["valid_loss"])
-        is_frozen = cycle is not None and cycle.frozen  # frozen epochs only prepare the others, and end no patience
+        is_frozen = cycle is not None and cycle.frozen  # frozen epochs do not count for --patience
         progress.epochs_since_best = 0 if improved or is_frozen else progress.epochs_since_best + 1
 
         target, goal = self.cfg.stop_at or ("", 0.0)
@@ -200,7 +200,7 @@ class TrainingWatch(Callback):
         names = list(self.recorder.metric_names[1:-1])
         values = {name: math.nan if value is None else float(value)  # there is no loss if all images broke
                   for name, value in zip(names, self.recorder.values[-1], strict=True)}
-        return {"epoch": self.progress.epoch + 1, **values, "lr": self.progress.rate,
+        return {"epoch": self.progress.epoch + 1, **values, "lr": self.progress.newest_lr,
                 "seconds": round(time.perf_counter() - self.start, 2)}
 
 
@@ -243,7 +243,7 @@ def _fit_planned(learn: Learner, watch: TrainingWatch, pretrained: bool, precisi
         while (cycle := progress.cycle) and not progress.stopped:
             if cycle.frozen != is_frozen(learn):  # both make the optimizer forget its averages
                 (learn.freeze if cycle.frozen else learn.unfreeze)()
-            lr = progress.lr
+            lr = progress.peak_lr
             rates = slice(lr * cfg.body_lr, lr) if pretrained and not cycle.frozen else lr
             learn.fit_one_cycle(progress.epochs_left, rates, pct_start=0.99 if cycle.frozen else WARMUP)
         if watch.stop_requested:
@@ -255,7 +255,7 @@ def plan_training(learn: Learner, watch: TrainingWatch, pretrained: bool, precis
     cfg, progress, budget = watch.cfg, watch.progress, watch.budget
     if cfg.freeze_epochs and not pretrained:
         warn("no frozen epochs: the backbone starts from random weights, which must learn")
-    progress.lr = find_rate(learn, precision) if cfg.lr is None else cfg.lr
+    progress.peak_lr = find_rate(learn, precision) if cfg.lr is None else cfg.lr
     progress.epoch_steps = count_epoch_steps(learn, cfg)
     n_frozen = cfg.freeze_epochs if pretrained else 0
     if budget:

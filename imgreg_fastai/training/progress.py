@@ -9,30 +9,30 @@ class Cycle:
     """A cycle of the learning rate, which rises and falls over some training steps.
 
     Attributes:
-        first, end: Its training steps, counted from the beginning of the training.
+        first, end: Its first training step, and the one after its last, from the beginning of the training.
         frozen: Whether only the head learns.
-        planned_at: The step at which `end` was planned.
-        share: The share of the cycle that was over at that step.
+        plan_step: The step at which `end` was planned.
+        share_at_plan: The share of the cycle that was over at that step.
     """
 
     first: int
     end: int
     frozen: bool = False
-    planned_at: int = 0
-    share: float = 0.0
+    plan_step: int = 0
+    share_at_plan: float = 0.0
 
     def __post_init__(self) -> None:
-        self.planned_at = max(self.planned_at, self.first)
+        self.plan_step = max(self.plan_step, self.first)
 
     def share_at(self, step: int) -> float:
         """The share of the cycle that is over after `step` steps of the training."""
         if step >= self.end:
             return 1.0
-        return self.share + (1 - self.share) * (step - self.planned_at) / (self.end - self.planned_at)
+        return self.share_at_plan + (1 - self.share_at_plan) * (step - self.plan_step) / (self.end - self.plan_step)
 
     def plan(self, step: int, end: int) -> None:
         """Let the cycle end elsewhere: from `step` on, what is left of it is stretched or compressed."""
-        self.share, self.planned_at, self.end = self.share_at(step), step, max(end, step)
+        self.share_at_plan, self.plan_step, self.end = self.share_at(step), step, max(end, step)
 
 
 @dataclass
@@ -59,14 +59,14 @@ class Progress:
 
     Attributes:
         epoch_steps: Training steps of a whole epoch.
-        lr: The peak of the learning rate.
-        cycles: What is planned, one after another. An epoch ends where a cycle does, whole or not.
+        peak_lr: The peak of the learning rate.
+        cycles: What is planned, one after another. The last epoch of a cycle can be shorter than others.
         step: Training steps so far.
         step_in_epoch: Those of the running epoch.
-        rate: Learning rate of the newest step.
+        newest_lr: Learning rate of the newest step.
         epoch_seconds: Seconds that the running epoch took so far.
         history: A row for each complete epoch: its number, losses, errors, learning rate and seconds.
-        best_loss, best_epoch: The lowest validation loss, and the epoch that has the weights to keep; 0: none yet.
+        best_loss, best_epoch: The lowest validation loss, and the epoch whose weights are kept; 0 before the first.
         epochs_since_best: Epochs without a lower validation loss; frozen ones do not count.
         stopped: Why the training ended before its plan; "" if it did not.
         mean_loss, n_losses: State of fastai's running mean of the training loss.
@@ -75,11 +75,11 @@ class Progress:
     """
 
     epoch_steps: int = 0
-    lr: float = 0.0
+    peak_lr: float = 0.0
     cycles: list[Cycle] = field(default_factory=list)
     step: int = 0
     step_in_epoch: int = 0
-    rate: float = 0.0
+    newest_lr: float = 0.0
     epoch_seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     best_loss: float = math.inf
@@ -106,7 +106,7 @@ class Progress:
         return None
 
     @property
-    def end_of_epoch(self) -> int:
+    def steps_of_epoch(self) -> int:
         """The number of steps of the running epoch: fewer than `epoch_steps` where its cycle ends before."""
         left = self.cycle.end - self.step if self.cycle else 0
         return min(self.epoch_steps, self.step_in_epoch + left)
@@ -133,8 +133,8 @@ class Progress:
         first = self.n_steps
         self.cycles.append(Cycle(first, first + max(1, round(epochs * self.epoch_steps)), frozen, first))
 
-    def plan_epochs(self, n_epochs: int) -> None:
-        """Plan `n_epochs` in all: the last cycle is stretched, or another one begins where it is over."""
+    def replan_epochs(self, n_epochs: int) -> None:
+        """Plan `n_epochs` in all: the last cycle is stretched or, if it has ended, another one added."""
         more = n_epochs - self.n_epochs
         last = self.cycles[-1]
         if last.share_at(self.step) < 1:
@@ -154,7 +154,7 @@ class Progress:
             end = cycle.end
             for later in self.cycles[self.cycles.index(cycle) + 1 :]:
                 n_steps = max(1, round((later.end - later.first) * ratio))
-                later.first, later.planned_at, later.end = end, end, end + n_steps
+                later.first, later.plan_step, later.end = end, end, end + n_steps
                 end = later.end
 
     def to_dict(self) -> dict[str, Any]:

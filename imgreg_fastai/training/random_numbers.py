@@ -16,8 +16,8 @@ class Draws(NamedTuple):
     """What is drawn for an image in an epoch: numbers in [0, 1), or an array or tensor of them for many images.
 
     Attributes:
-        order: Its place among the images of the epoch is the rank of this number.
-        resampled: Whether it is turned, zoomed and shifted by small amounts at all.
+        order: The images of an epoch come in the ascending order of this number.
+        resampled: Below 0.5, the image is also turned, zoomed and shifted by small amounts.
         mirrored, quarters, turn, zoom, shift_x, shift_y: How far it is moved, see augment.draw_motion.
         contrast, brightness, red, green, blue: How its colours change, see augment.ColourTransform.
     """
@@ -42,8 +42,8 @@ def random_table(seed: int, epoch: int, n: int) -> np.ndarray:
     """Draw the random numbers of an epoch.
 
     Args:
-        seed: Of the training.
-        epoch: From 0.
+        seed: The seed of the training.
+        epoch: The number of the epoch, from 0.
         n: Number of images. The numbers of an image do not depend on it.
 
     Returns:

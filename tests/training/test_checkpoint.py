@@ -80,7 +80,7 @@ def test_the_next_step_of_a_learner_that_is_restored_is_that_of_the_other(saved,
         if source:
             state = checkpoint.take_checkpoint(source, state.progress, state.best)
         checkpoint.restore(other, state)
-        state.progress.plan_epochs(3)
+        state.progress.replan_epochs(3)
         loop.fit(other, CONFIG, loop.TrainingWatch(state.progress), pretrained=True, precision="fp32")
         ends.append((dict(other.model.state_dict()), state.progress))
     assert_equal(ends[0][0], ends[1][0])

@@ -158,7 +158,7 @@ def test_a_part_of_an_epoch_has_the_batches_that_it_has_in_the_whole(spotted):
     whole, _ = batches_of_two_epochs(spotted, task, bs=2)
     for cache in ("on", "off"):
         train = built(spotted, task, bs=2, cache=cache).train
-        train.first, train.last = 1, 3
+        train.first_batch, train.end_batch = 1, 3
         for part, all_of_it in zip(everything(train), whole, strict=True):
             torch.testing.assert_close(part, all_of_it[2:6], atol=1e-5, rtol=0, equal_nan=True)
         assert train.epoch == 1 and len(everything(train)[0]) == 8  # then the next epoch, whole

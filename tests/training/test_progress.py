@@ -20,7 +20,7 @@ def train(progress, steps=10**6):
     """Go on for so many steps, or to the end: the steps of each epoch that ends."""
     lengths = []
     while progress.cycle:
-        if progress.step_in_epoch == progress.end_of_epoch:
+        if progress.step_in_epoch == progress.steps_of_epoch:
             lengths.append(progress.step_in_epoch)
             progress.history.append({"epoch": progress.epoch + 1})
             progress.step_in_epoch = 0
@@ -49,7 +49,7 @@ def test_the_running_cycle_is_the_first_that_is_not_over_and_validated():
     frozen, last = progress.cycles
     assert progress.cycle is frozen and progress.epochs_left == 1 and progress.n_epochs == 3
     progress.step = progress.step_in_epoch = 10  # trained, but not validated
-    assert progress.cycle is frozen and progress.end_of_epoch == 10
+    assert progress.cycle is frozen and progress.steps_of_epoch == 10
     progress.step_in_epoch = 0
     progress.history.append({})
     assert progress.cycle is last and progress.epochs_left == 2
@@ -72,7 +72,7 @@ def test_whatever_is_planned_anew_the_share_rises_without_a_jump_and_no_epoch_is
             break
         cycle = progress.cycle
         share = cycle.share_at(progress.step)
-        largest_step = (1 - cycle.share) / (cycle.end - cycle.planned_at) if cycle.end > cycle.planned_at else 1.0
+        largest_step = (1 - cycle.share) / (cycle.end - cycle.plan_step) if cycle.end > cycle.plan_step else 1.0
         assert -1e-9 <= share - shares.get(id(cycle), 0.0) <= largest_step + 1e-9
         shares[id(cycle)] = share
         change = rng.random()
@@ -80,7 +80,7 @@ def test_whatever_is_planned_anew_the_share_rises_without_a_jump_and_no_epoch_is
         if change < 0.1:
             n_epochs = max(progress.epoch + 1, n_epochs + rng.randint(-2, 2),
                            sum(c.frozen for c in progress.cycles) * 3 + 1)
-            progress.plan_epochs(n_epochs)
+            progress.replan_epochs(n_epochs)
         elif change < 0.15:
             progress.change_epoch_steps(rng.randint(1, 12))
         assert progress.n_epochs == n_epochs
@@ -95,7 +95,7 @@ def test_whatever_is_planned_anew_the_share_rises_without_a_jump_and_no_epoch_is
 def test_another_number_of_epochs_in_all_is_planned_at_any_time(done, n_epochs, lengths):
     progress = planned(3)
     ended = train(progress, done)
-    progress.plan_epochs(n_epochs)
+    progress.replan_epochs(n_epochs)
     assert progress.n_epochs == n_epochs and progress.n_steps == 10 * n_epochs
     assert ended + train(progress) == lengths
 
@@ -103,10 +103,10 @@ def test_another_number_of_epochs_in_all_is_planned_at_any_time(done, n_epochs, 
 def test_beyond_its_end_a_training_goes_on_with_another_cycle_and_before_it_with_the_same():
     progress = planned(1, 2)
     train(progress, 15)
-    progress.plan_epochs(4)
+    progress.replan_epochs(4)
     assert [(c.first, c.end, c.frozen) for c in progress.cycles] == [(0, 10, True), (10, 40, False)]
     train(progress)
-    progress.plan_epochs(6)
+    progress.replan_epochs(6)
     assert [(c.first, c.end, c.frozen) for c in progress.cycles][2:] == [(40, 60, False)]
     assert train(progress) == [10, 10]
 
@@ -114,7 +114,7 @@ def test_beyond_its_end_a_training_goes_on_with_another_cycle_and_before_it_with
 def test_while_frozen_epochs_run_those_after_them_are_planned():
     progress = planned(2, 3)
     train(progress, 5)
-    progress.plan_epochs(4)
+    progress.replan_epochs(4)
     assert [(c.first, c.end) for c in progress.cycles] == [(0, 20), (20, 40)] and progress.n_epochs == 4
     assert [c.share_at(c.first) for c in progress.cycles] == [0, 0]
 
@@ -123,7 +123,7 @@ def test_a_training_that_was_stopped_goes_on_when_more_is_planned():
     progress = planned(9)
     train(progress, 20)
     progress.stopped, progress.epochs_since_best = "no better validation loss in 1 epochs", 1
-    progress.plan_epochs(4)
+    progress.replan_epochs(4)
     assert progress.stopped == "" and progress.epochs_since_best == 0
     assert train(progress) == [10, 10]
 

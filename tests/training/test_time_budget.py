@@ -52,7 +52,7 @@ def simulate(clock, slowness, seconds=300, epoch_steps=40, step=0.5, valid=2.0, 
 
     while progress.cycle:
         budget.pace.begin()
-        while progress.step_in_epoch < progress.end_of_epoch:
+        while progress.step_in_epoch < progress.steps_of_epoch:
             take(step)
             progress.step, progress.step_in_epoch = progress.step + 1, progress.step_in_epoch + 1
             budget.pace.end_step()
