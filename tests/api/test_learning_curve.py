@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from imgreg_fastai import config, runs
-from imgreg_fastai.api import fitting, functions, learning_curve
+from imgreg_fastai.api import functions, learning_curve, several_runs
 from imgreg_fastai.api.preparation import TrainingPlan
 from imgreg_fastai.evaluation import scaling_law
 from imgreg_fastai.runs import run_folder
@@ -107,7 +107,7 @@ def measured(tmp_path, monkeypatch):
             state = "interrupted" if len(seen) == stops else "trained"
             return fake_training(run, 30 * n**-0.6, state)
 
-        monkeypatch.setattr(fitting, "train", train)
+        monkeypatch.setattr(several_runs, "train", train)
         monkeypatch.setattr(run_folder, "fingerprint", lambda _: "")  # there are no images
         cfg = config.TrainConfig(epochs=7, calibrate=0)
         plan = TrainingPlan(TASK, cfg, tmp_path / "t.csv", rows=labels())

@@ -52,9 +52,10 @@ def table(spotted):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"cache": "off"}, {"accumulate": 2}, {"lr": "auto"}, {"precision": "bf16"},
-    {"box": BOX, "augment": "turn,colour"},
-    {"arch_args": {"drop_rate": 0.3, "drop_path_rate": 0.2}}, {"patience": 1, "lr": 1e-9, "epochs": 9},
+    {"accumulate": 2}, {"arch_args": {"drop_rate": 0.3, "drop_path_rate": 0.2}, "cache": "off"},
+    *(pytest.param(options, marks=pytest.mark.slow) for options in (
+        {}, {"lr": "auto"}, {"precision": "bf16"}, {"box": BOX, "augment": "turn,colour"},
+        {"patience": 1, "lr": 1e-9, "epochs": 9})),
 ], ids=lambda o: "-".join(o) or "plain")
 @pytest.mark.usefixtures("without_plots")
 def test_a_killed_training_ends_in_the_same_weights(table, tmp_path, monkeypatch, options):

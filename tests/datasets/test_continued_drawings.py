@@ -1,5 +1,6 @@
 """A drawing that broke off, even by kill -9, goes on and ends in the very files of one without a break."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,7 +117,8 @@ def test_a_write_that_a_limit_stops_is_one_line(tmp_path, name):
     code = ("import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (900, 900))\n"
             f"from imgreg_fastai.datasets.{module} import draw\ndraw('drawn', **{options})")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.stderr.splitlines()[-1].endswith("File too large; try --out with another name"), done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.endswith("try making room, then the same again: it goes on from there"), done.stderr
     assert not (tmp_path / "drawn").exists()
 
 
@@ -148,7 +150,8 @@ def test_after_kill_9_nothing_holds_the_folder_and_the_same_call_goes_on(tmp_pat
     code = f"import logging; logging.basicConfig(level='INFO', format='%(message)s'); {code}"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == f"{n * 100:,} of 4,000 images are drawn already: going on from there\n"
+    match = re.fullmatch(r"([\d,]+) of 4,000 images are drawn already: going on from there\n", done.stderr)
+    assert match and int(match[1].replace(",", "")) >= n * 100  # its children may have ended the chunk that they drew
     angle.draw(tmp_path / "whole", n=4_000, size=24)
     assert content(tmp_path / "drawn") == content(tmp_path / "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["drawn", "whole"]

@@ -33,6 +33,7 @@ def test_the_newest_run_is_last_and_tells_what_it_was(tmp_path):
                     "images": 40, "scores": {"n": {"unit": "years", "mean": 1.0, "baseline": 8.0}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
 def test_a_training_that_was_killed_is_listed_as_interrupted(drawn, tmp_path, ending, code):
     command = [sys.executable, "-m", "imgreg_fastai", "train", "angle", "--data", str(drawn), "--epochs", "500",

@@ -72,7 +72,7 @@ def test_whatever_is_planned_anew_the_share_rises_without_a_jump_and_no_epoch_is
             break
         cycle = progress.cycle
         share = cycle.share_at(progress.step)
-        largest_step = (1 - cycle.share) / (cycle.end - cycle.plan_step) if cycle.end > cycle.plan_step else 1.0
+        largest_step = (1 - cycle.share_at_plan) / (cycle.end - cycle.plan_step) if cycle.end > cycle.plan_step else 1.0
         assert -1e-9 <= share - shares.get(id(cycle), 0.0) <= largest_step + 1e-9
         shares[id(cycle)] = share
         change = rng.random()
