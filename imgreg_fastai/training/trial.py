@@ -92,7 +92,7 @@ def _seconds_per_batch(loader: PictureDL, use: Callable[[tuple], None], seconds:
 @contextmanager
 def _as_before(loader: PictureDL) -> Iterator[Generator[tuple, None, None]]:
     """Iterate over a loader, which is afterwards in the state that it was in."""
-    before = {name: getattr(loader, name) for name in ("epoch", "first", "last", "broken", "rng")}
+    before = {name: getattr(loader, name) for name in ("epoch", "first_batch", "end_batch", "broken", "rng")}
     batches = iter(loader)
     try:
         yield batches
