@@ -149,9 +149,9 @@ def _precision(run: Run, learn: Learner) -> str:
     config, before = run.config, torch.device(run.about["device"]).type
     if learn.dls.device.type == before:
         return run.about["precision"]
-    chosen = precision.choose_precision(learn, config.precision, timed=not config.deterministic)
-    say(f"on {learn.dls.device.type} in {chosen}; before on {before} in {run.about['precision']}")
-    return chosen
+    new_precision = precision.choose_precision(learn, config.precision, timed=not config.deterministic)
+    say(f"on {learn.dls.device.type} in {new_precision}; before on {before} in {run.about['precision']}")
+    return new_precision
 
 
 def _restore_files(run: Run, plan: TrainingPlan, saved: Checkpoint) -> None:

@@ -170,11 +170,11 @@ def steps_that_fit(room: float, step: float, valid: float, progress: Progress) -
         valid: Seconds of a validation.
         progress: Of the training; its running epoch may be begun.
     """
-    done, n = progress.step_in_epoch, progress.epoch_steps
-    room += done * step  # as if the running epoch was still to come
-    whole = max(0, math.floor(room / (n * step + valid)))
-    rest = room - whole * (n * step + valid) - valid
+    n = progress.epoch_steps
+    room += progress.step_in_epoch * step  # as if the running epoch was still to come
+    n_epochs = max(0, math.floor(room / (n * step + valid)))
+    rest = room - n_epochs * (n * step + valid) - valid
     part = max(0, min(n, math.floor(rest / step)))
-    if whole and (progress.epoch + whole >= WHOLE_EPOCHS or part < SMALLEST_PART * n):
+    if n_epochs and (progress.epoch + n_epochs >= WHOLE_EPOCHS or part < SMALLEST_PART * n):
         part = 0
-    return max(0, whole * n + part - done)
+    return max(0, n_epochs * n + part - progress.step_in_epoch)
