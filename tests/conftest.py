@@ -11,6 +11,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a thread for each of those that share
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("imgreg", deadline=None)  # no test asserts a time
+settings.load_profile("imgreg")
 
 SMALL = {"size": (48, 48), "epochs": 2, "bs": 16, "precision": "fp32", "device": "cpu"}
 TINY = {**SMALL, "size": (32, 48), "arch": "test_resnet", "weights": "none", "bs": 4, "epochs": 1}  # for a handful

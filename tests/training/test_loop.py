@@ -170,9 +170,17 @@ def test_a_loss_that_is_no_number_is_one_line_and_leaves_a_trace(drawn, tmp_path
     assert about["state"] == "failed" and "finite" in about["stopped"]
 
 
+@pytest.fixture
+def lets_interrupts_through():
+    """A script that was started with `&` ignores Ctrl-C, and with it the tests that it runs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("after", [2, 9])  # within the first epoch of 6 steps, and in the second
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.usefixtures("without_plots")
+@pytest.mark.usefixtures("without_plots", "lets_interrupts_through")
 def test_ctrl_c_leaves_a_run_that_can_be_evaluated(drawn, tmp_path, monkeypatch, after, times):
     """The step ends, and its state is saved; pressed twice, the training ends at once."""
     real = loop.TrainingWatch
