@@ -8,6 +8,7 @@ since imports take longer than the training.
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -170,6 +171,7 @@ def _run_command(arguments: list[str], log: Path, prepare: Callable[[], None] | 
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     sys.stdout, sys.stderr = open(1, "w", buffering=1), open(2, "w", buffering=1)  # noqa: SIM115  until it ends
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script that was started with `&` ignores it
     if prepare:
         prepare()
     cli.main(arguments)

@@ -38,7 +38,9 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def parse_time(text: str) -> float:
-    """Read `90s`, `30m` or `1h30m` as seconds; raises ValueError for anything else."""
+    """Read `90s`, `30m` or `1h30m`, and `90`, as seconds; raises ValueError for anything else."""
+    if re.fullmatch(r"[\d.]+", text.strip()):
+        return float(text)
     match = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", text.strip().lower())
     if match is None or not any(match.groups()):
         raise ValueError

@@ -83,6 +83,7 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
         in_precision = precision.choose_precision(learn, config.precision, timed=not config.deterministic)
         is_auto = config.bs is None or (planned is not None and planned.about.get("bs") == "auto")
         config = batch_size.choose_batch(learn, config, in_precision)
+        loop.count_epoch_steps(learn, config)  # raises before a folder is made
         plan = replace(plan, config=config, started=plan.started or started)
         fields = {"command": plan.command, "weights": source.to_dict(), "state": "training", "stopped": "",
                   "threads": threads, "device": str(learn.dls.device), "levels": learn.dls.train.levels,
@@ -156,8 +157,13 @@ def resumable(run: runs.Run) -> Iterator[None]:
     except ImgregError as e:
         if not is_full_disk(e):
             raise
-        command = shlex.join(["imgreg", "resume", str(run.path)])
-        raise ImgregError(e.expected, e.actual, f"making room, then {command}") from e.__cause__
+        raise ImgregError(e.expected, e.actual, f"making room, then {resume_command(run)}") from e.__cause__
+
+
+def resume_command(run: runs.Run) -> str:
+    """The command that goes on with a run, or with the folder of runs that it is one of."""
+    folder = run.path.parent if "title" in run.about else run.path
+    return shlex.join(["imgreg", "resume", str(folder)])
 
 
 def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
@@ -243,7 +249,7 @@ def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None
         run.unlock()
         if not is_full_disk(e):  # whose message names the next command
             warn("the network is trained, but not scored")
-            warn(f"next: {shlex.join(['imgreg', 'evaluate', str(run.path)])}")
+            warn(f"next: {resume_command(run)}")
         raise
 
 

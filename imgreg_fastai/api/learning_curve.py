@@ -76,8 +76,8 @@ def measure(plan: TrainingPlan, parts: Sequence[float], out: Path) -> LearningCu
         ImgregError: There are not two parts to compare.
     """
     subsets = nested_subsets(plan.rows, parts, plan.config.seed)
-    trainings = (PlannedRun(f"{part:g} % of the training images, {plan.config.epochs} epochs as for each part",
-                            replace(plan, rows=rows), {"part": part, "parts": [*subsets]})
+    trainings = (PlannedRun(f"{part:g} % of the training images", replace(plan, rows=rows),
+                            {"part": part, "parts": [*subsets]})
                  for part, rows in subsets.items())
     return summarise(*train_several(trainings, out, f"curve-{plan.task.name}"))
 

@@ -13,6 +13,7 @@ from ..inference import model_file
 from ..runs import Folds, Run
 from ..training import checkpoint, loop, precision
 from ..training.checkpoint import Checkpoint
+from ..training.progress import Progress
 from ..utils.files import remove_temporaries
 from ..utils.messages import ImgregError, first_few, say, warn
 from . import fitting, learning_curve
@@ -44,7 +45,7 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
             raise ImgregError("an unfinished run, or --epochs N to train it further",
                               f"'{path}', finished after {n_done} epochs", f"--epochs {2 * run.config.epochs}")
         saved = checkpoint.read_checkpoint(run.path)
-        check_unchanged(run, force)
+        changes = check_unchanged(run, force)
         for folder in (run.path, run.path / "plots"):
             remove_temporaries(folder)
         if saved is None and n_done and (run.path / model_file.MODEL).exists():  # a new training would overwrite it
@@ -53,12 +54,13 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
         config = replace(run.config, epochs=epochs or run.config.epochs, time=None if epochs else run.config.time,
                          device=device or run.config.device)
         with fitting.resumable(run):
+            if saved is not None and epochs is not None:
+                _replan_epochs(run, saved, epochs)
+            _record(run, saved, epochs, changes)
             if saved is None:
                 if run.state != "planned":
                     say(f"{path} has no checkpoint yet: its training begins anew")
                 return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
-            if epochs is not None:
-                _replan_epochs(run, saved, epochs)
             return _continue_training(run, _plan_of_run(run, config), saved)
     finally:
         run.unlock()
@@ -89,7 +91,7 @@ def resume_folder(folder: Path, epochs: int | None = None, force: bool = False,
     summary = folder / ("curve.json" if is_curve else "scores.json")
     unfinished = [run for run in members if run.state != "trained" or epochs not in (None, run.config.epochs)]
     if not unfinished and summary.is_file():
-        raise ImgregError("runs that have not ended, or another number of --epochs",
+        raise ImgregError("unfinished runs, or --epochs N to train them further",
                           f"all {n_planned} of '{folder}' trained to their end")
     for i, run in enumerate(members):
         if run in unfinished:
@@ -140,8 +142,17 @@ def _continue_training(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
             f"step {progress.step_in_epoch} of {progress.steps_of_epoch}")
         run.note(state="training", stopped="", config=config.to_dict(), device=str(learn.dls.device),
                  precision=_precision(run, learn))
+        _say_repeated(run, progress)
         _restore_files(run, plan, saved)
         return fitting.train_to_end(run, plan, learn, progress, saved.best)
+
+
+def _say_repeated(run: Run, progress: Progress) -> None:
+    """Say which epochs had ended after the checkpoint."""
+    file = run.path / "history.csv"
+    n_ended = len(run.read_table(file.name)) if file.is_file() else 0
+    if n_ended > progress.epoch:
+        say(f"what was trained after the checkpoint, up to epoch {n_ended}, is trained again")
 
 
 def _precision(run: Run, learn: Learner) -> str:
@@ -166,27 +177,36 @@ def _restore_files(run: Run, plan: TrainingPlan, saved: Checkpoint) -> None:
 # ---- what has changed since a run began
 
 
-def check_unchanged(run: Run, force: bool) -> None:
-    """Look for changes of packages, labels and images since a run began.
+def check_unchanged(run: Run, force: bool) -> list[str]:
+    """Look for changes of packages, labels and images since a run began, and return them.
 
     Args:
         run: The run.
-        force: Whether to warn of changes only.
+        force: Whether there may be some.
 
     Raises:
         ImgregError: There are some.
     """
     changes = [*_changed_versions(run), *_changed_data(run)]
-    if not changes:
-        return
-    if not force:
+    if changes and not force:
         raise ImgregError(f"the packages and data that '{run.path}' began with", "; ".join(changes),
-                          f"imgreg resume {run.path} --force, which goes on with these")
+                          f"imgreg resume {run.path} --force, which goes on with what is here now")
+    return changes
+
+
+def _record(run: Run, saved: Checkpoint | None, epochs: int | None, changes: list[str]) -> None:
+    """Note in run.json that a run is resumed, and accept what has changed."""
     for change in changes:
         warn(f"going on although this has changed: {change}")
+    line = f"at step {saved.progress.step}" if saved else "at its beginning"
+    line += f", to {epochs} epochs" if epochs else ""
+    line += f"; changed since the beginning: {'; '.join(changes)}" if changes else ""
     data = run.about["data"]
-    data = {**data, **runs.data_hashes(run.path, Path(data.get("table_path", "")), run.labels)}
-    run.note(versions=runs.versions(), data=data, changes=[*run.about.get("changes", []), *changes])
+    if changes:
+        data = {**data, **runs.data_hashes(run.path, Path(data.get("table_path", "")), run.labels)}
+    state = "training" if run.state != "planned" else "planned"  # the lock stays
+    run.note(state=state, versions=runs.versions() if changes else run.about.get("versions", {}), data=data,
+             resumed=[*run.about.get("resumed", []), line])
 
 
 def _changed_versions(run: Run) -> list[str]:
@@ -214,5 +234,5 @@ def _changed_data(run: Run) -> list[str]:
         if which.any():
             changes.append(f"{which.sum()} of {len(rows)} images {what}: {first_few(rows.loc[which, 'image'], 3)}")
     if "images_sha256" in data and not (missing | changed).any():
-        changes.append("images have changed places with one another")
+        changes.append("the content of some images is now that of others of the table")
     return changes

@@ -81,7 +81,8 @@ def _print_result(run: Any, options: dict[str, Any]) -> None:
         return
     if run.state == "interrupted":
         has_model = (run.path / "model.safetensors").exists()
-        _exit_interrupted(run.path, f", or imgreg evaluate {shlex.quote(str(run.path))}" if has_model else "")
+        _exit_interrupted(run.path, f", or imgreg evaluate {shlex.quote(str(run.path))}" if has_model else "",
+                          is_saved=(run.path / "last.ckpt").exists())
     for part, scores_by_target in run.scores.items():
         for name, scores in scores_by_target.items():
             print_scores(name, scores, f" ({part})")
@@ -112,9 +113,10 @@ def _print_folds(folds: Any) -> None:
         _exit_interrupted(folds.path)
 
 
-def _exit_interrupted(path: Path, alternative: str = "") -> NoReturn:
+def _exit_interrupted(path: Path, alternative: str = "", is_saved: bool = True) -> NoReturn:
     """Say how to go on with what Ctrl-C has stopped, and exit."""
-    typer.echo(f"stopped; what was learnt is kept\nnext: imgreg resume {shlex.quote(str(path))}{alternative}", err=True)
+    state = "; what was learnt is kept" if is_saved else " before the first checkpoint: resume begins anew"
+    typer.echo(f"stopped{state}\nnext: imgreg resume {shlex.quote(str(path))}{alternative}", err=True)
     raise typer.Exit(130)
 
 

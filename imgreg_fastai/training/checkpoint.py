@@ -204,7 +204,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
             continue
         if reasons:
             warn(f"{reasons[0]}; going on from the checkpoint before it, {name}, "
-                 f"{checkpoint.progress.step} steps and {checkpoint.progress.epoch} whole epochs after the beginning")
+                 f"after step {checkpoint.progress.step}")
             os.replace(file, folder / LAST)  # or the next checkpoint would replace it by the damaged one
         return checkpoint
     if reasons:

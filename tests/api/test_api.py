@@ -78,7 +78,7 @@ def test_a_run_is_trained_once_it_is_scored_and_evaluate_completes_it(drawn, tmp
                 functions.train("angle", data=drawn, out=path.parent, calibrate=0.3, **SMALL)
             else:  # each time it gets one step further
                 evaluate(path)
-        assert f"next: imgreg evaluate '{path}'" in caplog.messages
+        assert f"next: imgreg resume '{path}'" in caplog.messages
         run = load_run(path)
         assert run.state == "scoring" and bool(run.scores) == (name != "calibrate")
         assert error.tb  # a notebook keeps it, with the run of that call

@@ -223,8 +223,12 @@ def change_a_version(run):
 def test_a_change_is_said_and_force_goes_on(killed, caplog, change, text):
     change(killed)
     line = refusal(killed)
-    assert text in line and line.endswith(f"; try imgreg resume {killed} --force, which goes on with these")
-    assert functions.resume(killed, force=True).state == "trained"
+    assert text in line and line.endswith(f"; try imgreg resume {killed} --force, which goes on with what is here now")
+    with pytest.raises(ImgregError, match="--epochs above"):
+        functions.resume(killed, force=True, epochs=1)
+    assert text in refusal(killed)  # a resume that is refused has accepted nothing
+    run = functions.resume(killed, force=True)
+    assert run.state == "trained" and text in run.about["resumed"][-1]
     assert any(m.startswith("going on although this has changed: ") and text in m for m in caplog.messages)
 
 

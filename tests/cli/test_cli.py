@@ -219,7 +219,7 @@ def test_ctrl_c_while_a_finished_training_is_scored_names_the_command_that_compl
     args = ["train", "angle", "--data", str(drawn), "--epochs", "1", *TRAIN, *QUICK]
     code, err = interrupted([*IMGREG, *args], tmp_path, lambda: about.exists() and '"scoring"' in about.read_text())
     assert code == 130 and "Traceback" not in err, err
-    assert err.splitlines()[-3:] == ["the network is trained, but not scored", "next: imgreg evaluate runs/angle-001",
+    assert err.splitlines()[-3:] == ["the network is trained, but not scored", "next: imgreg resume runs/angle-001",
                                      "stopped"]
     assert "angle error" in said(capsys, "evaluate", tmp_path / "runs/angle-001")
     assert json.loads(about.read_text())["state"] == "trained"

@@ -79,7 +79,7 @@ def test_a_time_is_read_and_written(text, seconds):
     assert config.parse_time(text) == seconds and config.parse_time(config.time_option(seconds)) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "30", "m", "1m1h", "-3m", "1.2.3s", "3 days"])
+@pytest.mark.parametrize("text", ["", "m", "1m1h", "-3m", "1.2.3s", "3 days"])
 def test_what_is_no_time_is_refused(text):
     with pytest.raises(ValueError):
         config.parse_time(text)
