@@ -116,7 +116,7 @@ def _say_start(plan: TrainingPlan, learn: Learner, run: runs.Run) -> None:
 
 
 def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress | None = None,
-             best: dict[str, torch.Tensor] | None = None) -> runs.Run:
+                 best: dict[str, torch.Tensor] | None = None) -> runs.Run:
     """Train a run to its end, and score it.
 
     Args:

@@ -14,7 +14,7 @@ from ..runs import Folds, Run
 from ..training import checkpoint, loop, precision
 from ..training.checkpoint import Checkpoint
 from ..training.progress import Progress
-from ..utils.files import remove_temporaries
+from ..utils.files import file_hash, remove_temporaries
 from ..utils.messages import ImgregError, first_few, say, warn
 from . import fitting, learning_curve
 from .learning_curve import LearningCurve
@@ -56,10 +56,10 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
         with fitting.resumable(run):
             if saved is not None and epochs is not None:
                 _replan_epochs(run, saved, epochs)
+            if saved is None and run.state != "planned":
+                say(f"{path} has no checkpoint yet: its training begins anew")
             _record(run, saved, epochs, changes)
             if saved is None:
-                if run.state != "planned":
-                    say(f"{path} has no checkpoint yet: its training begins anew")
                 return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
             return _continue_training(run, _plan_of_run(run, config), saved)
     finally:
@@ -204,8 +204,7 @@ def _record(run: Run, saved: Checkpoint | None, epochs: int | None, changes: lis
     data = run.about["data"]
     if changes:
         data = {**data, **runs.data_hashes(run.path, Path(data.get("table_path", "")), run.labels)}
-    state = "training" if run.state != "planned" else "planned"  # the lock stays
-    run.note(state=state, versions=runs.versions() if changes else run.about.get("versions", {}), data=data,
+    run.note(state="training", versions=runs.versions() if changes else run.about.get("versions", {}), data=data,
              resumed=[*run.about.get("resumed", []), line])
 
 
@@ -221,9 +220,9 @@ def _changed_data(run: Run) -> list[str]:
     """What is no longer as it was of the run's labels, of its table and of its images."""
     data, changes = run.about["data"], []
     labels, table = run.path / "labels.csv", Path(data.get("table_path", ""))
-    if data.get("labels_sha256", "") not in ("", runs.file_hash(labels)):
+    if data.get("labels_sha256", "") not in ("", file_hash(labels)):
         changes.append(f"{labels} was edited")
-    if data.get("table_sha256") and table.is_file() and runs.file_hash(table) != data["table_sha256"]:
+    if data.get("table_sha256") and table.is_file() and file_hash(table) != data["table_sha256"]:
         changes.append(f"{table} was edited (the run keeps the labels that it began with)")
     rows = run.labels
     hashes = pd.Series(content_hashes(rows["path"]), rows.index)

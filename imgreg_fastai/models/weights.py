@@ -1,5 +1,4 @@
 """The weights that a training starts from: finding them, and loading them into a backbone and its head."""
-import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from torch import nn
 
 from ..tasks import Task, task_from_dict
 from ..utils import messages
+from ..utils.files import file_hash
 from ..utils.messages import ImgregError, first_few
 from . import backbones
 from .backbones import TIMM_ERRORS, short_reason
@@ -111,7 +111,7 @@ def _from_hub(arch: str, cfg: PretrainedCfg, timeout: float) -> Weights:
         _tensor_names(path)
     except Exception as e:  # huggingface_hub, its HTTP client and its download engine share no base class
         raise ImgregError(expected, f"no {cfg.hf_hub_id} {place} ({short_reason(e)})", hint) from e
-    return Weights(origin, cfg.tag, cfg.hf_hub_id, _sha256(path), path=path)
+    return Weights(origin, cfg.tag, cfg.hf_hub_id, file_hash(path), path=path)
 
 
 def _from_path(path: Path) -> Weights:
@@ -124,7 +124,7 @@ def _from_path(path: Path) -> Weights:
         raise ImgregError(f"a weights file: {', '.join((*SAFE, *PICKLED))}", f"'{path}'")
     # imgreg's networks are a Sequential, whose tensors begin with a number; the names of timm's do not.
     origin = "model" if any(name.startswith("0.") for name in _tensor_names(str(file))) else "file"
-    return Weights(origin, None, path.resolve().name, _sha256(str(file)), path=str(file))
+    return Weights(origin, None, path.resolve().name, file_hash(file), path=str(file))
 
 
 def _tensor_names(path: str) -> list[str]:
@@ -156,11 +156,6 @@ def _read_tensors(path: str) -> dict[str, torch.Tensor]:
     if not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise ImgregError(expected, f"'{name}' with {first_few(state) or 'nothing'}")
     return state
-
-
-def _sha256(path: str) -> str:
-    """The hash of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 # ---- loading

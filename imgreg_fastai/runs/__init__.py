@@ -4,7 +4,6 @@ from .run_folder import (
     Run,
     claim_run,
     data_hashes,
-    file_hash,
     fingerprint,
     load_run,
     start_run,
@@ -14,5 +13,5 @@ from .run_folder import (
 )
 from .run_list import COLUMNS, format_runs, list_runs
 
-__all__ = ["COLUMNS", "Folds", "Run", "claim_run", "collect_folds", "data_hashes", "file_hash", "fingerprint",
+__all__ = ["COLUMNS", "Folds", "Run", "claim_run", "collect_folds", "data_hashes", "fingerprint",
            "format_runs", "list_runs", "load_run", "start_run", "text_hash", "versions", "write_file"]

@@ -17,7 +17,7 @@ from .. import config, tasks
 from ..config import TrainConfig
 from ..data import known_images, tables
 from ..tasks import Task
-from ..utils.files import LOCKED, atomic_file, lock_file, new_folder
+from ..utils.files import LOCKED, atomic_file, file_hash, lock_file, new_folder
 from ..utils.messages import ImgregError, error_reason, first_few
 
 PACKAGES = ("imgreg-fastai", "fastai", "torch", "torchvision", "timm", "numpy", "pandas", "pillow", "safetensors")
@@ -211,7 +211,7 @@ def fingerprint(frame: pd.DataFrame) -> str:
     """Return the SHA-256 of labels and of the sizes of their images in bytes, to recognise the same data."""
     sizes = [os.stat(path).st_size for path in frame["path"]]
     labels = frame.drop(columns=["path", "split"]).assign(bytes=sizes)
-    return hashlib.sha256(labels.to_csv(index=False).encode()).hexdigest()
+    return text_hash(labels.to_csv(index=False))
 
 
 def claim_run(path: str | Path) -> Run:
@@ -249,11 +249,6 @@ def data_hashes(folder: Path, table: tables.Table, frame: pd.DataFrame) -> dict[
 def text_hash(*texts: str) -> str:
     """Return the SHA-256 of texts."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -8,9 +8,9 @@ from fastai.learner import Learner
 
 from ..config import TrainConfig
 from ..utils.messages import ImgregError, say
+from .datablock import EPOCH_STEPS, SMALLEST
 from .trial import Trial
 
-SMALLEST, EPOCH_STEPS = 8, 20  # images of the smallest batch that is tried; steps that an epoch has at least, with more
 EXHAUSTED = ("out of memory", "can't allocate memory", "not enough memory")  # how processors and others say it
 
 

@@ -231,11 +231,11 @@ def _read(file: Path) -> Checkpoint:
     if format > FORMAT:
         raise ImgregError(f"a checkpoint of format {FORMAT} or older", f"format {format} in '{file}'",
                           "pip install -U imgreg-fastai")
-    parts: list[Tensors] = [{}, {}, {}]
+    parts: dict[str, Tensors] = {WEIGHTS: {}, OPTIMIZER: {}, BEST: {}}
     for name, tensor in tensors.items():
-        prefix = next(prefix for prefix in (WEIGHTS, OPTIMIZER, BEST) if name.startswith(prefix))
-        parts[(WEIGHTS, OPTIMIZER, BEST).index(prefix)][name.removeprefix(prefix)] = tensor
-    checkpoint = Checkpoint(progress_from_dict(fields), *parts)
+        part, dot, rest = name.partition(".")
+        parts[part + dot][rest] = tensor
+    checkpoint = Checkpoint(progress_from_dict(fields), *parts.values())
     if checkpoint.newest_is_best():
         checkpoint.best = checkpoint.weights
     return checkpoint

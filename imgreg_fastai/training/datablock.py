@@ -26,6 +26,9 @@ from .losses import to_plain_tensor
 from .random_numbers import Draws, random_table
 from .transforms import Fit, OpenedPictures, Picture, Source, fit_in_memory, open_pictures
 
+# Where a batch size is chosen: the fewest images of a batch, and the fewest steps of an epoch.
+SMALLEST, EPOCH_STEPS = 8, 20
+
 
 class InPlaceNormalize(Normalize):
     """fastai's, in place: memory for two more copies of a batch costs a millisecond."""
@@ -286,7 +289,7 @@ def batch_size(bs: int | None, n: int) -> int:
         n: Number of training images.
     """
     if bs is None:
-        return min(max(8, min(64, n // 20)), n)
+        return min(max(SMALLEST, min(64, n // EPOCH_STEPS)), n)
     if bs > n:
         say(f"batches of {n}, not {bs}: there are {n} images to train on")
     return min(bs, n)

@@ -100,22 +100,26 @@ class Progress:
     def cycle(self) -> Cycle | None:
         """The running cycle; None if all that is planned is done."""
         for cycle in self.cycles:
-            is_validated = self.step_in_epoch == 0
-            if self.step < cycle.end or (self.step == cycle.end and not is_validated):
+            to_validate = self.step == cycle.end and self.step_in_epoch > 0
+            if self.step < cycle.end or to_validate:
                 return cycle
         return None
 
     @property
+    def _steps_left(self) -> int:
+        """The number of steps until the running cycle ends."""
+        cycle = self.cycle
+        return cycle.end - self.step if cycle else 0
+
+    @property
     def steps_of_epoch(self) -> int:
         """The number of steps of the running epoch: fewer than `epoch_steps` where its cycle ends before."""
-        left = self.cycle.end - self.step if self.cycle else 0
-        return min(self.epoch_steps, self.step_in_epoch + left)
+        return min(self.epoch_steps, self.step_in_epoch + self._steps_left)
 
     @property
     def epochs_left(self) -> int:
         """The number of epochs until the running cycle ends, the running epoch included."""
-        left = self.cycle.end - self.step if self.cycle else 0
-        return max(1, math.ceil((self.step_in_epoch + left) / self.epoch_steps))
+        return max(1, math.ceil((self.step_in_epoch + self._steps_left) / self.epoch_steps))
 
     @property
     def n_steps(self) -> int:
@@ -131,7 +135,7 @@ class Progress:
     def add_cycle(self, epochs: float, frozen: bool = False) -> None:
         """Plan another cycle of so many epochs."""
         first = self.n_steps
-        self.cycles.append(Cycle(first, first + max(1, round(epochs * self.epoch_steps)), frozen, first))
+        self.cycles.append(Cycle(first, first + max(1, round(epochs * self.epoch_steps)), frozen))
 
     def replan_epochs(self, n_epochs: int) -> None:
         """Plan `n_epochs` in all: the last cycle is stretched or, if it has ended, another one added."""

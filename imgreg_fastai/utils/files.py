@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 from weakref import WeakSet
@@ -58,6 +59,11 @@ def atomic_file(path: str | Path, hint: str = OTHER_PLACE) -> Iterator[Path]:
         if is_full_disk(e) and hint == OTHER_PLACE:
             hint = SAME_AGAIN
         raise ImgregError("a place that can be written", f"'{path}': {reason}", hint) from e
+
+
+def file_hash(path: str | Path) -> str:
+    """Return the SHA-256 of a file."""
+    return sha256(Path(path).read_bytes()).hexdigest()
 
 
 def flush(path: Path) -> None:
