@@ -1,22 +1,23 @@
 """Draws the sample: 120 photograph-like pictures of twelve pressure gauges, and the table of what they show.
 
     python data/gauges/draw.py FOLDER      # a new folder; the sample beside this file was drawn so
+    python data/gauges/draw.py FOLDER --seed 8      # other pictures of the same gauges
 
 Places are told in three frames: the dial's own, its middle at (0, 0) and its rim at 1, y down; the dial drawn face on;
 and the picture, in pixels from the outer corner of its first one. One homography leads from the first to the last, for
 the pixels and for the labels alike.
 """
+import argparse
 import csv
 import io
 import math
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-SEED = 7
+SEED = 7  # of the sample
 FACE, FINE = 400, 3  # pixels of a dial that is drawn face on; a picture is drawn so many times as large
 SIZES = ((120, 120), (128, 112), (112, 128))  # width and height
 HIDDEN, TURNED = (17, 44, 71, 98), (5, 29, 53, 83, 107)  # pictures whose tip is in glare; taken with the phone upright
@@ -189,18 +190,18 @@ def taken(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(lit + rng.normal(0, rng.uniform(1.5, 6), lit.shape), 0, 255).astype(np.uint8))
 
 
-def scenes():
-    """Yield (gauge, its reading in bar) of each picture, in the order in which they were taken; always the same."""
-    rng = np.random.default_rng(SEED)
+def scenes(seed: int):
+    """Yield (gauge, its reading in bar) of each picture, in the order in which they were taken; the same for a seed."""
+    rng = np.random.default_rng(seed)
     rows = []
     for gauge in GAUGES:  # a reading of each part of the scale for each gauge
         rows += [(gauge, (k + rng.random()) * 10 / gauge.n) for k in range(gauge.n)]
     yield from (rows[i] for i in rng.permutation(len(rows)))
 
 
-def draw(number: int, gauge: Gauge, reading: float) -> tuple[bytes, dict]:
+def draw(number: int, gauge: Gauge, reading: float, seed: int) -> tuple[bytes, dict]:
     """One picture as a JPEG file, and its row of the table; `number`: its place among all, from 1."""
-    picture, tip, hub = photograph(gauge, reading, number in HIDDEN, np.random.default_rng((SEED, number)))
+    picture, tip, hub = photograph(gauge, reading, number in HIDDEN, np.random.default_rng((seed, number)))
     exif = Image.Exif()
     if number in TURNED:  # the sensor lay on its side: the file does, too, and a tag tells how to hold it
         picture = picture.transpose(Image.Transpose.ROTATE_90)
@@ -211,17 +212,21 @@ def draw(number: int, gauge: Gauge, reading: float) -> tuple[bytes, dict]:
     return file.getvalue(), dict(zip(COLUMNS, (*values, gauge.name), strict=True))
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, seed: int = SEED) -> None:
     """Draw all of them into a new folder, with their labels.csv."""
     (folder / "photos").mkdir(parents=True)
     with (folder / "labels.csv").open("x", newline="", encoding="utf-8") as table:
         rows = csv.DictWriter(table, COLUMNS, lineterminator="\n")
         rows.writeheader()
-        for number, (gauge, reading) in enumerate(scenes(), 1):
-            file, row = draw(number, gauge, reading)
+        for number, (gauge, reading) in enumerate(scenes(seed), 1):
+            file, row = draw(number, gauge, reading, seed)
             (folder / row["image"]).write_bytes(file)
             rows.writerow(row)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="Draw 120 pictures of twelve pressure gauges, and their labels.csv.")
+    parser.add_argument("folder", type=Path, help="a new folder")
+    parser.add_argument("--seed", type=int, default=SEED, help="another one draws other pictures (%(default)s)")
+    options = parser.parse_args()
+    main(options.folder, options.seed)

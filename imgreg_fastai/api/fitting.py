@@ -26,7 +26,7 @@ from ..training.progress import Progress
 from ..utils.files import is_full_disk
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, ProgressBar, say, warn
-from . import time_estimate
+from . import automatic, time_estimate
 from .preparation import TrainingPlan
 
 
@@ -39,7 +39,7 @@ def build_dataloaders(plan: TrainingPlan) -> DataLoaders:
 def build_learner(plan: TrainingPlan) -> tuple[Learner, weights.Weights]:
     """Return an untrained fastai Learner on a plan's rows, and the weights that it starts from."""
     task, config = plan.task, plan.config
-    source = weights.find_weights(config.arch, config.weights)
+    source = plan.source or weights.find_weights(config.arch, config.weights)
     learn, source = build_network(plan, source)
     if config.weights == "none":
         # a recipe's weights belong to its own backbone
@@ -85,9 +85,11 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
         config = batch_size.choose_batch(learn, config, in_precision)
         loop.count_epoch_steps(learn, config)  # raises before a folder is made
         plan = replace(plan, config=config, started=plan.started or started)
+        plan = automatic.plan_epochs(plan, learn, in_precision)
+        config = plan.config
         fields = {"command": plan.command, "weights": source.to_dict(), "state": "training", "stopped": "",
                   "threads": threads, "device": str(learn.dls.device), "levels": learn.dls.train.levels,
-                  "precision": in_precision, "bs": "auto" if is_auto else config.bs}
+                  "precision": in_precision, "bs": "auto" if is_auto else config.bs, "recipe": plan.recipe}
         if planned is None:
             run = runs.start_run(out, plan.task, config, plan.rows, plan.table, plan.images, plan.earlier, **fields)
         else:
@@ -146,6 +148,8 @@ def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Pr
         if stopped:
             say(f"stopped early: {stopped}")
         finish(run, plan.rows)
+        if "epochs" in plan.undecided and automatic.is_improving(run.read_table("history.csv")):
+            say(f"the error was still falling: --epochs {2 * run.config.epochs} or --time may lower it further")
     return run
 
 
@@ -258,5 +262,5 @@ def dry_run(plan: TrainingPlan, out: str | Path) -> None:
     config = replace(plan.config, epochs=1, time=None, freeze_epochs=0, accumulate=1, patience=None, stop_at=None,
                      calibrate=0)
     rows = plan.rows[plan.rows["split"] != "calibrate"].groupby("split").head(config.bs or 32)
-    train(replace(plan, config=config, rows=rows), out)
+    train(replace(plan, config=config, rows=rows, undecided=frozenset()), out)
     say("one batch went through everything; nothing was kept")

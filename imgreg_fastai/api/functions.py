@@ -96,7 +96,7 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
         ImgregError: A mistake that the user can mend, in one line.
     """
     started = time.perf_counter()
-    from . import fitting, several_runs
+    from . import automatic, fitting, several_runs
 
     command = command or preparation.python_call("train", task, out=out, **options)
     if dry_run:
@@ -106,7 +106,7 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
     plan = preparation.read_rows(replace(resolve_options(task, command=command, **options), started=started))
     if plan.config.folds and not plan.config.fold:
         return several_runs.cross_validate(plan, int(plan.config.folds), out)
-    return fitting.train(preparation.assign_split(plan), out)
+    return fitting.train(automatic.apply_recipe(preparation.assign_split(plan)), out)
 
 
 def resume(run: Run | str | Path, *, epochs: int | None = None, force: bool = False,

@@ -76,6 +76,7 @@ def measure(plan: TrainingPlan, parts: Sequence[float], out: Path) -> LearningCu
         ImgregError: There are not two parts to compare.
     """
     subsets = nested_subsets(plan.rows, parts, plan.config.seed)
+    plan = replace(plan, undecided=frozenset())  # all runs have the same epochs
     trainings = (PlannedRun(f"{part:g} % of the training images", replace(plan, rows=rows),
                             {"part": part, "parts": [*subsets]})
                  for part, rows in subsets.items())

@@ -3,7 +3,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,8 +18,13 @@ from ..utils.messages import ImgregError, warn
 from . import earlier_run
 from .keywords import plain_keywords
 
+if TYPE_CHECKING:  # which loads torch
+    from ..models.weights import Weights
+
 Words = str | Iterable[str]  # one or several
 TaskSource = str | Path | Task | pd.DataFrame  # what a public function takes as its task
+# What the automatic recipe may decide for a table: the size of the images, and fields of TrainConfig.
+BY_RECIPE = ("size", "arch", "epochs", "lr", "body_lr", "bs")
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,9 @@ class TrainingPlan:
         earlier: What the run knows that the training goes on from, see known_images; None: there is none.
         old_parts: In which part that run had each of the rows, see assign_splits.
         started: When the time of the training began, as time.perf_counter gives it; None: when it begins.
+        undecided: Settings that neither the task nor the user decides: the automatic recipe does.
+        recipe: What it decided, for run.json: the settings, and "reason".
+        source: The weights that it found; None: they are looked for later.
     """
 
     task: Task
@@ -49,6 +57,9 @@ class TrainingPlan:
     earlier: pd.DataFrame | None = field(default=None, repr=False)
     old_parts: pd.Series | None = field(default=None, repr=False)
     started: float | None = None
+    undecided: frozenset[str] = frozenset()
+    recipe: dict[str, Any] = field(default_factory=dict)
+    source: "Weights | None" = None
 
 
 def prepare(task: TaskSource = "angle", **options: Any) -> TrainingPlan:
@@ -61,7 +72,9 @@ def prepare(task: TaskSource = "angle", **options: Any) -> TrainingPlan:
     Raises:
         ImgregError: An option is wrong, or the labels cannot be trained on; see `read_rows`.
     """
-    return assign_split(read_rows(resolve_options(task, **options)))
+    from .automatic import apply_recipe  # which loads torch
+
+    return apply_recipe(assign_split(read_rows(resolve_options(task, **options))))
 
 
 @plain_keywords
@@ -124,7 +137,7 @@ def resolve_options(
     Raises:
         ImgregError: An option is wrong, or does not go with the task.
     """
-    specs, box = as_tuple(targets) or (), as_tuple(box)
+    specs, box, undecided = as_tuple(targets) or (), as_tuple(box), frozenset[str]()
     table_options = {"image_col": image_col, "point_rows": point_rows, "list_cols": list_cols, "raters": raters,
                      "label_from_name": label_from_name, "flip_pairs": flip_pairs, "units": units, "scale": scale,
                      "target_weights": target_weights, "flip_negates": flip_negates, "row_weight": row_weight,
@@ -151,6 +164,8 @@ def resolve_options(
                                              maximum=() if maximum is None else maximum,
                                              flip_negates=as_tuple(flip_negates) or ())
         task, specs = replace(task, name=check_name(name) if name else task.name), ()  # the specs are the task's own
+        decided = {name for name, value in settings.items() if is_set(name, value)} | ({"size"} if size else set())
+        undecided = frozenset(BY_RECIPE) - decided - ({"epochs"} if settings.get("time") is not None else set())
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
                              split_col=split_col, value_range=value_range, max_pixels=max_pixels, coords=coords,
                              box_format=box_format, row_weight=row_weight)
@@ -162,7 +177,13 @@ def resolve_options(
         raise ImgregError("--coords with points or a --box to be read", ", ".join(t.describe() for t in task.targets))
     if target_weights and len(task.targets) == 1:
         warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
-    return TrainingPlan(task, make_config(task, **settings), table, images, command, settings.get("valid") is not None)
+    return TrainingPlan(task, make_config(task, **settings), table, images, command, settings.get("valid") is not None,
+                        undecided=undecided)
+
+
+def is_set(name: str, value: object) -> bool:
+    """Whether a setting has a value: None is one of those to which TrainConfig gives it a meaning."""
+    return value is not None or name in OPTIONAL
 
 
 def check_name(name: str) -> str:
@@ -199,7 +220,7 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
     Raises:
         ImgregError: A setting is wrong.
     """
-    settings = {name: value for name, value in settings.items() if value is not None or name in OPTIONAL}
+    settings = {name: value for name, value in settings.items() if is_set(name, value)}
     for name, convert in (("weights", str), ("device", str), ("hold_out", as_tuple), ("arch_args", dict)):
         if name in settings:
             settings[name] = convert(settings[name])

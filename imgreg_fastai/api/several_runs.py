@@ -10,6 +10,7 @@ from .. import runs
 from ..data.kept_parts import natural_order
 from ..utils.files import new_folder
 from ..utils.messages import say
+from .automatic import apply_recipe
 from .fitting import fixed_threads, train
 from .preparation import TrainingPlan, assign_split
 
@@ -77,8 +78,10 @@ def cross_validate(plan: TrainingPlan, n_folds: int, out: str | Path) -> runs.Fo
     if plan.config.time and plan.started:
         budget = (plan.config.time - (time.perf_counter() - plan.started)) / n_folds
         plan = replace(plan, config=replace(plan.config, time=max(1.0, budget)), started=None)
-    assign_split(plan)  # raises before a folder is made, and says once that the table's own split is not used
-    plan = replace(plan, rows=plan.rows.drop(columns="split", errors="ignore"))
+    # raises before a folder is made, and says once that the table's own split is not used
+    complete = apply_recipe(assign_split(plan))
+    plan = replace(complete, task=replace(plan.task, size=complete.task.size),
+                   rows=plan.rows.drop(columns="split", errors="ignore"))
     names = [f" ({name})" for name in natural_order(plan.rows["fold"])] if "fold" in plan.rows else [""] * n_folds
     trainings = (PlannedRun(f"fold {fold} of {n_folds}{name}",
                             assign_split(replace(plan, config=replace(plan.config, fold=fold))))

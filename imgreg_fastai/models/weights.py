@@ -94,7 +94,7 @@ def find_weights(arch: str, spec: str, timeout: float = 3.0) -> Weights:
 def _no_weights(arch: str, reason: str) -> Weights:
     """No weights, with a warning."""
     hint = "say --weights FILE to give weights, --weights none if meant so"
-    messages.warn(f"{arch} trains from scratch: {reason}; {hint}")
+    messages.warn(f"training from scratch, as there are no weights for {arch}: {reason}; {hint}")
     return Weights("none", note=reason)
 
 

@@ -1,0 +1,112 @@
+"""The automatic recipe of a plan: what is known of its data, and what is said of its settings."""
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from fastai.learner import Learner
+
+from ..config import option_name
+from ..data.images import known_views
+from ..models import weights
+from ..models.devices import select_device
+from ..training import loop, recipe
+from ..training.trial import measure_training
+from ..utils.format import format_seconds
+from ..utils.messages import say, warn
+from .preparation import TrainingPlan
+
+SAMPLE = 200  # images whose headers tell the size
+MEASURED = 3.0  # seconds, of training steps before a training
+IMPROVING = 0.03  # of the validation loss, by which the last tenth of a training lowers it where more epochs may help
+
+
+def apply_recipe(plan: TrainingPlan) -> TrainingPlan:
+    """Return a plan whose undecided settings fit its data.
+
+    Args:
+        plan: With its rows split.
+
+    Raises:
+        ImgregError: The weights that the user names are not available, or the device is not.
+    """
+    if not plan.undecided:
+        return plan
+    source = weights.find_weights(plan.config.arch, plan.config.weights)
+    is_train = plan.rows["split"] == "train"
+    chosen = recipe.choose_recipe(recipe.DataFacts(int(is_train.sum()), shown_size(plan), source.pretrained,
+                                                   select_device(plan.config.device) != "cpu"))
+    settings: dict[str, Any] = {name: value for name, value in {**chosen.settings, "size": chosen.size}.items()
+                                if name in plan.undecided}
+    fields = {name: value for name, value in settings.items() if name != "size"}
+    task = replace(plan.task, size=settings.get("size", plan.task.size))
+    return replace(plan, task=task, config=replace(plan.config, **fields), source=source,
+                   recipe={**settings, "most_epochs": chosen.most_epochs, "reason": chosen.reason})
+
+
+def plan_epochs(plan: TrainingPlan, learn: Learner, in_precision: str) -> TrainingPlan:
+    """Decide by measured steps on the number of epochs that a training has the time for, and say the whole recipe.
+
+    Args:
+        plan: After `apply_recipe`.
+        learn: Its Learner, which stays as it is.
+        in_precision: The precision of the body.
+
+    Returns:
+        The plan; the same where the recipe does not decide on the epochs, or nothing may depend on timing.
+    """
+    config, seconds = plan.config, None
+    if "epochs" in plan.undecided and not config.deterministic:
+        step, valid = measure_training(learn, in_precision, config.accumulate, MEASURED)
+        epoch = loop.count_epoch_steps(learn, config) * step + valid
+        n_fitting = math.floor(60 * recipe.MINUTES / epoch)
+        if not n_fitting:
+            warn(f"an epoch takes about {format_seconds(epoch)}, more than the {recipe.MINUTES} min that are planned: "
+                 "a smaller --size or --arch is faster")
+        epochs = min(max(1, n_fitting), plan.recipe["most_epochs"])
+        plan = replace(plan, config=replace(config, epochs=epochs), recipe={**plan.recipe, "epochs": epochs})
+        seconds = epochs * epoch
+    if plan.recipe:
+        say(describe_recipe(plan, seconds))
+    return plan
+
+
+def shown_size(plan: TrainingPlan) -> tuple[float, float]:
+    """The median height and width, in the images' own pixels, of what is shown of some training images."""
+    rows = plan.rows[plan.rows["split"] == "train"]
+    rows = rows.sample(min(SAMPLE, len(rows)), random_state=plan.config.seed)
+    task = replace(plan.task, fit="squish")  # whose view is the whole image or box, without padding
+    views = known_views(rows["path"], task, task.boxes(rows))
+    scales = views[np.isfinite(views).all(axis=1), :2]
+    if not len(scales):  # images that cannot be opened are named later
+        return plan.task.size
+    width, height = np.median(2 / scales, axis=0)
+    return float(height), float(width)
+
+
+def describe_recipe(plan: TrainingPlan, seconds: float | None = None) -> str:
+    """The settings that the recipe decided, each with the option that overrides it, in a line.
+
+    Args:
+        plan: After `apply_recipe`.
+        seconds: How long the epochs will take; None: not known.
+    """
+    words = {"size": "images of {} pixels", "arch": "{}", "epochs": "{} epochs", "lr": "learning rate {}",
+             "body_lr": "{} of it for the body", "bs": "batches of {}"}
+    parts = []
+    for name, text in words.items():
+        if name in plan.recipe:
+            value = plan.recipe[name]
+            value = "x".join(map(str, value)) if name == "size" else f"{value:g}" if name.endswith("lr") else value
+            time = f", about {format_seconds(seconds)}" if name == "epochs" and seconds is not None else ""
+            parts.append(f"{text.format(value)} ({option_name(name)}{time})")
+    n_images = int((plan.rows["split"] == "train").sum())
+    return f"recipe for {n_images} images ({plan.recipe['reason']}): {', '.join(parts)}"
+
+
+def is_improving(history: pd.DataFrame) -> bool:
+    """Whether the last tenth of a training, its history with a row an epoch, lowered the validation loss."""
+    losses = history["valid_loss"].to_numpy()
+    n_last = math.ceil(len(losses) / 10)
+    return len(losses) > n_last and losses[-n_last:].min() < (1 - IMPROVING) * losses[:-n_last].min()

@@ -1,0 +1,113 @@
+"""The automatic recipe: the settings of a training that neither the task nor the user decides, and their reasons."""
+import math
+from typing import Any, NamedTuple
+
+MINUTES = 10  # that a training is planned to take on this machine, without --epochs and --time
+SIDES = (64, 96, 128, 160, 192, 224)  # of images in pixels
+STEP = 16  # pixels: the sides of images that are no squares are multiples of it
+SQUARE = 1.15  # images whose sides differ by less are shown as squares
+FEWEST_EPOCHS = 8  # for which images are made smaller on a processor
+PIXELS_PER_SECOND = 1.5e6  # that two cores train on, by resnet18 or mobilenetv2
+
+
+class DataFacts(NamedTuple):
+    """What the recipe goes by.
+
+    Attributes:
+        n_images: Training images.
+        shown: Height and width of what the network sees of an image, in the image's own pixels.
+        pretrained: Whether there are weights to begin with.
+        on_gpu: Whether the training is on a GPU.
+    """
+
+    n_images: int
+    shown: tuple[float, float]
+    pretrained: bool
+    on_gpu: bool = False
+
+
+class Row(NamedTuple):
+    """A row of the table of settings.
+
+    Attributes:
+        pretrained: Whether it is for a training that begins with weights.
+        most_images: Training images, up to which it holds.
+        side: The largest side of the images in pixels.
+        n_shown: Images that are shown in all epochs together.
+        most_epochs: The most epochs for that.
+        settings: Fields of TrainConfig.
+        reason: Why.
+    """
+
+    pretrained: bool
+    most_images: float
+    side: int
+    n_shown: int
+    most_epochs: int
+    settings: dict[str, Any]
+    reason: str
+
+
+# What was measured is in docs/benchmarks.md, "The automatic recipe".
+TABLE = (
+    Row(False, 1000, 96, 14_000, 160, {"arch": "resnet10t", "lr": 8e-3, "bs": 16},
+        "a small network learns from few images without weights"),
+    Row(False, math.inf, 128, 100_000, 60, {"arch": "resnet10t", "lr": 8e-3, "bs": 32},
+        "a small network learns faster without weights"),
+    Row(True, 1000, 128, 6_000, 60, {"arch": "resnet18", "lr": 4e-3, "body_lr": 1.0, "bs": 16},
+        "few images need many epochs"),
+    Row(True, math.inf, 224, 60_000, 30, {"arch": "resnet18", "lr": 2e-3, "body_lr": 0.5, "bs": 32},
+        "weights need few epochs"),
+)
+
+
+class Recipe(NamedTuple):
+    """Settings that fit the data.
+
+    Attributes:
+        settings: Fields of TrainConfig. The epochs are those that two cores do in MINUTES, or `most_epochs`.
+        size: Height and width of the images in pixels.
+        most_epochs: The most epochs, whatever the time.
+        reason: Why.
+    """
+
+    settings: dict[str, Any]
+    size: tuple[int, int]
+    most_epochs: int
+    reason: str
+
+
+def choose_recipe(facts: DataFacts) -> Recipe:
+    """Return the settings that fit the data."""
+    row = next(row for row in TABLE if row.pretrained == facts.pretrained and facts.n_images <= row.most_images)
+    size = choose_size(facts, row.side)
+    most_epochs = max(1, min(round(row.n_shown / facts.n_images), row.most_epochs))
+    in_time = most_epochs if facts.on_gpu else math.floor(epochs_in_time(facts.n_images, size[0] * size[1]))
+    return Recipe({**row.settings, "epochs": max(1, min(in_time, most_epochs))}, size, most_epochs, row.reason)
+
+
+def epochs_in_time(n_images: int, n_pixels: float) -> float:
+    """Estimate how many epochs of images of so many pixels fit into MINUTES on two cores."""
+    return 60 * MINUTES * PIXELS_PER_SECOND / (n_images * n_pixels)
+
+
+def choose_size(facts: DataFacts, most: int) -> tuple[int, int]:
+    """Return the height and width of the images in pixels.
+
+    They have the proportions of what is shown, and as many pixels as a square of one of SIDES: the largest that is not
+    above `most` and the images' own size, and for which a processor has the time.
+    """
+    height, width = facts.shown
+    own_side = math.sqrt(height * width)
+    sides = [side for side in SIDES if side <= most and side <= max(own_side * SQUARE, SIDES[0])
+             and (facts.on_gpu or epochs_in_time(facts.n_images, side**2) >= FEWEST_EPOCHS)]
+    side = max(sides, default=SIDES[0])
+    aspect = width / height
+    if max(aspect, 1 / aspect) < SQUARE:
+        return side, side
+    return _multiple(side / math.sqrt(aspect)), _multiple(side * math.sqrt(aspect))
+
+
+def _multiple(n_pixels: float) -> int:
+    """The nearest multiple of STEP, at least two of them."""
+    return STEP * max(2, round(n_pixels / STEP))
