@@ -92,8 +92,8 @@ def describe_recipe(plan: TrainingPlan, seconds: float | None = None) -> str:
         plan: After `apply_recipe`.
         seconds: How long the epochs will take; None: not known.
     """
-    words = {"size": "images of {} pixels", "arch": "{}", "epochs": "{} epochs", "lr": "learning rate {}",
-             "body_lr": "{} of it for the body", "bs": "batches of {}"}
+    words = {"arch": "{}", "size": "images of {} pixels", "bs": "batches of {}", "lr": "learning rate {}",
+             "body_lr": "{} of it for the body", "epochs": "{} epochs"}
     parts = []
     for name, text in words.items():
         if name in plan.recipe:

@@ -60,18 +60,18 @@ def dataloaders(task: TaskSource = "angle", **options: Any) -> "DataLoaders":
     """Return fastai DataLoaders for a task: labels in units, images normalised. Options as for `train`."""
     from fastai.torch_core import set_seed
 
-    from . import fitting
+    from . import automatic, fitting
 
-    plan = prepare(task, **options)
+    plan = automatic.apply_recipe(prepare(task, **options))
     set_seed(plan.config.seed)
     return fitting.build_dataloaders(plan)
 
 
 def learner(task: TaskSource = "angle", **options: Any) -> "Learner":
     """Return an untrained fastai Learner for a task. Options as for `train`."""
-    from . import fitting
+    from . import automatic, fitting
 
-    return fitting.build_learner(prepare(task, **options))[0]
+    return fitting.build_learner(automatic.apply_recipe(prepare(task, **options)))[0]
 
 
 def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool = False,
@@ -101,7 +101,8 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
     command = command or preparation.python_call("train", task, out=out, **options)
     if dry_run:
         with TemporaryDirectory(prefix="imgreg-") as folder:
-            fitting.dry_run(prepare(task, sample_folder=Path(folder, "data"), **options), Path(folder, "runs"))
+            plan = prepare(task, sample_folder=Path(folder, "data"), **options)
+            fitting.dry_run(automatic.apply_recipe(plan), Path(folder, "runs"))
         return None
     plan = preparation.read_rows(replace(resolve_options(task, command=command, **options), started=started))
     if plan.config.folds and not plan.config.fold:
@@ -181,10 +182,10 @@ def lr_find(task: TaskSource = "angle", *, out: str | Path = "runs", **options: 
     """
     from .. import plots
     from ..training import batch_size, precision, rate_search
-    from . import fitting
+    from . import automatic, fitting
 
     preparation.refuse({name: options.get(name) for name in ("lr", "coverage")}, "with imgreg train", "imgreg lr_find")
-    plan = prepare(task, **options)
+    plan = automatic.apply_recipe(prepare(task, **options))
     learn, _ = fitting.build_learner(plan)
     in_precision = precision.choose_precision(learn, plan.config.precision)
     batch_size.choose_batch(learn, plan.config, in_precision)
@@ -210,12 +211,12 @@ def curve(task: TaskSource = "angle", *, parts: Sequence[float] = (10, 25, 50, 1
     Returns:
         The errors, and the law fitted to them.
     """
-    from . import learning_curve
+    from . import automatic, learning_curve
 
     unused = ("calibrate", "coverage", "folds", "test", "time")
     preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg curve")
     command = command or preparation.python_call("curve", task, parts=parts, out=out, **options)
-    plan = prepare(task, command=command, **{**options, "calibrate": 0})
+    plan = automatic.apply_recipe(prepare(task, command=command, **{**options, "calibrate": 0}))
     if plan.old_parts is not None and (n := int((plan.old_parts == "train").sum())):
         raise ImgregError("weights that know none of the images: those of smaller parts would not be new to them",
                           f"{n} images that {plan.config.weights} was trained on", "--weights auto")

@@ -72,9 +72,7 @@ def prepare(task: TaskSource = "angle", **options: Any) -> TrainingPlan:
     Raises:
         ImgregError: An option is wrong, or the labels cannot be trained on; see `read_rows`.
     """
-    from .automatic import apply_recipe  # which loads torch
-
-    return apply_recipe(assign_split(read_rows(resolve_options(task, **options))))
+    return assign_split(read_rows(resolve_options(task, **options)))
 
 
 @plain_keywords
@@ -164,8 +162,7 @@ def resolve_options(
                                              maximum=() if maximum is None else maximum,
                                              flip_negates=as_tuple(flip_negates) or ())
         task, specs = replace(task, name=check_name(name) if name else task.name), ()  # the specs are the task's own
-        decided = {name for name, value in settings.items() if is_set(name, value)} | ({"size"} if size else set())
-        undecided = frozenset(BY_RECIPE) - decided - ({"epochs"} if settings.get("time") is not None else set())
+        undecided = undecided_settings(settings, size)
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
                              split_col=split_col, value_range=value_range, max_pixels=max_pixels, coords=coords,
                              box_format=box_format, row_weight=row_weight)
@@ -179,6 +176,12 @@ def resolve_options(
         warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
     return TrainingPlan(task, make_config(task, **settings), table, images, command, settings.get("valid") is not None,
                         undecided=undecided)
+
+
+def undecided_settings(settings: dict[str, Any], size: tuple[int, int] | None) -> frozenset[str]:
+    """Return those of BY_RECIPE that the user leaves open: a time decides on the epochs."""
+    decided = {name for name, value in {**settings, "size": size}.items() if is_set(name, value)}
+    return frozenset(BY_RECIPE) - decided - ({"epochs"} if settings.get("time") is not None else set())
 
 
 def is_set(name: str, value: object) -> bool:

@@ -1,0 +1,60 @@
+"""The automatic recipe as data: which settings fit which images."""
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgreg_fastai.config import TrainConfig
+from imgreg_fastai.training import recipe
+from imgreg_fastai.training.recipe import DataFacts, choose_recipe
+
+FACTS = DataFacts(n_images=100, shown=(120.0, 120.0), pretrained=False)
+
+
+def test_the_table_has_a_row_for_every_number_of_images_and_its_settings_are_valid():
+    for pretrained in (False, True):
+        mosts = [row.most_images for row in recipe.TABLE if row.pretrained == pretrained]
+        assert mosts == sorted(mosts) and mosts[-1] == float("inf")
+    for row in recipe.TABLE:
+        assert row.reason and TrainConfig(**row.settings)
+        assert ("body_lr" in row.settings) == row.pretrained, "without weights all layers learn at one rate"
+
+
+@given(st.integers(1, 10**7), st.floats(8, 10_000), st.floats(8, 10_000), st.booleans(), st.booleans())
+def test_any_data_get_a_recipe_that_a_network_can_use(n, height, width, pretrained, on_gpu):
+    found = choose_recipe(DataFacts(n, (height, width), pretrained, on_gpu))
+    assert 1 <= found.settings["epochs"] <= found.most_epochs
+    assert all(side % recipe.STEP == 0 and side >= 32 for side in found.size)
+
+
+def test_images_are_not_enlarged_beyond_their_own_size():
+    assert choose_recipe(FACTS._replace(shown=(70, 70))).size == (64, 64)
+    assert choose_recipe(FACTS._replace(shown=(20, 20))).size == (64, 64), "the smallest side that networks are fit for"
+    large, huge = (choose_recipe(FACTS._replace(shown=(side, side))).size for side in (500, 3000))
+    assert large == huge
+
+
+def test_the_size_has_the_proportions_of_the_images():
+    height, width = choose_recipe(FACTS._replace(shown=(480, 640))).size
+    assert 0.65 < height / width < 0.85
+    height, width = choose_recipe(FACTS._replace(shown=(500, 520))).size
+    assert height == width
+
+
+def test_more_images_get_fewer_epochs_and_on_a_processor_smaller_ones():
+    facts = DataFacts(2000, (500, 500), pretrained=True)
+    few, many = choose_recipe(facts), choose_recipe(facts._replace(n_images=20_000))
+    assert many.settings["epochs"] < few.settings["epochs"] and many.size < few.size
+    assert choose_recipe(facts._replace(n_images=20_000, on_gpu=True)).size == few.size
+
+
+def test_the_epochs_of_two_cores_fit_the_time():
+    facts = DataFacts(5000, (500, 500), pretrained=True)
+    found = choose_recipe(facts)
+    seconds = found.settings["epochs"] * facts.n_images * found.size[0] * found.size[1] / recipe.PIXELS_PER_SECOND
+    assert seconds <= 60 * recipe.MINUTES
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_weights_decide_on_the_backbone(pretrained):
+    arch = choose_recipe(FACTS._replace(pretrained=pretrained)).settings["arch"]
+    assert arch == ("resnet18" if pretrained else "resnet10t")
