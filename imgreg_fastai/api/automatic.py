@@ -39,6 +39,8 @@ def apply_recipe(plan: TrainingPlan) -> TrainingPlan:
                                                    select_device(plan.config.device) != "cpu"))
     settings: dict[str, Any] = {name: value for name, value in {**chosen.settings, "size": chosen.size}.items()
                                 if name in plan.undecided}
+    if "arch" in settings:  # whose arguments belong to it
+        settings["arch_args"] = {**chosen.settings.get("arch_args", {}), **plan.config.arch_args}
     fields = {name: value for name, value in settings.items() if name != "size"}
     task = replace(plan.task, size=settings.get("size", plan.task.size))
     return replace(plan, task=task, config=replace(plan.config, **fields), source=source,

@@ -166,16 +166,21 @@ def resolve_options(
     task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
                              split_col=split_col, value_range=value_range, max_pixels=max_pixels, coords=coords,
                              box_format=box_format, row_weight=row_weight)
+    _check_position_options(task, margin, box_format, coords)
+    if target_weights and len(task.targets) == 1:
+        warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
+    return TrainingPlan(task, make_config(task, **settings), table, images, command, settings.get("valid") is not None,
+                        undecided=undecided)
+
+
+def _check_position_options(task: Task, margin: float | None, box_format: str | None, coords: str | None) -> None:
+    """Raise ImgregError for options about boxes and points where the task has none."""
     if margin is not None and not task.box:
         raise ImgregError("--margin with a --box to be widened", "no box")
     if box_format is not None and not task.box:
         raise ImgregError("--box-format with a --box to be read", "no box")
     if coords is not None and not (task.has_points or task.box):
         raise ImgregError("--coords with points or a --box to be read", ", ".join(t.describe() for t in task.targets))
-    if target_weights and len(task.targets) == 1:
-        warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
-    return TrainingPlan(task, make_config(task, **settings), table, images, command, settings.get("valid") is not None,
-                        undecided=undecided)
 
 
 def undecided_settings(settings: dict[str, Any], size: tuple[int, int] | None) -> frozenset[str]:

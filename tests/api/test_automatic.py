@@ -30,7 +30,7 @@ def small_recipe(monkeypatch):
 
 
 def test_a_table_gets_what_the_recipe_says(table):
-    plan = prepare(table, **OFFLINE)
+    plan = automatic.apply_recipe(prepare(table, **OFFLINE))
     facts = recipe.DataFacts(int((plan.rows["split"] == "train").sum()), automatic.shown_size(plan), False)
     chosen = recipe.choose_recipe(facts)
     assert plan.task.size == chosen.size and chosen.settings.items() <= plan.config.to_dict().items()
@@ -39,16 +39,16 @@ def test_a_table_gets_what_the_recipe_says(table):
 def test_what_the_user_sets_stays(table):
     settings = {"size": (48, 64), "arch": "test_resnet", "epochs": 3, "lr": 1e-3, "body_lr": 0.1, "bs": 4}
     assert set(settings) == set(BY_RECIPE)
-    plan = prepare(table, **OFFLINE, **settings)
+    plan = automatic.apply_recipe(prepare(table, **OFFLINE, **settings))
     assert plan.task.size == (48, 64) and not plan.recipe
     assert {name: getattr(plan.config, name) for name in settings if name != "size"} == {
         name: value for name, value in settings.items() if name != "size"}
     for name, value in settings.items():
-        assert name not in prepare(table, **OFFLINE, **{name: value}).recipe
+        assert name not in automatic.apply_recipe(prepare(table, **OFFLINE, **{name: value})).recipe
 
 
 def test_a_built_in_task_has_settings_of_its_own(drawn):
-    plan = prepare("angle", data=drawn)
+    plan = automatic.apply_recipe(prepare("angle", data=drawn))
     assert not plan.recipe and plan.task.size == (100, 100)
 
 
@@ -78,7 +78,7 @@ def test_the_epochs_fit_the_time(table, monkeypatch, caplog, minutes, epochs, wa
     from imgreg_fastai.api import fitting
 
     monkeypatch.setattr(recipe, "MINUTES", minutes)
-    plan = prepare(table, **OFFLINE)
+    plan = automatic.apply_recipe(prepare(table, **OFFLINE))
     learn, _ = fitting.build_learner(plan)
     with caplog.at_level(logging.WARNING, "imgreg"):
         assert automatic.plan_epochs(plan, learn, "fp32").config.epochs == epochs
@@ -90,7 +90,7 @@ def test_of_a_deterministic_training_nothing_depends_on_timing(table, monkeypatc
     from imgreg_fastai.api import fitting
 
     monkeypatch.setattr(automatic, "measure_training", None)  # would raise
-    plan = prepare(table, deterministic=True, **OFFLINE)
+    plan = automatic.apply_recipe(prepare(table, deterministic=True, **OFFLINE))
     learn, _ = fitting.build_learner(plan)
     assert automatic.plan_epochs(plan, learn, "fp32").config.epochs == plan.config.epochs
 
