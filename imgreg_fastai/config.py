@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from .utils.messages import ImgregError
 
-Loss = Literal["auto", "mse", "l1", "huber"]
+Loss = Literal["auto", "histogram", "mse", "l1", "huber"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Cache = Literal["auto", "on", "off"]
 CHOICES = {"loss": get_args(Loss), "precision": get_args(Precision), "cache": get_args(Cache)}
@@ -95,7 +95,9 @@ class TrainConfig:
     freeze_epochs: int = 0  # epochs before those in which only the head learns; for pretrained weights only
     lr: float | None = 2e-3  # the peak of the one-cycle schedule; None searches for it first
     body_lr: float = 0.2  # learning rate of a pretrained body relative to the head's: a fifth kept what ImageNet taught
-    loss: Loss = "auto"  # auto is l1: mse's gradient fades as the error gets small
+    # auto: histogram for a task with plain numbers, else l1, as mse's gradient fades where the error gets small. Where
+    # it is not decided, as in older runs, l1. With histogram the targets that are no plain numbers have l1, too.
+    loss: Loss = "auto"
     wd: float = 0.01  # weight decay, of all weights
     bs: int | None = 32  # images per batch; None: up to 64, fewer on small data, so that an epoch has 20 batches
     workers: int | None = None  # processes that decode images; None: 0 when the decoded images are kept in memory

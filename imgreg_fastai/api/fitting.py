@@ -48,7 +48,7 @@ def build_learner(plan: TrainingPlan) -> tuple[Learner, weights.Weights]:
         say(f"training {config.arch} from scratch: {reason}")
     if source.origin == "model":
         has_head = weights.load_head(learn.model, source, task)
-        head = "its head too" if has_head else "with a new head: its targets are others"
+        head = "its head too" if has_head else "with a new head: its targets or its loss are others"
         say(f"starting from {source.source}, {head}")
     return learn, source
 
@@ -221,7 +221,8 @@ def model_metadata(run: runs.Run, plan: TrainingPlan) -> dict:
     """What the model file of a run holds beside tensors, until it is calibrated."""
     config = plan.config
     return model_file.model_metadata(plan.task, config.arch, config.arch_args, backbones.stats(config.arch),
-                                     run.about["weights"], run.about.get("levels"))
+                                     run.about["weights"], run.about.get("levels"),
+                                     learner.histogram_outputs(plan.task) if config.loss == "histogram" else ())
 
 
 def _epoch_line(task: Task, row: dict) -> str:

@@ -253,7 +253,8 @@ def cnn(task: Task, cfg: TrainConfig, rows: pd.DataFrame, device: str = "cpu") -
         layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(), nn.MaxPool2d(2)]
     body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     head = network.head(CNN_CHANNELS[-1], task.n_out, mean_encoded(task, labels))
-    net, loss = nn.Sequential(body, head).to(device), TaskLoss(task, cfg.loss, labels, balance=cfg.balance)
+    net = nn.Sequential(body, head).to(device)
+    loss = TaskLoss(task, "l1" if cfg.loss == "histogram" else cfg.loss, labels, balance=cfg.balance)
     n, bs = len(pixels), min(CNN_BS, len(pixels))
     epochs = int(np.clip(CNN_PICTURES // n, *CNN_EPOCHS))
     optimiser = torch.optim.AdamW(net.parameters(), lr=CNN_LR)

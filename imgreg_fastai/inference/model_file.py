@@ -5,6 +5,7 @@ Task, the backbone, the normalisation, where the weights came from. Tensors whos
 to the Calibration. The model.safetensors of a run is such a file.
 """
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,13 @@ from ..utils.messages import ImgregError
 from .conformal import Calibration, calibration_from_arrays
 from .predictor import Predictor
 
-FORMAT = 3  # 2: with a calibration; 3: with the sample of a calibration by groups
+FORMAT = 4  # 2: with a calibration; 3: with the sample of a calibration by groups; 4: with outputs that are histograms
 MODEL = "model.safetensors"  # of a run
 CALIBRATION = "calibration."
 
 
 def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict,
-                   levels: dict | None = None) -> dict:
+                   levels: dict | None = None, histograms: Sequence[bool] = ()) -> dict:
     """Collect what a model file holds beside tensors, see Predictor.about.
 
     Args:
@@ -36,11 +37,13 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
         stats: Mean and standard deviation that pixels are normalised by, three numbers each.
         weights: Where the weights came from, as JSON.
         levels: What the images of the training hold, see summarise_levels; None if that is not known.
+        histograms: Of each output, whether it is the mean of a histogram; (): none is.
     """
     from .. import __version__
 
     return {"format": FORMAT, "imgreg": __version__, "task": task.to_dict(), "arch": arch, "arch_args": arch_args,
-            "mean": list(stats[0]), "std": list(stats[1]), "weights": weights, **({"levels": levels} if levels else {})}
+            "mean": list(stats[0]), "std": list(stats[1]), "weights": weights, **({"levels": levels} if levels else {}),
+            **({"histograms": list(histograms)} if any(histograms) else {})}
 
 
 def save_model(path: str | Path, network: nn.Module | dict[str, torch.Tensor], about: dict,
@@ -119,7 +122,10 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     """Build the model from metadata and tensors; raises errors of any kind if these do not agree."""
     arrays = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
     task = task_from_dict(about["task"])
-    net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.has_points)
+    histograms = [bool(value) for value in about.get("histograms", ())]
+    if histograms and len(histograms) != task.n_out:
+        raise ValueError(f"{len(histograms)} histograms for {task.n_out} outputs")
+    net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.has_points, histograms)
     net.load_state_dict(state)
     stats = np.array([[float(v) for v in about[name]] for name in ("mean", "std")]).reshape(2, 3)
     if not (np.isfinite(stats).all() and (stats[1] > 0).all()):

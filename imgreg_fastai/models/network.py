@@ -1,4 +1,5 @@
 """The network: a timm body and a small head, in plain torch layers; training and prediction build the same one."""
+from collections.abc import Sequence
 from typing import Any
 
 import timm
@@ -11,6 +12,7 @@ from ..utils.messages import ImgregError, first_few
 BARRED_ARGS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 N_MAPS = 32  # maps of the last features whose mean positions go to the head, where a task has points
 Y_RANGE = (-1.1, 1.1)  # targets lie in [-1, 1], and a sigmoid does not reach its bounds
+N_BINS = 64  # of the histogram of an output, over Y_RANGE
 
 
 class SigmoidRange(nn.Module):
@@ -20,6 +22,38 @@ class SigmoidRange(nn.Module):
         """Any shape -> the same shape, in Y_RANGE."""
         low, high = Y_RANGE
         return low + (high - low) * torch.sigmoid(x.float())
+
+
+class HistogramRange(nn.Module):
+    """Numbers of a linear layer -> outputs in Y_RANGE, of some outputs the mean of a histogram.
+
+    A number that is learnt as a histogram (Imani and White, Improving Regression Performance with Distributional
+    Losses, ICML 2018) has a smaller error than one that is learnt directly: docs/benchmarks.md.
+
+    Args:
+        histograms: Of each output, whether it is the mean of a histogram. Of the others a sigmoid is taken.
+
+    Attributes:
+        with_logits: Whether the logits of the histograms are returned, too, after the outputs, for the loss.
+    """
+
+    centres: torch.Tensor
+    order: torch.Tensor
+
+    def __init__(self, histograms: Sequence[bool]):
+        super().__init__()
+        self.n_sigmoids, self.with_logits, self.sigmoid = sum(not h for h in histograms), False, SigmoidRange()
+        edges = torch.linspace(*Y_RANGE, N_BINS + 1)
+        self.register_buffer("centres", (edges[1:] + edges[:-1]) / 2, persistent=False)
+        by_kind = sorted(range(len(histograms)), key=lambda i: histograms[i])  # sigmoids, then histograms
+        self.register_buffer("order", torch.tensor(by_kind).argsort(), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, sigmoids + N_BINS histograms] -> [B, outputs], with logits [B, outputs + N_BINS histograms]."""
+        logits = x[:, self.n_sigmoids :]
+        means = logits.unflatten(1, (-1, N_BINS)).softmax(dim=2) @ self.centres
+        outputs = torch.cat([self.sigmoid(x[:, : self.n_sigmoids]), means], dim=1)[:, self.order]
+        return torch.cat([outputs, logits], dim=1) if self.with_logits else outputs
 
 
 class Float32(nn.Sequential):
@@ -165,27 +199,33 @@ def n_features(body: nn.Module) -> int:
     return getattr(body, "head_hidden_size", None) or body.num_features  # type: ignore[return-value]
 
 
-def head(features: int, n_out: int, start: torch.Tensor | None = None) -> nn.Sequential:
-    """Build a head: one linear layer and a sigmoid.
+def head(features: int, n_out: int, start: torch.Tensor | None = None, histograms: Sequence[bool] = ()) -> Float32:
+    """Build a head: one linear layer, and a sigmoid or the means of histograms.
 
     Args:
         features: Number F of features of the body.
         n_out: Number of outputs.
-        start: Output [n_out] to begin with; the middle of the range if None. The weights begin small.
+        start: Output [n_out] to begin with; the middle of the range if None. The weights begin small, and histograms
+            flat.
+        histograms: Of each output, whether it is the mean of a histogram; (): none is.
 
     Returns:
         [B, F] -> [B, n_out] in Y_RANGE.
     """
-    linear = nn.Linear(features, n_out)
+    sigmoids = [not histogram for histogram in histograms or [False] * n_out]
+    n_sigmoids = sum(sigmoids)
+    linear = nn.Linear(features, n_sigmoids + N_BINS * (n_out - n_sigmoids))
     nn.init.normal_(linear.weight, std=0.01)
+    nn.init.zeros_(linear.bias)
     low, high = Y_RANGE
     start = torch.zeros(n_out) if start is None else start.float().cpu()
-    linear.bias.data = torch.logit((start - low) / (high - low), eps=0.01)  # a start beyond the range is clipped
-    return Float32(linear, SigmoidRange())
+    # a start beyond the range is clipped
+    linear.bias.data[:n_sigmoids] = torch.logit((start[sigmoids] - low) / (high - low), eps=0.01)
+    return Float32(linear, HistogramRange(histograms) if any(histograms) else SigmoidRange())
 
 
 def network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None = None,
-            positions: bool = False) -> nn.Sequential:
+            positions: bool = False, histograms: Sequence[bool] = ()) -> nn.Sequential:
     """Build the network with random weights.
 
     Args:
@@ -194,10 +234,11 @@ def network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None
         n_out: Number of outputs.
         arch_args: Further keywords for `timm.create_model`.
         positions: Whether the head gets the positions of maps beside the pooled features, see `add_positions`.
+        histograms: As for `head`.
 
     Returns:
         [B, 3, *size] -> [B, n_out]; item 0 is the body, item 1 the head.
     """
     trunk = body(arch, size, arch_args)
     trunk = add_positions(trunk, size) if positions else trunk
-    return nn.Sequential(trunk, head(n_features(trunk), n_out))
+    return nn.Sequential(trunk, head(n_features(trunk), n_out, histograms=histograms))

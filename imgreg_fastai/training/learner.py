@@ -2,6 +2,7 @@
 from functools import partial
 
 import torch
+from fastai.callback.core import Callback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
@@ -13,7 +14,7 @@ from ..config import TrainConfig
 from ..models import network
 from ..tasks import Task
 from ..utils.messages import warn
-from .losses import TargetError, TaskLoss, WeighRows, mean_encoded
+from .losses import ReturnLogits, TargetError, TaskLoss, WeighRows, mean_encoded
 
 
 def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Module) -> Learner:
@@ -36,13 +37,16 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
             warn(_no_positions_reason(body, task, cfg))
     labels = getattr(dls.train, "labels", ())  # there are none if it is built to be exported
     start = mean_encoded(task, labels) if labels else None
+    histograms = histogram_outputs(task) if cfg.loss == "histogram" else []
+    callbacks: list[Callback] = [ReturnLogits()] if any(histograms) else []
+    callbacks += [WeighRows()] if getattr(dls.train, "row_weights", None) is not None else []
     learn = vision_learner(
         # fastai cuts a network before its last pooling layer, and leaves a Sequential of what comes before it
         dls, lambda pretrained: nn.Sequential(body, nn.AdaptiveAvgPool2d(1)), pretrained=False, normalize=False,
         n_out=task.n_out, init=None, splitter=_split, y_range=network.Y_RANGE,
-        custom_head=network.head(network.n_features(body), task.n_out, start),  # with y_range built in
+        custom_head=network.head(network.n_features(body), task.n_out, start, histograms),  # with y_range built in
         loss_func=TaskLoss(task, cfg.loss, labels, cfg.balance), wd=cfg.wd,
-        cbs=[WeighRows()] if getattr(dls.train, "row_weights", None) is not None else None,
+        cbs=callbacks,
         metrics=[TargetError(task, i) for i in range(len(task.targets))],
         # fused: one call for all weights, where fastai's own Adam makes several for each
         opt_func=partial(OptimWrapper, opt=torch.optim.AdamW, fused=dls.device.type in ("cpu", "cuda")),
@@ -52,6 +56,11 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
     learn.model.to(dls.device, memory_format=torch.channels_last)
     learn.unfreeze()
     return learn
+
+
+def histogram_outputs(task: Task) -> list[bool]:
+    """Of each output of the network, whether the loss `histogram` makes it one: those of plain numbers."""
+    return [target.scalar for target in task.targets for _ in range(target.n_out)]
 
 
 def _no_positions_reason(body: nn.Module, task: Task, cfg: TrainConfig) -> str:

@@ -10,14 +10,17 @@ from fastai.learner import Learner, Metric
 from torch import nn
 from torch.nn import functional as F
 
+from ..models.network import N_BINS, Y_RANGE, HistogramRange
 from ..tasks import Target, Task
 
-# auto is l1: its gradient does not fade as the error gets small, where mse's does.
+# Of outputs that are no histograms.
 LOSSES: dict[str, Callable] = {
-    "auto": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss, "huber": partial(F.huber_loss, delta=0.1),
+    "auto": F.l1_loss, "histogram": F.l1_loss, "l1": F.l1_loss, "mse": F.mse_loss,
+    "huber": partial(F.huber_loss, delta=0.1),
 }
 Weights: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 SAMPLE_SIZE = 10_000  # labels are enough to know their mean by
+SPREAD = 1.5  # bins, the standard deviation of the histogram that a label is turned into
 MIN_COST = 1e-5  # a smaller cost of guessing counts as 1: such labels are all alike
 
 
@@ -54,6 +57,28 @@ def penalty(target: Target, predicted: torch.Tensor, encoded: torch.Tensor, loss
         Scalar tensor.
     """
     return target.penalty(predicted, encoded, partial(LOSSES[loss], reduction="none"), weights)
+
+
+def label_histograms(encoded: torch.Tensor) -> torch.Tensor:
+    """Turn encoded labels [n, outputs] into histograms [n, outputs, N_BINS]: a Gaussian around each."""
+    edges = torch.linspace(*Y_RANGE, N_BINS + 1, device=encoded.device)
+    within = encoded.nan_to_num().clamp(-1, 1)  # farther out a part of it would be cut off
+    below = torch.erf((edges - within[..., None]) / (2**0.5 * SPREAD * (edges[1] - edges[0])))
+    return below.diff(dim=-1) / (below[..., -1:] - below[..., :1])
+
+
+def divergence(logits: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
+    """The Kullback-Leibler divergence of histograms from those of encoded labels.
+
+    Args:
+        logits: Of the histograms, [n, outputs, N_BINS].
+        encoded: Encoded labels, [n, outputs].
+
+    Returns:
+        [n, outputs]; 0 where the two are the same.
+    """
+    shares = label_histograms(encoded)
+    return (torch.special.xlogy(shares, shares) - shares * logits.log_softmax(dim=-1)).sum(dim=-1)
 
 
 def sample_encoded(target: Target, y: torch.Tensor) -> torch.Tensor:
@@ -101,12 +126,13 @@ class RarityWeights:
 class TaskLoss(nn.Module):
     """The loss of a task: the mean penalty of each target, averaged over its targets.
 
-    With several targets, the penalty of each is divided by that of guessing its mean. So all of them begin at about 1,
-    whatever their units and kinds, and a target's `weight` alone decides how much it counts.
+    With several targets, the penalty of each is divided by that of guessing: its mean, or the histogram of all its
+    labels. So all of them begin at about 1, whatever their units and kinds, and a target's `weight` alone decides how
+    much it counts.
 
     Args:
         task: The task.
-        loss: auto, l1, mse or huber.
+        loss: auto, histogram, l1, mse or huber.
         labels: Labels of the training part, a tensor for each target as a batch holds them; () if they are not known,
             in which case nothing is divided or balanced.
         balance: Rare labels of plain numbers count more.
@@ -124,8 +150,7 @@ class TaskLoss(nn.Module):
         self.rarity_weights: list[RarityWeights | None] = [None] * n
         for i, (target, y) in enumerate(zip(task.targets, labels, strict=bool(labels))):  # without labels, no round
             encoded = sample_encoded(target, y)
-            mean = encoded.nanmean(dim=0).nan_to_num()
-            cost = float(penalty(target, mean.expand_as(encoded), encoded, loss))
+            cost = self._guess_cost(target, encoded)
             if n > 1 and cost > MIN_COST:
                 self.guess_costs[i] = cost
             if balance and target.scalar:
@@ -133,20 +158,43 @@ class TaskLoss(nn.Module):
         total = sum(t.weight for t in task.targets)
         self.shares = [t.weight / total / cost for t, cost in zip(task.targets, self.guess_costs, strict=True)]
 
+    def _guess_cost(self, target: Target, encoded: torch.Tensor) -> float:
+        """The penalty of the best constant output for encoded labels [n, n_out]."""
+        mean = encoded.nanmean(dim=0).nan_to_num().expand_as(encoded)
+        is_histogram = self.loss == "histogram" and target.scalar and len(encoded) > 0
+        logits = label_histograms(encoded).mean(dim=0).log().expand(len(encoded), -1, -1) if is_histogram else None
+        return float(self._penalty(target, mean, encoded, logits))
+
     def forward(self, predicted: torch.Tensor, *labels: torch.Tensor) -> torch.Tensor:
         """The loss of a batch.
 
         Args:
-            predicted: Outputs, [n, n_out].
+            predicted: Outputs, [n, n_out], and the logits of those that are histograms, if the network returns them. A
+                histogram without its logits is judged by its mean.
             *labels: A tensor for each target, as a batch holds them.
 
         Returns:
             Scalar tensor.
         """
-        outputs = self.task.split(predicted.as_subclass(torch.Tensor).float())
-        parts = zip(self.task.targets, outputs, labels, self.rarity_weights, self.shares, strict=True)
-        return torch.stack([share * penalty(t, output, encode_labels(t, y), self.loss, self._weights(rarity))
-                            for t, output, y, rarity, share in parts]).sum()
+        predicted = predicted.as_subclass(torch.Tensor).float()
+        n_out, first = self.task.n_out, 0
+        logits = predicted[:, n_out:].unflatten(1, (-1, N_BINS)) if predicted.shape[1] > n_out else None
+        costs = []
+        outputs = self.task.split(predicted)
+        for i, (target, output, y) in enumerate(zip(self.task.targets, outputs, labels, strict=True)):
+            own_logits = None
+            if logits is not None and target.scalar:
+                own_logits, first = logits[:, first : first + target.n_out], first + target.n_out
+            weights = self._weights(self.rarity_weights[i])
+            costs.append(self.shares[i] * self._penalty(target, output, encode_labels(target, y), own_logits, weights))
+        return torch.stack(costs).sum()
+
+    def _penalty(self, target: Target, output: torch.Tensor, encoded: torch.Tensor, logits: torch.Tensor | None,
+                 weights: Weights | None = None) -> torch.Tensor:
+        """The mean loss of one target, of its histograms where their logits are given; see `penalty`."""
+        if logits is None:
+            return penalty(target, output, encoded, self.loss, weights)
+        return target.penalty(output, encoded, lambda _, y: divergence(logits, y), weights)
 
     def _weights(self, rarity: RarityWeights | None) -> Weights | None:
         """What weighs the labels of the next batch: the weights of its rows times those of rare labels."""
@@ -164,6 +212,20 @@ class TaskLoss(nn.Module):
             dtype = target.label_dtype if target.in_image else torch.float64
             labels.append(target.batch_tensor(torch.as_tensor(values, dtype=dtype)))
         return labels[0] if len(labels) == 1 else tuple(labels)
+
+
+class ReturnLogits(Callback):
+    """Lets the network return the logits of its histograms while it is trained and validated."""
+
+    @property
+    def _range(self) -> HistogramRange:
+        return self.learn.model[1][-1]
+
+    def before_fit(self) -> None:
+        self._range.with_logits = True
+
+    def after_fit(self) -> None:
+        self._range.with_logits = False
 
 
 class WeighRows(Callback):

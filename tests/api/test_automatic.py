@@ -24,8 +24,8 @@ def table(spotted, tmp_path):
 @pytest.fixture
 def small_recipe(monkeypatch):
     """A table of settings whose networks are tiny."""
-    rows = (recipe.Row(pretrained, float("inf"), 64, 60, 5, {"arch": "test_resnet", "lr": 4e-3, "bs": 8}, "they are few")
-            for pretrained in (False, True))
+    settings = {"arch": "test_resnet", "lr": 4e-3, "bs": 8}
+    rows = (recipe.Row(pretrained, float("inf"), 64, 60, 5, settings, "they are few") for pretrained in (False, True))
     monkeypatch.setattr(recipe, "TABLE", tuple(rows))
 
 

@@ -38,7 +38,7 @@ def test_the_learner_is_vision_learners_with_one_body_and_outputs_in_y_range(tab
     real, create = learner.vision_learner, network.timm.create_model
     monkeypatch.setattr(learner, "vision_learner", lambda *a, **of: calls.append(of) or real(*a, **of))
     monkeypatch.setattr(network.timm, "create_model", lambda *a, **of: bodies.append(create(*a, **of)) or bodies[-1])
-    learn = functions.learner(table, **options(kind, size))
+    learn = functions.learner(table, **options(kind, size), loss="l1")
     (of,), (timm_body,) = calls, bodies
     assert isinstance(learn, Learner) and of["y_range"] == (-1.1, 1.1)
     body, head = learn.model

@@ -7,9 +7,10 @@ import torch
 from fastai.vision.core import TensorPoint
 from scipy.spatial.transform import Rotation as R
 
+from imgreg_fastai.models import network
 from imgreg_fastai.tasks import ANGLE, Angle, Number, Point, Rotation, Task
 from imgreg_fastai.tasks.geometry import place_picture
-from imgreg_fastai.training import losses
+from imgreg_fastai.training import learner, losses
 from imgreg_fastai.training.losses import (
     RarityWeights,
     TargetError,
@@ -375,3 +376,51 @@ def test_seconds_since_1970_are_learnt_and_decoded_to_the_millisecond():
     assert loss(wanted, true).item() < 1e-6 and loss(wanted, true).dtype == torch.float32
     torch.testing.assert_close(loss.decodes(wanted), true, atol=1e-3, rtol=0)
     assert TargetError(task, 0).errors(wanted, true).max() < 1e-3
+
+
+# ---- histograms
+
+
+def test_a_labels_histogram_has_its_mean_and_the_divergence_is_0_there_and_above_elsewhere():
+    encoded = torch.tensor([[-1.0, 0.3], [0.77, 1.0]])
+    shares = losses.label_histograms(encoded)
+    assert torch.allclose(shares.sum(dim=2), torch.ones(2, 2))
+    layer = network.HistogramRange([True, True])
+    assert torch.allclose(layer(shares.clamp(min=1e-30).log().flatten(1)), encoded, atol=2e-3)
+    logits = shares.clamp(min=1e-30).log()
+    assert torch.allclose(losses.divergence(logits, encoded), torch.zeros(2, 2), atol=1e-5)
+    assert (losses.divergence(logits, encoded.flip(0)) > 1).all()
+
+
+def test_numbers_are_learnt_by_their_histograms_beside_targets_that_are_none():
+    task = Task("t", (Point("tip", ("x", "y")), Number("n", ("n",), low=0.0, high=1.0)), augment=())
+    histograms = learner.histogram_outputs(task)
+    assert histograms == [False, False, True]
+    head = network.head(8, 3, torch.tensor([0.5, -0.5, 0.0]), histograms)
+    loss = losses.TaskLoss(task, "histogram", (torch.rand(20, 1, 2), torch.rand(20)))
+    x, labels = torch.randn(4, 8), (torch.rand(4, 1, 2), torch.tensor([0.1, 0.5, float("nan"), 0.9]))
+    plain = head(x)
+    assert plain.shape == (4, 3)
+    assert torch.allclose(head(torch.zeros(1, 8)), torch.tensor([[0.5, -0.5, 0.0]]), atol=1e-5)
+    head[-1].with_logits = True
+    both = head(x)
+    assert torch.equal(both[:, :3], plain) and both.shape == (4, 3 + network.N_BINS)
+    value = loss(both, *labels)
+    value.backward()
+    assert value.isfinite() and head[0].weight.grad.abs().sum(dim=1).gt(0).all()
+    assert loss(plain, *labels).isfinite(), "without logits the mean is judged"
+
+
+def test_a_network_learns_numbers_by_histograms():
+    torch.manual_seed(0)
+    task = Task("t", (Number("n", ("n",), low=0.0, high=1.0),), augment=())
+    x = torch.randn(256, 8)
+    y = torch.sigmoid(x[:, 0])
+    head, loss = network.head(8, 1, None, [True]), losses.TaskLoss(task, "histogram", (y,))
+    head[-1].with_logits = True
+    optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
+    for _ in range(200):
+        optimiser.zero_grad()
+        loss(head(x), y).backward()
+        optimiser.step()
+    assert (head(x)[:, 0] - (2 * y - 1)).abs().mean() < 0.1, "guessing is off by 0.35"
