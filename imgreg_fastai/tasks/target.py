@@ -101,6 +101,11 @@ class Target(Mark):
         """Whether it is one number on a line: with a range, a median, R², and rare labels that can count more."""
         return self.linear and len(self.columns) == 1
 
+    @property
+    def histogram(self) -> bool:
+        """Whether the loss `histogram` learns it as one, which is measured for plain numbers only."""
+        return self.scalar
+
     def is_labelled(self, finite: Array) -> Array:
         """Which rows have a label: of points any value is enough, other kinds need all; [n, columns] -> [n]."""
         return finite.any(axis=1) if self.in_image else finite.all(axis=1)
