@@ -125,7 +125,8 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     histograms = [bool(value) for value in about.get("histograms", ())]
     if histograms and len(histograms) != task.n_out:
         raise ValueError(f"{len(histograms)} histograms for {task.n_out} outputs")
-    net = network(about["arch"], task.size, task.n_out, about["arch_args"], task.has_points, histograms)
+    net = network(about["arch"], task.size, task.n_out, about["arch_args"],
+                  task.has_points or any(histograms), histograms)
     net.load_state_dict(state)
     stats = np.array([[float(v) for v in about[name]] for name in ("mean", "std")]).reshape(2, 3)
     if not (np.isfinite(stats).all() and (stats[1] > 0).all()):

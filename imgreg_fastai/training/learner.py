@@ -31,13 +31,13 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
     Returns:
         The Learner, with all parameters unfrozen. Its model is that of `network.network`: body and head.
     """
-    if task.has_points:
+    histograms = histogram_outputs(task) if cfg.loss == "histogram" else []
+    if task.has_points or any(histograms):
         body = network.add_positions(body, task.size)
-        if not isinstance(body, network.BodyWithPositions):
+        if task.has_points and not isinstance(body, network.BodyWithPositions):
             warn(_no_positions_reason(body, task, cfg))
     labels = getattr(dls.train, "labels", ())  # there are none if it is built to be exported
     start = mean_encoded(task, labels) if labels else None
-    histograms = histogram_outputs(task) if cfg.loss == "histogram" else []
     callbacks: list[Callback] = [ReturnLogits()] if any(histograms) else []
     callbacks += [WeighRows()] if getattr(dls.train, "row_weights", None) is not None else []
     learn = vision_learner(
