@@ -12,7 +12,8 @@ from ..utils.messages import ImgregError, first_few
 BARRED_ARGS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 N_MAPS = 32  # maps of the last features whose mean positions go to the head, where a task has points
 Y_RANGE = (-1.1, 1.1)  # targets lie in [-1, 1], and a sigmoid does not reach its bounds
-N_BINS = 64  # of the histogram of an output, over Y_RANGE
+# The histogram of an output: its bins, and what they cover, with room for the Gaussian around a label of -1 or 1.
+N_BINS, BIN_RANGE = 64, (-1.4, 1.4)
 
 
 class SigmoidRange(nn.Module):
@@ -43,7 +44,7 @@ class HistogramRange(nn.Module):
     def __init__(self, histograms: Sequence[bool]):
         super().__init__()
         self.n_sigmoids, self.with_logits, self.sigmoid = sum(not h for h in histograms), False, SigmoidRange()
-        edges = torch.linspace(*Y_RANGE, N_BINS + 1)
+        edges = torch.linspace(*BIN_RANGE, N_BINS + 1)
         self.register_buffer("centres", (edges[1:] + edges[:-1]) / 2, persistent=False)
         by_kind = sorted(range(len(histograms)), key=lambda i: histograms[i])  # sigmoids, then histograms
         self.register_buffer("order", torch.tensor(by_kind).argsort(), persistent=False)
@@ -51,7 +52,7 @@ class HistogramRange(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, sigmoids + N_BINS histograms] -> [B, outputs], with logits [B, outputs + N_BINS histograms]."""
         logits = x[:, self.n_sigmoids :]
-        means = logits.unflatten(1, (-1, N_BINS)).softmax(dim=2) @ self.centres
+        means = (logits.unflatten(1, (-1, N_BINS)).softmax(dim=2) @ self.centres).clamp(*Y_RANGE)
         outputs = torch.cat([self.sigmoid(x[:, : self.n_sigmoids]), means], dim=1)[:, self.order]
         return torch.cat([outputs, logits], dim=1) if self.with_logits else outputs
 

@@ -10,7 +10,7 @@ from fastai.learner import Learner, Metric
 from torch import nn
 from torch.nn import functional as F
 
-from ..models.network import N_BINS, Y_RANGE, HistogramRange
+from ..models.network import BIN_RANGE, N_BINS, Y_RANGE, HistogramRange
 from ..tasks import Target, Task
 
 # Of outputs that are no histograms.
@@ -20,7 +20,9 @@ LOSSES: dict[str, Callable] = {
 }
 Weights: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 SAMPLE_SIZE = 10_000  # labels are enough to know their mean by
-SPREAD = 1.5  # bins, the standard deviation of the histogram that a label is turned into
+# Standard deviation of the Gaussian around an encoded label. On four folds of redrawn gauges, 60 epochs from random
+# weights, the error was 0.86 bar with 0.026, 0.42 with 0.1, and 0.46 with 0.2.
+SPREAD = 0.1
 MIN_COST = 1e-5  # a smaller cost of guessing counts as 1: such labels are all alike
 
 
@@ -61,9 +63,9 @@ def penalty(target: Target, predicted: torch.Tensor, encoded: torch.Tensor, loss
 
 def label_histograms(encoded: torch.Tensor) -> torch.Tensor:
     """Turn encoded labels [n, outputs] into histograms [n, outputs, N_BINS]: a Gaussian around each."""
-    edges = torch.linspace(*Y_RANGE, N_BINS + 1, device=encoded.device)
-    within = encoded.nan_to_num().clamp(-1, 1)  # farther out a part of it would be cut off
-    below = torch.erf((edges - within[..., None]) / (2**0.5 * SPREAD * (edges[1] - edges[0])))
+    edges = torch.linspace(*BIN_RANGE, N_BINS + 1, device=encoded.device)
+    within = encoded.nan_to_num().clamp(*Y_RANGE)  # farther out a part of it would be cut off
+    below = torch.erf((edges - within[..., None]) / (2**0.5 * SPREAD))
     return below.diff(dim=-1) / (below[..., -1:] - below[..., :1])
 
 

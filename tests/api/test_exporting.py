@@ -18,6 +18,7 @@ from imgreg_fastai.inference import model_file
 from imgreg_fastai.models import backbones
 from imgreg_fastai.runs import Run
 from imgreg_fastai.tasks.geometry import place_picture, to_pixels
+from imgreg_fastai.training import learner
 from imgreg_fastai.training.transforms import Boxed
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, TINY, plots_left_out
@@ -134,7 +135,8 @@ def test_exported_learners_of_every_kind_and_head_predict_in_an_empty_folder_wha
         task, cfg = plan.task, plan.config
         network = functions.learner(table, **options).model  # a run without its training, plots and report
         torch.nn.init.normal_(network[1][0].weight, std=0.5)
-        about = model_file.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), {})
+        about = model_file.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), {},
+                                          histograms=learner.histogram_outputs(task))
         model_file.save_model(tmp_path / name / model_file.MODEL, network, about)
         export(Run(tmp_path / name, {"config": cfg.to_dict()}), out=folder / f"{name}.pkl")
         models[name] = load(tmp_path / name)

@@ -18,6 +18,7 @@ from imgreg_fastai.evaluation import metrics
 from imgreg_fastai.inference import model_file, predictor
 from imgreg_fastai.models import backbones, network
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
+from imgreg_fastai.training import learner
 from imgreg_fastai.training.losses import to_plain_tensor
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SHAPES, TINY
@@ -184,7 +185,8 @@ def test_all_kinds_at_once_are_seen_alike_by_training_and_predicting(spotted, fi
     table = Path(spotted["path"][0]).parent / "labels.csv"
     learn = functions.learner(four(fit, box), data=table, **{**TINY, "cache": "off", "workers": 0})
     task = learn.loss_func.task
-    about = model_file.model_metadata(task, "test_resnet", {}, backbones.stats("test_resnet"), {})
+    about = model_file.model_metadata(task, "test_resnet", {}, backbones.stats("test_resnet"), {},
+                                      histograms=learner.histogram_outputs(task))
     model = load(model_file.save_model(tmp_path / "m.imgreg", learn.model, about))
     valid = spotted[spotted["split"] == "valid"].reset_index(drop=True)
     boxes = valid[list(box)].to_numpy() if box else None
