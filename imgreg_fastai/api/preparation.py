@@ -17,6 +17,7 @@ from ..tasks import Bounds, Task, complete_task
 from ..utils.messages import ImgregError, warn
 from . import earlier_run
 from .keywords import plain_keywords
+from .weights_backbone import take_backbone
 
 if TYPE_CHECKING:  # which loads torch
     from ..models.weights import Weights
@@ -218,7 +219,8 @@ def refuse(options: dict, expected: str, actual: str, hint: str | None = None) -
 def make_config(task: Task, **settings: Any) -> TrainConfig:
     """Return the settings of a task's training: the defaults, then its recipe, then the user's.
 
-    The recipe's weights, rates and arguments of the backbone belong to its own backbone, and go with it.
+    The recipe's weights, rates and arguments of the backbone belong to its own backbone, and go with it. Weights out of
+    a file bring their backbone along, see `take_backbone`.
 
     Args:
         task: The task.
@@ -240,7 +242,7 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
                           f"--time {time_option(settings['time'])} --epochs {settings['epochs']}")
     if settings.get("balance") and not any(t.scalar for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
-    recipe: dict[str, Any] = dict(task.recipe)
+    settings, recipe = take_backbone(settings, dict(task.recipe))
     if settings.get("arch") not in (None, recipe.get("arch")):
         recipe = {name: recipe[name] for name in recipe if name not in ("arch_args", "weights", "lr", "body_lr")}
     if "arch_args" in settings:
