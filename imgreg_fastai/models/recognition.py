@@ -1,7 +1,7 @@
 """The backbone of a weights file: the timm model whose tensors have the file's names and shapes."""
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -28,6 +28,11 @@ from .weights_files import (
 )
 
 MIN_RESEMBLANCE = 0.5  # of a file's tensors, the part whose names a model must have for its relatives to be tried
+WELL_KNOWN = (
+    "resnet18", "resnet34", "resnet50", "resnet101", "mobilenetv2_100", "mobilenetv3_large_100",
+    "mobilenetv3_small_100", "efficientnet_b0", "convnext_tiny", "convnext_small", "convnext_base",
+    "vit_base_patch16_224", "vit_small_patch16_224", "vit_small_patch14_dinov2", "vit_base_patch14_dinov2",
+    "vit_small_patch16_dinov3", "vit_base_patch16_dinov3", "swin_tiny_patch4_window7_224", "densenet121")
 PATH_PARTS = 4  # the last parts of a path whose names may name the backbone: the hub's cache has a folder for a commit
 
 
@@ -110,9 +115,9 @@ class Comparison(NamedTuple):
     resemblance: float
 
     @property
-    def distance(self) -> tuple[bool, int, int, int]:
+    def distance(self) -> tuple[bool, int, int]:
         """What the closest model has least of; all 0 for the same tensors."""
-        return not self.fits, self.n_misfits + self.n_layers, self.n_resized, self.n_others
+        return not self.fits, self.n_misfits + self.n_layers + self.n_others, self.n_resized
 
     @property
     def exact(self) -> bool:
@@ -143,7 +148,7 @@ def _compare(arch: str, state: State) -> Comparison | None:
     cfg = get_pretrained_cfg(arch)
     heads = _as_tuple(cfg.classifier if cfg else None)
     compared = [_compare_form(arch, body, form, state, heads) for form in candidate_states(body, arch, state)]
-    return min(compared, key=lambda comparison: comparison.distance)
+    return min(compared, key=lambda comparison: (comparison.n_misfits, -comparison.resemblance, comparison.distance))
 
 
 def _compare_form(arch: str, body: nn.Module, form: State, state: State, heads: tuple[str, ...]) -> Comparison:
@@ -196,29 +201,40 @@ def _closest_model(file: Path, changed: int) -> Comparison | None:
 
 def _comparisons(file: Path, state: State) -> Iterator[Comparison]:
     """Compare with timm's models, the likely ones first: the caller stops at the first that is exact."""
-    for arch in _named_models(file):
-        yield from _compared([arch], state)
+    yield from _compared(_named_models(file), state)
     names = {name for unwrapped in unwrapped_states(state) for name in unwrapped}
     models = sorted(timm.list_models(), key=_plainness)
     likely = [arch for arch in models if _has_first_layer(arch, names)]
-    fitted = False
-    for part in (likely, [arch for arch in models if arch not in set(likely)]):
-        groups = defaultdict(list)  # of models whose tensors have about the same names
-        for arch in part:
-            groups[model_entrypoint(arch).__module__, re.split(r"[\d_]", arch)[0]].append(arch)
-        resembling = []
-        for first, *others in groups.values():
-            for comparison in _compared([first], state):
-                yield comparison
-                fitted |= comparison.fits
-                resembling.append((comparison.resemblance, others))
-        for resemblance, others in sorted(resembling, key=lambda pair: -pair[0]):
-            if resemblance >= MIN_RESEMBLANCE:
-                for comparison in _compared(others, state):
-                    yield comparison
-                    fitted |= comparison.fits
-        if fitted:
+    yield from _compared((arch for arch in WELL_KNOWN if arch in likely), state)
+    any_fits = False
+    for part in (likely, [arch for arch in models if arch not in likely]):
+        for comparison in _search(part, state):
+            any_fits |= comparison.fits
+            yield comparison
+        if any_fits:
             return
+
+
+def _search(models: list[str], state: State) -> Iterator[Comparison]:
+    """Compare with one model of each group of relatives, then with the groups whose names resemble the file's."""
+    resembling = []
+    for first, *others in _relatives(models):
+        for comparison in _compared([first], state):
+            yield comparison
+            if comparison.resemblance >= MIN_RESEMBLANCE:
+                resembling.append((comparison.resemblance, others))
+    for _, others in sorted(resembling, key=lambda pair: -pair[0]):
+        yield from _compared(others, state)
+
+
+def _relatives(models: list[str]) -> list[list[str]]:
+    """Group models whose tensors have about the same names: those of one module whose names begin alike."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for arch in models:
+        module, stem = model_entrypoint(arch).__module__, re.split(r"[\d_]", arch)[0]
+        key = next((key for key in groups if key[0] == module and stem.startswith(key[1])), (module, stem))
+        groups.setdefault(key, []).append(arch)
+    return list(groups.values())
 
 
 def _compared(models: Iterable[str], state: State) -> Iterator[Comparison]:

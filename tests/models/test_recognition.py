@@ -65,10 +65,13 @@ def test_the_name_of_a_file_helps_but_is_not_trusted(tmp_path, monkeypatch):
     assert compared == ["test_resnet"]
 
 
-def test_of_models_with_the_same_tensors_it_is_the_plainest_or_the_named_one(tmp_path):
+def test_of_models_with_the_same_tensors_it_is_the_plainest_or_the_named_one(tmp_path, monkeypatch):
     state = state_of("resnet18")
     assert recognise_backbone(saved(tmp_path, state)).arch == "resnet18"
     assert recognise_backbone(saved(tmp_path, state, "resnetblur18.pth")).arch == "resnetblur18"
+    monkeypatch.setattr(recognition, "WELL_KNOWN", ())
+    recognition._closest_model.cache_clear()
+    assert recognise_backbone(tmp_path / "w.pth").arch == "resnet18"
 
 
 def test_a_model_of_which_another_is_a_part_is_not_taken_for_that(tmp_path):
