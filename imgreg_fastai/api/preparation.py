@@ -17,7 +17,7 @@ from ..tasks import Bounds, Task, complete_task
 from ..utils.messages import ImgregError, warn
 from . import earlier_run
 from .keywords import plain_keywords
-from .weights_backbone import take_backbone
+from .weights_backbone import brings_backbone, take_backbone
 
 if TYPE_CHECKING:  # which loads torch
     from ..models.weights import Weights
@@ -185,8 +185,9 @@ def _check_position_options(task: Task, margin: float | None, box_format: str | 
 
 
 def undecided_settings(settings: dict[str, Any], size: tuple[int, int] | None) -> frozenset[str]:
-    """Return those of BY_RECIPE that the user leaves open: a time decides on the epochs."""
+    """Return those of BY_RECIPE that the user leaves open: a time decides on the epochs, a weights file on the arch."""
     decided = {name for name, value in {**settings, "size": size}.items() if is_set(name, value)}
+    decided |= {"arch"} if brings_backbone(settings) else set()
     return frozenset(BY_RECIPE) - decided - ({"epochs"} if settings.get("time") is not None else set())
 
 

@@ -17,6 +17,12 @@ class Defaults(NamedTuple):
     recipe: dict[str, Any]
 
 
+def brings_backbone(settings: dict[str, Any]) -> bool:
+    """Tell whether settings name a weights file, run or model, and no backbone."""
+    weights = settings.get("weights")
+    return weights is not None and str(weights) not in ("auto", "hub", "none") and not settings.get("arch")
+
+
 def take_backbone(settings: dict[str, Any], recipe: dict[str, Any]) -> Defaults:
     """Return the settings with the backbone of the weights file, run or model that they name, if they name no other.
 
@@ -30,11 +36,11 @@ def take_backbone(settings: dict[str, Any], recipe: dict[str, Any]) -> Defaults:
     Raises:
         ImgregError: There is no such file, or its backbone is not known.
     """
-    spec = settings.get("weights", "auto")
-    if spec in ("auto", "hub", "none") or settings.get("arch"):
+    if not brings_backbone(settings):
         return Defaults(settings, recipe)
     from ..models import backbones, recognition, weights_files
 
+    spec = settings["weights"]
     if not weights_files.file_path(spec).is_file():  # which is said when the weights are to be loaded
         return Defaults(settings, recipe)
     backbone = recognition.recognise_backbone(spec)

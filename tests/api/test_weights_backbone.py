@@ -6,7 +6,7 @@ import timm
 import torch
 
 from imgreg_fastai import cli
-from imgreg_fastai.api.preparation import make_config
+from imgreg_fastai.api.preparation import make_config, undecided_settings
 from imgreg_fastai.models import backbones
 from imgreg_fastai.runs import load_run
 from imgreg_fastai.tasks import ANGLE
@@ -31,6 +31,12 @@ def test_the_backbone_of_a_file_takes_the_place_of_the_recipe_s(file, caplog):
         "weights mine-test_resnet.pth: the backbone is test_resnet (--arch NAME for another)"]
     assert make_config(ANGLE, weights=file, arch_args={"output_stride": 16}).arch_args == {"output_stride": 16}
     assert make_config(ANGLE, weights=file, arch="test_vit").arch == "test_vit"
+
+
+def test_the_automatic_recipe_leaves_the_backbone_of_the_weights_alone(file):
+    assert "arch" in undecided_settings({"weights": "none"}, None)
+    assert "arch" in undecided_settings({}, None)
+    assert undecided_settings({"weights": file}, None) == undecided_settings({"arch": "test_resnet"}, None)
 
 
 def test_a_run_brings_its_backbone_with_its_arguments(run):

@@ -357,8 +357,10 @@ def test_weights_of_another_backbone_are_refused(tmp_path, full):
         build_body("test_vit", (64, 64), None, found)
 
 
-def test_tensors_with_foreign_names_are_refused_though_timm_would_keep_random_ones(tmp_path, full, caplog):
-    torch.save({f"encoder.{k}": v for k, v in full.items()}, tmp_path / "w.pth")
+def test_tensors_with_foreign_names_are_refused_though_timm_would_keep_random_ones(tmp_path, full, caplog,
+                                                                                          monkeypatch):
+    torch.save({f"{k}_x": v for k, v in full.items()}, tmp_path / "w.pth")
+    monkeypatch.setattr(timm, "list_models", lambda *_: [ARCH])
     found = weights.find_weights(ARCH, str(tmp_path / "w.pth"))
     with pytest.raises(ImgregError, match=r"tensors of test_resnet have no match in w\.pth"):
         build_body(ARCH, SIZE, None, found)
