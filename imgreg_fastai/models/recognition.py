@@ -101,6 +101,7 @@ class Comparison(NamedTuple):
         n_layers: Tensors of the file that belong to layers which the model lacks.
         n_resized: Tensors of the model whose shape is not in the file before timm resizes them.
         n_others: Further tensors of the file, such as those of a decoder; those of a classifier do not count.
+        resized_tokens: Whether those, if any, are position embeddings: the file is for images of another size.
         n_tensors: Tensors of the model.
         resemblance: Share of the file's tensors whose names differ from the model's in numbers at most.
     """
@@ -111,6 +112,7 @@ class Comparison(NamedTuple):
     n_layers: int
     n_resized: int
     n_others: int
+    resized_tokens: bool
     n_tensors: int
     resemblance: float
 
@@ -123,6 +125,11 @@ class Comparison(NamedTuple):
     def exact(self) -> bool:
         """Whether the tensors are the same."""
         return not any(self.distance)
+
+    @property
+    def same_but_for_size(self) -> bool:
+        """Whether the tensors are the same, but for position embeddings of another number."""
+        return not any(self.distance[:2]) and self.resized_tokens
 
 
 class SkipInit(TorchFunctionMode):
@@ -156,6 +163,8 @@ def _compare_form(arch: str, body: nn.Module, form: State, state: State, heads: 
     own = body.state_dict()
     shapes = Counter(tuple(tensor.shape) for tensor in state.values() if tensor.is_floating_point())
     own_shapes = Counter(tuple(tensor.shape) for tensor in own.values() if tensor.is_floating_point())
+    resized = own_shapes - shapes
+    resized_tokens = all(len(shape) == 3 and shape[0] == 1 for shape in resized)
     parts = {_first_part(name) for name in own} - {_first_part(head) for head in heads}
     rest = [name for name, tensor in form.items() if name not in own and tensor.is_floating_point()]
     layers = [name for name in rest if _first_part(name) in parts]
@@ -163,7 +172,7 @@ def _compare_form(arch: str, body: nn.Module, form: State, state: State, heads: 
     patterns = {_pattern(name) for name in own}
     alike = sum(_pattern(name) in patterns for name in form) / max(1, len(form))
     return Comparison(arch, lacks_few(body, form) and not layers, len(find_misfits(body, form)), len(layers),
-                      (own_shapes - shapes).total(), len(others), len(own), alike)
+                      resized.total(), len(others), resized_tokens, len(own), alike)
 
 
 def _pattern(name: str) -> str:
@@ -194,8 +203,12 @@ def _closest_model(file: Path, changed: int) -> Comparison | None:
             bar.update(n, None, comparison.arch)
             if closest is None or comparison.distance < closest.distance:
                 closest = comparison
-            if closest.exact:
+            if closest.same_but_for_size:
                 break
+        if closest is not None and closest.same_but_for_size and not closest.exact:
+            stem = closest.arch.rpartition("_")[0]  # of vit_base_patch16_224 and vit_base_patch16_384
+            others = sorted((arch for arch in timm.list_models() if arch.startswith(f"{stem}_")), key=_plainness)
+            closest = min([closest, *_compared(others, state)], key=lambda comparison: comparison.distance)
     return closest
 
 

@@ -61,12 +61,12 @@ def test_a_backbone_with_weights_for_several_normalisations_says_for_which(monke
 
 
 @pytest.mark.usefixtures("without_plots")
-def test_the_train_command_needs_no_arch_for_a_weights_file(file, drawn, tmp_path, capsys):
+def test_the_train_command_needs_no_arch_for_a_weights_file(file, drawn, tmp_path, capsys, caplog):
+    caplog.set_level(logging.INFO, "imgreg")
     with pytest.raises(SystemExit) as e:
         cli.main(["train", "angle", "--data", str(drawn), "--weights", str(file), "--epochs", "1", "--size", "48",
                   "--bs", "16", "--workers", "0", "--device", "cpu", "--precision", "fp32", "--out", str(tmp_path)])
-    err = capsys.readouterr().err
-    assert e.value.code == 0, err
-    assert "the backbone is test_resnet (--arch NAME for another)" in " ".join(err.split())
+    assert e.value.code == 0, capsys.readouterr().err
+    assert "weights mine-test_resnet.pth: the backbone is test_resnet (--arch NAME for another)" in caplog.messages
     run = load_run(tmp_path / "angle-001")
     assert run.config.arch == "test_resnet" and run.about["weights"]["kind"] == "file"

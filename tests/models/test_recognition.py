@@ -79,7 +79,13 @@ def test_a_model_of_which_another_is_a_part_is_not_taken_for_that(tmp_path):
     deeper = saved(tmp_path, state_of("resnet34"))  # which this timm does not have
     assert recognise_backbone(deeper) is None
     message = str(recognition.refusal(deeper))
-    assert "the nearest is resnet18: 96 tensors more" in message and "--arch NAME" in message
+    assert "the nearest is resnet18: 80 tensors more" in message and "--arch NAME" in message
+
+
+def test_vits_that_differ_in_the_size_of_their_images_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(timm, "list_models", lambda *_: ["vit_tiny_patch16_224", "vit_tiny_patch16_384"])
+    state = state_of("vit_tiny_patch16_384")
+    assert recognise_backbone(saved(tmp_path, state)).arch == "vit_tiny_patch16_384"
 
 
 def test_a_vit_for_images_of_another_size_and_one_with_a_decoder(tmp_path):
