@@ -219,13 +219,7 @@ def _comparisons(file: Path, state: State) -> Iterator[Comparison]:
     models = sorted(timm.list_models(), key=_plainness)
     likely = [arch for arch in models if _has_first_layer(arch, names)]
     yield from _compared((arch for arch in WELL_KNOWN if arch in likely), state)
-    any_fits = False
-    for part in (likely, [arch for arch in models if arch not in likely]):
-        for comparison in _search(part, state):
-            any_fits |= comparison.fits
-            yield comparison
-        if any_fits:
-            return
+    yield from _search(likely or models, state)
 
 
 def _search(models: list[str], state: State) -> Iterator[Comparison]:
@@ -265,9 +259,10 @@ def _plainness(arch: str) -> tuple[bool, int, str]:
 
 
 def _has_first_layer(arch: str, names: set[str]) -> bool:
-    """Whether a file with tensors of these names has the first layer of a model, as far as timm names that."""
+    """Whether a file with tensors of these names has the first layer of a model."""
     cfg = get_pretrained_cfg(arch)
-    return all(f"{layer}.weight" in names for layer in _as_tuple(cfg.first_conv if cfg else None))
+    layers = _as_tuple(cfg.first_conv if cfg else None)
+    return bool(layers) and all(f"{layer}.weight" in names for layer in layers)
 
 
 def _named_models(file: Path) -> list[str]:
