@@ -17,6 +17,7 @@ from ..tasks import Bounds, Task, complete_task
 from ..utils.messages import ImgregError, warn
 from . import earlier_run
 from .keywords import plain_keywords
+from .weights_backbone import brings_backbone, take_backbone
 
 if TYPE_CHECKING:  # which loads torch
     from ..models.weights import Weights
@@ -184,8 +185,9 @@ def _check_position_options(task: Task, margin: float | None, box_format: str | 
 
 
 def undecided_settings(settings: dict[str, Any], size: tuple[int, int] | None) -> frozenset[str]:
-    """Return those of BY_RECIPE that the user leaves open: a time decides on the epochs."""
+    """Return those of BY_RECIPE that the user leaves open: a time decides on the epochs, a weights file on the arch."""
     decided = {name for name, value in {**settings, "size": size}.items() if is_set(name, value)}
+    decided |= {"arch"} if brings_backbone(settings) else set()
     return frozenset(BY_RECIPE) - decided - ({"epochs"} if settings.get("time") is not None else set())
 
 
@@ -218,7 +220,8 @@ def refuse(options: dict, expected: str, actual: str, hint: str | None = None) -
 def make_config(task: Task, **settings: Any) -> TrainConfig:
     """Return the settings of a task's training: the defaults, then its recipe, then the user's.
 
-    The recipe's weights, rates and arguments of the backbone belong to its own backbone, and go with it.
+    The recipe's weights, rates and arguments of the backbone belong to its own backbone, and go with it. Weights out of
+    a file bring their backbone along, see `take_backbone`.
 
     Args:
         task: The task.
@@ -240,7 +243,7 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
                           f"--time {time_option(settings['time'])} --epochs {settings['epochs']}")
     if settings.get("balance") and not any(t.scalar for t in task.targets):
         raise ImgregError("--balance with a target that is a plain number", ", ".join(t.kind for t in task.targets))
-    recipe: dict[str, Any] = dict(task.recipe)
+    settings, recipe = take_backbone(settings, dict(task.recipe))
     if settings.get("arch") not in (None, recipe.get("arch")):
         recipe = {name: recipe[name] for name in recipe if name not in ("arch_args", "weights", "lr", "body_lr")}
     if "arch_args" in settings:

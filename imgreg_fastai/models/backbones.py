@@ -70,6 +70,25 @@ def stats(arch: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(map(float, cfg.mean)), tuple(map(float, cfg.std))
 
 
+def normalisation_note(arch: str) -> str:
+    """Which of timm's weights of a backbone the images are normalised for, '' where all are normalised alike.
+
+    Args:
+        arch: Name of a timm model.
+
+    Returns:
+        The end of a sentence: "; images are normalised as for its weights in1k (mean 0.5, std 0.5), --arch ...".
+    """
+    tagged = timm.list_pretrained(f"{arch}.*")
+    own = stats(arch)
+    others = [name for name in tagged if stats(name) != own]
+    if not others:
+        return ""
+    mean, std = (", ".join(f"{value:g}" for value in dict.fromkeys(values)) for values in own)
+    return (f"; images are normalised as for timm's {arch}.{pretrained_cfg(arch).tag}: mean {mean}, std {std}; "
+            f"--arch {others[0]} normalises as for that")
+
+
 def pretrained_cfg(arch: str) -> PretrainedCfg:
     """timm's description of a backbone's weights.
 

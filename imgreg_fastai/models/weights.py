@@ -1,30 +1,29 @@
 """The weights that a training starts from: finding them, and loading them into a backbone and its head."""
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from inspect import signature
 from pathlib import Path
-from pickle import UnpicklingError
 
-import torch
 from huggingface_hub import constants
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from timm.models import PretrainedCfg, load_state_dict, model_entrypoint
+from timm.models import PretrainedCfg
 from torch import nn
 
 from ..tasks import Task, task_from_dict
 from ..utils import messages
 from ..utils.files import file_hash
-from ..utils.messages import ImgregError, first_few
+from ..utils.messages import ImgregError
 from . import backbones
-from .backbones import TIMM_ERRORS, short_reason
+from .backbones import short_reason
+from .recognition import recognise_backbone
+from .weights_files import (
+    about_model,
+    candidate_states,
+    find_misfits,
+    lacks_few,
+    read_shapes,
+    read_tensors,
+    weights_file,
+)
 
-SAFE = (".safetensors", ".imgreg")
-PICKLED = (".pth", ".pt", ".bin", ".pth.tar")
-MAX_MISSING = 0.1  # part of a body's tensors (a renamed last norm) that may be missing from a file, with a warning
 DECODING_FIELDS = ("low", "high", "scale", "period", "sequence")  # of a target: what its outputs stand for
 
 
@@ -81,7 +80,7 @@ def find_weights(arch: str, spec: str, timeout: float = 3.0) -> Weights:
     if spec == "none":
         return Weights("none", note="random, as asked for")
     if spec not in ("auto", "hub"):
-        return _from_path(Path(spec).expanduser())
+        return _from_path(spec)
     cfg = backbones.pretrained_cfg(arch)
     try:
         return replace(_from_hub(arch, cfg, timeout), auto=spec == "auto")
@@ -108,54 +107,18 @@ def _from_hub(arch: str, cfg: PretrainedCfg, timeout: float) -> Weights:
     origin, place = ("cache", "usable in the cache") if path else ("hub", f"from {constants.ENDPOINT}")
     try:
         path = path or backbones.download(cfg, timeout)
-        _tensor_names(path)
+        read_shapes(path)
     except Exception as e:  # huggingface_hub, its HTTP client and its download engine share no base class
         raise ImgregError(expected, f"no {cfg.hf_hub_id} {place} ({short_reason(e)})", hint) from e
     return Weights(origin, cfg.tag, cfg.hf_hub_id, file_hash(path), path=path)
 
 
-def _from_path(path: Path) -> Weights:
+def _from_path(spec: str) -> Weights:
     """The weights in a file, a run folder or a bundle; raises ImgregError if it is none of these."""
-    file = path / "model.safetensors" if path.is_dir() else path
-    if not file.is_file():
-        state = "a folder without model.safetensors" if path.is_dir() else "which is not there"
-        raise ImgregError("--weights auto, hub, none or a weights file, run or model", f"'{path}', {state}")
-    if not file.name.endswith((*SAFE, *PICKLED)):
-        raise ImgregError(f"a weights file: {', '.join((*SAFE, *PICKLED))}", f"'{path}'")
+    file = str(weights_file(spec))
     # imgreg's networks are a Sequential, whose tensors begin with a number; the names of timm's do not.
-    origin = "model" if any(name.startswith("0.") for name in _tensor_names(str(file))) else "file"
-    return Weights(origin, None, path.resolve().name, file_hash(file), path=str(file))
-
-
-def _tensor_names(path: str) -> list[str]:
-    """The names of a file's tensors; raises ImgregError if it is no weights file."""
-    if not path.endswith(SAFE):
-        return list(_read_tensors(path))
-    name = Path(path).name
-    try:
-        with safe_open(path, framework="pt") as f:
-            names, metadata = list(f.keys()), f.metadata() or {}
-    except (SafetensorError, OSError) as e:
-        raise ImgregError("a safetensors file", f"'{name}' ({short_reason(e)})") from e
-    if path.endswith(".imgreg") and "imgreg" not in metadata:
-        raise ImgregError("a bundle that imgreg export wrote", f"'{name}', which only has its name")
-    if not names:
-        raise ImgregError("a file with weights", f"'{name}', which holds none")
-    return names
-
-
-def _read_tensors(path: str) -> dict[str, torch.Tensor]:
-    """The tensors of a weights file by name; raises ImgregError for a pickle that is more than a state dict."""
-    if path.endswith(SAFE):
-        return load_file(path)
-    name, expected = Path(path).name, "a state dict of tensors (nothing else in a pickle is loaded)"
-    try:
-        state = load_state_dict(path, weights_only=True)
-    except (*TIMM_ERRORS, OSError, EOFError, UnpicklingError) as e:
-        raise ImgregError(expected, f"'{name}' ({short_reason(e)})") from e
-    if not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ImgregError(expected, f"'{name}' with {first_few(state) or 'nothing'}")
-    return state
+    origin = "model" if any(name.startswith("0.") for name in read_shapes(file)) else "file"
+    return Weights(origin, None, Path(spec).expanduser().resolve().name, file_hash(file), path=file)
 
 
 # ---- loading
@@ -178,65 +141,26 @@ def load_body(body: nn.Module, arch: str, weights: Weights) -> Weights:
     """
     if not weights.pretrained:
         return weights
-    state = _read_tensors(weights.path)
+    state = read_tensors(weights.path)
     if weights.origin == "model":  # the body is item 0, or within it; its tensors have the names that timm gives today
         prefix = "0.timm_body." if any(name.startswith("0.timm_body.") for name in state) else "0."
         state = {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
-        candidates = [state, *_filtered_states(body, arch, state)]
-    else:
-        candidates = [*_filtered_states(body, arch, state), state]
-    state = min(candidates, key=lambda candidate: len(_misfits(body, candidate)))
-    misfits, total = _misfits(body, state), len(body.state_dict())
+    state = min(candidate_states(body, arch, state, filtered_first=weights.origin != "model"),
+                key=lambda candidate: len(find_misfits(body, candidate)))
+    misfits, total = find_misfits(body, state), len(body.state_dict())
     if misfits:
         note = f"{len(misfits)} of {total} tensors of {arch} have no match in {weights.source}, first '{misfits[0]}'"
-        if len(misfits) > MAX_MISSING * total or any(name in state for name in misfits):  # these have another shape
+        if not lacks_few(body, state):
             if weights.auto:
                 return _no_weights(arch, note)
-            own_arch = _about_model(weights).get("arch", "")
-            hint = f"--arch {own_arch}, the weights' own" if own_arch not in ("", arch) else (
+            own = recognise_backbone(weights.path)
+            hint = f"--arch {own.arch}, the weights' own" if own and own.arch != arch else (
                 "--weights none, or the weights' own --arch and --arch-arg")
             raise ImgregError(f"weights that fit {arch}", note, hint)
         messages.warn(f"{note}; they start from scratch")
         weights = replace(weights, note=note)
     body.load_state_dict(state, strict=False)
     return weights
-
-
-def _filtered_states(body: nn.Module, arch: str, state: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
-    """`state` after each checkpoint filter of the timm module that has `arch`.
-
-    A filter renames the tensors of a published file, and resizes position embeddings to the body's size. timm does not
-    say which filter a model has, so every function with "filter" in its name is tried. Missed are those of deit3,
-    crossvit and flexivit, which take an argument more or are made inside a function.
-    """
-    module = sys.modules[model_entrypoint(arch.partition(".")[0]).__module__]
-    for name, function in list(vars(module).items()):
-        if "filter" in name and callable(function):
-            args = [dict(state), body] if len(signature(function).parameters) > 1 else [dict(state)]
-            try:
-                yield function(*args)
-            except TIMM_ERRORS as e:
-                messages.log.debug("timm's %s fails: %s", name, e)
-
-
-def _misfits(body: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
-    """The names of the body's tensors that `state` lacks or has in another shape.
-
-    Integers (counters and index tables) belong to the architecture and may be missing.
-    """
-    names = []
-    for name, tensor in body.state_dict().items():
-        fits = state[name].shape == tensor.shape if name in state else not tensor.is_floating_point()
-        if not fits:
-            names.append(name)
-    return names
-
-
-def _about_model(weights: Weights) -> dict:
-    """Return the JSON of the model of ours that the weights come from; {} where they have none."""
-    with suppress(SafetensorError, OSError, ValueError, KeyError, TypeError), safe_open(weights.path, "pt") as file:
-        return dict(json.loads(file.metadata()["imgreg"]))
-    return {}
 
 
 def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:
@@ -253,7 +177,7 @@ def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:
         Whether the head was loaded.
     """
     try:
-        targets = task_from_dict(_about_model(weights)["task"]).targets
+        targets = task_from_dict(about_model(weights.path)["task"]).targets
     except (ImgregError, KeyError):
         return False
     if [(t.kind, t.columns) for t in targets] != [(t.kind, t.columns) for t in task.targets]:

@@ -70,7 +70,7 @@ def test_known_images_keep_their_part_whatever_the_seed_the_rows_and_the_names(f
         shutil.copy(f"{i}.png", f"copies/n{i}.png")
     table_of(range(40)[::-1], "copies/n{}.png")
     Path(run, "model.safetensors").touch()
-    copied = parts_of(plan_of(weights=f"{run}/model.safetensors"))
+    copied = parts_of(plan_of(weights=f"{run}/model.safetensors", arch="resnet18"))
     assert all(copied[f"copies/n{i}.png"] == parts[f"{i}.png"] for i in range(40))
 
 
@@ -180,9 +180,9 @@ def test_a_model_file_outside_a_run_cannot_tell(first, told):
     table_of(range(60))
     save_file({"0.a": np.zeros(1, np.float32)}, "model.imgreg", metadata={"imgreg": "{}"})
     save_file({"conv1.weight": np.zeros(1, np.float32)}, "timm.safetensors")
-    plan_of(weights="model.imgreg")
+    plan_of(weights="model.imgreg", arch="resnet18")
     assert [line for line in told() if "does not say which images it was trained on" in line] == told()[-1:]
-    plan_of(weights="timm.safetensors")
+    plan_of(weights="timm.safetensors", arch="resnet18")
     assert len([line for line in told() if "does not say" in line]) == 1
 
 

@@ -357,8 +357,10 @@ def test_weights_of_another_backbone_are_refused(tmp_path, full):
         build_body("test_vit", (64, 64), None, found)
 
 
-def test_tensors_with_foreign_names_are_refused_though_timm_would_keep_random_ones(tmp_path, full, caplog):
-    torch.save({f"encoder.{k}": v for k, v in full.items()}, tmp_path / "w.pth")
+def test_tensors_with_foreign_names_are_refused_though_timm_would_keep_random_ones(tmp_path, full, caplog,
+                                                                                          monkeypatch):
+    torch.save({f"{k}_x": v for k, v in full.items()}, tmp_path / "w.pth")
+    monkeypatch.setattr(timm, "list_models", lambda *_: [ARCH])
     found = weights.find_weights(ARCH, str(tmp_path / "w.pth"))
     with pytest.raises(ImgregError, match=r"tensors of test_resnet have no match in w\.pth"):
         build_body(ARCH, SIZE, None, found)
@@ -377,6 +379,7 @@ def test_a_file_that_makes_timm_fail_is_refused_by_what_is_lacking(tmp_path, mon
         raise KeyError("of no interest")
 
     monkeypatch.setattr("timm.models.swin_transformer.checkpoint_filter_fn", fail)
+    monkeypatch.setattr(timm, "list_models", lambda *_: [ARCH])  # a search through all takes half a minute
     arch, args = "swin_tiny_patch4_window7_224", {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4)}
     save_file({"w": torch.zeros(1)}, tmp_path / "w.safetensors")
     found = weights.find_weights(arch, str(tmp_path / "w.safetensors"))
