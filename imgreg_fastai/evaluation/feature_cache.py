@@ -6,6 +6,7 @@ opened. Whatever is wrong with the folder or with a file, the features are compu
 """
 import json
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -26,7 +27,7 @@ from ..utils.files import atomic_file
 from ..utils.messages import ImgregError, ProgressBar, log, muted
 
 MAX_BYTES = 2 * 2**30  # of all files; those that were not used for longest are removed
-CHUNK = 250  # images in a file: work that is cut short has saved those before
+CHUNK = 100  # images in a file: work that is cut short has saved those before
 Row = tuple[Array, Array]  # the features [F] and the view [4] of an image
 
 
@@ -36,15 +37,17 @@ def cache_folder() -> Path:
     return (Path(folder) if folder else Path(shared or "~/.cache") / "imgreg").expanduser() / "features"
 
 
-def frozen_features(model: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, NetworkOutput]:
+def frozen_features(model: Predictor, rows: pd.DataFrame,
+                    seconds: float | None = None) -> tuple[pd.DataFrame, NetworkOutput]:
     """Send the images of a labels frame through the body of a network, unless their features are in the cache.
 
     Args:
         model: The network; its head is not used.
         rows: Labels with `path`, and the columns of the box if the task has one.
+        seconds: The most time for images that are not in the cache, a chunk of them more or less; None: all it takes.
 
     Returns:
-        The rows whose image can be opened, with a new index; and their features [n, F] and views [n, 4], with the
+        The rows whose image can be opened, and was reached, with a new index; and their features [n, F] and views [n, 4], with the
         images that are broken by their position in `rows`. The outputs are empty.
     """
     rows = rows.reset_index(drop=True)
@@ -52,14 +55,17 @@ def frozen_features(model: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame,
     known = _read_features(folder, set(keys))
     missing = [i for i, key in enumerate(keys) if key not in known]
     broken: dict[int, PictureError] = {}
+    began = time.perf_counter()
     with ProgressBar("computing features") as bar:
         for start in range(0, len(missing), CHUNK):
+            if seconds is not None and time.perf_counter() - began > seconds:
+                break
             bar.update(start, len(missing), f"{start}/{len(missing)} images")
             positions = missing[start : start + CHUNK]
             broken |= _compute(model, rows, positions, keys, known, folder)
     if missing:
         _remove_oldest(cache_folder())
-    kept = [i for i in range(len(rows)) if i not in broken]
+    kept = [i for i, key in enumerate(keys) if key in known]
     features, views = (np.array([known[keys[i]][part] for i in kept]) for part in (0, 1))
     output = NetworkOutput(np.empty((len(kept), 0)), views.reshape(len(kept), 4), broken, features)
     return rows.iloc[kept].reset_index(drop=True), output

@@ -1,5 +1,4 @@
 """A ridge on frozen features, as the head of a network: what transfer learning reaches before anything is trained."""
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd

@@ -54,6 +54,14 @@ class FrozenFeatures(nn.Module):
         return [part for pool, part in parts.items() if pool != getattr(body, "global_pool", "")]
 
 
-def grid_for(has_points: bool) -> int:
-    """The cells a side of the features of a task."""
-    return GRID if has_points else 1
+def frozen_network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None = None,
+                   grid: int = 1) -> nn.Sequential:
+    """Build a network of frozen features and a head, with random weights; arguments as those of `network.network`.
+
+    Raises:
+        ValueError: The grid is none.
+    """
+    if not isinstance(grid, int) or not 1 <= grid <= MAX_GRID:
+        raise ValueError(f"features of a grid of {grid}")
+    body = FrozenFeatures(network.body(arch, size, arch_args), size, grid)
+    return nn.Sequential(body, network.head(network.n_features(body), n_out))

@@ -12,6 +12,7 @@ from torch import nn
 
 from ..config import TrainConfig
 from ..models import network
+from ..models.features import FrozenFeatures
 from ..tasks import Task
 from ..utils.messages import warn
 from .losses import ReturnLogits, TargetError, TaskLoss, WeighRows, mean_encoded
@@ -31,7 +32,7 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
     Returns:
         The Learner, with all parameters unfrozen. Its model is that of `network.network`: body and head.
     """
-    if task.has_points:
+    if task.has_points and not isinstance(body, FrozenFeatures):
         body = network.add_positions(body, task.size)
         if not isinstance(body, network.BodyWithPositions):
             warn(_no_positions_reason(body, task, cfg))
