@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 from torch import nn
 
-from .. import runs
 from ..data.images import warn_broken
 from ..evaluation import metrics, ridge
 from ..evaluation.feature_cache import frozen_features

@@ -47,8 +47,8 @@ def frozen_features(model: Predictor, rows: pd.DataFrame,
         seconds: The most time for images that are not in the cache, a chunk of them more or less; None: all it takes.
 
     Returns:
-        The rows whose image can be opened, and was reached, with a new index; and their features [n, F] and views [n, 4], with the
-        images that are broken by their position in `rows`. The outputs are empty.
+        The rows whose image can be opened, and was reached, with a new index; and their features [n, F] and views
+        [n, 4], with the images that are broken by their position in `rows`. The outputs are empty.
     """
     rows = rows.reset_index(drop=True)
     folder, keys = cache_folder() / _network_key(model), _image_keys(model, rows)

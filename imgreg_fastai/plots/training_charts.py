@@ -145,7 +145,8 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
     curves = [curve for curve in curves if len(curve.points)]
     units = list(dict.fromkeys(curve.unit for curve in curves))
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
-            f"nothing was measured; ring: with twice the images. {f'All trained for {epochs} epochs.' if epochs else 'Ridges on frozen features.'}")
+            "nothing was measured; ring: with twice the images. ")
+    note += f"All trained for {epochs} epochs." if epochs else "Ridges on frozen features."
     if not units:
         return empty_figure(title, note)
     figure = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title, note)
