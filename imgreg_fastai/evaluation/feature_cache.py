@@ -27,6 +27,7 @@ from ..utils.files import atomic_file
 from ..utils.messages import ImgregError, ProgressBar, log, muted
 
 MAX_BYTES = 2 * 2**30  # of all files; those that were not used for longest are removed
+LARGEST = float(np.finfo(np.float16).max)  # features are kept in half precision, which takes half of the space
 CHUNK = 100  # images in a file: work that is cut short has saved those before
 Row = tuple[Array, Array]  # the features [F] and the view [4] of an image
 
@@ -66,8 +67,9 @@ def frozen_features(model: Predictor, rows: pd.DataFrame,
     if missing:
         _remove_oldest(cache_folder())
     kept = [i for i, key in enumerate(keys) if key in known]
-    features, views = (np.array([known[keys[i]][part] for i in kept]) for part in (0, 1))
-    output = NetworkOutput(np.empty((len(kept), 0)), views.reshape(len(kept), 4), broken, features)
+    features = np.array([known[keys[i]][0] for i in kept], np.float32)
+    views = np.array([known[keys[i]][1] for i in kept]).reshape(len(kept), 4)
+    output = NetworkOutput(np.empty((len(kept), 0)), views, broken, features)
     return rows.iloc[kept].reset_index(drop=True), output
 
 
@@ -79,7 +81,8 @@ def _compute(model: Predictor, rows: pd.DataFrame, positions: list[int], keys: S
         output = model.predict_outputs(list(chunk["path"]), model.task.boxes(chunk), quiet=True, features=True)
     opened = [i for number, i in enumerate(positions) if number not in output.broken]
     if opened:
-        known.update((keys[i], (x, view)) for i, x, view in zip(opened, output.features, output.views, strict=True))
+        features = output.features.clip(-LARGEST, LARGEST).astype(np.float16)
+        known.update((keys[i], (x, view)) for i, x, view in zip(opened, features, output.views, strict=True))
         _write_features(folder, {keys[i]: known[keys[i]] for i in opened})
     return {positions[number]: error for number, error in output.broken.items()}
 
