@@ -81,7 +81,7 @@ def _compute(model: Predictor, rows: pd.DataFrame, positions: list[int], keys: S
         output = model.predict_outputs(list(chunk["path"]), model.task.boxes(chunk), quiet=True, features=True)
     opened = [i for number, i in enumerate(positions) if number not in output.broken]
     if opened:
-        features = output.features.clip(-LARGEST, LARGEST).astype(np.float16)
+        features = np.nan_to_num(output.features).clip(-LARGEST, LARGEST).astype(np.float16)
         known.update((keys[i], (x, view)) for i, x, view in zip(opened, features, output.views, strict=True))
         _write_features(folder, {keys[i]: known[keys[i]] for i in opened})
     return {positions[number]: error for number, error in output.broken.items()}

@@ -45,7 +45,8 @@ def test_each_image_is_sent_once(spotted, sent):
     assert np.array_equal(again.features[::-1][:10], output.features)
     assert np.array_equal(again.views[::-1][:10], output.views)
     direct = model_of().predict_outputs(list(spotted["path"][:10]), features=True, quiet=True)
-    assert np.allclose(output.features, direct.features, rtol=1e-3, atol=1e-4) and np.array_equal(output.views, direct.views)
+    assert np.allclose(output.features, direct.features, rtol=1e-3, atol=1e-4)
+    assert np.array_equal(output.views, direct.views)
 
 
 def test_other_weights_sizes_and_boxes_are_another_matter(spotted, sent):
