@@ -42,7 +42,7 @@ class FrozenFeatures(nn.Module):
             parts += self._tokens(features)
         if self.positions and self.grid > 1:
             by_position = network.channels_last(self.timm_body, features)
-            maps = by_position.reshape(len(x), *self.positions, -1).permute(0, 3, 1, 2)
+            maps = by_position.reshape(len(x), *self.positions, by_position.shape[-1]).permute(0, 3, 1, 2)
             parts.append(nn.functional.adaptive_avg_pool2d(maps.float(), self.grid).flatten(1))
         return torch.cat([part.float() for part in parts], dim=1)
 
