@@ -16,6 +16,7 @@ from ..inference.predictor import NetworkOutput, Predictor
 from ..models import backbones
 from ..models.features import GRID, FrozenFeatures
 from ..runs import Run
+from ..tasks import Array
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, say, warn
 from .preparation import TrainingPlan, refuse
@@ -57,7 +58,7 @@ def refuse_unused(options: dict) -> None:
 def build_model(plan: TrainingPlan, body: nn.Module, device: str, weights: dict) -> Predictor:
     """Return the frozen features of a backbone, without a head, as a model; the backbone is left in eval mode."""
     task, config = plan.task, plan.config
-    frozen = FrozenFeatures(body.to(device), task.size, GRID if task.has_points else 1)
+    frozen = FrozenFeatures(body.to(device), task.size, GRID)
     about = model_file.model_metadata(task, config.arch, config.arch_args, backbones.stats(config.arch), weights,
                                       frozen_grid=frozen.grid)
     return Predictor(task, nn.Sequential(frozen, nn.Identity()), about, device)
@@ -90,15 +91,28 @@ def fit(plan: TrainingPlan, model: Predictor, seconds: float | None = None) -> F
         raise ImgregError(f"features of {MIN_IMAGES} training images within {seconds:.0f} s", str(n_train))
     if not n_train:
         raise ImgregError("images of the training part", "none that can be opened")
-    with torch.random.fork_rng(devices=[]):  # the training's random numbers stay as they are
-        head = ridge.fit_head(plan.task, rows[is_train], output.features[is_train], output.views[is_train])
-    head.eval()
-    with torch.inference_mode():
-        outputs = head(torch.from_numpy(output.features[~is_train])).numpy()
-    model.network[1] = head.to(model.device)
+    outputs = _fit_head(model, rows, output, is_train)
     held_out = rows[~is_train].reset_index(drop=True)
     predictions = metrics.compare_to_labels(model, held_out, NetworkOutput(outputs, output.views[~is_train], {}))
     return Floor(model, predictions, n_train)
+
+
+def _fit_head(model: Predictor, rows: pd.DataFrame, output: NetworkOutput, is_train: Array) -> Array:
+    """Give a model its head, fitted to the features of the rows that train; returns its outputs for the others."""
+    task, frozen = model.task, model.network[0]
+    # Pooled features cannot tell left from right, as ImageNet's flips have taught them; a few images are better off
+    # with fewer features. Points always need to know where things are.
+    widths = [frozen.head_hidden_size] if task.has_points else sorted({frozen.n_pooled, frozen.head_hidden_size})
+    with torch.random.fork_rng(devices=[]):  # the training's random numbers stay as they are
+        head = ridge.fit_head(task, rows[is_train], output.features[is_train], output.views[is_train], widths).eval()
+    width = head[0].in_features
+    if width < frozen.head_hidden_size:
+        frozen = FrozenFeatures(frozen.timm_body, task.size)
+        model.about["frozen_grid"] = 1
+    with torch.inference_mode():
+        outputs = head(torch.from_numpy(output.features[~is_train, :width])).numpy()
+    model.network = nn.Sequential(frozen, head.to(model.device))
+    return outputs
 
 
 def measure(run: Run, plan: TrainingPlan, body: nn.Module, device: str) -> None:

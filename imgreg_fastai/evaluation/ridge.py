@@ -1,5 +1,8 @@
 """A ridge on frozen features, as the head of a network: what transfer learning reaches before anything is trained."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import torch
@@ -19,7 +22,22 @@ FOLDS = 5  # to choose by, where there are groups
 MIN_LABELS = 5  # of an output, to fit a ridge
 
 
-def fit_head(task: Task, rows: pd.DataFrame, features: np.ndarray, views: np.ndarray) -> nn.Module:
+class RidgeFit(NamedTuple):
+    """Ridges that are fitted.
+
+    Args:
+        slopes: Array [F, n_out].
+        intercepts: Array [n_out].
+        error: The mean squared error on groups left out, each output by its variance.
+    """
+
+    slopes: np.ndarray
+    intercepts: np.ndarray
+    error: float
+
+
+def fit_head(task: Task, rows: pd.DataFrame, features: np.ndarray, views: np.ndarray,
+             widths: Sequence[int] = ()) -> nn.Sequential:
     """Fit the head of a network to features.
 
     Args:
@@ -27,15 +45,20 @@ def fit_head(task: Task, rows: pd.DataFrame, features: np.ndarray, views: np.nda
         rows: Labels of n images; `group` and `row_weight` count where they are there.
         features: Array [n, F].
         views: Array [n, 4], see NetworkOutput.
+        widths: The first so many features are fitted to, whichever of these numbers has the smallest error on groups
+            left out; all of them by default.
 
     Returns:
-        [B, F] -> [B, n_out] in network.Y_RANGE: that of `network.head`.
+        [B, width] -> [B, n_out] in network.Y_RANGE: that of `network.head`.
     """
     groups = pd.factorize(splits.split_units(rows))[0]
     weights = rows[ROW_WEIGHT].to_numpy(float) if ROW_WEIGHT in rows else None
-    slopes, intercepts = fit_ridge(task, features, to_logits(encode_labels(task, rows, views)), groups, weights)
-    head = network.head(*slopes.shape)
-    head[0].weight.data, head[0].bias.data = (torch.tensor(v, dtype=torch.float32) for v in (slopes.T, intercepts))
+    logits = to_logits(encode_labels(task, rows, views))
+    fits = [fit_ridge(task, features[:, :width], logits, groups, weights) for width in widths or features.shape[1:]]
+    best = min(fits, key=lambda ridge: ridge.error)
+    head = network.head(*best.slopes.shape)
+    head[0].weight.data = torch.tensor(best.slopes.T, dtype=torch.float32)
+    head[0].bias.data = torch.tensor(best.intercepts, dtype=torch.float32)
     return head
 
 
@@ -59,7 +82,7 @@ def to_logits(encoded: np.ndarray) -> np.ndarray:
 
 
 def fit_ridge(task: Task, features: np.ndarray, outputs: np.ndarray, groups: np.ndarray,
-              weights: Array | None = None) -> tuple[np.ndarray, np.ndarray]:
+              weights: Array | None = None) -> RidgeFit:
     """Fit a ridge for each target.
 
     It is fitted to the first principal components of the features, all on one scale: on a scale of their own,
@@ -72,14 +95,11 @@ def fit_ridge(task: Task, features: np.ndarray, outputs: np.ndarray, groups: np.
             the same rows have a ridge each; those with fewer than MIN_LABELS are constant.
         groups: Array [n]; the strength of the ridge is chosen on groups left out.
         weights: How much each row counts, array [n]; None: all the same.
-
-    Returns:
-        Slopes [F, n_out] and intercepts [n_out].
     """
     scale = float(features.std()) or 1.0
     pca = PCA(min(*features.shape, MAX_AXES), random_state=0)
     z = pca.fit_transform(features / scale)
-    slopes = np.zeros((z.shape[1], task.n_out))
+    slopes, errors = np.zeros((z.shape[1], task.n_out)), []
     intercepts = np.array(pd.DataFrame(outputs, dtype=float).mean().fillna(0.0))  # of outputs with too few labels
     for target_outputs in task.split(np.arange(task.n_out)):
         masks, mask_of = np.unique(np.isfinite(outputs[:, target_outputs]), axis=1, return_inverse=True)
@@ -92,8 +112,10 @@ def fit_ridge(task: Task, features: np.ndarray, outputs: np.ndarray, groups: np.
                           sample_weight=None if weights is None else weights[labelled])
                 slopes[:, columns] = np.reshape(model.coef_, (len(columns), -1)).T
                 intercepts[columns] = model.intercept_
+                variance = outputs[np.ix_(labelled, columns)].var(axis=0).mean()
+                errors.append(-model.best_score_ / max(variance, 1e-9) * len(columns))
     slopes = pca.components_.T.astype(float) @ slopes / scale
-    return slopes, intercepts - scale * pca.mean_ @ slopes
+    return RidgeFit(slopes, intercepts - scale * pca.mean_ @ slopes, float(np.sum(errors)))
 
 
 def _ridge_model(groups: np.ndarray) -> RidgeCV:

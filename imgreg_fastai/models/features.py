@@ -29,8 +29,10 @@ class FrozenFeatures(nn.Module):
         self.positions = network.feature_grid(body, size) if grid > 1 else None
         self.grid = grid if self.positions and self.positions != (1, 1) else 1
         with torch.no_grad():
-            device = next(body.parameters()).device
-            self.head_hidden_size = self.eval()(torch.zeros(1, 3, *size, device=device)).shape[1]
+            output = self.eval()(torch.zeros(1, 3, *size, device=next(body.parameters()).device))
+        self.head_hidden_size = output.shape[1]
+        n_cells = self.grid**2 if self.grid > 1 else 0
+        self.n_pooled: int = output.shape[1] - n_cells * body.num_features  # type: ignore[operator]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, 3, h, w] -> [B, head_hidden_size] in float32."""

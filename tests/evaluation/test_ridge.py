@@ -29,6 +29,14 @@ def test_the_head_is_that_of_a_network_and_fits_the_labels():
     assert (np.abs(head(torch.tensor(1e6 * x)).detach().numpy()) <= 1.1001).all()
 
 
+def test_the_width_with_the_smallest_error_is_taken():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 60)).astype(np.float32)
+    for told, expected in ((1, 2), (50, 60)):
+        rows = rows_of(np.tanh(x[:, told] * 0.5), group=np.arange(80) // 4)
+        assert ridge.fit_head(LEVEL, rows, x, np.zeros((80, 4)), [2, 60])[0].in_features == expected
+
+
 def test_logits_are_what_the_network_squeezes():
     encoded = np.array([[-1.0, -0.3], [0.0, 1.0]])
     assert np.allclose(network.SigmoidRange()(torch.tensor(ridge.to_logits(encoded))).numpy(), encoded, atol=1e-6)
@@ -52,7 +60,7 @@ def test_the_strength_of_a_ridge_is_chosen_by_groups_apart():
     level = rng.normal(size=12)[units]
     x = np.eye(12)[units] * 3 + rng.normal(size=(240, 12)) * 0.01
     task = Task("t", (Number("n", ("n",), low=-1.0, high=1.0),))
-    apart, alone = (ridge.fit_ridge(task, x, level[:, None], of)[0] for of in (units, np.arange(240)))
+    apart, alone = (ridge.fit_ridge(task, x, level[:, None], of).slopes for of in (units, np.arange(240)))
     assert np.abs(apart).max() < 0.1 * np.abs(alone).max()
 
 
@@ -63,7 +71,7 @@ def test_a_ridge_on_many_features_keeps_to_their_main_axes(monkeypatch):
     y = x[:, :1] * 0.01 + 0.2
     y[5] = np.nan
     task = Task("t", (Number("n", ("n",), low=-1.0, high=1.0),))
-    slopes, start = ridge.fit_ridge(task, x, y, np.arange(80))
+    slopes, start, _ = ridge.fit_ridge(task, x, y, np.arange(80))
     assert slopes.shape == (50, 1) and np.abs((x @ slopes + start - y)[np.isfinite(y)]).max() < 1e-3
     few = y[:3].astype(np.float32)
     assert ridge.fit_ridge(task, x[:3].astype(np.float32), few, np.arange(3))[1] == few.astype(float).mean()

@@ -24,7 +24,7 @@ def test_places_are_kept_where_they_are_wanted():
     with torch.inference_mode():
         frozen = features.FrozenFeatures(body, SIZE, 3)
         pooled, cells = frozen(x).split([body.num_features, 9 * body.num_features], dim=1)
-        assert torch.equal(pooled, body(x))
+        assert torch.equal(pooled, body(x)) and frozen.n_pooled == body.num_features
         moved = frozen(x.flip(3))[:, body.num_features :]
         assert not torch.allclose(cells, moved, atol=1e-3)
         assert frozen(x[:0]).shape == (0, 10 * body.num_features)
@@ -39,7 +39,9 @@ def test_those_of_tokens_are_the_class_token_and_the_mean_patch(pool, other):
         pooled, added = features.FrozenFeatures(body, SIZE)(x).split(body.num_features, dim=1)
         expected = {"token": tokens[:, 0], "avg": tokens[:, 1:].mean(dim=1)}[other]
         assert torch.equal(pooled, body(x)) and torch.allclose(added, expected, atol=1e-5)
-        assert features.FrozenFeatures(body, SIZE, 2)(x).shape == (2, (2 + 4) * body.num_features)
+        with_places = features.FrozenFeatures(body, SIZE, 2)
+        assert with_places(x).shape == (2, (2 + 4) * body.num_features)
+        assert with_places.n_pooled == 2 * body.num_features
 
 
 @pytest.mark.parametrize("arch", ["vit_small_patch14_dinov2", "vit_small_patch16_dinov3",
