@@ -2,7 +2,7 @@
 
 With --quick it is the model of the run. In other runs its predictions are kept, to be scored beside the network's.
 """
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -99,13 +99,15 @@ def fit(plan: TrainingPlan, model: Predictor, seconds: float | None = None) -> F
 
 def _fit_head(model: Predictor, rows: pd.DataFrame, output: NetworkOutput, is_train: Array) -> Array:
     """Give a model its head, fitted to the features of the rows that train; returns its outputs for the others."""
-    task, frozen = model.task, model.network[0]
+    task = model.task
+    frozen: Any = model.network[0]
     # Pooled features cannot tell left from right, as ImageNet's flips have taught them; a few images are better off
     # with fewer features. Points always need to know where things are.
     widths = [frozen.head_hidden_size] if task.has_points else sorted({frozen.n_pooled, frozen.head_hidden_size})
     with torch.random.fork_rng(devices=[]):  # the training's random numbers stay as they are
         head = ridge.fit_head(task, rows[is_train], output.features[is_train], output.views[is_train], widths).eval()
-    width = head[0].in_features
+    linear: Any = head[0]
+    width = linear.in_features
     if width < frozen.head_hidden_size:
         frozen = FrozenFeatures(frozen.timm_body, task.size)
         model.about["frozen_grid"] = 1
@@ -177,7 +179,7 @@ def warn_if_better(run: Run) -> None:
     for name, scores in run.scores.get("valid", {}).items():
         if scores.get("ridge", float("inf")) <= scores.get("mean", 0.0):
             network, floor = (format_value(scores[key], scores["unit"]) for key in ("mean", "ridge"))
-            targets.append(f"{name} ({floor}; the network: {network})")
+            targets.append(f"{name} error {floor} (the network: {network})")
     if targets:
-        warn(f"the {run.about['ridge']['name']} does not fall behind the trained network for {', '.join(targets)}: "
+        warn(f"the {run.about['ridge']['name']} is as good as the trained network, or better: {', '.join(targets)}; "
              f"train longer (--epochs {2 * run.config.epochs}), or keep the ridge (--quick)")

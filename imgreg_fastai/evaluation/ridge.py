@@ -1,7 +1,7 @@
 """A ridge on frozen features, as the head of a network: what transfer learning reaches before anything is trained."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -57,8 +57,9 @@ def fit_head(task: Task, rows: pd.DataFrame, features: np.ndarray, views: np.nda
     fits = [fit_ridge(task, features[:, :width], logits, groups, weights) for width in widths or features.shape[1:]]
     best = min(fits, key=lambda ridge: ridge.error)
     head = network.head(*best.slopes.shape)
-    head[0].weight.data = torch.tensor(best.slopes.T, dtype=torch.float32)
-    head[0].bias.data = torch.tensor(best.intercepts, dtype=torch.float32)
+    linear: Any = head[0]
+    linear.weight.data = torch.tensor(best.slopes.T, dtype=torch.float32)
+    linear.bias.data = torch.tensor(best.intercepts, dtype=torch.float32)
     return head
 
 

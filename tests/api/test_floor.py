@@ -62,7 +62,7 @@ def test_it_is_said_before_the_training_and_where_the_network_is_no_better(table
     assert "(guessing: " in said[first] and first < next(i for i, text in enumerate(said) if "epoch 1" in text)
     ridge, network = (run.scores["valid"]["angle"][name] for name in ("ridge", "mean"))
     assert ridge < network
-    last = next(text for text in said if "does not fall behind" in text)
+    last = next(text for text in said if "as good as the trained network" in text)
     assert "--epochs 2" in last and "--quick" in last
 
 
