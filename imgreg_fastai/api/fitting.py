@@ -109,6 +109,7 @@ def _begin_run(plan: TrainingPlan, out: str | Path, planned: runs.Run | None, fi
 
 def fit_quickly(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) -> runs.Run:
     """Fit a ridge to the frozen features of the backbone, and score it; arguments and result as those of `train`."""
+    plan = replace(plan, config=replace(plan.config, loss="mse"))  # a ridge's; there are no histograms
     config, device = plan.config, select_device(plan.config.device)
     threads = (planned.about.get("threads") if planned else None) or fixed_threads(config)
     with precision.deterministic(threads):

@@ -37,7 +37,7 @@ class RidgeFit(NamedTuple):
 
 
 def fit_head(task: Task, rows: pd.DataFrame, features: np.ndarray, views: np.ndarray,
-             widths: Sequence[int] = ()) -> nn.Sequential:
+             widths: Sequence[int] = ()) -> network.Float32:
     """Fit the head of a network to features.
 
     Args:
