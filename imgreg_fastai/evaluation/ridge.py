@@ -9,7 +9,6 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
-from torch import nn
 
 from ..data import splits
 from ..models import network
