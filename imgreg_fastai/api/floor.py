@@ -26,8 +26,7 @@ NAME, RANDOM_NAME = "ridge on frozen features", "ridge on frozen random features
 SECONDS = {"pretrained": 120.0, "random": 30.0}  # for the features, beside a training; at most SHARE of its --time
 SHARE = 0.1
 MIN_IMAGES = 10  # to fit a ridge to, beside a training
-# Fewer training images than these are named. On gauges a network that began with weights was no better than the ridge
-# with fewer, and one from random weights no better than guessing.
+# Fewer training images than these are named. A rule of thumb, not measured: an epoch of so few is a step or two.
 TOO_FEW = {"pretrained": 20, "random": 50}
 # Settings of a training by epochs, that --quick has no use for.
 UNUSED = ("epochs", "time", "freeze_epochs", "patience", "stop_at", "lr", "body_lr", "loss", "wd", "accumulate",
