@@ -117,15 +117,16 @@ def fit_quickly(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = 
         set_seed(config.seed)
         body = backbones.build(config.arch, plan.task.size, config.arch_args)
         source = weights.load_body(body, config.arch, source)
-        fields = {"command": plan.command, "weights": source.to_dict(), "state": "training", "stopped": "",
-                  "threads": threads, "device": device, "precision": "fp32", "recipe": plan.recipe}
+        used = source.to_dict()
+        fields = {"command": plan.command, "weights": used, "state": "training", "stopped": "", "threads": threads,
+                  "device": device, "precision": "fp32", "recipe": plan.recipe}
         run = _begin_run(plan, out, planned, fields)
         n_images = (plan.rows["split"] == "train").sum()
-        say(f"fitting a {floor.name_of(fields['weights'])} of {config.arch} to {n_images} images: {run.path}")
+        say(f"fitting a {floor.name_of(used)} of {config.arch} to {n_images} images: {run.path}")
         with resumable(run):
             with _noting_failure(run):
-                fitted = floor.fit(plan, floor.build_model(plan, body, device, fields["weights"]))
-                floor.say_scores(fitted, plan, fields["weights"])
+                fitted = floor.fit(plan, floor.build_model(plan, body, device, used))
+                floor.say_scores(fitted, plan, used)
                 model_file.save_model(run.path / model_file.MODEL, fitted.model.network, fitted.model.about)
                 run.note(state="scoring", epochs_done=0)
             finish(run, plan.rows)
