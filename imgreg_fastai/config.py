@@ -18,7 +18,7 @@ LOWEST = {"time": ABOVE_0, "lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "save_min
           "coverage": ABOVE_0, "test": 0, "calibrate": 0}
 SHARES = ("valid", "coverage", "test", "calibrate")  # settings below 1
 OPTIONAL = ("time", "lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # may be None
-FLAGS = ("balance", "strict", "deterministic")
+FLAGS = ("quick", "balance", "strict", "deterministic")
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
                 "value_range": "--range", "list_cols": "--list-col", "arch_args": "--arch-arg", "minimum": "--min",
                 "maximum": "--max"}  # where the option differs from the keyword
@@ -113,6 +113,7 @@ class TrainConfig:
     hold_out: tuple[str, ...] = ()  # groups, or folders of images, to validate on instead
     folds: int | str | None = None  # train so many times, with other groups held out each; or the column of the folds
     fold: int | None = None  # which of the folds this run is, from 1
+    quick: bool = False  # fit a ridge to the frozen features of the backbone, and train nothing
     balance: bool = False  # count rare labels of plain numbers more
     deterministic: bool = False  # the same weights from the same command: precision and threads are not left to timing
     save_minutes: float = 10.0  # how often the state of the training is saved within an epoch

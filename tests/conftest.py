@@ -62,6 +62,15 @@ def skip_plots(monkeypatch):
     monkeypatch.setattr(run_page, "write", lambda *_: None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """The folder of what is kept between commands, in place of the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("IMGREG_CACHE", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
     """A folder of 120 drawn bars of 48 pixels with their labels table."""

@@ -26,7 +26,7 @@ from ..training.progress import Progress
 from ..utils.files import is_full_disk
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, ProgressBar, say, warn
-from . import automatic, time_estimate
+from . import automatic, floor, time_estimate
 from .preparation import TrainingPlan
 
 
@@ -77,6 +77,8 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
         The run; its state is "interrupted" after Ctrl-C.
     """
     config, started = plan.config, time.perf_counter()
+    if config.quick:
+        return fit_quickly(plan, out, planned)
     threads = (planned.about.get("threads") if planned else None) or fixed_threads(config)
     with precision.deterministic(threads):
         learn, source = build_learner(plan)
@@ -90,15 +92,58 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
         fields = {"command": plan.command, "weights": source.to_dict(), "state": "training", "stopped": "",
                   "threads": threads, "device": str(learn.dls.device), "levels": learn.dls.train.levels,
                   "precision": in_precision, "bs": "auto" if is_auto else config.bs, "recipe": plan.recipe}
-        if planned is None:
-            run = runs.start_run(out, plan.task, config, plan.rows, plan.table, plan.images, plan.earlier, **fields)
-        else:
-            run = planned
-            run.claim()
-            run.note(config=config.to_dict(), **fields)
+        run = _begin_run(plan, out, planned, fields)
         _say_start(plan, learn, run)
         with resumable(run):
             return train_to_end(run, plan, learn)
+
+
+def _begin_run(plan: TrainingPlan, out: str | Path, planned: runs.Run | None, fields: dict) -> runs.Run:
+    """Make the run folder of a plan, or take the planned one, with these fields of run.json."""
+    if planned is None:
+        return runs.start_run(out, plan.task, plan.config, plan.rows, plan.table, plan.images, plan.earlier, **fields)
+    planned.claim()
+    planned.note(config=plan.config.to_dict(), **fields)
+    return planned
+
+
+def fit_quickly(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) -> runs.Run:
+    """Fit a ridge to the frozen features of the backbone, and score it; arguments and result as those of `train`."""
+    plan = replace(plan, config=replace(plan.config, loss="mse"))  # a ridge's; there are no histograms
+    config, device = plan.config, select_device(plan.config.device)
+    threads = (planned.about.get("threads") if planned else None) or fixed_threads(config)
+    with precision.deterministic(threads):
+        source = plan.source or weights.find_weights(config.arch, config.weights)
+        set_seed(config.seed)
+        body = backbones.build(config.arch, plan.task.size, config.arch_args)
+        source = weights.load_body(body, config.arch, source)
+        used = source.to_dict()
+        fields = {"command": plan.command, "weights": used, "state": "training", "stopped": "", "threads": threads,
+                  "device": device, "precision": "fp32", "recipe": plan.recipe}
+        run = _begin_run(plan, out, planned, fields)
+        n_images = (plan.rows["split"] == "train").sum()
+        say(f"fitting a {floor.name_of(used)} of {config.arch} to {n_images} images: {run.path}")
+        with resumable(run):
+            with _noting_failure(run):
+                fitted = floor.fit(plan, floor.build_model(plan, body, device, used))
+                floor.say_scores(fitted, plan, used)
+                model_file.save_model(run.path / model_file.MODEL, fitted.model.network, fitted.model.about)
+                run.note(state="scoring", epochs_done=0)
+            finish(run, plan.rows)
+    return run
+
+
+@contextmanager
+def _noting_failure(run: runs.Run) -> Iterator[None]:
+    """Within the block, an error or Ctrl-C is noted in a run, which is unlocked."""
+    try:
+        yield
+    except BaseException as e:
+        state = "interrupted" if isinstance(e, KeyboardInterrupt) else "failed"
+        with suppress(ImgregError):  # a full disk takes no note: the run without a process is "interrupted" then
+            run.note(state=state, stopped=str(e) or type(e).__name__)
+        run.unlock()
+        raise
 
 
 def fixed_threads(config: TrainConfig) -> int | None:
@@ -131,19 +176,14 @@ def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Pr
     Returns:
         The run.
     """
-    try:
+    with _noting_failure(run):
         if progress is None:
             shown = plots.batch(plan.task, *datablock.first_batch(learn.dls, plan.task))
             plots.save(shown, run.path / "plots" / "batch.png")
+            floor.measure(run, plan, learn.model[0], str(learn.dls.device))
             progress = time_estimate.begin(plan, learn, len(_calibration_rows(plan.rows, plan.config)) > 0)
         stopped = _fit(run, plan, learn, progress, best or {})
         run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
-    except BaseException as e:
-        state = "interrupted" if isinstance(e, KeyboardInterrupt) else "failed"
-        with suppress(ImgregError):  # a full disk takes no note: the run without a process is "interrupted" then
-            run.note(state=state, stopped=str(e) or type(e).__name__)
-        run.unlock()
-        raise
     if stopped != "interrupted":
         if stopped:
             say(f"stopped early: {stopped}")
@@ -246,10 +286,12 @@ def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None
             model = calibrate.calibrate(model, rows, run.config)
             model_file.save_model(run.path / model_file.MODEL, model.network, model.about, model.calibration)
         train_rows, held_out = rows[rows["split"] == "train"], rows[rows["split"].isin(("valid", "test"))]
-        history = pd.read_csv(run.path / "history.csv")
-        run.scores = evaluate.write_evaluation(run.path, model, held_out, train_rows, history)
+        history = None if run.config.quick else pd.read_csv(run.path / "history.csv")
+        run.scores = evaluate.write_evaluation(run.path, model, held_out, train_rows, history,
+                                               ridge=floor.read_predictions(run))
         run_page.write(run, model)
         run.note(state="trained")
+        floor.warn_if_better(run)
     except BaseException as e:
         run.unlock()
         if not is_full_disk(e):  # whose message names the next command

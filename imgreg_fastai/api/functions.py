@@ -96,8 +96,9 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
         ImgregError: A mistake that the user can mend, in one line.
     """
     started = time.perf_counter()
-    from . import automatic, fitting, several_runs
+    from . import automatic, fitting, floor, several_runs
 
+    floor.refuse_unused(options)
     command = command or preparation.python_call("train", task, out=out, **options)
     if dry_run:
         with TemporaryDirectory(prefix="imgreg-") as folder:
@@ -211,8 +212,9 @@ def curve(task: TaskSource = "angle", *, parts: Sequence[float] = (10, 25, 50, 1
     Returns:
         The errors, and the law fitted to them.
     """
-    from . import automatic, learning_curve
+    from . import automatic, floor, learning_curve
 
+    floor.refuse_unused(options)
     unused = ("calibrate", "coverage", "folds", "test", "time")
     preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg curve")
     command = command or preparation.python_call("curve", task, parts=parts, out=out, **options)

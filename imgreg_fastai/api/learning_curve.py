@@ -25,7 +25,7 @@ class LearningCurve:
 
     Attributes:
         path: The folder of the runs.
-        epochs: Of each run.
+        epochs: Of each run; 0 of --quick.
         points: {part (per cent), images, run, errors {target: {mean, ci, baseline}}} of each run, the
             fewest images first.
         targets: By target.
@@ -48,6 +48,8 @@ class LearningCurve:
                       for name, target in self.targets.items()]
             rows.append((f"{point['part']:g} %", str(point["images"]), *errors))
         note = f"all trained for {self.epochs} epochs, so that smaller parts had fewer training steps"
+        if not self.epochs:
+            note = "ridges on frozen features, which train nothing"
         return "\n".join([align_columns(rows), note, *(target.text for target in self.targets.values())])
 
     def to_dict(self) -> dict:
@@ -90,7 +92,7 @@ def summarise(folder: Path, runs: list[Run]) -> LearningCurve:
         folder: Of the runs.
         runs: Of these that are trained, the fewest images first, the errors are taken.
     """
-    task, epochs = runs[0].task, runs[0].config.epochs
+    task, epochs = runs[0].task, 0 if runs[0].config.quick else runs[0].config.epochs
     trained_runs = [run for run in runs if run.state == "trained"]
     state = "trained" if trained_runs == runs else "interrupted"
     points = []

@@ -41,6 +41,9 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
     run = runs.claim_run(path)
     try:
         n_done = run.about.get("epochs_done") or 0
+        if run.config.quick and (run.state == "trained" or epochs is not None):
+            raise ImgregError("a run that trains by epochs", f"'{path}', the ridge of --quick",
+                              f"imgreg train with --weights {path}, which trains its backbone")
         if run.state == "trained" and epochs is None:
             raise ImgregError("an unfinished run, or --epochs N to train it further",
                               f"'{path}', finished after {n_done} epochs", f"--epochs {2 * run.config.epochs}")

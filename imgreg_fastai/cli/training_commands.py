@@ -52,7 +52,7 @@ def check(context: typer.Context, task: o.TaskName, json: o.AsJson = False, **op
 
 
 @app.command(cls=PanelCommand)
-@o.with_options("epochs", "time", "freeze_epochs", "patience", "stop_at", "folds", *o.TRAINING, "save_minutes",
+@o.with_options("quick", "epochs", "time", "freeze_epochs", "patience", "stop_at", "folds", *o.TRAINING, "save_minutes",
                 "dry_run", "out")
 def train(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Train a network, score it beside guessing, and leave a run folder.
@@ -133,7 +133,7 @@ def lr_find(context: typer.Context, task: o.TaskName, **options: Any) -> None:
 
 
 @app.command(cls=PanelCommand)
-@o.with_options("epochs", *o.TRAINING, "save_minutes", "curve.parts", "out")
+@o.with_options("quick", "epochs", *o.TRAINING, "save_minutes", "curve.parts", "out")
 def curve(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     """Train on growing parts of the images, and estimate what more of them would bring."""
     _print_curve(api.curve(task, command=context.obj, **options))

@@ -8,34 +8,24 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.decomposition import PCA
-from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import GroupKFold
 from torch import nn
 
 from ..config import TrainConfig
-from ..data import splits
 from ..inference.predictor import Predictor
-from ..models import backbones, network, weights
+from ..models import backbones, features, network, weights
 from ..runs import Run
 from ..tasks import Task
 from ..training.losses import TaskLoss, mean_encoded
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, progress_bar, say, warn
-from . import metrics
+from . import metrics, ridge
 
 FILE = "baselines.json"
 SCORES = ("unit", "mean", "median", "rmse")
-MAX_PICTURES = 5000  # of the training part
 MIN_SIDE = 8  # pixels: the CNN halves them three times
 PIXEL_STATS = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))  # mean and standard deviation that leave pixels in [0, 1]
 
 RIDGE_SIDE = 32  # the long side of the images of the ridge on pixels
-MAX_AXES = 512  # principal components that a ridge is fitted to
-RIDGE_ALPHAS = np.logspace(-1, 6, 8)  # to choose from, for features of variance 1
-FOLDS = 5  # to choose by, where there are groups
-MIN_LABELS = 5  # of an output, to fit a ridge
-GRID = 3  # cells a side, by which a feature map is pooled for points
 
 CNN_SIDE = 64  # the long side of the CNN's images
 CNN_CHANNELS = (16, 32, 64)
@@ -63,9 +53,9 @@ def measure(run: Run, device: str = "cpu") -> dict[str, dict]:
     """
     task, frame, cfg = run.task, run.labels, run.config
     train_rows, valid_rows = (frame[frame["split"] == part] for part in ("train", "valid"))
-    if len(train_rows) > MAX_PICTURES:
-        say(f"the baselines learn from {MAX_PICTURES:,} of {len(train_rows):,} training images")
-    rows = train_rows.sample(min(MAX_PICTURES, len(train_rows)), random_state=cfg.seed)
+    if len(train_rows) > ridge.MAX_PICTURES:
+        say(f"the baselines learn from {ridge.MAX_PICTURES:,} of {len(train_rows):,} training images")
+    rows = train_rows.sample(min(ridge.MAX_PICTURES, len(train_rows)), random_state=cfg.seed)
 
     def score(model: Predictor) -> dict:
         predictions = metrics.predictions(model, valid_rows)
@@ -77,9 +67,9 @@ def measure(run: Run, device: str = "cpu") -> dict[str, dict]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
         body, body_name = _initial_body(run)
-        features, stats = Features(body, task.has_points), backbones.stats(cfg.arch)
-        return {"ridge on pixels": score(ridge(_shrink(task, RIDGE_SIDE), nn.Flatten(), PIXEL_STATS, rows, device)),
-                f"ridge on {body_name}": score(ridge(task, features, stats, rows, device)),
+        frozen = features.FrozenFeatures(body, task.size, features.GRID if task.has_points else 1)
+        return {"ridge on pixels": score(fit(_shrink(task, RIDGE_SIDE), nn.Flatten(), PIXEL_STATS, rows, device)),
+                f"ridge on {body_name}": score(fit(task, frozen, backbones.stats(cfg.arch), rows, device)),
                 "small CNN": score(cnn(_shrink(task, CNN_SIDE), cfg, rows, device))}
 
 
@@ -99,15 +89,6 @@ def _shrink(task: Task, side: int) -> Task:
     return replace(task, size=(height, width))
 
 
-# ---- images and labels
-
-
-def _labels(task: Task, rows: pd.DataFrame, views: np.ndarray) -> tuple[torch.Tensor, ...]:
-    """Return the labels of each target as a batch holds them, tensors [n, columns]."""
-    return tuple(torch.tensor(t.to_batch(rows[list(t.columns)].to_numpy(float), views), dtype=t.label_dtype)
-                 for t in task.targets)
-
-
 def _predictor(task: Task, body: nn.Module, head: nn.Module, stats: tuple, device: str) -> Predictor:
     about = {"mean": list(stats[0]), "std": list(stats[1])}
     return Predictor(task, nn.Sequential(body, head).eval().to(device), about, device)
@@ -116,7 +97,7 @@ def _predictor(task: Task, body: nn.Module, head: nn.Module, stats: tuple, devic
 # ---- ridges
 
 
-def ridge(task: Task, body: nn.Module, stats: tuple, rows: pd.DataFrame, device: str = "cpu") -> Predictor:
+def fit(task: Task, body: nn.Module, stats: tuple, rows: pd.DataFrame, device: str = "cpu") -> Predictor:
     """Fit a ridge from the features of a network to encoded labels.
 
     Args:
@@ -135,79 +116,7 @@ def ridge(task: Task, body: nn.Module, stats: tuple, rows: pd.DataFrame, device:
     rows, output = metrics.network_outputs(_predictor(task, body, nn.Identity(), stats, device), rows, features=True)
     if rows.empty:
         raise ImgregError("images of the training part", "none that can be opened")
-    labels = zip(task.targets, _labels(task, rows, output.views), strict=True)
-    encoded = torch.cat([t.encode_labels(y).float() for t, y in labels], dim=1).numpy()
-    groups = pd.factorize(splits.split_units(rows))[0]
-    slopes, intercepts = fit_ridge(task, output.features, encoded, groups)
-    linear = nn.Linear(*slopes.shape)
-    linear.weight.data, linear.bias.data = (torch.tensor(v, dtype=torch.float32) for v in (slopes.T, intercepts))
-    head = nn.Sequential(linear, nn.Hardtanh(*network.Y_RANGE))  # the network's outputs have the same range
-    return _predictor(task, body, head, stats, device)
-
-
-def fit_ridge(task: Task, features: np.ndarray, encoded: np.ndarray,
-              groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit a ridge for each target.
-
-    It is fitted to the first principal components of the features, all on one scale: on a scale of their own,
-    features that are hardly ever active become huge where they are.
-
-    Args:
-        task: The task.
-        features: Array [n, F].
-        encoded: Encoded labels, array [n, n_out], NaN without a label. Outputs of a target that are not labelled in
-            the same rows have a ridge each; those with fewer than MIN_LABELS are constant.
-        groups: Array [n]; the strength of the ridge is chosen on groups left out.
-
-    Returns:
-        Slopes [F, n_out] and intercepts [n_out].
-    """
-    scale = float(features.std()) or 1.0
-    pca = PCA(min(*features.shape, MAX_AXES), random_state=0)
-    z = pca.fit_transform(features / scale)
-    slopes = np.zeros((z.shape[1], task.n_out))
-    intercepts = np.array(pd.DataFrame(encoded, dtype=float).mean().fillna(0.0))  # of outputs with too few labels
-    for target_outputs in task.split(np.arange(task.n_out)):
-        masks, mask_of = np.unique(np.isfinite(encoded[:, target_outputs]), axis=1, return_inverse=True)
-        for i, labelled in enumerate(masks.T):
-            outputs = target_outputs[mask_of.ravel() == i]
-            if labelled.sum() >= MIN_LABELS:
-                model = _ridge_model(groups[labelled]).fit(z[labelled], encoded[np.ix_(labelled, outputs)])
-                slopes[:, outputs] = np.reshape(model.coef_, (len(outputs), -1)).T
-                intercepts[outputs] = model.intercept_
-    slopes = pca.components_.T.astype(float) @ slopes / scale
-    return slopes, intercepts - scale * pca.mean_ @ slopes
-
-
-def _ridge_model(groups: np.ndarray) -> RidgeCV:
-    """Return a ridge that chooses its strength on groups [n] left out, or on single rows if there are none."""
-    n = len(np.unique(groups))
-    if not 1 < n < len(groups):
-        return RidgeCV(RIDGE_ALPHAS)
-    folds = GroupKFold(min(FOLDS, n)).split(groups, groups=groups)
-    return RidgeCV(RIDGE_ALPHAS, cv=list(folds), scoring="neg_mean_squared_error")
-
-
-class Features(nn.Module):
-    """The pooled features of a timm body.
-
-    Args:
-        body: The timm body.
-        has_points: Whether to pool each of GRID x GRID cells of its last feature map by itself, because pooling over
-            the whole image loses where things are.
-    """
-
-    def __init__(self, body: nn.Module, has_points: bool):
-        super().__init__()
-        self.body, self.has_points = body, has_points
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Images [n, 3, h, w] -> [n, F]."""
-        if self.has_points:
-            features = network.channels_last(self.body, self.body.forward_features(x))  # type: ignore[operator]
-            if features.ndim == 4:
-                return nn.functional.adaptive_avg_pool2d(features.permute(0, 3, 1, 2).float(), GRID).flatten(1)
-        return self.body(x).float()
+    return _predictor(task, body, ridge.fit_head(task, rows, output.features, output.views), stats, device)
 
 
 def _initial_body(run: Run) -> tuple[nn.Module, str]:
@@ -247,7 +156,8 @@ def cnn(task: Task, cfg: TrainConfig, rows: pd.DataFrame, device: str = "cpu") -
     """
     reader = _predictor(task, nn.Flatten(), nn.Identity(), PIXEL_STATS, "cpu")
     rows, output = metrics.network_outputs(reader, rows, features=True)
-    pixels, labels = torch.from_numpy(output.features).reshape(-1, 3, *task.size), _labels(task, rows, output.views)
+    pixels = torch.from_numpy(output.features).reshape(-1, 3, *task.size)
+    labels = ridge.batch_labels(task, rows, output.views)
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise((3, *CNN_CHANNELS)):
         layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(), nn.MaxPool2d(2)]

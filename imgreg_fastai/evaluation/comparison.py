@@ -107,7 +107,15 @@ def compare_runs(paths: list, part: str = "valid") -> Comparison:
     texts = {name: [setting_text(values.get(name)) for values in settings] for name in names}
     differing = {name: row for name, row in texts.items() if len(set(row)) > 1}
     return Comparison(part, [str(run.path) for run in compared], targets, differing, notes,
-                      [run.read_table("history.csv", ["epoch", "valid_loss"]) for run in compared])
+                      [_history(run, part) for run in compared])
+
+
+def _history(run: Run, part: str) -> pd.DataFrame:
+    """Read the epochs of a run; one of --quick has none, but its errors at epoch 0."""
+    if not run.config.quick:
+        return run.read_table("history.csv", ["epoch", "valid_loss"])
+    errors = {f"{name}_error": scores.get("mean", np.nan) for name, scores in run.scores.get(part, {}).items()}
+    return pd.DataFrame([{"epoch": 0, "valid_loss": np.nan, **errors}])
 
 
 # ---- targets
@@ -214,7 +222,8 @@ def run_settings(run: Run) -> dict:
     return {"task": task["name"], "targets": task["targets"], **view, **run.config.to_dict(),
             "weights used": " ".join(filter(None, (weights.get("kind"), weights.get("tag") or weights.get("source"),
                                                    weights.get("note")))),
-            "weights' hash": (weights.get("sha256") or "")[:12], "precision used": about.get("precision"),
+            "weights' hash": (weights.get("sha256") or "")[:12],
+            "weights' licence": weights.get("licence"), "precision used": about.get("precision"),
             "device used": about.get("device"), "epochs done": about.get("epochs_done"),
             "stopped early": about.get("stopped"), "table": data.get("table"), "rows": data.get("split"),
             "data's hash": data.get("sha256", "")[:12],

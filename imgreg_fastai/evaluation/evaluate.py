@@ -16,7 +16,8 @@ from .coverage import measure_coverage, warn_if_too_low
 
 def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_rows: pd.DataFrame,
                      history: pd.DataFrame | None = None, by: str | None = None, how: str = "mean",
-                     coverage: float | None = None, tta: bool = False) -> dict[str, dict]:
+                     coverage: float | None = None, tta: bool = False,
+                     ridge: pd.DataFrame | None = None) -> dict[str, dict]:
     """Predict for labelled images, and write scores.json, predictions.csv and plots/.
 
     Args:
@@ -29,6 +30,7 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         how: Of the aggregation.
         coverage: Of the intervals of a calibrated model, which is measured.
         tta: Whether to average over moved copies, see Predictor.predict.
+        ridge: Rows with `split` and the errors of another model, whose mean is `ridge` in the scores.
 
     Returns:
         {part: {target: scores}}, see metrics.score; of a calibrated model with `coverage`, see measure_coverage.
@@ -52,6 +54,8 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         write_file(folder / "groups.csv", metrics.predictions_table(task, pd.concat(parts.values())))
     train_rows = metrics.add_views(task, train_rows)
     scores = {name: metrics.score(task, part, train_rows) for name, part in parts.items()}
+    if ridge is not None:
+        metrics.add_mean_errors(scores, ridge, "ridge")
     if promised is not None:
         units = model.about["calibration"]["units"]
         for name, part in parts.items():

@@ -148,6 +148,22 @@ def _score_target(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> di
     return scores
 
 
+def add_mean_errors(scores: dict[str, dict[str, dict]], predictions: pd.DataFrame, name: str) -> None:
+    """Add the mean errors of another model to scores of a run.
+
+    Args:
+        scores: {part: {target: scores}}, which get another entry where the model has errors.
+        predictions: Rows with `split` and `<target>_error`.
+        name: Of the entry.
+    """
+    for part, targets in scores.items():
+        rows = predictions[predictions["split"] == part]
+        for target, numbers in targets.items():
+            error = rows[f"{target}_error"].dropna()
+            if numbers["n"] and len(error):
+                numbers |= round_numbers({name: float(error.mean())})
+
+
 def independent_units(rows: pd.DataFrame) -> pd.Series:
     """Name what is drawn together in a bootstrap, see splits.split_units; aggregated rows have no image."""
     return splits.split_units(rows if {"path", "image"} & set(rows) else rows.assign(image=np.arange(len(rows))))

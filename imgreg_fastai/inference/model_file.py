@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import nn
 
+from ..models.features import frozen_network
 from ..models.network import n_features, network
 from ..tasks import Task, task_from_dict
 from ..utils.files import atomic_file
@@ -21,13 +22,15 @@ from ..utils.messages import ImgregError
 from .conformal import Calibration, calibration_from_arrays
 from .predictor import Predictor
 
-FORMAT = 4  # 2: with a calibration; 3: with the sample of a calibration by groups; 4: with outputs that are histograms
+# 2: with a calibration; 3: with the sample of a calibration by groups; 4: histograms, or frozen features
+FORMAT = 4
 MODEL = "model.safetensors"  # of a run
 CALIBRATION = "calibration."
 
 
 def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict,
-                   levels: dict | None = None, histograms: Sequence[bool] = ()) -> dict:
+                   levels: dict | None = None, histograms: Sequence[bool] = (),
+                   frozen_grid: int | None = None) -> dict:
     """Collect what a model file holds beside tensors, see Predictor.about.
 
     Args:
@@ -38,12 +41,15 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
         weights: Where the weights came from, as JSON.
         levels: What the images of the training hold, see summarise_levels; None if that is not known.
         histograms: Of each output, whether it is the mean of a histogram; (): none is.
+        frozen_grid: Of the FrozenFeatures that are the body; None: it is that of a trained network.
     """
     from .. import __version__
 
+    optional = {"levels": levels or None, "histograms": list(histograms) if any(histograms) else None,
+                "frozen_grid": frozen_grid}
     return {"format": FORMAT, "imgreg": __version__, "task": task.to_dict(), "arch": arch, "arch_args": arch_args,
-            "mean": list(stats[0]), "std": list(stats[1]), "weights": weights, **({"levels": levels} if levels else {}),
-            **({"histograms": list(histograms)} if any(histograms) else {})}
+            "mean": list(stats[0]), "std": list(stats[1]), "weights": weights,
+            **{name: value for name, value in optional.items() if value is not None}}
 
 
 def save_model(path: str | Path, network: nn.Module | dict[str, torch.Tensor], about: dict,
@@ -125,8 +131,11 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     histograms = [bool(value) for value in about.get("histograms", ())]
     if histograms and len(histograms) != task.n_out:
         raise ValueError(f"{len(histograms)} histograms for {task.n_out} outputs")
-    net = network(about["arch"], task.size, task.n_out, about["arch_args"],
-                  task.has_points or any(histograms), histograms)
+    if "frozen_grid" in about:
+        net = frozen_network(about["arch"], task.size, task.n_out, about["arch_args"], about["frozen_grid"])
+    else:
+        net = network(about["arch"], task.size, task.n_out, about["arch_args"],
+                      task.has_points or any(histograms), histograms)
     net.load_state_dict(state)
     stats = np.array([[float(v) for v in about[name]] for name in ("mean", "std")]).reshape(2, 3)
     if not (np.isfinite(stats).all() and (stats[1] > 0).all()):

@@ -37,6 +37,7 @@ class Weights:
         source: Repository or file name.
         sha256: Hash of the weights file.
         note: Why there are none, or which tensors of the backbone they lack.
+        licence: Of the weights of the hub, as timm names it; None where it is not known.
         path: Path of the weights file; not recorded.
         auto: Whether the training may start without weights where these do not fit; not recorded.
     """
@@ -46,6 +47,7 @@ class Weights:
     source: str | None = None
     sha256: str | None = None
     note: str = ""
+    licence: str | None = None
     path: str = field(default="", repr=False, compare=False)
     auto: bool = field(default=False, repr=False, compare=False)
 
@@ -56,7 +58,8 @@ class Weights:
 
     def to_dict(self) -> dict:
         """The weights as JSON can hold them, without any path of this machine; the origin is called kind there."""
-        return {"kind": self.origin, "tag": self.tag, "source": self.source, "sha256": self.sha256, "note": self.note}
+        return {"kind": self.origin, "tag": self.tag, "source": self.source, "sha256": self.sha256, "note": self.note,
+                "licence": self.licence}
 
 
 # ---- finding
@@ -110,7 +113,7 @@ def _from_hub(arch: str, cfg: PretrainedCfg, timeout: float) -> Weights:
         read_shapes(path)
     except Exception as e:  # huggingface_hub, its HTTP client and its download engine share no base class
         raise ImgregError(expected, f"no {cfg.hf_hub_id} {place} ({short_reason(e)})", hint) from e
-    return Weights(origin, cfg.tag, cfg.hf_hub_id, file_hash(path), path=path)
+    return Weights(origin, cfg.tag, cfg.hf_hub_id, file_hash(path), licence=cfg.license, path=path)
 
 
 def _from_path(spec: str) -> Weights:

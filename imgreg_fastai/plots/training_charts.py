@@ -139,13 +139,14 @@ def draw_learning_curve(curves: list[TargetCurve], n_images: list[int], epochs: 
     Args:
         curves: One per target; each unit has axes of its own.
         n_images: The numbers of training images, growing.
-        epochs: Of all trainings.
+        epochs: Of all trainings; 0 where nothing was trained.
         title: The title.
     """
     curves = [curve for curve in curves if len(curve.points)]
     units = list(dict.fromkeys(curve.unit for curve in curves))
     note = ("Dots: the mean validation error; bars: its 95 % interval. Line: the law fitted to them, dashed where "
-            f"nothing was measured; ring: with twice the images. All trained for {epochs} epochs.")
+            "nothing was measured; ring: with twice the images. ")
+    note += f"All trained for {epochs} epochs." if epochs else "Ridges on frozen features."
     if not units:
         return empty_figure(title, note)
     figure = TitledFigure(max(7.2, 4.8 * len(units)), 3.8, title, note)

@@ -25,6 +25,7 @@ class ReportInputs(NamedTuple):
         history: The epochs; None where they were not saved.
         model: None where the images or the model file are gone.
         baselines: {name: {target name: scores}} of small models; empty where none was measured.
+        ridge: What the model is called whose errors are `ridge` in the scores; "" where there is none.
     """
 
     run: Run
@@ -36,6 +37,7 @@ class ReportInputs(NamedTuple):
     history: pd.DataFrame | None
     model: Predictor | None
     baselines: dict
+    ridge: str = ""
 
     @property
     def has_pictures(self) -> bool:
@@ -67,4 +69,4 @@ def read_inputs(run: Run, model: Predictor | None = None, device: str = "cpu") -
         model = model_file.load_model(run.path, device)
     history = run.read_table("history.csv") if (run.path / "history.csv").is_file() else None
     return ReportInputs(run, task, scores, "test" if "test" in scores else part, part, rows, history, model,
-                        run.read_json("baselines.json"))
+                        run.read_json("baselines.json"), run.about.get("ridge", {}).get("name", ""))

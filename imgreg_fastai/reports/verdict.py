@@ -171,10 +171,13 @@ def verdicts(inputs: ReportInputs, has_issues: bool) -> tuple[list[dict], list[W
 
 
 def _small_model(inputs: ReportInputs, target: Target) -> Iterator[Weakness]:
-    """Find the best small model, if it does better."""
+    """Find the best small model, or the ridge on frozen features, if it does better."""
     errors = {name: scores[target.name]["mean"] for name, scores in inputs.baselines.items()
               if "mean" in scores.get(target.name, {})}
-    mean = inputs.scores.get("valid", {}).get(target.name, {}).get("mean", 0.0)
+    numbers = inputs.scores.get("valid", {}).get(target.name, {})
+    mean = numbers.get("mean", 0.0)
+    if "ridge" in numbers:
+        errors[f"the {inputs.ridge}"] = numbers["ridge"]
     best = min(errors, key=lambda name: errors[name], default="")
     if errors and errors[best] < mean:
         yield Weakness("small", f"A small model does better: {best} is off by "

@@ -12,6 +12,7 @@ from torch import nn
 
 from ..config import TrainConfig
 from ..models import network
+from ..models.features import FrozenFeatures
 from ..tasks import Task
 from ..utils.messages import warn
 from .losses import ReturnLogits, TargetError, TaskLoss, WeighRows, mean_encoded
@@ -31,8 +32,9 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
     Returns:
         The Learner, with all parameters unfrozen. Its model is that of `network.network`: body and head.
     """
-    histograms = histogram_outputs(task) if cfg.loss == "histogram" else []
-    if task.has_points or any(histograms):
+    is_trained = not isinstance(body, FrozenFeatures)
+    histograms = histogram_outputs(task) if cfg.loss == "histogram" and is_trained else []
+    if is_trained and (task.has_points or any(histograms)):
         body = network.add_positions(body, task.size)
         if task.has_points and not isinstance(body, network.BodyWithPositions):
             warn(_no_positions_reason(body, task, cfg))

@@ -127,7 +127,8 @@ def test_the_cache_needs_no_hub(tmp_path, full, caplog, spec):
     put_in_cache(tmp_path, content)
     found = weights.find_weights(ARCH, spec)
     assert found.to_dict() == {
-        "kind": "cache", "tag": "r160_in1k", "source": REPO, "note": "", "sha256": hashlib.sha256(content).hexdigest()
+        "kind": "cache", "tag": "r160_in1k", "source": REPO, "note": "", "licence": "apache-2.0",
+        "sha256": hashlib.sha256(content).hexdigest()
     }
     assert found.pretrained
     body, same = build_body(ARCH, SIZE, None, found)
