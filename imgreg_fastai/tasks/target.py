@@ -98,13 +98,8 @@ class Target(Mark):
 
     @property
     def scalar(self) -> bool:
-        """Whether it is one number on a line: with a range, a median, R², and rare labels that can count more."""
+        """Whether it is one number on a line: with a range, a histogram to learn it by, R², and rare labels."""
         return self.linear and len(self.columns) == 1
-
-    @property
-    def histogram(self) -> bool:
-        """Whether the loss `histogram` learns it as one, which is measured for plain numbers only."""
-        return self.scalar
 
     def is_labelled(self, finite: Array) -> Array:
         """Which rows have a label: of points any value is enough, other kinds need all; [n, columns] -> [n]."""

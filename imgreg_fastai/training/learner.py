@@ -62,7 +62,7 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
 
 def histogram_outputs(task: Task) -> list[bool]:
     """Of each output of the network, whether the loss `histogram` makes it one."""
-    return [target.histogram for target in task.targets for _ in range(target.n_out)]
+    return [target.scalar for target in task.targets for _ in range(target.n_out)]
 
 
 def _no_positions_reason(body: nn.Module, task: Task, cfg: TrainConfig) -> str:

@@ -163,7 +163,7 @@ class TaskLoss(nn.Module):
     def _guess_cost(self, target: Target, encoded: torch.Tensor) -> float:
         """The penalty of the best constant output for encoded labels [n, n_out]."""
         mean = encoded.nanmean(dim=0).nan_to_num().expand_as(encoded)
-        is_histogram = self.loss == "histogram" and target.histogram and len(encoded) > 0
+        is_histogram = self.loss == "histogram" and target.scalar and len(encoded) > 0
         logits = label_histograms(encoded).mean(dim=0).log().expand(len(encoded), -1, -1) if is_histogram else None
         return float(self._penalty(target, mean, encoded, logits))
 
@@ -185,7 +185,7 @@ class TaskLoss(nn.Module):
         outputs = self.task.split(predicted)
         for i, (target, output, y) in enumerate(zip(self.task.targets, outputs, labels, strict=True)):
             own_logits = None
-            if logits is not None and target.histogram:
+            if logits is not None and target.scalar:
                 own_logits, first = logits[:, first : first + target.n_out], first + target.n_out
             weights = self._weights(self.rarity_weights[i])
             costs.append(self.shares[i] * self._penalty(target, output, encode_labels(target, y), own_logits, weights))

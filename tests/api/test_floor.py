@@ -15,7 +15,7 @@ from imgreg_fastai.runs import format_runs, list_runs, load_run
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import plots_left_out
 
-SMALL = {"size": (32, 48), "arch": "test_resnet", "weights": "none", "device": "cpu"}
+SMALL = {"size": (32, 48), "arch": "test_resnet", "weights": "none", "device": "cpu", "precision": "fp32"}
 
 
 @pytest.fixture(scope="module")
