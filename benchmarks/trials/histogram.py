@@ -1,4 +1,7 @@
-"""HL-Gauss (Imani and White, ICML 2018): a number is a histogram, trained by cross-entropy; its mean is predicted."""
+"""HL-Gauss (Imani and White, ICML 2018): an output is a histogram, trained by cross-entropy; its mean is predicted.
+
+For a point it is a histogram for x and one for y (SimCC; Li et al., ECCV 2022), for an angle those of cosine and sine.
+"""
 import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
@@ -45,7 +48,8 @@ class HistogramLoss(nn.Module):
         encoded = torch.cat([encode_labels(t, y) for t, y in targets], dim=1)
         edges = self.head.edges
         sigma = WIDTH * (edges[1] - edges[0])
-        below = torch.special.ndtr((edges - encoded.nan_to_num()[:, :, None]) / sigma)
+        within = encoded.nan_to_num().clamp(*network.Y_RANGE)  # farther out a histogram would be empty
+        below = torch.special.ndtr((edges - within[:, :, None]) / sigma)
         shares = below.diff(dim=2) / (below[:, :, -1:] - below[:, :, :1])
         costs = -(shares * self.head.logits.log_softmax(dim=2)).sum(dim=2)
         labelled = encoded.isfinite()

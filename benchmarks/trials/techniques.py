@@ -15,7 +15,7 @@ from timm.models import group_parameters
 from imgreg_fastai.api.preparation import TrainingPlan
 from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.models import network
-from imgreg_fastai.tasks import Task
+from imgreg_fastai.tasks import Rotation, Task
 from imgreg_fastai.training import augment, learner
 from imgreg_fastai.training.random_numbers import Draws
 
@@ -49,6 +49,11 @@ class Technique:
 def has_numbers(task: Task, pretrained: bool) -> bool:
     """Tell whether all targets are plain numbers on a linear scale."""
     return all(t.scalar and not t.log_scale for t in task.targets)
+
+
+def has_plain_outputs(task: Task, pretrained: bool) -> bool:
+    """Tell whether each output is compared by itself with a number in [-1, 1], as those of all kinds but a rotation."""
+    return not any(isinstance(t, Rotation) for t in task.targets)
 
 
 def is_pretrained(task: Task, pretrained: bool) -> bool:
@@ -170,7 +175,7 @@ TECHNIQUES = {
     "c-mixup": Technique("C-Mixup: pairs with close labels are mixed (Yao et al., 2022)", start=mixing.mix,
                          applies=has_numbers),
     "histogram": Technique("HL-Gauss: cross-entropy over 64 bins (Imani and White, 2018)", start=histogram.replace_head,
-                           applies=has_numbers),
+                           applies=has_plain_outputs),
     "positions": Technique("positions of 32 maps beside the pooled features, for all kinds", patch=positions_for_all,
                            applies=has_no_points),
     "ridge-start": Technique("the head begins as a ridge on the frozen features", start=ridge_start.start_head,

@@ -4,7 +4,6 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
-
 from fastai.learner import Learner
 
 from imgreg_fastai.api import fitting
