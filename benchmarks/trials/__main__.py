@@ -74,7 +74,8 @@ def main() -> None:
     args = parse()
     if not args.show:
         run(trainings(args), args.file, args.minutes)
-    print(table.markdown(table.read(args.file)))
+    about = {name: technique.about for name, technique in techniques.TECHNIQUES.items()}
+    print(table.markdown(table.read(args.file), about))
 
 
 if __name__ == "__main__":

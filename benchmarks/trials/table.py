@@ -89,12 +89,28 @@ def compare(results: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def markdown(results: pd.DataFrame) -> str:
-    """The comparison as a table for docs/benchmarks.md, its techniques from the best to the worst on each data set."""
-    rows = compare(results).sort_values(["data", "epochs", "change"])
-    lines = ["| data, epochs | technique | trainings | error against guessing | change (of single trainings) |",
-             "|---|---|---|---|---|"]
-    for row in rows.itertuples():
-        text = f"{row.change:+.1%} ({row.lowest:+.0%} to {row.highest:+.0%})" if row.technique != BASELINE else ""
-        lines.append(f"| {row.data}, {row.epochs} | {row.technique} | {row.n} | {row.score:.3f} | {text} |")
+def markdown(results: pd.DataFrame, about: dict[str, str]) -> str:
+    """The comparison as a table for docs/benchmarks.md: a row a technique, a column a data set and length.
+
+    Args:
+        results: Of `read`.
+        about: {technique: what it is}, in the order of the rows.
+    """
+    compared = compare(results)
+    columns = list(dict.fromkeys(zip(compared["data"], compared["epochs"], strict=True)))
+    cells = {(row.technique, row.data, row.epochs): _cell(row) for row in compared.itertuples()}
+    lines = [f"| technique | | {' | '.join(f'{data}, {epochs} epochs' for data, epochs in columns)} |",
+             "|---|---|" + "---|" * len(columns)]
+    for name in dict.fromkeys([*about, *compared["technique"]]):
+        row = [cells.get((name, *column), "") for column in columns]
+        if any(row):
+            lines.append(f"| `{name}` | {about.get(name, '')} | {' | '.join(row)} |")
     return "\n".join(lines)
+
+
+def _cell(row) -> str:
+    """The change of one technique on one data set, with that of each training if there are several."""
+    if row.technique == BASELINE:
+        return f"{row.score:.3f} of guessing ({row.n})"
+    single = f" ({row.lowest:+.0%} to {row.highest:+.0%}; {row.n})" if row.n > 1 else ""
+    return f"{row.change:+.1%}{single}"

@@ -16,6 +16,7 @@ from imgreg_fastai.api.preparation import TrainingPlan
 from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import Rotation, Task
+from imgreg_fastai.tasks.augmentations import COLOURS
 from imgreg_fastai.training import augment, learner
 from imgreg_fastai.training.random_numbers import Draws
 
@@ -78,12 +79,7 @@ def can_move(task: Task, pretrained: bool) -> bool:
 
 def has_colour(task: Task, pretrained: bool) -> bool:
     """Tell whether the colours of images are changed."""
-    return bool(set(task.augment) & set(augment_colours()))
-
-
-def augment_colours() -> tuple[str, ...]:
-    """The names of the changes of colour."""
-    return "colour", "tint"
+    return bool(set(task.augment) & set(COLOURS))
 
 
 # ---- changes of augmentation
@@ -123,14 +119,14 @@ def declare_moves(plan: TrainingPlan) -> TrainingPlan:
 
 def without_colour(plan: TrainingPlan) -> TrainingPlan:
     """Leave the colours of images as they are."""
-    kept = tuple(a for a in plan.task.augment if a not in augment_colours())
+    kept = tuple(a for a in plan.task.augment if a not in COLOURS)
     return replace(plan, task=replace(plan.task, augment=kept))
 
 
 def with_tint(plan: TrainingPlan) -> TrainingPlan:
     """Change brightness, contrast and tint."""
-    kept = tuple(a for a in plan.task.augment if a not in augment_colours())
-    return replace(plan, task=replace(plan.task, augment=(*kept, *augment_colours())))
+    kept = tuple(a for a in plan.task.augment if a not in COLOURS)
+    return replace(plan, task=replace(plan.task, augment=(*kept, *COLOURS)))
 
 
 # ---- changes of the network and its rates
@@ -176,6 +172,9 @@ TECHNIQUES = {
                          applies=has_numbers),
     "histogram": Technique("HL-Gauss: cross-entropy over 64 bins (Imani and White, 2018)", start=histogram.replace_head,
                            applies=has_plain_outputs),
+    "histogram-body-1": Technique("both: does the histogram gain where the body learns fast?", body_rate(1.0),
+                                  start=histogram.replace_head,
+                                  applies=lambda task, pretrained: pretrained and has_plain_outputs(task, pretrained)),
     "positions": Technique("positions of 32 maps beside the pooled features, for all kinds", patch=positions_for_all,
                            applies=has_no_points),
     "ridge-start": Technique("the head begins as a ridge on the frozen features", start=ridge_start.start_head,

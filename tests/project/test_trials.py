@@ -12,7 +12,7 @@ from benchmarks.trials.histogram import HistogramHead, HistogramLoss
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import Number, Task
 
-NET = {"arch": "test_resnet", "size": (32, 32), "bs": 4, "lr": 1e-2, "augment": ("colour",), "targets": "grey"}
+NET = {"arch": "test_resnet", "size": (64, 64), "bs": 2, "lr": 1e-2, "augment": ("colour",), "targets": "grey"}
 
 
 def draw(folder):
@@ -62,11 +62,12 @@ def test_a_second_call_does_what_is_missing_and_no_more(tiny):
 
 
 def test_each_technique_differs_from_the_baseline_where_it_applies(tiny):
-    results = run(tiny, "--seeds", "3", "--epochs", "1", "--data", "weights,moved")
+    results = run(tiny, "--seeds", "3", "--epochs", "4", "--data", "weights,moved")
     scores = results.pivot(index="technique", columns="data", values="score")
     assert set(scores.index) == set(techniques.TECHNIQUES)
     assert set(scores.index[scores["weights"].isna()]) == {"move-all", "move-all-farther"}
-    assert set(scores.index[scores["moved"].isna()]) == {"move", "stages", "body-1", "ridge-start"}
+    assert set(scores.index[scores["moved"].isna()]) == {"move", "stages", "body-1", "ridge-start",
+                                                              "histogram-body-1"}
     for data in scores:
         others = scores[data].drop("baseline").dropna()
         assert (others != scores[data]["baseline"]).all(), others
@@ -87,7 +88,10 @@ def test_a_comparison_pairs_folds_and_seeds():
     row = table.compare(results).set_index("technique").loc["better"]
     assert row["n"] == 2 and row["change"] == pytest.approx(-0.1)
     assert (row["lowest"], row["highest"]) == pytest.approx((-0.2, -0.05))
-    assert "| d, 4 | better | 2 | 0.675 | -10.0% (-20% to -5%) |" in table.markdown(results)
+    lines = table.markdown(results, {"baseline": "as it is", "better": "than that", "untried": ""}).splitlines()
+    assert lines[0] == "| technique | | d, 4 epochs |" and len(lines) == 4
+    assert lines[2:] == ["| `baseline` | as it is | 3.500 of guessing (3) |",
+                         "| `better` | than that | -10.0% (-20% to -5%; 2) |"]
 
 
 def test_a_histogram_predicts_the_labels_it_has_learnt_and_leaves_missing_ones_out():
