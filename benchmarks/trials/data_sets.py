@@ -54,8 +54,7 @@ def draw_gauges(folder: Path) -> pd.DataFrame:
     spec = importlib.util.spec_from_file_location("draw_gauges", DRAW_GAUGES)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.SEED = DRAWN_SEED
-    module.main(folder)
+    module.main(folder, DRAWN_SEED)
     frame = _read_table(folder / "labels.csv")
     return frame.assign(group=frame["gauge"])
 

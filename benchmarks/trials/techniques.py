@@ -175,6 +175,10 @@ TECHNIQUES = {
     "histogram-body-1": Technique("both: does the histogram gain where the body learns fast?", body_rate(1.0),
                                   start=histogram.replace_head,
                                   applies=lambda task, pretrained: pretrained and has_plain_outputs(task, pretrained)),
+    "histogram-positions": Technique("a histogram, and positions beside the pooled features", patch=positions_for_all,
+                                     start=histogram.replace_head,
+                                     applies=lambda task, pretrained: has_no_points(task, pretrained)
+                                     and has_plain_outputs(task, pretrained)),
     "positions": Technique("positions of 32 maps beside the pooled features, for all kinds", patch=positions_for_all,
                            applies=has_no_points),
     "ridge-start": Technique("the head begins as a ridge on the frozen features", start=ridge_start.start_head,
