@@ -1,4 +1,6 @@
 """The trials of benchmarks/trials: they go on where they stopped, and each technique changes a training."""
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,3 +122,9 @@ def test_the_average_of_checkpoints_is_that_of_the_last_ones():
         learn.model.weight.data.fill_(float(step))
         callback.after_batch()
     assert callback.average["weight"].item() == pytest.approx(np.mean([84, 88, 92, 96, 100]))
+
+
+def test_the_documentation_shows_all_trials():
+    about = {name: technique.about for name, technique in techniques.TECHNIQUES.items()}
+    page = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+    assert table.markdown(table.read(), about) in page.read_text(encoding="utf-8")
