@@ -121,7 +121,7 @@ def plan(data: DataSet, frame: pd.DataFrame, fold: int, **settings: Any) -> prep
     """
     split = (frame["fold"] == fold).map({True: "valid", False: "train"})
     frame = frame.drop(columns=["fold", "group"]).assign(split=split)
-    options = {"calibrate": 0, "workers": 0, **data.options, **settings}
+    options = {"calibrate": 0, "workers": 0, "loss": "l1", **data.options, **settings}
     if data.photographs:
         options["weights"] = str(find_photographs(data.photographs)[1])
     if data.task is None:

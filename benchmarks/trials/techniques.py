@@ -15,12 +15,12 @@ from timm.models import group_parameters
 from imgreg_fastai.api.preparation import TrainingPlan
 from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.models import network
-from imgreg_fastai.tasks import Rotation, Task
+from imgreg_fastai.tasks import Task
 from imgreg_fastai.tasks.augmentations import COLOURS
 from imgreg_fastai.training import augment, learner
 from imgreg_fastai.training.random_numbers import Draws
 
-from . import histogram, mixing, ridge_start
+from . import mixing, ridge_start
 
 MOVES = ("shift", "zoom")
 
@@ -50,11 +50,6 @@ class Technique:
 def has_numbers(task: Task, pretrained: bool) -> bool:
     """Tell whether all targets are plain numbers on a linear scale."""
     return all(t.scalar and not t.log_scale for t in task.targets)
-
-
-def has_plain_outputs(task: Task, pretrained: bool) -> bool:
-    """Tell whether each output is compared by itself with a number in [-1, 1], as those of all kinds but a rotation."""
-    return not any(isinstance(t, Rotation) for t in task.targets)
 
 
 def is_pretrained(task: Task, pretrained: bool) -> bool:
@@ -160,8 +155,13 @@ def body_rate(rate: float) -> Callable[[TrainingPlan], TrainingPlan]:
     return lambda plan: replace(plan, config=replace(plan.config, body_lr=rate))
 
 
+def learn_histograms(plan: TrainingPlan) -> TrainingPlan:
+    """Learn plain numbers as histograms."""
+    return replace(plan, config=replace(plan.config, loss="histogram"))
+
+
 TECHNIQUES = {
-    "baseline": Technique("the package as it is"),
+    "baseline": Technique("the package with its loss l1, the default until the histogram"),
     "ema": Technique("exponential moving average of the weights over the last 5 % of all steps"),
     "checkpoints": Technique("mean of 5 checkpoints within the last fifth of the steps (Izmailov et al., 2018)"),
     "stages": Technique("layer-wise rate decay: from 0.1 of the head's rate for the stem to all of it, by stages",
@@ -170,15 +170,10 @@ TECHNIQUES = {
                         applies=is_pretrained),
     "c-mixup": Technique("C-Mixup: pairs with close labels are mixed (Yao et al., 2022)", start=mixing.mix,
                          applies=has_numbers),
-    "histogram": Technique("HL-Gauss: cross-entropy over 64 bins (Imani and White, 2018)", start=histogram.replace_head,
-                           applies=has_plain_outputs),
-    "histogram-body-1": Technique("both: does the histogram gain where the body learns fast?", body_rate(1.0),
-                                  start=histogram.replace_head,
-                                  applies=lambda task, pretrained: pretrained and has_plain_outputs(task, pretrained)),
-    "histogram-positions": Technique("a histogram, and positions beside the pooled features", patch=positions_for_all,
-                                     start=histogram.replace_head,
-                                     applies=lambda task, pretrained: has_no_points(task, pretrained)
-                                     and has_plain_outputs(task, pretrained)),
+    "histogram": Technique("HL-Gauss: cross-entropy over 64 bins (Imani and White, 2018); in the package since",
+                           learn_histograms, applies=has_numbers),
+    "histogram-positions": Technique("a histogram, and positions beside the pooled features", learn_histograms,
+                                     patch=positions_for_all, applies=has_numbers),
     "positions": Technique("positions of 32 maps beside the pooled features, for all kinds", patch=positions_for_all,
                            applies=has_no_points),
     "ridge-start": Technique("the head begins as a ridge on the frozen features", start=ridge_start.start_head,

@@ -10,9 +10,7 @@ from PIL import Image
 from benchmarks.trials import __main__ as command
 from benchmarks.trials import data_sets, table, techniques
 from benchmarks.trials.averages import CheckpointAverage
-from benchmarks.trials.histogram import HistogramHead, HistogramLoss
 from imgreg_fastai.models import network
-from imgreg_fastai.tasks import Number, Task
 
 NET = {"arch": "test_resnet", "size": (64, 64), "bs": 2, "lr": 1e-2, "augment": ("colour",), "targets": "grey"}
 
@@ -68,8 +66,7 @@ def test_each_technique_differs_from_the_baseline_where_it_applies(tiny):
     scores = results.pivot(index="technique", columns="data", values="score")
     assert set(scores.index) == set(techniques.TECHNIQUES)
     assert set(scores.index[scores["weights"].isna()]) == {"move-all", "move-all-farther"}
-    assert set(scores.index[scores["moved"].isna()]) == {"move", "stages", "body-1", "ridge-start",
-                                                              "histogram-body-1"}
+    assert set(scores.index[scores["moved"].isna()]) == {"move", "stages", "body-1", "ridge-start"}
     for data in scores:
         others = scores[data].drop("baseline").dropna()
         assert (others != scores[data]["baseline"]).all(), others
@@ -94,19 +91,6 @@ def test_a_comparison_pairs_folds_and_seeds():
     assert lines[0] == "| technique | | d, 4 epochs |" and len(lines) == 4
     assert lines[2:] == ["| `baseline` | as it is | 3.500 of guessing (3) |",
                          "| `better` | than that | -10.0% (-20% to -5%; 2) |"]
-
-
-def test_a_histogram_predicts_the_labels_it_has_learnt_and_leaves_missing_ones_out():
-    torch.manual_seed(0)
-    task = Task("t", (Number("y", ("y",), low=-1.0, high=1.0, scale="linear"),), (32, 32))
-    head, labels = HistogramHead(2, 1), torch.tensor([-0.9, 0.31, 0.92, torch.nan])
-    loss, features = HistogramLoss(task, head), torch.eye(4)[:, :2] + torch.tensor([[0.0], [0], [1], [5]])
-    optimiser = torch.optim.Adam(head.parameters(), lr=0.1)
-    for _ in range(300):
-        optimiser.zero_grad()
-        loss(head(features), labels).backward()
-        optimiser.step()
-    assert head(features)[:3, 0].detach().numpy() == pytest.approx(labels[:3].numpy(), abs=0.02)
 
 
 def test_the_average_of_checkpoints_is_that_of_the_last_ones():
