@@ -134,6 +134,11 @@ def positions_for_all() -> AbstractContextManager:
         dls, task, cfg, network.add_positions(body, task.size)))
 
 
+def without_positions() -> AbstractContextManager:
+    """Within the block the head gets the pooled features alone."""
+    return patch.object(network, "add_positions", lambda body, size: body)
+
+
 def split_by_stage(learn: Learner, task: Task, config: TrainConfig) -> list[Callback]:
     """Give each stage of the body its own rate: fastai spreads them evenly on a log scale from body_lr to 1."""
     splitter = learn.splitter
@@ -170,10 +175,10 @@ TECHNIQUES = {
                         applies=is_pretrained),
     "c-mixup": Technique("C-Mixup: pairs with close labels are mixed (Yao et al., 2022)", start=mixing.mix,
                          applies=has_numbers),
-    "histogram": Technique("HL-Gauss: cross-entropy over 64 bins (Imani and White, 2018); in the package since",
-                           learn_histograms, applies=has_numbers),
-    "histogram-positions": Technique("a histogram, and positions beside the pooled features", learn_histograms,
-                                     patch=positions_for_all, applies=has_numbers),
+    "histogram": Technique("HL-Gauss: cross-entropy over 64 bins (Imani and White, 2018)",
+                           learn_histograms, without_positions, applies=has_numbers),
+    "histogram-positions": Technique("a histogram, and positions beside the pooled features: in the package since",
+                                     learn_histograms, applies=has_numbers),
     "positions": Technique("positions of 32 maps beside the pooled features, for all kinds", patch=positions_for_all,
                            applies=has_no_points),
     "ridge-start": Technique("the head begins as a ridge on the frozen features", start=ridge_start.start_head,
