@@ -7,23 +7,21 @@ from fastai.learner import Learner
 
 from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.data import splits
-from imgreg_fastai.evaluation import baselines
-from imgreg_fastai.models import network
+from imgreg_fastai.evaluation import ridge
 from imgreg_fastai.tasks import Task
 from imgreg_fastai.training.losses import encode_labels
 
 
 def start_head(learn: Learner, task: Task, config: TrainConfig) -> list[Callback]:
     """Fit a ridge to the training images as they are, and put it into the head, in front of its sigmoid."""
-    loader, (low, high) = learn.dls.train, network.Y_RANGE
+    loader = learn.dls.train
     features = frozen_features(learn).numpy()
     encoded = torch.cat([encode_labels(t, y) for t, y in zip(task.targets, loader.labels, strict=True)], dim=1)
-    inverse = torch.logit((encoded - low) / (high - low), eps=0.02).numpy()
     groups = pd.factorize(splits.split_units(loader.items))[0]
-    slopes, intercepts = baselines.fit_ridge(task, features, inverse, groups)
+    fit = ridge.fit_ridge(task, features, ridge.to_logits(encoded.numpy()), groups)
     linear = learn.model[1][0]
-    linear.weight.data.copy_(torch.from_numpy(slopes.T))
-    linear.bias.data.copy_(torch.from_numpy(intercepts))
+    linear.weight.data.copy_(torch.from_numpy(fit.slopes.T))
+    linear.bias.data.copy_(torch.from_numpy(fit.intercepts))
     return []
 
 
