@@ -14,9 +14,9 @@ CHOICES = {"loss": get_args(Loss), "precision": get_args(Precision), "cache": ge
 MINIMUM = {"seed": 0, "epochs": 1, "freeze_epochs": 0, "bs": 2, "accumulate": 1, "patience": 1, "workers": 0,
            "folds": 2, "fold": 1}
 ABOVE_0 = math.ulp(0.0)  # the smallest number above 0
-LOWEST = {"time": ABOVE_0, "lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "save_minutes": 0, "valid": ABOVE_0,
-          "coverage": ABOVE_0, "test": 0, "calibrate": 0}
-SHARES = ("valid", "coverage", "test", "calibrate")  # settings below 1
+LOWEST = {"time": ABOVE_0, "lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "save_minutes": 0,
+          "fixed_norm": 0, "valid": ABOVE_0, "coverage": ABOVE_0, "test": 0, "calibrate": 0}
+SHARES = ("fixed_norm", "valid", "coverage", "test", "calibrate")  # settings below 1
 OPTIONAL = ("time", "lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # may be None
 FLAGS = ("quick", "balance", "strict", "deterministic")
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
@@ -99,6 +99,7 @@ class TrainConfig:
     # it is not decided, as in older runs, l1. With histogram the targets that are no plain numbers have l1, too.
     loss: Loss = "auto"
     wd: float = 0.01  # weight decay, of all weights
+    fixed_norm: float = 0.0  # last part of the training in which batch normalisation keeps its averages
     bs: int | None = 32  # images per batch; None: up to 64, fewer on small data, so that an epoch has 20 batches
     workers: int | None = None  # processes that decode images; None: 0 when the decoded images are kept in memory
     accumulate: int = 1  # batches whose gradients make one step, so that `bs` is what fits into memory at once

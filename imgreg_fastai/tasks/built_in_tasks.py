@@ -22,6 +22,7 @@ ANGLE = Task(
         ("epochs", 15),
         ("bs", 32),
         ("lr", 2e-3),
+        ("fixed_norm", 0.4),
         ("valid", 0.1),
     ),
     name_pattern=r"angle_(?P<angle>\d{5})(?!\d)",

@@ -17,6 +17,7 @@ from ..config import TrainConfig
 from ..utils.messages import ImgregError, say, warn
 from .batch_size import fits_memory, halve
 from .checkpoint import Moment, is_frozen
+from .norm import fix_norm, is_norm_fixed
 from .precision import in_precision
 from .progress import Progress
 from .random_numbers import seed_step
@@ -113,6 +114,8 @@ class TrainingWatch(Callback):
     def before_batch(self) -> None:
         if self.training:
             seed_step(self.cfg.seed, self.progress.epoch, self.first_batch + self.iter)
+            if is_norm_fixed(self.progress, self.cfg.fixed_norm):
+                fix_norm(self.learn.model)
 
     def after_batch(self) -> None:
         if self.training:

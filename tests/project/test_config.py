@@ -67,7 +67,7 @@ def test_a_name_alone_is_not_taken_apart():
                                    {"cache": "yes"}, {"workers": -1},
                                    {"seed": -1}, {"lr": -1.0}, {"lr": float("nan")}, {"lr": 0.0},
                                    {"wd": -1.0}, {"epochs": "two"}, {"epochs": 1.5}, {"lr": "x"},
-                                   {"body_lr": 0.0}, {"patience": 0}])
+                                   {"body_lr": 0.0}, {"patience": 0}, {"fixed_norm": 1}])
 def test_wrong_settings_are_one_line(wrong):
     with pytest.raises(ImgregError) as e:
         make_config(ANGLE, **wrong)
