@@ -15,6 +15,7 @@ from fastai.torch_core import set_seed
 from .. import plots, runs
 from ..config import TrainConfig
 from ..data import splits
+from ..data.object_size import describe_small_objects
 from ..evaluation import calibrate, evaluate
 from ..inference import model_file
 from ..models import backbones, weights
@@ -152,7 +153,9 @@ def fixed_threads(config: TrainConfig) -> int | None:
 
 
 def _say_start(plan: TrainingPlan, learn: Learner, run: runs.Run) -> None:
-    """Say what is trained on how many images, and where."""
+    """Say what is trained on how many images, and where; warn of objects that are too small."""
+    for sentence in describe_small_objects(plan.rows[plan.rows["split"] == "train"], plan.task):
+        warn(sentence)
     n_calibration = len(_calibration_rows(plan.rows, plan.config))
     for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
     say(f"training {plan.config.arch} on {len(learn.dls.train_ds)} images, "
