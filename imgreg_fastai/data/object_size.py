@@ -29,8 +29,8 @@ def describe_small_objects(rows: pd.DataFrame, task: Task) -> Iterator[str]:
     boxes = task.boxes(rows)
     longer_side = FEWEST_PIXELS if boxes is None else float(np.median(boxes[:, 2:].max(axis=1)))
     if longer_side < FEWEST_PIXELS:
-        yield (f"half of the boxes have at most {longer_side:.1f} pixels on their longer side, too few to see what is in "
-               "them: take images of more pixels")
+        yield (f"half of the boxes have at most {longer_side:.1f} pixels on their longer side, too few to see what "
+               "they show: take images of more pixels")
     if not targets:
         return
     views, size = known_views(rows["path"], task, boxes), np.array(task.size[::-1])
@@ -43,5 +43,5 @@ def describe_small_objects(rows: pd.DataFrame, task: Task) -> Iterator[str]:
         median = float(np.median(extents)) if len(extents) else FEWEST_PIXELS
         if median < FEWEST_PIXELS:
             sides = [STEP * math.ceil(side * FEWEST_PIXELS / max(median, 0.5) / STEP) for side in task.size]
-            yield (f"at {task.size[0]}x{task.size[1]} pixels the points of {target.name} lie within {median:.1f} pixels "
+            yield (f"at {task.size[0]}x{task.size[1]} pixels {target.name} lies within {median:.1f} pixels "
                    f"in half of the images: --size {sides[0]}x{sides[1]}, or --box for the part that shows them")
