@@ -13,6 +13,7 @@ from jinja2 import UndefinedError
 from imgreg_fastai import runs
 from imgreg_fastai.api import functions
 from imgreg_fastai.reports import html, inputs, run_page
+from imgreg_fastai.utils.format import format_amount
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY, plots_left_out, said
 
@@ -163,7 +164,7 @@ def test_the_verdict_and_the_scores_are_those_of_the_run(run, told):
     assert own["cells"][table["columns"].index("largest") - 1] == f"{scores['max']:.0f}°"
     assert guess["cells"][0] == f"{scores['baseline']:.0f}°" and guess["cells"][1] == "–"
     assert ridge["name"] == "ridge on frozen random features, validation part"
-    assert ridge["cells"][0] == f"{scores['ridge']:.0f}°"
+    assert ridge["cells"][0] == format_amount(scores["ridge"], "°")
 
 
 def test_small_models_stand_beside_it_and_are_told_where_they_do_better(copied):
