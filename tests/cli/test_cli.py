@@ -194,7 +194,7 @@ def test_the_options_of_a_training_are_the_keywords_of_the_public_functions():
     of_the_task = set(inspect.signature(functions.resolve_options).parameters) - {"task", "settings"}
     keywords = of_the_task | {field.name for field in fields(TrainConfig)}
     not_typed = {"command", "sample_folder", "body_lr", "fold"}
-    of_some = {"epochs", "time", "freeze_epochs", "patience", "stop_at", "folds", "save_minutes"}
+    of_some = {"quick", "epochs", "time", "freeze_epochs", "patience", "stop_at", "folds", "save_minutes"}
     assert set(options.TRAINING) == keywords - not_typed - of_some and of_some < options.OPTIONS.keys()
     assert {o["panel"] for o in options.OPTIONS.values()} == set(options.PANELS)
     with_errors = {key for key, o in options.OPTIONS.items() if "expected" in o}

@@ -13,6 +13,7 @@ from jinja2 import UndefinedError
 from imgreg_fastai import runs
 from imgreg_fastai.api import functions
 from imgreg_fastai.reports import html, inputs, run_page
+from imgreg_fastai.utils.format import format_amount
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY, plots_left_out, said
 
@@ -158,10 +159,12 @@ def test_the_verdict_and_the_scores_are_those_of_the_run(run, told):
     assert verdict.startswith(f"Off by {scores['mean']:.0f}° on average on 12 images it was not trained on")
     assert "imgreg train with --test 0.1" in parts(data, "verdict")[-1]["notes"][-1]
     (table,) = parts(data, "scores")[0]["tables"]
-    own, guess = table["rows"]
+    own, guess, ridge = table["rows"]
     assert own["name"] == "this model, validation part (12 images)" and guess["name"] == "guessing, validation part"
     assert own["cells"][table["columns"].index("largest") - 1] == f"{scores['max']:.0f}°"
     assert guess["cells"][0] == f"{scores['baseline']:.0f}°" and guess["cells"][1] == "–"
+    assert ridge["name"] == "ridge on frozen random features, validation part"
+    assert ridge["cells"][0] == format_amount(scores["ridge"], "°")
 
 
 def test_small_models_stand_beside_it_and_are_told_where_they_do_better(copied):
