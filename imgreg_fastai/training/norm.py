@@ -1,8 +1,8 @@
 """Batch normalisation by its running averages, in the last part of a training.
 
 While a network trains, batch normalisation takes mean and variance from each batch, which depend on the other images in
-it. Predictions use averages over many batches. Weights that suit one do not quite suit the other: a part of what waves with
-the angle in the errors of the angle task came from this (docs/benchmarks.md).
+it. Predictions use averages over many batches. Weights that suit one do not quite suit the other: a part of what waves
+with the angle in the errors of the angle task came from this (docs/benchmarks.md).
 """
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
