@@ -19,7 +19,7 @@ def test_a_run_folder_holds_what_the_readme_says(run):
     assert about["state"] == "trained" and about["weights"]["kind"] == "none"
     assert about["data"]["split"] == {"train": 108, "valid": 12}
     assert {"torch", "fastai", "timm", "imgreg-fastai"} <= set(about["versions"])
-    keys = {"unit", "n", "mean", "median", "p90", "p95", "max", "rmse", "bias", "baseline", "ci"}
+    keys = {"unit", "n", "mean", "median", "p90", "p95", "max", "rmse", "bias", "baseline", "ridge", "ci"}
     assert set(run.scores["valid"]["angle"]) == keys and run.scores["valid"]["angle"]["n"] == 12
 
 

@@ -11,7 +11,7 @@ from imgreg_fastai.training import batch_size, checkpoint
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import SMALL, TINY
 
-OPTIONS = {**TINY, "targets": ["n:number"], "epochs": 3, "deterministic": True, "workers": 0}
+OPTIONS = {**TINY, "targets": ["n:number"], "loss": "l1", "epochs": 3, "deterministic": True, "workers": 0}
 VIT = {**OPTIONS, "arch": "test_vit", "size": (64, 64)}  # without batch norm
 
 

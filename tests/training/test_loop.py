@@ -274,7 +274,7 @@ def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
     first = functions.learner("angle", **small(drawn, weights=str(run.path)))
     assert torch.equal(first.model[1][0].weight, load(run.path).network[1][0].weight)
     number = functions.learner("angle", targets=["angle:number"], **small(drawn, weights=str(run.path)))
-    assert number.model[1][0].weight.shape[0] == 1
+    assert number.model[1][0].weight.shape[0] == network.N_BINS
 
 
 def test_frozen_epochs_train_the_head_alone_and_the_body_has_its_own_rate(drawn):
