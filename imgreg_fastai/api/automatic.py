@@ -9,7 +9,7 @@ from fastai.learner import Learner
 
 from ..config import option_name
 from ..data.images import known_views
-from ..models import weights
+from ..models import backbones, weights
 from ..models.devices import select_device
 from ..training import loop, recipe
 from ..training.trial import measure_training
@@ -34,17 +34,26 @@ def apply_recipe(plan: TrainingPlan) -> TrainingPlan:
     if not plan.undecided:
         return plan
     source = weights.find_weights(plan.config.arch, plan.config.weights)
-    is_train = plan.rows["split"] == "train"
-    chosen = recipe.choose_recipe(recipe.DataFacts(int(is_train.sum()), shown_size(plan), source.pretrained,
-                                                   select_device(plan.config.device) != "cpu"))
+    config, n_images = plan.config, int((plan.rows["split"] == "train").sum())
+    minutes = config.time / 60 if config.time else recipe.MINUTES
+    facts = recipe.DataFacts(n_images, shown_size(plan), source.pretrained, select_device(config.device) != "cpu",
+                             minutes if config.time or "epochs" in plan.undecided else None)
+    chosen = recipe.choose_recipe(facts)
+    undecided = plan.undecided if _rates_apply(plan, source) else plan.undecided - {"lr", "body_lr"}
     settings: dict[str, Any] = {name: value for name, value in {**chosen.settings, "size": chosen.size}.items()
-                                if name in plan.undecided}
+                                if name in undecided}
     if "arch" in settings:  # whose arguments belong to it
         settings["arch_args"] = {**chosen.settings.get("arch_args", {}), **plan.config.arch_args}
     fields = {name: value for name, value in settings.items() if name != "size"}
     task = replace(plan.task, size=settings.get("size", plan.task.size))
     return replace(plan, task=task, config=replace(plan.config, **fields), source=source,
                    recipe={**settings, "most_epochs": chosen.most_epochs, "reason": chosen.reason})
+
+
+def _rates_apply(plan: TrainingPlan, source: weights.Weights) -> bool:
+    """Whether the recipe's rates hold for the backbone: its own, or a pretrained one that is no transformer."""
+    is_transformer = backbones.pretrained_cfg(plan.config.arch).fixed_input_size
+    return "arch" in plan.undecided or (source.pretrained and not is_transformer)
 
 
 def plan_epochs(plan: TrainingPlan, learn: Learner, in_precision: str) -> TrainingPlan:
@@ -94,8 +103,9 @@ def describe_recipe(plan: TrainingPlan, seconds: float | None = None) -> str:
         plan: After `apply_recipe`.
         seconds: How long the epochs will take; None: not known.
     """
-    words = {"arch": "{}", "size": "images of {} pixels", "bs": "batches of {}", "lr": "learning rate {}",
-             "body_lr": "{} of it for the body", "epochs": "{} epochs"}
+    has_arguments = bool(plan.recipe.get("arch_args"))  # of the backbone, which go with it
+    words = {"arch": "small {}" if has_arguments else "{}", "size": "images of {} pixels", "bs": "batches of {}",
+             "lr": "learning rate {}", "body_lr": "{} of it for the body", "epochs": "{} epochs"}
     parts = []
     for name, text in words.items():
         if name in plan.recipe:

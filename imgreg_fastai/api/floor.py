@@ -14,6 +14,7 @@ from ..evaluation.feature_cache import frozen_features
 from ..inference import model_file
 from ..inference.predictor import NetworkOutput, Predictor
 from ..models import backbones
+from ..models.backbones import short_reason
 from ..models.features import GRID, FrozenFeatures
 from ..runs import Run
 from ..tasks import Array
@@ -25,12 +26,13 @@ FILE = "ridge_predictions.csv"  # of a run
 NAME, RANDOM_NAME = "ridge on frozen features", "ridge on frozen random features"
 SECONDS = {"pretrained": 120.0, "random": 30.0}  # for the features, beside a training; at most SHARE of its --time
 SHARE = 0.1
+DETERMINISTIC_IMAGES = 500  # of each part, where nothing may depend on timing
 MIN_IMAGES = 10  # to fit a ridge to, beside a training
 # Fewer training images than these are named. A rule of thumb, not measured: an epoch of so few is a step or two.
 TOO_FEW = {"pretrained": 20, "random": 50}
 # Settings of a training by epochs, that --quick has no use for.
 UNUSED = ("epochs", "time", "freeze_epochs", "patience", "stop_at", "lr", "body_lr", "loss", "wd", "accumulate",
-          "balance", "save_minutes")
+          "balance", "save_minutes", "fixed_norm")
 
 
 class Floor(NamedTuple):
@@ -63,13 +65,15 @@ def build_model(plan: TrainingPlan, body: nn.Module, device: str, weights: dict)
     return Predictor(task, nn.Sequential(frozen, nn.Identity()), about, device)
 
 
-def fit(plan: TrainingPlan, model: Predictor, seconds: float | None = None) -> Floor:
+def fit(plan: TrainingPlan, model: Predictor, seconds: float | None = None,
+        most_images: int = ridge.MAX_PICTURES) -> Floor:
     """Fit the ridge.
 
     Args:
         plan: With its rows split.
         model: Of `build_model`.
         seconds: The most time for the features; the parts are made smaller for it. None: all of them.
+        most_images: Of each part.
 
     Returns:
         The ridge.
@@ -77,8 +81,8 @@ def fit(plan: TrainingPlan, model: Predictor, seconds: float | None = None) -> F
     Raises:
         ImgregError: No image of the training part can be opened, or there was time for fewer than MIN_IMAGES.
     """
-    seed, most = plan.config.seed, ridge.MAX_PICTURES
-    parts = [rows.sample(min(most, len(rows)), random_state=seed) for part, rows in plan.rows.groupby("split")
+    seed = plan.config.seed
+    parts = [rows.sample(min(most_images, len(rows)), random_state=seed) for part, rows in plan.rows.groupby("split")
              if part != "calibrate"]
     rows = pd.concat(parts).sample(frac=1, random_state=seed)  # so that each part has its share of the time
     rows, output = frozen_features(model, rows, seconds)
@@ -133,9 +137,9 @@ def measure(run: Run, plan: TrainingPlan, body: nn.Module, device: str) -> None:
         return
     model = build_model(plan, getattr(body, "timm_body", body), device, weights)
     try:
-        floor = fit(plan, model, seconds)
-    except ImgregError as e:
-        say(f"no {name_of(weights)}: {e}")
+        floor = fit(plan, model, None, DETERMINISTIC_IMAGES) if config.deterministic else fit(plan, model, seconds)
+    except (ImgregError, RuntimeError, ValueError, ArithmeticError, MemoryError) as e:  # the training needs no ridge
+        warn(f"no {name_of(weights)}: {short_reason(e)}")
         return
     run.write(FILE, metrics.predictions_table(plan.task, floor.predictions))
     run.note(ridge={"name": name_of(weights), "images": floor.n_images})

@@ -249,6 +249,9 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
     if "arch_args" in settings:
         settings["arch_args"] = {**recipe.get("arch_args", {}), **settings["arch_args"]}
     config = TrainConfig(**{**recipe, **settings})
+    if config.loss == "histogram" and not any(t.scalar for t in task.targets):
+        kinds = ", ".join(t.kind for t in task.targets)
+        raise ImgregError("--loss histogram with a target that is a plain number", kinds)
     if config.loss == "auto":
         config = replace(config, loss="histogram" if any(t.scalar for t in task.targets) else "l1")
     targets = [t.name for t in task.targets]

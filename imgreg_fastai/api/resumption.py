@@ -56,6 +56,7 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
                               f"imgreg evaluate {path}, or imgreg train --weights {path}")
         config = replace(run.config, epochs=epochs or run.config.epochs, time=None if epochs else run.config.time,
                          device=device or run.config.device)
+        is_planned = run.state == "planned" and epochs is None
         with fitting.resumable(run):
             if saved is not None and epochs is not None:
                 _replan_epochs(run, saved, epochs)
@@ -63,7 +64,10 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
                 say(f"{path} has no checkpoint yet: its training begins anew")
             _record(run, saved, epochs, changes)
             if saved is None:
-                return fitting.train(_plan_of_run(run, config), path.parent, planned=run)
+                plan = _plan_of_run(run, config)
+                if is_planned:
+                    plan = replace(plan, undecided=frozenset(run.about.get("undecided", ())))
+                return fitting.train(plan, path.parent, planned=run)
             return _continue_training(run, _plan_of_run(run, config), saved)
     finally:
         run.unlock()
@@ -109,7 +113,7 @@ def _plan_of_run(run: Run, config: TrainConfig) -> TrainingPlan:
     """The plan of a run: its own labels, with the split that they had."""
     data = run.about["data"]
     return TrainingPlan(run.task, config, Path(data["table"]), data["root"], run.about.get("command", ""),
-                        rows=run.labels)
+                        rows=run.labels, recipe=run.about.get("recipe") or {})
 
 
 def _replan_epochs(run: Run, saved: Checkpoint, epochs: int) -> None:

@@ -47,6 +47,7 @@ def train_several(trainings: Iterable[PlannedRun], out: str | Path, name: str) -
     try:
         planned = [(title, plan, runs.start_run(folder, plan.task, plan.config, plan.rows, plan.table, plan.images,
                                                 plan.earlier, command=plan.command, title=title, state="planned",
+                                                recipe=plan.recipe, undecided=sorted(plan.undecided),
                                                 threads=fixed_threads(plan.config), **fields))
                    for title, plan, fields in trainings]
         for title, plan, planned_run in planned:

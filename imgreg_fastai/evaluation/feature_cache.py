@@ -22,6 +22,7 @@ from safetensors.numpy import save
 from ..data.images import PictureError
 from ..data.known_images import content_hashes
 from ..inference.predictor import NetworkOutput, Predictor
+from ..models.network import n_features
 from ..tasks import Array
 from ..utils.files import atomic_file
 from ..utils.messages import ImgregError, ProgressBar, log, muted
@@ -53,7 +54,7 @@ def frozen_features(model: Predictor, rows: pd.DataFrame,
     """
     rows = rows.reset_index(drop=True)
     folder, keys = cache_folder() / _network_key(model), _image_keys(model, rows)
-    known = _read_features(folder, set(keys))
+    known = _read_features(folder, set(keys), n_features(model.network[0]))
     missing = [i for i, key in enumerate(keys) if key not in known]
     broken: dict[int, PictureError] = {}
     began = time.perf_counter()
@@ -115,7 +116,7 @@ def _image_keys(model: Predictor, rows: pd.DataFrame) -> list[str]:
 # ---- files
 
 
-def _read_features(folder: Path, wanted: set[str]) -> dict[str, Row]:
+def _read_features(folder: Path, wanted: set[str], width: int) -> dict[str, Row]:
     """Read what the files of a folder hold of the images that are wanted; a file that is damaged is removed."""
     known: dict[str, Row] = {}
     for file in sorted(folder.glob("*.safetensors")):
@@ -125,10 +126,13 @@ def _read_features(folder: Path, wanted: set[str]) -> dict[str, Row]:
                 here = [i for i, key in enumerate(keys) if key in wanted]
                 if here:
                     features, views = f.get_tensor("features"), f.get_tensor("views")
-                    if len(features) != len(keys) or views.shape != (len(keys), 4):
+                    if features.shape != (len(keys), width) or views.shape != (len(keys), 4):
                         raise ValueError("parts that do not agree")
+                    if not (np.isfinite(features).all() and np.isfinite(views).all()):
+                        raise ValueError("features that are no numbers")
                     known.update((keys[i], (features[i], views[i])) for i in here)
-                    os.utime(file)
+                    with suppress(OSError):  # of another user
+                        os.utime(file)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
             log.debug("the features in %s are computed again: %s", file, e)
             with suppress(OSError):

@@ -67,7 +67,7 @@ def recognise_backbone(spec: str | Path) -> Backbone | None:
     """
     file = weights_file(spec)
     own = about_model(str(file))
-    if isinstance(own.get("arch"), str):
+    if isinstance(own.get("arch"), str) and timm.is_model(own["arch"].partition(".")[0]):
         arch_args = own.get("arch_args")
         return Backbone(own["arch"], arch_args if isinstance(arch_args, dict) else {})
     closest = _closest_model(file.resolve(), file.stat().st_mtime_ns)

@@ -164,7 +164,9 @@ class TaskLoss(nn.Module):
         """The penalty of the best constant output for encoded labels [n, n_out]."""
         mean = encoded.nanmean(dim=0).nan_to_num().expand_as(encoded)
         is_histogram = self.loss == "histogram" and target.scalar and len(encoded) > 0
-        logits = label_histograms(encoded).mean(dim=0).log().expand(len(encoded), -1, -1) if is_histogram else None
+        logits = None
+        if is_histogram:  # bins that no label is near to are not quite empty: 0 times the logarithm of 0 is no number
+            logits = label_histograms(encoded).mean(dim=0).clamp(min=1e-12).log().expand(len(encoded), -1, -1)
         return float(self._penalty(target, mean, encoded, logits))
 
     def forward(self, predicted: torch.Tensor, *labels: torch.Tensor) -> torch.Tensor:
@@ -217,16 +219,16 @@ class TaskLoss(nn.Module):
 
 
 class ReturnLogits(Callback):
-    """Lets the network return the logits of its histograms while it is trained and validated."""
+    """Lets the network return the logits of its histograms for the loss, and not for `get_preds`."""
 
     @property
     def _range(self) -> HistogramRange:
         return self.learn.model[1][-1]
 
-    def before_fit(self) -> None:
-        self._range.with_logits = True
+    def before_batch(self) -> None:
+        self._range.with_logits = not hasattr(self.learn, "gather_preds")  # fastai's callback of get_preds
 
-    def after_fit(self) -> None:
+    def after_pred(self) -> None:
         self._range.with_logits = False
 
 

@@ -8,6 +8,7 @@ import pytest
 from imgreg_fastai.api import automatic, functions
 from imgreg_fastai.api.preparation import BY_RECIPE, prepare
 from imgreg_fastai.config import option_name
+from imgreg_fastai.models import network
 from imgreg_fastai.training import recipe
 from tests.conftest import TINY
 
@@ -25,7 +26,7 @@ def table(spotted, tmp_path):
 def small_recipe(monkeypatch):
     """A table of settings whose networks are tiny."""
     settings = {"arch": "test_resnet", "lr": 4e-3, "bs": 8}
-    rows = (recipe.Row(pretrained, float("inf"), 64, 60, 5, settings, "they are few") for pretrained in (False, True))
+    rows = (recipe.Row(pretrained, float("inf"), 64, 5, settings, "they are few") for pretrained in (False, True))
     monkeypatch.setattr(recipe, "TABLE", tuple(rows))
 
 
@@ -108,3 +109,19 @@ def test_all_folds_have_the_recipe_of_the_first(table, tmp_path):
 ])
 def test_more_epochs_are_offered_where_the_end_was_still_improving(losses, improving):
     assert automatic.is_improving(pd.DataFrame({"valid_loss": losses})) == improving
+
+
+def test_get_preds_of_numbers_has_an_output_for_each_and_training_has_their_logits(table):
+    learn = functions.learner(table, targets="n:number", **{k: v for k, v in TINY.items() if k != "epochs"})
+    widths = []
+    handle = learn.model.register_forward_hook(lambda _, inputs, output: widths.append(output.shape[1]))
+    assert learn.get_preds(dl=learn.dls.valid)[0].shape[1] == 1 and set(widths) == {1}
+    learn.fit(1)
+    assert widths[-1] == 1 + network.N_BINS
+    handle.remove()
+    assert learn.get_preds(dl=learn.dls.valid)[0].shape[1] == 1
+
+
+def test_rates_of_the_recipe_are_not_those_of_any_backbone(table):
+    plan = automatic.apply_recipe(prepare(table, **OFFLINE, arch="test_vit"))
+    assert "lr" not in plan.recipe and "arch" not in plan.recipe and "bs" in plan.recipe

@@ -13,7 +13,8 @@ from imgreg_fastai.training.checkpoint import read_checkpoint
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY, skip_plots
 
-OPTIONS = {**TINY, "epochs": 3, "lr": 2e-3, "loss": "l1", "deterministic": True, "save_minutes": 0, "workers": 0, "bs": 2,
+OPTIONS = {**TINY, "epochs": 3, "lr": 2e-3, "loss": "l1", "deterministic": True, "save_minutes": 0, "workers": 0,
+           "bs": 2,
            "targets": ["spots=rx,ry,bx,by:point", "pose:rotation", "n:number"]}
 
 

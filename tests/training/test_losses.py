@@ -424,3 +424,13 @@ def test_a_network_learns_numbers_by_histograms():
         loss(head(x), y).backward()
         optimiser.step()
     assert (head(x)[:, 0] - (2 * y - 1)).abs().mean() < 0.1, "guessing is off by 0.35"
+
+
+def test_histograms_weigh_as_much_as_other_targets():
+    labels = (torch.rand(50, 1, 2) - 0.5, torch.randint(0, 100, (50,)).float())
+    task = Task("t", (Point("tip", ("x", "y")), Number("n", ("n",), low=-10.0, high=110.0)), augment=())
+    loss = losses.TaskLoss(task, "histogram", labels)
+    assert loss.guess_costs[1] != 1 and np.isfinite(loss.guess_costs).all()
+    head = network.head(8, 3, None, learner.histogram_outputs(task))
+    head[-1].with_logits = True
+    assert 0.5 < float(loss(head(torch.zeros(50, 8)), *labels)) < 3, "guessing costs about 1"

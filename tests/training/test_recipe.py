@@ -44,7 +44,16 @@ def test_more_images_get_fewer_epochs_and_on_a_processor_smaller_ones():
     facts = DataFacts(2000, (500, 500), pretrained=True)
     few, many = choose_recipe(facts), choose_recipe(facts._replace(n_images=20_000))
     assert many.settings["epochs"] < few.settings["epochs"] and many.size < few.size
+    assert choose_recipe(facts._replace(n_images=20_000, minutes=None)).size == few.size, "the user decides on the time"
+    assert min(choose_recipe(facts._replace(n_images=10**6)).size) == recipe.LEAST_SIDE
+
     assert choose_recipe(facts._replace(n_images=20_000, on_gpu=True)).size == few.size
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_one_image_more_does_not_change_much(pretrained):
+    few, many = (choose_recipe(DataFacts(n, (200, 200), pretrained)) for n in (1000, 1001))
+    assert few.most_epochs == many.most_epochs
 
 
 def test_the_epochs_of_two_cores_fit_the_time():
