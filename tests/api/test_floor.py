@@ -81,6 +81,7 @@ def test_too_little_time_and_too_few_images(table, tmp_path, monkeypatch, caplog
     assert "40 images are few for training test_resnet from random weights" in caplog.text
     assert "--quick gives angle error" in caplog.text and "ridge" in run.scores["valid"]["angle"]
     monkeypatch.setitem(floor.SECONDS, "random", -1.0)
+    monkeypatch.setenv("IMGREG_CACHE", str(tmp_path / "cache"))  # what another test left would take no time
     caplog.clear()
     run = train(table, targets="angle:angle180", epochs=1, bs=16, out=tmp_path, **{**SMALL, "size": (48, 48)})
     assert "no ridge on frozen random features: expected features of 10 training images" in caplog.text
