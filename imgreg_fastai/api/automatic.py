@@ -87,7 +87,7 @@ def shown_size(plan: TrainingPlan) -> tuple[float, float]:
     """The median height and width, in the images' own pixels, of what is shown of some training images."""
     rows = plan.rows[plan.rows["split"] == "train"]
     rows = rows.sample(min(SAMPLE, len(rows)), random_state=plan.config.seed)
-    task = replace(plan.task, fit="squish")  # whose view is the whole image or box, without padding
+    task = replace(plan.task, fit="squish", augment=())  # whose view is the whole image or box, without padding
     views = known_views(rows["path"], task, task.boxes(rows))
     scales = views[np.isfinite(views).all(axis=1), :2]
     if not len(scales):  # images that cannot be opened are named later

@@ -1,6 +1,7 @@
 """The automatic recipe of a table's training: what it decides, what it leaves to the user, and what it says."""
 import json
 import logging
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -125,3 +126,9 @@ def test_get_preds_of_numbers_has_an_output_for_each_and_training_has_their_logi
 def test_rates_of_the_recipe_are_not_those_of_any_backbone(table):
     plan = automatic.apply_recipe(prepare(table, **OFFLINE, arch="test_vit"))
     assert "lr" not in plan.recipe and "arch" not in plan.recipe and "bs" in plan.recipe
+
+
+def test_images_that_are_turned_get_a_size_too(spotted):
+    labels = Path(spotted["path"][0]).parent / "labels.csv"
+    plan = automatic.apply_recipe(prepare(labels, targets="pose:rotation", augment="turn", weights="none"))
+    assert "size" in plan.recipe and plan.task.augment == ("turn",)
