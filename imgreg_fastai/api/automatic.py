@@ -105,14 +105,15 @@ def describe_recipe(plan: TrainingPlan, seconds: float | None = None) -> str:
     """
     has_arguments = bool(plan.recipe.get("arch_args"))  # of the backbone, which go with it
     words = {"arch": "small {}" if has_arguments else "{}", "size": "images of {} pixels", "bs": "batches of {}",
-             "lr": "learning rate {}", "body_lr": "{} of it for the body", "epochs": "{} epochs"}
+             "lr": "learning rate {}", "body_lr": "body at {} times the head's", "epochs": "{} epochs"}
     parts = []
     for name, text in words.items():
         if name in plan.recipe:
             value = plan.recipe[name]
             value = "x".join(map(str, value)) if name == "size" else f"{value:g}" if name.endswith("lr") else value
             time = f", about {format_seconds(seconds)}" if name == "epochs" and seconds is not None else ""
-            parts.append(f"{text.format(value)} ({option_name(name)}{time})")
+            option = "" if name == "body_lr" else f" ({option_name(name)}{time})"  # which only Python has
+            parts.append(text.format(value) + option)
     n_images = int((plan.rows["split"] == "train").sum())
     return f"recipe for {n_images} images ({plan.recipe['reason']}): {', '.join(parts)}"
 
