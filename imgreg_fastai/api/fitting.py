@@ -60,10 +60,16 @@ def build_network(plan: TrainingPlan, source: weights.Weights | None) -> tuple[L
     The backbone comes first: one that does not work or fit is refused before any image is read.
     """
     task, config = plan.task, plan.config
-    set_seed(config.seed)
-    body = backbones.build(config.arch, task.size, config.arch_args)
-    source = weights.load_body(body, config.arch, source or weights.Weights("none"))
+    body, source = _build_body(plan, source or weights.Weights("none"))
     return learner.build_learner(build_dataloaders(plan), task, config, body), source
+
+
+def _build_body(plan: TrainingPlan, source: weights.Weights) -> tuple[torch.nn.Module, weights.Weights]:
+    """Build the backbone of a plan from its seed, and load weights into it; returns them as they were loaded."""
+    config = plan.config
+    set_seed(config.seed)
+    body = backbones.build(config.arch, plan.task.size, config.arch_args)
+    return body, weights.load_body(body, config.arch, source)
 
 
 def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) -> runs.Run:
@@ -80,7 +86,7 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
     config, started = plan.config, time.perf_counter()
     if config.quick:
         return fit_quickly(plan, out, planned)
-    threads = (planned.about.get("threads") if planned else None) or fixed_threads(config)
+    threads = _threads(config, planned)
     with precision.deterministic(threads):
         learn, source = build_learner(plan)
         in_precision = precision.choose_precision(learn, config.precision, timed=not config.deterministic)
@@ -112,12 +118,10 @@ def fit_quickly(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = 
     """Fit a ridge to the frozen features of the backbone, and score it; arguments and result as those of `train`."""
     plan = replace(plan, config=replace(plan.config, loss="mse"))  # a ridge's; there are no histograms
     config, device = plan.config, select_device(plan.config.device)
-    threads = (planned.about.get("threads") if planned else None) or fixed_threads(config)
+    threads = _threads(config, planned)
     with precision.deterministic(threads):
         source = plan.source or weights.find_weights(config.arch, config.weights)
-        set_seed(config.seed)
-        body = backbones.build(config.arch, plan.task.size, config.arch_args)
-        source = weights.load_body(body, config.arch, source)
+        body, source = _build_body(plan, source)
         used = source.to_dict()
         fields = {"command": plan.command, "weights": used, "state": "training", "stopped": "", "threads": threads,
                   "device": device, "precision": "fp32", "recipe": plan.recipe}
@@ -145,6 +149,11 @@ def _noting_failure(run: runs.Run) -> Iterator[None]:
             run.note(state=state, stopped=str(e) or type(e).__name__)
         run.unlock()
         raise
+
+
+def _threads(config: TrainConfig, planned: runs.Run | None) -> int | None:
+    """The number of threads that a training keeps: those of its planned run, else see `fixed_threads`."""
+    return (planned.about.get("threads") if planned else None) or fixed_threads(config)
 
 
 def fixed_threads(config: TrainConfig) -> int | None:
