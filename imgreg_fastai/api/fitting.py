@@ -274,7 +274,7 @@ def model_metadata(run: runs.Run, plan: TrainingPlan) -> dict:
     config = plan.config
     return model_file.model_metadata(plan.task, config.arch, config.arch_args, backbones.stats(config.arch),
                                      run.about["weights"], run.about.get("levels"),
-                                     learner.histogram_outputs(plan.task) if config.loss == "histogram" else ())
+                                     learner.output_forms(plan.task, config))
 
 
 def _epoch_line(task: Task, row: dict) -> str:

@@ -15,21 +15,22 @@ from safetensors.torch import save as to_bytes
 from torch import nn
 
 from ..models.features import frozen_network
-from ..models.network import n_features, network
+from ..models.network import N_OUTPUTS, n_features, needs_positions, network
 from ..tasks import Task, task_from_dict
 from ..utils.files import atomic_file
 from ..utils.messages import ImgregError
 from .conformal import Calibration, calibration_from_arrays
 from .predictor import Predictor
 
-# 2: with a calibration; 3: with the sample of a calibration by groups; 4: histograms, or frozen features
-FORMAT = 4
+# 2: with a calibration; 3: with the sample of a calibration by groups; 4: histograms, or frozen features; 5: histograms
+# on a circle
+FORMAT = 5
 MODEL = "model.safetensors"  # of a run
 CALIBRATION = "calibration."
 
 
 def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict,
-                   levels: dict | None = None, histograms: Sequence[bool] = (),
+                   levels: dict | None = None, forms: Sequence[str] = (),
                    frozen_grid: int | None = None) -> dict:
     """Collect what a model file holds beside tensors, see Predictor.about.
 
@@ -40,12 +41,12 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
         stats: Mean and standard deviation that pixels are normalised by, three numbers each.
         weights: Where the weights came from, as JSON.
         levels: What the images of the training hold, see summarise_levels; None if that is not known.
-        histograms: Of each output, whether it is the mean of a histogram; (): none is.
+        forms: What the outputs are, see HistogramRange; (): all are sigmoids.
         frozen_grid: Of the FrozenFeatures that are the body; None: it is that of a trained network.
     """
     from .. import __version__
 
-    optional = {"levels": levels or None, "histograms": list(histograms) if any(histograms) else None,
+    optional = {"levels": levels or None, "outputs": list(forms) or None,
                 "frozen_grid": frozen_grid}
     return {"format": FORMAT, "imgreg": __version__, "task": task.to_dict(), "arch": arch, "arch_args": arch_args,
             "mean": list(stats[0]), "std": list(stats[1]), "weights": weights,
@@ -128,14 +129,15 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     """Build the model from metadata and tensors; raises errors of any kind if these do not agree."""
     arrays = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
     task = task_from_dict(about["task"])
-    histograms = [bool(value) for value in about.get("histograms", ())]
-    if histograms and len(histograms) != task.n_out:
-        raise ValueError(f"{len(histograms)} histograms for {task.n_out} outputs")
+    # format 4 said of each output whether it is a histogram on a line
+    forms = about.get("outputs") or ["line" if is_line else "sigmoid" for is_line in about.get("histograms", ())]
+    if forms and sum(N_OUTPUTS[form] for form in forms) != task.n_out:
+        raise ValueError(f"{forms} for {task.n_out} outputs")
     if "frozen_grid" in about:
         net = frozen_network(about["arch"], task.size, task.n_out, about["arch_args"], about["frozen_grid"])
     else:
         net = network(about["arch"], task.size, task.n_out, about["arch_args"],
-                      task.has_points or any(histograms), histograms)
+                      needs_positions(task.has_points, forms), forms)
     net.load_state_dict(state)
     stats = np.array([[float(v) for v in about[name]] for name in ("mean", "std")]).reshape(2, 3)
     if not (np.isfinite(stats).all() and (stats[1] > 0).all()):

@@ -12,7 +12,9 @@ from ..utils.messages import ImgregError, first_few
 BARRED_ARGS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 N_MAPS = 32  # maps of the last features whose mean positions go to the head, where a task has points
 Y_RANGE = (-1.1, 1.1)  # targets lie in [-1, 1], and a sigmoid does not reach its bounds
-# The histogram of an output: its bins, and what they cover, with room for the Gaussian around a label of -1 or 1.
+# What outputs are: one by a sigmoid, one as the mean of a histogram on a line, two as that of one on the unit circle.
+N_OUTPUTS = {"sigmoid": 1, "line": 1, "circle": 2}
+# The bins of a histogram, and what they cover on a line, with room for the Gaussian around a label of -1 or 1.
 N_BINS, BIN_RANGE = 64, (-1.4, 1.4)
 
 
@@ -25,14 +27,28 @@ class SigmoidRange(nn.Module):
         return low + (high - low) * torch.sigmoid(x.float())
 
 
-class HistogramRange(nn.Module):
-    """Numbers of a linear layer -> outputs in Y_RANGE, of some outputs the mean of a histogram.
+def needs_positions(has_points: bool, forms: Sequence[str]) -> bool:
+    """Whether the head gets positions of maps: for points, and for numbers that are learnt as histograms."""
+    return has_points or "line" in forms
 
-    A number that is learnt as a histogram (Imani and White, Improving Regression Performance with Distributional
-    Losses, ICML 2018) has a smaller error than one that is learnt directly: docs/benchmarks.md.
+
+def bin_centres(form: str) -> torch.Tensor:
+    """The middles of a histogram's bins, [N_BINS, outputs]; `form` is line or circle."""
+    if form == "line":
+        edges = torch.linspace(*BIN_RANGE, N_BINS + 1)
+        return ((edges[1:] + edges[:-1]) / 2)[:, None]
+    theta = torch.arange(N_BINS) * (2 * torch.pi / N_BINS)
+    return torch.stack([theta.cos(), theta.sin()], dim=1)
+
+
+class HistogramRange(nn.Module):
+    """Numbers of a linear layer -> outputs in Y_RANGE, of which some are the mean of a histogram.
+
+    What is learnt as a histogram (Imani and White, Improving Regression Performance with Distributional Losses, ICML
+    2018) has a smaller error than what is learnt directly: docs/benchmarks.md.
 
     Args:
-        histograms: Of each output, whether it is the mean of a histogram. Of the others a sigmoid is taken.
+        forms: What the outputs are, one after another, by names of N_OUTPUTS.
 
     Attributes:
         with_logits: Whether the logits of the histograms are returned, too, after the outputs, for the loss.
@@ -41,18 +57,33 @@ class HistogramRange(nn.Module):
     centres: torch.Tensor
     order: torch.Tensor
 
-    def __init__(self, histograms: Sequence[bool]):
+    def __init__(self, forms: Sequence[str]):
         super().__init__()
-        self.n_sigmoids, self.with_logits, self.sigmoid = sum(not h for h in histograms), False, SigmoidRange()
-        edges = torch.linspace(*BIN_RANGE, N_BINS + 1)
-        self.register_buffer("centres", (edges[1:] + edges[:-1]) / 2, persistent=False)
-        by_kind = sorted(range(len(histograms)), key=lambda i: histograms[i])  # sigmoids, then histograms
-        self.register_buffer("order", torch.tensor(by_kind).argsort(), persistent=False)
+        self.n_sigmoids, self.with_logits, self.sigmoid = list(forms).count("sigmoid"), False, SigmoidRange()
+        histograms = [form for form in forms if form != "sigmoid"]
+        centres = torch.zeros(len(histograms), N_BINS, max(N_OUTPUTS.values()))
+        for i, form in enumerate(histograms):
+            centres[i, :, : N_OUTPUTS[form]] = bin_centres(form)
+        self.register_buffer("centres", centres, persistent=False)
+        self.register_buffer("order", torch.tensor(self._order(forms)), persistent=False)
+
+    def _order(self, forms: Sequence[str]) -> list[int]:
+        """Where each output stands among the sigmoids and then the means of all histograms, two numbers each."""
+        sigmoid, mean, order = 0, self.n_sigmoids, []
+        for form in forms:
+            if form == "sigmoid":
+                order.append(sigmoid)
+                sigmoid += 1
+            else:
+                order += range(mean, mean + N_OUTPUTS[form])
+                mean += max(N_OUTPUTS.values())
+        return order
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, sigmoids + N_BINS histograms] -> [B, outputs], with logits [B, outputs + N_BINS histograms]."""
         logits = x[:, self.n_sigmoids :]
-        means = (logits.unflatten(1, (-1, N_BINS)).softmax(dim=2) @ self.centres).clamp(*Y_RANGE)
+        shares = logits.unflatten(1, (-1, N_BINS)).softmax(dim=2)
+        means = torch.einsum("bhn,hnd->bhd", shares, self.centres).clamp(*Y_RANGE).flatten(1)
         outputs = torch.cat([self.sigmoid(x[:, : self.n_sigmoids]), means], dim=1)[:, self.order]
         return torch.cat([outputs, logits], dim=1) if self.with_logits else outputs
 
@@ -200,7 +231,7 @@ def n_features(body: nn.Module) -> int:
     return getattr(body, "head_hidden_size", None) or body.num_features  # type: ignore[return-value]
 
 
-def head(features: int, n_out: int, start: torch.Tensor | None = None, histograms: Sequence[bool] = ()) -> Float32:
+def head(features: int, n_out: int, start: torch.Tensor | None = None, forms: Sequence[str] = ()) -> Float32:
     """Build a head: one linear layer, and a sigmoid or the means of histograms.
 
     Args:
@@ -208,25 +239,26 @@ def head(features: int, n_out: int, start: torch.Tensor | None = None, histogram
         n_out: Number of outputs.
         start: Output [n_out] to begin with; the middle of the range if None. The weights begin small, and histograms
             flat.
-        histograms: Of each output, whether it is the mean of a histogram; (): none is.
+        forms: What the outputs are, see HistogramRange; (): all are sigmoids.
 
     Returns:
         [B, F] -> [B, n_out] in Y_RANGE.
     """
-    sigmoids = [not histogram for histogram in histograms or [False] * n_out]
-    n_sigmoids = sum(sigmoids)
-    linear = nn.Linear(features, n_sigmoids + N_BINS * (n_out - n_sigmoids))
+    forms = forms or ["sigmoid"] * n_out
+    is_sigmoid = [form == "sigmoid" for form in forms for _ in range(N_OUTPUTS[form])]
+    n_sigmoids = sum(is_sigmoid)
+    linear = nn.Linear(features, n_sigmoids + N_BINS * (len(forms) - n_sigmoids))
     nn.init.normal_(linear.weight, std=0.01)
     nn.init.zeros_(linear.bias)
     low, high = Y_RANGE
     start = torch.zeros(n_out) if start is None else start.float().cpu()
     # a start beyond the range is clipped
-    linear.bias.data[:n_sigmoids] = torch.logit((start[sigmoids] - low) / (high - low), eps=0.01)
-    return Float32(linear, HistogramRange(histograms) if any(histograms) else SigmoidRange())
+    linear.bias.data[:n_sigmoids] = torch.logit((start[is_sigmoid] - low) / (high - low), eps=0.01)
+    return Float32(linear, SigmoidRange() if all(is_sigmoid) else HistogramRange(forms))
 
 
 def network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None = None,
-            positions: bool = False, histograms: Sequence[bool] = ()) -> nn.Sequential:
+            positions: bool = False, forms: Sequence[str] = ()) -> nn.Sequential:
     """Build the network with random weights.
 
     Args:
@@ -235,11 +267,11 @@ def network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None
         n_out: Number of outputs.
         arch_args: Further keywords for `timm.create_model`.
         positions: Whether the head gets the positions of maps beside the pooled features, see `add_positions`.
-        histograms: As for `head`.
+        forms: As for `head`.
 
     Returns:
         [B, 3, *size] -> [B, n_out]; item 0 is the body, item 1 the head.
     """
     trunk = body(arch, size, arch_args)
     trunk = add_positions(trunk, size) if positions else trunk
-    return nn.Sequential(trunk, head(n_features(trunk), n_out, histograms=histograms))
+    return nn.Sequential(trunk, head(n_features(trunk), n_out, forms=forms))

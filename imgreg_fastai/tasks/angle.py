@@ -50,6 +50,7 @@ class Angle(Target):
     specs: ClassVar[dict[str, dict]] = {"angle180": {"period": 180.0}, "angle360": {"period": 360.0}, "angle": {}}
     spec_words: ClassVar[tuple[str, ...]] = ("angle180", "angle360", "angle:PERIOD")
     linear: ClassVar[bool] = False
+    histogram: ClassVar[str] = "circle"
     mark_note: ClassVar[str] = "Blue: true. Vermilion, dashed: predicted."
 
     def __post_init__(self) -> None:

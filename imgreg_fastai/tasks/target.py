@@ -98,8 +98,13 @@ class Target(Mark):
 
     @property
     def scalar(self) -> bool:
-        """Whether it is one number on a line: with a range, a histogram to learn it by, R², and rare labels."""
+        """Whether it is one number on a line: with a range, R², and rare labels."""
         return self.linear and len(self.columns) == 1
+
+    @property
+    def histogram(self) -> str:
+        """The histogram that it can be learnt by: on a "line", on a "circle", or "" for none."""
+        return "line" if self.scalar else ""
 
     def is_labelled(self, finite: Array) -> Array:
         """Which rows have a label: of points any value is enough, other kinds need all; [n, columns] -> [n]."""

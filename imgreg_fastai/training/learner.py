@@ -33,20 +33,20 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
         The Learner, with all parameters unfrozen. Its model is that of `network.network`: body and head.
     """
     is_trained = not isinstance(body, FrozenFeatures)
-    histograms = histogram_outputs(task) if cfg.loss == "histogram" and is_trained else []
-    if is_trained and (task.has_points or any(histograms)):
+    forms = output_forms(task, cfg) if is_trained else []
+    if is_trained and network.needs_positions(task.has_points, forms):
         body = network.add_positions(body, task.size)
         if task.has_points and not isinstance(body, network.BodyWithPositions):
             warn(_no_positions_reason(body, task, cfg))
     labels = getattr(dls.train, "labels", ())  # there are none if it is built to be exported
     start = mean_encoded(task, labels) if labels else None
-    callbacks: list[Callback] = [ReturnLogits()] if any(histograms) else []
+    callbacks: list[Callback] = [ReturnLogits()] if {"line", "circle"}.intersection(forms) else []
     callbacks += [WeighRows()] if getattr(dls.train, "row_weights", None) is not None else []
     learn = vision_learner(
         # fastai cuts a network before its last pooling layer, and leaves a Sequential of what comes before it
         dls, lambda pretrained: nn.Sequential(body, nn.AdaptiveAvgPool2d(1)), pretrained=False, normalize=False,
         n_out=task.n_out, init=None, splitter=_split, y_range=network.Y_RANGE,
-        custom_head=network.head(network.n_features(body), task.n_out, start, histograms),  # with y_range built in
+        custom_head=network.head(network.n_features(body), task.n_out, start, forms),  # with y_range built in
         loss_func=TaskLoss(task, cfg.loss, labels, cfg.balance), wd=cfg.wd,
         cbs=callbacks,
         metrics=[TargetError(task, i) for i in range(len(task.targets))],
@@ -60,9 +60,12 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
     return learn
 
 
-def histogram_outputs(task: Task) -> list[bool]:
-    """Of each output of the network, whether the loss `histogram` makes it one."""
-    return [target.scalar for target in task.targets for _ in range(target.n_out)]
+def output_forms(task: Task, cfg: TrainConfig) -> list[str]:
+    """What the outputs of the network are, by names of network.N_OUTPUTS; [] where all are sigmoids."""
+    if cfg.loss != "histogram":
+        return []
+    forms = [[target.histogram] if target.histogram else ["sigmoid"] * target.n_out for target in task.targets]
+    return [form for forms_of_target in forms for form in forms_of_target]
 
 
 def _no_positions_reason(body: nn.Module, task: Task, cfg: TrainConfig) -> str:

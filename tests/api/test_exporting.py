@@ -136,7 +136,7 @@ def test_exported_learners_of_every_kind_and_head_predict_in_an_empty_folder_wha
         network = functions.learner(table, **options).model  # a run without its training, plots and report
         torch.nn.init.normal_(network[1][0].weight, std=0.5)
         about = model_file.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), {},
-                                          histograms=learner.histogram_outputs(task))
+                                          forms=learner.output_forms(task, cfg))
         model_file.save_model(tmp_path / name / model_file.MODEL, network, about)
         export(Run(tmp_path / name, {"config": cfg.to_dict()}), out=folder / f"{name}.pkl")
         models[name] = load(tmp_path / name)

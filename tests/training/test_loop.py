@@ -15,6 +15,7 @@ from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import ANGLE
 from imgreg_fastai.training import checkpoint, loop, precision, rate_search
+from imgreg_fastai.training.learner import output_forms
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY
 
@@ -42,7 +43,8 @@ def test_training_learns_and_keeps_the_best_weights(run):
 def test_the_learners_network_is_the_one_definition(drawn):
     for arch in ("resnet10t", "test_vit", "test_mambaout"):
         learn = functions.learner("angle", **small(drawn, arch=arch, size=(64, 64), weights="none"))
-        net = network.network(arch, (64, 64), 2, make_config(ANGLE, arch=arch).arch_args)
+        config = make_config(ANGLE, arch=arch)
+        net = network.network(arch, (64, 64), 2, config.arch_args, forms=output_forms(ANGLE, config))
         net.load_state_dict(learn.model.state_dict())
         x = torch.rand(2, 3, 64, 64)
         torch.testing.assert_close(net.eval()(x), learn.model.eval()(x))

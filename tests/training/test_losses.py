@@ -7,6 +7,7 @@ import torch
 from fastai.vision.core import TensorPoint
 from scipy.spatial.transform import Rotation as R
 
+from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import ANGLE, Angle, Number, Point, Rotation, Task
 from imgreg_fastai.tasks.geometry import place_picture
@@ -381,22 +382,41 @@ def test_seconds_since_1970_are_learnt_and_decoded_to_the_millisecond():
 # ---- histograms
 
 
-def test_a_labels_histogram_has_its_mean_and_the_divergence_is_0_there_and_above_elsewhere():
-    encoded = torch.tensor([[-1.0, 0.3], [0.77, 1.0]])
-    shares = losses.label_histograms(encoded)
-    assert torch.allclose(shares.sum(dim=2), torch.ones(2, 2))
-    layer = network.HistogramRange([True, True])
-    assert torch.allclose(layer(shares.clamp(min=1e-30).log().flatten(1)), encoded, atol=2e-3)
+@pytest.mark.parametrize("form, encoded", [
+    ("line", torch.tensor([[-1.0], [0.3], [0.77], [1.0]])),
+    ("circle", torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.6, -0.8], [-0.28, 0.96]])),
+])
+def test_a_labels_histogram_has_its_mean_and_the_divergence_is_0_there_and_above_elsewhere(form, encoded):
+    shares = losses.label_histograms(form, encoded)
+    assert torch.allclose(shares.sum(dim=1), torch.ones(4))
     logits = shares.clamp(min=1e-30).log()
-    assert torch.allclose(losses.divergence(logits, encoded), torch.zeros(2, 2), atol=1e-5)
-    assert (losses.divergence(logits, encoded.flip(0)) > 1).all()
+    means = network.HistogramRange([form])(logits)
+    if form == "circle":  # the mean of directions about a direction is a shorter vector
+        assert means.norm(dim=1).min() > 0.9 and means.norm(dim=1).max() < 1
+        means = means / means.norm(dim=1, keepdim=True)
+    assert torch.allclose(means, encoded, atol=2e-3)
+    assert torch.allclose(losses.divergence(form, logits, encoded), torch.zeros(4, 1), atol=1e-5)
+    assert (losses.divergence(form, logits, encoded.roll(1, 0)) > 0.5).all()
+
+
+def test_histograms_of_a_line_and_of_a_circle_stand_in_the_order_of_the_targets():
+    forms = ["circle", "sigmoid", "line", "sigmoid", "circle"]
+    layer = network.HistogramRange(forms)
+    labels = {"line": torch.tensor([[0.3]]), "circle": torch.tensor([[0.6, -0.8]])}
+    logits = {form: losses.label_histograms(form, y).log() for form, y in labels.items()}
+    logits["second circle"] = losses.label_histograms("circle", torch.tensor([[0.0, 1.0]])).log()
+    x = torch.cat([torch.tensor([[-9.0, 9.0]]), logits["circle"], logits["line"], logits["second circle"]], dim=1)
+    outputs = layer(x)[0]
+    length = float(outputs[:2].norm())
+    wanted = [0.6 * length, -0.8 * length, -1.1, 0.3, 1.1, 0.0, length]
+    assert torch.allclose(outputs, torch.tensor(wanted), atol=2e-3)
 
 
 def test_numbers_are_learnt_by_their_histograms_beside_targets_that_are_none():
     task = Task("t", (Point("tip", ("x", "y")), Number("n", ("n",), low=0.0, high=1.0)), augment=())
-    histograms = learner.histogram_outputs(task)
-    assert histograms == [False, False, True]
-    head = network.head(8, 3, torch.tensor([0.5, -0.5, 0.0]), histograms)
+    forms = learner.output_forms(task, TrainConfig(loss="histogram"))
+    assert forms == ["sigmoid", "sigmoid", "line"] and learner.output_forms(task, TrainConfig(loss="l1")) == []
+    head = network.head(8, 3, torch.tensor([0.5, -0.5, 0.0]), forms)
     loss = losses.TaskLoss(task, "histogram", (torch.rand(20, 1, 2), torch.rand(20)))
     x, labels = torch.randn(4, 8), (torch.rand(4, 1, 2), torch.tensor([0.1, 0.5, float("nan"), 0.9]))
     plain = head(x)
@@ -411,19 +431,25 @@ def test_numbers_are_learnt_by_their_histograms_beside_targets_that_are_none():
     assert loss(plain, *labels).isfinite(), "without logits the mean is judged"
 
 
-def test_a_network_learns_numbers_by_histograms():
+@pytest.mark.parametrize("target, guessing", [
+    (Number("n", ("n",), low=0.0, high=1.0), 0.24), (Angle("n", ("n",), period=1.0), 0.24),
+])
+def test_a_network_learns_numbers_and_angles_by_histograms(target, guessing):
     torch.manual_seed(0)
-    task = Task("t", (Number("n", ("n",), low=0.0, high=1.0),), augment=())
+    task = Task("t", (target,), augment=())
     x = torch.randn(256, 8)
-    y = torch.sigmoid(x[:, 0])
-    head, loss = network.head(8, 1, None, [True]), losses.TaskLoss(task, "histogram", (y,))
+    y = torch.sigmoid(2 * x[:, 0])
+    forms = learner.output_forms(task, TrainConfig(loss="histogram"))
+    head, loss = network.head(8, task.n_out, None, forms), losses.TaskLoss(task, "histogram", (y,))
     head[-1].with_logits = True
     optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
     for _ in range(200):
         optimiser.zero_grad()
         loss(head(x), y).backward()
         optimiser.step()
-    assert (head(x)[:, 0] - (2 * y - 1)).abs().mean() < 0.1, "guessing is off by 0.35"
+    outputs = head(x)[:, : task.n_out].detach().numpy()
+    error = target.error(target.decode(outputs), y[:, None].numpy().astype(float)).mean()
+    assert error < guessing / 3
 
 
 def test_histograms_weigh_as_much_as_other_targets():
@@ -431,6 +457,6 @@ def test_histograms_weigh_as_much_as_other_targets():
     task = Task("t", (Point("tip", ("x", "y")), Number("n", ("n",), low=-10.0, high=110.0)), augment=())
     loss = losses.TaskLoss(task, "histogram", labels)
     assert loss.guess_costs[1] != 1 and np.isfinite(loss.guess_costs).all()
-    head = network.head(8, 3, None, learner.histogram_outputs(task))
+    head = network.head(8, 3, None, learner.output_forms(task, TrainConfig(loss="histogram")))
     head[-1].with_logits = True
-    assert 0.5 < float(loss(head(torch.zeros(50, 8)), *labels)) < 3, "guessing costs about 1"
+    assert 0.5 < loss(head(torch.zeros(50, 8)), *labels).item() < 3, "guessing costs about 1"
