@@ -21,7 +21,7 @@ ANGLE = Task(
         ("weights", "none"),
         ("epochs", 15),
         ("bs", 32),
-        ("lr", 4e-3),
+        ("lr", 8e-3),
         ("fixed_norm", 0.5),
         ("valid", 0.1),
     ),
