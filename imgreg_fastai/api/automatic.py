@@ -36,8 +36,10 @@ def apply_recipe(plan: TrainingPlan) -> TrainingPlan:
     source = weights.find_weights(plan.config.arch, plan.config.weights)
     config, n_images = plan.config, int((plan.rows["split"] == "train").sum())
     minutes = config.time / 60 if config.time else recipe.MINUTES
+    # images of --quick are as large as a training's, so that its error is that of the training's floor
+    is_limited = config.time or config.quick or "epochs" in plan.undecided
     facts = recipe.DataFacts(n_images, shown_size(plan), source.pretrained, select_device(config.device) != "cpu",
-                             minutes if config.time or "epochs" in plan.undecided else None)
+                             minutes if is_limited else None)
     chosen = recipe.choose_recipe(facts)
     undecided = plan.undecided if _rates_apply(plan, source) else plan.undecided - {"lr", "body_lr"}
     settings: dict[str, Any] = {name: value for name, value in {**chosen.settings, "size": chosen.size}.items()
@@ -46,8 +48,9 @@ def apply_recipe(plan: TrainingPlan) -> TrainingPlan:
         settings["arch_args"] = {**chosen.settings.get("arch_args", {}), **plan.config.arch_args}
     fields = {name: value for name, value in settings.items() if name != "size"}
     task = replace(plan.task, size=settings.get("size", plan.task.size))
+    most_epochs = {"most_epochs": chosen.most_epochs} if "epochs" in undecided else {}
     return replace(plan, task=task, config=replace(plan.config, **fields), source=source,
-                   recipe={**settings, "most_epochs": chosen.most_epochs, "reason": chosen.reason})
+                   recipe={**settings, **most_epochs, "reason": chosen.reason})
 
 
 def _rates_apply(plan: TrainingPlan, source: weights.Weights) -> bool:

@@ -1,33 +1,25 @@
 """Whole trainings: from a plan to a run with its scores, plots and report."""
-import shlex
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import torch
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
-from fastai.torch_core import set_seed
 
 from .. import plots, runs
-from ..config import TrainConfig
-from ..data import splits
-from ..data.object_size import describe_small_objects
-from ..evaluation import calibrate, evaluate
 from ..inference import model_file
 from ..models import backbones, weights
 from ..models.devices import select_device
-from ..reports import run_page
 from ..tasks import Task
 from ..training import batch_size, checkpoint, datablock, learner, loop, precision
 from ..training.progress import Progress
-from ..utils.files import is_full_disk
 from ..utils.format import format_value
-from ..utils.messages import ImgregError, ProgressBar, say, warn
-from . import automatic, floor, time_estimate
+from ..utils.messages import ProgressBar, say
+from . import automatic, floor, quick_fit, run_stages, time_estimate
 from .preparation import TrainingPlan
 
 
@@ -60,16 +52,8 @@ def build_network(plan: TrainingPlan, source: weights.Weights | None) -> tuple[L
     The backbone comes first: one that does not work or fit is refused before any image is read.
     """
     task, config = plan.task, plan.config
-    body, source = _build_body(plan, source or weights.Weights("none"))
+    body, source = run_stages.build_body(plan, source or weights.Weights("none"))
     return learner.build_learner(build_dataloaders(plan), task, config, body), source
-
-
-def _build_body(plan: TrainingPlan, source: weights.Weights) -> tuple[torch.nn.Module, weights.Weights]:
-    """Build the backbone of a plan from its seed, and load weights into it; returns them as they were loaded."""
-    config = plan.config
-    set_seed(config.seed)
-    body = backbones.build(config.arch, plan.task.size, config.arch_args)
-    return body, weights.load_body(body, config.arch, source)
 
 
 def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) -> runs.Run:
@@ -83,95 +67,30 @@ def train(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) 
     Returns:
         The run; its state is "interrupted" after Ctrl-C.
     """
-    config, started = plan.config, time.perf_counter()
-    if config.quick:
-        return fit_quickly(plan, out, planned)
-    threads = _threads(config, planned)
+    plan = replace(plan, started=plan.started or time.perf_counter())
+    threads = run_stages.threads(plan.config, planned)
+    begin = quick_fit.begin if plan.config.quick else _begin
     with precision.deterministic(threads):
-        learn, source = build_learner(plan)
-        in_precision = precision.choose_precision(learn, config.precision, timed=not config.deterministic)
-        is_auto = config.bs is None or (planned is not None and planned.about.get("bs") == "auto")
-        config = batch_size.choose_batch(learn, config, in_precision)
-        loop.count_epoch_steps(learn, config)  # raises before a folder is made
-        plan = replace(plan, config=config, started=plan.started or started)
-        plan = automatic.plan_epochs(plan, learn, in_precision)
-        config = plan.config
-        fields = {"command": plan.command, "weights": source.to_dict(), "state": "training", "stopped": "",
-                  "threads": threads, "device": str(learn.dls.device), "levels": learn.dls.train.levels,
-                  "precision": in_precision, "bs": "auto" if is_auto else config.bs, "recipe": plan.recipe}
-        run = _begin_run(plan, out, planned, fields)
-        _say_start(plan, learn, run)
-        with resumable(run):
-            return train_to_end(run, plan, learn)
+        run, to_end = begin(plan, out, planned, threads)
+        with run_stages.resumable(run):
+            return to_end()
 
 
-def _begin_run(plan: TrainingPlan, out: str | Path, planned: runs.Run | None, fields: dict) -> runs.Run:
-    """Make the run folder of a plan, or take the planned one, with these fields of run.json."""
-    if planned is None:
-        return runs.start_run(out, plan.task, plan.config, plan.rows, plan.table, plan.images, plan.earlier, **fields)
-    planned.claim()
-    planned.note(config=plan.config.to_dict(), **fields)
-    return planned
-
-
-def fit_quickly(plan: TrainingPlan, out: str | Path, planned: runs.Run | None = None) -> runs.Run:
-    """Fit a ridge to the frozen features of the backbone, and score it; arguments and result as those of `train`."""
-    plan = replace(plan, config=replace(plan.config, loss="mse"))  # a ridge's; there are no histograms
-    config, device = plan.config, select_device(plan.config.device)
-    threads = _threads(config, planned)
-    with precision.deterministic(threads):
-        source = plan.source or weights.find_weights(config.arch, config.weights)
-        body, source = _build_body(plan, source)
-        used = source.to_dict()
-        fields = {"command": plan.command, "weights": used, "state": "training", "stopped": "", "threads": threads,
-                  "device": device, "precision": "fp32", "recipe": plan.recipe}
-        run = _begin_run(plan, out, planned, fields)
-        n_images = (plan.rows["split"] == "train").sum()
-        say(f"fitting a {floor.name_of(used)} of {config.arch} to {n_images} images: {run.path}")
-        with resumable(run):
-            with _noting_failure(run):
-                fitted = floor.fit(plan, floor.build_model(plan, body, device, used))
-                floor.say_scores(fitted, plan, used)
-                model_file.save_model(run.path / model_file.MODEL, fitted.model.network, fitted.model.about)
-                run.note(state="scoring", epochs_done=0)
-            finish(run, plan.rows)
-    return run
-
-
-@contextmanager
-def _noting_failure(run: runs.Run) -> Iterator[None]:
-    """Within the block, an error or Ctrl-C is noted in a run, which is unlocked."""
-    try:
-        yield
-    except BaseException as e:
-        state = "interrupted" if isinstance(e, KeyboardInterrupt) else "failed"
-        with suppress(ImgregError):  # a full disk takes no note: the run without a process is "interrupted" then
-            run.note(state=state, stopped=str(e) or type(e).__name__)
-        run.unlock()
-        raise
-
-
-def _threads(config: TrainConfig, planned: runs.Run | None) -> int | None:
-    """The number of threads that a training keeps: those of its planned run, else see `fixed_threads`."""
-    return (planned.about.get("threads") if planned else None) or fixed_threads(config)
-
-
-def fixed_threads(config: TrainConfig) -> int | None:
-    """The number of threads that a deterministic training keeps; None: it is not deterministic."""
-    return torch.get_num_threads() if config.deterministic else None
-
-
-def _say_start(plan: TrainingPlan, learn: Learner, run: runs.Run) -> None:
-    """Say what is trained on how many images, and where; warn of objects that are too small."""
-    for sentence in describe_small_objects(plan.rows[plan.rows["split"] == "train"], plan.task):
-        warn(sentence)
-    n_calibration = len(_calibration_rows(plan.rows, plan.config))
-    for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
-    say(f"training {plan.config.arch} on {len(learn.dls.train_ds)} images, "
-        f"validating on {len(learn.dls.valid_ds)}{for_intervals}: {run.path}")
-    _, why_no_intervals = splits.calibration_size(plan.rows, plan.config, plan.old_parts)
-    if why_no_intervals:
-        say(why_no_intervals)
+def _begin(plan: TrainingPlan, out: str | Path, planned: runs.Run | None,
+           threads: int | None) -> tuple[runs.Run, Callable[[], runs.Run]]:
+    """Make the run of a training by epochs, and return what trains it; arguments as those of `train`."""
+    config = plan.config
+    learn, source = build_learner(plan)
+    in_precision = precision.choose_precision(learn, config.precision, timed=not config.deterministic)
+    is_auto = config.bs is None or (planned is not None and planned.about.get("bs") == "auto")
+    config = batch_size.choose_batch(learn, config, in_precision)
+    loop.count_epoch_steps(learn, config)  # raises before a folder is made
+    plan = automatic.plan_epochs(replace(plan, config=config), learn, in_precision)
+    run = run_stages.begin_run(plan, out, planned, weights=source.to_dict(), threads=threads,
+                               device=str(learn.dls.device), levels=learn.dls.train.levels, precision=in_precision,
+                               bs="auto" if is_auto else plan.config.bs)
+    run_stages.say_start(plan, run, f"training {config.arch} on", len(learn.dls.train_ds), len(learn.dls.valid_ds))
+    return run, partial(train_to_end, run, plan, learn)
 
 
 def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress | None = None,
@@ -188,43 +107,21 @@ def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Pr
     Returns:
         The run.
     """
-    with _noting_failure(run):
+    with run_stages.noting_failure(run):
         if progress is None:
             shown = plots.batch(plan.task, *datablock.first_batch(learn.dls, plan.task))
             plots.save(shown, run.path / "plots" / "batch.png")
             floor.measure(run, plan, learn.model[0], str(learn.dls.device))
-            progress = time_estimate.begin(plan, learn, len(_calibration_rows(plan.rows, plan.config)) > 0)
+            progress = time_estimate.begin(plan, learn, len(run_stages.calibration_rows(plan.rows, plan.config)) > 0)
         stopped = _fit(run, plan, learn, progress, best or {})
         run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":
         if stopped:
             say(f"stopped early: {stopped}")
-        finish(run, plan.rows)
+        run_stages.finish(run, plan.rows)
         if "epochs" in plan.undecided and automatic.is_improving(run.read_table("history.csv")):
             say(f"the error was still falling: --epochs {2 * run.config.epochs} or --time may lower it further")
     return run
-
-
-@contextmanager
-def resumable(run: runs.Run) -> Iterator[None]:
-    """Within the block, the error of a full disk names the command that goes on with a run once there is room."""
-    try:
-        yield
-    except ImgregError as e:
-        if not is_full_disk(e):
-            raise
-        raise ImgregError(e.expected, e.actual, f"making room, then {resume_command(run)}") from e.__cause__
-
-
-def resume_command(run: runs.Run) -> str:
-    """The command that goes on with a run, or with the folder of runs that it is one of."""
-    folder = run.path.parent if "title" in run.about else run.path
-    return shlex.join(["imgreg", "resume", str(folder)])
-
-
-def _calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
-    """The rows that calibrate intervals: none where none are wanted, whatever the table keeps for it."""
-    return rows[:0] if config.calibrate == 0 else rows[rows["split"] == "calibrate"]
 
 
 def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, best: dict[str, torch.Tensor]) -> str:
@@ -280,36 +177,6 @@ def model_metadata(run: runs.Run, plan: TrainingPlan) -> dict:
 def _epoch_line(task: Task, row: dict) -> str:
     errors = ", ".join(f"{t.name} error {format_value(row[f'{t.name}_error'], t.unit)}" for t in task.targets)
     return f"epoch {row['epoch']}: {errors}, validation loss {row['valid_loss']:.4f}"
-
-
-def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None:
-    """Calibrate the best weights, score them on the parts held out (the test part now for the first time), and report.
-
-    If this fails, a warning names the command that completes the run.
-
-    Args:
-        run: A run whose network is trained.
-        rows: Its labels with their split.
-        device: Where to work; None: as it was trained.
-    """
-    try:
-        model = model_file.load_model(run.path, select_device(device or run.config.device))
-        if len(_calibration_rows(rows, run.config)):
-            model = calibrate.calibrate(model, rows, run.config)
-            model_file.save_model(run.path / model_file.MODEL, model.network, model.about, model.calibration)
-        train_rows, held_out = rows[rows["split"] == "train"], rows[rows["split"].isin(("valid", "test"))]
-        history = None if run.config.quick else pd.read_csv(run.path / "history.csv")
-        run.scores = evaluate.write_evaluation(run.path, model, held_out, train_rows, history,
-                                               ridge=floor.read_predictions(run))
-        run_page.write(run, model)
-        run.note(state="trained")
-        floor.warn_if_better(run)
-    except BaseException as e:
-        run.unlock()
-        if not is_full_disk(e):  # whose message names the next command
-            warn("the network is trained, but not scored")
-            warn(f"next: {resume_command(run)}")
-        raise
 
 
 def dry_run(plan: TrainingPlan, out: str | Path) -> None:

@@ -96,9 +96,9 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
         ImgregError: A mistake that the user can mend, in one line.
     """
     started = time.perf_counter()
-    from . import automatic, fitting, floor, several_runs
+    from . import automatic, fitting, quick_fit, several_runs
 
-    floor.refuse_unused(options)
+    quick_fit.refuse_unused(options)
     command = command or preparation.python_call("train", task, out=out, **options)
     if dry_run:
         with TemporaryDirectory(prefix="imgreg-") as folder:
@@ -185,7 +185,8 @@ def lr_find(task: TaskSource = "angle", *, out: str | Path = "runs", **options: 
     from ..training import batch_size, precision, rate_search
     from . import automatic, fitting
 
-    preparation.refuse({name: options.get(name) for name in ("lr", "coverage")}, "with imgreg train", "imgreg lr_find")
+    unused = ("lr", "coverage", "quick")
+    preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg lr_find")
     plan = automatic.apply_recipe(prepare(task, **options))
     learn, _ = fitting.build_learner(plan)
     in_precision = precision.choose_precision(learn, plan.config.precision)
@@ -212,9 +213,9 @@ def curve(task: TaskSource = "angle", *, parts: Sequence[float] = (10, 25, 50, 1
     Returns:
         The errors, and the law fitted to them.
     """
-    from . import automatic, floor, learning_curve
+    from . import automatic, learning_curve, quick_fit
 
-    floor.refuse_unused(options)
+    quick_fit.refuse_unused(options)
     unused = ("calibrate", "coverage", "folds", "test", "time")
     preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg curve")
     command = command or preparation.python_call("curve", task, parts=parts, out=out, **options)

@@ -49,7 +49,7 @@ class LearningCurve:
             rows.append((f"{point['part']:g} %", str(point["images"]), *errors))
         note = f"all trained for {self.epochs} epochs, so that smaller parts had fewer training steps"
         if not self.epochs:
-            note = "ridges on frozen features, which train nothing"
+            note = "each is a ridge on the frozen features of the backbone: nothing was trained by epochs"
         return "\n".join([align_columns(rows), note, *(target.text for target in self.targets.values())])
 
     def to_dict(self) -> dict:

@@ -135,10 +135,10 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
                           f"--by {by}" if by else f"'{source}'")
     aggregation.check_aggregation(run.task, by, how)
     if run.state == "scoring":
-        from . import fitting
+        from . import run_stages
 
         run.claim()
-        fitting.finish(run, run.labels, device)
+        run_stages.finish(run, run.labels, device)
     elif run.state != "trained":
         warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")
     model = _with_max_pixels(load_model(run.path, select_device(device)), max_pixels)

@@ -164,7 +164,9 @@ def resolve_options(
                                              flip_negates=as_tuple(flip_negates) or ())
         task, specs = replace(task, name=check_name(name) if name else task.name), ()  # the specs are the task's own
         undecided = undecided_settings(settings, size)
-    task = task.with_options(specs, as_tuple(augment), size=size, fit=fit, box=box, margin=margin, group=group,
+    # A ridge is fitted to images as they are, and --tta moves them in no way that a model has not seen.
+    augmentation = () if settings.get("quick") else as_tuple(augment)
+    task = task.with_options(specs, augmentation, size=size, fit=fit, box=box, margin=margin, group=group,
                              split_col=split_col, value_range=value_range, max_pixels=max_pixels, coords=coords,
                              box_format=box_format, row_weight=row_weight)
     _check_position_options(task, margin, box_format, coords)
@@ -185,10 +187,14 @@ def _check_position_options(task: Task, margin: float | None, box_format: str | 
 
 
 def undecided_settings(settings: dict[str, Any], size: tuple[int, int] | None) -> frozenset[str]:
-    """Return those of BY_RECIPE that the user leaves open: a time decides on the epochs, a weights file on the arch."""
+    """Return those of BY_RECIPE that the user leaves open: a time decides on the epochs, a weights file on the arch.
+
+    With --quick they are those that apply where nothing is trained.
+    """
     decided = {name for name, value in {**settings, "size": size}.items() if is_set(name, value)}
     decided |= {"arch"} if brings_backbone(settings) else set()
-    return frozenset(BY_RECIPE) - decided - ({"epochs"} if settings.get("time") is not None else set())
+    names = ("size", "arch") if settings.get("quick") else BY_RECIPE
+    return frozenset(names) - decided - ({"epochs"} if settings.get("time") is not None else set())
 
 
 def is_set(name: str, value: object) -> bool:
@@ -252,6 +258,8 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
     if config.loss == "histogram" and not any(t.histogram for t in task.targets):
         kinds = ", ".join(t.kind for t in task.targets)
         raise ImgregError("--loss histogram with a target that is a plain number or an angle", kinds)
+    if config.quick:
+        config = replace(config, loss="mse")  # of a ridge, whatever the task's recipe trains with
     if config.loss == "auto":
         config = replace(config, loss="histogram" if any(t.histogram for t in task.targets) else "l1")
     targets = [t.name for t in task.targets]

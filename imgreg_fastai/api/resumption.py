@@ -16,7 +16,7 @@ from ..training.checkpoint import Checkpoint
 from ..training.progress import Progress
 from ..utils.files import file_hash, remove_temporaries
 from ..utils.messages import ImgregError, first_few, say, warn
-from . import fitting, learning_curve
+from . import fitting, learning_curve, run_stages
 from .learning_curve import LearningCurve
 from .preparation import TrainingPlan
 
@@ -57,7 +57,7 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
         config = replace(run.config, epochs=epochs or run.config.epochs, time=None if epochs else run.config.time,
                          device=device or run.config.device)
         is_planned = run.state == "planned" and epochs is None
-        with fitting.resumable(run):
+        with run_stages.resumable(run):
             if saved is not None and epochs is not None:
                 _replan_epochs(run, saved, epochs)
             if saved is None and run.state != "planned":
@@ -138,7 +138,7 @@ def _continue_training(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
             say(f"{run.path} is trained: going on with its scores")
             run.note(state="scoring", epochs_done=progress.epoch, stopped=progress.stopped, config=config.to_dict())
             _restore_files(run, plan, saved)
-            fitting.finish(run, plan.rows)
+            run_stages.finish(run, plan.rows)
             return run
         learn, _ = fitting.build_network(plan, None)
         checkpoint.restore(learn, saved)

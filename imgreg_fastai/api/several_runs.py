@@ -11,8 +11,9 @@ from ..data.kept_parts import natural_order
 from ..utils.files import new_folder
 from ..utils.messages import say
 from .automatic import apply_recipe
-from .fitting import fixed_threads, train
+from .fitting import train
 from .preparation import TrainingPlan, assign_split
+from .run_stages import fixed_threads
 
 
 class PlannedRun(NamedTuple):

@@ -62,6 +62,9 @@ def train(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     run = api.train(task, command=context.obj, **options)
     if run is not None:
         _print_result(run, options)
+        if options.get("quick"):
+            words = [word for word in shlex.split(context.obj) if word != "--quick"]
+            print(f"next, to train a network: {shlex.join(words)}")
 
 
 @app.command()

@@ -1,6 +1,7 @@
-"""Small models on a run's own split, to show what its network is worth: two ridges, and a CNN from random weights.
+"""Small models on a run's own split, to show what its network is worth: ridges, and a CNN from random weights.
 
-Each is a Predictor with another network, so that images, decoding and errors are those of the run.
+Each is a Predictor with another network, so that images, decoding and errors are those of the run. The ridge on frozen
+features is the floor of the run, see frozen_ridge.
 """
 from dataclasses import replace
 from itertools import pairwise
@@ -12,13 +13,14 @@ from torch import nn
 
 from ..config import TrainConfig
 from ..inference.predictor import Predictor
-from ..models import backbones, features, network, weights
+from ..models import backbones, network, weights
 from ..runs import Run
 from ..tasks import Task
 from ..training.losses import TaskLoss, mean_encoded
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, progress_bar, say, warn
-from . import metrics, ridge
+from . import frozen_ridge, metrics, ridge
+from .feature_cache import frozen_features
 
 FILE = "baselines.json"
 SCORES = ("unit", "mean", "median", "rmse")
@@ -48,6 +50,8 @@ def load_or_measure(run: Run, device: str = "cpu") -> dict[str, dict]:
 def measure(run: Run, device: str = "cpu") -> dict[str, dict]:
     """Fit the baselines to the training part of a run and score them on its validation part, see load_or_measure.
 
+    A run of --quick is the ridge on frozen features itself, which is left out.
+
     Raises:
         ImgregError: If no image of a part can be opened.
     """
@@ -57,20 +61,21 @@ def measure(run: Run, device: str = "cpu") -> dict[str, dict]:
         say(f"the baselines learn from {ridge.MAX_PICTURES:,} of {len(train_rows):,} training images")
     rows = train_rows.sample(min(ridge.MAX_PICTURES, len(train_rows)), random_state=cfg.seed)
 
-    def score(model: Predictor) -> dict:
-        predictions = metrics.predictions(model, valid_rows)
+    def score(predictions: pd.DataFrame) -> dict:
         if predictions.empty:
             raise ImgregError("images of the validation part", f"none that can be opened among {len(valid_rows)}")
-        scores = metrics.score(model.task, predictions, train_rows)
+        scores = metrics.score(task, predictions, train_rows)
         return {name: {key: s[key] for key in SCORES if key in s} for name, s in scores.items() if s["n"]}
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
-        body, body_name = _initial_body(run)
-        frozen = features.FrozenFeatures(body, task.size, features.GRID if task.has_points else 1)
-        return {"ridge on pixels": score(fit(_shrink(task, RIDGE_SIDE), nn.Flatten(), PIXEL_STATS, rows, device)),
-                f"ridge on {body_name}": score(fit(task, frozen, backbones.stats(cfg.arch), rows, device)),
-                "small CNN": score(cnn(_shrink(task, CNN_SIDE), cfg, rows, device))}
+        on_pixels = fit(_shrink(task, RIDGE_SIDE), nn.Flatten(), PIXEL_STATS, rows, device)
+        baselines = {"ridge on pixels": score(metrics.predictions(on_pixels, valid_rows))}
+        if not cfg.quick:
+            name, predictions = _frozen_ridge(run, device)
+            baselines[name] = score(predictions)
+        small = cnn(_shrink(task, CNN_SIDE), cfg, rows, device)
+        return {**baselines, "small CNN": score(metrics.predictions(small, valid_rows))}
 
 
 def format_baselines(baselines: dict[str, dict]) -> str:
@@ -119,8 +124,25 @@ def fit(task: Task, body: nn.Module, stats: tuple, rows: pd.DataFrame, device: s
     return _predictor(task, body, ridge.fit_head(task, rows, output.features, output.views), stats, device)
 
 
-def _initial_body(run: Run) -> tuple[nn.Module, str]:
-    """Build the backbone with the weights that a run began with, and name its features.
+def _frozen_ridge(run: Run, device: str) -> tuple[str, pd.DataFrame]:
+    """The name of the ridge on frozen features, and its predictions for the validation part of a run.
+
+    They are those of the run, if it has them for all images that it is scored on.
+    """
+    task = run.task
+    saved = frozen_ridge.read_predictions(run)
+    if saved is not None and all("ridge" in s for s in run.scores.get("valid", {}).values() if s["n"]):
+        names = {c: f"{c}_predicted" for c in task.columns} | {f"{c}_true": c for c in task.columns}
+        return run.about["ridge"]["name"], saved[saved["split"] == "valid"].rename(columns=names)
+    body, source = _initial_body(run)
+    rows = frozen_ridge.sample_rows(run.labels, run.config.seed)
+    model = frozen_ridge.build_model(task, run.config, body, {"weights": source.to_dict()}, len(rows), device)
+    fitted = frozen_ridge.fit(model, *frozen_features(model, rows))
+    return frozen_ridge.name_of(source.to_dict()), fitted.predictions
+
+
+def _initial_body(run: Run) -> tuple[nn.Module, weights.Weights]:
+    """Build the backbone with the weights that a run began with, and return these, too.
 
     The weights are random if the run began with random ones, or if its own cannot be loaded again, after a warning.
     """
@@ -135,9 +157,7 @@ def _initial_body(run: Run) -> tuple[nn.Module, str]:
             warn(f"the weights that {run.path} began with cannot be loaded again ({e.actual}): "
                  "its baseline has random ones")
     body = backbones.build(cfg.arch, run.task.size, cfg.arch_args)
-    source = weights.load_body(body, cfg.arch, source)
-    weights_name = source.tag or source.source if source.pretrained else "random weights"
-    return body, f"the features of {cfg.arch} ({weights_name})"
+    return body, weights.load_body(body, cfg.arch, source)
 
 
 # ---- a CNN

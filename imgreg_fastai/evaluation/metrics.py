@@ -149,18 +149,18 @@ def _score_target(t: Target, rows: pd.DataFrame, train_rows: pd.DataFrame) -> di
 
 
 def add_mean_errors(scores: dict[str, dict[str, dict]], predictions: pd.DataFrame, name: str) -> None:
-    """Add the mean errors of another model to scores of a run.
+    """Add the mean errors of another model to scores of a run, where it has one for each image that is scored.
 
     Args:
         scores: {part: {target: scores}}, which get another entry where the model has errors.
         predictions: Rows with `split` and `<target>_error`.
-        name: Of the entry.
+        name: Of the entry, which stands beside the `mean` of the same images.
     """
     for part, targets in scores.items():
         rows = predictions[predictions["split"] == part]
         for target, numbers in targets.items():
             error = rows[f"{target}_error"].dropna()
-            if numbers["n"] and len(error):
+            if numbers["n"] and len(error) == numbers["n"]:
                 numbers |= round_numbers({name: float(error.mean())})
 
 

@@ -60,20 +60,22 @@ def forecast(name: str, unit: str, points: list[dict]) -> Forecast:
     """
     curve = curve_table(points, name)
     is_better = curve["error"] < HARDLY_BETTER * curve["guess"]
-    left_out = "" if is_better.all() else f", without {(~is_better).sum()} hardly better than guessing"
     better = curve[is_better]
     n, errors = better["images"].to_numpy(), better["error"].to_numpy()
     law = fit_power_law(n, errors) if is_better[-1:].all() else None
     if law is None:
         n_points = f"{len(curve)} point{'' if len(curve) == 1 else 's'}"
-        return Forecast(unit, f"{name}: no estimate of what more images would bring from {n_points}{left_out}")
+        reason = f" from {n_points}"
+        if not is_better.all():
+            reason = f": {(~is_better).sum()} of {n_points} hardly better than guessing"
+        return Forecast(unit, f"{name}: no estimate of what more images would bring{reason}")
     fitted = error_at(n, *law)
     by_chance = (better["low"] <= fitted) & (fitted <= better["high"])
     deviation = float(np.where(by_chance, 0, np.abs(fitted / errors - 1)).max())
     twice = float(errors[-1] * error_at(2 * n[-1], *law) / fitted[-1])
     text = _forecast_text(name, unit, errors[-1], twice, deviation)
-    if left_out:
-        text += f" (told by {len(better)} points{left_out})"
+    if not is_better.all():
+        text += f" (by {len(better)} of {len(curve)} points: the others are hardly better than guessing)"
     return Forecast(unit, text, law, deviation, twice)
 
 

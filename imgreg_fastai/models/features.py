@@ -4,10 +4,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..utils.messages import say
 from . import network
 
 GRID = 4  # cells a side, by which a feature map is pooled for points
 MAX_GRID = 32  # of a model file
+# Numbers on the grid, of all images whose features are in memory at once: a ridge takes about 20 bytes for each, so
+# that this is a gigabyte. 1280 channels of 8,000 images have a grid of 2 then, 512 channels one of 4.
+MAX_NUMBERS = 2**26
 
 
 class FrozenFeatures(nn.Module):
@@ -54,6 +58,27 @@ class FrozenFeatures(nn.Module):
         parts = {"token": features[:, 0]} if getattr(body, "cls_token", None) is not None else {}
         parts["avg"] = network.channels_last(body, features).mean(dim=1)
         return [part for pool, part in parts.items() if pool != getattr(body, "global_pool", "")]
+
+
+def choose_grid(body: nn.Module, size: tuple[int, int], n_images: int) -> int:
+    """Return the finest grid, up to GRID, on which the features of so many images take no more than MAX_NUMBERS.
+
+    Args:
+        body: timm model without its classifier.
+        size: Height and width of the images in pixels.
+        n_images: Whose features are in memory at once.
+
+    Returns:
+        Cells a side; 1 where there is no such grid, which is said, or where the features lie on none.
+    """
+    if network.feature_grid(body, size) is None:
+        return 1
+    most_cells = MAX_NUMBERS / (n_images * body.num_features)  # type: ignore[operator]
+    grid = next((grid for grid in range(GRID, 1, -1) if grid**2 <= most_cells), 1)
+    if grid < GRID:
+        cells = f"on a grid of {grid} x {grid}" if grid > 1 else "of whole images"
+        say(f"features {cells}: on a grid of {GRID} x {GRID}, those of {n_images:,} images would take too much memory")
+    return grid
 
 
 def frozen_network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict | None = None,

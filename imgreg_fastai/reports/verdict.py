@@ -61,13 +61,15 @@ def sentence(numbers: dict, part: str) -> str:
     return f"{text}. Nine in ten lie within {amount(numbers['p90'])}." if n >= 10 else f"{text}."
 
 
-def weaknesses(target: Target, numbers: dict, has_issues: bool = False) -> Iterator[Weakness]:
+def weaknesses(target: Target, numbers: dict, has_issues: bool = False,
+               is_quick: bool = False) -> Iterator[Weakness]:
     """Find the weaknesses in a target's scores of one part; none where it has no labels.
 
     Args:
         target: The target.
         numbers: Its scores.
         has_issues: Whether the page shows issues of the data.
+        is_quick: Whether the model is a ridge of --quick, which can be trained.
     """
     n, amount = numbers["n"], partial(format_amount, unit=numbers["unit"])
     if not n:
@@ -76,8 +78,9 @@ def weaknesses(target: Target, numbers: dict, has_issues: bool = False) -> Itera
     if mean > HARDLY_BETTER * guess > 0:
         word = "No" if mean >= guess else "Hardly"
         hint = "Look at the issues of the data below; then train" if has_issues else "Train"
+        hint += " a network, without --quick" if is_quick else " for more epochs"
         yield Weakness("guessing", f"{word} better than guessing: {amount(mean)} against {amount(guess)}.",
-                       f"{hint} for more epochs, or with more images.")
+                       f"{hint}, or with more images.")
     by_chance = 3 * numbers["rmse"] / n**0.5
     if n >= MIN_PICTURES and abs(bias) >= max(MAX_BIAS * mean, by_chance):
         direction = "too large" if bias > 0 else "too small"
@@ -86,7 +89,7 @@ def weaknesses(target: Target, numbers: dict, has_issues: bool = False) -> Itera
         yield Weakness("bias", f"Predictions are {direction} by {amount(abs(bias))} on average, much of the mean error "
                        f"of {amount(mean)}.",
                        "Look at the residuals: the same offset everywhere often comes from how labels were read.")
-    yield from _worse_parts(numbers, amount)
+    yield from _worse_parts(numbers, amount, is_quick)
     if "coverage" in numbers:
         yield from _narrow_intervals(target, numbers["coverage"], amount)
     if n < MIN_PICTURES:
@@ -94,7 +97,7 @@ def weaknesses(target: Target, numbers: dict, has_issues: bool = False) -> Itera
                        "Keep more images for validation.")
 
 
-def _worse_parts(numbers: dict, amount: Callable[[float], str]) -> Iterator[Weakness]:
+def _worse_parts(numbers: dict, amount: Callable[[float], str], is_quick: bool) -> Iterator[Weakness]:
     """Find groups and parts of the range whose errors are far above the mean; `amount` writes one with its unit."""
     mean = numbers["mean"]
     groups = [f"{name} ({amount(scores['mean'])})" for name, scores in numbers.get("groups", {}).items()
@@ -107,7 +110,7 @@ def _worse_parts(numbers: dict, amount: Callable[[float], str]) -> Iterator[Weak
         worst = max(parts, key=lambda part: part["mean"])
         yield Weakness("range", f"Far worse where the true value lies between {format_amount(worst['low'])} and "
                        f"{amount(worst['high'])}: off by {amount(worst['mean'])} on {worst['n']:,} images.",
-                       "Train on more images of that range, or with --balance.")
+                       f"Train on more images of that range{'' if is_quick else ', or with --balance'}.")
 
 
 def _narrow_intervals(target: Target, coverage: dict, amount: Callable[[float], str]) -> Iterator[Weakness]:
@@ -158,7 +161,8 @@ def verdicts(inputs: ReportInputs, has_issues: bool) -> tuple[list[dict], list[W
         of all of several targets, and of the training.
     """
     scores, targets = inputs.scores[inputs.verdict_part], inputs.task.targets
-    by_name = {t.name: [*weaknesses(t, scores[t.name], has_issues), *_small_model(inputs, t)] for t in targets}
+    is_quick = inputs.run.config.quick
+    by_name = {t.name: [*weaknesses(t, scores[t.name], has_issues, is_quick), *_small_model(inputs, t)] for t in targets}
     of_all = []
     if len(targets) > 1:
         of_all = [w for w in by_name[targets[0].name] if all(w in others for others in by_name.values())]
@@ -177,12 +181,15 @@ def _small_model(inputs: ReportInputs, target: Target) -> Iterator[Weakness]:
     numbers = inputs.scores.get("valid", {}).get(target.name, {})
     mean = numbers.get("mean", 0.0)
     if "ridge" in numbers:
-        errors[f"the {inputs.ridge}"] = numbers["ridge"]
+        errors[inputs.ridge] = numbers["ridge"]
     best = min(errors, key=lambda name: errors[name], default="")
     if errors and errors[best] < mean:
+        hint = "This model is not at its end: train for longer (--epochs), or from other weights."
+        if inputs.run.config.quick:
+            hint = "Train a network, without --quick, or take other weights."
         yield Weakness("small", f"A small model does better: {best} is off by "
                        f"{format_amount(errors[best], target.unit)}, this one by {format_amount(mean, target.unit)}.",
-                       "This model is not at its end: train for longer (--epochs), or from other weights.")
+                       hint)
 
 
 def part_name(part: str) -> str:

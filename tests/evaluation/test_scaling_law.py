@@ -77,10 +77,10 @@ def test_parts_that_are_hardly_better_than_guessing_are_on_no_law():
     errors = np.array([44.0, *17 * N[1:] ** -0.5])
     found = scaling_law.forecast("way", "°", points(errors))
     assert found.law == pytest.approx((0, 17, 0.5), rel=0.01) and found.deviation < 0.01
-    assert found.text.endswith("to about 0.38° (told by 3 points, without 1 hardly better than guessing)")
+    assert found.text.endswith("to about 0.38° (by 3 of 4 points: the others are hardly better than guessing)")
     told = scaling_law.forecast("way", "°", points([44.0, 44, 41, 40])).text
-    assert told == ("way: no estimate of what more images would bring from 4 points, "
-                    "without 4 hardly better than guessing")
+    assert told == ("way: no estimate of what more images would bring: "
+                    "4 of 4 points hardly better than guessing")
     assert "no estimate of what more" in scaling_law.forecast("way", "°", points([20.0, 10, 8, 41])).text
 
 
