@@ -156,6 +156,7 @@ def _initial_body(run: Run) -> tuple[nn.Module, weights.Weights]:
             source = weights.Weights("none")
             warn(f"the weights that {run.path} began with cannot be loaded again ({e.actual}): "
                  "its baseline has random ones")
+    torch.manual_seed(cfg.seed)  # random weights are those of the run
     body = backbones.build(cfg.arch, run.task.size, cfg.arch_args)
     return body, weights.load_body(body, cfg.arch, source)
 

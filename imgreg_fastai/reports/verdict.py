@@ -162,7 +162,8 @@ def verdicts(inputs: ReportInputs, has_issues: bool) -> tuple[list[dict], list[W
     """
     scores, targets = inputs.scores[inputs.verdict_part], inputs.task.targets
     is_quick = inputs.run.config.quick
-    by_name = {t.name: [*weaknesses(t, scores[t.name], has_issues, is_quick), *_small_model(inputs, t)] for t in targets}
+    by_name = {t.name: [*weaknesses(t, scores[t.name], has_issues, is_quick), *_small_model(inputs, t)]
+               for t in targets}
     of_all = []
     if len(targets) > 1:
         of_all = [w for w in by_name[targets[0].name] if all(w in others for others in by_name.values())]
@@ -187,9 +188,8 @@ def _small_model(inputs: ReportInputs, target: Target) -> Iterator[Weakness]:
         hint = "This model is not at its end: train for longer (--epochs), or from other weights."
         if inputs.run.config.quick:
             hint = "Train a network, without --quick, or take other weights."
-        yield Weakness("small", f"A small model does better: {best} is off by "
-                       f"{format_amount(errors[best], target.unit)}, this one by {format_amount(mean, target.unit)}.",
-                       hint)
+        small, own = (format_amount(error, target.unit) for error in (errors[best], mean))
+        yield Weakness("small", f"A small model does better: {best} is off by {small}, this one by {own}.", hint)
 
 
 def part_name(part: str) -> str:

@@ -5,17 +5,19 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from imgreg_fastai import compare, evaluate, export, load, predict, report, resume, train
-from imgreg_fastai.api import floor, functions
-from imgreg_fastai.evaluation import comparison
+from imgreg_fastai.api import floor, functions, quick_fit
+from imgreg_fastai.evaluation import comparison, frozen_ridge
 from imgreg_fastai.inference import model_file
 from imgreg_fastai.models import features
 from imgreg_fastai.runs import format_runs, list_runs, load_run
 from imgreg_fastai.utils.messages import ImgregError
-from tests.conftest import plots_left_out
+from tests.conftest import plots_left_out, said
 
-SMALL = {"size": (32, 48), "arch": "test_resnet", "weights": "none", "device": "cpu", "precision": "fp32"}
+SMALL = {"size": (32, 48), "arch": "test_resnet", "weights": "none", "device": "cpu"}
+TRAINED = {**SMALL, "precision": "fp32"}
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +41,15 @@ def quick(table, tmp_path_factory):
 def trained(table, tmp_path_factory):
     """A run of one epoch, with what it said; do not write into it."""
     with plots_left_out():
-        return train(table, targets="angle:angle180", epochs=1, bs=16, out=tmp_path_factory.mktemp("trained"), **SMALL)
+        return train(table, targets="angle:angle180", epochs=1, bs=16, out=tmp_path_factory.mktemp("trained"),
+                     **TRAINED)
 
 
 # ---- beside a training
 
 
 def test_its_errors_are_scored_beside_those_of_guessing(trained):
-    table = pd.read_csv(trained.path / floor.FILE)
+    table = pd.read_csv(trained.path / frozen_ridge.FILE)
     for part in ("valid", "test"):
         scores = trained.scores[part]["angle"]
         assert scores["ridge"] == pytest.approx(table.loc[table["split"] == part, "angle_error"].mean(), rel=1e-3)
@@ -56,7 +59,7 @@ def test_its_errors_are_scored_beside_those_of_guessing(trained):
 
 def test_it_is_said_before_the_training_and_where_the_network_is_no_better(table, tmp_path, caplog, without_plots):
     caplog.set_level("INFO", "imgreg")
-    run = train(table, targets="angle:angle180", epochs=1, bs=16, lr=1e-9, out=tmp_path, **SMALL)
+    run = train(table, targets="angle:angle180", epochs=1, bs=16, lr=1e-9, out=tmp_path, **TRAINED)
     said = [record.message for record in caplog.records]
     (first,) = (i for i, text in enumerate(said) if text.startswith("ridge on frozen random features: angle error "))
     assert "(guessing: " in said[first] and first < next(i for i, text in enumerate(said) if "epoch 1" in text)
@@ -68,7 +71,7 @@ def test_it_is_said_before_the_training_and_where_the_network_is_no_better(table
 
 def test_the_training_is_the_same_with_and_without_it(table, tmp_path, trained, monkeypatch, without_plots):
     monkeypatch.setattr(floor, "measure", lambda *_: None)
-    plain = train(table, targets="angle:angle180", epochs=1, bs=16, out=tmp_path, **SMALL)
+    plain = train(table, targets="angle:angle180", epochs=1, bs=16, out=tmp_path, **TRAINED)
     assert plain.scores["valid"]["angle"]["mean"] == pytest.approx(trained.scores["valid"]["angle"]["mean"], rel=1e-5)
     assert "ridge" not in plain.scores["valid"]["angle"]
 
@@ -77,15 +80,46 @@ def test_too_little_time_and_too_few_images(table, tmp_path, monkeypatch, caplog
     caplog.set_level("INFO", "imgreg")
     few = pd.read_csv(table)
     few["image"] = [str(table.parent / name) for name in few["image"]]
-    run = train(few[:60], targets="angle:angle180", epochs=1, bs=8, out=tmp_path, calibrate=0, **SMALL)
+    run = train(few[:60], targets="angle:angle180", epochs=1, bs=8, out=tmp_path, calibrate=0, **TRAINED)
     assert "40 images are few for training test_resnet from random weights" in caplog.text
     assert "--quick gives angle error" in caplog.text and "ridge" in run.scores["valid"]["angle"]
     monkeypatch.setitem(floor.SECONDS, "random", -1.0)
     monkeypatch.setenv("IMGREG_CACHE", str(tmp_path / "cache"))  # what another test left would take no time
     caplog.clear()
-    run = train(table, targets="angle:angle180", epochs=1, bs=16, out=tmp_path, **{**SMALL, "size": (48, 48)})
-    assert "no ridge on frozen random features: expected features of 10 training images" in caplog.text
+    run = train(table, targets="angle:angle180", epochs=1, bs=16, out=tmp_path, **{**TRAINED, "size": (48, 48)})
+    expected = "expected features of the validation images and 10 training images within"
+    assert f"no ridge on frozen random features: {expected}" in caplog.text
     assert "ridge" not in run.scores["valid"]["angle"] and "ridge" not in run.about
+
+
+def test_fewer_images_than_a_ridge_takes_are_warned_of(table, tmp_path, caplog, without_plots):
+    few = pd.read_csv(table)
+    few["image"] = [str(table.parent / name) for name in few["image"]]
+    few = few[few["split"] != "test"][:12]
+    few["split"] = ["train"] * 8 + ["valid"] * 4
+    run = train(few, targets="angle:angle180", epochs=1, bs=4, out=tmp_path, calibrate=0, **TRAINED)
+    assert "8 images are few for training test_resnet from random weights, which takes 50 or more" in caplog.text
+    assert "--quick gives" not in caplog.text and "ridge" not in run.about
+    train(few, targets="angle:angle180", quick=True, out=tmp_path, calibrate=0, **SMALL)
+    assert "8 images are few to fit a ridge to, which takes 10 or more" in caplog.text
+
+
+def test_what_is_held_out_comes_first_and_is_compared_on_the_same_images(table, tmp_path, monkeypatch, caplog,
+                                                                         without_plots):
+    caplog.set_level("INFO", "imgreg")
+    order, features_of = [], floor.frozen_features
+
+    def frozen_features(model, rows, seconds):
+        order.extend(rows["split"])
+        return features_of(model, rows, seconds)
+
+    monkeypatch.setattr(floor, "frozen_features", frozen_features)
+    monkeypatch.setattr(frozen_ridge, "HELD_OUT_IMAGES", 7)
+    run = train(table, targets="angle:angle180", epochs=1, bs=16, calibrate=0, out=tmp_path, **TRAINED)
+    assert order == ["valid"] * 7 + ["train"] * 80 + ["test"] * 7
+    assert ", on 7 of 20 validation images: angle error" in caplog.text
+    assert not any("ridge" in scores["angle"] for scores in run.scores.values())
+    assert "as good as the trained network" not in caplog.text
 
 
 def test_the_report_shows_it(trained, tmp_path):
@@ -151,7 +185,7 @@ def test_points_and_folds_and_growing_parts(spotted, tmp_path, without_plots):
 def test_a_training_goes_on_from_it(quick, table, tmp_path, caplog, without_plots):
     caplog.set_level("INFO", "imgreg")
     train(table, targets="angle:angle180", epochs=1, bs=16, calibrate=0, out=tmp_path,
-          **{**SMALL, "weights": str(quick.path)})
+          **{**TRAINED, "weights": str(quick.path)})
     grid = load(quick).about["frozen_grid"]
     assert ("its head too" if grid == 1 else "with a new head") in caplog.text
 
@@ -170,10 +204,67 @@ def test_it_is_not_resumed_but_begun_anew(quick, tmp_path, without_plots):
     assert resumed.scores["valid"]["angle"]["mean"] == pytest.approx(quick.scores["valid"]["angle"]["mean"])
 
 
-@pytest.mark.parametrize("options", [{"epochs": 3}, {"time": 60.0}, {"lr": 0.1}, {"patience": 2}, {"loss": "mse"}])
+def test_images_of_16_bits_are_remembered_and_a_broken_one_is_left_out_or_refused(tmp_path, caplog, without_plots):
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        Image.fromarray((1000 * i + rng.integers(0, 20, (16, 16))).astype(np.uint16)).save(tmp_path / f"{i}.png")
+    (tmp_path / "3.png").write_bytes((tmp_path / "3.png").read_bytes()[:-40])
+    pd.DataFrame({"image": [f"{i}.png" for i in range(30)], "n": range(30)}).to_csv(tmp_path / "t.csv", index=False)
+    options = {**SMALL, "targets": "n", "quick": True, "calibrate": 0, "out": tmp_path / "runs",
+               "value_range": (0, 30000)}
+    run = train(tmp_path / "t.csv", **options)
+    assert run.about["levels"]["shown"] == [0, 30000] and load(run).about["levels"] == run.about["levels"]
+    assert "1 of 30 images" in caplog.text
+    with pytest.raises(ImgregError, match=r"3\.png"):
+        train(tmp_path / "t.csv", strict=True, **options)
+
+
+def test_what_does_not_apply_is_not_recorded(drawn, tmp_path, caplog, without_plots):
+    caplog.set_level("INFO", "imgreg")
+    run = train(drawn / "labels.csv", targets="angle", quick=True, weights="none", device="cpu", out=tmp_path)
+    assert set(run.about["recipe"]) == {"arch", "arch_args", "size", "reason"}
+    assert run.config.loss == "mse" and run.task.augment == ()
+    height, width = run.task.size
+    assert f"images of {height}x{width} pixels (--size)" in caplog.text and "epochs" not in caplog.text
+    assert f"of resnet10t at {height}x{width} pixels to " in caplog.text
+
+
+def test_the_report_of_a_poor_ridge_sends_to_a_training(quick, tmp_path):
+    copy = load_run(shutil.copytree(quick.path, tmp_path / "run"))
+    scores = copy.scores
+    for part in scores.values():
+        part["angle"] |= {"mean": 44.0, "baseline": 45.0}
+    copy.write("scores.json", scores)
+    page = report(copy).read_text()
+    assert "Train a network, without --quick, or with more images" in page
+    assert "fitted to 56 images" in page
+    assert not any(words in page for words in ("more epochs", "--epochs", "--balance", "chose the epoch"))
+
+
+def test_the_terminal_says_how_to_train(table, tmp_path, capsys, without_plots):
+    words = ["train", str(table), "--target", "angle:angle180", "--size", "32x48", "--arch", "test_resnet", "--weights",
+             "none", "--out", str(tmp_path), "--calibrate", "0"]
+    last = said(capsys, *words, "--quick").strip().splitlines()[-2:]
+    assert last[0].startswith("next: imgreg predict")
+    assert last[1] == f"next, to train a network: imgreg {' '.join(words)}"
+
+
+def test_a_dry_run_keeps_nothing(table, tmp_path, without_plots):
+    assert train(table, targets="angle:angle180", quick=True, dry_run=True, out=tmp_path / "runs", **SMALL) is None
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("options", [{"epochs": 3}, {"time": 60.0}, {"lr": 0.1}, {"patience": 2}, {"loss": "mse"},
+                                     {"augment": "flip"}, {"precision": "bf16"}, {"bs": 8}, {"workers": 2},
+                                     {"cache": "on"}, {"accumulate": 2}])
 def test_settings_of_a_training_are_refused(table, options):
     with pytest.raises(ImgregError, match=f"--{next(iter(options))} without --quick"):
         train(table, quick=True, **options, **SMALL)
+
+
+def test_settings_that_ask_for_nothing_are_not_refused():
+    quick_fit.refuse_unused({"quick": True, "precision": "auto", "bs": "auto", "workers": 0, "augment": ()})
+    quick_fit.refuse_unused({"epochs": 3})
 
 
 @pytest.mark.parametrize("grid", [0, -3, 10**9, "1", [1], {"a": 1}])

@@ -12,7 +12,7 @@ from torch import nn
 from imgreg_fastai import runs
 from imgreg_fastai.api import functions
 from imgreg_fastai.api.preparation import make_config
-from imgreg_fastai.evaluation import baselines, metrics, ridge
+from imgreg_fastai.evaluation import baselines, frozen_ridge, metrics, ridge
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
 from imgreg_fastai.utils.messages import ImgregError
@@ -34,7 +34,7 @@ def copied(run, tmp_path):
 def test_they_are_measured_once_and_told(copied, quick, capsys, monkeypatch):
     told = said(capsys, "evaluate", copied.path, "--baselines", "--device", "cpu").splitlines()
     found = json.loads((copied.path / "baselines.json").read_text())
-    assert list(found) == ["ridge on pixels", "ridge on the features of resnet10t (random weights)", "small CNN"]
+    assert list(found) == ["ridge on pixels", "ridge on frozen random features", "small CNN"]
     for name, of in found.items():
         assert set(of) == {"angle"} and set(of["angle"]) == {"unit", "mean", "median", "rmse"}
         assert of["angle"]["unit"] == "°" and 0 < of["angle"]["mean"] < 90
@@ -44,6 +44,20 @@ def test_they_are_measured_once_and_told(copied, quick, capsys, monkeypatch):
     (copied.path / "baselines.json").write_text("{")
     with pytest.raises(ImgregError, match=r"baselines\.json"):
         baselines.load_or_measure(copied)
+
+
+def test_the_ridge_on_features_is_the_one_of_the_run(copied, quick, monkeypatch):
+    name = "ridge on frozen random features"
+    own = copied.scores["valid"]["angle"]["ridge"]
+    assert baselines.measure(copied)[name]["angle"]["mean"] == pytest.approx(own, rel=1e-3)
+    scores = copied.scores
+    for part in scores.values():
+        del part["angle"]["ridge"]
+    copied.write("scores.json", scores)
+    monkeypatch.setattr(frozen_ridge, "read_predictions", lambda run: None)
+    assert baselines.measure(copied)[name]["angle"]["mean"] == pytest.approx(own, rel=0.02)  # fitted once more
+    copied.about["config"]["quick"] = True
+    assert name not in baselines.measure(runs.Run(copied.path, copied.about))
 
 
 def test_what_is_scored_is_the_runs_own_validation_part(run):
@@ -115,14 +129,14 @@ def test_the_features_are_those_of_the_weights_that_the_run_began_with(copied, t
     body = network.body("test_resnet", copied.task.size)
     file = tmp_path / "mine.pth"
     torch.save(body.state_dict(), file)
-    found, words = baselines._initial_body(began(copied, file))
-    assert words == "the features of test_resnet (mine.pth)"
+    found, source = baselines._initial_body(began(copied, file))
+    assert source.source == "mine.pth" and source.pretrained
     assert all(torch.equal(v, found.state_dict()[k]) for k, v in body.state_dict().items())
-    assert baselines._initial_body(began(copied, file, sha256="0"))[1] == "the features of test_resnet (random weights)"
+    assert not baselines._initial_body(began(copied, file, sha256="0"))[1].pretrained
     assert "cannot be loaded again" in caplog.text
     gone = began(copied, file)
     file.unlink()
-    assert baselines._initial_body(gone)[1].endswith("(random weights)")
+    assert not baselines._initial_body(gone)[1].pretrained
 
 
 def test_many_pictures_are_sampled_and_said(copied, quick, monkeypatch, caplog):

@@ -54,6 +54,16 @@ def test_backbones_of_self_supervision_tell_two_things(arch):
     assert network.n_features(frozen) == 2 * body.num_features
 
 
+def test_many_images_have_a_coarser_grid_which_is_said(caplog):
+    caplog.set_level("INFO", "imgreg")
+    body = body_of("test_resnet")
+    grids = [features.choose_grid(body, SIZE, features.MAX_NUMBERS // (body.num_features * cells))
+             for cells in (16, 9, 4, 3)]
+    assert grids == [4, 3, 2, 1]
+    assert "features on a grid of 2 x 2: on a grid of 4 x 4, those of " in caplog.text
+    assert caplog.text.count("too much memory") == 3 and "features of whole images: " in caplog.text
+
+
 @pytest.mark.parametrize("grid", [0, -1, 10_000, 1.5, "4", None, [4]])
 def test_a_grid_that_is_none_is_refused(grid):
     with pytest.raises(ValueError, match="grid"):
