@@ -10,7 +10,7 @@ import torch
 from fastai.vision.core import TensorImage, TensorPoint
 
 from imgreg_fastai import load
-from imgreg_fastai.api import fitting, functions
+from imgreg_fastai.api import functions, run_stages
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import ANGLE
@@ -249,13 +249,13 @@ def test_a_sweep_is_trusted_only_if_two_agree_and_the_loss_fell(monkeypatch, dra
 @pytest.mark.usefixtures("without_plots")
 def test_a_dry_run_sends_a_batch_through_everything_and_writes_nothing(drawn, tmp_path, monkeypatch):
     trained = []
-    finish = fitting.finish
+    finish = run_stages.finish
 
     def score(run, rows):
         finish(run, rows)
         trained.append(run.scores)
 
-    monkeypatch.setattr(fitting, "finish", score)
+    monkeypatch.setattr(run_stages, "finish", score)
     assert functions.train("angle", out=tmp_path / "runs", dry_run=True, **small(drawn)) is None
     assert not (tmp_path / "runs").exists() and trained[0]["valid"]["angle"]["n"] == 12
 
