@@ -19,6 +19,8 @@ from .preparation import TrainingPlan
 
 SAMPLE = 200  # images whose headers tell the size
 MEASURED = 3.0  # seconds, of training steps before a training
+RECIPE_WORDS = {"arch": "{}", "size": "images of {} pixels", "bs": "batches of {}", "lr": "learning rate {}",
+                "body_lr": "body at {} times the head's", "epochs": "{} epochs"}
 IMPROVING = 0.03  # of the validation loss, by which the last tenth of a training lowers it where more epochs may help
 
 
@@ -81,9 +83,14 @@ def plan_epochs(plan: TrainingPlan, learn: Learner, in_precision: str) -> Traini
         epochs = min(max(1, n_fitting), plan.recipe["most_epochs"])
         plan = replace(plan, config=replace(config, epochs=epochs), recipe={**plan.recipe, "epochs": epochs})
         seconds = epochs * epoch
-    if plan.recipe:
-        say(describe_recipe(plan, seconds))
+    say_recipe(plan, seconds)
     return plan
+
+
+def say_recipe(plan: TrainingPlan, seconds: float | None = None) -> None:
+    """Say what the recipe decided, if that is anything with an option; arguments as for `describe_recipe`."""
+    if set(plan.recipe) & set(RECIPE_WORDS):
+        say(describe_recipe(plan, seconds))
 
 
 def shown_size(plan: TrainingPlan) -> tuple[float, float]:
@@ -107,8 +114,7 @@ def describe_recipe(plan: TrainingPlan, seconds: float | None = None) -> str:
         seconds: How long the epochs will take; None: not known.
     """
     has_arguments = bool(plan.recipe.get("arch_args"))  # of the backbone, which go with it
-    words = {"arch": "small {}" if has_arguments else "{}", "size": "images of {} pixels", "bs": "batches of {}",
-             "lr": "learning rate {}", "body_lr": "body at {} times the head's", "epochs": "{} epochs"}
+    words = RECIPE_WORDS | ({"arch": "small {}"} if has_arguments else {})
     parts = []
     for name, text in words.items():
         if name in plan.recipe:

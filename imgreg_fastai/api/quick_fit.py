@@ -15,7 +15,7 @@ from ..inference import model_file
 from ..models import weights
 from ..models.devices import select_device
 from ..training.transforms import OpenedPictures, open_pictures
-from ..utils.messages import say, warn
+from ..utils.messages import warn
 from . import automatic, floor, run_stages
 from .preparation import TrainingPlan, refuse
 
@@ -47,8 +47,7 @@ def begin(plan: TrainingPlan, out: str | Path, planned: runs.Run | None,
     task, config, device = plan.task, plan.config, select_device(plan.config.device)
     body, source = run_stages.build_body(plan, plan.source or weights.find_weights(config.arch, config.weights))
     opened = _open_images(plan)
-    if plan.recipe:
-        say(automatic.describe_recipe(plan))
+    automatic.say_recipe(plan)
     run = run_stages.begin_run(plan, out, planned, weights=source.to_dict(), threads=threads, device=device,
                                levels=opened.levels, precision="fp32")
     n_images, (height, width) = opened.frame["split"].value_counts(), task.size
