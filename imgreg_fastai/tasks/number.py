@@ -49,6 +49,7 @@ class Number(Target):
     flip_negates: bool = False
 
     kind: ClassVar[str] = "number"
+    histogram: ClassVar[str] = "line"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -51,8 +51,8 @@ class Target(Mark):
     in_image: ClassVar[bool] = False  # labels are positions in the image
     linear: ClassVar[bool] = True  # values lie on a line; False: they are directions, which wrap
     log_scale: ClassVar[bool] = False  # it is learnt by its logarithm
+    histogram: ClassVar[str] = ""  # that it can be learnt by: on a "line" or a "circle"; "" for none
     negated_by_flip: ClassVar[bool] = False  # a mirror changes its sign
-
 
     def __post_init__(self) -> None:
         names = (self.name, *self.columns)
@@ -100,11 +100,6 @@ class Target(Mark):
     def scalar(self) -> bool:
         """Whether it is one number on a line: with a range, R², and rare labels."""
         return self.linear and len(self.columns) == 1
-
-    @property
-    def histogram(self) -> str:
-        """The histogram that it can be learnt by: on a "line", on a "circle", or "" for none."""
-        return "line" if self.scalar else ""
 
     def is_labelled(self, finite: Array) -> Array:
         """Which rows have a label: of points any value is enough, other kinds need all; [n, columns] -> [n]."""
