@@ -19,7 +19,7 @@ ANGLE = Task(
         ("arch", "resnet10t"),
         ("arch_args", {"channels": [32, 48, 48, 96], "stem_width": 16, "output_stride": 16}),
         ("weights", "none"),
-        ("epochs", 15),
+        ("epochs", 18),
         ("bs", 32),
         ("lr", 4e-3),
         ("fixed_norm", 0.3),
