@@ -19,6 +19,8 @@ LOWEST = {"time": ABOVE_0, "lr": ABOVE_0, "body_lr": ABOVE_0, "wd": 0, "save_min
 SHARES = ("fixed_norm", "valid", "coverage", "test", "calibrate")  # settings below 1
 OPTIONAL = ("time", "lr", "bs", "workers", "patience", "stop_at", "calibrate", "folds", "fold")  # may be None
 FLAGS = ("quick", "balance", "strict", "deterministic")
+# What the automatic recipe may decide for a table: the size of the images, and fields of TrainConfig.
+BY_RECIPE = ("size", "arch", "epochs", "lr", "body_lr", "bs")
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",
                 "value_range": "--range", "list_cols": "--list-col", "arch_args": "--arch-arg", "minimum": "--min",
                 "maximum": "--max"}  # where the option differs from the keyword

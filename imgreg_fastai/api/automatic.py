@@ -3,24 +3,22 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from fastai.learner import Learner
 
-from ..config import option_name
-from ..data.images import known_views
+from ..config import BY_RECIPE, option_name
+from ..data.object_size import shown_size
 from ..models import backbones, weights
 from ..models.devices import select_device
+from ..models.weights_files import about_model
 from ..training import loop, recipe
 from ..training.trial import measure_training
 from ..utils.format import format_seconds
 from ..utils.messages import say, warn
 from .preparation import TrainingPlan
 
-SAMPLE = 200  # images whose headers tell the size
 MEASURED = 3.0  # seconds, of training steps before a training
-RECIPE_WORDS = {"arch": "{}", "size": "images of {} pixels", "bs": "batches of {}", "lr": "learning rate {}",
-                "body_lr": "body at {} times the head's", "epochs": "{} epochs"}
+SAID = ("arch", "size", "bs", "lr", "loss", "augment", "epochs")  # settings that have an option
 IMPROVING = 0.03  # of the validation loss, by which the last tenth of a training lowers it where more epochs may help
 
 
@@ -35,24 +33,36 @@ def apply_recipe(plan: TrainingPlan) -> TrainingPlan:
     """
     if not plan.undecided:
         return plan
-    source = weights.find_weights(plan.config.arch, plan.config.weights)
-    config, n_images = plan.config, int((plan.rows["split"] == "train").sum())
-    minutes = config.time / 60 if config.time else recipe.MINUTES
-    # images of --quick are as large as a training's, so that its error is that of the training's floor
-    is_limited = config.time or config.quick or "epochs" in plan.undecided
-    facts = recipe.DataFacts(n_images, shown_size(plan), source.pretrained, select_device(config.device) != "cpu",
-                             minutes if is_limited else None)
-    chosen = recipe.choose_recipe(facts)
+    config, source = plan.config, weights.find_weights(plan.config.arch, plan.config.weights)
+    chosen = recipe.choose_recipe(_data_facts(plan, source))
     undecided = plan.undecided if _rates_apply(plan, source) else plan.undecided - {"lr", "body_lr"}
     settings: dict[str, Any] = {name: value for name, value in {**chosen.settings, "size": chosen.size}.items()
                                 if name in undecided}
     if "arch" in settings:  # whose arguments belong to it
-        settings["arch_args"] = {**chosen.settings.get("arch_args", {}), **plan.config.arch_args}
+        settings["arch_args"] = {**chosen.settings.get("arch_args", {}), **config.arch_args}
     fields = {name: value for name, value in settings.items() if name != "size"}
     task = replace(plan.task, size=settings.get("size", plan.task.size))
-    most_epochs = {"most_epochs": chosen.most_epochs} if "epochs" in undecided else {}
-    return replace(plan, task=task, config=replace(plan.config, **fields), source=source,
-                   recipe={**settings, **most_epochs, "reason": chosen.reason})
+    if not config.quick:
+        by_kind = {"loss": config.loss, "augment": task.augment}  # decided by the kinds of the targets
+        settings |= {name: value for name, value in by_kind.items() if name not in plan.set_by_user}
+        settings["most_epochs"] = chosen.most_epochs
+    return replace(plan, task=task, config=replace(config, **fields), source=source,
+                   recipe={**settings, "reason": chosen.reason})
+
+
+def _data_facts(plan: TrainingPlan, source: weights.Weights) -> recipe.DataFacts:
+    """What the recipe goes by."""
+    config, rows = plan.config, plan.rows[plan.rows["split"] == "train"]
+    minutes = config.time / 60 if config.time else recipe.MINUTES
+    # images of --quick are as large as a training's, so that its error is that of the training's floor
+    is_limited = config.time or config.quick or "epochs" in plan.undecided
+    trained_size = None
+    if "size" in plan.undecided and source.origin == "model":
+        size = about_model(source.path).get("task", {}).get("size")
+        trained_size = (size[0], size[1]) if size else None
+    return recipe.DataFacts(len(rows), shown_size(rows, plan.task), source.pretrained,
+                            select_device(config.device) != "cpu",
+                            minutes if is_limited else None, trained_size)
 
 
 def _rates_apply(plan: TrainingPlan, source: weights.Weights) -> bool:
@@ -83,48 +93,41 @@ def plan_epochs(plan: TrainingPlan, learn: Learner, in_precision: str) -> Traini
         epochs = min(max(1, n_fitting), plan.recipe["most_epochs"])
         plan = replace(plan, config=replace(config, epochs=epochs), recipe={**plan.recipe, "epochs": epochs})
         seconds = epochs * epoch
-    say_recipe(plan, seconds)
+    say_recipe(plan, "" if seconds is None else f", about {format_seconds(seconds)}")
     return plan
 
 
-def say_recipe(plan: TrainingPlan, seconds: float | None = None) -> None:
-    """Say what the recipe decided, if that is anything with an option; arguments as for `describe_recipe`."""
-    if set(plan.recipe) & set(RECIPE_WORDS):
-        say(describe_recipe(plan, seconds))
-
-
-def shown_size(plan: TrainingPlan) -> tuple[float, float]:
-    """The median height and width, in the images' own pixels, of what is shown of some training images."""
-    rows = plan.rows[plan.rows["split"] == "train"]
-    rows = rows.sample(min(SAMPLE, len(rows)), random_state=plan.config.seed)
-    task = replace(plan.task, fit="squish", augment=())  # whose view is the whole image or box, without padding
-    views = known_views(rows["path"], task, task.boxes(rows))
-    scales = views[np.isfinite(views).all(axis=1), :2]
-    if not len(scales):  # images that cannot be opened are named later
-        return plan.task.size
-    width, height = np.median(2 / scales, axis=0)
-    return float(height), float(width)
-
-
-def describe_recipe(plan: TrainingPlan, seconds: float | None = None) -> str:
-    """The settings that the recipe decided, each with the option that overrides it, in a line.
+def say_recipe(plan: TrainingPlan, time: str = "") -> None:
+    """Say the settings that the recipe decided, each as the option that overrides it; nothing if it decided none.
 
     Args:
         plan: After `apply_recipe`.
-        seconds: How long the epochs will take; None: not known.
+        time: What is known of it: ", about 4 min".
     """
-    has_arguments = bool(plan.recipe.get("arch_args"))  # of the backbone, which go with it
-    words = RECIPE_WORDS | ({"arch": "small {}"} if has_arguments else {})
+    if set(plan.recipe) & set(SAID) & set(BY_RECIPE):
+        n_images = int((plan.rows["split"] == "train").sum())
+        say(f"recipe for {n_images} images ({plan.recipe['reason']}){time}; each option overrides its part:")
+        say(describe_recipe(plan.recipe))
+
+
+def describe_recipe(decisions: dict[str, Any]) -> str:
+    """The settings that the recipe decided, in a line of options: "--arch resnet18 --size 128 --bs 16".
+
+    Args:
+        decisions: As run.json has them. The rate of a body is left out: only Python has an option for it.
+    """
     parts = []
-    for name, text in words.items():
-        if name in plan.recipe:
-            value = plan.recipe[name]
-            value = "x".join(map(str, value)) if name == "size" else f"{value:g}" if name.endswith("lr") else value
-            time = f", about {format_seconds(seconds)}" if name == "epochs" and seconds is not None else ""
-            option = "" if name == "body_lr" else f" ({option_name(name)}{time})"  # which only Python has
-            parts.append(text.format(value) + option)
-    n_images = int((plan.rows["split"] == "train").sum())
-    return f"recipe for {n_images} images ({plan.recipe['reason']}): {', '.join(parts)}"
+    for name in SAID:
+        if name in decisions:
+            value = decisions[name]
+            if name == "size":
+                value = "x".join(map(str, value if value[0] != value[1] else value[:1]))
+            elif name == "augment":
+                value = ",".join(value) or "none"
+            elif name == "arch" and decisions.get("arch_args"):
+                value = f"{value} (small)"
+            parts.append(f"{option_name(name)} {value}")
+    return " ".join(parts)
 
 
 def is_improving(history: pd.DataFrame) -> bool:

@@ -17,6 +17,7 @@ from ..models.devices import select_device
 from ..tasks import Task
 from ..training import batch_size, checkpoint, datablock, learner, loop, precision
 from ..training.progress import Progress
+from ..training.recipe import longer_training
 from ..utils.format import format_value
 from ..utils.messages import ProgressBar, say
 from . import automatic, floor, quick_fit, run_stages, time_estimate
@@ -111,17 +112,28 @@ def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Pr
         if progress is None:
             shown = plots.batch(plan.task, *datablock.first_batch(learn.dls, plan.task))
             plots.save(shown, run.path / "plots" / "batch.png")
-            floor.measure(run, plan, learn.model[0], str(learn.dls.device))
+            if not plan.dry_run:
+                floor.measure(run, plan, learn.model[0], str(learn.dls.device))
             progress = time_estimate.begin(plan, learn, len(run_stages.calibration_rows(plan.rows, plan.config)) > 0)
         stopped = _fit(run, plan, learn, progress, best or {})
         run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":
         if stopped:
             say(f"stopped early: {stopped}")
+        _say_best_epoch(progress)
         run_stages.finish(run, plan.rows)
         if "epochs" in plan.undecided and automatic.is_improving(run.read_table("history.csv")):
-            say(f"the error was still falling: --epochs {2 * run.config.epochs} or --time may lower it further")
+            say(f"the error was still falling: {longer_training(run.config, plan.recipe)} or --time may lower it "
+                "further")
     return run
+
+
+def _say_best_epoch(progress: Progress) -> None:
+    """Say which epoch's weights are those of the model, where there were several."""
+    if progress.epoch > 1:
+        best = progress.history[progress.best_epoch - 1]
+        reason = ", whose validation loss is the lowest" if best["valid_loss"] == progress.best_loss else ""
+        say(f"kept: the weights of epoch {progress.best_epoch} of {progress.epoch}{reason}")
 
 
 def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, best: dict[str, torch.Tensor]) -> str:
@@ -177,12 +189,3 @@ def model_metadata(run: runs.Run, plan: TrainingPlan) -> dict:
 def _epoch_line(task: Task, row: dict) -> str:
     errors = ", ".join(f"{t.name} error {format_value(row[f'{t.name}_error'], t.unit)}" for t in task.targets)
     return f"epoch {row['epoch']}: {errors}, validation loss {row['valid_loss']:.4f}"
-
-
-def dry_run(plan: TrainingPlan, out: str | Path) -> None:
-    """Send one batch of each part through all that `train` does, in a folder that the caller removes."""
-    config = replace(plan.config, epochs=1, time=None, freeze_epochs=0, accumulate=1, patience=None, stop_at=None,
-                     calibrate=0)
-    rows = plan.rows[plan.rows["split"] != "calibrate"].groupby("split").head(config.bs or 32)
-    train(replace(plan, config=config, rows=rows, undecided=frozenset()), out)
-    say("one batch went through everything; nothing was kept")

@@ -9,6 +9,7 @@ from ..evaluation.feature_cache import frozen_features
 from ..evaluation.frozen_ridge import FILE, FrozenRidge, build_model, fit, name_of, sample_rows
 from ..models.backbones import short_reason
 from ..runs import Run
+from ..training.recipe import longer_training
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, say, warn
 from .preparation import TrainingPlan
@@ -85,5 +86,6 @@ def warn_if_better(run: Run) -> None:
             network, floor = (format_value(scores[key], scores["unit"]) for key in ("mean", "ridge"))
             targets.append(f"{name} error {floor} (the network: {network})")
     if targets:
+        longer = longer_training(run.config, run.about.get("recipe") or {})
         warn(f"the {run.about['ridge']['name']} is as good as the trained network, or better: {', '.join(targets)}; "
-             f"train longer (--epochs {2 * run.config.epochs}), or keep the ridge (--quick)")
+             f"train longer ({longer}), or keep the ridge (--quick)")

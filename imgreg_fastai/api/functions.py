@@ -62,7 +62,9 @@ def dataloaders(task: TaskSource = "angle", **options: Any) -> "DataLoaders":
 
     from . import automatic, fitting
 
-    plan = automatic.apply_recipe(prepare(task, **options))
+    plan = prepare(task, **options)
+    needed = plan.undecided & {"size", "arch", "bs"}  # no other setting is theirs, nor a reason to look for weights
+    plan = automatic.apply_recipe(replace(plan, undecided=needed))
     set_seed(plan.config.seed)
     return fitting.build_dataloaders(plan)
 
@@ -85,7 +87,7 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
             DataFrame in place of a table, whose images are relative to the working directory (or to `images`), with
             `name` as the name of its runs; or a Task of your own with `data` its table.
         out: The folder for run folders.
-        dry_run: Send one batch through everything, scores and plots included, and keep nothing.
+        dry_run: Say what a training would do, send one batch through all of it, and keep nothing.
         command: What was typed, for run.json; None: this call.
         **options: Those of `preparation.resolve_options` and the fields of TrainConfig.
 
@@ -97,13 +99,14 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
     """
     started = time.perf_counter()
     from . import automatic, fitting, quick_fit, several_runs
+    from .dry_run import try_batch
 
     quick_fit.refuse_unused(options)
     command = command or preparation.python_call("train", task, out=out, **options)
     if dry_run:
         with TemporaryDirectory(prefix="imgreg-") as folder:
             plan = prepare(task, sample_folder=Path(folder, "data"), **options)
-            fitting.dry_run(automatic.apply_recipe(plan), Path(folder, "runs"))
+            try_batch(plan, Path(folder, "runs"))
         return None
     plan = preparation.read_rows(replace(resolve_options(task, command=command, **options), started=started))
     if plan.config.folds and not plan.config.fold:
@@ -173,13 +176,16 @@ def compare(paths: Iterable[str | Path], *, part: str = "valid", out: str | Path
 def lr_find(task: TaskSource = "angle", *, out: str | Path = "runs", **options: Any) -> "tuple[Sweep, Path]":
     """Sweep the learning rate for a task.
 
+    The sweep shows a hundred batches to a network that is not trained yet. The rate of a recipe was chosen by the
+    errors of whole trainings: try the suggestion beside it, rather than in its place.
+
     Args:
         task: As for `train`.
         out: The folder for the plot, lr_find-<task>-NNN.png.
         **options: As for `train`.
 
     Returns:
-        The sweep with its suggestion, and its plot.
+        The sweep with its suggestion and the rate that a training takes by itself, and its plot.
     """
     from .. import plots
     from ..training import batch_size, precision, rate_search
@@ -188,10 +194,12 @@ def lr_find(task: TaskSource = "angle", *, out: str | Path = "runs", **options: 
     unused = ("lr", "coverage", "quick")
     preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg lr_find")
     plan = automatic.apply_recipe(prepare(task, **options))
+    automatic.say_recipe(plan)
     learn, _ = fitting.build_learner(plan)
     in_precision = precision.choose_precision(learn, plan.config.precision)
     batch_size.choose_batch(learn, plan.config, in_precision)
-    sweep = rate_search.find_lr(learn, in_precision)
+    is_recipe = "lr" in plan.recipe or dict(plan.task.recipe).get("lr") == plan.config.lr
+    sweep = rate_search.find_lr(learn, in_precision)._replace(default=plan.config.lr, by_recipe=is_recipe)
     with new_files(Path(out), f"lr_find-{plan.task.name}", ".png") as (path,):
         return sweep, plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)
 

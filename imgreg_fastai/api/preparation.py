@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .. import datasets
-from ..config import OPTIONAL, TrainConfig, option_name, time_option
+from ..config import BY_RECIPE, OPTIONAL, TrainConfig, option_name, time_option
 from ..data import labels, tables
 from ..data.kept_parts import split_name
 from ..data.splits import uses_table_split
@@ -24,8 +24,6 @@ if TYPE_CHECKING:  # which loads torch
 
 Words = str | Iterable[str]  # one or several
 TaskSource = str | Path | Task | pd.DataFrame  # what a public function takes as its task
-# What the automatic recipe may decide for a table: the size of the images, and fields of TrainConfig.
-BY_RECIPE = ("size", "arch", "epochs", "lr", "body_lr", "bs")
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,11 @@ class TrainingPlan:
         earlier: What the run knows that the training goes on from, see known_images; None: there is none.
         old_parts: In which part that run had each of the rows, see assign_splits.
         started: When the time of the training began, as time.perf_counter gives it; None: when it begins.
+        set_by_user: Names of the settings that the user has set.
         undecided: Settings that neither the task nor the user decides: the automatic recipe does.
         recipe: What it decided, for run.json: the settings, and "reason".
         source: The weights that it found; None: they are looked for later.
+        dry_run: Whether one batch is tried only, which says nothing of the quality of a model.
     """
 
     task: Task
@@ -58,9 +58,11 @@ class TrainingPlan:
     earlier: pd.DataFrame | None = field(default=None, repr=False)
     old_parts: pd.Series | None = field(default=None, repr=False)
     started: float | None = None
+    set_by_user: frozenset[str] = frozenset()
     undecided: frozenset[str] = frozenset()
     recipe: dict[str, Any] = field(default_factory=dict)
     source: "Weights | None" = None
+    dry_run: bool = False
 
 
 def prepare(task: TaskSource = "angle", **options: Any) -> TrainingPlan:
@@ -142,6 +144,9 @@ def resolve_options(
                      "target_weights": target_weights, "flip_negates": flip_negates, "row_weight": row_weight,
                      "minimum": minimum is not None, "maximum": maximum is not None, "name": name,
                      "images": None if isinstance(task, Task) else images}
+    shown = {"size": size, "fit": fit, "box": box, "margin": margin, "group": group, "augment": augment,
+             "value_range": value_range, "labelling": labels}
+    set_by_user = frozenset(name for name, value in {**settings, **shown}.items() if is_set(name, value))
     source = task if isinstance(task, (Task, str)) else as_table(task)
     table: Table
     if isinstance(source, Task) or not datasets.own_table.is_table(source):
@@ -163,7 +168,7 @@ def resolve_options(
                                              maximum=() if maximum is None else maximum,
                                              flip_negates=as_tuple(flip_negates) or ())
         task, specs = replace(task, name=check_name(name) if name else task.name), ()  # the specs are the task's own
-        undecided = undecided_settings(settings, size)
+        undecided = undecided_settings(settings, set_by_user)
     # A ridge is fitted to images as they are, and --tta moves them in no way that a model has not seen.
     augmentation = () if settings.get("quick") else as_tuple(augment)
     task = task.with_options(specs, augmentation, size=size, fit=fit, box=box, margin=margin, group=group,
@@ -173,7 +178,7 @@ def resolve_options(
     if target_weights and len(task.targets) == 1:
         warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
     return TrainingPlan(task, make_config(task, **settings), table, images, command, settings.get("valid") is not None,
-                        undecided=undecided)
+                        set_by_user=set_by_user, undecided=undecided)
 
 
 def _check_position_options(task: Task, margin: float | None, box_format: str | None, coords: str | None) -> None:
@@ -186,13 +191,12 @@ def _check_position_options(task: Task, margin: float | None, box_format: str | 
         raise ImgregError("--coords with points or a --box to be read", ", ".join(t.describe() for t in task.targets))
 
 
-def undecided_settings(settings: dict[str, Any], size: tuple[int, int] | None) -> frozenset[str]:
+def undecided_settings(settings: dict[str, Any], set_by_user: frozenset[str]) -> frozenset[str]:
     """Return those of BY_RECIPE that the user leaves open: a time decides on the epochs, a weights file on the arch.
 
     With --quick they are those that apply where nothing is trained.
     """
-    decided = {name for name, value in {**settings, "size": size}.items() if is_set(name, value)}
-    decided |= {"arch"} if brings_backbone(settings) else set()
+    decided = set_by_user | ({"arch"} if brings_backbone(settings) else set())
     names = ("size", "arch") if settings.get("quick") else BY_RECIPE
     return frozenset(names) - decided - ({"epochs"} if settings.get("time") is not None else set())
 

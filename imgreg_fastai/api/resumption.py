@@ -19,6 +19,7 @@ from ..utils.messages import ImgregError, first_few, say, warn
 from . import fitting, learning_curve, run_stages
 from .learning_curve import LearningCurve
 from .preparation import TrainingPlan
+from .several_runs import has_begun, with_first_epochs
 
 
 def resume_run(path: Path, epochs: int | None = None, force: bool = False, device: str | None = None) -> Run:
@@ -56,7 +57,7 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
                               f"imgreg evaluate {path}, or imgreg train --weights {path}")
         config = replace(run.config, epochs=epochs or run.config.epochs, time=None if epochs else run.config.time,
                          device=device or run.config.device)
-        is_planned = run.state == "planned" and epochs is None
+        is_planned = not has_begun(run) and epochs is None
         with run_stages.resumable(run):
             if saved is not None and epochs is not None:
                 _replan_epochs(run, saved, epochs)
@@ -67,6 +68,8 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
                 plan = _plan_of_run(run, config)
                 if is_planned:
                     plan = replace(plan, undecided=frozenset(run.about.get("undecided", ())))
+                    members = (runs.load_run(file.parent) for file in sorted(path.parent.glob("*/run.json")))
+                    plan = with_first_epochs(plan, members)
                 return fitting.train(plan, path.parent, planned=run)
             return _continue_training(run, _plan_of_run(run, config), saved)
     finally:
@@ -113,7 +116,8 @@ def _plan_of_run(run: Run, config: TrainConfig) -> TrainingPlan:
     """The plan of a run: its own labels, with the split that they had."""
     data = run.about["data"]
     return TrainingPlan(run.task, config, Path(data["table"]), data["root"], run.about.get("command", ""),
-                        rows=run.labels, recipe=run.about.get("recipe") or {})
+                        rows=run.labels, set_by_user=frozenset(run.about.get("set_by_user", ())),
+                        recipe=run.about.get("recipe") or {})
 
 
 def _replan_epochs(run: Run, saved: Checkpoint, epochs: int) -> None:

@@ -61,7 +61,8 @@ def begin_run(plan: TrainingPlan, out: str | Path, planned: runs.Run | None, **f
         planned: A run folder of this plan in which nothing is trained yet; None: a new one is made.
         **fields: Of run.json, besides those that all runs have.
     """
-    fields = {"command": plan.command, "state": "training", "stopped": "", "recipe": plan.recipe, **fields}
+    fields = {"command": plan.command, "state": "training", "stopped": "", "recipe": plan.recipe,
+              "set_by_user": sorted(plan.set_by_user), **fields}
     if planned is None:
         return runs.start_run(out, plan.task, plan.config, plan.rows, plan.table, plan.images, plan.earlier, **fields)
     planned.claim()

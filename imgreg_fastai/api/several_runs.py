@@ -49,13 +49,14 @@ def train_several(trainings: Iterable[PlannedRun], out: str | Path, name: str) -
         planned = [(title, plan, runs.start_run(folder, plan.task, plan.config, plan.rows, plan.table, plan.images,
                                                 plan.earlier, command=plan.command, title=title, state="planned",
                                                 recipe=plan.recipe, undecided=sorted(plan.undecided),
+                                                set_by_user=sorted(plan.set_by_user),
                                                 threads=fixed_threads(plan.config), **fields))
                    for title, plan, fields in trainings]
         for title, plan, planned_run in planned:
             run = runs.claim_run(planned_run.path)
             if run.state == "planned":  # or another process has resumed it
                 say(title)
-                run = train(plan, folder, run)
+                run = train(with_first_epochs(plan, trained_runs), folder, run)
             run.unlock()
             trained_runs.append(run)
             if run.state == "interrupted":
@@ -64,6 +65,26 @@ def train_several(trainings: Iterable[PlannedRun], out: str | Path, name: str) -
         if all(runs.load_run(file.parent).state == "planned" for file in folder.glob("*/run.json")):
             shutil.rmtree(folder)  # not even the first one began
     return folder, trained_runs
+
+
+def has_begun(run: runs.Run) -> bool:
+    """Whether a run, planned or not, has got as far as measuring what the recipe leaves to that."""
+    return "precision" in run.about
+
+
+def with_first_epochs(plan: TrainingPlan, others: Iterable[runs.Run]) -> TrainingPlan:
+    """Return the plan of one of several runs with the epochs that the first of them has measured.
+
+    Args:
+        plan: Its plan.
+        others: The runs; those that have not begun do not count.
+    """
+    begun = [run for run in others if has_begun(run)]
+    if "epochs" not in plan.undecided or not begun:
+        return plan
+    epochs = begun[0].config.epochs
+    return replace(plan, config=replace(plan.config, epochs=epochs), undecided=plan.undecided - {"epochs"},
+                   recipe={**plan.recipe, "epochs": epochs})
 
 
 def cross_validate(plan: TrainingPlan, n_folds: int, out: str | Path) -> runs.Folds:

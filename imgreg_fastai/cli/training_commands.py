@@ -126,13 +126,20 @@ def _exit_interrupted(path: Path, alternative: str = "", is_saved: bool = True) 
 @app.command("lr_find", cls=PanelCommand)
 @o.with_options(*o.TRAINING, "out")
 def lr_find(context: typer.Context, task: o.TaskName, **options: Any) -> None:
-    """Sweep the learning rate, print a suggestion and draw the curve."""
+    """Sweep the learning rate, print a suggestion beside the recipe's rate, and draw the curve."""
     sweep, plot = api.lr_find(task, **options)
-    if sweep.trusted:
-        print(f"suggested learning rate: {sweep.suggestion:.2g}   plot: {plot}")
-        print(f"next: {retyped(context, 'train')} --lr {sweep.suggestion:.2g}")
-    else:
+    train = retyped(context, "train")
+    if not sweep.trusted:
         print(f"no suggestion: the sweep means nothing here ({sweep.why})   plot: {plot}")
+    elif sweep.by_recipe:
+        print(f"suggested learning rate: {sweep.suggestion:.2g}, by a sweep of the untrained network   plot: {plot}")
+        print(f"the recipe's {sweep.default:g} was chosen by the errors of whole trainings: rather trust that, or "
+              f"compare it with --lr {sweep.suggestion:.2g}")
+        print(f"next: {train}")
+    else:
+        default = "" if sweep.default is None else f" (default: {sweep.default:g})"
+        print(f"suggested learning rate: {sweep.suggestion:.2g}{default}   plot: {plot}")
+        print(f"next: {train} --lr {sweep.suggestion:.2g}")
 
 
 @app.command(cls=PanelCommand)

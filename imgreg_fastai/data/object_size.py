@@ -1,6 +1,7 @@
-"""Objects that have few pixels in what the network sees, where points or boxes tell how large they are."""
+"""Sizes in pixels by some of the images: what is shown of them, and objects too small for the network to see."""
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,30 @@ from ..tasks.geometry import to_view
 from .images import known_views
 
 FEWEST_PIXELS = 8  # of an object, on its longer side
-SAMPLE = 200  # images that are looked at
+SAMPLE = 200  # images whose headers are read
 STEP = 32  # pixels, that a proposed size is a multiple of
+
+
+def shown_size(rows: pd.DataFrame, task: Task) -> tuple[float, float]:
+    """Return the median height and width of what is shown of an image, the whole or its box, in its own pixels.
+
+    Args:
+        rows: Labels with `path`; of more than SAMPLE rows some are looked at.
+        task: Its size is returned where no image can be opened, which is said later.
+    """
+    rows = _sample(rows)
+    task = replace(task, fit="squish", augment=())  # whose view is the whole image or box, without padding
+    views = known_views(rows["path"], task, task.boxes(rows))
+    scales = views[np.isfinite(views).all(axis=1), :2]
+    if not len(scales):
+        return task.size
+    width, height = np.median(2 / scales, axis=0)
+    return float(height), float(width)
+
+
+def _sample(rows: pd.DataFrame) -> pd.DataFrame:
+    """At most SAMPLE of the rows, always the same ones."""
+    return rows.sample(min(SAMPLE, len(rows)), random_state=0)
 
 
 def describe_small_objects(rows: pd.DataFrame, task: Task) -> Iterator[str]:
@@ -25,7 +48,7 @@ def describe_small_objects(rows: pd.DataFrame, task: Task) -> Iterator[str]:
         A sentence for each target, and one for the boxes.
     """
     targets = [t for t in task.targets if t.in_image and len(t.columns) > 2]
-    rows = rows.sample(min(SAMPLE, len(rows)), random_state=0)
+    rows = _sample(rows)
     boxes = task.boxes(rows)
     longer_side = FEWEST_PIXELS if boxes is None else float(np.median(boxes[:, 2:].max(axis=1)))
     if longer_side < FEWEST_PIXELS:

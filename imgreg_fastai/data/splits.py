@@ -162,7 +162,11 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, old_parts: pd.Series
     if n < 2 * least:
         fewer, caution = (max(k, 1) if noun == "groups" else min_promised), " all the same, less reliably"
     needed = 1 if noun == "groups" else MIN_ROWS_OF_SPLIT["train"]
+    fewer = max(fewer, math.ceil(n * min_promised / len(training_part)))  # or a training would refuse the share
     share = math.ceil(100 * fewer / n) / 100
+    if share == CALIBRATE_SHARE:  # which reads as if nothing was to be changed
+        fewer += 1
+        share = math.ceil(100 * fewer / n) / 100
     if n - fewer < needed or share >= 1:  # no share is large enough and leaves something to train on
         return 0, reason
     return 0, f"{reason}; --calibrate {share:g} calibrates with {fewer}{caution}"

@@ -3,6 +3,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from huggingface_hub import constants
+from huggingface_hub.errors import OfflineModeIsEnabled
 from safetensors.torch import load_file
 from timm.models import PretrainedCfg
 from torch import nn
@@ -95,7 +96,7 @@ def find_weights(arch: str, spec: str, timeout: float = 3.0) -> Weights:
 
 def _no_weights(arch: str, reason: str) -> Weights:
     """No weights, with a warning."""
-    hint = "say --weights FILE to give weights, --weights none if meant so"
+    hint = "--weights FILE gives weights, --weights none says that none are meant"
     messages.warn(f"training from scratch, as there are no weights for {arch}: {reason}; {hint}")
     return Weights("none", note=reason)
 
@@ -111,8 +112,12 @@ def _from_hub(arch: str, cfg: PretrainedCfg, timeout: float) -> Weights:
     try:
         path = path or backbones.download(cfg, timeout)
         read_shapes(path)
+    except OfflineModeIsEnabled as e:
+        raise ImgregError(expected, f"{cfg.hf_hub_id} is not in the cache, and HF_HUB_OFFLINE=1 forbids its download",
+                          f"unset HF_HUB_OFFLINE, {hint}") from e
     except Exception as e:  # huggingface_hub, its HTTP client and its download engine share no base class
-        raise ImgregError(expected, f"no {cfg.hf_hub_id} {place} ({short_reason(e)})", hint) from e
+        reason = getattr(e, "actual", None) or short_reason(e)
+        raise ImgregError(expected, f"no {cfg.hf_hub_id} {place} ({reason})", hint) from e
     return Weights(origin, cfg.tag, cfg.hf_hub_id, file_hash(path), licence=cfg.license, path=path)
 
 

@@ -1,6 +1,7 @@
 """Weights files: reading them without running code in them, and fitting their tensors to a timm backbone."""
 import json
 import sys
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -65,7 +66,9 @@ def read_shapes(path: str) -> State:
                 part = f.get_slice(key)
                 dtype = torch.float32 if part.get_dtype().startswith(("F", "BF")) else torch.int64
                 state[key] = torch.empty(part.get_shape(), dtype=dtype, device="meta")
-    except (SafetensorError, OSError) as e:
+    except SafetensorError as e:
+        raise _unreadable(Path(path), "a safetensors file", e) from e
+    except OSError as e:
         raise ImgregError("a safetensors file", f"'{name}' ({short_reason(e)})") from e
     if path.endswith(".imgreg") and "imgreg" not in metadata:
         raise ImgregError("a bundle that imgreg export wrote", f"'{name}', which only has its name")
@@ -78,14 +81,36 @@ def read_tensors(path: str, device: str = "cpu") -> State:
     """The tensors of a weights file by name; raises ImgregError for a pickle that is more than a state dict."""
     if path.endswith(SAFE):
         return load_file(path, device)
-    name, expected = Path(path).name, "a state dict of tensors (nothing else in a pickle is loaded)"
+    name, expected = Path(path).name, "weights: a state dict of tensors, and nothing else"
     try:
         state = load_state_dict(path, device=device, weights_only=True)
-    except (*TIMM_ERRORS, OSError, EOFError, UnpicklingError) as e:
+    except (*TIMM_ERRORS, EOFError, UnpicklingError) as e:
+        raise _unreadable(Path(path), expected, e) from e
+    except OSError as e:
         raise ImgregError(expected, f"'{name}' ({short_reason(e)})") from e
     if not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise ImgregError(expected, f"'{name}' with {first_few(state) or 'nothing'}")
     return state
+
+
+def _unreadable(path: Path, expected: str, error: Exception) -> ImgregError:
+    """The error for a file that cannot be read as weights: what it is instead, where torch speaks of its functions."""
+    with open(path, "rb") as file:
+        start = file.read(256)
+    is_whole_zip = zipfile.is_zipfile(path)  # as torch.save writes it
+    is_begun = start.startswith((b"PK", b"\x80")) or start[8:9] == b"{"  # a zip, a pickle, or safetensors
+    if not start:
+        what = "which is empty"
+    elif start.isascii() and start.decode().replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
+        what = "which is text, whatever its name"
+    elif not is_begun:
+        what = "which holds something else, whatever its name"
+    elif is_whole_zip or (isinstance(error, UnpicklingError) and "truncated" not in str(error)):
+        return ImgregError(expected, f"'{path.name}', which holds Python objects beside them",
+                           "torch.save(model.state_dict(), FILE), where the model can be loaded")
+    else:
+        what = "which is damaged, or not all of it"
+    return ImgregError(expected, f"'{path.name}', {what}", "getting the file once more, or --weights auto")
 
 
 def about_model(path: str) -> dict:

@@ -4,7 +4,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from .. import runs
-from ..config import TrainConfig
+from ..config import BY_RECIPE, TrainConfig, option_name
 from ..data import checks
 from ..data.images import open_picture
 from ..evaluation.comparison import run_settings
@@ -74,7 +74,6 @@ def page_data(inputs: ReportInputs) -> dict:
     def open_tile(path: str) -> Tile:
         return open_tiles([path], partial(open_picture, value_range=task.value_range, max_pixels=task.max_pixels))[0]
 
-    defaults = Task("none", task.targets, augment=default_augmentations(task.targets, task.fit))
     return {
         **inputs._asdict(), "name": run.path.resolve().name, "named_targets": task.targets[:MAX_TARGETS],
         "split": run.about["data"]["split"], "has_pictures": inputs.has_pictures, "verdicts": verdicts,
@@ -83,6 +82,31 @@ def page_data(inputs: ReportInputs) -> dict:
                   for target in shown],
         "has_intervals": any("coverage" in numbers for scores in inputs.scores.values() for numbers in scores.values()),
         "n_ood": int((rows["ood"].astype(str) == "True").sum()) if "ood" in rows else None,
-        "check": check, "issues": issues, "settings": run_settings(run),
-        "defaults": {**defaults.to_dict(), **TrainConfig().to_dict()},
+        "check": check, "issues": issues, **settings_tables(run),
     }
+
+
+def settings_tables(run: runs.Run) -> dict:
+    """Collect the settings of a run by who decided them.
+
+    Returns:
+        `by_user` and `other_settings`, (name, value, default) each, the latter those of a built-in task, of weights
+        that bring their backbone, and all of an older run; `by_recipe`, (name, value, option) each; `dependencies`, the
+        name and value of what is no setting.
+    """
+    task, decisions = run.task, run.about.get("recipe") or {}
+    names = set(run.about.get("set_by_user", ()))
+    default_task = Task("none", task.targets, augment=default_augmentations(task.targets, task.fit))
+    defaults = {**default_task.to_dict(), **TrainConfig().to_dict()}
+    tables: dict[str, list] = {"by_user": [], "by_recipe": [], "other_settings": [], "dependencies": []}
+    for name, value in run_settings(run).items():
+        if name not in defaults:
+            tables["dependencies"].append((name, value))
+        elif name in decisions:
+            tables["by_recipe"].append((name, value, "Python" if name == "body_lr" else option_name(name)))
+        elif name in names:
+            default = "by the recipe" if decisions and name in BY_RECIPE else defaults[name]
+            tables["by_user"].append((name, value, default))
+        elif name != "targets" and value != defaults[name]:
+            tables["other_settings"].append((name, value, defaults[name]))
+    return tables

@@ -14,6 +14,7 @@ from ..evaluation.coverage import LARGE_SHORTFALL, MIN_VALUES, is_too_low
 from ..evaluation.metrics import HARDLY_BETTER
 from ..plots.training_charts import best_row
 from ..tasks import Target
+from ..training.recipe import longer_training
 from ..utils.format import format_amount
 from ..utils.messages import first_few
 from .inputs import ReportInputs
@@ -130,11 +131,12 @@ def _narrow_intervals(target: Target, coverage: dict, amount: Callable[[float], 
                        "Do not rely on them there; train and calibrate on more images like those.")
 
 
-def training_weaknesses(history: pd.DataFrame, stopped: str = "") -> Iterator[Weakness]:
+def training_weaknesses(history: pd.DataFrame, longer: str, stopped: str = "") -> Iterator[Weakness]:
     """Tell whether the training was too long or too short.
 
     Args:
         history: See plots/training_charts.py.
+        longer: The option of a longer training, see training.recipe.longer_training.
         stopped: Why it ended early; empty if it did not.
     """
     best = best_row(history)
@@ -146,7 +148,7 @@ def training_weaknesses(history: pd.DataFrame, stopped: str = "") -> Iterator[We
                        f"of {loss[best]:.2g}.", "Train on more images, with more --augment or --wd.")
     if best == len(loss) - 1 > 0 and not stopped and loss[best] < STILL_FALLING * np.nanmin(loss[:-1]):
         yield Weakness("short", f"The last of {len(loss)} epochs was the best, and the validation loss was still "
-                       "falling.", f"Train for longer: --epochs {2 * len(loss)}.")
+                       "falling.", f"Train for longer: {longer}.")
 
 
 def verdicts(inputs: ReportInputs, has_issues: bool) -> tuple[list[dict], list[Weakness]]:
@@ -171,7 +173,7 @@ def verdicts(inputs: ReportInputs, has_issues: bool) -> tuple[list[dict], list[W
                   "bad": not scores[t.name]["n"] or any(w.kind in ("guessing", "small") for w in by_name[t.name]),
                   "weaknesses": [w for w in by_name[t.name] if w not in of_all]} for t in targets]
     if inputs.history is not None:
-        of_all += training_weaknesses(inputs.history, inputs.run.about.get("stopped") or "")
+        of_all += training_weaknesses(inputs.history, _longer(inputs), inputs.run.about.get("stopped") or "")
     return by_target, of_all
 
 
@@ -185,11 +187,16 @@ def _small_model(inputs: ReportInputs, target: Target) -> Iterator[Weakness]:
         errors[inputs.ridge] = numbers["ridge"]
     best = min(errors, key=lambda name: errors[name], default="")
     if errors and errors[best] < mean:
-        hint = "This model is not at its end: train for longer (--epochs), or from other weights."
+        hint = f"This model is not at its end: train for longer ({_longer(inputs)}), or from other weights."
         if inputs.run.config.quick:
             hint = "Train a network, without --quick, or take other weights."
         small, own = (format_amount(error, target.unit) for error in (errors[best], mean))
         yield Weakness("small", f"A small model does better: {best} is off by {small}, this one by {own}.", hint)
+
+
+def _longer(inputs: ReportInputs) -> str:
+    """The option of a longer training."""
+    return longer_training(inputs.run.config, inputs.run.about.get("recipe") or {})
 
 
 def part_name(part: str) -> str:

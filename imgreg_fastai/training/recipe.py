@@ -2,6 +2,8 @@
 import math
 from typing import Any, NamedTuple
 
+from ..config import TrainConfig, time_option
+
 MINUTES = 10  # that a training is planned to take on this machine, without --epochs and --time
 SIDES = (64, 96, 128, 160, 192, 224)  # of images in pixels
 STEP = 16  # pixels: the sides of images that are no squares are multiples of it
@@ -19,6 +21,7 @@ class DataFacts(NamedTuple):
         pretrained: Whether there are weights to begin with.
         on_gpu: Whether the training is on a GPU.
         minutes: That the training may take; None: as long as it needs.
+        trained_size: Height and width of the images that the weights were trained with, if that is known.
     """
 
     n_images: int
@@ -26,6 +29,7 @@ class DataFacts(NamedTuple):
     pretrained: bool
     on_gpu: bool = False
     minutes: float | None = MINUTES
+    trained_size: tuple[int, int] | None = None
 
 
 class Row(NamedTuple):
@@ -80,11 +84,14 @@ class Recipe(NamedTuple):
 def choose_recipe(facts: DataFacts) -> Recipe:
     """Return the settings that fit the data."""
     row = next(row for row in TABLE if row.pretrained == facts.pretrained and facts.n_images <= row.most_images)
-    size = choose_size(facts, row.side)
+    size, reason = choose_size(facts, row.side), row.reason
+    if facts.trained_size:
+        size, reason = facts.trained_size, f"{reason}, images as large as theirs"
     epochs = row.most_epochs
     if not facts.on_gpu:
         epochs = max(1, min(epochs, math.floor(epochs_in_time(facts, size[0] * size[1]))))
-    return Recipe({**row.settings, "epochs": epochs}, size, row.most_epochs, row.reason)
+    settings = {**row.settings, "bs": max(2, min(row.settings["bs"], facts.n_images)), "epochs": epochs}
+    return Recipe(settings, size, row.most_epochs, reason)
 
 
 def epochs_in_time(facts: DataFacts, n_pixels: float) -> float:
@@ -113,3 +120,17 @@ def choose_size(facts: DataFacts, most: int) -> tuple[int, int]:
 def _multiple(n_pixels: float) -> int:
     """The nearest multiple of STEP, at least two of them."""
     return STEP * max(2, round(n_pixels / STEP))
+
+
+def longer_training(config: TrainConfig, decisions: dict[str, Any]) -> str:
+    """Return the option that trains twice as long as a run, or as long as the recipe does where the user cut it short.
+
+    Args:
+        config: Of the run.
+        decisions: What the recipe decided, as run.json has it; {} if nothing.
+    """
+    if config.time:
+        n_trainings = int(config.folds or 1) if config.fold else 1  # that share the time
+        return f"--time {time_option(2 * n_trainings * config.time)}"
+    most_epochs = 0 if "epochs" in decisions else decisions.get("most_epochs", 0)
+    return f"--epochs {max(2 * config.epochs, most_epochs)}"

@@ -120,14 +120,14 @@ def warn(text: str) -> None:
 
 
 @contextmanager
-def muted() -> Iterator[None]:
-    """Within this context, nothing is logged: what is read again was told of when it was read first."""
-    level = log.level
-    log.setLevel(logging.CRITICAL)
+def muted(level: int = logging.CRITICAL) -> Iterator[None]:
+    """Within this context, nothing below a level is logged: what is read again was told of when it was read first."""
+    before = log.level
+    log.setLevel(max(level, before))
     try:
         yield
     finally:
-        log.setLevel(level)
+        log.setLevel(before)
 
 
 class ProgressBar:
@@ -172,7 +172,7 @@ class ProgressBar:
         """Print a line that stays above the bar; without a terminal, log it as `say` does."""
         if self.progress.disable:
             say(text)
-        else:
+        elif log.isEnabledFor(logging.INFO):
             self.progress.console.print(shorten(text, SCREEN), markup=False, highlight=False)
 
 

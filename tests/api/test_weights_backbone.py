@@ -34,9 +34,9 @@ def test_the_backbone_of_a_file_takes_the_place_of_the_recipe_s(file, caplog):
 
 
 def test_the_automatic_recipe_leaves_the_backbone_of_the_weights_alone(file):
-    assert "arch" in undecided_settings({"weights": "none"}, None)
-    assert "arch" in undecided_settings({}, None)
-    assert undecided_settings({"weights": file}, None) == undecided_settings({"arch": "test_resnet"}, None)
+    assert "arch" in undecided_settings({"weights": "none"}, frozenset({"weights"}))
+    assert "arch" in undecided_settings({}, frozenset())
+    assert undecided_settings({"weights": file}, frozenset({"weights"})) == undecided_settings({}, frozenset({"arch"}))
 
 
 def test_a_run_brings_its_backbone_with_its_arguments(run):

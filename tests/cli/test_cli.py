@@ -309,6 +309,10 @@ def test_lr_find_refuses_what_it_does_not_use_and_names_the_next_command(capsys,
     for out in (["--out", "else where"], ["--out=else where"]):
         text = said(capsys, "lr_find", "angle", "--data", "my photos", *out, "--size", 48)
         assert text.splitlines()[-1] == "next: imgreg train angle --data 'my photos' --size 48 --lr 0.004"
+    sweep = sweep._replace(default=0.008, by_recipe=True)
+    text = said(capsys, "lr_find", "angle")
+    assert "the recipe's 0.008" in text
+    assert "--lr 0.004" in text and text.splitlines()[-1] == "next: imgreg train angle"
 
 
 def test_curve_has_four_parts_unless_told_and_records_what_was_typed(capsys, monkeypatch):

@@ -187,6 +187,8 @@ def people(n):
                     "--calibrate 0.21 calibrates with 50"),
     (frame_of(60), "15 % of the 48 training images are 7; --calibrate 0.19 calibrates with 9 all the same, less"),
     (people(40), "9 groups, and 15 % of the 32 training groups are 5; --calibrate 0.29 calibrates with 9"),
+    (frame_of(75), "15 % of the 60 training images are 9; --calibrate 0.17 calibrates with 10 all the same, less"),
+    (people(17), "15 % of the 14 training groups are 2; --calibrate 0.22 calibrates with 3 all the same, less"),
     (people(15), "15 % of the 12 training groups are 2; --calibrate 0.17 calibrates with 2 all the same, less")])
 def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
     cfg = TrainConfig()

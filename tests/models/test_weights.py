@@ -238,7 +238,7 @@ def test_offline_by_wish_asks_nobody(tmp_path, full, own_hub, monkeypatch):
     with hub({"model.safetensors": as_bytes(full, tmp_path)}, own_hub) as asked:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
         found = weights.find_weights(ARCH, "auto")
-    assert found.origin == "none" and "HF_HUB_OFFLINE" in found.note
+    assert found.origin == "none" and "not in the cache, and HF_HUB_OFFLINE=1 forbids its download" in found.note
     assert asked == []
 
 
@@ -456,6 +456,19 @@ def test_files_that_are_no_weights(tmp_path, name, content, says):
     with pytest.raises(ImgregError) as e:
         weights.find_weights(ARCH, str(tmp_path / name))
     assert says in str(e.value) and name in str(e.value) and "\n" not in str(e.value)
+    if name != "w.onnx":
+        assert ("which is text" if content else "which is empty") in str(e.value)
+
+
+def test_files_that_are_not_all_there_and_whole_models(tmp_path, full):
+    for name, save in (("w.pth", torch.save), ("w.safetensors", save_file)):
+        save(full, tmp_path / name)
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1000])
+        with pytest.raises(ImgregError, match=f"'{name}', which is damaged, or not all of it"):
+            weights.find_weights(ARCH, str(tmp_path / name))
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "m.pth")
+    with pytest.raises(ImgregError, match=r"Python objects beside them; try torch.save\(model.state_dict"):
+        weights.find_weights(ARCH, str(tmp_path / "m.pth"))
 
 
 def test_pickles_and_bundles_that_hold_something_else(tmp_path, full):

@@ -91,6 +91,6 @@ def history(train, valid):
     ([0.5, 0.4], [float("nan")] * 2, "", []),
 ])
 def test_the_training_was_too_long_or_too_short(train, valid, stopped, found):
-    warned = list(verdict.training_weaknesses(history(train, valid), stopped))
+    warned = list(verdict.training_weaknesses(history(train, valid), "--epochs 6", stopped))
     assert [w.kind for w in warned] == found
     assert "short" not in found or "--epochs 6" in warned[0].hint

@@ -67,3 +67,18 @@ def test_the_epochs_of_two_cores_fit_the_time():
 def test_weights_decide_on_the_backbone(pretrained):
     arch = choose_recipe(FACTS._replace(pretrained=pretrained)).settings["arch"]
     assert arch == ("resnet18" if pretrained else "resnet10t")
+
+
+def test_a_batch_is_never_larger_than_the_training_part():
+    assert choose_recipe(FACTS._replace(n_images=12)).settings["bs"] == 12
+
+
+@pytest.mark.parametrize(("settings", "decisions", "option"), [
+    ({"epochs": 4}, {"most_epochs": 60}, "--epochs 60"),  # the user cut it short
+    ({"epochs": 4}, {"most_epochs": 60, "epochs": 4}, "--epochs 8"),  # there was time for no more
+    ({"epochs": 50}, {"most_epochs": 60}, "--epochs 100"), ({"epochs": 8}, {}, "--epochs 16"),
+    ({"time": 90.0}, {"most_epochs": 60}, "--time 3m"),
+    ({"time": 60.0, "folds": 4, "fold": 2}, {}, "--time 8m"),
+])
+def test_a_longer_training_goes_by_the_recipe(settings, decisions, option):
+    assert recipe.longer_training(TrainConfig(**settings), decisions) == option
