@@ -245,9 +245,7 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
     for name, convert in (("weights", str), ("device", str), ("hold_out", as_tuple), ("arch_args", dict)):
         if name in settings:
             settings[name] = convert(settings[name])
-    for name in ("lr", "bs"):
-        if settings.get(name) == "auto":
-            settings[name] = None
+    settings |= {name: None for name in ("lr", "bs") if settings.get(name) == "auto"}
     if settings.get("time") is not None and settings.get("epochs") is not None:
         raise ImgregError("--time or --epochs, not both",
                           f"--time {time_option(settings['time'])} --epochs {settings['epochs']}")

@@ -66,7 +66,7 @@ def test_it_is_said_before_the_training_and_where_the_network_is_no_better(table
     ridge, network = (run.scores["valid"]["angle"][name] for name in ("ridge", "mean"))
     assert ridge < network
     last = next(text for text in said if "as good as the trained network" in text)
-    assert "--epochs 2" in last and "--quick" in last
+    assert "--epochs 300" in last and "--quick" in last
 
 
 def test_the_training_is_the_same_with_and_without_it(table, tmp_path, trained, monkeypatch, without_plots):
@@ -225,7 +225,7 @@ def test_what_does_not_apply_is_not_recorded(drawn, tmp_path, caplog, without_pl
     assert set(run.about["recipe"]) == {"arch", "arch_args", "size", "reason"}
     assert run.config.loss == "mse" and run.task.augment == ()
     height, width = run.task.size
-    assert f"images of {height}x{width} pixels (--size)" in caplog.text and "epochs" not in caplog.text
+    assert height == width and f"--size {height}\n" in caplog.text and "epochs" not in caplog.text
     assert f"of resnet10t at {height}x{width} pixels to " in caplog.text
 
 
