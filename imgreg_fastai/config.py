@@ -31,6 +31,16 @@ def option_name(keyword: str) -> str:
     return OPTION_NAMES.get(keyword, "--" + keyword.replace("_", "-"))
 
 
+def is_set(name: str, value: object) -> bool:
+    """Whether a setting has a value: None is one of those to which TrainConfig gives it a meaning."""
+    return value is not None or name in OPTIONAL
+
+
+def names_set(**settings: object) -> frozenset[str]:
+    """Return the names of the settings that have a value."""
+    return frozenset(name for name, value in settings.items() if is_set(name, value))
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Read `128` or `240x320` as (height, width); raises ValueError for anything else."""
     parts = text.lower().split("x")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .. import datasets
-from ..config import BY_RECIPE, OPTIONAL, TrainConfig, option_name, time_option
+from ..config import BY_RECIPE, TrainConfig, is_set, names_set, option_name, time_option
 from ..data import labels, tables
 from ..data.kept_parts import split_name
 from ..data.splits import uses_table_split
@@ -144,9 +144,8 @@ def resolve_options(
                      "target_weights": target_weights, "flip_negates": flip_negates, "row_weight": row_weight,
                      "minimum": minimum is not None, "maximum": maximum is not None, "name": name,
                      "images": None if isinstance(task, Task) else images}
-    shown = {"size": size, "fit": fit, "box": box, "margin": margin, "group": group, "augment": augment,
-             "value_range": value_range, "labelling": labels}
-    set_by_user = frozenset(name for name, value in {**settings, **shown}.items() if is_set(name, value))
+    set_by_user = names_set(**settings, size=size, fit=fit, box=box, margin=margin, group=group, augment=augment,
+                            value_range=value_range, labelling=labels)
     source = task if isinstance(task, (Task, str)) else as_table(task)
     table: Table
     if isinstance(source, Task) or not datasets.own_table.is_table(source):
@@ -170,10 +169,9 @@ def resolve_options(
         task, specs = replace(task, name=check_name(name) if name else task.name), ()  # the specs are the task's own
         undecided = undecided_settings(settings, set_by_user)
     # A ridge is fitted to images as they are, and --tta moves them in no way that a model has not seen.
-    augmentation = () if settings.get("quick") else as_tuple(augment)
-    task = task.with_options(specs, augmentation, size=size, fit=fit, box=box, margin=margin, group=group,
-                             split_col=split_col, value_range=value_range, max_pixels=max_pixels, coords=coords,
-                             box_format=box_format, row_weight=row_weight)
+    task = task.with_options(specs, () if settings.get("quick") else as_tuple(augment), size=size, fit=fit, box=box,
+                             margin=margin, group=group, split_col=split_col, value_range=value_range, coords=coords,
+                             max_pixels=max_pixels, box_format=box_format, row_weight=row_weight)
     _check_position_options(task, margin, box_format, coords)
     if target_weights and len(task.targets) == 1:
         warn(f"--target-weight changes nothing: {task.targets[0].name} is the only target")
@@ -199,11 +197,6 @@ def undecided_settings(settings: dict[str, Any], set_by_user: frozenset[str]) ->
     decided = set_by_user | ({"arch"} if brings_backbone(settings) else set())
     names = ("size", "arch") if settings.get("quick") else BY_RECIPE
     return frozenset(names) - decided - ({"epochs"} if settings.get("time") is not None else set())
-
-
-def is_set(name: str, value: object) -> bool:
-    """Whether a setting has a value: None is one of those to which TrainConfig gives it a meaning."""
-    return value is not None or name in OPTIONAL
 
 
 def check_name(name: str) -> str:

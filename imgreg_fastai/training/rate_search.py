@@ -66,7 +66,7 @@ def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
     Of each the median of three places is taken: the middle of the longest fall of the loss (fastai's `valley`), its
     steepest place, and a tenth of the rate where it is lowest. `valley` alone suggested 0.0002 for the gauges with
     weights, and 0.001 without, where trainings at 0.004 and 0.008 are best. The medians are 0.0008 to 0.002, by the
-    precision, and 0.009; for the angle task 0.01 (best: 0.008). With l1 they are a fifth of the best. The suggestion is
+    precision, and 0.009. With l1 they are a fifth of the best. The suggestion is
     the geometric mean of the two. It is trusted if they agree within a factor of 8 and the loss fell by a tenth before
     it rose: on a few dozen images a sweep suggests rates two thousand times apart.
 
