@@ -138,12 +138,20 @@ def task_from_columns(name: str, specs: Sequence[str], columns: Sequence[str],
     units = {**_units_of_cells(parsed, cell_units or {}), **dict(units)}
     targets = tasks.with_options(parsed, units, weights, scale, minimum, maximum, flip_negates)
     if flip_negates:
-        say(f"--flip-negates declares that a mirrored image has the {enumerate_words(list(flip_negates), 'and')} of "
-            "the other sign (leave it out if that is false)")
+        targets = _declare_mirror(targets, flip_negates)
     targets, lines = tasks.with_flip_pairs(targets, flip_pairs)
     for line in lines:
         say(line)
     return tasks.Task(name, targets, augment=tasks.default_augmentations(targets))
+
+
+def _declare_mirror(targets: Sequence[tasks.Target], negated: Sequence[str]) -> tuple[tasks.Target, ...]:
+    """Declare what a mirror does to all plain numbers, and say so: it changes the sign of those that are named."""
+    same = [t.name for t in targets if isinstance(t, tasks.Number) and t.name not in negated]
+    and_same = f", and the same {enumerate_words(same, 'and')}" if same else ""
+    say(f"--flip-negates declares that a mirrored image has the {enumerate_words(list(negated), 'and')} of the other "
+        f"sign{and_same} (leave it out if that is false)")
+    return tuple(t.declare_moves(("flip",)) if t.name in same else t for t in targets)
 
 
 def _units_of_cells(targets: Iterable[tasks.Target], cell_units: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,8 @@ def allowed_augmentations(targets: Sequence[Target], fit: str) -> tuple[str, ...
 def default_augmentations(targets: Sequence[Target], fit: str = "pad") -> tuple[str, ...]:
     """The augmentations for a user's table: all that points can bear; colour alone where there is anything else.
 
-    A number that a mirror negates was declared so to have its images mirrored, where the other targets allow it.
+    A number that a mirror negates was declared so to have its images mirrored, where the other targets allow it: other
+    plain numbers of the table are the same in a mirror then.
     """
     defaults: tuple[str, ...] = ("flip", "turn", "zoom", "shift", *COLOURS)
     if not all(t.in_image for t in targets):

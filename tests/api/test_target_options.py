@@ -73,6 +73,18 @@ def test_a_sign_that_a_mirror_changes_is_trained_with_flips_and_averaged_over_th
         train(folder, tmp_path, targets="cells", flip_negates="cells")
 
 
+def test_numbers_that_a_mirror_does_not_negate_are_the_same_in_it(folder, caplog):
+    caplog.set_level("INFO", "imgreg")
+    options = {"targets": ["steering", "cells"], "images": folder}
+    plan = functions.resolve_options(folder / "kinds.csv", flip_negates="steering", **options)
+    assert plan.task.augment == ("flip", "colour") and [t.moves for t in plan.task.targets] == [("flip",)] * 2
+    assert any("the steering of the other sign, and the same cells (" in line for line in caplog.messages)
+    assert functions.resolve_options(folder / "kinds.csv", **options).task.augment == ("colour",)
+    heading = functions.resolve_options(folder / "kinds.csv", flip_negates="steering",
+                                        **{**options, "targets": ["steering", "heading:angle360"]})
+    assert "flip" not in heading.task.augment, "nothing says what a mirror does to it"
+
+
 def test_quaternions_and_signed_headings_are_answered_as_they_were_labelled(folder, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(run_page, "write", lambda *_: None)  # the report is written below
