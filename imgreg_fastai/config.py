@@ -108,7 +108,7 @@ class TrainConfig:
     lr: float | None = 2e-3  # the peak of the one-cycle schedule; None searches for it first
     body_lr: float = 0.2  # learning rate of a pretrained body relative to the head's: a fifth kept what ImageNet taught
     # auto: histogram for a task with plain numbers or angles, else l1, as mse's gradient fades where the error gets
-    # small. Where it is not decided, as in older runs, l1. With histogram the other kinds of target have l1, too.
+    # small. Where it is not decided, as in older runs, l1. With histogram, other kinds of target are learnt by l1.
     loss: Loss = "auto"
     wd: float = 0.01  # weight decay, of all weights
     fixed_norm: float = 0.0  # last part of the training in which batch normalisation keeps its averages

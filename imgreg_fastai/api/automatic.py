@@ -10,7 +10,6 @@ from ..config import BY_RECIPE, option_name
 from ..data.object_size import shown_size
 from ..models import backbones, weights
 from ..models.devices import select_device
-from ..models.weights_files import about_model
 from ..training import loop, recipe
 from ..training.trial import measure_training
 from ..utils.format import format_seconds
@@ -58,8 +57,8 @@ def _data_facts(plan: TrainingPlan, source: weights.Weights) -> recipe.DataFacts
     is_limited = config.time or config.quick or "epochs" in plan.undecided
     trained_size = None
     if "size" in plan.undecided and source.origin == "model":
-        size = about_model(source.path).get("task", {}).get("size")
-        trained_size = (size[0], size[1]) if size else None
+        trained_task = weights.trained_task(source.path)
+        trained_size = trained_task.size if trained_task else None
     return recipe.DataFacts(len(rows), shown_size(rows, plan.task), source.pretrained,
                             select_device(config.device) != "cpu",
                             minutes if is_limited else None, trained_size)
@@ -106,7 +105,8 @@ def say_recipe(plan: TrainingPlan, time: str = "") -> None:
     """
     if set(plan.recipe) & set(SAID) & set(BY_RECIPE):
         n_images = int((plan.rows["split"] == "train").sum())
-        say(f"recipe for {n_images} images ({plan.recipe['reason']}){time}; each option overrides its part:")
+        small = f", a small {plan.recipe['arch']} (--arch)" if plan.recipe.get("arch_args") else ""
+        say(f"recipe for {n_images} images ({plan.recipe['reason']}){small}{time}; an option overrides its part:")
         say(describe_recipe(plan.recipe))
 
 
@@ -114,18 +114,17 @@ def describe_recipe(decisions: dict[str, Any]) -> str:
     """The settings that the recipe decided, in a line of options: "--arch resnet18 --size 128 --bs 16".
 
     Args:
-        decisions: As run.json has them. The rate of a body is left out: only Python has an option for it.
+        decisions: As run.json has them. The rate of a body is left out, as only Python has an option for it, and a
+            backbone with arguments of its own, which its name alone does not give.
     """
     parts = []
     for name in SAID:
-        if name in decisions:
+        if name in decisions and not (name == "arch" and decisions.get("arch_args")):
             value = decisions[name]
             if name == "size":
                 value = "x".join(map(str, value if value[0] != value[1] else value[:1]))
             elif name == "augment":
                 value = ",".join(value) or "none"
-            elif name == "arch" and decisions.get("arch_args"):
-                value = f"{value} (small)"
             parts.append(f"{option_name(name)} {value}")
     return " ".join(parts)
 

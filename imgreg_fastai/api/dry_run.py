@@ -3,10 +3,9 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from ..data import splits
 from ..models import weights
 from ..utils.messages import muted, say
-from . import automatic, fitting
+from . import automatic, fitting, run_stages
 from .preparation import TrainingPlan
 
 
@@ -22,7 +21,8 @@ def try_batch(plan: TrainingPlan, out: str | Path) -> None:
     plan = replace(plan, source=plan.source or weights.find_weights(config.arch, config.weights))
     is_estimate = "epochs" in plan.recipe and not config.deterministic
     automatic.say_recipe(plan, ", epochs estimated" if is_estimate else "")
-    _say_parts(plan)
+    n_images, start = plan.rows["split"].value_counts(), _describe_start(plan)
+    run_stages.say_parts(plan, start, n_images["train"], n_images["valid"])
     config = replace(config, epochs=1, time=None, freeze_epochs=0, accumulate=1, patience=None, stop_at=None,
                      calibrate=0)
     rows = plan.rows[plan.rows["split"] != "calibrate"].groupby("split").head(config.bs or 32)
@@ -31,15 +31,10 @@ def try_batch(plan: TrainingPlan, out: str | Path) -> None:
     say("one batch went through everything; nothing was kept")
 
 
-def _say_parts(plan: TrainingPlan) -> None:
-    """Say what a training begins with, and how many images each of its parts has."""
-    config, source = plan.config, plan.source
-    n_images = plan.rows["split"].value_counts()
-    n_calibration = 0 if config.calibrate == 0 else n_images.get("calibrate", 0)
-    for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
+def _describe_start(plan: TrainingPlan) -> str:
+    """What is done with the training images, up to their number."""
+    arch, source = plan.config.arch, plan.source
     start = f"the weights {source.source}" if source and source.pretrained else "random weights"
-    say(f"a training begins with {start} of {config.arch}: {n_images['train']} images to train on, {n_images['valid']} "
-        f"to validate on{for_intervals}")
-    _, why_no_intervals = splits.calibration_size(plan.rows, config, plan.old_parts)
-    if why_no_intervals:
-        say(why_no_intervals)
+    if plan.config.quick:
+        return f"a ridge is fitted to features of {arch} with {start} for"
+    return f"a training begins with {start} of {arch}, on"

@@ -75,7 +75,7 @@ def _export_learner(run: Run):
     import torch
     from PIL import Image
 
-    from ..inference.model_file import load_model
+    from ..inference.model_file import load_model, output_forms
     from ..training import datablock, loop
     from ..training.learner import build_learner
 
@@ -90,7 +90,7 @@ def _export_learner(run: Run):
         row = {"path": str(blank), **dict.fromkeys(task.columns, 0.0), **box}
         dls = block.dataloaders(pd.DataFrame([row]), bs=1, dl_type=datablock.PictureDL, num_workers=0,
                                 device=torch.device("cpu"))
-        learn = build_learner(dls, task, run.config, predictor.network[0])
+        learn = build_learner(dls, task, run.config, predictor.network[0], output_forms(predictor.about))
         learn.model.load_state_dict(predictor.network.state_dict())
         learn.dls = dls.new_empty()
     loop.quiet(learn)  # fastai's bars would go to stdout, and fail when several threads predict

@@ -122,7 +122,7 @@ def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Pr
             say(f"stopped early: {stopped}")
         _say_best_epoch(progress)
         run_stages.finish(run, plan.rows)
-        if "epochs" in plan.undecided and automatic.is_improving(run.read_table("history.csv")):
+        if "epochs" in plan.recipe and automatic.is_improving(run.read_table("history.csv")):
             say(f"the error was still falling: {longer_training(run.config, plan.recipe)} or --time may lower it "
                 "further")
     return run

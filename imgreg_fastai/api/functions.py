@@ -63,8 +63,8 @@ def dataloaders(task: TaskSource = "angle", **options: Any) -> "DataLoaders":
     from . import automatic, fitting
 
     plan = prepare(task, **options)
-    needed = plan.undecided & {"size", "arch", "bs"}  # no other setting is theirs, nor a reason to look for weights
-    plan = automatic.apply_recipe(replace(plan, undecided=needed))
+    if plan.undecided & {"size", "arch", "bs"}:  # no other setting is theirs, nor a reason to look for weights
+        plan = automatic.apply_recipe(plan)
     set_seed(plan.config.seed)
     return fitting.build_dataloaders(plan)
 
@@ -198,7 +198,7 @@ def lr_find(task: TaskSource = "angle", *, out: str | Path = "runs", **options: 
     learn, _ = fitting.build_learner(plan)
     in_precision = precision.choose_precision(learn, plan.config.precision)
     batch_size.choose_batch(learn, plan.config, in_precision)
-    is_recipe = "lr" in plan.recipe or dict(plan.task.recipe).get("lr") == plan.config.lr
+    is_recipe = "lr" in plan.recipe or ("lr", plan.config.lr) in plan.task.recipe
     sweep = rate_search.find_lr(learn, in_precision)._replace(default=plan.config.lr, by_recipe=is_recipe)
     with new_files(Path(out), f"lr_find-{plan.task.name}", ".png") as (path,):
         return sweep, plots.save(plots.lr_find(sweep.lrs, sweep.losses, sweep.suggestion, sweep.trusted), path)

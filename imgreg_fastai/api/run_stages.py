@@ -82,9 +82,14 @@ def say_start(plan: TrainingPlan, run: runs.Run, purpose: str, n_train: int, n_v
     """
     for sentence in describe_small_objects(plan.rows[plan.rows["split"] == "train"], plan.task):
         warn(sentence)
+    say_parts(plan, purpose, n_train, n_valid, f": {run.path}")
+
+
+def say_parts(plan: TrainingPlan, purpose: str, n_train: int, n_valid: int, end: str = "") -> None:
+    """Say how many images each part has, and why none is kept for intervals; arguments as for `say_start`."""
     n_calibration = len(calibration_rows(plan.rows, plan.config))
     for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
-    say(f"{purpose} {n_train} images, validating on {n_valid}{for_intervals}: {run.path}")
+    say(f"{purpose} {n_train} images, validating on {n_valid}{for_intervals}{end}")
     _, why_no_intervals = splits.calibration_size(plan.rows, plan.config, plan.old_parts)
     if why_no_intervals:
         say(why_no_intervals)

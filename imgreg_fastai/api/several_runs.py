@@ -68,7 +68,7 @@ def train_several(trainings: Iterable[PlannedRun], out: str | Path, name: str) -
 
 
 def has_begun(run: runs.Run) -> bool:
-    """Whether a run, planned or not, has got as far as measuring what the recipe leaves to that."""
+    """Whether a run has chosen its precision, which it does just before it measures its epochs."""
     return "precision" in run.about
 
 
@@ -79,8 +79,10 @@ def with_first_epochs(plan: TrainingPlan, others: Iterable[runs.Run]) -> Trainin
         plan: Its plan.
         others: The runs; those that have not begun do not count.
     """
+    if "epochs" not in plan.undecided:
+        return plan
     begun = [run for run in others if has_begun(run)]
-    if "epochs" not in plan.undecided or not begun:
+    if not begun:
         return plan
     epochs = begun[0].config.epochs
     return replace(plan, config=replace(plan.config, epochs=epochs), undecided=plan.undecided - {"epochs"},

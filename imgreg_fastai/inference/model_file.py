@@ -46,7 +46,7 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
     """
     from .. import __version__
 
-    optional = {"levels": levels or None, "outputs": list(forms) or None,
+    optional = {"levels": levels or None, "forms": list(forms) or None,
                 "frozen_grid": frozen_grid}
     return {"format": FORMAT, "imgreg": __version__, "task": task.to_dict(), "arch": arch, "arch_args": arch_args,
             "mean": list(stats[0]), "std": list(stats[1]), "weights": weights,
@@ -125,12 +125,17 @@ def _read(file: Path) -> tuple[dict, dict]:
         raise ImgregError("a model file of imgreg", f"'{file}', which is none ({type(e).__name__})") from e
 
 
+def output_forms(about: dict) -> list[str]:
+    """What the outputs of a model are, see HistogramRange; [] where all are sigmoids."""
+    # format 4 said of each output whether it is a histogram on a line
+    return about.get("forms") or ["line" if is_line else "sigmoid" for is_line in about.get("histograms", ())]
+
+
 def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     """Build the model from metadata and tensors; raises errors of any kind if these do not agree."""
     arrays = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
     task = task_from_dict(about["task"])
-    # format 4 said of each output whether it is a histogram on a line
-    forms = about.get("outputs") or ["line" if is_line else "sigmoid" for is_line in about.get("histograms", ())]
+    forms = output_forms(about)
     if forms and sum(N_OUTPUTS[form] for form in forms) != task.n_out:
         raise ValueError(f"{forms} for {task.n_out} outputs")
     if "frozen_grid" in about:

@@ -10,9 +10,9 @@ from torch import nn
 from ..utils.messages import ImgregError, first_few
 
 BARRED_ARGS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
-N_MAPS = 32  # maps of the last features whose mean positions go to the head, where a task has points
+N_MAPS = 32  # maps of the last features whose mean positions go to the head, see needs_positions
 Y_RANGE = (-1.1, 1.1)  # targets lie in [-1, 1], and a sigmoid does not reach its bounds
-# What outputs are: one by a sigmoid, one as the mean of a histogram on a line, two as that of one on the unit circle.
+# How many outputs each form has: a sigmoid, the mean of a histogram on a line, or x and y of one's on the unit circle.
 N_OUTPUTS = {"sigmoid": 1, "line": 1, "circle": 2}
 # The bins of a histogram, and what they cover on a line, with room for the Gaussian around a label of -1 or 1.
 N_BINS, BIN_RANGE = 64, (-1.4, 1.4)
@@ -68,7 +68,7 @@ class HistogramRange(nn.Module):
         self.register_buffer("order", torch.tensor(self._order(forms)), persistent=False)
 
     def _order(self, forms: Sequence[str]) -> list[int]:
-        """Where each output stands among the sigmoids and then the means of all histograms, two numbers each."""
+        """The position of each output in all sigmoids, and then x and y of the mean of each histogram."""
         sigmoid, mean, order = 0, self.n_sigmoids, []
         for form in forms:
             if form == "sigmoid":

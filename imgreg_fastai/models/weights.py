@@ -171,6 +171,14 @@ def load_body(body: nn.Module, arch: str, weights: Weights) -> Weights:
     return weights
 
 
+def trained_task(path: str) -> Task | None:
+    """The task that a model of ours was trained for; None if its file does not tell one."""
+    try:
+        return task_from_dict(about_model(path)["task"])
+    except (ImgregError, KeyError, TypeError, ValueError, AttributeError):  # whatever a hostile file holds
+        return None
+
+
 def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:
     """Load the head, and what else lies above the body, if the model of the weights has the same targets.
 
@@ -184,10 +192,10 @@ def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:
     Returns:
         Whether the head was loaded.
     """
-    try:
-        targets = task_from_dict(about_model(weights.path)["task"]).targets
-    except (ImgregError, KeyError):
+    old_task = trained_task(weights.path)
+    if old_task is None:
         return False
+    targets = old_task.targets
     if [(t.kind, t.columns) for t in targets] != [(t.kind, t.columns) for t in task.targets]:
         return False
     for old, new in zip(targets, task.targets, strict=True):

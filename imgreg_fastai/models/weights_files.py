@@ -98,16 +98,16 @@ def _unreadable(path: Path, expected: str, error: Exception) -> ImgregError:
     with open(path, "rb") as file:
         start = file.read(256)
     is_whole_zip = zipfile.is_zipfile(path)  # as torch.save writes it
-    is_begun = start.startswith((b"PK", b"\x80")) or start[8:9] == b"{"  # a zip, a pickle, or safetensors
+    has_known_start = start.startswith((b"PK", b"\x80")) or start[8:9] == b"{"  # a zip, a pickle, or safetensors
     if not start:
         what = "which is empty"
     elif start.isascii() and start.decode().replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
         what = "which is text, whatever its name"
-    elif not is_begun:
-        what = "which holds something else, whatever its name"
-    elif is_whole_zip or (isinstance(error, UnpicklingError) and "truncated" not in str(error)):
+    elif has_known_start and isinstance(error, UnpicklingError) and "truncated" not in str(error):
         return ImgregError(expected, f"'{path.name}', which holds Python objects beside them",
                            "torch.save(model.state_dict(), FILE), where the model can be loaded")
+    elif is_whole_zip or not has_known_start:
+        what = "which holds something else, whatever its name"
     else:
         what = "which is damaged, or not all of it"
     return ImgregError(expected, f"'{path.name}', {what}", "getting the file once more, or --weights auto")

@@ -102,7 +102,7 @@ def settings_tables(run: runs.Run) -> dict:
     for name, value in run_settings(run).items():
         if name not in defaults:
             tables["dependencies"].append((name, value))
-        elif name in decisions:
+        elif name in decisions and value == decisions[name]:  # `imgreg resume --epochs` changes them
             tables["by_recipe"].append((name, value, "Python" if name == "body_lr" else option_name(name)))
         elif name in names:
             default = "by the recipe" if decisions and name in BY_RECIPE else defaults[name]

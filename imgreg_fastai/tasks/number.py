@@ -49,7 +49,6 @@ class Number(Target):
     flip_negates: bool = False
 
     kind: ClassVar[str] = "number"
-    histogram: ClassVar[str] = "line"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -51,7 +51,6 @@ class Target(Mark):
     in_image: ClassVar[bool] = False  # labels are positions in the image
     linear: ClassVar[bool] = True  # values lie on a line; False: they are directions, which wrap
     log_scale: ClassVar[bool] = False  # it is learnt by its logarithm
-    histogram: ClassVar[str] = ""  # that it can be learnt by: on a "line" or a "circle"; "" for none
     negated_by_flip: ClassVar[bool] = False  # a mirror changes its sign
 
     def __post_init__(self) -> None:
@@ -101,6 +100,11 @@ class Target(Mark):
         """Whether it is one number on a line: with a range, R², and rare labels."""
         return self.linear and len(self.columns) == 1
 
+    @property
+    def histogram(self) -> str:
+        """The form of the histogram that it can be learnt by, "line" or "circle" (see models/network.py); "": none."""
+        return "line" if self.scalar else ""
+
     def is_labelled(self, finite: Array) -> Array:
         """Which rows have a label: of points any value is enough, other kinds need all; [n, columns] -> [n]."""
         return finite.any(axis=1) if self.in_image else finite.all(axis=1)
@@ -110,14 +114,7 @@ class Target(Mark):
         return np.zeros(len(values), bool)
 
     def complete(self, values: np.ndarray) -> "Target":
-        """Fill in what must come from the data.
-
-        Args:
-            values: Labels of the training part, [n, columns] in units.
-
-        Returns:
-            The completed target.
-        """
+        """The target with what must come from the data: the labels of the training part, [n, columns] in units."""
         return self
 
     def decode(self, encoded: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:

@@ -18,7 +18,8 @@ from ..utils.messages import warn
 from .losses import ReturnLogits, TargetError, TaskLoss, WeighRows, mean_encoded
 
 
-def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Module) -> Learner:
+def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Module,
+                  forms: list[str] | None = None) -> Learner:
     """Build `vision_learner` on a backbone that is already built.
 
     The head starts at the mean of the labels of `dls.train`, where it has some (see PictureDL).
@@ -28,19 +29,21 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
         task: What is to be predicted.
         cfg: How the network is trained.
         body: Backbone of `backbones.build`, or body of a trained network.
+        forms: What the outputs are, of a network that is trained; None: see `output_forms`.
 
     Returns:
         The Learner, with all parameters unfrozen. Its model is that of `network.network`: body and head.
     """
     is_trained = not isinstance(body, FrozenFeatures)
-    forms = output_forms(task, cfg) if is_trained else []
+    if forms is None:
+        forms = output_forms(task, cfg) if is_trained else []
     if is_trained and network.needs_positions(task.has_points, forms):
         body = network.add_positions(body, task.size)
         if task.has_points and not isinstance(body, network.BodyWithPositions):
             warn(_no_positions_reason(body, task, cfg))
     labels = getattr(dls.train, "labels", ())  # there are none if it is built to be exported
     start = mean_encoded(task, labels) if labels else None
-    callbacks: list[Callback] = [ReturnLogits()] if {"line", "circle"}.intersection(forms) else []
+    callbacks: list[Callback] = [ReturnLogits()] if forms else []
     callbacks += [WeighRows()] if getattr(dls.train, "row_weights", None) is not None else []
     learn = vision_learner(
         # fastai cuts a network before its last pooling layer, and leaves a Sequential of what comes before it
@@ -62,10 +65,12 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
 
 def output_forms(task: Task, cfg: TrainConfig) -> list[str]:
     """What the outputs of the network are, by names of network.N_OUTPUTS; [] where all are sigmoids."""
-    if cfg.loss != "histogram":
+    if cfg.loss != "histogram" or not any(target.histogram for target in task.targets):
         return []
-    forms = [[target.histogram] if target.histogram else ["sigmoid"] * target.n_out for target in task.targets]
-    return [form for forms_of_target in forms for form in forms_of_target]
+    forms = []
+    for target in task.targets:
+        forms += [target.histogram] if target.histogram else ["sigmoid"] * target.n_out
+    return forms
 
 
 def _no_positions_reason(body: nn.Module, task: Task, cfg: TrainConfig) -> str:

@@ -52,7 +52,7 @@ def penalty(target: Target, predicted: torch.Tensor, encoded: torch.Tensor, loss
         target: The target.
         predicted: Outputs, [n, n_out].
         encoded: Encoded labels, [n, n_out].
-        loss: auto, l1, mse or huber.
+        loss: auto, histogram, l1, mse or huber; of histograms see `divergence`.
         weights: How much each label counts, [n, any] -> [n, 1]; None: all count the same.
 
     Returns:
@@ -62,7 +62,9 @@ def penalty(target: Target, predicted: torch.Tensor, encoded: torch.Tensor, loss
 
 
 def label_histograms(form: str, encoded: torch.Tensor) -> torch.Tensor:
-    """The histograms of encoded labels: a Gaussian around each, which is von Mises' distribution on the circle.
+    """The histograms of encoded labels: a Gaussian around each.
+
+    On the circle, where the distance is that of the chord, it is von Mises' distribution.
 
     Args:
         form: line or circle.
@@ -71,7 +73,7 @@ def label_histograms(form: str, encoded: torch.Tensor) -> torch.Tensor:
     Returns:
         [n, N_BINS], which add up to 1.
     """
-    within = encoded.nan_to_num().clamp(*Y_RANGE)  # farther out a part of it would be cut off
+    within = encoded.clamp(*Y_RANGE)  # farther out a part of it would be cut off
     distances = torch.cdist(within, bin_centres(form).to(within.device), compute_mode="donot_use_mm_for_euclid_dist")
     return torch.softmax(-0.5 * (distances / SPREAD) ** 2, dim=1)
 
@@ -191,8 +193,10 @@ class TaskLoss(nn.Module):
         """
         predicted = predicted.as_subclass(torch.Tensor).float()
         costs, outputs = [], self.task.split(predicted)
-        histograms = iter(predicted[:, self.task.n_out :].split(N_BINS, dim=1) if predicted.shape[1] > self.task.n_out
-                          else ())
+        logits = predicted[:, self.task.n_out :]
+        if logits.shape[1] not in (0, N_BINS * sum(bool(t.histogram) for t in self.task.targets)):
+            raise ValueError(f"{logits.shape[1]} logits for the histograms of {self.task.n_out} outputs")
+        histograms = iter(logits.split(N_BINS, dim=1) if logits.shape[1] else ())
         for i, (target, output, y) in enumerate(zip(self.task.targets, outputs, labels, strict=True)):
             own_logits = next(histograms, None) if target.histogram else None
             weights = self._weights(self.rarity_weights[i])

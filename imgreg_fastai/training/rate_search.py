@@ -17,6 +17,8 @@ from ..utils.messages import say, warn
 from .precision import in_precision
 from .random_numbers import seed_step
 
+MIN_POINTS = 10  # of a pass, to suggest a rate by
+
 
 def quiet(learn: Learner) -> None:
     """Remove fastai's progress bars and tables."""
@@ -64,11 +66,9 @@ def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
     """Sweep the learning rate twice from the same weights; the model stays as it is.
 
     Of each the median of three places is taken: the middle of the longest fall of the loss (fastai's `valley`), its
-    steepest place, and a tenth of the rate where it is lowest. `valley` alone suggested 0.0002 for the gauges with
-    weights, and 0.001 without, where trainings at 0.004 and 0.008 are best. The medians are 0.0008 to 0.002, by the
-    precision, and 0.009. With l1 they are a fifth of the best. The suggestion is
-    the geometric mean of the two. It is trusted if they agree within a factor of 8 and the loss fell by a tenth before
-    it rose: on a few dozen images a sweep suggests rates two thousand times apart.
+    steepest place, and a tenth of the rate where it is lowest (docs/benchmarks.md compares them). The suggestion is the
+    geometric mean of the two passes. It is trusted if they agree within a factor of 8 and the loss fell by a tenth
+    before it rose: on a few dozen images a sweep suggests rates two thousand times apart.
 
     Args:
         learn: Learner of `build_learner`.
@@ -77,6 +77,8 @@ def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
     """
     quiet(learn)
     passes = [_sweep(learn, precision, steps) for _ in range(2)]
+    if not all(p.trusted for p in passes):
+        return next(p for p in passes if not p.trusted)
     low, high = sorted(max(p.suggestion, 1e-7) for p in passes)
     smoothed = [pd.Series(p.losses).ewm(alpha=0.1).mean() for p in passes]  # or one lucky batch would be a fall
     fall = min(1 - losses.min() / losses[0] for losses in smoothed)
@@ -99,13 +101,21 @@ def _sweep(learn: Learner, precision: str, steps: int) -> Sweep:
             learn.lr_find(num_it=steps, show_plot=False, suggest_funcs=None)
         finally:
             learn.path = path
-    lrs, losses = learn.recorder.lrs, learn.recorder.losses
-    suggestion = _suggest(lrs[steps // 5 : -5], losses[steps // 5 : -5])
-    return Sweep(list(map(float, lrs)), list(map(float, losses)), suggestion)
+    return suggest(list(map(float, learn.recorder.lrs)), list(map(float, learn.recorder.losses)), steps // 5)
 
 
-def _suggest(lrs: list[float], losses: list[float]) -> float:
-    """The median of three of fastai's suggestions, for a sweep without its noisy first fifth."""
-    rates, values = torch.tensor(lrs), torch.tensor(losses)
+def suggest(lrs: list[float], losses: list[float], n_noisy: int) -> Sweep:
+    """Return a pass with the median of three of fastai's suggestions, up to where the loss is no finite number.
+
+    Args:
+        lrs: Rates.
+        losses: The smoothed losses at these rates.
+        n_noisy: So many at the beginning count for nothing, nor do the last five.
+    """
+    n = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), len(losses))
+    lrs, losses = lrs[:n], losses[:n]
+    rates, values = torch.tensor(lrs[n_noisy:-5]), torch.tensor(losses[n_noisy:-5])
+    if len(rates) < MIN_POINTS:
+        return Sweep(lrs, losses, TrainConfig.lr or 0.0, "the loss diverged at once")
     found = [function(rates, values, len(rates))[0] for function in (valley, steep, minimum)]
-    return statistics.median(map(float, found))
+    return Sweep(lrs, losses, statistics.median(map(float, found)))

@@ -85,6 +85,15 @@ def test_a_training_measures_its_epochs_and_says_and_records_the_recipe(table, t
     assert "weights" in {name for name, *_ in report["by_user"]} and not report["other_settings"]
 
 
+def test_a_backbone_with_arguments_of_its_own_is_no_option_that_could_be_typed(table, caplog):
+    plan = automatic.apply_recipe(prepare(table, **OFFLINE))
+    with caplog.at_level(logging.INFO, "imgreg"):
+        automatic.say_recipe(plan, ", about 10 min 30 s")
+    reason, line = (r.getMessage() for r in caplog.records[-2:])
+    assert f"a small {plan.config.arch} (--arch)" in reason and "--arch" not in line and "--size" in line
+    assert max(map(len, (reason, line))) <= 120
+
+
 @pytest.mark.usefixtures("small_recipe")
 @pytest.mark.parametrize(("minutes", "epochs", "warns"), [(10, 5, False), (1e-9, 1, True)])
 def test_the_epochs_fit_the_time(table, monkeypatch, caplog, minutes, epochs, warns):
@@ -157,8 +166,16 @@ def test_a_dry_run_says_what_a_training_would_do_and_judges_nothing(table, tmp_p
         assert functions.train(table, out=tmp_path / "runs", dry_run=True, workers=0, **OFFLINE) is None
     n_train = int((prepare(table, **OFFLINE).rows["split"] == "train").sum())
     assert f"recipe for {n_train} images" in said(caplog) and "--epochs 5" in said(caplog)
-    assert f"{n_train} images to train on" in said(caplog)
+    assert f"on {n_train} images, validating on" in said(caplog)
     assert "error" not in said(caplog) and "ridge" not in said(caplog) and "/" not in said(caplog)
+
+
+def test_loaders_show_the_images_that_a_training_sees_where_time_limits_their_size(table, monkeypatch):
+    monkeypatch.setattr(recipe, "choose_size", lambda facts, most: (64, 64) if facts.minutes else (128, 128))
+    options = {**OFFLINE, "weights": "none"}
+    size = automatic.apply_recipe(prepare(table, **options)).task.size
+    loaders = functions.dataloaders(table, workers=0, **options)
+    assert size == (64, 64) and tuple(loaders.one_batch()[0].shape[-2:]) == size
 
 
 @pytest.mark.usefixtures("small_recipe")

@@ -303,7 +303,7 @@ def test_a_model_file_that_tells_its_histograms_as_format_4_did_predicts_the_sam
     net = network.network("test_resnet", task.size, task.n_out, {}, True, forms)
     about = model_file.model_metadata(task, "test_resnet", {}, backbones.stats("test_resnet"), {}, forms=forms)
     new = load(model_file.save_model(tmp_path / "new.imgreg", net, about))
-    assert about.pop("outputs") == ["sigmoid", "sigmoid", "line"]
+    assert about.pop("forms") == ["sigmoid", "sigmoid", "line"]
     older = {**about, "format": 4, "histograms": [False, False, True]}
     old = load(model_file.save_model(tmp_path / "old.imgreg", net, older))
     images = [np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)]

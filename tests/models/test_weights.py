@@ -466,6 +466,10 @@ def test_files_that_are_not_all_there_and_whole_models(tmp_path, full):
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1000])
         with pytest.raises(ImgregError, match=f"'{name}', which is damaged, or not all of it"):
             weights.find_weights(ARCH, str(tmp_path / name))
+    with ZipFile(tmp_path / "z.pth", "w") as file:
+        file.writestr("notes.txt", "no weights")
+    with pytest.raises(ImgregError, match=r"'z\.pth', which holds something else"):
+        weights.find_weights(ARCH, str(tmp_path / "z.pth"))
     torch.save(torch.nn.Linear(2, 2), tmp_path / "m.pth")
     with pytest.raises(ImgregError, match=r"Python objects beside them; try torch.save\(model.state_dict"):
         weights.find_weights(ARCH, str(tmp_path / "m.pth"))

@@ -316,3 +316,22 @@ def test_nothing_is_left_behind_by_an_interrupt_inside_the_body(drawn, name):
     assert torch.autocast_increment_nesting() == 1  # or torch would keep the weights that it rounded
     torch.autocast_decrement_nesting()
     assert not learn.model[0]._forward_hooks and not learn.model[0]._forward_pre_hooks
+
+
+# ---- the suggestion of a learning rate
+
+
+def test_a_sweep_is_judged_up_to_where_its_loss_is_no_number():
+    lrs = np.geomspace(1e-7, 10, 100).tolist()
+    losses = [1 / (1 + 1e3 * lr) for lr in lrs]
+    whole = rate_search.suggest(lrs, losses, 20)
+    broken = rate_search.suggest(lrs, losses[:70] + [math.nan] * 30, 20)
+    assert broken.trusted and len(broken.losses) == 70 and broken.suggestion <= lrs[69]
+    assert whole.trusted and whole.suggestion > broken.suggestion / 2
+
+
+@pytest.mark.parametrize("n", [0, 1, 27, 30])
+def test_a_sweep_that_ends_at_once_suggests_nothing(n):
+    lrs = np.geomspace(1e-7, 10, 100).tolist()
+    found = rate_search.suggest(lrs, [1.0] * n + [math.nan] * (100 - n), 20)
+    assert not found.trusted and "diverged" in found.why and found.suggestion == 2e-3
