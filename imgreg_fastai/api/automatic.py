@@ -3,7 +3,6 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 from fastai.learner import Learner
 
 from ..config import BY_RECIPE, option_name
@@ -18,7 +17,6 @@ from .preparation import TrainingPlan
 
 MEASURED = 3.0  # seconds, of training steps before a training
 SAID = ("arch", "size", "bs", "lr", "loss", "augment", "epochs")  # settings that have an option
-IMPROVING = 0.03  # of the validation loss, by which the last tenth of a training lowers it where more epochs may help
 
 
 def apply_recipe(plan: TrainingPlan) -> TrainingPlan:
@@ -106,7 +104,7 @@ def say_recipe(plan: TrainingPlan, time: str = "") -> None:
     if set(plan.recipe) & set(SAID) & set(BY_RECIPE):
         n_images = int((plan.rows["split"] == "train").sum())
         small = f", a small {plan.recipe['arch']} (--arch)" if plan.recipe.get("arch_args") else ""
-        say(f"recipe for {n_images} images ({plan.recipe['reason']}){small}{time}; an option overrides its part:")
+        say(f"recipe for {n_images} images ({plan.recipe['reason']}){small}{time}; options override it:")
         say(describe_recipe(plan.recipe))
 
 
@@ -127,10 +125,3 @@ def describe_recipe(decisions: dict[str, Any]) -> str:
                 value = ",".join(value) or "none"
             parts.append(f"{option_name(name)} {value}")
     return " ".join(parts)
-
-
-def is_improving(history: pd.DataFrame) -> bool:
-    """Whether the last tenth of a training, its history with a row an epoch, lowered the validation loss."""
-    losses = history["valid_loss"].to_numpy()
-    n_last = math.ceil(len(losses) / 10)
-    return len(losses) > n_last and losses[-n_last:].min() < (1 - IMPROVING) * losses[:-n_last].min()

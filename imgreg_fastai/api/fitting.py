@@ -14,6 +14,7 @@ from .. import plots, runs
 from ..inference import model_file
 from ..models import backbones, weights
 from ..models.devices import select_device
+from ..reports.verdict import training_weaknesses
 from ..tasks import Task
 from ..training import batch_size, checkpoint, datablock, learner, loop, precision
 from ..training.progress import Progress
@@ -122,9 +123,10 @@ def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Pr
             say(f"stopped early: {stopped}")
         _say_best_epoch(progress)
         run_stages.finish(run, plan.rows)
-        if "epochs" in plan.recipe and automatic.is_improving(run.read_table("history.csv")):
-            say(f"the error was still falling: {longer_training(run.config, plan.recipe)} or --time may lower it "
-                "further")
+        for weakness in training_weaknesses(run.read_table("history.csv"), longer_training(run.config, plan.recipe),
+                                            stopped):
+            if weakness.kind == "short":
+                say(f"{weakness.text} {weakness.hint}")
     return run
 
 

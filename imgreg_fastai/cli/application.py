@@ -90,6 +90,8 @@ def print_scores(name: str, scores: dict, where: str = "", counted: str = "image
     if "groups" in scores:
         groups = [f"{g}: {metrics.format_value(s['mean'], scores['unit'])}" for g, s in scores["groups"].items()]
         print(f"  by group, worst first: {first_few(groups)}")
+    if against_guessing := metrics.describe_guessing(scores["mean"], scores.get("baseline", 0.0)):
+        print(f"  {against_guessing}")
 
 
 def print_json(value: dict) -> None:

@@ -100,6 +100,7 @@ def _print_result(run: Any, options: dict[str, Any]) -> None:
 
 def _print_folds(folds: Any) -> None:
     """Print the scores of a cross-validation: their mean and spread over its folds."""
+    from ..evaluation.metrics import describe_guessing
     from ..utils.format import format_value
 
     for name, scores in folds.scores.items():
@@ -108,6 +109,8 @@ def _print_folds(folds: Any) -> None:
         guessing = format_value(scores.get("baseline", float("nan")), unit)
         errors = ", ".join(f"{error:.3g}" for error in scores["folds"])
         print(f"{name} error {mean} ± {spread} over {len(scores['folds'])} folds ({errors}; guessing: {guessing})")
+        if against_guessing := describe_guessing(scores["mean"], scores.get("baseline", 0.0)):
+            print(f"  {against_guessing}")
         if len(scores["columns"]) <= 4:
             for column, numbers in scores["columns"].items():
                 print(f"  {column} {format_value(numbers['mean'], unit)} ± {format_value(numbers['spread'], unit)}")

@@ -156,7 +156,7 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, old_parts: pd.Series
     k, least = round(CALIBRATE_SHARE * n), max(MIN_CALIBRATE[noun], min_promised)
     if k >= least:
         return min(k, max(least, round(MAX_CALIBRATE * n / len(training_part)))), ""
-    reason = (f"no intervals: calibration needs {least} {noun}, and {100 * CALIBRATE_SHARE:g} % of the {n} {new}"
+    reason = (f"no intervals: reliable ones take {least} {noun}, and {100 * CALIBRATE_SHARE:g} % of the {n} {new}"
               f"training {noun} are {k}")
     fewer, caution = least, ""
     if n < 2 * least:

@@ -244,6 +244,13 @@ def error_by_group(groups: pd.Series, error: np.ndarray, name: str = "mean") -> 
 # ---- scores as text
 
 
+def describe_guessing(mean: float, guess: float) -> str:
+    """Say that a mean error is hardly below that of guessing, or not at all; "" if it is, or guessing is exact."""
+    if not mean > HARDLY_BETTER * guess > 0:
+        return ""
+    return f"{'no' if mean >= guess else 'hardly'} better than guessing"
+
+
 def format_score(name: str, scores: dict) -> str:
     """Write the score of a target: "angle error 0.31° (guessing: 45°)"."""
     if not scores["n"]:

@@ -97,16 +97,18 @@ def _unreadable(path: Path, expected: str, error: Exception) -> ImgregError:
     """The error for a file that cannot be read as weights: what it is instead, where torch speaks of its functions."""
     with open(path, "rb") as file:
         start = file.read(256)
-    is_whole_zip = zipfile.is_zipfile(path)  # as torch.save writes it
+    is_zip = zipfile.is_zipfile(path)  # whole
+    is_saved = is_zip and any(name.endswith("/data.pkl") for name in zipfile.ZipFile(path).namelist())  # by torch
+    is_pickle = isinstance(error, UnpicklingError) and "truncated" not in str(error)
     has_known_start = start.startswith((b"PK", b"\x80")) or start[8:9] == b"{"  # a zip, a pickle, or safetensors
     if not start:
         what = "which is empty"
     elif start.isascii() and start.decode().replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
         what = "which is text, whatever its name"
-    elif has_known_start and isinstance(error, UnpicklingError) and "truncated" not in str(error):
+    elif is_saved or (has_known_start and is_pickle):
         return ImgregError(expected, f"'{path.name}', which holds Python objects beside them",
                            "torch.save(model.state_dict(), FILE), where the model can be loaded")
-    elif is_whole_zip or not has_known_start:
+    elif is_zip or not has_known_start:
         what = "which holds something else, whatever its name"
     else:
         what = "which is damaged, or not all of it"

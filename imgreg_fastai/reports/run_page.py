@@ -12,6 +12,7 @@ from ..inference.predictor import Predictor
 from ..plots.pictures import Tile, open_tiles
 from ..plots.training_charts import curves
 from ..tasks import Task, default_augmentations
+from ..tasks.values import as_tuples
 from ..utils.messages import first_few, muted, warn
 from . import html, sections, verdict
 from .images import chart, saved_chart
@@ -102,7 +103,7 @@ def settings_tables(run: runs.Run) -> dict:
     for name, value in run_settings(run).items():
         if name not in defaults:
             tables["dependencies"].append((name, value))
-        elif name in decisions and value == decisions[name]:  # `imgreg resume --epochs` changes them
+        elif name in decisions and as_tuples(value) == as_tuples(decisions[name]):  # resume --epochs changes them
             tables["by_recipe"].append((name, value, "Python" if name == "body_lr" else option_name(name)))
         elif name in names:
             default = "by the recipe" if decisions and name in BY_RECIPE else defaults[name]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..evaluation.coverage import LARGE_SHORTFALL, MIN_VALUES, is_too_low
-from ..evaluation.metrics import HARDLY_BETTER
+from ..evaluation.metrics import describe_guessing
 from ..plots.training_charts import best_row
 from ..tasks import Target
 from ..training.recipe import longer_training
@@ -76,11 +76,10 @@ def weaknesses(target: Target, numbers: dict, has_issues: bool = False,
     if not n:
         return
     mean, guess, bias = numbers["mean"], numbers.get("baseline", 0.0), numbers.get("bias", 0.0)
-    if mean > HARDLY_BETTER * guess > 0:
-        word = "No" if mean >= guess else "Hardly"
+    if against_guessing := describe_guessing(mean, guess):
         hint = "Look at the issues of the data below; then train" if has_issues else "Train"
         hint += " a network, without --quick" if is_quick else " for more epochs"
-        yield Weakness("guessing", f"{word} better than guessing: {amount(mean)} against {amount(guess)}.",
+        yield Weakness("guessing", f"{against_guessing.capitalize()}: {amount(mean)} against {amount(guess)}.",
                        f"{hint}, or with more images.")
     by_chance = 3 * numbers["rmse"] / n**0.5
     if n >= MIN_PICTURES and abs(bias) >= max(MAX_BIAS * mean, by_chance):

@@ -3,7 +3,6 @@ import json
 import logging
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from imgreg_fastai.api import automatic, functions, several_runs
@@ -124,13 +123,6 @@ def test_all_folds_have_the_recipe_of_the_first(table, tmp_path):
     plans = [(run.task.size, run.config.bs, run.config.lr) for run in folds.runs]
     n_train = int((folds.runs[0].labels["split"] == "train").sum())
     assert len(set(plans)) == 1 and plans[0][1] == min(n_train, recipe.TABLE[0].settings["bs"])
-
-
-@pytest.mark.parametrize(("losses", "improving"), [
-    ([1.0, 0.5, *[0.4] * 8, 0.3], True), ([1.0, 0.5, *[0.4] * 9], False), ([1.0], False), ([1.0, 0.5], True),
-])
-def test_more_epochs_are_offered_where_the_end_was_still_improving(losses, improving):
-    assert automatic.is_improving(pd.DataFrame({"valid_loss": losses})) == improving
 
 
 def test_get_preds_of_numbers_has_an_output_for_each_and_training_has_their_logits(table):

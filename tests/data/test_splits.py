@@ -183,7 +183,7 @@ def people(n):
 
 
 @pytest.mark.parametrize("frame, told", [
-    (frame_of(300), "no intervals: calibration needs 50 images, and 15 % of the 240 training images are 36; "
+    (frame_of(300), "no intervals: reliable ones take 50 images, and 15 % of the 240 training images are 36; "
                     "--calibrate 0.21 calibrates with 50"),
     (frame_of(60), "15 % of the 48 training images are 7; --calibrate 0.19 calibrates with 9 all the same, less"),
     (people(40), "9 groups, and 15 % of the 32 training groups are 5; --calibrate 0.29 calibrates with 9"),
@@ -203,7 +203,7 @@ def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
 @pytest.mark.parametrize("frame", [frame_of(11), frame_of(13)])
 def test_no_share_is_named_that_leaves_nothing_to_train_on(frame):
     reason = splits.calibration_size(labels.assign_splits(frame, TrainConfig()), TrainConfig())[1]
-    assert reason.startswith("no intervals: calibration needs 50") and "--calibrate" not in reason
+    assert reason.startswith("no intervals: reliable ones take 50") and "--calibrate" not in reason
 
 
 def test_a_tables_own_part_for_intervals_is_taken_and_no_other_beside_it():

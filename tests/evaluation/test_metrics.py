@@ -215,3 +215,11 @@ def test_the_other_scores_in_a_line():
     s = {"unit": "°", "n": 9, "mean": 0.2, "ci": [0.161, 0.2349], "r2": 0.98765, "median": 0.1, "bias": -0.01}
     assert metrics.format_details(s) == "mean 95 % between 0.161° and 0.235°  R² 0.988  median 0.1°  bias -0.01°"
     assert metrics.format_details({"unit": "", "n": 0}) == ""
+
+
+@pytest.mark.parametrize(("mean", "guess", "words"), [
+    (1.0, 2.0, ""), (1.7, 2.0, "hardly better than guessing"), (2.0, 2.0, "no better than guessing"),
+    (2.5, 2.0, "no better than guessing"), (1.0, 0.0, ""), (float("nan"), 2.0, ""),
+])
+def test_a_mean_error_is_compared_with_that_of_guessing_in_words(mean, guess, words):
+    assert metrics.describe_guessing(mean, guess) == words
