@@ -41,15 +41,16 @@ HEADPOSE = Task(
     recipe=(("arch", "resnet18"), ("epochs", 8), ("body_lr", 0.5)),
     labelling="exact",
 )
-# Drawn heads, from random weights: narrow layers, as drawings need little, and so many epochs and pixels as two cores
-# do in ten minutes. The weight decay keeps faces apart from being learnt by heart: people never seen were off by 4.5
-# degrees with it.
+# Drawn heads, from random weights: narrow layers, as drawings need little, places kept finely, and so many epochs and
+# pixels as two cores do in ten minutes. After 6 epochs, people never seen were off by 12.1 degrees in place of 17.0, in
+# the same time, which layers of 32 to 256 channels and a stride of 32 in the end had taken (one seed). The weight decay
+# keeps faces from being learnt by heart.
 DRAWN_HEADS = replace(
     HEADPOSE,
     size=(120, 160),
     recipe=(
         ("arch", "resnet10t"),
-        ("arch_args", {"channels": [32, 64, 128, 256], "stem_width": 16}),
+        ("arch_args", {"channels": [32, 64, 96, 128], "stem_width": 16, "output_stride": 16}),
         ("weights", "none"),
         ("epochs", 31),
         ("lr", 8e-3),
