@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..models import weights
+from ..training import recipe
 from ..utils.messages import muted, say
 from . import automatic, fitting, run_stages
 from .preparation import TrainingPlan
@@ -20,7 +21,7 @@ def try_batch(plan: TrainingPlan, out: str | Path) -> None:
     config = plan.config
     plan = replace(plan, source=plan.source or weights.find_weights(config.arch, config.weights))
     is_estimate = "epochs" in plan.recipe and not config.deterministic
-    automatic.say_recipe(plan, ", epochs estimated" if is_estimate else "")
+    automatic.say_recipe(plan, f", {recipe.MINUTES} min at most, epochs estimated" if is_estimate else "")
     n_images, start = plan.rows["split"].value_counts(), _describe_start(plan)
     run_stages.say_parts(plan, start, n_images["train"], n_images["valid"])
     config = replace(config, epochs=1, time=None, freeze_epochs=0, accumulate=1, patience=None, stop_at=None,

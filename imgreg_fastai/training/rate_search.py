@@ -7,16 +7,18 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
+from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import minimum, steep, valley  # the module adds lr_find and fit_one_cycle to Learner
 from fastai.learner import Learner
 from fastcore.basics import noop
 
 from ..config import TrainConfig
-from ..utils.messages import say, warn
+from ..utils.messages import ProgressBar, say, warn
 from .precision import in_precision
 from .random_numbers import seed_step
 
+N_PASSES = 2  # of a sweep
 MIN_POINTS = 10  # of a pass, to suggest a rate by
 
 
@@ -76,7 +78,8 @@ def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
         steps: Number of batches of a pass.
     """
     quiet(learn)
-    passes = [_sweep(learn, precision, steps) for _ in range(2)]
+    with ProgressBar("trying learning rates") as bar:
+        passes = [_sweep(learn, precision, steps, bar, n * steps, N_PASSES * steps) for n in range(N_PASSES)]
     if not all(p.trusted for p in passes):
         return next(p for p in passes if not p.trusted)
     low, high = sorted(max(p.suggestion, 1e-7) for p in passes)
@@ -90,12 +93,30 @@ def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
     return Sweep(passes[0].lrs, passes[0].losses, math.sqrt(low * high), why)
 
 
-def _sweep(learn: Learner, precision: str, steps: int) -> Sweep:
-    """One pass of fastai's lr_find, whose checkpoint goes to a temporary folder."""
+class MoveBar(Callback):
+    """Moves a progress bar by a step with each batch.
+
+    Args:
+        bar: The bar.
+        n_before: Steps that were complete before.
+        total: All steps.
+    """
+
+    def __init__(self, bar: ProgressBar, n_before: int, total: int):
+        self.bar, self.n, self.total = bar, n_before, total
+
+    def after_batch(self) -> None:
+        self.n += 1
+        self.bar.update(self.n, self.total)
+
+
+def _sweep(learn: Learner, precision: str, steps: int, bar: ProgressBar, n_before: int, total: int) -> Sweep:
+    """One pass of fastai's lr_find, whose checkpoint goes to a temporary folder; the bar moves as MoveBar does."""
     path = learn.path
     learn.dls.train.epoch = 0
     seed_step(learn.dls.train.seed, 0, 0)
-    with tempfile.TemporaryDirectory() as folder, in_precision(learn, precision):
+    moves_bar = learn.added_cbs(MoveBar(bar, n_before, total))
+    with tempfile.TemporaryDirectory() as folder, in_precision(learn, precision), moves_bar:
         learn.path = Path(folder)
         try:
             learn.lr_find(num_it=steps, show_plot=False, suggest_funcs=None)

@@ -460,3 +460,33 @@ def test_histograms_weigh_as_much_as_other_targets():
     head = network.head(8, 3, None, learner.output_forms(task, TrainConfig(loss="histogram")))
     head[-1].with_logits = True
     assert 0.5 < loss(head(torch.zeros(50, 8)), *labels).item() < 3, "guessing costs about 1"
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_angle_without_a_label_counts_for_nothing_in_the_loss_of_its_histogram(weighted):
+    task = Task("t", (Angle("way", ("way",)),), augment=())
+    labels, row_weights = torch.tensor([10.0, float("nan"), 200.0]), torch.tensor([0.5, 3.0, 1.5])
+    loss = losses.TaskLoss(task, "histogram", (labels,))
+    torch.manual_seed(0)
+    head = network.head(8, 2, None, ["circle"])
+    head[-1].with_logits = True
+    torch.nn.init.normal_(head[0].weight, std=0.5)
+    x, labelled = torch.randn(3, 8), torch.tensor([0, 2])
+
+    def of(rows):
+        loss.row_weights = row_weights[rows] if weighted else None
+        head.zero_grad()
+        value = loss(head(x[rows]), labels[rows])
+        value.backward()
+        return value.detach(), head[0].weight.grad.clone()
+
+    (all_rows, gradient), (alone, own_gradient) = of(torch.arange(3)), of(labelled)
+    torch.testing.assert_close(all_rows, alone)
+    torch.testing.assert_close(gradient, own_gradient)
+
+
+def test_logits_that_belong_to_other_targets_are_refused():
+    task = Task("t", (Angle("way", ("way",)), Number("n", ("n",), low=0.0, high=1.0)), augment=())
+    loss = losses.TaskLoss(task, "histogram", (torch.rand(9) * 360, torch.rand(9)))
+    with pytest.raises(ValueError, match="64 logits"):
+        loss(torch.zeros(4, 3 + network.N_BINS), torch.rand(4) * 360, torch.rand(4))
