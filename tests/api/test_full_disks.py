@@ -15,7 +15,7 @@ from imgreg_fastai.utils import files
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY, skip_plots
 
-EXACT = {**TINY, "epochs": 2, "deterministic": True, "save_minutes": 0, "workers": 0, "calibrate": 0.2}
+EXACT = {**TINY, "loss": "l1", "epochs": 2, "deterministic": True, "save_minutes": 0, "workers": 0, "calibrate": 0.2}
 WRITERS = (checkpoint, figures, model_file, run_folder)
 
 
