@@ -123,8 +123,8 @@ def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Pr
             say(f"stopped early: {stopped}")
         _say_best_epoch(progress)
         run_stages.finish(run, plan.rows)
-        for weakness in training_weaknesses(run.read_table("history.csv"), longer_training(run.config, plan.recipe),
-                                            stopped):
+        longer = longer_training(run.config, plan.recipe)
+        for weakness in training_weaknesses(pd.DataFrame(progress.history), longer, stopped):
             if weakness.kind == "short":
                 say(f"{weakness.text} {weakness.hint}")
     return run

@@ -250,13 +250,14 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
     if "arch_args" in settings:
         settings["arch_args"] = {**recipe.get("arch_args", {}), **settings["arch_args"]}
     config = TrainConfig(**{**recipe, **settings})
-    if config.loss == "histogram" and not any(t.histogram for t in task.targets):
+    has_histograms = any(t.histogram for t in task.targets)
+    if config.loss == "histogram" and not has_histograms:
         kinds = ", ".join(t.kind for t in task.targets)
         raise ImgregError("--loss histogram with a target that is a plain number or an angle", kinds)
     if config.quick:
         config = replace(config, loss="mse")  # of a ridge, whatever the task's recipe trains with
     if config.loss == "auto":
-        config = replace(config, loss="histogram" if any(t.histogram for t in task.targets) else "l1")
+        config = replace(config, loss="histogram" if has_histograms else "l1")
     targets = [t.name for t in task.targets]
     if config.stop_at and config.stop_at[0] not in targets:
         raise ImgregError(f"--stop-at TARGET=VALUE with a target of the task: {', '.join(targets)}",

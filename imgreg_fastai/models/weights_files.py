@@ -97,8 +97,8 @@ def _unreadable(path: Path, expected: str, error: Exception) -> ImgregError:
     """The error for a file that cannot be read as weights: what it is instead, where torch speaks of its functions."""
     with open(path, "rb") as file:
         start = file.read(256)
-    is_zip = zipfile.is_zipfile(path)  # whole
-    is_saved = is_zip and any(name.endswith("/data.pkl") for name in zipfile.ZipFile(path).namelist())  # by torch
+    members = _zip_members(path)
+    is_saved = any(name.endswith("/data.pkl") for name in members)  # by torch
     is_pickle = isinstance(error, UnpicklingError) and "truncated" not in str(error)
     has_known_start = start.startswith((b"PK", b"\x80")) or start[8:9] == b"{"  # a zip, a pickle, or safetensors
     if not start:
@@ -108,11 +108,18 @@ def _unreadable(path: Path, expected: str, error: Exception) -> ImgregError:
     elif is_saved or (has_known_start and is_pickle):
         return ImgregError(expected, f"'{path.name}', which holds Python objects beside them",
                            "torch.save(model.state_dict(), FILE), where the model can be loaded")
-    elif is_zip or not has_known_start:
+    elif members or not has_known_start:
         what = "which holds something else, whatever its name"
     else:
         what = "which is damaged, or not all of it"
     return ImgregError(expected, f"'{path.name}', {what}", "getting the file once more, or --weights auto")
+
+
+def _zip_members(path: Path) -> list[str]:
+    """The names in a zip; [] of another file, and of a zip that is damaged."""
+    with suppress(zipfile.BadZipFile, OSError, ValueError, NotImplementedError), zipfile.ZipFile(path) as file:
+        return file.namelist()
+    return []
 
 
 def about_model(path: str) -> dict:

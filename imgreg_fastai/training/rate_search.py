@@ -78,8 +78,8 @@ def find_lr(learn: Learner, precision: str, steps: int = 100) -> Sweep:
         steps: Number of batches of a pass.
     """
     quiet(learn)
-    with ProgressBar("trying learning rates") as bar:
-        passes = [_sweep(learn, precision, steps, bar, n * steps, N_PASSES * steps) for n in range(N_PASSES)]
+    with ProgressBar("trying learning rates") as bar, learn.added_cbs(MoveBar(bar, N_PASSES * steps)):
+        passes = [_sweep(learn, precision, steps) for _ in range(N_PASSES)]
     if not all(p.trusted for p in passes):
         return next(p for p in passes if not p.trusted)
     low, high = sorted(max(p.suggestion, 1e-7) for p in passes)
@@ -98,25 +98,23 @@ class MoveBar(Callback):
 
     Args:
         bar: The bar.
-        n_before: Steps that were complete before.
         total: All steps.
     """
 
-    def __init__(self, bar: ProgressBar, n_before: int, total: int):
-        self.bar, self.n, self.total = bar, n_before, total
+    def __init__(self, bar: ProgressBar, total: int):
+        self.bar, self.n, self.total = bar, 0, total
 
     def after_batch(self) -> None:
         self.n += 1
         self.bar.update(self.n, self.total)
 
 
-def _sweep(learn: Learner, precision: str, steps: int, bar: ProgressBar, n_before: int, total: int) -> Sweep:
-    """One pass of fastai's lr_find, whose checkpoint goes to a temporary folder; the bar moves as MoveBar does."""
+def _sweep(learn: Learner, precision: str, steps: int) -> Sweep:
+    """One pass of fastai's lr_find, whose checkpoint goes to a temporary folder."""
     path = learn.path
     learn.dls.train.epoch = 0
     seed_step(learn.dls.train.seed, 0, 0)
-    moves_bar = learn.added_cbs(MoveBar(bar, n_before, total))
-    with tempfile.TemporaryDirectory() as folder, in_precision(learn, precision), moves_bar:
+    with tempfile.TemporaryDirectory() as folder, in_precision(learn, precision):
         learn.path = Path(folder)
         try:
             learn.lr_find(num_it=steps, show_plot=False, suggest_funcs=None)
