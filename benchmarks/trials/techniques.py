@@ -12,7 +12,7 @@ from fastai.callback.core import Callback
 from fastai.learner import Learner
 from timm.models import group_parameters
 
-from imgreg_fastai.api.preparation import TrainingPlan
+from imgreg_fastai.api.plan import TrainingPlan
 from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.models import network
 from imgreg_fastai.tasks import Task

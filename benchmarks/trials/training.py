@@ -7,7 +7,7 @@ import pandas as pd
 from fastai.learner import Learner
 
 from imgreg_fastai.api import fitting
-from imgreg_fastai.api.preparation import TrainingPlan
+from imgreg_fastai.api.plan import TrainingPlan
 from imgreg_fastai.runs import versions
 from imgreg_fastai.tasks import Task
 from imgreg_fastai.training import loop

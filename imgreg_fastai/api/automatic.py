@@ -13,7 +13,7 @@ from ..training import loop, recipe
 from ..training.trial import measure_training
 from ..utils.format import format_seconds
 from ..utils.messages import say, warn
-from .preparation import TrainingPlan
+from .plan import TrainingPlan
 
 MEASURED = 3.0  # seconds, of training steps before a training
 SAID = ("arch", "size", "bs", "lr", "loss", "augment", "epochs")  # settings that have an option

@@ -7,7 +7,7 @@ from ..models import weights
 from ..training import recipe
 from ..utils.messages import muted, say
 from . import automatic, fitting, run_stages
-from .preparation import TrainingPlan
+from .plan import TrainingPlan
 
 
 def try_batch(plan: TrainingPlan, out: str | Path) -> None:

@@ -22,7 +22,7 @@ from ..training.recipe import longer_training
 from ..utils.format import format_value
 from ..utils.messages import ProgressBar, say
 from . import automatic, floor, quick_fit, run_stages, time_estimate
-from .preparation import TrainingPlan
+from .plan import TrainingPlan
 
 
 def build_dataloaders(plan: TrainingPlan) -> DataLoaders:
@@ -88,11 +88,17 @@ def _begin(plan: TrainingPlan, out: str | Path, planned: runs.Run | None,
     config = batch_size.choose_batch(learn, config, in_precision)
     loop.count_epoch_steps(learn, config)  # raises before a folder is made
     plan = automatic.plan_epochs(replace(plan, config=config), learn, in_precision)
+    time_estimate.refuse_short(plan, learn, in_precision, source.pretrained, _calibrates(plan))
     run = run_stages.begin_run(plan, out, planned, weights=source.to_dict(), threads=threads,
                                device=str(learn.dls.device), levels=learn.dls.train.levels, precision=in_precision,
                                bs="auto" if is_auto else plan.config.bs)
     run_stages.say_start(plan, run, f"training {config.arch} on", len(learn.dls.train_ds), len(learn.dls.valid_ds))
     return run, partial(train_to_end, run, plan, learn)
+
+
+def _calibrates(plan: TrainingPlan) -> bool:
+    """Whether there are images for intervals."""
+    return len(run_stages.calibration_rows(plan.rows, plan.config)) > 0
 
 
 def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress | None = None,
@@ -115,7 +121,7 @@ def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Pr
             plots.save(shown, run.path / "plots" / "batch.png")
             if not plan.dry_run:
                 floor.measure(run, plan, learn.model[0], str(learn.dls.device))
-            progress = time_estimate.begin(plan, learn, len(run_stages.calibration_rows(plan.rows, plan.config)) > 0)
+            progress = time_estimate.begin(plan, learn, _calibrates(plan))
         stopped = _fit(run, plan, learn, progress, best or {})
         run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":

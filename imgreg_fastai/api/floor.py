@@ -12,7 +12,7 @@ from ..runs import Run
 from ..training.recipe import longer_training
 from ..utils.format import format_value
 from ..utils.messages import ImgregError, say, warn
-from .preparation import TrainingPlan
+from .plan import TrainingPlan
 
 SECONDS = {"pretrained": 120.0, "random": 30.0}  # for the features, beside a training; at most SHARE of its --time
 SHARE = 0.1

@@ -98,17 +98,17 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
         ImgregError: A mistake that the user can mend, in one line.
     """
     started = time.perf_counter()
-    from . import automatic, fitting, quick_fit, several_runs
-    from .dry_run import try_batch
-
-    quick_fit.refuse_unused(options)
     command = command or preparation.python_call("train", task, out=out, **options)
     if dry_run:
         with TemporaryDirectory(prefix="imgreg-") as folder:
             plan = prepare(task, sample_folder=Path(folder, "data"), **options)
+            from .dry_run import try_batch
+
             try_batch(plan, Path(folder, "runs"))
         return None
     plan = preparation.read_rows(replace(resolve_options(task, command=command, **options), started=started))
+    from . import automatic, fitting, several_runs  # load torch and fastai, seconds in which a mistake is told already
+
     if plan.config.folds and not plan.config.fold:
         return several_runs.cross_validate(plan, int(plan.config.folds), out)
     return fitting.train(automatic.apply_recipe(preparation.assign_split(plan)), out)
@@ -187,13 +187,14 @@ def lr_find(task: TaskSource = "angle", *, out: str | Path = "runs", **options: 
     Returns:
         The sweep with its suggestion and the rate that a training takes by itself, and its plot.
     """
+    unused = ("lr", "coverage", "quick")
+    preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg lr_find")
+    plan = prepare(task, **options)
     from .. import plots
     from ..training import batch_size, precision, rate_search
     from . import automatic, fitting
 
-    unused = ("lr", "coverage", "quick")
-    preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg lr_find")
-    plan = automatic.apply_recipe(prepare(task, **options))
+    plan = automatic.apply_recipe(plan)
     automatic.say_recipe(plan)
     learn, _ = fitting.build_learner(plan)
     in_precision = precision.choose_precision(learn, plan.config.precision)
@@ -221,13 +222,13 @@ def curve(task: TaskSource = "angle", *, parts: Sequence[float] = (10, 25, 50, 1
     Returns:
         The errors, and the law fitted to them.
     """
-    from . import automatic, learning_curve, quick_fit
-
-    quick_fit.refuse_unused(options)
     unused = ("calibrate", "coverage", "folds", "test", "time")
     preparation.refuse({name: options.get(name) for name in unused}, "with imgreg train", "imgreg curve")
     command = command or preparation.python_call("curve", task, parts=parts, out=out, **options)
-    plan = automatic.apply_recipe(prepare(task, command=command, **{**options, "calibrate": 0}))
+    plan = prepare(task, command=command, **{**options, "calibrate": 0})
+    from . import automatic, learning_curve
+
+    plan = automatic.apply_recipe(plan)
     if plan.old_parts is not None and (n := int((plan.old_parts == "train").sum())):
         raise ImgregError("weights that know none of the images: those of smaller parts would not be new to them",
                           f"{n} images that {plan.config.weights} was trained on", "--weights auto")

@@ -15,7 +15,7 @@ from ..plots.training_charts import TargetCurve, draw_learning_curve
 from ..runs import Run, write_file
 from ..utils.format import align_columns, format_value
 from ..utils.messages import ImgregError, first_few, say
-from .preparation import TrainingPlan
+from .plan import TrainingPlan
 from .several_runs import PlannedRun, train_several
 
 

@@ -1,9 +1,9 @@
 """From the options of a public function to a training plan: the task, its settings and its labels with their split."""
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -17,52 +17,15 @@ from ..tasks import Bounds, Task, complete_task
 from ..utils.messages import ImgregError, warn
 from . import earlier_run
 from .keywords import plain_keywords
+from .plan import TrainingPlan
 from .weights_backbone import brings_backbone, take_backbone
-
-if TYPE_CHECKING:  # which loads torch
-    from ..models.weights import Weights
 
 Words = str | Iterable[str]  # one or several
 TaskSource = str | Path | Task | pd.DataFrame  # what a public function takes as its task
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What a training needs to know.
-
-    Attributes:
-        task: What is predicted; completed by the labels of the training part once these are known.
-        config: The settings of the training.
-        table: The labels table, a DataFrame in its place, or the folder whose file names hold the labels.
-        images: The folder that the names of the images are relative to; None: the table's own.
-        command: The command or call that asked for it, for run.json.
-        valid_is_set: Whether the user has set the share to validate on.
-        rows: The usable rows of the table, with a column `split` once that is assigned; empty before they are read.
-        earlier: What the run knows that the training goes on from, see known_images; None: there is none.
-        old_parts: In which part that run had each of the rows, see assign_splits.
-        started: When the time of the training began, as time.perf_counter gives it; None: when it begins.
-        set_by_user: Names of the settings that the user has set.
-        undecided: Settings that neither the task nor the user decides: the automatic recipe does.
-        recipe: What it decided, for run.json: the settings, and "reason".
-        source: The weights that it found; None: they are looked for later.
-        dry_run: Whether one batch is tried only, which says nothing of the quality of a model.
-    """
-
-    task: Task
-    config: TrainConfig
-    table: Table
-    images: str | Path | None = None
-    command: str = ""
-    valid_is_set: bool = False
-    rows: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
-    earlier: pd.DataFrame | None = field(default=None, repr=False)
-    old_parts: pd.Series | None = field(default=None, repr=False)
-    started: float | None = None
-    set_by_user: frozenset[str] = frozenset()
-    undecided: frozenset[str] = frozenset()
-    recipe: dict[str, Any] = field(default_factory=dict)
-    source: "Weights | None" = None
-    dry_run: bool = False
+# Settings of a training by epochs, that --quick has no use for.
+NOT_QUICK = ("epochs", "time", "freeze_epochs", "patience", "stop_at", "lr", "body_lr", "bs", "accumulate", "loss",
+             "wd", "fixed_norm", "balance", "target_weights", "augment", "precision", "workers", "cache",
+             "save_minutes")
 
 
 def prepare(task: TaskSource = "angle", **options: Any) -> TrainingPlan:
@@ -138,6 +101,7 @@ def resolve_options(
     Raises:
         ImgregError: An option is wrong, or does not go with the task.
     """
+    refuse_unused({**settings, "target_weights": target_weights, "augment": augment})
     specs, box, undecided = as_tuple(targets) or (), as_tuple(box), frozenset[str]()
     table_options = {"image_col": image_col, "point_rows": point_rows, "list_cols": list_cols, "raters": raters,
                      "label_from_name": label_from_name, "flip_pairs": flip_pairs, "units": units, "scale": scale,
@@ -161,11 +125,10 @@ def resolve_options(
         named_columns = (*(box or ()), group, split_col, row_weight, settings.get("folds"))
         columns_in_use = tuple(str(column) for column in named_columns if column)
         rows = tables.RowOptions(as_tuple(list_cols) or (), as_tuple(point_rows) or (), raters or "")
-        task = datasets.own_table.table_task(table, specs, image_col or "", label_from_name or "", flip_pairs,
-                                             units or (), target_weights or (), scale, columns_in_use, images,
-                                             rows, several=bool(box), minimum=() if minimum is None else minimum,
-                                             maximum=() if maximum is None else maximum,
-                                             flip_negates=as_tuple(flip_negates) or ())
+        task = datasets.own_table.table_task(
+            table, specs, image_col or "", label_from_name or "", flip_pairs, units or (), target_weights or (), scale,
+            columns_in_use, images, rows, several=bool(box), minimum=() if minimum is None else minimum,
+            maximum=() if maximum is None else maximum, flip_negates=as_tuple(flip_negates) or ())
         task, specs = replace(task, name=check_name(name) if name else task.name), ()  # the specs are the task's own
         undecided = undecided_settings(settings, set_by_user)
     # A ridge is fitted to images as they are, and --tta moves them in no way that a model has not seen.
@@ -211,6 +174,13 @@ def as_tuple(words: Words | None) -> tuple[str, ...] | None:
     if words is None:
         return None
     return (words,) if isinstance(words, str) else tuple(words)
+
+
+def refuse_unused(options: dict) -> None:
+    """Raise ImgregError for settings that --quick has no use for; `auto` and 0 ask for nothing that it leaves out."""
+    if options.get("quick"):
+        given = {name: options.get(name) for name in NOT_QUICK if options.get(name) != "auto"}
+        refuse(given, "without --quick, which trains nothing by steps", "--quick")
 
 
 def refuse(options: dict, expected: str, actual: str, hint: str | None = None) -> None:

@@ -17,18 +17,7 @@ from ..models.devices import select_device
 from ..training.transforms import OpenedPictures, open_pictures
 from ..utils.messages import warn
 from . import automatic, floor, run_stages
-from .preparation import TrainingPlan, refuse
-
-# Settings of a training by epochs, that --quick has no use for.
-UNUSED = ("epochs", "time", "freeze_epochs", "patience", "stop_at", "lr", "body_lr", "bs", "accumulate", "loss", "wd",
-          "fixed_norm", "balance", "target_weights", "augment", "precision", "workers", "cache", "save_minutes")
-
-
-def refuse_unused(options: dict) -> None:
-    """Raise ImgregError for settings that --quick has no use for; `auto` and 0 ask for nothing that it leaves out."""
-    if options.get("quick"):
-        given = {name: options.get(name) for name in UNUSED if options.get(name) != "auto"}
-        refuse(given, "without --quick, which trains nothing by steps", "--quick")
+from .plan import TrainingPlan
 
 
 def begin(plan: TrainingPlan, out: str | Path, planned: runs.Run | None,

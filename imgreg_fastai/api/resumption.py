@@ -18,7 +18,7 @@ from ..utils.files import file_hash, remove_temporaries
 from ..utils.messages import ImgregError, first_few, say, warn
 from . import fitting, learning_curve, run_stages
 from .learning_curve import LearningCurve
-from .preparation import TrainingPlan
+from .plan import TrainingPlan
 from .several_runs import has_begun, with_first_epochs
 
 

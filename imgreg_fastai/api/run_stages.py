@@ -21,7 +21,7 @@ from ..reports import run_page
 from ..utils.files import is_full_disk
 from ..utils.messages import ImgregError, say, warn
 from . import floor
-from .preparation import TrainingPlan
+from .plan import TrainingPlan
 
 # ---- how it begins
 

@@ -12,7 +12,8 @@ from ..utils.files import new_folder
 from ..utils.messages import say
 from .automatic import apply_recipe
 from .fitting import train
-from .preparation import TrainingPlan, assign_split
+from .plan import TrainingPlan
+from .preparation import assign_split
 from .run_stages import fixed_threads
 
 

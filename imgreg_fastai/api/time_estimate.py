@@ -13,11 +13,14 @@ from ..inference.predictor import Predictor
 from ..models import backbones
 from ..reports.occlusion import POSITIONS
 from ..reports.run_page import MAX_TARGETS, n_occluded
+from ..training import loop
 from ..training.progress import Progress, TimePlan
 from ..training.time_budget import TimeBudget
-from .preparation import TrainingPlan
+from ..training.trial import measure_training
+from .plan import TrainingPlan
 
 SAMPLE = 128  # images that are measured
+MEASURED = 1.0  # seconds, of training steps before there is a run folder
 # Seconds without the images' way through the network, by runs on one of two cores in 2026, the other one busy: 5.4 for
 # one target; with intervals, 8.2 for one target and 21.5 for three.
 CALIBRATION, CHARTS, CHARTS_OF_TARGET = 2.0, 0.5, 6.0
@@ -28,6 +31,24 @@ def begin(plan: TrainingPlan, learn: Learner, calibrates: bool) -> Progress:
     if plan.config.time is None:
         return Progress()
     return Progress(time=TimePlan(plan.config.time, seconds_after(plan, learn, calibrates)))
+
+
+def refuse_short(plan: TrainingPlan, learn: Learner, in_precision: str, pretrained: bool, calibrates: bool) -> None:
+    """Raise ImgregError if no step fits into the time of a training, before it has a run folder.
+
+    Args:
+        plan: With its rows split.
+        learn: Its Learner, which stays as it is.
+        in_precision: The precision of the body.
+        pretrained: Whether it begins with weights.
+        calibrates: Whether intervals are calibrated.
+    """
+    progress, config = begin(plan, learn, calibrates), plan.config
+    budget = time_budget(plan, progress)
+    if budget:
+        progress.epoch_steps = loop.count_epoch_steps(learn, config)
+        step, valid = measure_training(learn, in_precision, config.accumulate, MEASURED)
+        budget.make(step, valid, progress, config.freeze_epochs if pretrained else 0)
 
 
 def time_budget(plan: TrainingPlan, progress: Progress) -> TimeBudget | None:

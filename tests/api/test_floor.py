@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from imgreg_fastai import compare, evaluate, export, load, predict, report, resume, train
-from imgreg_fastai.api import floor, functions, quick_fit
+from imgreg_fastai.api import floor, functions, preparation
 from imgreg_fastai.evaluation import comparison, frozen_ridge
 from imgreg_fastai.inference import model_file
 from imgreg_fastai.models import features
@@ -263,8 +263,8 @@ def test_settings_of_a_training_are_refused(table, options):
 
 
 def test_settings_that_ask_for_nothing_are_not_refused():
-    quick_fit.refuse_unused({"quick": True, "precision": "auto", "bs": "auto", "workers": 0, "augment": ()})
-    quick_fit.refuse_unused({"epochs": 3})
+    preparation.refuse_unused({"quick": True, "precision": "auto", "bs": "auto", "workers": 0, "augment": ()})
+    preparation.refuse_unused({"epochs": 3})
 
 
 @pytest.mark.parametrize("grid", [0, -3, 10**9, "1", [1], {"a": 1}])

@@ -9,7 +9,7 @@ import pytest
 
 from imgreg_fastai import config, runs
 from imgreg_fastai.api import functions, learning_curve, several_runs
-from imgreg_fastai.api.preparation import TrainingPlan
+from imgreg_fastai.api.plan import TrainingPlan
 from imgreg_fastai.evaluation import scaling_law
 from imgreg_fastai.runs import run_folder
 from imgreg_fastai.tasks import Angle, Number, Task

@@ -88,3 +88,4 @@ def test_a_time_that_cannot_be_is_refused_in_one_line(table, tmp_path, options, 
     with pytest.raises(ImgregError) as e:
         functions.train(table, out=tmp_path, **OPTIONS, **options)
     assert message in str(e.value) and "\n" not in str(e.value)
+    assert not list(tmp_path.glob("*/run.json"))
