@@ -156,11 +156,11 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, old_parts: pd.Series
     k, least = round(CALIBRATE_SHARE * n), max(MIN_CALIBRATE[noun], min_promised)
     if k >= least:
         return min(k, max(least, round(MAX_CALIBRATE * n / len(training_part)))), ""
-    reason = (f"no intervals: reliable ones take {least} {noun}, and {100 * CALIBRATE_SHARE:g} % of the {n} {new}"
-              f"training {noun} are {k}")
+    reason = (f"no intervals: they need {least} {noun} kept from training, and {100 * CALIBRATE_SHARE:g} % of "
+              f"the {n} {new}training {noun} are only {k}")
     fewer, caution = least, ""
     if n < 2 * least:
-        fewer, caution = (max(k, 1) if noun == "groups" else min_promised), " all the same, less reliably"
+        fewer, caution = (max(k, 1) if noun == "groups" else min_promised), ", for less reliable ones"
     needed = 1 if noun == "groups" else MIN_ROWS_OF_SPLIT["train"]
     fewer = max(fewer, math.ceil(n * min_promised / len(training_part)))  # or a training would refuse the share
     share = math.ceil(100 * fewer / n) / 100
@@ -169,7 +169,7 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, old_parts: pd.Series
         share = math.ceil(100 * fewer / n) / 100
     if n - fewer < needed or share >= 1:  # no share is large enough and leaves something to train on
         return 0, reason
-    return 0, f"{reason}; --calibrate {share:g} calibrates with {fewer}{caution}"
+    return 0, f"{reason}; --calibrate {share:g} keeps {fewer}{caution}"
 
 
 def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, old_parts: pd.Series) -> pd.Series:

@@ -5,10 +5,12 @@ No model is opened: the files that a run's scoring wrote suffice.
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..config import time_option
 from ..data import splits
 from ..runs import Run, load_run
 from ..tasks import Target
@@ -104,7 +106,7 @@ def compare_runs(paths: list, part: str = "valid") -> Comparison:
     notes += _notes(compared, targets, part)
     settings = [run_settings(run) for run in compared]
     names = dict.fromkeys(name for values in settings for name in values)
-    texts = {name: [setting_text(values.get(name)) for values in settings] for name in names}
+    texts = {name: [setting_text(values.get(name), name) for values in settings] for name in names}
     differing = {name: row for name, row in texts.items() if len(set(row)) > 1}
     return Comparison(part, [str(run.path) for run in compared], targets, differing, notes,
                       [_history(run, part) for run in compared])
@@ -230,8 +232,14 @@ def run_settings(run: Run) -> dict:
             **{f"version of {name}": number for name, number in about.get("versions", {}).items()}}
 
 
-def setting_text(value: object) -> str:
-    """Write a setting."""
-    if value is None or value in ("", [], {}):
+def setting_text(value: Any, name: str = "") -> str:
+    """Write a setting as its option would be: times, sizes and lists of words by their `name` and form."""
+    if value is None or value in ("", [], {}, ()):
         return NOT_SET
+    if name == "time":
+        return time_option(value)
+    if name == "size":
+        return f"{value[0]}x{value[1]}"
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

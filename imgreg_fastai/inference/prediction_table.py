@@ -39,7 +39,7 @@ def _extra_decimals(largest: float) -> int:
 
 
 def _table(frame: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, str]:
-    """Join numbers with their intervals, say OOD flags in words and leave out columns beyond MAX_COLUMNS_SHOWN.
+    """Join numbers with intervals and units, say OOD flags in words and leave out columns beyond MAX_COLUMNS_SHOWN.
 
     Returns the table, and a note of what is left out, on a line of its own.
     """
@@ -55,6 +55,9 @@ def _table(frame: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, str]:
                 frame[t.columns[0]] = [format_interval(value, half_width, t.unit) for value, half_width in pairs]
             else:
                 frame.insert(list(frame.columns).index(t.columns[-1]) + 1, f"{t.name} ±", half_widths)
+    in_units = [t for t in task.targets if t.label_unit and not t.in_image]  # all points are in pixels
+    units = {column: f"{column} ({t.label_unit})" for t in in_units for column in t.columns}
+    frame = frame.rename(columns={column: units[column] for column in frame.select_dtypes("number") if column in units})
     if "ood" in frame:
         flags = frame.pop("ood")
         if flags.any():

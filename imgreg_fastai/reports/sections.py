@@ -2,6 +2,7 @@
 
 Images are the dicts of images.py; `targets` are those that are shown.
 """
+import math
 from collections.abc import Callable
 from itertools import repeat
 from typing import NamedTuple
@@ -131,12 +132,13 @@ class ExampleRows(NamedTuple):
 
 
 def example_rows(target: Target, rows: pd.DataFrame) -> ExampleRows:
-    """Pick the examples of a target; no row is in both parts."""
+    """Pick the examples of a target; no row is in both parts, and of few rows each part is a third."""
     result = labelled_rows(target, rows)
     order = np.argsort(-result.error, kind="stable")
-    worst, rest = np.split(order, [min(MAX_EXAMPLES, (len(order) + 1) // 2)])
+    n_examples = min(MAX_EXAMPLES, math.ceil(len(order) / 3))
+    worst, rest = np.split(order, [n_examples])
     distance = np.abs(result.error[rest] - np.median(result.error))
-    rest = rest[np.argsort(distance, kind="stable")][:MAX_EXAMPLES]
+    rest = rest[np.argsort(distance, kind="stable")][:n_examples]
     return ExampleRows(result.frame.iloc[worst], result.frame.iloc[rest])
 
 

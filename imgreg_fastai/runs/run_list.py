@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from ..utils.format import align_columns, format_value
-from ..utils.messages import ImgregError
+from ..utils.messages import ImgregError, shorten
 from .run_folder import Run, load_run
 
 COLUMNS = ("path", "task", "state", "arch", "epochs", "images")
@@ -54,6 +54,8 @@ def _entry(path: Path) -> dict:
             state = "not scored"
         names = ("unit", "mean", "spread", "baseline")
         scores = {target: {name: s[name] for name in names if name in s} for target, s in scores.items() if "mean" in s}
+        if state == "failed":
+            entry["why"] = shorten(run.about.get("stopped") or "")
         return entry | {"task": run.task.name, "state": state, "arch": run.config.arch, "epochs": epochs,
                         "images": run.about["data"]["rows"], "scores": scores}
     except ImgregError as e:

@@ -183,13 +183,13 @@ def people(n):
 
 
 @pytest.mark.parametrize("frame, told", [
-    (frame_of(300), "no intervals: reliable ones take 50 images, and 15 % of the 240 training images are 36; "
-                    "--calibrate 0.21 calibrates with 50"),
-    (frame_of(60), "15 % of the 48 training images are 7; --calibrate 0.19 calibrates with 9 all the same, less"),
-    (people(40), "9 groups, and 15 % of the 32 training groups are 5; --calibrate 0.29 calibrates with 9"),
-    (frame_of(75), "15 % of the 60 training images are 9; --calibrate 0.17 calibrates with 10 all the same, less"),
-    (people(17), "15 % of the 14 training groups are 2; --calibrate 0.22 calibrates with 3 all the same, less"),
-    (people(15), "15 % of the 12 training groups are 2; --calibrate 0.17 calibrates with 2 all the same, less")])
+    (frame_of(300), "no intervals: they need 50 images kept from training, and 15 % of the 240 training images are "
+                    "only 36; --calibrate 0.21 keeps 50"),
+    (frame_of(60), "15 % of the 48 training images are only 7; --calibrate 0.19 keeps 9, for less"),
+    (people(40), "and 15 % of the 32 training groups are only 5; --calibrate 0.29 keeps 9"),
+    (frame_of(75), "15 % of the 60 training images are only 9; --calibrate 0.17 keeps 10, for less"),
+    (people(17), "15 % of the 14 training groups are only 2; --calibrate 0.22 keeps 3, for less"),
+    (people(15), "15 % of the 12 training groups are only 2; --calibrate 0.17 keeps 2, for less")])
 def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
     cfg = TrainConfig()
     done = labels.assign_splits(frame, cfg)
@@ -197,13 +197,13 @@ def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
     reason = splits.calibration_size(done, cfg)[1]
     assert told in reason
     share = float(reason.split("--calibrate ")[1].split()[0])  # it can be typed, and does what is said of it
-    assert f"calibrates with {splits.calibration_size(done, TrainConfig(calibrate=share))[0]}" in reason
+    assert f"keeps {splits.calibration_size(done, TrainConfig(calibrate=share))[0]}" in reason
 
 
 @pytest.mark.parametrize("frame", [frame_of(11), frame_of(13)])
 def test_no_share_is_named_that_leaves_nothing_to_train_on(frame):
     reason = splits.calibration_size(labels.assign_splits(frame, TrainConfig()), TrainConfig())[1]
-    assert reason.startswith("no intervals: reliable ones take 50") and "--calibrate" not in reason
+    assert reason.startswith("no intervals: they need 50") and "--calibrate" not in reason
 
 
 def test_a_tables_own_part_for_intervals_is_taken_and_no_other_beside_it():

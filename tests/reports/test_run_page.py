@@ -183,8 +183,8 @@ def test_the_worst_pictures_are_the_worst_and_the_typical_ones_lie_at_the_median
     frame = pd.read_csv(run.path / "predictions.csv")
     worst, typical = (group["tiles"] for group in parts(told, "examples")[0]["groups"])
     order = frame.sort_values("angle_error", ascending=False)
-    assert [tile["name"] for tile in worst] == list(order["image"][:6])
-    assert {tile["name"] for tile in typical} == set(order["image"][6:])
+    assert [tile["name"] for tile in worst] == list(order["image"][:4])  # a third of 12
+    assert {tile["name"] for tile in typical} == set(order["image"][4:8])
     first = order.iloc[0]
     assert worst[0]["caption"].startswith(f"true {first['angle_true']:.1f}°, predicted {first['angle']:.1f}°")
 
@@ -271,7 +271,7 @@ def test_with_a_test_part_it_is_the_verdict_and_the_valid_part_is_looked_into(co
     data = gathered(runs.load_run(copied.path))
     assert parts(data, "verdict")[0]["verdict"].startswith("Off by 1.2° on average on 4 images")
     shown = {t["name"] for group in parts(data, "examples")[0]["groups"] for t in group["tiles"]}
-    assert shown == set(frame["image"][4:])
+    assert len(shown) == 6 and shown < set(frame["image"][4:])
     assert "chose the epoch" not in words(sections(data)["intervals"])
     assert not parts(data, "verdict")[-1]["notes"] or "--test" not in parts(data, "verdict")[-1]["notes"][-1]
 
@@ -338,7 +338,7 @@ def test_a_few_lost_pictures_cost_their_tiles_alone(copied, tmp_path, drawn, cap
     copied.note(data={**copied.about["data"], "root": str(tmp_path / "some")})
     written = functions.report(copied.path, "cpu")
     data = written.read_text(encoding="utf-8")
-    assert sum(len(group["tiles"]) for group in parts(data, "examples")[0]["groups"]) == 12
+    assert sum(len(group["tiles"]) for group in parts(data, "examples")[0]["groups"]) == 8
     assert written.name == "report.html"
     assert "1 of 12 images are not in" in caplog.text
 

@@ -163,7 +163,8 @@ def _describe_facts(facts: dict, task: Task) -> list[str]:
     """Describe the labels of each target, the parts and the images, a line each."""
     lines = [_describe_target(t, facts["targets"][t.name]["columns"]) for t in task.targets]
     if facts["split"]:
-        drawn = " (random)" if facts["drawn"] else ""
+        whole_groups = "whole groups, " if "groups" in facts else ""
+        drawn = f" ({whole_groups}drawn at random)" if facts["drawn"] else ""
         lines.append("split: " + ", ".join(f"{n:,} {part}" for part, n in facts["split"].items()) + drawn)
     if "groups" in facts:
         lines.append(f"groups: {facts['groups']:,}")
