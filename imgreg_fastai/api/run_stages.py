@@ -52,6 +52,11 @@ def fixed_threads(config: TrainConfig) -> int | None:
     return torch.get_num_threads() if config.deterministic else None
 
 
+def plan_fields(plan: TrainingPlan) -> dict[str, Any]:
+    """What run.json has of a plan beside its task, settings and rows, as fields of `runs.start_run`."""
+    return {"command": plan.command, "recipe": plan.recipe, "set_by_user": sorted(plan.set_by_user)}
+
+
 def begin_run(plan: TrainingPlan, out: str | Path, planned: runs.Run | None, **fields: Any) -> runs.Run:
     """Make the run folder of a plan, or take the one that is planned.
 
@@ -61,8 +66,7 @@ def begin_run(plan: TrainingPlan, out: str | Path, planned: runs.Run | None, **f
         planned: A run folder of this plan in which nothing is trained yet; None: a new one is made.
         **fields: Of run.json, besides those that all runs have.
     """
-    fields = {"command": plan.command, "state": "training", "stopped": "", "recipe": plan.recipe,
-              "set_by_user": sorted(plan.set_by_user), **fields}
+    fields = {**plan_fields(plan), "state": "training", "stopped": "", **fields}
     if planned is None:
         return runs.start_run(out, plan.task, plan.config, plan.rows, plan.table, plan.images, plan.earlier, **fields)
     planned.claim()

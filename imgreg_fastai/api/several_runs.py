@@ -14,7 +14,7 @@ from .automatic import apply_recipe
 from .fitting import train
 from .plan import TrainingPlan
 from .preparation import assign_split
-from .run_stages import fixed_threads
+from .run_stages import fixed_threads, plan_fields
 
 
 class PlannedRun(NamedTuple):
@@ -48,10 +48,9 @@ def train_several(trainings: Iterable[PlannedRun], out: str | Path, name: str) -
     trained_runs: list[runs.Run] = []
     try:
         planned = [(title, plan, runs.start_run(folder, plan.task, plan.config, plan.rows, plan.table, plan.images,
-                                                plan.earlier, command=plan.command, title=title, state="planned",
-                                                recipe=plan.recipe, undecided=sorted(plan.undecided),
-                                                set_by_user=sorted(plan.set_by_user),
-                                                threads=fixed_threads(plan.config), **fields))
+                                                plan.earlier, title=title, state="planned",
+                                                undecided=sorted(plan.undecided), threads=fixed_threads(plan.config),
+                                                **plan_fields(plan), **fields))
                    for title, plan, fields in trainings]
         for title, plan, planned_run in planned:
             run = runs.claim_run(planned_run.path)

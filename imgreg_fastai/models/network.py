@@ -1,5 +1,6 @@
 """The network: a timm body and a small head, in plain torch layers; training and prediction build the same one."""
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import timm
@@ -32,8 +33,9 @@ def needs_positions(has_points: bool, forms: Sequence[str]) -> bool:
     return has_points or "line" in forms
 
 
+@cache
 def bin_centres(form: str) -> torch.Tensor:
-    """The middles of a histogram's bins, [N_BINS, outputs]; `form` is line or circle."""
+    """The middles of a histogram's bins, [N_BINS, outputs]; `form` is line or circle. All callers share the tensor."""
     if form == "line":
         edges = torch.linspace(*BIN_RANGE, N_BINS + 1)
         return ((edges[1:] + edges[:-1]) / 2)[:, None]
