@@ -148,6 +148,11 @@ class TrainConfig:
         if self.fold and not (isinstance(self.folds, int) and self.fold <= self.folds):
             raise ImgregError("a fold out of the folds", f"fold {self.fold} of {self.folds}")
 
+    @property
+    def n_trainings(self) -> int:
+        """How many trainings share the time that the user sets: all folds, or one."""
+        return int(self.folds or 1) if self.fold else 1
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them."""
         return asdict(self)

@@ -10,12 +10,12 @@ from ..data.object_size import shown_size
 from ..models import backbones, weights
 from ..models.devices import select_device
 from ..training import loop, recipe
-from ..training.trial import measure_training
+from ..training.batch_size import measure_steps
 from ..utils.format import format_seconds
 from ..utils.messages import say, warn
 from .plan import TrainingPlan
 
-MEASURED = 3.0  # seconds, of training steps before a training
+STEPS_SECONDS = 3.0  # for measuring training steps, before a training
 SAID = ("arch", "size", "bs", "lr", "loss", "augment", "epochs")  # settings that have an option
 
 
@@ -68,20 +68,21 @@ def _rates_apply(plan: TrainingPlan, source: weights.Weights) -> bool:
     return "arch" in plan.undecided or (source.pretrained and not is_transformer)
 
 
-def plan_epochs(plan: TrainingPlan, learn: Learner, in_precision: str) -> TrainingPlan:
+def plan_epochs(plan: TrainingPlan, learn: Learner, in_precision: str, is_auto: bool) -> TrainingPlan:
     """Decide by measured steps on the number of epochs that a training has the time for, and say the whole recipe.
 
     Args:
         plan: After `apply_recipe`.
         learn: Its Learner, which stays as it is.
         in_precision: The precision of the body.
+        is_auto: Whether smaller batches may be made where memory is exhausted.
 
     Returns:
         The plan; the same where the recipe does not decide on the epochs, or nothing may depend on timing.
     """
     config, seconds = plan.config, None
     if "epochs" in plan.undecided and not config.deterministic:
-        step, valid = measure_training(learn, in_precision, config.accumulate, MEASURED)
+        config, step, valid = measure_steps(learn, config, in_precision, STEPS_SECONDS, is_auto)
         epoch = loop.count_epoch_steps(learn, config) * step + valid
         n_fitting = math.floor(60 * recipe.MINUTES / epoch)
         if not n_fitting:

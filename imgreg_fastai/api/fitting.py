@@ -87,21 +87,17 @@ def _begin(plan: TrainingPlan, out: str | Path, planned: runs.Run | None,
     is_auto = config.bs is None or (planned is not None and planned.about.get("bs") == "auto")
     config = batch_size.choose_batch(learn, config, in_precision)
     loop.count_epoch_steps(learn, config)  # raises before a folder is made
-    plan = automatic.plan_epochs(replace(plan, config=config), learn, in_precision)
-    time_estimate.refuse_short(plan, learn, in_precision, source.pretrained, _calibrates(plan))
+    plan = automatic.plan_epochs(replace(plan, config=config), learn, in_precision, is_auto)
+    config, progress = time_estimate.begin(plan, learn, in_precision, source.pretrained, is_auto)
+    plan = replace(plan, config=config)
     run = run_stages.begin_run(plan, out, planned, weights=source.to_dict(), threads=threads,
                                device=str(learn.dls.device), levels=learn.dls.train.levels, precision=in_precision,
                                bs="auto" if is_auto else plan.config.bs)
     run_stages.say_start(plan, run, f"training {config.arch} on", len(learn.dls.train_ds), len(learn.dls.valid_ds))
-    return run, partial(train_to_end, run, plan, learn)
+    return run, partial(train_to_end, run, plan, learn, progress)
 
 
-def _calibrates(plan: TrainingPlan) -> bool:
-    """Whether there are images for intervals."""
-    return len(run_stages.calibration_rows(plan.rows, plan.config)) > 0
-
-
-def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress | None = None,
+def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress,
                  best: dict[str, torch.Tensor] | None = None) -> runs.Run:
     """Train a run to its end, and score it.
 
@@ -109,19 +105,18 @@ def train_to_end(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Pr
         run: The run, claimed by this process.
         plan: Its plan.
         learn: Its Learner.
-        progress: How far the training is; None: at its beginning.
+        progress: How far the training is; nothing is planned at its beginning.
         best: The best weights so far.
 
     Returns:
         The run.
     """
     with run_stages.noting_failure(run):
-        if progress is None:
+        if not progress.cycles:
             shown = plots.batch(plan.task, *datablock.first_batch(learn.dls, plan.task))
             plots.save(shown, run.path / "plots" / "batch.png")
             if not plan.dry_run:
                 floor.measure(run, plan, learn.model[0], str(learn.dls.device))
-            progress = time_estimate.begin(plan, learn, _calibrates(plan))
         stopped = _fit(run, plan, learn, progress, best or {})
         run.note(state="interrupted" if stopped == "interrupted" else "scoring", stopped=stopped)
     if stopped != "interrupted":
@@ -174,7 +169,7 @@ def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, 
         run.note(config=watch.cfg.to_dict())
         bar.line(line)
 
-    budget = time_estimate.time_budget(plan, progress)
+    budget = time_estimate.time_budget(plan, progress.time) if progress.time else None
     watch = loop.TrainingWatch(progress, after_step, after_epoch, save, after_change, budget)
     watch.best = best
     with ProgressBar("training", knows_time=True) as bar:

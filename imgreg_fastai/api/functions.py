@@ -39,13 +39,13 @@ def check(task: TaskSource = "angle", *, fast: bool = False, plot: str | Path | 
     Returns:
         The issues, and where they are plotted.
     """
+    plan = resolve_options(task, **options)
     from ..plots import figures, overview
 
     if plot is not None:
         figures.plot_format(plot)
         if Path(plot).exists():
             raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
-    plan = resolve_options(task, **options)
     health = checks.check(plan.table, plan.task, plan.images, fast, plan.config,
                           lambda rows: earlier_run.recognise_images(rows, plan.config, plan.task).old_parts)
     preparation.warn_unused_valid(plan, health.frame)
@@ -58,11 +58,11 @@ def check(task: TaskSource = "angle", *, fast: bool = False, plot: str | Path | 
 
 def dataloaders(task: TaskSource = "angle", **options: Any) -> "DataLoaders":
     """Return fastai DataLoaders for a task: labels in units, images normalised. Options as for `train`."""
+    plan = prepare(task, **options)
     from fastai.torch_core import set_seed
 
     from . import automatic, fitting
 
-    plan = prepare(task, **options)
     if plan.undecided & {"size", "arch", "bs"}:  # no other setting is theirs, nor a reason to look for weights
         plan = automatic.apply_recipe(plan)
     set_seed(plan.config.seed)
@@ -71,9 +71,10 @@ def dataloaders(task: TaskSource = "angle", **options: Any) -> "DataLoaders":
 
 def learner(task: TaskSource = "angle", **options: Any) -> "Learner":
     """Return an untrained fastai Learner for a task. Options as for `train`."""
+    plan = prepare(task, **options)
     from . import automatic, fitting
 
-    return fitting.build_learner(automatic.apply_recipe(prepare(task, **options)))[0]
+    return fitting.build_learner(automatic.apply_recipe(plan))[0]
 
 
 def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool = False,
@@ -107,7 +108,7 @@ def train(task: TaskSource = "angle", *, out: str | Path = "runs", dry_run: bool
             try_batch(plan, Path(folder, "runs"))
         return None
     plan = preparation.read_rows(replace(resolve_options(task, command=command, **options), started=started))
-    from . import automatic, fitting, several_runs  # load torch and fastai, seconds in which a mistake is told already
+    from . import automatic, fitting, several_runs  # they load torch and fastai; wrong inputs have been refused by now
 
     if plan.config.folds and not plan.config.fold:
         return several_runs.cross_validate(plan, int(plan.config.folds), out)

@@ -1,4 +1,4 @@
-"""What a training needs to know before it begins."""
+"""The plan of a training: its task, settings and labels, before anything is trained."""
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,13 +25,13 @@ class TrainingPlan:
         command: The command or call that asked for it, for run.json.
         valid_is_set: Whether the user has set the share to validate on.
         rows: The usable rows of the table, with a column `split` once that is assigned; empty before they are read.
-        earlier: What the run knows that the training goes on from, see known_images; None: there is none.
+        earlier: The images known to the run that this training starts from, see known_images; None: there is none.
         old_parts: In which part that run had each of the rows, see assign_splits.
         started: When the time of the training began, as time.perf_counter gives it; None: when it begins.
         set_by_user: Names of the settings that the user has set.
         undecided: Settings that neither the task nor the user decides: the automatic recipe does.
-        recipe: What it decided, for run.json: the settings, and "reason".
-        source: The weights that it found; None: they are looked for later.
+        recipe: What the automatic recipe decided, for run.json: the settings, and "reason".
+        source: The weights that the recipe found; None: they are looked for later.
         dry_run: Whether one batch is tried only, which says nothing of the quality of a model.
     """
 

@@ -23,9 +23,9 @@ from .weights_backbone import brings_backbone, take_backbone
 Words = str | Iterable[str]  # one or several
 TaskSource = str | Path | Task | pd.DataFrame  # what a public function takes as its task
 # Settings of a training by epochs, that --quick has no use for.
-NOT_QUICK = ("epochs", "time", "freeze_epochs", "patience", "stop_at", "lr", "body_lr", "bs", "accumulate", "loss",
-             "wd", "fixed_norm", "balance", "target_weights", "augment", "precision", "workers", "cache",
-             "save_minutes")
+REFUSED_WITH_QUICK = ("epochs", "time", "freeze_epochs", "patience", "stop_at", "lr", "body_lr", "bs", "accumulate",
+                      "loss", "wd", "fixed_norm", "balance", "target_weights", "augment", "precision", "workers",
+                      "cache", "save_minutes")
 
 
 def prepare(task: TaskSource = "angle", **options: Any) -> TrainingPlan:
@@ -101,7 +101,7 @@ def resolve_options(
     Raises:
         ImgregError: An option is wrong, or does not go with the task.
     """
-    refuse_unused({**settings, "target_weights": target_weights, "augment": augment})
+    refuse_with_quick({**settings, "target_weights": target_weights, "augment": augment})
     specs, box, undecided = as_tuple(targets) or (), as_tuple(box), frozenset[str]()
     table_options = {"image_col": image_col, "point_rows": point_rows, "list_cols": list_cols, "raters": raters,
                      "label_from_name": label_from_name, "flip_pairs": flip_pairs, "units": units, "scale": scale,
@@ -131,7 +131,7 @@ def resolve_options(
             maximum=() if maximum is None else maximum, flip_negates=as_tuple(flip_negates) or ())
         task, specs = replace(task, name=check_name(name) if name else task.name), ()  # the specs are the task's own
         undecided = undecided_settings(settings, set_by_user)
-    # A ridge is fitted to images as they are, and --tta moves them in no way that a model has not seen.
+    # A ridge is fitted to images as they are: no augmentation is declared, so that --tta has no moves to average.
     task = task.with_options(specs, () if settings.get("quick") else as_tuple(augment), size=size, fit=fit, box=box,
                              margin=margin, group=group, split_col=split_col, value_range=value_range, coords=coords,
                              max_pixels=max_pixels, box_format=box_format, row_weight=row_weight)
@@ -176,10 +176,10 @@ def as_tuple(words: Words | None) -> tuple[str, ...] | None:
     return (words,) if isinstance(words, str) else tuple(words)
 
 
-def refuse_unused(options: dict) -> None:
-    """Raise ImgregError for settings that --quick has no use for; `auto` and 0 ask for nothing that it leaves out."""
+def refuse_with_quick(options: dict) -> None:
+    """Raise ImgregError for settings that --quick has no use for; `auto` and 0 change nothing and are allowed."""
     if options.get("quick"):
-        given = {name: options.get(name) for name in NOT_QUICK if options.get(name) != "auto"}
+        given = {name: options.get(name) for name in REFUSED_WITH_QUICK if options.get(name) != "auto"}
         refuse(given, "without --quick, which trains nothing by steps", "--quick")
 
 

@@ -1,4 +1,4 @@
-"""How long calibration, scores, plots and report will take, for a training with a time budget."""
+"""The time of a training with a budget: what follows it, and whether a step fits at all."""
 import copy
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from fastai.learner import Learner
 
+from ..config import TrainConfig
 from ..evaluation.calibrate import MAX_PICTURES
 from ..evaluation.metrics import network_outputs
 from ..inference.model_file import model_metadata
@@ -14,49 +15,51 @@ from ..models import backbones
 from ..reports.occlusion import POSITIONS
 from ..reports.run_page import MAX_TARGETS, n_occluded
 from ..training import loop
+from ..training.batch_size import measure_steps
 from ..training.progress import Progress, TimePlan
-from ..training.time_budget import TimeBudget
-from ..training.trial import measure_training
+from ..training.time_budget import MEASURED, TimeBudget
+from .floor import SHARE
 from .plan import TrainingPlan
+from .run_stages import calibration_rows
 
 SAMPLE = 128  # images that are measured
-MEASURED = 1.0  # seconds, of training steps before there is a run folder
-# Seconds without the images' way through the network, by runs on one of two cores in 2026, the other one busy: 5.4 for
-# one target; with intervals, 8.2 for one target and 21.5 for three.
+STEPS_SECONDS = 1.0  # for measuring training steps, before there is a run folder
+# Seconds of what is not the network's, measured in 2026 on one core while the other was busy: 5.4 for one target; with
+# intervals, 8.2 for one target and 21.5 for three.
 CALIBRATION, CHARTS, CHARTS_OF_TARGET = 2.0, 0.5, 6.0
 
 
-def begin(plan: TrainingPlan, learn: Learner, calibrates: bool) -> Progress:
-    """Return the Progress of a training that begins, with its time if that is limited; arguments as `seconds_after`."""
-    if plan.config.time is None:
-        return Progress()
-    return Progress(time=TimePlan(plan.config.time, seconds_after(plan, learn, calibrates)))
-
-
-def refuse_short(plan: TrainingPlan, learn: Learner, in_precision: str, pretrained: bool, calibrates: bool) -> None:
-    """Raise ImgregError if no step fits into the time of a training, before it has a run folder.
+def begin(plan: TrainingPlan, learn: Learner, in_precision: str, pretrained: bool,
+          is_auto: bool) -> tuple[TrainConfig, Progress]:
+    """Return the settings and the Progress of a training that begins, with its time if that is limited.
 
     Args:
         plan: With its rows split.
         learn: Its Learner, which stays as it is.
         in_precision: The precision of the body.
         pretrained: Whether it begins with weights.
-        calibrates: Whether intervals are calibrated.
+        is_auto: Whether smaller batches may be made where memory is exhausted.
+
+    Raises:
+        ImgregError: No step fits into the time, beside the ridge on frozen features and what follows the training.
     """
-    progress, config = begin(plan, learn, calibrates), plan.config
-    budget = time_budget(plan, progress)
-    if budget:
-        progress.epoch_steps = loop.count_epoch_steps(learn, config)
-        step, valid = measure_training(learn, in_precision, config.accumulate, MEASURED)
-        budget.make(step, valid, progress, config.freeze_epochs if pretrained else 0)
+    config = plan.config
+    if config.time is None:
+        return config, Progress()
+    seconds = config.time
+    config, step, valid = measure_steps(learn, config, in_precision, STEPS_SECONDS, is_auto)
+    time_plan = TimePlan(seconds, seconds_after(plan, learn, len(calibration_rows(plan.rows, config)) > 0))
+    budget = time_budget(plan, copy.copy(time_plan))
+    budget.start -= (SHARE + MEASURED) * seconds  # as if the ridge and the measuring for the plan were over
+    trial = Progress(epoch_steps=loop.count_epoch_steps(learn, config))
+    budget.make(step, valid, trial, config.freeze_epochs if pretrained else 0)
+    return config, Progress(time=time_plan)
 
 
-def time_budget(plan: TrainingPlan, progress: Progress) -> TimeBudget | None:
-    """Return what keeps a training within its time; None if that is not limited."""
-    if progress.time is None:
-        return None
+def time_budget(plan: TrainingPlan, time_plan: TimePlan) -> TimeBudget:
+    """Return what keeps a training within its time."""
     started = time.perf_counter() if plan.started is None else plan.started
-    return TimeBudget(progress.time, started, fixed=plan.config.deterministic)
+    return TimeBudget(time_plan, started, plan.config.deterministic, plan.config.n_trainings)
 
 
 def seconds_after(plan: TrainingPlan, learn: Learner, calibrates: bool) -> float:

@@ -233,13 +233,15 @@ def run_settings(run: Run) -> dict:
 
 
 def setting_text(value: Any, name: str = "") -> str:
-    """Write a setting as its option would be: times, sizes and lists of words by their `name` and form."""
+    """Write a setting: a time and a size, told by `name`, and words as their option has them, else JSON."""
     if value is None or value in ("", [], {}, ()):
         return NOT_SET
+    if isinstance(value, str):  # also what stands in place of a value, such as the option's name
+        return value
     if name == "time":
         return time_option(value)
     if name == "size":
         return f"{value[0]}x{value[1]}"
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return ",".join(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)

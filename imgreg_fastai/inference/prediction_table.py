@@ -3,7 +3,7 @@ import math
 
 import pandas as pd
 
-from ..tasks import Task
+from ..tasks import Target, Task
 from ..utils.format import TIGHT, with_unit
 
 OOD_WARNING = "out of distribution: far from all training images"
@@ -54,15 +54,20 @@ def _table(frame: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, str]:
                 pairs = zip(frame[t.columns[0]], half_widths, strict=True)
                 frame[t.columns[0]] = [format_interval(value, half_width, t.unit) for value, half_width in pairs]
             else:
-                frame.insert(list(frame.columns).index(t.columns[-1]) + 1, f"{t.name} ±", half_widths)
-    in_units = [t for t in task.targets if t.label_unit and not t.in_image]  # all points are in pixels
-    units = {column: f"{column} ({t.label_unit})" for t in in_units for column in t.columns}
-    frame = frame.rename(columns={column: units[column] for column in frame.select_dtypes("number") if column in units})
+                heading = _with_unit(f"{t.name} ±", t, t.unit)
+                frame.insert(list(frame.columns).index(t.columns[-1]) + 1, heading, half_widths)
+    headings = {column: _with_unit(column, t, t.label_unit) for t in task.targets for column in t.columns}
+    frame = frame.rename(columns={c: headings[c] for c in frame.select_dtypes("number") if c in headings})
     if "ood" in frame:
         flags = frame.pop("ood")
         if flags.any():
             frame["warning"] = flags.map({True: OOD_WARNING, False: ""})
     return frame, note
+
+
+def _with_unit(heading: str, target: Target, unit: str) -> str:
+    """A heading with the unit of its numbers, but for points, which are all in pixels."""
+    return f"{heading} ({unit})" if unit and not target.in_image else heading
 
 
 def format_interval(value: float, half_width: float, unit: str) -> str:

@@ -13,7 +13,7 @@ from ..utils.messages import ImgregError, first_few
 BARRED_ARGS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 N_MAPS = 32  # maps of the last features whose mean positions go to the head, see needs_positions
 Y_RANGE = (-1.1, 1.1)  # targets lie in [-1, 1], and a sigmoid does not reach its bounds
-# How many outputs each form has: a sigmoid, the mean of a histogram on a line, or x and y of one's on the unit circle.
+# How many outputs each form has: a sigmoid; the mean of a histogram on a line; x and y of that on the unit circle.
 N_OUTPUTS = {"sigmoid": 1, "line": 1, "circle": 2}
 # The bins of a histogram, and what they cover on a line, with room for the Gaussian around a label of -1 or 1.
 N_BINS, BIN_RANGE = 64, (-1.4, 1.4)
@@ -70,7 +70,7 @@ class HistogramRange(nn.Module):
         self.register_buffer("order", torch.tensor(self._order(forms)), persistent=False)
 
     def _order(self, forms: Sequence[str]) -> list[int]:
-        """The position of each output in all sigmoids, and then x and y of the mean of each histogram."""
+        """For each output, its position in: all sigmoids, then x and y of each histogram's mean."""
         sigmoid, mean, order = 0, self.n_sigmoids, []
         for form in forms:
             if form == "sigmoid":
@@ -95,7 +95,7 @@ class Float32(nn.Sequential):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """A tensor of any float type -> the output of the layers in float32."""
-        # Without autocast this leaves no trace of it in an exported graph.
+        # Without autocast no context is entered, so that an exported graph has no trace of one.
         if not torch.is_autocast_enabled(x.device.type):
             return super().forward(x.float())
         with torch.autocast(x.device.type, enabled=False):
@@ -239,8 +239,8 @@ def head(features: int, n_out: int, start: torch.Tensor | None = None, forms: Se
     Args:
         features: Number F of features of the body.
         n_out: Number of outputs.
-        start: Output [n_out] to begin with; the middle of the range if None. The weights begin small, and histograms
-            flat.
+        start: The first outputs [n_out] of the sigmoids; the middle of the range if None. The weights begin small, and
+            histograms flat.
         forms: What the outputs are, see HistogramRange; (): all are sigmoids.
 
     Returns:

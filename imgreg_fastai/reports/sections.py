@@ -132,7 +132,7 @@ class ExampleRows(NamedTuple):
 
 
 def example_rows(target: Target, rows: pd.DataFrame) -> ExampleRows:
-    """Pick the examples of a target; no row is in both parts, and of few rows each part is a third."""
+    """Pick the examples of a target; no row is in both parts, and of few rows each part is a third, rounded up."""
     result = labelled_rows(target, rows)
     order = np.argsort(-result.error, kind="stable")
     n_examples = min(MAX_EXAMPLES, math.ceil(len(order) / 3))

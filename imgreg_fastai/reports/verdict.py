@@ -94,7 +94,7 @@ def weaknesses(target: Target, numbers: dict, has_issues: bool = False,
         yield from _narrow_intervals(target, numbers["coverage"], amount)
     if n < MIN_PICTURES:
         yield Weakness("few", f"Only {n} image{'s were' if n > 1 else ' was'} scored, so that all of this is rough.",
-                       "Keep more images for validation: a larger --valid, or more rows of that part in the table.")
+                       "Keep more images for it: a larger --valid or --test, or more rows of that part in the table.")
 
 
 def _worse_parts(numbers: dict, amount: Callable[[float], str], is_quick: bool) -> Iterator[Weakness]:

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from ..utils.format import align_columns, format_value
-from ..utils.messages import ImgregError, shorten
+from ..utils.messages import ImgregError, shorten_items
 from .run_folder import Run, load_run
 
 COLUMNS = ("path", "task", "state", "arch", "epochs", "images")
@@ -17,7 +17,7 @@ def list_runs(folder: str | Path = "runs") -> list[dict]:
     Returns:
         For each run COLUMNS (its state is Run.state, or "not scored" if its scoring was cut off), and `scores` of the
         validation part, {target: {unit, mean, baseline}}. Folds are one entry, whose scores have a `spread`. What is no
-        run has `path`, `state` and the reason, `why`.
+        run has `path`, `state` and the reason, `why`, and so has a run that failed before it was scored.
 
     Raises:
         ImgregError: If there is no such folder.
@@ -54,8 +54,8 @@ def _entry(path: Path) -> dict:
             state = "not scored"
         names = ("unit", "mean", "spread", "baseline")
         scores = {target: {name: s[name] for name in names if name in s} for target, s in scores.items() if "mean" in s}
-        if state == "failed":
-            entry["why"] = shorten(run.about.get("stopped") or "")
+        if state == "failed" and not scores:
+            entry["why"] = shorten_items(run.about.get("stopped") or "for an unknown reason")
         return entry | {"task": run.task.name, "state": state, "arch": run.config.arch, "epochs": epochs,
                         "images": run.about["data"]["rows"], "scores": scores}
     except ImgregError as e:

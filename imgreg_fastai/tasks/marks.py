@@ -68,7 +68,7 @@ class Mark:
 
     @property
     def label_unit(self) -> str:
-        """The unit of its labels and predictions, where that is not the unit of its errors."""
+        """The unit of its labels and predictions; that of its errors if a kind does not say otherwise."""
         return self.unit
 
     def decimals(self, values: np.ndarray | float) -> int:

@@ -9,7 +9,7 @@ from fastai.learner import Learner
 from ..config import TrainConfig
 from ..utils.messages import ImgregError, say
 from .datablock import EPOCH_STEPS, SMALLEST
-from .trial import Trial
+from .trial import Trial, measure_training
 
 EXHAUSTED = ("out of memory", "can't allocate memory", "not enough memory")  # how processors and others say it
 
@@ -122,6 +122,34 @@ def halve(learn: Learner, cfg: TrainConfig, is_auto: bool) -> TrainConfig:
     free_memory()
     set_batch(learn, bs // 2)
     return replace(cfg, bs=bs // 2, accumulate=2 * cfg.accumulate)
+
+
+def measure_steps(learn: Learner, cfg: TrainConfig, precision: str, seconds: float,
+                  is_auto: bool) -> tuple[TrainConfig, float, float]:
+    """Measure a training step and a validation, see `measure_training`, by batches that fit the memory.
+
+    Args:
+        learn: Learner of `build_learner`, which stays as it is but for the size of its batches.
+        cfg: Its settings.
+        precision: Precision of the body: fp32, bf16 or fp16.
+        seconds: How long each may be measured, beyond a few batches.
+        is_auto: Whether the batch size may change.
+
+    Returns:
+        The settings, with smaller batches if others did not fit; the seconds of a step, and of a whole validation.
+
+    Raises:
+        ImgregError: The batch size may not change, or cannot be halved.
+    """
+    measured = []
+
+    def measure(accumulate: int) -> None:
+        measured.append(measure_training(learn, precision, accumulate, seconds))
+
+    while not fits_memory(measure, cfg.accumulate):
+        cfg = halve(learn, cfg, is_auto)
+        say(f"--bs auto: batches of {cfg.bs} images, {cfg.accumulate} of them in a step")
+    return cfg, *measured[0]
 
 
 def _no_memory(learn: Learner, bs: int, accumulate: int = 1) -> ImgregError:

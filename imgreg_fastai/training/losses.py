@@ -160,7 +160,7 @@ class TaskLoss(nn.Module):
         self.row_weights: torch.Tensor | None = None
         self.task, self.loss, self.guess_costs = task, loss, [1.0] * n
         self.rarity_weights: list[RarityWeights | None] = [None] * n
-        for i, (target, y) in enumerate(zip(task.targets, labels, strict=bool(labels))):  # without labels, no round
+        for i, (target, y) in enumerate(zip(task.targets, labels, strict=bool(labels))):  # no labels, no targets
             encoded = sample_encoded(target, y)
             cost = self._guess_cost(target, encoded)
             if n > 1 and cost > MIN_COST:

@@ -7,7 +7,7 @@ from ..config import TrainConfig, time_option
 MINUTES = 10  # that a training is planned to take on this machine, without --epochs and --time
 SIDES = (64, 96, 128, 160, 192, 224)  # of images in pixels
 STEP = 16  # pixels: the sides of images that are no squares are multiples of it
-SQUARE = 1.15  # images whose sides differ by less are shown as squares
+SQUARE = 1.15  # images whose sides differ by less are shown as squares; also the most by which images are enlarged
 FEWEST_EPOCHS, LEAST_SIDE = 5, 96  # images are made smaller for so many epochs in time, but not smaller than that
 PIXELS_PER_SECOND = 1.5e6  # that two cores train on, by resnet18 or mobilenetv2
 
@@ -69,7 +69,7 @@ class Recipe(NamedTuple):
     """Settings that fit the data.
 
     Attributes:
-        settings: Fields of TrainConfig. The epochs are those that two cores do in MINUTES, or `most_epochs`.
+        settings: Fields of TrainConfig. The epochs are those that two cores do in the time; on a GPU, `most_epochs`.
         size: Height and width of the images in pixels.
         most_epochs: The most epochs, whatever the time.
         reason: Why.
@@ -104,7 +104,7 @@ def choose_size(facts: DataFacts, most: int) -> tuple[int, int]:
     """Return the height and width of the images in pixels.
 
     They have the proportions of what is shown, and as many pixels as a square of one of SIDES: the largest that is not
-    above `most` and the images' own size, and for which a processor has the time.
+    above `most`, enlarges images by SQUARE at most, and for which a processor has the time; else the smallest.
     """
     height, width = facts.shown
     own_side = math.sqrt(height * width)
@@ -130,7 +130,6 @@ def longer_training(config: TrainConfig, decisions: dict[str, Any]) -> str:
         decisions: What the recipe decided, as run.json has it; {} if nothing.
     """
     if config.time:
-        n_trainings = int(config.folds or 1) if config.fold else 1  # that share the time
-        return f"--time {time_option(2 * n_trainings * config.time)}"
+        return f"--time {time_option(2 * config.n_trainings * config.time)}"
     most_epochs = 0 if "epochs" in decisions else decisions.get("most_epochs", 0)
     return f"--epochs {max(2 * config.epochs, most_epochs)}"

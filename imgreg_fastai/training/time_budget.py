@@ -73,13 +73,14 @@ class TimeBudget:
         plan: What it goes by; `used` is kept up to date.
         started: When this process began with the training, as time.perf_counter gives it.
         fixed: Whether the plan stays as it was made.
+        n_trainings: How many trainings share the time that the user sets.
 
     Attributes:
         pace: How fast the training goes.
     """
 
-    def __init__(self, plan: TimePlan, started: float, fixed: bool = False):
-        self.plan, self.start, self.fixed = plan, started - plan.used, fixed
+    def __init__(self, plan: TimePlan, started: float, fixed: bool = False, n_trainings: int = 1):
+        self.plan, self.start, self.fixed, self.n_trainings = plan, started - plan.used, fixed, n_trainings
         self.pace = Pace(plan.step, plan.valid, window=max(WINDOW, CHECK * plan.budget))
         self.checked = time.perf_counter()
         self.n_told = 0  # the steps that were planned when it was said
@@ -113,10 +114,12 @@ class TimeBudget:
         if n_steps <= n_frozen:
             needed = plan.budget - room + valid + (n_frozen + max(1, progress.epoch_steps // 10)) * step
             needed += freeze_epochs * valid
-            rounded = 10 * math.ceil(1.1 * needed / 10)
+            rounded = 10 * math.ceil(1.25 * needed / 10)  # a share of it goes into a ridge and into measuring
+            share = f" for each of {self.n_trainings}" if self.n_trainings > 1 else ""
             raise ImgregError(f"a --time in which {progress.epoch_steps} steps of an epoch, or some of them, fit",
-                              f"{time_option(plan.budget)}: {format_seconds(self.passed)} have passed, scores and "
-                              f"report take about {format_seconds(plan.after)}", f"--time {time_option(rounded)}")
+                              f"{time_option(plan.budget)}{share}, of which about {format_seconds(self.passed)} go "
+                              f"into what comes before, and {format_seconds(plan.after)} into scores and report",
+                              f"--time {time_option(self.n_trainings * rounded)}")
         if n_frozen:
             progress.add_cycle(freeze_epochs, frozen=True)
         progress.add_cycle((n_steps - n_frozen) / progress.epoch_steps)

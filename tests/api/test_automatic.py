@@ -102,7 +102,7 @@ def test_the_epochs_fit_the_time(table, monkeypatch, caplog, minutes, epochs, wa
     plan = automatic.apply_recipe(prepare(table, **OFFLINE))
     learn, _ = fitting.build_learner(plan)
     with caplog.at_level(logging.WARNING, "imgreg"):
-        assert automatic.plan_epochs(plan, learn, "fp32").config.epochs == epochs
+        assert automatic.plan_epochs(plan, learn, "fp32", False).config.epochs == epochs
     assert any("an epoch takes" in r.getMessage() for r in caplog.records) == warns
 
 
@@ -110,10 +110,10 @@ def test_the_epochs_fit_the_time(table, monkeypatch, caplog, minutes, epochs, wa
 def test_of_a_deterministic_training_nothing_depends_on_timing(table, monkeypatch):
     from imgreg_fastai.api import fitting
 
-    monkeypatch.setattr(automatic, "measure_training", None)  # would raise
+    monkeypatch.setattr(automatic, "measure_steps", None)  # would raise
     plan = automatic.apply_recipe(prepare(table, deterministic=True, **OFFLINE))
     learn, _ = fitting.build_learner(plan)
-    assert automatic.plan_epochs(plan, learn, "fp32").config.epochs == plan.config.epochs
+    assert automatic.plan_epochs(plan, learn, "fp32", False).config.epochs == plan.config.epochs
 
 
 @pytest.mark.usefixtures("without_plots")
@@ -190,7 +190,7 @@ def test_the_weights_of_a_run_bring_the_size_of_its_images(table, tmp_path, capl
 @pytest.mark.usefixtures("small_recipe", "without_plots")
 def test_all_folds_have_the_epochs_that_the_first_measured(table, tmp_path, monkeypatch):
     seconds = iter([(200.0, 0.0), (1e-3, 0.0), (1e-3, 0.0)])  # the first fold finds time for fewer epochs
-    monkeypatch.setattr(automatic, "measure_training", lambda *_: next(seconds))
+    monkeypatch.setattr(automatic, "measure_steps", lambda _, config, *__: (config, *next(seconds)))
     monkeypatch.setattr(recipe, "MINUTES", 10)
     folds = functions.train(table, out=tmp_path, folds=2, split_col="none", workers=0, precision="fp32", **OFFLINE)
     first, second = (run.config.epochs for run in folds.runs)

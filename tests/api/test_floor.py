@@ -263,8 +263,8 @@ def test_settings_of_a_training_are_refused(table, options):
 
 
 def test_settings_that_ask_for_nothing_are_not_refused():
-    preparation.refuse_unused({"quick": True, "precision": "auto", "bs": "auto", "workers": 0, "augment": ()})
-    preparation.refuse_unused({"epochs": 3})
+    preparation.refuse_with_quick({"quick": True, "precision": "auto", "bs": "auto", "workers": 0, "augment": ()})
+    preparation.refuse_with_quick({"epochs": 3})
 
 
 @pytest.mark.parametrize("grid", [0, -3, 10**9, "1", [1], {"a": 1}])

@@ -78,6 +78,11 @@ def test_folds_share_the_time(table, tmp_path):
     assert all(400 < run.config.time <= 500 and run.about["epochs_done"] >= 1 for run in folds.runs)
 
 
+def test_a_time_too_short_for_folds_names_that_of_all(table, tmp_path):
+    with pytest.raises(ImgregError, match=r"--time in which .* for each of 2, .*; try --time (1m.0s|[2-9]m)"):
+        functions.train(table, out=tmp_path, time=4, folds=2, **OPTIONS)
+
+
 @pytest.mark.parametrize(("options", "message"), [
     ({"time": "5m", "epochs": 3}, "expected --time or --epochs, not both; found --time 5m --epochs 3"),
     ({"time": "soon"}, "expected time= with seconds, or a text such as '90s', '30m' or '1h30m'; found 'soon'"),

@@ -224,3 +224,11 @@ def test_one_json_object(tmp_path, capsys):
     found = json.loads(said(capsys, "compare", a.path, b.path, "--out", tmp_path, "--json"))
     assert found["runs"] == [str(a.path), str(b.path)] and found["settings"] == {"epochs": ["10", "7"]}
     assert found["targets"][0]["runs"][1]["verdict"] and found["plot"].endswith("compare-001.png")
+
+
+@pytest.mark.parametrize(("value", "name", "text"), [
+    ([96, 128], "size", "96x128"), ("--size", "size", "--size"), ("by the recipe", "time", "by the recipe"),
+    (120.0, "time", "2m"), (["flip", "colour"], "augment", "flip,colour"), (["age", 1.0], "stop_at", '["age", 1.0]'),
+    ([], "augment", comparison.NOT_SET), (0.01, "wd", "0.01")])
+def test_settings_are_written_as_their_options(value, name, text):
+    assert comparison.setting_text(value, name) == text

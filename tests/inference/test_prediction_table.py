@@ -67,7 +67,8 @@ def test_many_columns_are_for_programs():
 def test_without_a_calibration_the_unit_is_in_the_heading():
     task = Task("t", (Number("age", ("age",), "years"),), (32, 32))
     frame = pd.DataFrame({"image": ["a"], "age": [31.456]})
-    assert prediction_table.format_predictions(frame, "table", task).split() == ["image", "age", "(years)", "a", "31.46"]
+    words = prediction_table.format_predictions(frame, "table", task).split()
+    assert words == ["image", "age", "(years)", "a", "31.46"]
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-4, 1e6))

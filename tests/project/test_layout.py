@@ -76,6 +76,13 @@ def test_importing_the_public_functions_loads_no_torch():
     assert not HEAVY & loaded_by("import imgreg_fastai.datasets, imgreg_fastai.data.labels, imgreg_fastai.data.images")
 
 
+@pytest.mark.parametrize("function", ["check", "train", "lr_find", "curve", "dataloaders", "learner"])
+def test_a_wrong_input_is_told_before_torch_is_loaded(function):
+    code = (f"from imgreg_fastai import {function}\ntry:\n    {function}('data/gauges/labels.csv', targets='presure')\n"
+            "except Exception as e:\n    assert \"column 'presure'\" in str(e)\nelse:\n    raise SystemExit(1)")
+    assert not {*HEAVY, "matplotlib"} & loaded_by(code)
+
+
 @pytest.mark.parametrize(("module", "heavy"), [
     ("cli", {"pandas", "numpy"}), ("config", {"pandas", "numpy"}), ("tasks", {"scipy", "roma"}),
 ])

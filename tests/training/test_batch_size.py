@@ -6,6 +6,7 @@ import torch
 
 from imgreg_fastai import runs
 from imgreg_fastai.api import functions
+from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.models import backbones
 from imgreg_fastai.training import batch_size, checkpoint
 from imgreg_fastai.utils.messages import ImgregError
@@ -114,6 +115,21 @@ def test_a_step_that_never_fits_ends_in_one_line(table, tmp_path, exhaust, bs, e
     with pytest.raises(ImgregError) as e:
         functions.train(table, out=tmp_path, **{**OPTIONS, "bs": bs})
     assert str(e.value) == expected
+
+
+@pytest.mark.parametrize("limit", [{"time": 1000}, {"epochs": None, "deterministic": False}])
+def test_memory_that_is_exhausted_while_steps_are_measured_is_told_in_the_same_line(table, tmp_path, exhaust, limit):
+    exhaust(lambda *_: True)
+    options = {**OPTIONS, "epochs": None, "bs": 4, **limit}
+    with pytest.raises(ImgregError, match="expected memory for a batch of 4; found none left on cpu"):
+        functions.train(table, out=tmp_path, **options)
+
+
+def test_measured_batches_are_halved_where_the_batch_size_is_free(table, exhaust):
+    exhaust(lambda n, _: n > 2)
+    learn = functions.learner(table, **{**OPTIONS, "bs": 8})
+    config, step, valid = batch_size.measure_steps(learn, TrainConfig(bs=8), "fp32", 0.01, is_auto=True)
+    assert (config.bs, config.accumulate, learn.dls.train.bs) == (2, 4, 2) and step > 0 and valid > 0
 
 
 def test_other_errors_stay_what_they_are():

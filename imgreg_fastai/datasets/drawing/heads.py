@@ -20,8 +20,8 @@ from .people import Person
 from .rendering import Light, render
 
 MAX_ANGLES = np.array([60, 75, 50])  # pitch, yaw and roll in degrees
-# Sequences: Biwi's 24, and where there are enough frames others, each of another person, as faces are what limits the
-# error on new people: docs/benchmarks.md, "Drawn heads".
+# Biwi's 24 sequences, and with enough frames others, each of another person: the number of faces limits the error on
+# new people (docs/benchmarks.md, "Drawn heads"). Folders have names of two or three digits.
 MAX_SEQUENCES = 990
 MIN_FRAMES = 5  # a sequence
 SHORT_SEQUENCE = 20  # frames; up to so many are further apart, to show a person from as many sides
@@ -78,13 +78,13 @@ def _random_curves(n, step, low, high, rng):
 def plan_frames(name: str, n: int, seed: int) -> list[Frame]:
     """The n frames of a sequence, which depend on its name and the seed alone.
 
-    In Biwi all people sit in one room. Here all visit the same twenty: a network would recognise the people of its
-    training by their rooms.
+    In Biwi all people sit in one room. Here each is seen in several of the same twenty: a network would recognise the
+    people of its training by their rooms.
     """
     rng = np.random.default_rng([seed, 4, int(name)])
     steps = np.cumsum(np.where(rng.random(n) < 0.95, 1, rng.integers(2, 8, n)))
     steps -= steps[0]
-    speed, room_frames = (3.5, 10) if n > SHORT_SEQUENCE else (7.0, 5)
+    speed, room_frames = (3.5, 10) if n > SHORT_SEQUENCE else (7.0, max(1, min(5, n // 2)))
     rotations, centres = random_motion(steps[-1] + 1, rng, speed)
     low, high = [-0.9, -0.9, 0.5, 0.35, 0.88, 0.82], [0.9, -0.1, 0.85, 0.55, 1.08, 1.1]
     lights = [Light((x, y, -0.8), strength, ambient, (red, 1.0, blue)) for x, y, strength, ambient, red, blue
