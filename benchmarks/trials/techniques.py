@@ -52,6 +52,11 @@ def has_numbers(task: Task, pretrained: bool) -> bool:
     return all(t.scalar and not t.log_scale for t in task.targets)
 
 
+def has_histograms(task: Task, pretrained: bool) -> bool:
+    """Tell whether all targets can be learnt as histograms."""
+    return all(t.histogram for t in task.targets)
+
+
 def is_pretrained(task: Task, pretrained: bool) -> bool:
     """Tell whether the training begins with pretrained weights."""
     return pretrained
@@ -161,7 +166,7 @@ def body_rate(rate: float) -> Callable[[TrainingPlan], TrainingPlan]:
 
 
 def learn_histograms(plan: TrainingPlan) -> TrainingPlan:
-    """Learn plain numbers as histograms."""
+    """Learn plain numbers and angles as histograms."""
     return replace(plan, config=replace(plan.config, loss="histogram"))
 
 
@@ -176,9 +181,9 @@ TECHNIQUES = {
     "c-mixup": Technique("C-Mixup: pairs with close labels are mixed (Yao et al., 2022)", start=mixing.mix,
                          applies=has_numbers),
     "histogram": Technique("HL-Gauss: cross-entropy over 64 bins (Imani and White, 2018)",
-                           learn_histograms, without_positions, applies=has_numbers),
+                           learn_histograms, without_positions, applies=has_histograms),
     "histogram-positions": Technique("a histogram, and positions beside the pooled features: in the package since",
-                                     learn_histograms, applies=has_numbers),
+                                     learn_histograms, applies=has_histograms),
     "positions": Technique("positions of 32 maps beside the pooled features, for all kinds", patch=positions_for_all,
                            applies=has_no_points),
     "ridge-start": Technique("the head begins as a ridge on the frozen features", start=ridge_start.start_head,
