@@ -39,13 +39,15 @@ def check(task: TaskSource = "angle", *, fast: bool = False, plot: str | Path | 
     Returns:
         The issues, and where they are plotted.
     """
-    plan = resolve_options(task, **options)
-    from ..plots import figures, overview
-
     if plot is not None:
+        from ..plots import figures
+
         figures.plot_format(plot)
         if Path(plot).exists():
             raise ImgregError("a new file for --plot", f"'{plot}' in place", "another name")
+    plan = resolve_options(task, **options)
+    from ..plots import figures, overview
+
     health = checks.check(plan.table, plan.task, plan.images, fast, plan.config,
                           lambda rows: earlier_run.recognise_images(rows, plan.config, plan.task).old_parts)
     preparation.warn_unused_valid(plan, health.frame)

@@ -134,6 +134,8 @@ def lr_find(context: typer.Context, task: o.TaskName, **options: Any) -> None:
     train = retyped(context, "train")
     if not sweep.trusted:
         print(f"no suggestion: the sweep means nothing here ({sweep.why})   plot: {plot}")
+        if sweep.default:
+            print(f"a training takes {sweep.default:g} by itself")
     elif sweep.by_recipe:
         print(f"suggested learning rate: {sweep.suggestion:.2g}, by a sweep of the untrained network   plot: {plot}")
         print(f"the recipe's {sweep.default:g} was chosen by the errors of whole trainings: rather trust that, or "

@@ -18,7 +18,7 @@ from ..models.features import frozen_network
 from ..models.network import N_OUTPUTS, n_features, needs_positions, network
 from ..tasks import Task, task_from_dict
 from ..utils.files import atomic_file
-from ..utils.messages import ImgregError
+from ..utils.messages import ImgregError, first_few
 from .conformal import Calibration, calibration_from_arrays
 from .predictor import Predictor
 
@@ -93,9 +93,11 @@ def load_model(path: str | Path, device: str = "cpu") -> Predictor:
     path = Path(path)
     file = path / MODEL if path.is_dir() else path
     if not file.is_file():
+        folder = path if path.is_dir() else path.parent
+        near = first_few(f"'{found.parent}'" for found in sorted(folder.glob(f"*/{MODEL}")))  # of folds, or beside it
         if path.is_dir():
-            raise ImgregError("a run with a trained model", f"no {MODEL} in '{path}'", "imgreg train")
-        raise ImgregError("a run or a model file", f"no '{path}'")
+            raise ImgregError("a run with a trained model", f"no {MODEL} in '{path}'", near or "imgreg train")
+        raise ImgregError("a run or a model file", f"no '{path}'", near or None)
     about, state = _read(file)
     try:
         return _rebuild(about, state, device)

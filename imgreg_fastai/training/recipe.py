@@ -130,6 +130,6 @@ def longer_training(config: TrainConfig, decisions: dict[str, Any]) -> str:
         decisions: What the recipe decided, as run.json has it; {} if nothing.
     """
     if config.time:
-        return f"--time {time_option(2 * config.n_trainings * config.time)}"
+        return f"--time {time_option(math.ceil(2 * config.n_trainings * config.time))}"
     most_epochs = 0 if "epochs" in decisions else decisions.get("most_epochs", 0)
     return f"--epochs {max(2 * config.epochs, most_epochs)}"

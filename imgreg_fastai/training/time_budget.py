@@ -132,7 +132,8 @@ class TimeBudget:
         n_epochs = round(progress.epoch + (progress.n_steps - progress.step + progress.step_in_epoch)
                          / progress.epoch_steps, 1)
         epochs = f"{n_epochs:g} epoch{'' if n_epochs == 1 else 's'}, about {format_seconds(each)} each"
-        return (f"--time {time_option(self.plan.budget)}: {now}{epochs}; scores and report take about "
+        of_each = f" for each of {self.n_trainings} trainings" if self.n_trainings > 1 else ""
+        return (f"--time {time_option(self.plan.budget)}{of_each}: {now}{epochs}; scores and report take about "
                 f"{format_seconds(self.after)}")
 
     def plan_anew(self, progress: Progress, epoch_ends: bool) -> str:

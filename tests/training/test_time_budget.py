@@ -88,5 +88,5 @@ def test_a_fixed_plan_stays(monkeypatch):
 
 
 def test_a_budget_in_which_nothing_fits_is_refused(monkeypatch):
-    with pytest.raises(ImgregError, match=r"found 30s: 10 s have passed, .* about 25 s; try --time 50s"):
+    with pytest.raises(ImgregError, match=r"found 30s, of which about 10 s go .* and 25 s into .*; try --time 50s"):
         simulate(Clock(monkeypatch), MACHINES["idle"], seconds=30)
