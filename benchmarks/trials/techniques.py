@@ -14,7 +14,7 @@ from timm.models import group_parameters
 
 from imgreg_fastai.api.plan import TrainingPlan
 from imgreg_fastai.config import TrainConfig
-from imgreg_fastai.models import network
+from imgreg_fastai.models import mean_positions
 from imgreg_fastai.tasks import Task
 from imgreg_fastai.tasks.augmentations import COLOURS
 from imgreg_fastai.training import augment, learner
@@ -136,7 +136,7 @@ def positions_for_all() -> AbstractContextManager:
     """Within the block the head gets positions beside the pooled features, whatever the kinds of target."""
     build = learner.build_learner
     return patch.object(learner, "build_learner", lambda dls, task, cfg, body: build(
-        dls, task, cfg, network.add_positions(body, task.size)))
+        dls, task, cfg, mean_positions.add_positions(body, task.size)))
 
 
 def without_positions() -> AbstractContextManager:

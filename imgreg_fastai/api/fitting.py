@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -12,7 +13,7 @@ from fastai.learner import Learner
 
 from .. import plots, runs
 from ..inference import model_file
-from ..models import backbones, weights
+from ..models import backbones, network, weights
 from ..models.devices import select_device
 from ..reports.verdict import training_weaknesses
 from ..tasks import Task
@@ -92,7 +93,7 @@ def _begin(plan: TrainingPlan, out: str | Path, planned: runs.Run | None,
     plan = replace(plan, config=config)
     run = run_stages.begin_run(plan, out, planned, weights=source.to_dict(), threads=threads,
                                device=str(learn.dls.device), levels=learn.dls.train.levels, precision=in_precision,
-                               bs="auto" if is_auto else plan.config.bs)
+                               network=network_fields(learn), bs="auto" if is_auto else plan.config.bs)
     run_stages.say_start(plan, run, f"training {config.arch} on", len(learn.dls.train_ds), len(learn.dls.valid_ds))
     return run, partial(train_to_end, run, plan, learn, progress)
 
@@ -181,12 +182,20 @@ def _fit(run: runs.Run, plan: TrainingPlan, learn: Learner, progress: Progress, 
     return progress.stopped
 
 
+def network_fields(learn: Learner) -> dict[str, Any]:
+    """What run.json tells of a network beside its backbone, as arguments of `model_file.model_metadata`."""
+    body, head = learn.model
+    return {"head": network.kind_of(body), "forms": head.forms}
+
+
 def model_metadata(run: runs.Run, plan: TrainingPlan) -> dict:
     """What the model file of a run holds beside tensors, until it is calibrated."""
     config = plan.config
+    # runs of older versions do not tell
+    fields = run.about.get("network") or model_file.older_network(plan.task, learner.output_forms(plan.task, config))
     return model_file.model_metadata(plan.task, config.arch, config.arch_args, backbones.stats(config.arch),
                                      run.about["weights"], run.about.get("levels"),
-                                     learner.output_forms(plan.task, config))
+                                     **fields)
 
 
 def _epoch_line(task: Task, row: dict) -> str:

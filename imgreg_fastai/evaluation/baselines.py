@@ -13,7 +13,7 @@ from torch import nn
 
 from ..config import TrainConfig
 from ..inference.predictor import Predictor
-from ..models import backbones, network, weights
+from ..models import backbones, output_head, weights
 from ..runs import Run
 from ..tasks import Task
 from ..training.losses import TaskLoss, mean_encoded
@@ -183,7 +183,7 @@ def cnn(task: Task, cfg: TrainConfig, rows: pd.DataFrame, device: str = "cpu") -
     for n_in, n_out in pairwise((3, *CNN_CHANNELS)):
         layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(), nn.MaxPool2d(2)]
     body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    head = network.head(CNN_CHANNELS[-1], task.n_out, mean_encoded(task, labels))
+    head = output_head.build(CNN_CHANNELS[-1], task.n_out, mean_encoded(task, labels))
     net = nn.Sequential(body, head).to(device)
     loss = TaskLoss(task, "l1" if cfg.loss == "histogram" else cfg.loss, labels, balance=cfg.balance)
     n, bs = len(pixels), min(CNN_BS, len(pixels))

@@ -133,7 +133,7 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
     scored = []
     for rows, output in results:
         inputs, distance = space.difficulty_inputs(output.features, output.outputs,
-                                                   task.uncertainty_features(output.outputs))
+                                                   model.uncertainty(output.outputs, output.features))
         predicted = task.decode(output.outputs, output.views)
         errors = [t.interval_errors(predicted[t.name], rows[list(t.columns)].to_numpy(float)) for t in task.targets]
         scored.append(ScoredPart(inputs, distance, np.hstack(errors), task.error_scales(output.views),

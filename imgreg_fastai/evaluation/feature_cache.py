@@ -22,7 +22,7 @@ from safetensors.numpy import save
 from ..data.images import PictureError
 from ..data.known_images import content_hashes
 from ..inference.predictor import NetworkOutput, Predictor
-from ..models.network import n_features
+from ..models.timm_body import n_features
 from ..tasks import Array
 from ..utils.files import atomic_file
 from ..utils.messages import ImgregError, ProgressBar, log, muted

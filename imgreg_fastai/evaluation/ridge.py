@@ -11,7 +11,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 
 from ..data import splits
-from ..models import network
+from ..models import output_head
 from ..tasks import ROW_WEIGHT, Array, Task
 
 MAX_PICTURES = 5000  # of the training part, that a ridge is fitted to
@@ -36,7 +36,7 @@ class RidgeFit(NamedTuple):
 
 
 def fit_head(task: Task, rows: pd.DataFrame, features: np.ndarray, views: np.ndarray,
-             widths: Sequence[int] = ()) -> network.Float32:
+             widths: Sequence[int] = ()) -> output_head.Float32:
     """Fit the head of a network to features.
 
     Args:
@@ -48,14 +48,14 @@ def fit_head(task: Task, rows: pd.DataFrame, features: np.ndarray, views: np.nda
             left out; all of them by default.
 
     Returns:
-        [B, width] -> [B, n_out] in network.Y_RANGE: that of `network.head`.
+        [B, width] -> [B, n_out] in output_head.Y_RANGE: that of `output_head.build`.
     """
     groups = pd.factorize(splits.split_units(rows))[0]
     weights = rows[ROW_WEIGHT].to_numpy(float) if ROW_WEIGHT in rows else None
     logits = to_logits(encode_labels(task, rows, views))
     fits = [fit_ridge(task, features[:, :width], logits, groups, weights) for width in widths or features.shape[1:]]
     best = min(fits, key=lambda ridge: ridge.error)
-    head = network.head(*best.slopes.shape)
+    head = output_head.build(*best.slopes.shape)
     linear: Any = head[0]
     linear.weight.data = torch.tensor(best.slopes.T, dtype=torch.float32)
     linear.bias.data = torch.tensor(best.intercepts, dtype=torch.float32)
@@ -75,8 +75,8 @@ def encode_labels(task: Task, rows: pd.DataFrame, views: np.ndarray) -> np.ndarr
 
 
 def to_logits(encoded: np.ndarray) -> np.ndarray:
-    """Return the numbers that network.SigmoidRange turns into encoded labels."""
-    low, high = network.Y_RANGE
+    """Return the numbers that output_head.SigmoidRange turns into encoded labels."""
+    low, high = output_head.Y_RANGE
     share = np.clip((encoded - low) / (high - low), 0.01, 0.99)
     return np.log(share / (1 - share))
 

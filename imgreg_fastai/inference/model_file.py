@@ -15,7 +15,10 @@ from safetensors.torch import save as to_bytes
 from torch import nn
 
 from ..models.features import frozen_network
-from ..models.network import N_OUTPUTS, n_features, needs_positions, network
+from ..models.mean_positions import needs_positions
+from ..models.network import HeadKind, network
+from ..models.output_head import N_OUTPUTS
+from ..models.timm_body import n_features
 from ..tasks import Task, task_from_dict
 from ..utils.files import atomic_file
 from ..utils.messages import ImgregError, first_few
@@ -23,14 +26,14 @@ from .conformal import Calibration, calibration_from_arrays
 from .predictor import Predictor
 
 # 2: with a calibration; 3: with the sample of a calibration by groups; 4: histograms, or frozen features; 5: histograms
-# on a circle
-FORMAT = 5
+# on a circle; 6: the kind of the head, of which "maps" is new
+FORMAT = 6
 MODEL = "model.safetensors"  # of a run
 CALIBRATION = "calibration."
 
 
 def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights: dict,
-                   levels: dict | None = None, forms: Sequence[str] = (),
+                   levels: dict | None = None, forms: Sequence[str] = (), head: HeadKind = "pooled",
                    frozen_grid: int | None = None) -> dict:
     """Collect what a model file holds beside tensors, see Predictor.about.
 
@@ -41,7 +44,8 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
         stats: Mean and standard deviation that pixels are normalised by, three numbers each.
         weights: Where the weights came from, as JSON.
         levels: What the images of the training hold, see summarise_levels; None if that is not known.
-        forms: What the outputs are, see HistogramRange; (): all are sigmoids.
+        forms: What the outputs are, see output_head.build; (): all are sigmoids.
+        head: What the head gets beside the pooled features, see network.network.
         frozen_grid: Of the FrozenFeatures that are the body; None: it is that of a trained network.
     """
     from .. import __version__
@@ -50,7 +54,7 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
                 "frozen_grid": frozen_grid}
     return {"format": FORMAT, "imgreg": __version__, "task": task.to_dict(), "arch": arch, "arch_args": arch_args,
             "mean": list(stats[0]), "std": list(stats[1]), "weights": weights,
-            **{name: value for name, value in optional.items() if value is not None}}
+            "head": head, **{name: value for name, value in optional.items() if value is not None}}
 
 
 def save_model(path: str | Path, network: nn.Module | dict[str, torch.Tensor], about: dict,
@@ -128,9 +132,14 @@ def _read(file: Path) -> tuple[dict, dict]:
 
 
 def output_forms(about: dict) -> list[str]:
-    """What the outputs of a model are, see HistogramRange; [] where all are sigmoids."""
+    """What the outputs of a model are, see output_head.build; [] where all are sigmoids."""
     # format 4 said of each output whether it is a histogram on a line
     return about.get("forms") or ["line" if is_line else "sigmoid" for is_line in about.get("histograms", ())]
+
+
+def older_network(task: Task, forms: Sequence[str]) -> dict:
+    """What files before format 6 do not tell of a network, as arguments of `model_metadata`."""
+    return {"head": "positions" if needs_positions(task.has_points, forms) else "pooled", "forms": list(forms)}
 
 
 def _rebuild(about: dict, state: dict, device: str) -> Predictor:
@@ -144,7 +153,7 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
         net = frozen_network(about["arch"], task.size, task.n_out, about["arch_args"], about["frozen_grid"])
     else:
         net = network(about["arch"], task.size, task.n_out, about["arch_args"],
-                      needs_positions(task.has_points, forms), forms)
+                      about.get("head") or older_network(task, forms)["head"], forms)
     net.load_state_dict(state)
     stats = np.array([[float(v) for v in about[name]] for name in ("mean", "std")]).reshape(2, 3)
     if not (np.isfinite(stats).all() and (stats[1] > 0).all()):
@@ -154,7 +163,7 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     model = Predictor(task, net.eval().to(memory_format=torch.channels_last).to(device), about, device)
     if arrays:
         m = len(task.interval_columns)
-        n_outputs = task.n_out + task.n_uncertainty_features
+        n_outputs = task.n_out + task.n_uncertainty_features + getattr(net[0], "n_points", 0)
         model.calibration = calibration_from_arrays(arrays, n_features(net[0]), n_outputs, m, len(task.columns))
         about["calibration"]["coverage"] = float(about["calibration"]["coverage"])
         model.resolve_coverage()  # raises if its scores do not suffice

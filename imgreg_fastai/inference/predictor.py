@@ -208,7 +208,7 @@ class Predictor:
         outputs, feature_array = self.forward(pixels)
         difficulty = ood_flags = moved_outputs = None
         if self.calibration:
-            uncertainty, error_scales = self.task.uncertainty_features(outputs), self.task.error_scales(views)
+            uncertainty, error_scales = self.uncertainty(outputs, feature_array), self.task.error_scales(views)
             difficulty, ood_flags = self.calibration.assess(feature_array, outputs, uncertainty, error_scales)
         if moves:  # moves[0] changes nothing: its outputs are there
             moved_outputs = np.stack([outputs, *(self.forward(move.apply(pixels))[0] for move in moves[1:])], axis=1)
@@ -225,6 +225,12 @@ class Predictor:
         with torch.inference_mode():
             features = body(((x - mean) / std).contiguous(memory_format=torch.channels_last))
             return head(features).cpu().numpy(), features.float().cpu().numpy()
+
+    def uncertainty(self, outputs: Array, features: Array) -> Array:
+        """Return what outputs [n, n_out] and features [n, F] tell about their own error, [n, any number]."""
+        of_outputs = self.task.uncertainty_features(outputs)
+        point_spreads = getattr(self.network[0], "point_spreads", None)  # of a BodyWithMaps
+        return np.hstack([of_outputs, point_spreads(features)]) if point_spreads else of_outputs
 
     def decode(self, output: NetworkOutput) -> dict[str, np.ndarray]:
         """Decode outputs to {column: values [n] in units}, averaged over the moves of TTA where there are any."""

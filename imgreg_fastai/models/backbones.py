@@ -13,7 +13,7 @@ from torch import nn
 
 from ..utils import messages
 from ..utils.messages import ImgregError, close_matches, error_reason, first_few
-from . import network
+from . import timm_body
 
 MAX_BUILT = 60  # a longer list of backbones is shown without building them
 # What timm's models and checkpoint filters raise for arguments, images or tensors that do not suit them.
@@ -40,7 +40,7 @@ def build(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> nn
     """
     pretrained_cfg(arch)  # raises for an unknown name
     try:
-        body = network.body(arch, size, arch_args)
+        body = timm_body.build(arch, size, arch_args)
         problem = _output_problem(body, size)
     except TIMM_ERRORS as e:
         problem = short_reason(e)
@@ -57,7 +57,7 @@ def works(arch: str, size: tuple[int, int], arch_args: dict | None = None) -> bo
     for device in ("meta", "cpu"):
         try:
             with torch.device(device):
-                return not _output_problem(network.body(arch, size, arch_args), size)
+                return not _output_problem(timm_body.build(arch, size, arch_args), size)
         except TIMM_ERRORS as e:
             if not isinstance(e, NotImplementedError) and "meta" not in str(e):
                 return False
@@ -119,7 +119,7 @@ def _output_problem(body: nn.Module, size: tuple[int, int]) -> str:
         output = body.eval()(torch.zeros(1, 3, *size))
     if not isinstance(output, torch.Tensor):
         return f"its output is a {type(output).__name__}"
-    expected = [1, network.n_features(body)]
+    expected = [1, timm_body.n_features(body)]
     return "" if list(output.shape) == expected else f"its output is {list(output.shape)}, not {expected}"
 
 
@@ -237,7 +237,7 @@ def table(pattern: str = "", size: tuple[int, int] | None = None) -> pd.DataFram
         cfg, params = pretrained_cfg(name), None
         if few:
             with torch.device("meta"):  # which takes no memory
-                body = network.body(name, cfg.input_size[1:])
+                body = timm_body.build(name, cfg.input_size[1:])
             params = round(sum(p.numel() for p in body.parameters()) / 1e6, 2)
         rows.append({"name": name, "params": params, "input": _text(cfg.input_size[1:]),
                      "weights": cfg.tag if cfg.has_weights else None, "cached": cached_path(cfg) is not None,

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ..utils.messages import say
-from . import network
+from . import output_head, timm_body
 
 GRID = 4  # cells a side, by which a feature map is pooled for points
 MAX_GRID = 32  # of a model file
@@ -30,7 +30,7 @@ class FrozenFeatures(nn.Module):
     def __init__(self, body: nn.Module, size: tuple[int, int], grid: int = 1):
         super().__init__()
         self.timm_body: Any = body  # called as in BodyWithPositions, so that other trainings find its weights
-        self.positions = network.feature_grid(body, size) if grid > 1 else None
+        self.positions = timm_body.feature_grid(body, size) if grid > 1 else None
         self.grid = grid if self.positions and self.positions != (1, 1) else 1
         with torch.no_grad():
             output = self.eval()(torch.zeros(1, 3, *size, device=next(body.parameters()).device))
@@ -47,7 +47,7 @@ class FrozenFeatures(nn.Module):
         if features.ndim == 3:
             parts += self._tokens(features)
         if self.positions and self.grid > 1:
-            by_position = network.channels_last(self.timm_body, features)
+            by_position = timm_body.channels_last(self.timm_body, features)
             maps = by_position.reshape(len(x), *self.positions, by_position.shape[-1]).permute(0, 3, 1, 2)
             parts.append(nn.functional.adaptive_avg_pool2d(maps.float(), self.grid).flatten(1))
         return torch.cat([part.float() for part in parts], dim=1)
@@ -56,7 +56,7 @@ class FrozenFeatures(nn.Module):
         """The class token and the mean patch token of [B, tokens, C], without the one that the body pools by."""
         body = self.timm_body
         parts = {"token": features[:, 0]} if getattr(body, "cls_token", None) is not None else {}
-        parts["avg"] = network.channels_last(body, features).mean(dim=1)
+        parts["avg"] = timm_body.channels_last(body, features).mean(dim=1)
         return [part for pool, part in parts.items() if pool != getattr(body, "global_pool", "")]
 
 
@@ -71,7 +71,7 @@ def choose_grid(body: nn.Module, size: tuple[int, int], n_images: int) -> int:
     Returns:
         Cells a side; 1 where there is no such grid, which is said, or where the features lie on none.
     """
-    if network.feature_grid(body, size) is None:
+    if timm_body.feature_grid(body, size) is None:
         return 1
     most_cells = MAX_NUMBERS / (n_images * body.num_features)  # type: ignore[operator]
     grid = next((grid for grid in range(GRID, 1, -1) if grid**2 <= most_cells), 1)
@@ -90,5 +90,5 @@ def frozen_network(arch: str, size: tuple[int, int], n_out: int, arch_args: dict
     """
     if not isinstance(grid, int) or not 1 <= grid <= MAX_GRID:
         raise ValueError(f"features of a grid of {grid}")
-    body = FrozenFeatures(network.body(arch, size, arch_args), size, grid)
-    return nn.Sequential(body, network.head(network.n_features(body), n_out))
+    body = FrozenFeatures(timm_body.build(arch, size, arch_args), size, grid)
+    return nn.Sequential(body, output_head.build(timm_body.n_features(body), n_out))

@@ -205,9 +205,10 @@ def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:
             was, is_now = (", ".join(f"{name} {fields[name]}" for name in differing) for fields in (before, now))
             messages.say(f"the head of {new.name} was made for {was}; here it is to learn {is_now}")
             return False
-    names = ("1.", "0.places.")
-    state = {name: v for name, v in load_file(weights.path).items() if name.startswith(names)}
-    shapes = {name: v.shape for name, v in model.state_dict().items() if name.startswith(names)}
+    body = "0.timm_body." if any(name.startswith("0.timm_body.") for name in model.state_dict()) else "0."
+    state = {name: v for name, v in load_file(weights.path).items()
+             if not name.startswith((body, "calibration."))}
+    shapes = {name: v.shape for name, v in model.state_dict().items() if not name.startswith(body)}
     if {name: v.shape for name, v in state.items()} != shapes:
         return False
     model.load_state_dict(state, strict=False)

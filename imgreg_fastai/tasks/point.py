@@ -42,6 +42,7 @@ class Point(Target):
     default_columns: ClassVar[tuple[str, ...]] = ("NAME_x", "NAME_y")
     in_image: ClassVar[bool] = True
     has_mark: ClassVar[bool] = True
+    histogram: ClassVar[str] = "map"
     mark_note: ClassVar[str] = "Blue: true. Vermilion: predicted; thin lines lead to it from the truth."
 
     def __post_init__(self) -> None:

@@ -102,7 +102,7 @@ class Target(Mark):
 
     @property
     def histogram(self) -> str:
-        """The form of the histogram that it can be learnt by, "line" or "circle" (see models/network.py); "": none."""
+        """The form of the histograms that it can be learnt by, "line", "circle" or "map" (of points); "": none."""
         return "line" if self.scalar else ""
 
     def is_labelled(self, finite: Array) -> Array:

@@ -16,7 +16,7 @@ from fastcore.basics import chunked
 from ..config import TrainConfig
 from ..data.images import PictureError, known_views
 from ..data.splits import MIN_ROWS, check_split_sizes, too_few_images
-from ..models.network import Y_RANGE
+from ..models.output_head import Y_RANGE
 from ..tasks import ROW_WEIGHT, Task
 from ..tasks.geometry import place_picture
 from ..utils.messages import ImgregError, first_few, say, warn

@@ -10,8 +10,10 @@ from fastai.learner import Learner, Metric
 from torch import nn
 from torch.nn import functional as F
 
-from ..models.network import N_BINS, Y_RANGE, HistogramRange, bin_centres
+from ..models.output_head import HistogramRange
+from ..models.point_maps import BodyWithMaps
 from ..tasks import Target, Task
+from .histograms import Histogram, NumberHistogram, PointHistograms
 
 # Of outputs that are no histograms.
 LOSSES: dict[str, Callable] = {
@@ -20,9 +22,6 @@ LOSSES: dict[str, Callable] = {
 }
 Weights: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 SAMPLE_SIZE = 10_000  # labels are enough to know their mean by
-# Standard deviation of the Gaussian around an encoded label. On four folds of redrawn gauges, 60 epochs from random
-# weights, the error was 0.86 bar with 0.026, 0.42 with 0.1, and 0.46 with 0.2; on the circle see docs/benchmarks.md.
-SPREAD = 0.1
 MIN_COST = 1e-5  # a smaller cost of guessing counts as 1: such labels are all alike
 
 
@@ -52,45 +51,13 @@ def penalty(target: Target, predicted: torch.Tensor, encoded: torch.Tensor, loss
         target: The target.
         predicted: Outputs, [n, n_out].
         encoded: Encoded labels, [n, n_out].
-        loss: auto, histogram, l1, mse or huber; of histograms see `divergence`.
+        loss: auto, histogram, l1, mse or huber; of histograms see histograms.py.
         weights: How much each label counts, [n, any] -> [n, 1]; None: all count the same.
 
     Returns:
         Scalar tensor.
     """
     return target.penalty(predicted, encoded, partial(LOSSES[loss], reduction="none"), weights)
-
-
-def label_histograms(form: str, encoded: torch.Tensor) -> torch.Tensor:
-    """The histograms of encoded labels: a Gaussian around each.
-
-    On the circle, where the distance is that of the chord, it is von Mises' distribution.
-
-    Args:
-        form: line or circle.
-        encoded: Encoded labels, [n, outputs] as network.N_OUTPUTS has them.
-
-    Returns:
-        [n, N_BINS], which add up to 1.
-    """
-    within = encoded.clamp(*Y_RANGE)  # farther out a part of it would be cut off
-    distances = torch.cdist(within, bin_centres(form).to(within.device), compute_mode="donot_use_mm_for_euclid_dist")
-    return torch.softmax(-0.5 * (distances / SPREAD) ** 2, dim=1)
-
-
-def divergence(form: str, logits: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
-    """The Kullback-Leibler divergence of histograms from those of encoded labels.
-
-    Args:
-        form: line or circle.
-        logits: Of the histograms, [n, N_BINS].
-        encoded: Encoded labels, [n, outputs].
-
-    Returns:
-        [n, 1]; 0 where the two are the same.
-    """
-    shares = label_histograms(form, encoded)
-    return (torch.special.xlogy(shares, shares) - shares * logits.log_softmax(dim=1)).sum(dim=1, keepdim=True)
 
 
 def sample_encoded(target: Target, y: torch.Tensor) -> torch.Tensor:
@@ -138,7 +105,8 @@ class RarityWeights:
 class TaskLoss(nn.Module):
     """The loss of a task: the mean penalty of each target, averaged over its targets.
 
-    With several targets, the penalty of each is divided by that of guessing: its mean, or the histogram of all its
+    What is learnt by histograms is compared with those of its labels; points by their positions, too. With several
+    targets, the penalty of each is divided by that of guessing: its mean, or the histogram of all its
     labels. So all of them begin at about 1, whatever their units and kinds, and a target's `weight` alone decides how
     much it counts.
 
@@ -148,21 +116,24 @@ class TaskLoss(nn.Module):
         labels: Labels of the training part, a tensor for each target as a batch holds them; () if they are not known,
             in which case nothing is divided or balanced.
         balance: Rare labels of plain numbers count more.
+        grid: Height and width of the maps of points; None if the network has none.
 
     Attributes:
         row_weights: How much each image of the next batch counts, [n], 1 on average over the training part; None: all
             the same.
     """
 
-    def __init__(self, task: Task, loss: str = "auto", labels: Sequence[torch.Tensor] = (), balance: bool = False):
+    def __init__(self, task: Task, loss: str = "auto", labels: Sequence[torch.Tensor] = (), balance: bool = False,
+                 grid: tuple[int, int] | None = None):
         super().__init__()
         n = len(task.targets)
         self.row_weights: torch.Tensor | None = None
         self.task, self.loss, self.guess_costs = task, loss, [1.0] * n
         self.rarity_weights: list[RarityWeights | None] = [None] * n
+        self.histograms = [_histogram(target, grid) if loss == "histogram" else None for target in task.targets]
         for i, (target, y) in enumerate(zip(task.targets, labels, strict=bool(labels))):  # no labels, no targets
             encoded = sample_encoded(target, y)
-            cost = self._guess_cost(target, encoded)
+            cost = self._guess_cost(i, encoded)
             if n > 1 and cost > MIN_COST:
                 self.guess_costs[i] = cost
             if balance and target.scalar:
@@ -170,15 +141,15 @@ class TaskLoss(nn.Module):
         total = sum(t.weight for t in task.targets)
         self.shares = [t.weight / total / cost for t, cost in zip(task.targets, self.guess_costs, strict=True)]
 
-    def _guess_cost(self, target: Target, encoded: torch.Tensor) -> float:
-        """The penalty of the best constant output for encoded labels [n, n_out]."""
+    def _guess_cost(self, i: int, encoded: torch.Tensor) -> float:
+        """The penalty of the best constant output of a target for its encoded labels [n, n_out]."""
         mean = encoded.nanmean(dim=0).nan_to_num().expand_as(encoded)
-        logits = None
-        if self.loss == "histogram" and target.histogram and len(encoded):
-            shares = label_histograms(target.histogram, encoded).mean(dim=0)
+        logits, histogram = None, self.histograms[i]
+        if histogram and len(encoded):
+            shares = histogram.of_labels(encoded).nanmean(dim=0).nan_to_num()
             # bins that no label is near to are not quite empty: 0 times the logarithm of 0 is no number
             logits = shares.clamp(min=1e-12).log().expand(len(encoded), -1)
-        return float(self._penalty(target, mean, encoded, logits))
+        return float(self._penalty(i, mean, encoded, logits))
 
     def forward(self, predicted: torch.Tensor, *labels: torch.Tensor) -> torch.Tensor:
         """The loss of a batch.
@@ -193,22 +164,35 @@ class TaskLoss(nn.Module):
         """
         predicted = predicted.as_subclass(torch.Tensor).float()
         costs, outputs = [], self.task.split(predicted)
-        logits = predicted[:, self.task.n_out :]
-        if logits.shape[1] not in (0, N_BINS * sum(bool(t.histogram) for t in self.task.targets)):
-            raise ValueError(f"{logits.shape[1]} logits for the histograms of {self.task.n_out} outputs")
-        histograms = iter(logits.split(N_BINS, dim=1) if logits.shape[1] else ())
+        logits = self._split_logits(predicted[:, self.task.n_out :])
         for i, (target, output, y) in enumerate(zip(self.task.targets, outputs, labels, strict=True)):
-            own_logits = next(histograms, None) if target.histogram else None
             weights = self._weights(self.rarity_weights[i])
-            costs.append(self.shares[i] * self._penalty(target, output, encode_labels(target, y), own_logits, weights))
+            costs.append(self.shares[i] * self._penalty(i, output, encode_labels(target, y), logits[i], weights))
         return torch.stack(costs).sum()
 
-    def _penalty(self, target: Target, output: torch.Tensor, encoded: torch.Tensor, logits: torch.Tensor | None,
+    def _split_logits(self, logits: torch.Tensor) -> list[torch.Tensor | None]:
+        """The logits of each target; of numbers they come first, then those of points, see ReturnLogits."""
+        parts: list[torch.Tensor | None] = [None] * len(self.histograms)
+        if not logits.shape[1]:
+            return parts
+        order = sorted((isinstance(h, PointHistograms), i, h.n_logits) for i, h in enumerate(self.histograms) if h)
+        sizes = [n for _, _, n in order]
+        if logits.shape[1] != sum(sizes):
+            raise ValueError(f"{logits.shape[1]} logits for histograms of {sum(sizes)}")
+        for (_, i, _), part in zip(order, logits.split(sizes, dim=1), strict=True):
+            parts[i] = part
+        return parts
+
+    def _penalty(self, i: int, output: torch.Tensor, encoded: torch.Tensor, logits: torch.Tensor | None,
                  weights: Weights | None = None) -> torch.Tensor:
         """The mean loss of one target, of its histograms where their logits are given; see `penalty`."""
-        if logits is None:
+        target, histogram = self.task.targets[i], self.histograms[i]
+        if logits is None or histogram is None:
             return penalty(target, output, encoded, self.loss, weights)
-        return target.penalty(output, encoded, lambda _, y: divergence(target.histogram, logits, y), weights)
+        cost = target.penalty(output, encoded, lambda _, y: histogram.divergence(logits, y), weights)
+        if histogram.output_share:
+            cost = cost + histogram.output_share * penalty(target, output, encoded, self.loss, weights)
+        return cost
 
     def _weights(self, rarity: RarityWeights | None) -> Weights | None:
         """What weighs the labels of the next batch: the weights of its rows times those of rare labels."""
@@ -228,18 +212,34 @@ class TaskLoss(nn.Module):
         return labels[0] if len(labels) == 1 else tuple(labels)
 
 
+def _histogram(target: Target, grid: tuple[int, int] | None) -> Histogram | None:
+    """The histograms that a target is learnt by; None if it is learnt by its outputs."""
+    if target.histogram == "map":
+        return PointHistograms(grid, target.n_out // 2) if grid else None
+    return NumberHistogram(target.histogram) if target.histogram else None
+
+
 class ReturnLogits(Callback):
-    """Lets the network return the logits of its histograms for the loss, and not for `get_preds`."""
+    """Lets the network return the logits of its histograms for the loss, and not for `get_preds`.
+
+    Those of numbers and angles come after the outputs, then those of points.
+    """
 
     @property
-    def _range(self) -> HistogramRange:
-        return self.learn.model[1][-1]
+    def _layers(self) -> list[HistogramRange | BodyWithMaps]:
+        body, head = self.learn.model
+        return [layer for layer in (head[-1], body) if isinstance(layer, (HistogramRange, BodyWithMaps))]
 
     def before_batch(self) -> None:
-        self._range.with_logits = not hasattr(self.learn, "gather_preds")  # fastai's callback of get_preds
+        for layer in self._layers:
+            layer.with_logits = not hasattr(self.learn, "gather_preds")  # fastai's callback of get_preds
 
     def after_pred(self) -> None:
-        self._range.with_logits = False
+        for layer in self._layers:
+            if isinstance(layer, BodyWithMaps) and layer.with_logits:
+                self.learn.pred = torch.cat([self.learn.pred, layer.logits.flatten(1)], dim=1)
+                layer.logits = layer.logits[:0].detach()  # or the graph of the batch would stay in memory
+            layer.with_logits = False
 
 
 class WeighRows(Callback):

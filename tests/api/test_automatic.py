@@ -9,7 +9,7 @@ from imgreg_fastai.api import automatic, functions, several_runs
 from imgreg_fastai.api.preparation import prepare
 from imgreg_fastai.config import BY_RECIPE, option_name
 from imgreg_fastai.data.object_size import shown_size
-from imgreg_fastai.models import network
+from imgreg_fastai.models import output_head
 from imgreg_fastai.reports.run_page import settings_tables
 from imgreg_fastai.runs import Run
 from imgreg_fastai.training import recipe
@@ -131,7 +131,7 @@ def test_get_preds_of_numbers_has_an_output_for_each_and_training_has_their_logi
     handle = learn.model.register_forward_hook(lambda _, inputs, output: widths.append(output.shape[1]))
     assert learn.get_preds(dl=learn.dls.valid)[0].shape[1] == 1 and set(widths) == {1}
     learn.fit(1)
-    assert widths[-1] == 1 + network.N_BINS
+    assert widths[-1] == 1 + output_head.N_BINS
     handle.remove()
     assert learn.get_preds(dl=learn.dls.valid)[0].shape[1] == 1
 

@@ -7,7 +7,7 @@ import torch
 
 from imgreg_fastai import load
 from imgreg_fastai.api import functions
-from imgreg_fastai.models import backbones, network, weights
+from imgreg_fastai.models import backbones, timm_body, weights
 from tests.conftest import SMALL
 
 FILE = Path(os.environ.get("IMGREG_REAL_DATA", "nowhere")) / "weights" / "mobilenetv2_100_imagenet.pth"
@@ -29,7 +29,7 @@ def test_a_run_starts_from_them_and_records_where_they_came_from(drawn, tmp_path
                     freeze_epochs=1, **{**SMALL, "epochs": 1})
     recorded = run.about["weights"]
     assert recorded["kind"] == "file" and recorded["source"] == FILE.name and len(recorded["sha256"]) == 64
-    untouched = network.body("mobilenetv2_100", (48, 48))
+    untouched = timm_body.build("mobilenetv2_100", (48, 48))
     untouched.load_state_dict(torch.load(FILE, weights_only=True), strict=False)
     trained = load(run.path).network[0]
     torch.testing.assert_close(trained.conv_stem.weight, untouched.conv_stem.weight, atol=1e-4, rtol=0)

@@ -13,7 +13,7 @@ from imgreg_fastai import runs
 from imgreg_fastai.api import functions
 from imgreg_fastai.api.preparation import make_config
 from imgreg_fastai.evaluation import baselines, frozen_ridge, metrics, ridge
-from imgreg_fastai.models import network
+from imgreg_fastai.models import timm_body
 from imgreg_fastai.tasks import Angle, Number, Point, Rotation, Task
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, said
@@ -126,7 +126,7 @@ def began(copied, file, **more):
 
 
 def test_the_features_are_those_of_the_weights_that_the_run_began_with(copied, tmp_path, caplog):
-    body = network.body("test_resnet", copied.task.size)
+    body = timm_body.build("test_resnet", copied.task.size)
     file = tmp_path / "mine.pth"
     torch.save(body.state_dict(), file)
     found, source = baselines._initial_body(began(copied, file))

@@ -10,7 +10,7 @@ from imgreg_fastai.data.images import PictureError
 from imgreg_fastai.evaluation import feature_cache
 from imgreg_fastai.evaluation.feature_cache import cache_folder, frozen_features
 from imgreg_fastai.inference.predictor import Predictor
-from imgreg_fastai.models import features, network
+from imgreg_fastai.models import features, timm_body
 from imgreg_fastai.tasks import Number, Task
 from tests.conftest import BOX
 
@@ -34,7 +34,7 @@ def sent(monkeypatch):
 
 def model_of(seed=0, task=TASK, **about):
     torch.manual_seed(seed)
-    body = features.FrozenFeatures(network.body("test_resnet", task.size), task.size)
+    body = features.FrozenFeatures(timm_body.build("test_resnet", task.size), task.size)
     return Predictor(task, nn.Sequential(body, nn.Identity()).eval(), {**ABOUT, **about})
 
 

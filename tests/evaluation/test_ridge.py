@@ -4,7 +4,7 @@ import pandas as pd
 import torch
 
 from imgreg_fastai.evaluation import ridge
-from imgreg_fastai.models import network
+from imgreg_fastai.models import output_head
 from imgreg_fastai.tasks import Number, Task
 
 LEVEL = Task("t", (Number("n", ("n",), low=-1.0, high=1.0),))
@@ -22,7 +22,7 @@ def test_the_head_is_that_of_a_network_and_fits_the_labels():
     level[::7] = np.nan
     head = ridge.fit_head(LEVEL, rows_of(level), x, np.zeros((200, 4)))
     output = head(torch.tensor(x)).detach().numpy()
-    plain = network.head(6, 1)
+    plain = output_head.build(6, 1)
     assert {k: v.shape for k, v in head.state_dict().items()} == {k: v.shape for k, v in plain.state_dict().items()}
     error = np.abs(LEVEL.decode(output, np.zeros((200, 4)))["n"][:, 0] - level)
     assert np.nanmean(error) < 0.1 < 0.4 < np.nanmean(np.abs(level - np.nanmean(level)))
@@ -39,7 +39,7 @@ def test_the_width_with_the_smallest_error_is_taken():
 
 def test_logits_are_what_the_network_squeezes():
     encoded = np.array([[-1.0, -0.3], [0.0, 1.0]])
-    assert np.allclose(network.SigmoidRange()(torch.tensor(ridge.to_logits(encoded))).numpy(), encoded, atol=1e-6)
+    assert np.allclose(output_head.SigmoidRange()(torch.tensor(ridge.to_logits(encoded))).numpy(), encoded, atol=1e-6)
 
 
 def test_rows_count_by_their_weight():

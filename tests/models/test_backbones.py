@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from imgreg_fastai.models import backbones, network
+from imgreg_fastai.models import backbones, timm_body
 from imgreg_fastai.utils.messages import ImgregError
 
 ARCH, SIZE = "test_resnet", (64, 64)
@@ -14,7 +14,7 @@ ARCH, SIZE = "test_resnet", (64, 64)
 @pytest.mark.parametrize(("arch", "size"), [(ARCH, (64, 48)), ("resnet10t.c3_in1k", (64, 64)), ("test_vit", (96, 64))])
 def test_check_passes_what_works(arch, size):
     body = backbones.build(arch, size)
-    assert body(torch.zeros(2, 3, *size)).shape == (2, network.n_features(body))
+    assert body(torch.zeros(2, 3, *size)).shape == (2, timm_body.n_features(body))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_table_of_a_few(tmp_path, monkeypatch):
 
 
 def test_the_table_of_all_builds_no_backbone_and_leaves_out_what_must_be_built(monkeypatch):
-    monkeypatch.setattr(network.timm, "create_model", None)  # to call it would be an error
+    monkeypatch.setattr(timm_body.timm, "create_model", None)  # to call it would be an error
     table = backbones.table(size=(64, 64))
     assert len(table) > 1000 and table["params"].isna().all() and table["works"].isna().all()
     assert {"resnet18", "test_vit"} <= set(table["name"])

@@ -2,21 +2,21 @@
 import pytest
 import torch
 
-from imgreg_fastai.models import features, network
+from imgreg_fastai.models import features, timm_body
 
 SIZE = (64, 96)
 
 
 def body_of(arch, size=SIZE):
     torch.manual_seed(0)
-    return network.body(arch, size).eval()
+    return timm_body.build(arch, size).eval()
 
 
 def test_those_of_a_cnn_are_its_pooled_ones():
     body, x = body_of("test_resnet"), torch.rand(2, 3, *SIZE)
     with torch.inference_mode():
         frozen = features.FrozenFeatures(body, SIZE)
-        assert torch.equal(frozen(x), body(x)) and network.n_features(frozen) == body.num_features
+        assert torch.equal(frozen(x), body(x)) and timm_body.n_features(frozen) == body.num_features
 
 
 def test_places_are_kept_where_they_are_wanted():
@@ -33,7 +33,7 @@ def test_places_are_kept_where_they_are_wanted():
 @pytest.mark.parametrize("pool, other", [("token", "avg"), ("avg", "token")])
 def test_those_of_tokens_are_the_class_token_and_the_mean_patch(pool, other):
     torch.manual_seed(0)
-    body, x = network.body("test_vit", SIZE, {"global_pool": pool}).eval(), torch.rand(2, 3, *SIZE)
+    body, x = timm_body.build("test_vit", SIZE, {"global_pool": pool}).eval(), torch.rand(2, 3, *SIZE)
     with torch.inference_mode():
         tokens = body.forward_features(x)
         pooled, added = features.FrozenFeatures(body, SIZE)(x).split(body.num_features, dim=1)
@@ -49,9 +49,9 @@ def test_those_of_tokens_are_the_class_token_and_the_mean_patch(pool, other):
 def test_backbones_of_self_supervision_tell_two_things(arch):
     """Registers are no patches, and an attention pool stands in for a class token."""
     with torch.device("meta"):
-        body = network.body(arch, (112, 112), {"depth": 1})
+        body = timm_body.build(arch, (112, 112), {"depth": 1})
         frozen = features.FrozenFeatures(body, (112, 112))
-    assert network.n_features(frozen) == 2 * body.num_features
+    assert timm_body.n_features(frozen) == 2 * body.num_features
 
 
 def test_many_images_have_a_coarser_grid_which_is_said(caplog):

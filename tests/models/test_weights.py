@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from imgreg_fastai.api import functions
 from imgreg_fastai.inference import model_file
-from imgreg_fastai.models import backbones, network, weights
+from imgreg_fastai.models import backbones, network, timm_body, weights
 from imgreg_fastai.tasks import ANGLE, Number, Point, Task
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import SMALL
@@ -248,7 +248,7 @@ def test_none_by_wish_are_none(caplog):
         found = weights.find_weights(ARCH, "none")
         body, same = build_body(ARCH, SIZE, None, found)
     assert found.origin == "none" and found.note and not caplog.records
-    assert same is found and body(torch.zeros(2, 3, *SIZE)).shape == (2, network.n_features(body))
+    assert same is found and body(torch.zeros(2, 3, *SIZE)).shape == (2, timm_body.n_features(body))
 
 
 @pytest.mark.parametrize(("how", "who"), [
@@ -395,7 +395,7 @@ def test_an_altered_architecture_lets_auto_start_from_scratch_and_hub_fail(tmp_p
     body, found = build_body(ARCH, SIZE, args, weights.find_weights(ARCH, "auto"))
     assert found.origin == "none" and "tensors of test_resnet have no match in" in found.note
     assert len(warnings_of(caplog)) == 1
-    assert body(torch.zeros(2, 3, *SIZE)).shape == (2, network.n_features(body))
+    assert body(torch.zeros(2, 3, *SIZE)).shape == (2, timm_body.n_features(body))
     with pytest.raises(ImgregError, match="tensors of test_resnet have no match in"):
         build_body(ARCH, SIZE, args, weights.find_weights(ARCH, "hub"))
 

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks.trials import __main__ as command
 from benchmarks.trials import data_sets, table, techniques
 from benchmarks.trials.averages import CheckpointAverage
-from imgreg_fastai.models import network
+from imgreg_fastai.models import timm_body
 
 NET = {"arch": "test_resnet", "size": (64, 64), "bs": 2, "lr": 1e-2, "augment": ("colour",), "targets": "grey"}
 
@@ -30,7 +30,7 @@ def draw(folder):
 def tiny(monkeypatch, tmp_path):
     """Three data sets of a few images: from random weights, from given ones, and with images that are moved."""
     torch.manual_seed(0)
-    torch.save(network.body("test_resnet", (32, 32)).state_dict(), tmp_path / "weights.pth")
+    torch.save(timm_body.build("test_resnet", (32, 32)).state_dict(), tmp_path / "weights.pth")
     scratch, moved = {**NET, "weights": "none"}, {**NET, "augment": ("shift", "zoom", "colour")}
     sets = {"scratch": data_sets.DataSet(draw, scratch, 4, (1, 2)),
             "weights": data_sets.DataSet(draw, {**NET, "weights": str(tmp_path / "weights.pth")}, 1),

@@ -7,7 +7,7 @@ from fastai.vision.core import PointScaler
 from fastai.vision.data import PointBlock
 
 from imgreg_fastai.api import functions
-from imgreg_fastai.models import network
+from imgreg_fastai.models import mean_positions, network, timm_body
 from imgreg_fastai.training import datablock, learner
 from tests.conftest import TINY
 
@@ -35,16 +35,16 @@ def options(kind, size):
 @pytest.mark.parametrize(("kind", "size"), CASES)
 def test_the_learner_is_vision_learners_with_one_body_and_outputs_in_y_range(table, monkeypatch, kind, size):
     calls, bodies = [], []
-    real, create = learner.vision_learner, network.timm.create_model
+    real, create = learner.vision_learner, timm_body.timm.create_model
     monkeypatch.setattr(learner, "vision_learner", lambda *a, **of: calls.append(of) or real(*a, **of))
-    monkeypatch.setattr(network.timm, "create_model", lambda *a, **of: bodies.append(create(*a, **of)) or bodies[-1])
+    monkeypatch.setattr(timm_body.timm, "create_model", lambda *a, **of: bodies.append(create(*a, **of)) or bodies[-1])
     learn = functions.learner(table, **options(kind, size), loss="l1")
     (of,), (timm_body,) = calls, bodies
     assert isinstance(learn, Learner) and of["y_range"] == (-1.1, 1.1)
     body, head = learn.model
     assert getattr(body, "timm_body", body) is timm_body
     positions = kind in ("points", "several") and size == (32, 48)
-    assert isinstance(body, network.BodyWithPositions) is positions
+    assert isinstance(body, mean_positions.BodyWithPositions) is positions
     expected = network.network("test_resnet", size, of["n_out"], positions=positions)
     assert list(learn.model.state_dict()) == list(expected.state_dict())  # those of model files
     x = 100 * torch.randn(64, 3, *size)

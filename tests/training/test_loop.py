@@ -12,7 +12,7 @@ from fastai.vision.core import TensorImage, TensorPoint
 from imgreg_fastai import load
 from imgreg_fastai.api import functions, run_stages
 from imgreg_fastai.api.preparation import make_config
-from imgreg_fastai.models import network
+from imgreg_fastai.models import network, output_head
 from imgreg_fastai.tasks import ANGLE
 from imgreg_fastai.training import checkpoint, loop, precision, rate_search
 from imgreg_fastai.training.learner import output_forms
@@ -276,7 +276,7 @@ def test_pretrained_bodies_learn_slower_and_may_be_frozen(drawn, run, tmp_path):
     first = functions.learner("angle", **small(drawn, weights=str(run.path)))
     assert torch.equal(first.model[1][0].weight, load(run.path).network[1][0].weight)
     number = functions.learner("angle", targets=["angle:number"], **small(drawn, weights=str(run.path)))
-    assert number.model[1][0].weight.shape[0] == network.N_BINS
+    assert number.model[1][0].weight.shape[0] == output_head.N_BINS
 
 
 def test_frozen_epochs_train_the_head_alone_and_the_body_has_its_own_rate(drawn):

@@ -8,7 +8,7 @@ from fastai.vision.core import TensorPoint
 from scipy.spatial.transform import Rotation as R
 
 from imgreg_fastai.config import TrainConfig
-from imgreg_fastai.models import network
+from imgreg_fastai.models import output_head
 from imgreg_fastai.tasks import ANGLE, Angle, Number, Point, Rotation, Task
 from imgreg_fastai.tasks.geometry import place_picture
 from imgreg_fastai.training import learner, losses
@@ -390,7 +390,7 @@ def test_a_labels_histogram_has_its_mean_and_the_divergence_is_0_there_and_above
     shares = losses.label_histograms(form, encoded)
     assert torch.allclose(shares.sum(dim=1), torch.ones(4))
     logits = shares.clamp(min=1e-30).log()
-    means = network.HistogramRange([form])(logits)
+    means = output_head.HistogramRange([form])(logits)
     if form == "circle":  # the mean of directions about a direction is a shorter vector
         assert means.norm(dim=1).min() > 0.9 and means.norm(dim=1).max() < 1
         means = means / means.norm(dim=1, keepdim=True)
@@ -401,7 +401,7 @@ def test_a_labels_histogram_has_its_mean_and_the_divergence_is_0_there_and_above
 
 def test_histograms_of_a_line_and_of_a_circle_stand_in_the_order_of_the_targets():
     forms = ["circle", "sigmoid", "line", "sigmoid", "circle"]
-    layer = network.HistogramRange(forms)
+    layer = output_head.HistogramRange(forms)
     labels = {"line": torch.tensor([[0.3]]), "circle": torch.tensor([[0.6, -0.8]])}
     logits = {form: losses.label_histograms(form, y).log() for form, y in labels.items()}
     logits["second circle"] = losses.label_histograms("circle", torch.tensor([[0.0, 1.0]])).log()
@@ -416,7 +416,7 @@ def test_numbers_are_learnt_by_their_histograms_beside_targets_that_are_none():
     task = Task("t", (Point("tip", ("x", "y")), Number("n", ("n",), low=0.0, high=1.0)), augment=())
     forms = learner.output_forms(task, TrainConfig(loss="histogram"))
     assert forms == ["sigmoid", "sigmoid", "line"] and learner.output_forms(task, TrainConfig(loss="l1")) == []
-    head = network.head(8, 3, torch.tensor([0.5, -0.5, 0.0]), forms)
+    head = output_head.build(8, 3, torch.tensor([0.5, -0.5, 0.0]), forms)
     loss = losses.TaskLoss(task, "histogram", (torch.rand(20, 1, 2), torch.rand(20)))
     x, labels = torch.randn(4, 8), (torch.rand(4, 1, 2), torch.tensor([0.1, 0.5, float("nan"), 0.9]))
     plain = head(x)
@@ -424,7 +424,7 @@ def test_numbers_are_learnt_by_their_histograms_beside_targets_that_are_none():
     assert torch.allclose(head(torch.zeros(1, 8)), torch.tensor([[0.5, -0.5, 0.0]]), atol=1e-5)
     head[-1].with_logits = True
     both = head(x)
-    assert torch.equal(both[:, :3], plain) and both.shape == (4, 3 + network.N_BINS)
+    assert torch.equal(both[:, :3], plain) and both.shape == (4, 3 + output_head.N_BINS)
     value = loss(both, *labels)
     value.backward()
     assert value.isfinite() and head[0].weight.grad.abs().sum(dim=1).gt(0).all()
@@ -440,7 +440,7 @@ def test_a_network_learns_numbers_and_angles_by_histograms(target, guessing):
     x = torch.randn(256, 8)
     y = torch.sigmoid(2 * x[:, 0])
     forms = learner.output_forms(task, TrainConfig(loss="histogram"))
-    head, loss = network.head(8, task.n_out, None, forms), losses.TaskLoss(task, "histogram", (y,))
+    head, loss = output_head.build(8, task.n_out, None, forms), losses.TaskLoss(task, "histogram", (y,))
     head[-1].with_logits = True
     optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
     for _ in range(200):
@@ -457,7 +457,7 @@ def test_histograms_weigh_as_much_as_other_targets():
     task = Task("t", (Point("tip", ("x", "y")), Number("n", ("n",), low=-10.0, high=110.0)), augment=())
     loss = losses.TaskLoss(task, "histogram", labels)
     assert loss.guess_costs[1] != 1 and np.isfinite(loss.guess_costs).all()
-    head = network.head(8, 3, None, learner.output_forms(task, TrainConfig(loss="histogram")))
+    head = output_head.build(8, 3, None, learner.output_forms(task, TrainConfig(loss="histogram")))
     head[-1].with_logits = True
     assert 0.5 < loss(head(torch.zeros(50, 8)), *labels).item() < 3, "guessing costs about 1"
 
@@ -468,7 +468,7 @@ def test_an_angle_without_a_label_counts_for_nothing_in_the_loss_of_its_histogra
     labels, row_weights = torch.tensor([10.0, float("nan"), 200.0]), torch.tensor([0.5, 3.0, 1.5])
     loss = losses.TaskLoss(task, "histogram", (labels,))
     torch.manual_seed(0)
-    head = network.head(8, 2, None, ["circle"])
+    head = output_head.build(8, 2, None, ["circle"])
     head[-1].with_logits = True
     torch.nn.init.normal_(head[0].weight, std=0.5)
     x, labelled = torch.randn(3, 8), torch.tensor([0, 2])
@@ -489,4 +489,4 @@ def test_logits_that_belong_to_other_targets_are_refused():
     task = Task("t", (Angle("way", ("way",)), Number("n", ("n",), low=0.0, high=1.0)), augment=())
     loss = losses.TaskLoss(task, "histogram", (torch.rand(9) * 360, torch.rand(9)))
     with pytest.raises(ValueError, match="64 logits"):
-        loss(torch.zeros(4, 3 + network.N_BINS), torch.rand(4) * 360, torch.rand(4))
+        loss(torch.zeros(4, 3 + output_head.N_BINS), torch.rand(4) * 360, torch.rand(4))
