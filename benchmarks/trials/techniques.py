@@ -14,10 +14,10 @@ from timm.models import group_parameters
 
 from imgreg_fastai.api.plan import TrainingPlan
 from imgreg_fastai.config import TrainConfig
-from imgreg_fastai.models import mean_positions
+from imgreg_fastai.models import network
 from imgreg_fastai.tasks import Task
 from imgreg_fastai.tasks.augmentations import COLOURS
-from imgreg_fastai.training import augment, learner
+from imgreg_fastai.training import augment
 from imgreg_fastai.training.random_numbers import Draws
 
 from . import mixing, ridge_start
@@ -134,14 +134,13 @@ def with_tint(plan: TrainingPlan) -> TrainingPlan:
 
 def positions_for_all() -> AbstractContextManager:
     """Within the block the head gets positions beside the pooled features, whatever the kinds of target."""
-    build = learner.build_learner
-    return patch.object(learner, "build_learner", lambda dls, task, cfg, body: build(
-        dls, task, cfg, mean_positions.add_positions(body, task.size)))
+    choose = network.choose_kind
+    return patch.object(network, "choose_kind", lambda body, size, n_points, _: choose(body, size, n_points, True))
 
 
 def without_positions() -> AbstractContextManager:
     """Within the block the head gets the pooled features alone."""
-    return patch.object(network, "add_positions", lambda body, size: body)
+    return patch.object(network, "choose_kind", lambda *_: "pooled")
 
 
 def split_by_stage(learn: Learner, task: Task, config: TrainConfig) -> list[Callback]:

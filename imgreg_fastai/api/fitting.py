@@ -194,8 +194,7 @@ def model_metadata(run: runs.Run, plan: TrainingPlan) -> dict:
     # runs of older versions do not tell
     fields = run.about.get("network") or model_file.older_network(plan.task, learner.output_forms(plan.task, config))
     return model_file.model_metadata(plan.task, config.arch, config.arch_args, backbones.stats(config.arch),
-                                     run.about["weights"], run.about.get("levels"),
-                                     **fields)
+                                     run.about["weights"], run.about.get("levels"), **fields)
 
 
 def _epoch_line(task: Task, row: dict) -> str:

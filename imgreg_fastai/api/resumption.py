@@ -49,6 +49,8 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
             raise ImgregError("an unfinished run, or --epochs N to train it further",
                               f"'{path}', finished after {n_done} epochs", f"--epochs {2 * run.config.epochs}")
         saved = checkpoint.read_checkpoint(run.path)
+        if saved is not None and (epochs is not None or not saved.progress.is_over):
+            _check_head(run, saved)
         changes = check_unchanged(run, force)
         for folder in (run.path, run.path / "plots"):
             remove_temporaries(folder)
@@ -138,7 +140,7 @@ def _continue_training(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
     """Train what is left of a run, and score it."""
     progress, config = saved.progress, plan.config
     with precision.deterministic(run.about.get("threads")):
-        if progress.cycle is None or progress.stopped:
+        if progress.is_over:
             say(f"{run.path} is trained: going on with its scores")
             run.note(state="scoring", epochs_done=progress.epoch, stopped=progress.stopped, config=config.to_dict())
             _restore_files(run, plan, saved)
@@ -156,6 +158,14 @@ def _continue_training(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
         _say_repeated(run, progress)
         _restore_files(run, plan, saved)
         return fitting.train_to_end(run, plan, learn, progress, saved.best)
+
+
+def _check_head(run: Run, saved: Checkpoint) -> None:
+    """Raise ImgregError, before anything is changed, if points are learnt by a head that is no longer trained."""
+    if run.task.has_points and any(name.startswith("0.places.") for name in saved.weights):
+        raise ImgregError("a checkpoint whose points have a map each",
+                          f"'{run.path}', whose head an older version of imgreg made",
+                          f"imgreg train with --weights {run.path}, which begins anew with its backbone")
 
 
 def _say_repeated(run: Run, progress: Progress) -> None:

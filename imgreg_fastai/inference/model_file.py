@@ -50,8 +50,7 @@ def model_metadata(task: Task, arch: str, arch_args: dict, stats: tuple, weights
     """
     from .. import __version__
 
-    optional = {"levels": levels or None, "forms": list(forms) or None,
-                "frozen_grid": frozen_grid}
+    optional = {"levels": levels or None, "forms": list(forms) or None, "frozen_grid": frozen_grid}
     return {"format": FORMAT, "imgreg": __version__, "task": task.to_dict(), "arch": arch, "arch_args": arch_args,
             "mean": list(stats[0]), "std": list(stats[1]), "weights": weights,
             "head": head, **{name: value for name, value in optional.items() if value is not None}}
@@ -147,8 +146,7 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
     arrays = {k.removeprefix(CALIBRATION): state.pop(k).numpy() for k in list(state) if k.startswith(CALIBRATION)}
     task = task_from_dict(about["task"])
     forms = output_forms(about)
-    if forms and sum(N_OUTPUTS[form] for form in forms) != task.n_out:
-        raise ValueError(f"{forms} for {task.n_out} outputs")
+    _check_forms(forms, task)
     if "frozen_grid" in about:
         net = frozen_network(about["arch"], task.size, task.n_out, about["arch_args"], about["frozen_grid"])
     else:
@@ -168,6 +166,16 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
         about["calibration"]["coverage"] = float(about["calibration"]["coverage"])
         model.resolve_coverage()  # raises if its scores do not suffice
     return model
+
+
+def _check_forms(forms: Sequence[str], task: Task) -> None:
+    """Raise an error if what a model file says of its outputs is nothing that a task's outputs can be."""
+    of_outputs = [form for form in forms for _ in range(N_OUTPUTS[form])]
+    if forms and len(of_outputs) != task.n_out:
+        raise ValueError(f"{forms} for {task.n_out} outputs")
+    are_points = [target.histogram == "map" for target in task.targets for _ in range(target.n_out)]
+    if "position" in forms and [form == "position" for form in of_outputs] != are_points:
+        raise ValueError(f"{forms} for targets of the kinds {', '.join(t.kind for t in task.targets)}")
 
 
 def _check_levels(levels: object) -> None:

@@ -66,6 +66,11 @@ def head_features(body: nn.Module) -> int | output_head.MapFeatures:
     return body.features if isinstance(body, BodyWithMaps) else timm_body.n_features(body)
 
 
+def map_grid(body: nn.Module) -> tuple[int, int] | None:
+    """Height and width of the maps of points; None if a body has none."""
+    return body.grid if isinstance(body, BodyWithMaps) else None
+
+
 def kind_of(body: nn.Module) -> HeadKind:
     """What the head of a network gets beside the pooled features of its body."""
     if isinstance(body, BodyWithMaps):

@@ -57,7 +57,7 @@ class PointMaps(nn.Module):
 def _mean_and_variance(logits: torch.Tensor, centres: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The mean and the variance of histograms, [B, n] each, by their logits [B, n, bins] and the bins' centres."""
     shares = logits.softmax(dim=2)
-    mean = shares @ centres
+    mean = (shares * centres).sum(dim=2)  # autocast would compute a product of matrices in bfloat16
     return mean, (shares * (centres - mean[..., None]) ** 2).sum(dim=2)
 
 

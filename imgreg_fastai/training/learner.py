@@ -46,7 +46,7 @@ def build_learner(dls: DataLoaders, task: Task, cfg: TrainConfig, body: nn.Modul
         dls, lambda pretrained: nn.Sequential(body, nn.AdaptiveAvgPool2d(1)), pretrained=False, normalize=False,
         n_out=task.n_out, init=None, splitter=_split, y_range=output_head.Y_RANGE,
         custom_head=output_head.build(network.head_features(body), task.n_out, start, forms),  # with y_range
-        loss_func=TaskLoss(task, cfg.loss, labels, cfg.balance, getattr(body, "grid", None)), wd=cfg.wd,
+        loss_func=TaskLoss(task, cfg.loss, labels, cfg.balance, network.map_grid(body)), wd=cfg.wd,
         cbs=callbacks,
         metrics=[TargetError(task, i) for i in range(len(task.targets))],
         # fused: one call for all weights, where fastai's own Adam makes several for each

@@ -238,7 +238,7 @@ class ReturnLogits(Callback):
         for layer in self._layers:
             if isinstance(layer, BodyWithMaps) and layer.with_logits:
                 self.learn.pred = torch.cat([self.learn.pred, layer.logits.flatten(1)], dim=1)
-                layer.logits = layer.logits[:0].detach()  # or the graph of the batch would stay in memory
+                layer.logits = torch.empty(0)  # or the graph of the batch would stay in memory
             layer.with_logits = False
 
 

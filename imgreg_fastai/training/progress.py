@@ -106,6 +106,11 @@ class Progress:
         return None
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.cycle is None or bool(self.stopped)
+
+    @property
     def _steps_left(self) -> int:
         """The number of steps until the running cycle ends."""
         cycle = self.cycle

@@ -499,11 +499,11 @@ def test_a_head_of_who_knows_what_is_not_loaded(tmp_path, about):
 def test_places_are_loaded_with_the_head_or_neither_is(tmp_path):
     task = Task("spot", (Point("spot", ("x", "y")),), SIZE)
     torch.manual_seed(1)
-    for name, places in (("placed", True), ("unplaced", False)):
-        net = network.network("test_resnet", SIZE, 2, positions=places)
-        about = model_file.model_metadata(task, "test_resnet", {}, ((0,) * 3, (1,) * 3), {})
+    for name, kind in (("placed", "positions"), ("unplaced", "pooled")):
+        net = network.network("test_resnet", SIZE, 2, kind=kind)
+        about = model_file.model_metadata(task, "test_resnet", {}, ((0,) * 3, (1,) * 3), {}, head=kind)
         model_file.save_model(tmp_path / f"{name}.imgreg", net, about)
-    new = network.network("test_resnet", SIZE, 2, positions=True)
+    new = network.network("test_resnet", SIZE, 2, kind="positions")
     found = weights.find_weights("test_resnet", str(tmp_path / "placed.imgreg"))
     body, _ = build_body("test_resnet", SIZE, None, found)
     source = model_file.load_model(tmp_path / "placed.imgreg").network

@@ -7,7 +7,7 @@ from fastai.vision.core import PointScaler
 from fastai.vision.data import PointBlock
 
 from imgreg_fastai.api import functions
-from imgreg_fastai.models import mean_positions, network, timm_body
+from imgreg_fastai.models import network, point_maps, timm_body
 from imgreg_fastai.training import datablock, learner
 from tests.conftest import TINY
 
@@ -39,13 +39,14 @@ def test_the_learner_is_vision_learners_with_one_body_and_outputs_in_y_range(tab
     monkeypatch.setattr(learner, "vision_learner", lambda *a, **of: calls.append(of) or real(*a, **of))
     monkeypatch.setattr(timm_body.timm, "create_model", lambda *a, **of: bodies.append(create(*a, **of)) or bodies[-1])
     learn = functions.learner(table, **options(kind, size), loss="l1")
-    (of,), (timm_body,) = calls, bodies
+    (of,), (timm_model,) = calls, bodies
     assert isinstance(learn, Learner) and of["y_range"] == (-1.1, 1.1)
     body, head = learn.model
-    assert getattr(body, "timm_body", body) is timm_body
-    positions = kind in ("points", "several") and size == (32, 48)
-    assert isinstance(body, mean_positions.BodyWithPositions) is positions
-    expected = network.network("test_resnet", size, of["n_out"], positions=positions)
+    assert getattr(body, "timm_body", body) is timm_model
+    has_maps = kind in ("points", "several")  # the finest features lie on a grid at both sizes
+    assert isinstance(body, point_maps.BodyWithMaps) is has_maps
+    assert ("position" in head.forms) is has_maps
+    expected = network.network("test_resnet", size, of["n_out"], kind=network.kind_of(body), forms=head.forms)
     assert list(learn.model.state_dict()) == list(expected.state_dict())  # those of model files
     x = 100 * torch.randn(64, 3, *size)
     with torch.no_grad():

@@ -7,11 +7,9 @@ import torch
 from fastai.vision.core import TensorPoint
 from scipy.spatial.transform import Rotation as R
 
-from imgreg_fastai.config import TrainConfig
-from imgreg_fastai.models import output_head
 from imgreg_fastai.tasks import ANGLE, Angle, Number, Point, Rotation, Task
 from imgreg_fastai.tasks.geometry import place_picture
-from imgreg_fastai.training import learner, losses
+from imgreg_fastai.training import losses
 from imgreg_fastai.training.losses import (
     RarityWeights,
     TargetError,
@@ -377,116 +375,3 @@ def test_seconds_since_1970_are_learnt_and_decoded_to_the_millisecond():
     assert loss(wanted, true).item() < 1e-6 and loss(wanted, true).dtype == torch.float32
     torch.testing.assert_close(loss.decodes(wanted), true, atol=1e-3, rtol=0)
     assert TargetError(task, 0).errors(wanted, true).max() < 1e-3
-
-
-# ---- histograms
-
-
-@pytest.mark.parametrize("form, encoded", [
-    ("line", torch.tensor([[-1.0], [0.3], [0.77], [1.0]])),
-    ("circle", torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.6, -0.8], [-0.28, 0.96]])),
-])
-def test_a_labels_histogram_has_its_mean_and_the_divergence_is_0_there_and_above_elsewhere(form, encoded):
-    shares = losses.label_histograms(form, encoded)
-    assert torch.allclose(shares.sum(dim=1), torch.ones(4))
-    logits = shares.clamp(min=1e-30).log()
-    means = output_head.HistogramRange([form])(logits)
-    if form == "circle":  # the mean of directions about a direction is a shorter vector
-        assert means.norm(dim=1).min() > 0.9 and means.norm(dim=1).max() < 1
-        means = means / means.norm(dim=1, keepdim=True)
-    assert torch.allclose(means, encoded, atol=2e-3)
-    assert torch.allclose(losses.divergence(form, logits, encoded), torch.zeros(4, 1), atol=1e-5)
-    assert (losses.divergence(form, logits, encoded.roll(1, 0)) > 0.5).all()
-
-
-def test_histograms_of_a_line_and_of_a_circle_stand_in_the_order_of_the_targets():
-    forms = ["circle", "sigmoid", "line", "sigmoid", "circle"]
-    layer = output_head.HistogramRange(forms)
-    labels = {"line": torch.tensor([[0.3]]), "circle": torch.tensor([[0.6, -0.8]])}
-    logits = {form: losses.label_histograms(form, y).log() for form, y in labels.items()}
-    logits["second circle"] = losses.label_histograms("circle", torch.tensor([[0.0, 1.0]])).log()
-    x = torch.cat([torch.tensor([[-9.0, 9.0]]), logits["circle"], logits["line"], logits["second circle"]], dim=1)
-    outputs = layer(x)[0]
-    length = float(outputs[:2].norm())
-    wanted = [0.6 * length, -0.8 * length, -1.1, 0.3, 1.1, 0.0, length]
-    assert torch.allclose(outputs, torch.tensor(wanted), atol=2e-3)
-
-
-def test_numbers_are_learnt_by_their_histograms_beside_targets_that_are_none():
-    task = Task("t", (Point("tip", ("x", "y")), Number("n", ("n",), low=0.0, high=1.0)), augment=())
-    forms = learner.output_forms(task, TrainConfig(loss="histogram"))
-    assert forms == ["sigmoid", "sigmoid", "line"] and learner.output_forms(task, TrainConfig(loss="l1")) == []
-    head = output_head.build(8, 3, torch.tensor([0.5, -0.5, 0.0]), forms)
-    loss = losses.TaskLoss(task, "histogram", (torch.rand(20, 1, 2), torch.rand(20)))
-    x, labels = torch.randn(4, 8), (torch.rand(4, 1, 2), torch.tensor([0.1, 0.5, float("nan"), 0.9]))
-    plain = head(x)
-    assert plain.shape == (4, 3)
-    assert torch.allclose(head(torch.zeros(1, 8)), torch.tensor([[0.5, -0.5, 0.0]]), atol=1e-5)
-    head[-1].with_logits = True
-    both = head(x)
-    assert torch.equal(both[:, :3], plain) and both.shape == (4, 3 + output_head.N_BINS)
-    value = loss(both, *labels)
-    value.backward()
-    assert value.isfinite() and head[0].weight.grad.abs().sum(dim=1).gt(0).all()
-    assert loss(plain, *labels).isfinite(), "without logits the mean is judged"
-
-
-@pytest.mark.parametrize("target, guessing", [
-    (Number("n", ("n",), low=0.0, high=1.0), 0.24), (Angle("n", ("n",), period=1.0), 0.24),
-])
-def test_a_network_learns_numbers_and_angles_by_histograms(target, guessing):
-    torch.manual_seed(0)
-    task = Task("t", (target,), augment=())
-    x = torch.randn(256, 8)
-    y = torch.sigmoid(2 * x[:, 0])
-    forms = learner.output_forms(task, TrainConfig(loss="histogram"))
-    head, loss = output_head.build(8, task.n_out, None, forms), losses.TaskLoss(task, "histogram", (y,))
-    head[-1].with_logits = True
-    optimiser = torch.optim.Adam(head.parameters(), lr=0.05)
-    for _ in range(200):
-        optimiser.zero_grad()
-        loss(head(x), y).backward()
-        optimiser.step()
-    outputs = head(x)[:, : task.n_out].detach().numpy()
-    error = target.error(target.decode(outputs), y[:, None].numpy().astype(float)).mean()
-    assert error < guessing / 3
-
-
-def test_histograms_weigh_as_much_as_other_targets():
-    labels = (torch.rand(50, 1, 2) - 0.5, torch.randint(0, 100, (50,)).float())
-    task = Task("t", (Point("tip", ("x", "y")), Number("n", ("n",), low=-10.0, high=110.0)), augment=())
-    loss = losses.TaskLoss(task, "histogram", labels)
-    assert loss.guess_costs[1] != 1 and np.isfinite(loss.guess_costs).all()
-    head = output_head.build(8, 3, None, learner.output_forms(task, TrainConfig(loss="histogram")))
-    head[-1].with_logits = True
-    assert 0.5 < loss(head(torch.zeros(50, 8)), *labels).item() < 3, "guessing costs about 1"
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-def test_an_angle_without_a_label_counts_for_nothing_in_the_loss_of_its_histogram(weighted):
-    task = Task("t", (Angle("way", ("way",)),), augment=())
-    labels, row_weights = torch.tensor([10.0, float("nan"), 200.0]), torch.tensor([0.5, 3.0, 1.5])
-    loss = losses.TaskLoss(task, "histogram", (labels,))
-    torch.manual_seed(0)
-    head = output_head.build(8, 2, None, ["circle"])
-    head[-1].with_logits = True
-    torch.nn.init.normal_(head[0].weight, std=0.5)
-    x, labelled = torch.randn(3, 8), torch.tensor([0, 2])
-
-    def of(rows):
-        loss.row_weights = row_weights[rows] if weighted else None
-        head.zero_grad()
-        value = loss(head(x[rows]), labels[rows])
-        value.backward()
-        return value.detach(), head[0].weight.grad.clone()
-
-    (all_rows, gradient), (alone, own_gradient) = of(torch.arange(3)), of(labelled)
-    torch.testing.assert_close(all_rows, alone)
-    torch.testing.assert_close(gradient, own_gradient)
-
-
-def test_logits_that_belong_to_other_targets_are_refused():
-    task = Task("t", (Angle("way", ("way",)), Number("n", ("n",), low=0.0, high=1.0)), augment=())
-    loss = losses.TaskLoss(task, "histogram", (torch.rand(9) * 360, torch.rand(9)))
-    with pytest.raises(ValueError, match="64 logits"):
-        loss(torch.zeros(4, 3 + output_head.N_BINS), torch.rand(4) * 360, torch.rand(4))
