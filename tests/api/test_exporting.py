@@ -13,12 +13,11 @@ from fastai.vision.core import PILImage
 from PIL import Image
 
 from imgreg_fastai import export, load
-from imgreg_fastai.api import functions
+from imgreg_fastai.api import fitting, functions
 from imgreg_fastai.inference import model_file
 from imgreg_fastai.models import backbones
 from imgreg_fastai.runs import Run
 from imgreg_fastai.tasks.geometry import place_picture, to_pixels
-from imgreg_fastai.training import learner
 from imgreg_fastai.training.transforms import Boxed
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, TINY, plots_left_out
@@ -114,9 +113,10 @@ KINDS = {
     "angle": {"targets": ["way:angle360"]},
     "rotation": {"targets": ["pose:rotation"]},
     "points": {"targets": ["spots=rx,ry,bx,by:point"]},
-    "pooled": {"targets": ["spots=rx,ry,bx,by:point"], "size": (32, 32)},  # a head without positions
+    "pooled": {"targets": ["spots=rx,ry,bx,by:point"], "size": (16, 16), "arch": "test_vit"},  # points without maps
     "several": {"targets": ["spot=rx,ry:point", "pose:rotation", "n:number", "way:angle360"]},
 }
+HEADS = {"number": "positions", "log": "positions", "points": "maps", "several": "maps"}  # others: pooled
 
 
 def test_exported_learners_of_every_kind_and_head_predict_in_an_empty_folder_what_the_run_does(spotted, run, drawn,
@@ -133,11 +133,12 @@ def test_exported_learners_of_every_kind_and_head_predict_in_an_empty_folder_wha
         options = {**TINY, "fit": "squish", **options}
         plan = functions.prepare(table, **options)
         task, cfg = plan.task, plan.config
-        network = functions.learner(table, **options).model  # a run without its training, plots and report
-        torch.nn.init.normal_(network[1][0].weight, std=0.5)
+        learn = functions.learner(table, **options)  # a run without its training, plots and report
+        torch.nn.init.normal_(learn.model[1][0].weight, std=0.5)
         about = model_file.model_metadata(task, cfg.arch, cfg.arch_args, backbones.stats(cfg.arch), {},
-                                          forms=learner.output_forms(task, cfg))
-        model_file.save_model(tmp_path / name / model_file.MODEL, network, about)
+                                          **fitting.network_fields(learn))
+        assert about["head"] == HEADS.get(name, "pooled")
+        model_file.save_model(tmp_path / name / model_file.MODEL, learn.model, about)
         export(Run(tmp_path / name, {"config": cfg.to_dict()}), out=folder / f"{name}.pkl")
         models[name] = load(tmp_path / name)
     command = [sys.executable, "-c", OPEN, *(f"{name}.pkl" for name in models)]

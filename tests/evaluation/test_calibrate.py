@@ -42,7 +42,7 @@ def ages(n=1200, hard=0.8, seed=0, people=0):
     frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
     if people:
         frame["group"] = (np.arange(n) // (n // 4 // people)).astype(str)
-    return Known(AGE, None, {}, outputs_of=outputs, features_of=features.astype(np.float32)), frame
+    return Known(AGE, (None, None), {}, outputs_of=outputs, features_of=features.astype(np.float32)), frame
 
 
 def held(model, frame, asked=0.9):
@@ -120,7 +120,7 @@ def test_each_point_has_its_own_radius_and_missing_ones_cost_nothing():
     frame = pd.DataFrame(true, columns=FACE.columns)
     frame["path"] = frame["image"] = np.arange(n).astype(str)
     frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
-    model = Known(FACE, None, {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
+    model = Known(FACE, (None, None), {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
     model = calibrate.calibrate(model, frame, config.TrainConfig())
     of, rows = held(model, frame)
     assert rows["face_b_within"].mean() == pytest.approx(10 * rows["face_a_within"].mean(), rel=0.25)
@@ -135,7 +135,7 @@ def test_a_column_that_hardly_any_picture_labels_costs_the_others_nothing(caplog
     frame = pd.DataFrame(true, columns=FACE.columns)
     frame["path"] = frame["image"] = np.arange(n).astype(str)
     frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
-    model = Known(FACE, None, {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
+    model = Known(FACE, (None, None), {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
     _, rows = held(calibrate.calibrate(model, frame, config.TrainConfig()), frame)
     assert rows["face_a_within"].notna().all() and rows["face_b_within"].isna().all()
     assert "no intervals for face_b_within: fewer than 9 of the 200 images" in caplog.text

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from imgreg_fastai import load
-from imgreg_fastai.api import functions
+from imgreg_fastai.api import fitting, functions
 from imgreg_fastai.config import TrainConfig
 from imgreg_fastai.evaluation import metrics
 from imgreg_fastai.inference import model_file, predictor
@@ -187,7 +187,7 @@ def test_all_kinds_at_once_are_seen_alike_by_training_and_predicting(spotted, fi
     learn = functions.learner(four(fit, box), data=table, **{**TINY, "cache": "off", "workers": 0})
     task = learn.loss_func.task
     about = model_file.model_metadata(task, "test_resnet", {}, backbones.stats("test_resnet"), {},
-                                      forms=learner.output_forms(task, TrainConfig(loss="histogram")))
+                                      **fitting.network_fields(learn))
     model = load(model_file.save_model(tmp_path / "m.imgreg", learn.model, about))
     valid = spotted[spotted["split"] == "valid"].reset_index(drop=True)
     boxes = valid[list(box)].to_numpy() if box else None
@@ -300,10 +300,11 @@ def test_a_model_file_whose_statistics_are_none_is_refused(run, tmp_path, stats)
 def test_a_model_file_that_tells_its_histograms_as_format_4_did_predicts_the_same(tmp_path):
     task = Task("t", (Point("tip", ("x", "y")), Number("n", ("n",), low=0.0, high=1.0)), size=(48, 48), augment=())
     forms = learner.output_forms(task, TrainConfig(loss="histogram"))
-    net = network.network("test_resnet", task.size, task.n_out, {}, True, forms)
-    about = model_file.model_metadata(task, "test_resnet", {}, backbones.stats("test_resnet"), {}, forms=forms)
+    net = network.network("test_resnet", task.size, task.n_out, {}, "positions", forms)
+    about = model_file.model_metadata(task, "test_resnet", {}, backbones.stats("test_resnet"), {}, forms=forms,
+                                      head="positions")
     new = load(model_file.save_model(tmp_path / "new.imgreg", net, about))
-    assert about.pop("forms") == ["sigmoid", "sigmoid", "line"]
+    assert about.pop("forms") == ["sigmoid", "sigmoid", "line"] and about.pop("head") == "positions"
     older = {**about, "format": 4, "histograms": [False, False, True]}
     old = load(model_file.save_model(tmp_path / "old.imgreg", net, older))
     images = [np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)]

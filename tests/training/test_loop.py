@@ -123,7 +123,9 @@ def test_a_validation_picture_that_breaks_counts_in_neither_loss_nor_error_and_i
         parts = [whole.do_item(i)[:2] for i in intact]
         x, y = (torch.stack([part[k].as_subclass(torch.Tensor) for part in parts]) for k in (0, 1))
         x = whole.after_batch((TensorImage(x), TensorPoint(y)))[0]
-        pred = learn.model.eval()(x.as_subclass(torch.Tensor))
+        body, head = learn.model.eval()
+        body.with_logits = True  # the loss compares maps, too
+        pred = torch.cat([head(body(x.as_subclass(torch.Tensor))), body.logits.flatten(1)], dim=1)
         losses = [learn.loss_func(pred[rows], y[rows]).item() * len(rows) for rows in (range(first), range(first, 7))]
     assert loss == pytest.approx(sum(losses) / 7, rel=1e-4)
     assert error == pytest.approx(learn.metrics[0].errors(pred, y, views=whole.views[intact]).mean(), rel=1e-4)
