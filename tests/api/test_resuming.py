@@ -13,7 +13,7 @@ from imgreg_fastai.training.checkpoint import read_checkpoint
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import BOX, SMALL, TINY, skip_plots
 
-OPTIONS = {**TINY, "epochs": 3, "lr": 2e-3, "loss": "l1", "deterministic": True, "save_minutes": 0, "workers": 0,
+OPTIONS = {**TINY, "epochs": 3, "lr": 5e-3, "loss": "l1", "deterministic": True, "save_minutes": 0, "workers": 0,
            "bs": 2,
            "targets": ["spots=rx,ry,bx,by:point", "pose:rotation", "n:number"]}
 
@@ -53,7 +53,7 @@ def table(spotted):
 
 
 @pytest.mark.parametrize("options", [
-    {"accumulate": 2}, {"arch_args": {"drop_rate": 0.3, "drop_path_rate": 0.2}, "cache": "off"},
+    {"accumulate": 2}, {"loss": "histogram"}, {"arch_args": {"drop_rate": 0.3, "drop_path_rate": 0.2}, "cache": "off"},
     *(pytest.param(options, marks=pytest.mark.slow) for options in (
         {}, {"lr": "auto"}, {"precision": "bf16"}, {"box": BOX, "augment": "turn,colour"},
         {"patience": 1, "lr": 1e-9, "epochs": 9})),
