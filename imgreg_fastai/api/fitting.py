@@ -44,8 +44,8 @@ def build_learner(plan: TrainingPlan) -> tuple[Learner, weights.Weights]:
         say(f"training {config.arch} from scratch: {reason}")
     if source.origin == "model":
         has_head = weights.load_head(learn.model, source, task)
-        head = "its head too" if has_head else "with a new head: its targets, its loss or the form of its head are others"
-        say(f"starting from {source.source}, {head}")
+        others = "its targets, its loss or the form of its head are others"
+        say(f"starting from {source.source}, {'its head too' if has_head else f'with a new head: {others}'}")
     return learn, source
 
 
