@@ -59,7 +59,7 @@ def _data_facts(plan: TrainingPlan, source: weights.Weights) -> recipe.DataFacts
         trained_size = trained_task.size if trained_task else None
     return recipe.DataFacts(len(rows), shown_size(rows, plan.task), source.pretrained,
                             select_device(config.device) != "cpu",
-                            minutes if is_limited else None, trained_size)
+                            minutes if is_limited else None, trained_size, plan.task.has_points)
 
 
 def _rates_apply(plan: TrainingPlan, source: weights.Weights) -> bool:

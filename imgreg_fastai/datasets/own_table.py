@@ -9,6 +9,7 @@ import pandas as pd
 
 from .. import tasks
 from ..data import tables
+from ..data.group_columns import describe_ungrouped
 from ..data.infer_targets import infer_targets, rater_columns
 from ..data.labels.split_columns import dividing_columns
 from ..data.long_form import refuse_point_rows
@@ -43,7 +44,7 @@ def table_task(path: str | tables.Table, specs: Sequence[str] = (), image: str =
                flip_pairs: tasks.NamePairs | None = None, units: Pairs = (), weights: Pairs = (),
                scale: str | None = None, used: tuple[str, ...] = (), images: str | Path | None = None,
                rows: tables.RowOptions = tables.ROWS_AS_THEY_ARE, several: bool = False,
-               **of_numbers: Any) -> tasks.Task:
+               grouped: bool = True, **of_numbers: Any) -> tasks.Task:
     """Make the Task of a table, or of a folder in place of one.
 
     Args:
@@ -56,6 +57,8 @@ def table_task(path: str | tables.Table, specs: Sequence[str] = (), image: str =
         images: The folder that the names of images are relative to, else the table's own.
         rows: How rows become one row an image.
         several: Whether several rows of an image are meant, each with a box of its own.
+        grouped: Whether it is decided what is kept in one part of the split; if not, columns that may be groups are
+            named.
 
     Raises:
         ImgregError: It is not a table, or lacks a column.
@@ -91,6 +94,9 @@ def table_task(path: str | tables.Table, specs: Sequence[str] = (), image: str =
             used = (*used, *raters, *dividing_columns(beginning, (image, *used, *raters)))
             specs, messages = infer_targets(beginning, image, used)
             for line in messages:
+                say(line)
+        if not grouped and "group" not in columns:
+            for line in describe_ungrouped(beginning, (image, *used, *_columns_of(specs))):
                 say(line)
     task = task_from_columns(table_name(path), specs, columns, flip_pairs, units, weights, scale,
                              cell_units=cell_units, **of_numbers)

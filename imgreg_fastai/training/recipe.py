@@ -9,6 +9,7 @@ SIDES = (64, 96, 128, 160, 192, 224)  # of images in pixels
 STEP = 16  # pixels: the sides of images that are no squares are multiples of it
 SQUARE = 1.15  # images whose sides differ by less are shown as squares; also the most by which images are enlarged
 FEWEST_EPOCHS, LEAST_SIDE = 5, 96  # images are made smaller for so many epochs in time, but not smaller than that
+POINT_SIDE, POINT_EPOCHS = 192, 30  # images of points are up to so large where there is time for so many epochs
 PIXELS_PER_SECOND = 1.5e6  # that two cores train on, by resnet18 or mobilenetv2
 
 
@@ -22,6 +23,7 @@ class DataFacts(NamedTuple):
         on_gpu: Whether the training is on a GPU.
         minutes: That the training may take; None: as long as it needs.
         trained_size: Height and width of the images that the weights were trained with, if that is known.
+        has_points: Whether points are predicted.
     """
 
     n_images: int
@@ -30,6 +32,7 @@ class DataFacts(NamedTuple):
     on_gpu: bool = False
     minutes: float | None = MINUTES
     trained_size: tuple[int, int] | None = None
+    has_points: bool = False
 
 
 class Row(NamedTuple):
@@ -104,17 +107,24 @@ def choose_size(facts: DataFacts, most: int) -> tuple[int, int]:
     """Return the height and width of the images in pixels.
 
     They have the proportions of what is shown, and as many pixels as a square of one of SIDES: the largest that is not
-    above `most`, enlarges images by SQUARE at most, and for which a processor has the time; else the smallest.
+    above `most`, enlarges images by SQUARE at most, and for which a processor has the time; else the smallest. Where
+    there is much time, images of points are larger: how exact a point can be depends on the pixels.
     """
     height, width = facts.shown
     own_side = math.sqrt(height * width)
-    is_free = facts.on_gpu or facts.minutes is None
-    side = max(side for side in SIDES if side <= most and side <= max(own_side * SQUARE, SIDES[0])
-               and (is_free or side <= LEAST_SIDE or epochs_in_time(facts, side**2) >= FEWEST_EPOCHS))
+    side = max(side for side in SIDES if side <= max(own_side * SQUARE, SIDES[0]) and (
+        (side <= most and _has_time(facts, side, FEWEST_EPOCHS))
+        or (side <= POINT_SIDE and facts.has_points and facts.pretrained and _has_time(facts, side, POINT_EPOCHS))))
     aspect = width / height
     if max(aspect, 1 / aspect) < SQUARE:
         return side, side
     return _multiple(side / math.sqrt(aspect)), _multiple(side * math.sqrt(aspect))
+
+
+def _has_time(facts: DataFacts, side: int, epochs: int) -> bool:
+    """Whether there is the time for so many epochs of squares of a side; always for LEAST_SIDE."""
+    is_free = facts.on_gpu or facts.minutes is None
+    return is_free or side <= LEAST_SIDE or epochs_in_time(facts, side**2) >= epochs
 
 
 def _multiple(n_pixels: float) -> int:

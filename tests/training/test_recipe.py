@@ -50,6 +50,16 @@ def test_more_images_get_fewer_epochs_and_on_a_processor_smaller_ones():
     assert choose_recipe(facts._replace(n_images=20_000, on_gpu=True)).size == few.size
 
 
+def test_images_of_points_are_larger_where_there_is_time_and_as_large_as_others_where_there_is_not():
+    facts = DataFacts(900, (300, 300), pretrained=True)
+    points = facts._replace(has_points=True)
+    assert choose_recipe(facts).size == (128, 128) and choose_recipe(points).size == (160, 160)
+    assert choose_recipe(points._replace(minutes=15)).size == (192, 192)
+    assert choose_recipe(points._replace(minutes=3)).size == (128, 128)
+    assert choose_recipe(points._replace(shown=(150, 150))).size == (160, 160), "not enlarged beyond their own size"
+    assert choose_recipe(points._replace(pretrained=False)).size == choose_recipe(facts._replace(pretrained=False)).size
+
+
 @pytest.mark.parametrize("pretrained", [False, True])
 def test_one_image_more_does_not_change_much(pretrained):
     few, many = (choose_recipe(DataFacts(n, (200, 200), pretrained)) for n in (1000, 1001))
