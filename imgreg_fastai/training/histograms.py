@@ -70,7 +70,7 @@ class PointHistograms:
     grid: tuple[int, int]
     n_points: int
     # The loss of the position counts, too: the head can move it from where the map has it.
-    output_share: ClassVar[float] = 5.0
+    output_share: ClassVar[float] = 2.0
 
     @property
     def n_logits(self) -> int:
