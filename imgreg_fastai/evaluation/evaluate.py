@@ -11,7 +11,7 @@ from ..inference.predictor import Predictor
 from ..runs import write_file
 from ..utils.messages import ImgregError
 from . import aggregation, metrics
-from .coverage import measure_coverage, warn_if_too_low
+from .coverage import measure_coverage, measure_joint_coverage, warn_if_too_low
 
 
 def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_rows: pd.DataFrame,
@@ -57,9 +57,8 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
     if ridge is not None:
         metrics.add_mean_errors(scores, ridge, "ridge")
     if promised is not None:
-        units = model.about["calibration"]["units"]
         for name, part in parts.items():
-            for target, numbers in measure_coverage(task, part, promised, units).items():
+            for target, numbers in _coverage(model, name, part, promised, is_single=not by).items():
                 scores[name][target]["coverage"] = numbers
                 warn_if_too_low(f"{target} ({name})", numbers, part["ood"].mean())
     write_file(folder / "scores.json", scores)
@@ -68,4 +67,26 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
     baselines = {name: s["baseline"] for name, s in scores[shown].items() if "baseline" in s}
     plots.write_all(folder / "plots", task, history, rows[rows["split"] == shown],
                     partial(open_picture, value_range=task.value_range, max_pixels=task.max_pixels), baselines)
+    return scores
+
+
+def _coverage(model: Predictor, name: str, rows: pd.DataFrame, coverage: float, is_single: bool) -> dict[str, dict]:
+    """Measure coverage, and of single images also that of joint intervals where there are several of an image.
+
+    Args:
+        model: Calibrated.
+        name: Of the part.
+        rows: Of metrics.predictions, or aggregated ones.
+        coverage: What the intervals promise.
+        is_single: Whether a row is an image.
+    """
+    about, calibration = model.about["calibration"], model.calibration
+    scores = measure_coverage(model.task, rows, coverage, about["units"])
+    if name in about.get("parts", ()) and coverage == about["coverage"]:
+        for target, numbers in scores.items():
+            numbers |= {"left_out": about["left_out"][target]} if target in about.get("left_out", {}) else {}
+    if is_single and calibration and len(model.task.interval_columns) > 1 and calibration.has_joint(coverage):
+        ratios = calibration.joint_quantiles(coverage) / calibration.quantiles(coverage)
+        for target, numbers in measure_joint_coverage(model.task, rows, ratios, coverage).items():
+            scores[target]["joint"] = numbers
     return scores
