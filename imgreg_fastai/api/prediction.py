@@ -153,7 +153,7 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
     try:
         with atomic_folder(folder, "evaluate into") as work:
             scores = evaluate.write_evaluation(work, model, rows.assign(split=name), train_rows, by=by, how=how,
-                                               coverage=coverage, tta=tta)
+                                               coverage=coverage, tta=tta, is_own=table is None)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

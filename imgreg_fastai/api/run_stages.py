@@ -100,7 +100,7 @@ def say_parts(plan: TrainingPlan, purpose: str, n_train: int, n_valid: int, end:
         whose = "among them those" if n_kept else "those"
         say(f"intervals are calibrated by {n_groups} groups, {whose} of the validation part")
     _, why_no_intervals = splits.calibration_size(plan.rows, plan.config, plan.old_parts)
-    if why_no_intervals:
+    if why_no_intervals and not parts:
         say(why_no_intervals)
 
 

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from ..config import TrainConfig, fewest_to_calibrate
+from ..config import MANY_GROUPS, TrainConfig, fewest_to_calibrate
 from ..tasks import Task
 from ..utils.messages import ImgregError, close_matches, first_few, say
 from .kept_parts import check_freshness, kept_parts, natural_order, split_name, touches
@@ -15,7 +15,6 @@ MIN_ROWS_OF_SPLIT = {"train": 2, "valid": 1}
 CALIBRATE_SHARE = 0.15  # the share of the training part that is kept for intervals by default
 MAX_CALIBRATE = 1000  # images kept for intervals by default: with these, 90 % intervals cover 90 % within 1 %
 MIN_CALIBRATE = 50  # images without groups: fewer are not worth keeping
-MANY_GROUPS = 30  # calibrate by themselves: with fewer, the groups of the validation part calibrate, too
 STRATA = 10  # equally full parts of a number's range, from each of which a share is drawn
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data.splits import MANY_GROUPS
+from ..config import MANY_GROUPS
 from ..tasks import Rotation
 from ..utils.files import atomic_file
 from ..utils.messages import ImgregError, error_reason, first_few, progress_bar, warn

@@ -167,8 +167,11 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
     results = [metrics.network_outputs(model, rows, features=True) for rows in (*parts, held)]
     _, train_output = results[0]
     space, task = fit_feature_space(train_output.features), model.task
-    scored = []
+    scored: list[ScoredPart] = []
     for rows, output in results:
+        if rows.empty:
+            scored.append(ScoredPart(*(values[:0] for values in scored[-1])))
+            continue
         inputs, distance = space.difficulty_inputs(output.features, output.outputs,
                                                    model.uncertainty(output.outputs, output.features))
         predicted = task.decode(output.outputs, output.views)

@@ -55,13 +55,13 @@ def measure_coverage(task: Task, rows: pd.DataFrame, coverage: float, units: int
     return scores
 
 
-def measure_joint_coverage(task: Task, rows: pd.DataFrame, ratios: Array, coverage: float) -> dict[str, dict]:
+def measure_joint_coverage(task: Task, rows: pd.DataFrame, half_widths: Array, coverage: float) -> dict[str, dict]:
     """Measure the share of images of which all true values lie within their joint intervals.
 
     Args:
         task: The task.
-        rows: Of metrics.predictions, with single intervals.
-        ratios: Of joint half-widths to single ones, array [m], NaN where there is no interval.
+        rows: Of metrics.predictions.
+        half_widths: Of their joint intervals in units, array [n, m], NaN where there is none.
         coverage: What the intervals promise.
 
     Returns:
@@ -71,9 +71,8 @@ def measure_joint_coverage(task: Task, rows: pd.DataFrame, ratios: Array, covera
         low, high: Its 95 % confidence interval, see bootstrap.interval.
         width: The mean half-width of the target in units.
     """
-    half_widths = rows[list(task.interval_columns)].to_numpy(float) * ratios
     errors = np.hstack([t.interval_errors(*reversed(metrics.values_of(t, rows))) for t in task.targets])
-    known = np.isfinite(half_widths * errors)
+    known = np.isfinite(half_widths) & np.isfinite(errors)
     labelled = known.any(axis=1)
     if not labelled.any():
         return {}
@@ -105,9 +104,10 @@ def format_coverage(scores: dict, unit: str) -> str:
     if scores.get("low", 1) < scores.get("high", 1):
         text += f" ({scores['low']:.0%} to {scores['high']:.0%})"
     text = f"{text}, ± {format_value(scores['width'], unit)} on average".replace("%", " %")
+    if scores.get("calibrates"):
+        text += "; these images calibrated them"
     if "left_out" in scores:
-        text += f"; of the groups here, which calibrated them, each left out in turn: {scores['left_out']:.1%}".replace(
-            "%", " %")
+        text += f", and of groups left out in turn they contain {scores['left_out']:.1%}".replace("%", " %")
     parts = [part for part in scores.get("range", ()) if part["n"] >= MIN_VALUES]
     worst = min(parts, key=lambda part: part["reached"], default=None)
     if worst and worst["reached"] < scores["asked"] - LARGE_SHORTFALL:

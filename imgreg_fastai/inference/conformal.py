@@ -1,7 +1,7 @@
 """Prediction intervals by split conformal prediction, and the flag for out-of-distribution images.
 
-Calibration images are used neither to train nor to choose the best epoch. Each of their errors is divided by the
-difficulty that is estimated for its image (Papadopoulos et al. 2008). The half-width of a new interval is the
+Calibration images are not trained on. Each of their errors is divided by the difficulty that is estimated for its image
+(Papadopoulos et al. 2008). The half-width of a new interval is the
 difficulty of its own image times a quantile of these scores (Vovk, Gammerman, Shafer 2005; Lei et al. 2018).
 
 Shapes: n images, F features of the network, d inputs of the difficulty model, and m intervals for each image, one
@@ -175,7 +175,8 @@ class Calibration:
         """Compute the factors that turn difficulties into half-widths of intervals that hold all at once.
 
         Each is that of `quantiles` times the same number: the quantile, over the images, of the largest of their
-        scores, each divided by its own quantile. A value without a label is left out.
+        scores, each divided by its own quantile. A value without a label is left out. Where a quantile is 0, because
+        nearly all predictions are exact, the mean takes its place.
 
         Args:
             coverage: The share of new images all of whose true values lie within their intervals.
@@ -184,9 +185,9 @@ class Calibration:
             Array [m], as `quantiles` does; raises ImgregError as it does.
         """
         single = self.quantiles(coverage)
-        exact = single == 0  # of nearly all images
-        single[exact] = np.nanmean(self.scores[:, exact], axis=0)
-        ratios = self.scores / np.where(single == 0, 1, single)
+        scales, exact = single.copy(), single == 0  # nearly all images are
+        scales[exact] = np.nanmean(self.scores[:, exact], axis=0)
+        ratios = self.scores / np.where(scales == 0, 1, scales)
         labelled = np.isfinite(ratios).any(axis=1)
         largest = np.full(len(ratios), np.nan)
         largest[labelled] = np.nanmax(ratios[labelled], axis=1)
@@ -194,7 +195,7 @@ class Calibration:
         if np.isinf(factor):
             highest = np.floor(1000 * highest_coverage(largest, self.groups)) / 1000
             raise ImgregError(f"--coverage of at most {highest:g} with --joint", f"{coverage:g}")
-        return single * max(factor, 1.0)
+        return np.maximum(scales * factor, single)
 
     def has_joint(self, coverage: float) -> bool:
         """Tell whether `joint_quantiles` exist for a coverage for which `quantiles` do."""
@@ -208,15 +209,17 @@ class Calibration:
         """Compute the share of scores of groups left out, one after another, that the quantile of the others covers.
 
         Returns:
-            Array [m], all groups weighing the same; NaN for an interval without a label.
+            Array [m], all groups weighing the same; NaN for an interval without a label, or where the other groups
+            are too few to have a quantile.
         """
         shares = np.full((len(np.unique(self.groups)), self.scores.shape[1]), np.nan)
         for i, group in enumerate(np.unique(self.groups)):
             own = self.groups == group
             for j, (scores, left_out) in enumerate(zip(self.scores[~own].T, self.scores[own].T, strict=True)):
                 left_out = left_out[np.isfinite(left_out)]
-                if len(left_out):
-                    shares[i, j] = (left_out <= conformal_quantile(scores, self.groups[~own], coverage)).mean()
+                quantile = conformal_quantile(scores, self.groups[~own], coverage)
+                if len(left_out) and np.isfinite(quantile):
+                    shares[i, j] = (left_out <= quantile).mean()
         with catch_warnings():
             simplefilter("ignore", RuntimeWarning)  # of a column without a label all are NaN
             return np.nanmean(shares, axis=0)

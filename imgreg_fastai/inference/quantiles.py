@@ -7,11 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..config import MANY_GROUPS
 from ..tasks import Array
 
-# From so many groups on `guaranteed` is hardly wider than `left_out`: for 90 % it contains 92 to 93 %, see
-# docs/intervals.md.
-MANY_GROUPS = 30
 FEWEST_GROUPS = 3  # that say how much groups differ
 ROUNDING = 1e-9  # of sums of shares
 
