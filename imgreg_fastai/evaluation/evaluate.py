@@ -61,7 +61,7 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         metrics.add_mean_errors(scores, ridge, "ridge")
     if promised is not None:
         joint = None if by else _joint_half_widths(model, output, promised)
-        calibrating = model.about["calibration"].get("parts", ()) if is_own else ()
+        calibrating = model.about["calibration"].get("parts", ()) if is_own and not by else ()
         for name, part in parts.items():
             for target, numbers in _coverage(model, part, promised, joint, name in calibrating).items():
                 scores[name][target]["coverage"] = numbers

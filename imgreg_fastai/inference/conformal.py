@@ -167,8 +167,8 @@ class Calibration:
             n = self.n_units()
             noun = "images" if len(np.unique(self.groups)) == len(self.groups) else "groups"
             labelled = self.scores[:, np.isfinite(self.scores).any(axis=0)]
-            highest = np.floor(1000 * min(highest_coverage(scores, self.groups) for scores in labelled.T)) / 1000
-            raise ImgregError(f"--coverage of at most {highest:g}: {n} {noun} calibrate this model", f"{coverage:g}")
+            highest = _rounded_down(min(highest_coverage(scores, self.groups) for scores in labelled.T))
+            raise ImgregError(f"--coverage of at most {highest}: {n} {noun} calibrate this model", f"{coverage:g}")
         return quantiles
 
     def joint_quantiles(self, coverage: float) -> Array:
@@ -193,8 +193,8 @@ class Calibration:
         largest[labelled] = np.nanmax(ratios[labelled], axis=1)
         factor = conformal_quantile(largest, self.groups, coverage)
         if np.isinf(factor):
-            highest = np.floor(1000 * highest_coverage(largest, self.groups)) / 1000
-            raise ImgregError(f"--coverage of at most {highest:g} with --joint", f"{coverage:g}")
+            highest = _rounded_down(highest_coverage(largest, self.groups))
+            raise ImgregError(f"--coverage of at most {highest} with --joint", f"{coverage:g}")
         return np.maximum(scales * factor, single)
 
     def has_joint(self, coverage: float) -> bool:
@@ -244,6 +244,11 @@ class Calibration:
         arrays = (*self.space, *self.difficulty, self.scores, self.groups, self.max_distance, *(self.sample or ()))
         names = ARRAYS + SAMPLE_ARRAYS if self.sample else ARRAYS
         return {name: np.ascontiguousarray(values) for name, values in zip(names, arrays, strict=True)}
+
+
+def _rounded_down(coverage: float) -> str:
+    """Write a coverage that can be asked for: "0.888"."""
+    return f"{np.floor(1000 * coverage + 1e-6) / 1000:g}"
 
 
 def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs: int, m: int,
