@@ -76,10 +76,9 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     scores[:, _has_too_few(scores, model.task, cfg.coverage)] = np.nan
     if not np.isfinite(scores).any():
         return model
-    groups = held.groups
-    sample = group_sample(model.task, held, held_difficulty) if "group" in frame else None
-    if not _are_enough(scores, groups, cfg.coverage):
-        groups, sample = np.arange(len(groups)), None  # each image is a group of its own
+    groups = calibrating_groups(scores, held.groups, cfg.coverage)
+    has_sample = "group" in frame and groups is held.groups
+    sample = group_sample(model.task, held, held_difficulty) if has_sample else None
     max_distance = np.quantile(held.distance, [1 - OOD_SHARE], method="higher")
     about = {"coverage": cfg.coverage, "pictures": len(scores), "units": len(np.unique(groups)), "parts": list(parts),
              "narrower": {name: round(width, 4) for name, width in fit.widths.items()}}
@@ -110,19 +109,22 @@ def _has_too_few(scores: np.ndarray, task: Task, coverage: float) -> np.ndarray:
     return too_few
 
 
-def _are_enough(scores: np.ndarray, groups: np.ndarray, coverage: float) -> bool:
-    """Tell whether there are groups [n] enough for intervals of new groups, and warn if there are not or few."""
+def calibrating_groups(scores: np.ndarray, groups: np.ndarray, coverage: float) -> np.ndarray:
+    """Return the groups [n] that scores [n, m] calibrate intervals by, and warn if they are few.
+
+    Where they are too few for intervals of new groups, each image is a group of its own.
+    """
     columns = scores[:, np.isfinite(scores).any(axis=0)].T
     n_groups = min(len(np.unique(groups[np.isfinite(column)])) for column in columns)
     noun = "group" if n_groups == 1 else "groups"
     if min(highest_coverage(column, groups) for column in columns) < coverage:
         warn(f"intervals rest on {n_groups} {noun}, too few to tell how much groups differ: of images of new groups "
              "they may hold fewer than they say")
-        return False
+        return np.arange(len(groups))
     if n_groups < FEW_GROUPS:
         warn(f"intervals rest on {n_groups} {noun}: they hold for new groups on average, and for one of them they may "
              "hold far fewer or more than they say")
-    return True
+    return groups
 
 
 def join_parts(part: ScoredPart, other: ScoredPart) -> ScoredPart:

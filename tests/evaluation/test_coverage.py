@@ -95,7 +95,8 @@ TWO = Task("two", (Number("age", ("age",), "years", low=0.0, high=100.0), Point(
 
 def two_rows():
     """Four images: all is right; a point is off; the age is off; only the age is labelled, and right."""
-    frame = pd.DataFrame({"image": list("abcd"), "path": list("abcd"), "age": 30.0, "age_predicted": [31.0, 30, 39, 32]})
+    frame = pd.DataFrame({"image": list("abcd"), "path": list("abcd"), "age": 30.0})
+    frame["age_predicted"] = [31.0, 30, 39, 32]
     for name in ("a", "b"):
         off = [0.0, 5.0 * (name == "b"), 0, 0]
         frame[f"{name}_x_predicted"], frame[f"{name}_y_predicted"] = 10.0 + np.array(off), 10.0
@@ -113,5 +114,6 @@ def test_joint_intervals_are_broken_by_any_value_and_missing_ones_break_none():
 
 
 def test_the_line_of_joint_intervals():
-    told = coverage.format_joint_coverage({"asked": 0.9, "reached": 0.912, "low": 0.88, "high": 0.94, "width": 2.14}, "°")
+    scores = {"asked": 0.9, "reached": 0.912, "low": 0.88, "high": 0.94, "width": 2.14}
+    told = coverage.format_joint_coverage(scores, "°")
     assert told == "joint 90 % intervals contain all values of 91.2 % of the images (88 % to 94 %), ± 2.14° on average"
