@@ -183,4 +183,5 @@ def cover(ratios: np.ndarray, groups: np.ndarray) -> dict:
     """
     largest = ratios.max(axis=1)
     shares = pd.Series(largest <= 1).groupby(groups).mean()
-    return {"coverage": shares.mean(), "lowest person": shares.min(), "width / exact": 1 / np.quantile(largest, COVERAGE)}
+    return {"coverage": shares.mean(), "lowest person": shares.min(),
+            "width / exact": 1 / np.quantile(largest, COVERAGE)}

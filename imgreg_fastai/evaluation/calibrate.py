@@ -105,7 +105,7 @@ def _has_too_few(scores: np.ndarray, task: Task, coverage: float) -> np.ndarray:
     too_few = np.isfinite(scores).sum(axis=0) < needed
     if too_few.any():
         names = first_few(np.array(task.interval_columns)[too_few])
-        warn(f"no intervals for {names}: fewer than {needed} of the {len(scores)} images kept are labelled")
+        warn(f"no intervals for {names}: fewer than {needed} of the {len(scores)} images that calibrate are labelled")
     return too_few
 
 

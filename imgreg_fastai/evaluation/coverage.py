@@ -76,7 +76,7 @@ def measure_joint_coverage(task: Task, rows: pd.DataFrame, half_widths: Array, c
     labelled = known.any(axis=1)
     if not labelled.any():
         return {}
-    inside = np.where(known, errors <= half_widths, True).all(axis=1)[labelled].astype(float)
+    inside = np.all(~known | (errors <= half_widths), axis=1)[labelled].astype(float)
     numbers = {"asked": coverage, "reached": inside.mean()}
     interval = bootstrap.interval(inside, metrics.independent_units(rows).to_numpy()[labelled])
     if interval is not None:
