@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
+from fastai.callback.core import Callback
 
 from imgreg_fastai.api import automatic, fitting, preparation
 from imgreg_fastai.api.plan import TrainingPlan
@@ -76,6 +76,24 @@ def plan_poses(table: Path, weights: Path, folder: Path, quick: bool) -> Trainin
     return preparation.prepare(POSE, data=folder / "poses.csv", calibrate=0, **options)
 
 
+class KeepEpochs(Callback):
+    """Keeps the weights after each epoch, and the loss of each image of its validation, in their order."""
+
+    def __init__(self):
+        self.losses, self.weights = [], []
+
+    def before_validate(self):
+        self.losses.append([])
+
+    def after_loss(self):
+        if not self.training:
+            self.losses[-1] += [float(self.learn.loss_func(self.pred[i : i + 1], *(y[i : i + 1] for y in self.yb)))
+                                for i in range(len(self.pred))]
+
+    def after_validate(self):
+        self.weights.append({name: tensor.detach().clone() for name, tensor in self.learn.model.state_dict().items()})
+
+
 class Epochs:
     """A training, and what each of its epochs predicts.
 
@@ -83,27 +101,20 @@ class Epochs:
         plan (TrainingPlan): its part valid holds the people that are not trained on.
 
     Attributes:
-        losses (list): for each epoch, the loss of each image of the part valid, array [n].
+        losses (np.ndarray): of each epoch, the loss of each image of the part valid, [epochs, n].
     """
 
     def __init__(self, plan: TrainingPlan):
-        self.plan, self.losses, self.weights = plan, [], []
+        self.plan, kept = plan, KeepEpochs()
         self.learn, source = fitting.build_learner(plan)
-        watch = loop.TrainingWatch(epoch=self._keep)
-        loop.fit(self.learn, plan.config, watch, source.pretrained, choose_precision(self.learn, "auto"))
+        with self.learn.added_cbs(kept):
+            loop.fit(self.learn, plan.config, loop.TrainingWatch(), source.pretrained,
+                     choose_precision(self.learn, "auto"))
+        self.losses, self.weights = np.array(kept.losses), kept.weights
         self.metadata = model_file.model_metadata(
             plan.task, plan.config.arch, plan.config.arch_args, backbones.stats(plan.config.arch), source.to_dict(),
             self.learn.dls.train.levels, **fitting.network_fields(self.learn))
         self.parts = cache(self.parts)
-
-    def _keep(self, _: dict) -> None:
-        """Keep the weights and the losses of the epoch that ends."""
-        self.weights.append({name: tensor.detach().clone() for name, tensor in self.learn.model.state_dict().items()})
-        self.learn.model.eval()
-        with torch.inference_mode():
-            self.losses.append(np.array([
-                float(self.learn.loss_func(outputs[i : i + 1], *(y[i : i + 1] for y in labels)))
-                for x, *labels in self.learn.dls.valid for outputs in [self.learn.model(x)] for i in range(len(x))]))
 
     def parts(self, epoch: int) -> tuple[calibrate.ScoredPart, calibrate.ScoredPart]:
         """Send images through the network of an epoch, from 0: those trained on, and all others in their order."""
@@ -145,7 +156,7 @@ def score(name: str, plan: TrainingPlan, epochs: Epochs, divisions: int) -> list
 
 def divide(plan: TrainingPlan, epochs: Epochs, is_valid: np.ndarray) -> dict[str, dict]:
     """Calibrate by some of the people [n]; return what `cover` measures on the others, for each target and jointly."""
-    epoch = int(np.argmin([losses[is_valid].mean() for losses in epochs.losses]))
+    epoch = int(epochs.losses[:, is_valid].mean(axis=1).argmin())
     trained, others = epochs.parts(epoch)
     valid, new = (calibrate.ScoredPart(*(values[rows] for values in others)) for rows in (is_valid, ~is_valid))
     fit = calibrate.fit_difficulty(plan.task, trained, valid, COVERAGE)
