@@ -21,6 +21,7 @@ from imgreg_fastai.datasets.drawing import heads
 from imgreg_fastai.evaluation import calibrate
 from imgreg_fastai.inference import conformal, quantiles
 from imgreg_fastai.tasks import ANGLE, DRAWN_HEADS, Number, Task
+from imgreg_fastai.utils.messages import muted
 
 from . import keypoints, photographs, pointing
 
@@ -162,7 +163,9 @@ def hardest_quarter(difficulty: np.ndarray) -> np.ndarray:
 def cover_half(distances, difficulty, units, calibrates, hardest) -> list[float]:
     """Calibrate on one half; return the other's coverage, that of its `hardest` images, and the mean half-width."""
     scores = distances[calibrates] / difficulty[calibrates]
-    factors = [quantiles.conformal_quantile(column, units[calibrates], COVERAGE) for column in scores.T]
+    with muted():  # of few groups
+        groups = calibrate.calibrating_groups(scores, units[calibrates], COVERAGE)
+    factors = [quantiles.conformal_quantile(column, groups, COVERAGE) for column in scores.T]
     half_widths, other = difficulty[~calibrates] * factors, distances[~calibrates]
     covered = np.where(np.isfinite(other), other <= half_widths, np.nan)
     return [np.nanmean(covered), np.nanmean(covered[hardest]), half_widths.mean()]
