@@ -13,7 +13,7 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
-from ..config import fewest_to_calibrate
+from ..config import MANY_GROUPS, fewest_to_calibrate
 from ..tasks import Array
 from ..utils.messages import ImgregError
 from .quantiles import conformal_quantile, highest_coverage
@@ -178,6 +178,9 @@ class Calibration:
         scores, each divided by its own quantile. A value without a label is left out. Where a quantile is 0, because
         nearly all predictions are exact, the mean takes its place.
 
+        Few groups have quantiles that suit them better than new groups, and the more so the more values an image has.
+        Each score is therefore divided by what its quantile would be without its own group.
+
         Args:
             coverage: The share of new images all of whose true values lie within their intervals.
 
@@ -185,9 +188,11 @@ class Calibration:
             Array [m], as `quantiles` does; raises ImgregError as it does.
         """
         single = self.quantiles(coverage)
+        if np.isfinite(single).sum() == 1:
+            return single
         scales, exact = single.copy(), single == 0  # nearly all images are
         scales[exact] = np.nanmean(self.scores[:, exact], axis=0)
-        ratios = self.scores / np.where(scales == 0, 1, scales)
+        ratios = self.scores / np.where(scales == 0, 1, scales) / self._scales_without_own_group()
         labelled = np.isfinite(ratios).any(axis=1)
         largest = np.full(len(ratios), np.nan)
         largest[labelled] = np.nanmax(ratios[labelled], axis=1)
@@ -196,6 +201,17 @@ class Calibration:
             highest = _rounded_down(highest_coverage(largest, self.groups))
             raise ImgregError(f"--coverage of at most {highest} with --joint", f"{coverage:g}")
         return np.maximum(scales * factor, single)
+
+    def _scales_without_own_group(self) -> Array:
+        """Return the mean score of other groups as a share of that of all, array [n, m]; 1 of many groups or images."""
+        groups, scales = np.unique(self.groups), np.ones(self.scores.shape)
+        if not 1 < len(groups) < min(MANY_GROUPS, len(self.groups)):
+            return scales
+        with catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+            simplefilter("ignore", RuntimeWarning)  # of a column without a label all are NaN
+            for own in (self.groups == group for group in groups):
+                scales[own] = np.nanmean(self.scores[~own], axis=0) / np.nanmean(self.scores, axis=0)
+        return np.where(np.isfinite(scales) & (scales > 0), scales, 1.0)
 
     def has_joint(self, coverage: float) -> bool:
         """Tell whether `joint_quantiles` exist for a coverage for which `quantiles` do."""

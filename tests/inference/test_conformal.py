@@ -104,6 +104,19 @@ def test_joint_intervals_contain_all_values_at_once_and_single_ones_do_not():
     assert np.mean(joint) == pytest.approx(0.9, abs=0.015) and np.mean(single) < 0.8
 
 
+@pytest.mark.parametrize("n_groups", [6, 9, 17, 40])
+def test_joint_intervals_of_many_values_hold_for_new_groups(n_groups):
+    rng, covered = np.random.default_rng(0), []
+    for _ in range(40):
+        shape = n_groups + 20, 20
+        own = np.exp(0.3 * rng.normal(size=(shape[0], 1, 20)) + 0.35 * rng.normal(size=(shape[0], 1, 1)))
+        scores = own * np.abs(rng.normal(size=(*shape, 20)))  # of groups that differ, and in each value in another way
+        calibration = plain(scores[:n_groups].reshape(-1, 20), np.repeat(np.arange(n_groups), 20))
+        if calibration.has_joint(0.9):
+            covered.append((scores[n_groups:] <= calibration.joint_quantiles(0.9)).all(axis=2).mean())
+    assert len(covered) > 30 and 0.88 < np.mean(covered) < 0.95
+
+
 def test_joint_intervals_are_all_wider_by_the_same_factor_and_leave_missing_labels_out():
     rng = np.random.default_rng(1)
     scores = correlated(400, rng)
@@ -151,7 +164,7 @@ def test_joint_intervals_that_do_not_exist_are_refused():
     scores[56:58, 0] = scores[58:, 1] = 100  # all others lie below: two images of one group, and other ones
     calibration = plain(scores, np.repeat(np.arange(3), 20))
     assert np.isfinite(calibration.quantiles(0.95)).all() and not calibration.has_joint(0.95)
-    with pytest.raises(ImgregError, match=r"--coverage of at most 0\.933 with --joint; found 0\.95"):
+    with pytest.raises(ImgregError, match=r"--coverage of at most 0\.9 with --joint; found 0\.95"):
         calibration.joint_quantiles(0.95)
 
 
