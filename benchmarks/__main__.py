@@ -65,6 +65,12 @@ def coverage(args):
     return coverage.measure(args.quick)
 
 
+def new_people(args):
+    from . import new_people
+
+    return new_people.measure(args.quick)
+
+
 def merging(args):
     from . import merging
 
@@ -86,7 +92,7 @@ def headpose(args):
 PARTS = {
     "throughput": throughput, "time_to_1": time_to_1, "help": starting, "drawing": drawing, "classical": classical,
     "accuracy": accuracy, "headpose": headpose, "pointing": pointing, "keypoints": keypoints,
-    "coverage": coverage, "merging": merging, "resuming": resuming,
+    "coverage": coverage, "new_people": new_people, "merging": merging, "resuming": resuming,
 }
 
 

@@ -15,13 +15,13 @@ import pandas as pd
 from PIL import Image, ImageFilter
 
 import imgreg_fastai
-from imgreg_fastai.config import fewest_to_calibrate
 from imgreg_fastai.data import images, labels
 from imgreg_fastai.datasets import angle, headpose
 from imgreg_fastai.datasets.drawing import heads
 from imgreg_fastai.evaluation import calibrate
-from imgreg_fastai.inference import conformal
+from imgreg_fastai.inference import conformal, quantiles
 from imgreg_fastai.tasks import ANGLE, DRAWN_HEADS, Number, Task
+from imgreg_fastai.utils.messages import muted
 
 from . import keypoints, photographs, pointing
 
@@ -115,8 +115,8 @@ def score(name: str, run, held_out: pd.DataFrame) -> list[dict]:
     """
     model = imgreg_fastai.load(run.path)
     space, (trained, valid, other) = calibrate.score_parts(model, run.labels, held_out, 0)
-    difficulty_model, _ = calibrate.fit_difficulty(model.task, trained, valid, COVERAGE)
-    difficulty, units = difficulty_model.predict(other.inputs, other.error_scales), other.groups
+    fit = calibrate.fit_difficulty(model.task, trained, valid, COVERAGE)
+    difficulty, units = fit.model.predict(other.inputs, other.error_scales), other.groups
     groups = {"pictures": np.arange(len(units)), "people": units}
     if len(np.unique(units)) == len(units):
         del groups["people"]
@@ -162,10 +162,10 @@ def hardest_quarter(difficulty: np.ndarray) -> np.ndarray:
 
 def cover_half(distances, difficulty, units, calibrates, hardest) -> list[float]:
     """Calibrate on one half; return the other's coverage, that of its `hardest` images, and the mean half-width."""
-    scores, n = distances[calibrates] / difficulty[calibrates], len(np.unique(units[calibrates]))
-    # As calibration does: by units, where there are enough of them.
-    groups = units[calibrates] if n >= fewest_to_calibrate(COVERAGE) else np.arange(calibrates.sum())
-    factors = [conformal.conformal_quantile(s[np.isfinite(s)], groups[np.isfinite(s)], COVERAGE) for s in scores.T]
+    scores = distances[calibrates] / difficulty[calibrates]
+    with muted():  # of few groups
+        groups = calibrate.calibrating_groups(scores, units[calibrates], COVERAGE)
+    factors = [quantiles.conformal_quantile(column, groups, COVERAGE) for column in scores.T]
     half_widths, other = difficulty[~calibrates] * factors, distances[~calibrates]
     covered = np.where(np.isfinite(other), other <= half_widths, np.nan)
     return [np.nanmean(covered), np.nanmean(covered[hardest]), half_widths.mean()]

@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.linear_model import RidgeCV
 
 from imgreg_fastai.api.preparation import make_config
-from imgreg_fastai.inference.conformal import conformal_quantile
 from imgreg_fastai.inference.merging import combine, vote, vote_level
+from imgreg_fastai.inference.quantiles import conformal_quantile
 from imgreg_fastai.tasks import Number, Point, Rotation, Target, Task
 
 from . import photographs, pointing

@@ -34,7 +34,8 @@ def load(path: Model | Sequence[Model], device: str = "cpu") -> Predictor | Ense
 
 def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike | None = None,
             draw: str | Path | None = None, images: str | Path | None = None, by: str | None = None, how: str = "mean",
-            coverage: float | None = None, tta: bool = False, max_pixels: int | None = None) -> pd.DataFrame:
+            coverage: float | None = None, tta: bool = False, max_pixels: int | None = None,
+            joint: bool = False) -> pd.DataFrame:
     """Predict for images.
 
     Args:
@@ -49,6 +50,7 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
         coverage: Share of all images that the intervals of a calibrated model hold for; None: as calibrated.
         tta: Average over each image and its flipped and turned copies; see `Predictor.predict`.
         max_pixels: The most pixels of an image that is decoded; None: as the model was trained.
+        joint: Intervals hold for all values of an image at once; of one model, without `by`.
 
     Returns:
         As `Predictor.predict` returns it; `attrs["left_out"]` counts the images that could not be used.
@@ -58,7 +60,9 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     parts = model.models if isinstance(model, Ensemble) else (model,)
     model = load([_with_max_pixels(part, max_pixels) for part in parts])
     aggregation.check_aggregation(model.task, by, how)
-    coverage = model.check_options(coverage, tta)
+    if joint and by:
+        raise ImgregError("--joint image by image", f"--by {by}")
+    coverage = model.check_options(coverage, tta, joint)
     if draw is not None:
         from ..plots import copies
 
@@ -69,7 +73,7 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
 
     # 3. A row for each image that can be opened, or for each value of `by`
     opened, predictions = model.predict_each(sources, boxes, tta=tta)
-    result = model.merge(sources, opened, predictions, coverage)
+    result = model.merge(sources, opened, predictions, coverage, joint)
     if draw is not None:
         copies.draw(draw, model.task, result)
     n_left_out = len(sources) - len(result)
@@ -149,7 +153,7 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
     try:
         with atomic_folder(folder, "evaluate into") as work:
             scores = evaluate.write_evaluation(work, model, rows.assign(split=name), train_rows, by=by, how=how,
-                                               coverage=coverage, tta=tta)
+                                               coverage=coverage, tta=tta, is_own=table is None)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

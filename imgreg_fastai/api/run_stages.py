@@ -91,17 +91,17 @@ def say_start(plan: TrainingPlan, run: runs.Run, purpose: str, n_train: int, n_v
 
 def say_parts(plan: TrainingPlan, purpose: str, n_train: int, n_valid: int, end: str = "") -> None:
     """Say how many images each part has, and why none is kept for intervals; arguments as for `say_start`."""
-    n_calibration = len(calibration_rows(plan.rows, plan.config))
-    for_intervals = f", {n_calibration} kept for intervals" if n_calibration else ""
+    parts = splits.calibrating_parts(plan.rows, plan.config)
+    n_kept = int((plan.rows["split"] == "calibrate").sum()) if "calibrate" in parts else 0
+    for_intervals = f", {n_kept} kept for intervals" if n_kept else ""
     say(f"{purpose} {n_train} images, validating on {n_valid}{for_intervals}{end}")
+    if "valid" in parts:
+        n_groups = splits.split_units(plan.rows[plan.rows["split"].isin(parts)]).nunique()
+        whose = "among them those" if n_kept else "those"
+        say(f"intervals are calibrated by {n_groups} groups, {whose} of the validation part")
     _, why_no_intervals = splits.calibration_size(plan.rows, plan.config, plan.old_parts)
-    if why_no_intervals:
+    if why_no_intervals and not parts:
         say(why_no_intervals)
-
-
-def calibration_rows(rows: pd.DataFrame, config: TrainConfig) -> pd.DataFrame:
-    """The rows that calibrate intervals: none where none are wanted, whatever the table keeps for it."""
-    return rows[:0] if config.calibrate == 0 else rows[rows["split"] == "calibrate"]
 
 
 # ---- how it fails
@@ -152,7 +152,7 @@ def finish(run: runs.Run, rows: pd.DataFrame, device: str | None = None) -> None
     """
     try:
         model = model_file.load_model(run.path, select_device(device or run.config.device))
-        if len(calibration_rows(rows, run.config)):
+        if splits.calibrating_parts(rows, run.config):
             model = calibrate.calibrate(model, rows, run.config)
             model_file.save_model(run.path / model_file.MODEL, model.network, model.about, model.calibration)
         train_rows, held_out = rows[rows["split"] == "train"], rows[rows["split"].isin(("valid", "test"))]

@@ -7,6 +7,7 @@ import numpy as np
 from fastai.learner import Learner
 
 from ..config import TrainConfig
+from ..data.splits import calibrating_parts
 from ..evaluation.calibrate import MAX_PICTURES
 from ..evaluation.metrics import network_outputs
 from ..inference.model_file import model_metadata
@@ -20,7 +21,6 @@ from ..training.progress import Progress, TimePlan
 from ..training.time_budget import MEASURED, TimeBudget
 from .floor import SHARE
 from .plan import TrainingPlan
-from .run_stages import calibration_rows
 
 SAMPLE = 128  # images that are measured
 STEPS_SECONDS = 1.0  # for measuring training steps, before there is a run folder
@@ -48,7 +48,7 @@ def begin(plan: TrainingPlan, learn: Learner, in_precision: str, pretrained: boo
         return config, Progress()
     seconds = config.time
     config, step, valid = measure_steps(learn, config, in_precision, STEPS_SECONDS, is_auto)
-    time_plan = TimePlan(seconds, seconds_after(plan, learn, len(calibration_rows(plan.rows, config)) > 0))
+    time_plan = TimePlan(seconds, seconds_after(plan, learn, bool(calibrating_parts(plan.rows, config))))
     budget = time_budget(plan, copy.copy(time_plan))
     budget.start -= (SHARE + MEASURED) * seconds  # as if the ridge and the measuring for the plan were over
     trial = Progress(epoch_steps=loop.count_epoch_steps(learn, config))

@@ -87,6 +87,8 @@ def print_scores(name: str, scores: dict, where: str = "", counted: str = "image
         print(f"  {columns}")
     if "coverage" in scores:
         print(f"  {coverage.format_coverage(scores['coverage'], scores['unit'])}")
+        if "joint" in scores["coverage"]:
+            print(f"  {coverage.format_joint_coverage(scores['coverage']['joint'], scores['unit'])}")
     if "groups" in scores:
         groups = [f"{g}: {metrics.format_value(s['mean'], scores['unit'])}" for g, s in scores["groups"].items()]
         print(f"  by group, worst first: {first_few(groups)}")

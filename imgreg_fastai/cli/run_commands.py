@@ -32,7 +32,7 @@ def evaluate(run: o.RunPath, table: Annotated[Path | None, o.argument("TABLE")] 
 
 
 @app.command()
-@o.with_options("predict.draw", "images", "by", "how", "coverage", "tta", "max_pixels")
+@o.with_options("predict.draw", "images", "by", "how", "coverage", "predict.joint", "tta", "max_pixels")
 def predict(
     model: Annotated[Path, o.argument("MODEL")],
     pictures: Annotated[list[str], o.argument("IMAGES")],

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from ..config import TrainConfig, fewest_to_calibrate
+from ..config import MANY_GROUPS, TrainConfig, fewest_to_calibrate
 from ..tasks import Task
 from ..utils.messages import ImgregError, close_matches, first_few, say
 from .kept_parts import check_freshness, kept_parts, natural_order, split_name, touches
@@ -14,7 +14,7 @@ MIN_ROWS = 10  # fewer rows are too few to train and to score with
 MIN_ROWS_OF_SPLIT = {"train": 2, "valid": 1}
 CALIBRATE_SHARE = 0.15  # the share of the training part that is kept for intervals by default
 MAX_CALIBRATE = 1000  # images kept for intervals by default: with these, 90 % intervals cover 90 % within 1 %
-MIN_CALIBRATE = {"groups": 9, "images": 50}  # fewer are not worth keeping: 9 groups promise 90 %
+MIN_CALIBRATE = 50  # images without groups: fewer are not worth keeping
 STRATA = 10  # equally full parts of a number's range, from each of which a share is drawn
 
 
@@ -150,26 +150,59 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, old_parts: pd.Series
         if n < 2:
             raise ImgregError("--calibrate with two groups or more to train on", str(n), "--calibrate 0 for none")
         return min(max(1, round(cfg.calibrate * n)), n - 1), ""
-    if not n:
-        return 0, ""
-    noun = "groups" if "group" in frame and n < len(training_part) else "images"
-    k, least = round(CALIBRATE_SHARE * n), max(MIN_CALIBRATE[noun], min_promised)
-    if k >= least:
-        return min(k, max(least, round(MAX_CALIBRATE * n / len(training_part)))), ""
-    reason = (f"no intervals: they need {least} {noun} kept from training, and {100 * CALIBRATE_SHARE:g} % of "
-              f"the {n} {new}training {noun} are only {k}")
-    fewer, caution = least, ""
-    if n < 2 * least:
-        fewer, caution = (max(k, 1) if noun == "groups" else min_promised), ", for less reliable ones"
-    needed = 1 if noun == "groups" else MIN_ROWS_OF_SPLIT["train"]
-    fewer = max(fewer, math.ceil(n * min_promised / len(training_part)))  # or a training would refuse the share
+    k = round(CALIBRATE_SHARE * n)
+    if "group" in frame and n < len(training_part):
+        # fewer groups are better used to train on: those of the validation part calibrate, see calibrating_parts
+        return (min(k, max(MANY_GROUPS, round(MAX_CALIBRATE * n / len(training_part)))) if k >= MANY_GROUPS else 0), ""
+    least = max(MIN_CALIBRATE, min_promised)
+    if k >= least or not n:
+        return min(k, max(least, MAX_CALIBRATE)), ""
+    return 0, _why_none_kept(n, k, least, min_promised, new)
+
+
+def _why_none_kept(n: int, k: int, least: int, min_promised: int, new: str) -> str:
+    """Say why none of n training images are kept for intervals, and which share would keep some.
+
+    Args:
+        n: Number of training images.
+        k: How many would be kept by default.
+        least: How many there should be.
+        min_promised: How many there must be.
+        new: "new " where only those count that an earlier run has not seen.
+    """
+    reason = (f"no intervals: they need {least} images kept from training, and {100 * CALIBRATE_SHARE:g} % of "
+              f"the {n} {new}training images are only {k}")
+    fewer, caution = (least, "") if n >= 2 * least else (min_promised, ", for less reliable ones")
     share = math.ceil(100 * fewer / n) / 100
     if share == CALIBRATE_SHARE:  # which reads as if nothing was to be changed
         fewer += 1
         share = math.ceil(100 * fewer / n) / 100
-    if n - fewer < needed or share >= 1:  # no share is large enough and leaves something to train on
-        return 0, reason
-    return 0, f"{reason}; --calibrate {share:g} keeps {fewer}{caution}"
+    if n - fewer < MIN_ROWS_OF_SPLIT["train"] or share >= 1:  # no share is enough and leaves something to train on
+        return reason
+    return f"{reason}; --calibrate {share:g} keeps {fewer}{caution}"
+
+
+def calibrating_parts(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[str, ...]:
+    """Return the parts whose images tell how wide intervals are.
+
+    A training chooses its best epoch by the validation part, which makes errors there a little smaller than on new
+    images. It calibrates all the same where fewer than MANY_GROUPS groups would: of new groups, more groups tell more.
+
+    Args:
+        frame: Rows with their split.
+        cfg: The training's settings.
+
+    Returns:
+        Out of calibrate and valid; () where there are to be no intervals.
+    """
+    kept = frame[frame["split"] == "calibrate"]
+    if cfg.calibrate == 0:
+        return ()
+    own = ("calibrate",) if len(kept) else ()
+    has_groups = "group" in frame and split_units(frame).nunique() < len(frame)
+    if has_groups and split_units(kept).nunique() < MANY_GROUPS and (frame["split"] == "valid").any():
+        return (*own, "valid")
+    return own
 
 
 def _draw_splits(frame: pd.DataFrame, cfg: TrainConfig, task: Task | None, old_parts: pd.Series) -> pd.Series:

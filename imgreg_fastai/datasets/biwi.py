@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data.splits import MIN_CALIBRATE
+from ..config import MANY_GROUPS
 from ..tasks import Rotation
 from ..utils.files import atomic_file
 from ..utils.messages import ImgregError, error_reason, first_few, progress_bar, warn
@@ -63,7 +63,7 @@ def write_table(folder: str | Path, labels: str = "exact") -> Path:
         warn(f"left out {len(left_out)} of {len(table) + len(left_out)} frames of {folder}: {first_few(left_out)}")
     table["image"] = [path.relative_to(folder).as_posix() for path in table["image"]]
     split = table["group"].map(lambda person: _part(person, labels))
-    if table["group"][split == "calibrate"].nunique() < MIN_CALIBRATE["groups"]:
+    if table["group"][split == "calibrate"].nunique() < MANY_GROUPS:  # better trained on
         split = split.replace("calibrate", "train")
     if {"train", "valid"} <= set(split):  # else the training divides the rows
         table["split"] = split

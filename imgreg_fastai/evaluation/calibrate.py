@@ -10,6 +10,7 @@ from ..config import TrainConfig, fewest_to_calibrate
 from ..data import splits
 from ..inference.conformal import OOD_SHARE, Calibration, DifficultyModel, FeatureSpace, GroupSample, linear
 from ..inference.predictor import Predictor
+from ..inference.quantiles import highest_coverage
 from ..tasks import Array, Task
 from ..utils.messages import first_few, warn
 from . import metrics
@@ -22,6 +23,7 @@ MAX_WIDTH = 0.99  # difficulty is used where it makes intervals narrower than th
 ERROR_FLOOR = 0.5  # of the median error: smaller errors are chance, and do not say that an image is easy
 RIDGE_ALPHAS = np.logspace(-1, 5, 13)  # to choose from
 FOLDS = 5
+FEW_GROUPS = 9  # fewer are named: the coverage for a single new group is far from that of all
 
 
 class ScoredPart(NamedTuple):
@@ -58,40 +60,77 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     Args:
         model: The model.
         frame: Labels with `path` and `split`. The training part shows which images the network knows, the validation
-            part which images are difficult, and the part calibrate, used for nothing else, how wide intervals are.
+            part which images are difficult, and the parts of splits.calibrating_parts how wide intervals are.
         cfg: The settings of the training, for its coverage and seed.
 
     Returns:
         The model with a Calibration; without, after a warning, if no target has enough labels.
     """
-    calibration_rows = frame[frame["split"] == "calibrate"]
-    space, (train, valid, held) = score_parts(model, frame, calibration_rows, cfg.seed)
-    difficulty, widths = fit_difficulty(model.task, train, valid, cfg.coverage)
-    held_difficulty = difficulty.predict(held.inputs, held.error_scales)
+    parts = splits.calibrating_parts(frame, cfg)
+    space, (train, valid, held) = score_parts(model, frame, frame[frame["split"] == "calibrate"], cfg.seed)
+    fit = fit_difficulty(model.task, train, valid, cfg.coverage)
+    held_difficulty = fit.model.predict(held.inputs, held.error_scales)
+    if "valid" in parts:
+        held, held_difficulty = join_parts(held, valid), np.vstack([held_difficulty, fit.left_out])
     scores = held.errors / held_difficulty
-    columns = model.task.interval_columns
-    labelled = np.isfinite(scores)
-    needed = fewest_to_calibrate(cfg.coverage)
-    too_few = labelled.sum(axis=0) < needed
-    if too_few.any():
-        names = first_few(np.array(columns)[too_few])
-        warn(f"no intervals for {names}: fewer than {needed} of the {len(scores)} images kept are labelled")
-    if too_few.all():
+    scores[:, _has_too_few(scores, model.task, cfg.coverage)] = np.nan
+    if not np.isfinite(scores).any():
         return model
-    scores[:, too_few] = np.nan
-    groups = held.groups
-    sample = group_sample(model.task, held, held_difficulty) if "group" in frame else None
-    n_groups = min(len(np.unique(groups[rows])) for rows in labelled.T[~too_few])
-    if n_groups < needed:
-        noun = "group" if n_groups == 1 else "groups"
-        warn(f"intervals rest on {n_groups} {noun}, and at least {needed} would make them hold for new ones: "
-             "of images of new groups they may hold fewer than they say")
-        groups, sample = np.arange(len(groups)), None  # each image is a group of its own
+    groups = calibrating_groups(scores, held.groups, cfg.coverage)
+    has_sample = "group" in frame and groups is held.groups
+    sample = group_sample(model.task, held, held_difficulty) if has_sample else None
     max_distance = np.quantile(held.distance, [1 - OOD_SHARE], method="higher")
-    about = {"coverage": cfg.coverage, "pictures": len(scores), "units": len(np.unique(groups)),
-             "narrower": {name: round(width, 4) for name, width in widths.items()}}
-    return replace(model, calibration=Calibration(space, difficulty, scores, groups, max_distance, sample),
-                   about={**model.about, "calibration": about})
+    about = {"coverage": cfg.coverage, "pictures": len(scores), "units": len(np.unique(groups)), "parts": list(parts),
+             "narrower": {name: round(width, 4) for name, width in fit.widths.items()}}
+    calibration = Calibration(space, fit.model, scores, groups, max_distance, sample)
+    if "valid" in parts and groups is held.groups:
+        about["left_out"] = _by_target(model.task, calibration.left_out_coverage(cfg.coverage))
+    return replace(model, calibration=calibration, about={**model.about, "calibration": about})
+
+
+def _by_target(task: Task, values: np.ndarray) -> dict[str, float]:
+    """Return the mean of the values [m] of each target that has some."""
+    means, start = {}, 0
+    for t in task.targets:
+        own = values[start : start + len(t.interval_columns)]
+        start += len(own)
+        if np.isfinite(own).any():
+            means[t.name] = round(float(np.nanmean(own)), 4)
+    return means
+
+
+def _has_too_few(scores: np.ndarray, task: Task, coverage: float) -> np.ndarray:
+    """Tell for each column of scores [n, m] whether too few images are labelled, mask [m], and warn."""
+    needed = fewest_to_calibrate(coverage)
+    too_few = np.isfinite(scores).sum(axis=0) < needed
+    if too_few.any():
+        names = first_few(np.array(task.interval_columns)[too_few])
+        warn(f"no intervals for {names}: fewer than {needed} of the {len(scores)} images that calibrate are labelled")
+    return too_few
+
+
+def calibrating_groups(scores: np.ndarray, groups: np.ndarray, coverage: float) -> np.ndarray:
+    """Return the groups [n] that scores [n, m] calibrate intervals by, and warn if they are few.
+
+    Where they are too few for intervals of new groups, each image is a group of its own.
+    """
+    columns = scores[:, np.isfinite(scores).any(axis=0)].T
+    n_groups = min(len(np.unique(groups[np.isfinite(column)])) for column in columns)
+    noun = "group" if n_groups == 1 else "groups"
+    if min(highest_coverage(column, groups) for column in columns) < coverage:
+        warn(f"intervals rest on {n_groups} {noun}, too few to tell how much groups differ: of images of new groups "
+             "they may hold fewer than they say")
+        return np.arange(len(groups))
+    if n_groups < FEW_GROUPS:
+        warn(f"intervals rest on {n_groups} {noun}: they hold for new groups on average, and for one of them they may "
+             "hold far fewer or more than they say")
+    return groups
+
+
+def join_parts(part: ScoredPart, other: ScoredPart) -> ScoredPart:
+    """Join two parts that have no group in common."""
+    groups = np.concatenate([part.groups, part.groups.max(initial=-1) + 1 + other.groups])
+    return ScoredPart(*(np.concatenate(arrays) for arrays in zip(part, other, strict=True)))._replace(groups=groups)
 
 
 def group_sample(task: Task, held: ScoredPart, difficulty: np.ndarray) -> GroupSample | None:
@@ -130,8 +169,11 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
     results = [metrics.network_outputs(model, rows, features=True) for rows in (*parts, held)]
     _, train_output = results[0]
     space, task = fit_feature_space(train_output.features), model.task
-    scored = []
+    scored: list[ScoredPart] = []
     for rows, output in results:
+        if rows.empty:
+            scored.append(ScoredPart(*(values[:0] for values in scored[-1])))
+            continue
         inputs, distance = space.difficulty_inputs(output.features, output.outputs,
                                                    model.uncertainty(output.outputs, output.features))
         predicted = task.decode(output.outputs, output.views)
@@ -158,8 +200,22 @@ def fit_feature_space(features: np.ndarray) -> FeatureSpace:
 # ---- difficulty
 
 
-def fit_difficulty(task: Task, train: ScoredPart, valid: ScoredPart,
-                   coverage: float) -> tuple[DifficultyModel, dict[str, float]]:
+class DifficultyFit(NamedTuple):
+    """A DifficultyModel, and how it was fitted.
+
+    Args:
+        model: The model.
+        left_out: Difficulties of the validation images in units, by models that were fitted without their group,
+            array [n, m].
+        widths: {target: the mean half-width as a share of that of constant intervals}, of the targets that have one.
+    """
+
+    model: DifficultyModel
+    left_out: np.ndarray
+    widths: dict[str, float]
+
+
+def fit_difficulty(task: Task, train: ScoredPart, valid: ScoredPart, coverage: float) -> DifficultyFit:
     """Fit the model of how large errors are.
 
     It is a ridge regression of the logarithm of errors. Errors on training images, of which there are many, show
@@ -172,25 +228,27 @@ def fit_difficulty(task: Task, train: ScoredPart, valid: ScoredPart,
         coverage: At which widths are compared.
 
     Returns:
-        The model, constant for targets with few labels or where it makes intervals hardly narrower; and
-        {target: the mean half-width as a share of that of constant intervals}.
+        The fit; the model is constant for targets with few labels, or where it makes intervals hardly narrower.
     """
-    models, widths, start = [], {}, 0
+    models, left_out, widths, start = [], np.ones(valid.errors.shape), {}, 0
     for t in task.targets:
         columns = slice(start, start + len(t.interval_columns))
         start = columns.stop
+        rows = np.isfinite(valid.errors[:, columns]).any(axis=1)
         target_train, target_valid = train.labelled(columns), valid.labelled(columns)
         if len(target_valid.groups) >= MIN_PICTURES and len(np.unique(target_valid.groups)) >= FOLDS:
-            model, widths[t.name] = _fit_target(target_train, target_valid, coverage)
+            model, left_out[rows, columns], widths[t.name] = _fit_target(target_train, target_valid, coverage)
         else:
             zeros = np.zeros(len(t.interval_columns))
             model = DifficultyModel(zeros, np.zeros((valid.inputs.shape[1] + 1, len(zeros))), zeros, zeros)
         models.append(model)
-    return DifficultyModel(*(np.hstack(arrays) for arrays in zip(*models, strict=True))), widths
+    arrays = (np.hstack(arrays) for arrays in zip(*models, strict=True))
+    return DifficultyFit(DifficultyModel(*arrays), left_out, widths)
 
 
-def _fit_target(train: ScoredPart, valid: ScoredPart, coverage: float) -> tuple[DifficultyModel, float]:
-    """Fit the model of one target; returns it, and the width of its intervals relative to constant ones.
+def _fit_target(train: ScoredPart, valid: ScoredPart,
+                coverage: float) -> tuple[DifficultyModel, np.ndarray, float]:
+    """Fit the model of one target; returns it, DifficultyFit.left_out, and the width relative to constant intervals.
 
     It is chosen on validation images, whose difficulty is predicted by ridges fitted to other groups: whether errors
     are proportional to their scale, and how far the ridge is shrunk. Either must make intervals narrower than MAX_WIDTH
@@ -199,7 +257,7 @@ def _fit_target(train: ScoredPart, valid: ScoredPart, coverage: float) -> tuple[
     inputs = np.vstack([train.inputs, valid.inputs])
     groups = np.concatenate([train.groups, -1 - valid.groups])  # no group is in both parts
     m, best_width, best_exponent = valid.errors.shape[1], 1.0, 0.0
-    best_weights = np.zeros((inputs.shape[1] + 1, m))
+    best_weights, best_predicted = np.zeros((inputs.shape[1] + 1, m)), np.zeros(valid.errors.shape)
     if np.ptp(valid.error_scales) > 1e-6 * valid.error_scales.max():
         width = _relative_width(valid.errors, valid.error_scales, coverage)
         if width < MAX_WIDTH:
@@ -209,13 +267,14 @@ def _fit_target(train: ScoredPart, valid: ScoredPart, coverage: float) -> tuple[
         logs = [_centred_logs(part.errors / part.error_scales**exponent) for part in (train, valid)]
         weights, predicted = _fit_ridge(inputs, np.vstack(logs), groups)
         for shrinkage in SHRINKAGES:
-            difficulty = valid.error_scales**exponent * np.exp(shrinkage * predicted[len(train.groups) :])
-            width = _relative_width(valid.errors, difficulty, coverage)
+            shrunk = shrinkage * predicted[len(train.groups) :]
+            width = _relative_width(valid.errors, valid.error_scales**exponent * np.exp(shrunk), coverage)
             if width < limit:
                 limit = best_width = width
-                best_exponent, best_weights = exponent, shrinkage * weights
+                best_exponent, best_weights, best_predicted = exponent, shrinkage * weights, shrunk
     low, high = np.quantile(linear(inputs, best_weights), (0.01, 0.99), axis=0)
-    return DifficultyModel(np.full(m, best_exponent), best_weights, low, high), best_width
+    left_out = valid.error_scales**best_exponent * np.exp(np.clip(best_predicted, low, high))
+    return DifficultyModel(np.full(m, best_exponent), best_weights, low, high), left_out, best_width
 
 
 def _relative_width(errors: np.ndarray, difficulty: np.ndarray, coverage: float) -> float:

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from ..tasks import Task
+from ..tasks import Array, Task
 from ..utils.format import format_value, round_numbers
 from ..utils.messages import warn
 from . import bootstrap, metrics
@@ -55,12 +55,59 @@ def measure_coverage(task: Task, rows: pd.DataFrame, coverage: float, units: int
     return scores
 
 
+def measure_joint_coverage(task: Task, rows: pd.DataFrame, half_widths: Array, coverage: float) -> dict[str, dict]:
+    """Measure the share of images of which all true values lie within their joint intervals.
+
+    Args:
+        task: The task.
+        rows: Of metrics.predictions.
+        half_widths: Of their joint intervals in units, array [n, m], NaN where there is none.
+        coverage: What the intervals promise.
+
+    Returns:
+        {target: scores} of the targets that have labels and intervals:
+        asked: `coverage`.
+        reached: The share of the images, of all targets together.
+        low, high: Its 95 % confidence interval, see bootstrap.interval.
+        width: The mean half-width of the target in units.
+    """
+    errors = np.hstack([t.interval_errors(*reversed(metrics.values_of(t, rows))) for t in task.targets])
+    known = np.isfinite(half_widths) & np.isfinite(errors)
+    labelled = known.any(axis=1)
+    if not labelled.any():
+        return {}
+    inside = np.all(~known | (errors <= half_widths), axis=1)[labelled].astype(float)
+    numbers = {"asked": coverage, "reached": inside.mean()}
+    interval = bootstrap.interval(inside, metrics.independent_units(rows).to_numpy()[labelled])
+    if interval is not None:
+        numbers["low"], numbers["high"] = np.clip(interval, 0, 1)
+    scores, start = {}, 0
+    for t in task.targets:
+        columns = slice(start, start + len(t.interval_columns))
+        start = columns.stop
+        if known[:, columns].any():
+            scores[t.name] = round_numbers({**numbers, "width": half_widths[:, columns][known[:, columns]].mean()})
+    return scores
+
+
+def format_joint_coverage(scores: dict, unit: str) -> str:
+    """Write joint coverage: "joint 90 % intervals contain all values of 91.0 % of the images, ± 2.1° on average"."""
+    text = f"joint {scores['asked']:.0%} intervals contain all values of {scores['reached']:.1%} of the images"
+    if scores.get("low", 1) < scores.get("high", 1):
+        text += f" ({scores['low']:.0%} to {scores['high']:.0%})"
+    return f"{text}, ± {format_value(scores['width'], unit)} on average".replace("%", " %")
+
+
 def format_coverage(scores: dict, unit: str) -> str:
     """Write coverage: "90 % intervals contain 91.0 % of the true values (88 % to 93 %), ± 1.3° on average"."""
     text = f"{scores['asked']:.0%} intervals contain {scores['reached']:.1%} of the true values"
     if scores.get("low", 1) < scores.get("high", 1):
         text += f" ({scores['low']:.0%} to {scores['high']:.0%})"
     text = f"{text}, ± {format_value(scores['width'], unit)} on average".replace("%", " %")
+    if scores.get("calibrates"):
+        text += "; these images calibrated them"
+    if "left_out" in scores:
+        text += f", and of groups left out in turn they contain {scores['left_out']:.1%}".replace("%", " %")
     parts = [part for part in scores.get("range", ()) if part["n"] >= MIN_VALUES]
     worst = min(parts, key=lambda part: part["reached"], default=None)
     if worst and worst["reached"] < scores["asked"] - LARGE_SHORTFALL:

@@ -2,22 +2,24 @@
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .. import plots
 from ..data.images import open_picture
 from ..data.splits import SPLITS
-from ..inference.predictor import Predictor
+from ..inference.predictor import NetworkOutput, Predictor
 from ..runs import write_file
+from ..tasks import Array
 from ..utils.messages import ImgregError
 from . import aggregation, metrics
-from .coverage import measure_coverage, warn_if_too_low
+from .coverage import measure_coverage, measure_joint_coverage, warn_if_too_low
 
 
 def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_rows: pd.DataFrame,
                      history: pd.DataFrame | None = None, by: str | None = None, how: str = "mean",
                      coverage: float | None = None, tta: bool = False,
-                     ridge: pd.DataFrame | None = None) -> dict[str, dict]:
+                     ridge: pd.DataFrame | None = None, is_own: bool = True) -> dict[str, dict]:
     """Predict for labelled images, and write scores.json, predictions.csv and plots/.
 
     Args:
@@ -31,6 +33,7 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
         coverage: Of the intervals of a calibrated model, which is measured.
         tta: Whether to average over moved copies, see Predictor.predict.
         ridge: Rows with `split` and the errors of another model, whose mean is `ridge` in the scores.
+        is_own: Whether these are the images of the run, some of which may have calibrated its intervals.
 
     Returns:
         {part: {target: scores}}, see metrics.score; of a calibrated model with `coverage`, see measure_coverage.
@@ -57,9 +60,10 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
     if ridge is not None:
         metrics.add_mean_errors(scores, ridge, "ridge")
     if promised is not None:
-        units = model.about["calibration"]["units"]
+        joint = None if by else _joint_half_widths(model, output, promised)
+        calibrating = model.about["calibration"].get("parts", ()) if is_own and not by else ()
         for name, part in parts.items():
-            for target, numbers in measure_coverage(task, part, promised, units).items():
+            for target, numbers in _coverage(model, part, promised, joint, name in calibrating).items():
                 scores[name][target]["coverage"] = numbers
                 warn_if_too_low(f"{target} ({name})", numbers, part["ood"].mean())
     write_file(folder / "scores.json", scores)
@@ -68,4 +72,41 @@ def write_evaluation(folder: Path, model: Predictor, frame: pd.DataFrame, train_
     baselines = {name: s["baseline"] for name, s in scores[shown].items() if "baseline" in s}
     plots.write_all(folder / "plots", task, history, rows[rows["split"] == shown],
                     partial(open_picture, value_range=task.value_range, max_pixels=task.max_pixels), baselines)
+    return scores
+
+
+def _joint_half_widths(model: Predictor, output: NetworkOutput, coverage: float) -> Array | None:
+    """Compute the half-widths [n, m] of joint intervals; None where there is one interval of each image, or none."""
+    columns = list(model.task.interval_columns)
+    if model.calibration is None or len(columns) == 1 or not model.calibration.has_joint(coverage):
+        return None
+    half_widths = model.intervals(output, coverage, joint=True)
+    return np.stack([half_widths[column] for column in columns], axis=1)
+
+
+def _coverage(model: Predictor, rows: pd.DataFrame, coverage: float, joint: Array | None,
+              calibrates: bool) -> dict[str, dict]:
+    """Measure the coverage of single and of joint intervals.
+
+    Of a part that calibrated the intervals, `calibrates` is true, and `left_out` is the coverage of its groups where
+    each is left out in turn, see Calibration.left_out_coverage. `joint` is the coverage of joint intervals.
+
+    Args:
+        model: Calibrated.
+        rows: Of metrics.predictions, or aggregated ones.
+        coverage: What the intervals promise.
+        joint: Joint half-widths, by the index of `rows`, array [n, m]; None for no joint intervals.
+        calibrates: Whether these images calibrated the intervals.
+    """
+    about = model.about["calibration"]
+    scores = measure_coverage(model.task, rows, coverage, about["units"])
+    left_out = about.get("left_out", {}) if coverage == about["coverage"] else {}
+    for target, numbers in scores.items() if calibrates else ():
+        numbers["calibrates"] = True
+        if target in left_out:
+            numbers["left_out"] = left_out[target]
+    if joint is not None:
+        half_widths = joint[rows.index.to_numpy()]
+        for target, numbers in measure_joint_coverage(model.task, rows, half_widths, coverage).items():
+            scores[target]["joint"] = numbers
     return scores

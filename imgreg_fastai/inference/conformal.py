@@ -1,7 +1,7 @@
 """Prediction intervals by split conformal prediction, and the flag for out-of-distribution images.
 
-Calibration images are used neither to train nor to choose the best epoch. Each of their errors is divided by the
-difficulty that is estimated for its image (Papadopoulos et al. 2008). The half-width of a new interval is the
+Calibration images are not trained on. Each of their errors is divided by the difficulty that is estimated for its image
+(Papadopoulos et al. 2008). The half-width of a new interval is the
 difficulty of its own image times a quantile of these scores (Vovk, Gammerman, Shafer 2005; Lei et al. 2018).
 
 Shapes: n images, F features of the network, d inputs of the difficulty model, and m intervals for each image, one
@@ -9,12 +9,14 @@ for each of the interval_columns of all targets.
 """
 from dataclasses import dataclass
 from typing import NamedTuple
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
-from ..config import fewest_to_calibrate
+from ..config import MANY_GROUPS, fewest_to_calibrate
 from ..tasks import Array
 from ..utils.messages import ImgregError
+from .quantiles import conformal_quantile, highest_coverage
 
 MAX_LOG_DIFFICULTY = 50.0
 OOD_SHARE = 0.01  # of the calibration images: so many lie beyond Calibration.max_distance
@@ -164,9 +166,79 @@ class Calibration:
         if np.isinf(quantiles).any():
             n = self.n_units()
             noun = "images" if len(np.unique(self.groups)) == len(self.groups) else "groups"
-            highest = np.floor(1000 * n / (n + 1)) / 1000
-            raise ImgregError(f"--coverage of at most {highest:g}: {n} {noun} calibrate this model", f"{coverage:g}")
+            labelled = self.scores[:, np.isfinite(self.scores).any(axis=0)]
+            highest = _rounded_down(min(highest_coverage(scores, self.groups) for scores in labelled.T))
+            raise ImgregError(f"--coverage of at most {highest}: {n} {noun} calibrate this model", f"{coverage:g}")
         return quantiles
+
+    def joint_quantiles(self, coverage: float) -> Array:
+        """Compute the factors that turn difficulties into half-widths of intervals that hold all at once.
+
+        Each is that of `quantiles` times the same number: the quantile, over the images, of the largest of their
+        scores, each divided by its own quantile. A value without a label is left out. Where a quantile is 0, because
+        nearly all predictions are exact, the mean takes its place.
+
+        Few groups have quantiles that suit them better than new groups, and the more so the more values an image has.
+        Each score is therefore divided by what its quantile would be without its own group.
+
+        Args:
+            coverage: The share of new images all of whose true values lie within their intervals.
+
+        Returns:
+            Array [m], as `quantiles` does; raises ImgregError as it does.
+        """
+        single = self.quantiles(coverage)
+        if np.isfinite(single).sum() == 1:
+            return single
+        scales, exact = single.copy(), single == 0  # nearly all images are
+        scales[exact] = np.nanmean(self.scores[:, exact], axis=0)
+        ratios = self.scores / np.where(scales == 0, 1, scales) / self._scales_without_own_group()
+        labelled = np.isfinite(ratios).any(axis=1)
+        largest = np.full(len(ratios), np.nan)
+        largest[labelled] = np.nanmax(ratios[labelled], axis=1)
+        factor = conformal_quantile(largest, self.groups, coverage)
+        if np.isinf(factor):
+            highest = _rounded_down(highest_coverage(largest, self.groups))
+            raise ImgregError(f"--coverage of at most {highest} with --joint", f"{coverage:g}")
+        return np.maximum(scales * factor, single)
+
+    def _scales_without_own_group(self) -> Array:
+        """Return the mean score of other groups as a share of that of all, array [n, m]; 1 of many groups or images."""
+        groups, scales = np.unique(self.groups), np.ones(self.scores.shape)
+        if not 1 < len(groups) < min(MANY_GROUPS, len(self.groups)):
+            return scales
+        with catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+            simplefilter("ignore", RuntimeWarning)  # of a column without a label all are NaN
+            for own in (self.groups == group for group in groups):
+                scales[own] = np.nanmean(self.scores[~own], axis=0) / np.nanmean(self.scores, axis=0)
+        return np.where(np.isfinite(scales) & (scales > 0), scales, 1.0)
+
+    def has_joint(self, coverage: float) -> bool:
+        """Tell whether `joint_quantiles` exist for a coverage for which `quantiles` do."""
+        try:
+            self.joint_quantiles(coverage)
+        except ImgregError:
+            return False
+        return True
+
+    def left_out_coverage(self, coverage: float) -> Array:
+        """Compute the share of scores of groups left out, one after another, that the quantile of the others covers.
+
+        Returns:
+            Array [m], all groups weighing the same; NaN for an interval without a label, or where the other groups
+            are too few to have a quantile.
+        """
+        shares = np.full((len(np.unique(self.groups)), self.scores.shape[1]), np.nan)
+        for i, group in enumerate(np.unique(self.groups)):
+            own = self.groups == group
+            for j, (scores, left_out) in enumerate(zip(self.scores[~own].T, self.scores[own].T, strict=True)):
+                left_out = left_out[np.isfinite(left_out)]
+                quantile = conformal_quantile(scores, self.groups[~own], coverage)
+                if len(left_out) and np.isfinite(quantile):
+                    shares[i, j] = (left_out <= quantile).mean()
+        with catch_warnings():
+            simplefilter("ignore", RuntimeWarning)  # of a column without a label all are NaN
+            return np.nanmean(shares, axis=0)
 
     def n_units(self, size: int = 1) -> int:
         """Count the groups (or images without groups) with at least `size` images, for the target with the fewest."""
@@ -190,30 +262,9 @@ class Calibration:
         return {name: np.ascontiguousarray(values) for name, values in zip(names, arrays, strict=True)}
 
 
-def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
-    """Return the least score that covers an image of a new group with a probability of at least `coverage`.
-
-    All groups weigh the same, and the new group counts as one more whose scores lie beyond all others (Lee, Barber,
-    Willett, "Distribution-free inference with hierarchical data", 2023). Where each image is a group of its own this
-    is split conformal prediction: the score of rank ceil((n + 1) coverage).
-
-    Args:
-        scores: Array [n]; NaN is left out.
-        groups: Array [n].
-        coverage: Between 0 and 1.
-
-    Returns:
-        The score; inf if there are too few groups, NaN if there is no score.
-    """
-    labelled = np.isfinite(scores)
-    if not labelled.any():
-        return np.nan
-    scores = scores[labelled]
-    _, group, sizes = np.unique(groups[labelled], return_inverse=True, return_counts=True)
-    order = np.argsort(scores, kind="stable")
-    reached = np.cumsum(1 / sizes[group[order]]) / (len(sizes) + 1)
-    sufficient = np.flatnonzero(reached >= coverage - 1e-9)
-    return float(scores[order[sufficient[0]]]) if len(sufficient) else np.inf
+def _rounded_down(coverage: float) -> str:
+    """Write a coverage that can be asked for: "0.888"."""
+    return f"{np.floor(1000 * coverage + 1e-6) / 1000:g}"
 
 
 def calibration_from_arrays(arrays: dict[str, Array], n_features: int, n_outputs: int, m: int,

@@ -66,8 +66,10 @@ class Ensemble:
         frame = inputs.with_table_names(self.merge(inputs.sources, opened, models, coverage))
         return frame.reset_index(drop=True) if expand else frame
 
-    def check_options(self, coverage: float | None = None, tta: bool = False) -> float | None:
+    def check_options(self, coverage: float | None = None, tta: bool = False, joint: bool = False) -> float | None:
         """Raise ImgregError before the work where a model has no such intervals or moves; return `resolve_coverage`."""
+        if joint:
+            raise ImgregError("--joint with one model", f"{len(self.models)} models")
         for model in self.models:
             model.check_options(tta=tta)
         return self.resolve_coverage(coverage)
@@ -105,7 +107,7 @@ class Ensemble:
         return opened, results
 
     def merge(self, sources: list, opened: np.ndarray, models: list[ModelPredictions],
-              coverage: float | None = None) -> pd.DataFrame:
+              coverage: float | None = None, joint: bool = False) -> pd.DataFrame:
         """Average what `predict_each` returned for `sources`; as `predict` returns it, with `opened` as its index."""
         columns: dict[str, Any] = {}
         for target in self.task.targets:

@@ -19,7 +19,8 @@ import numpy as np
 
 from ..tasks import Array, Target, Task
 from ..tasks.target import mean
-from .conformal import Calibration, conformal_quantile
+from .conformal import Calibration
+from .quantiles import conformal_quantile
 
 AGGREGATIONS = ("mean", "median")
 

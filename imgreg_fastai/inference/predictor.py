@@ -61,7 +61,8 @@ class Predictor:
     calibration: Calibration | None = field(default=None, repr=False)
 
     def predict(self, pictures: Any, boxes: Any = None, *, bs: int = 64, quiet: bool = False, expand: bool = True,
-                coverage: float | None = None, tta: bool = False, tell: bool = True) -> pd.DataFrame:
+                coverage: float | None = None, tta: bool = False, tell: bool = True,
+                joint: bool = False) -> pd.DataFrame:
         """Predict for one image or many. Images that cannot be opened are left out, with a warning.
 
         Args:
@@ -78,6 +79,7 @@ class Predictor:
             tta: Whether to average over moved copies of each image, see tta.moves_for. The intervals are those of
                 the image as it is.
             tell: Whether to warn of what is not used of the images, and of a brightness far from that of the training.
+            joint: Whether intervals are to hold for all values of an image at once.
 
         Returns:
             `image` (its path, or its position where it has none) and one column for each value in units; of a
@@ -88,9 +90,9 @@ class Predictor:
             ImgregError: For boxes, a coverage or TTA that do not suit the model.
         """
         inputs = resolve_inputs(pictures, boxes, self.task) if expand else Inputs(pictures, boxes)
-        coverage = self.check_options(coverage, tta)
+        coverage = self.check_options(coverage, tta, joint)
         opened, models = self.predict_each(inputs.sources, inputs.boxes, bs=bs, quiet=quiet, tta=tta, tell=tell)
-        frame = inputs.with_table_names(self.merge(inputs.sources, opened, models, coverage))
+        frame = inputs.with_table_names(self.merge(inputs.sources, opened, models, coverage, joint))
         return frame.reset_index(drop=True) if expand else frame
 
     def predict_each(self, sources: list, boxes: Any = None, *, bs: int = 64, quiet: bool = False,
@@ -111,9 +113,10 @@ class Predictor:
         return opened, [self.model_predictions(output)]
 
     def merge(self, sources: list, opened: Array, models: list[ModelPredictions],
-              coverage: float | None = None) -> pd.DataFrame:
+              coverage: float | None = None, joint: bool = False) -> pd.DataFrame:
         """Return what `predict_each` returned for `sources` as `predict` does, with `opened` as its index."""
-        columns = {"image": name_sources(sources, opened), **models[0].values, **self.intervals(models[0], coverage)}
+        intervals = self.intervals(models[0], coverage, joint)
+        columns = {"image": name_sources(sources, opened), **models[0].values, **intervals}
         return pd.DataFrame(columns, index=opened)
 
     def model_predictions(self, output: NetworkOutput) -> ModelPredictions:
@@ -135,11 +138,17 @@ class Predictor:
                               "a table with these columns and image in place of the images, or boxes= in Python")
         return array
 
-    def check_options(self, coverage: float | None = None, tta: bool = False) -> float | None:
+    def check_options(self, coverage: float | None = None, tta: bool = False, joint: bool = False) -> float | None:
         """Raise ImgregError before the work where there are no such intervals or moves; return `resolve_coverage`."""
         if tta:
             moves_for(self.task)
-        return self.resolve_coverage(coverage)
+        coverage = self.resolve_coverage(coverage)
+        if joint and self.calibration is None:
+            raise ImgregError("--joint with a model that has intervals", "one that was not calibrated",
+                              "imgreg train with --calibrate SHARE")
+        if joint and self.calibration and coverage is not None:
+            self.calibration.joint_quantiles(coverage)  # raises for a coverage that is too high
+        return coverage
 
     def resolve_coverage(self, coverage: float | None = None) -> float | None:
         """Return the coverage of the intervals: `coverage`, or that of the calibration; None without a calibration.
@@ -240,12 +249,14 @@ class Predictor:
             values = average_moves(self.task, output.moved_outputs, output.views)
         return {column: values[t.name][:, i] for t in self.task.targets for i, column in enumerate(t.columns)}
 
-    def intervals(self, output: NetworkOutput | ModelPredictions, coverage: float | None = None) -> dict[str, Array]:
+    def intervals(self, output: NetworkOutput | ModelPredictions, coverage: float | None = None,
+                  joint: bool = False) -> dict[str, Array]:
         """Compute the intervals and OOD flags of images.
 
         Args:
             output: Of the network, or the predictions made of it.
             coverage: By default the coverage that the model was calibrated for.
+            joint: Whether they are to hold for all values of an image at once.
 
         Returns:
             {interval column: half-widths [n] in units} and `ood`, flags [n]; {} without a calibration.
@@ -253,7 +264,9 @@ class Predictor:
         coverage = self.resolve_coverage(coverage)
         if self.calibration is None or coverage is None:
             return {}
-        half_widths = output.difficulty * self.calibration.quantiles(coverage)
+        calibration = self.calibration
+        quantiles = calibration.joint_quantiles(coverage) if joint else calibration.quantiles(coverage)
+        half_widths = output.difficulty * quantiles
         return {**dict(zip(self.task.interval_columns, half_widths.T, strict=True)), "ood": output.ood}
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgreg_fastai.config import TrainConfig
+from imgreg_fastai.config import MANY_GROUPS, TrainConfig
 from imgreg_fastai.data import labels, splits
 from imgreg_fastai.tasks import Angle, Number, Task
 from imgreg_fastai.utils.messages import ImgregError
@@ -169,12 +169,12 @@ def test_of_many_pictures_no_more_are_kept_than_are_of_use_unless_asked():
 
 
 def test_whole_groups_are_kept_for_intervals():
-    frame = frame_of(2000, group=[f"g{i % 100}" for i in range(2000)])
+    frame = frame_of(3000, group=[f"g{i % 300}" for i in range(3000)])
     parts = divided(frame, calibrate=None, seed=3)
     assert parts.groupby(frame["group"]).nunique().eq(1).all()
-    assert frame["group"][parts == "calibrate"].nunique() == 12
-    large = frame_of(60_000, group=[f"g{i % 100}" for i in range(60_000)])
-    assert large["group"][divided(large, calibrate=None) == "calibrate"].nunique() == splits.MIN_CALIBRATE["groups"]
+    assert frame["group"][parts == "calibrate"].nunique() == 36
+    large = frame_of(60_000, group=[f"g{i % 300}" for i in range(60_000)])
+    assert large["group"][divided(large, calibrate=None) == "calibrate"].nunique() == MANY_GROUPS
 
 
 def people(n):
@@ -186,10 +186,8 @@ def people(n):
     (frame_of(300), "no intervals: they need 50 images kept from training, and 15 % of the 240 training images are "
                     "only 36; --calibrate 0.21 keeps 50"),
     (frame_of(60), "15 % of the 48 training images are only 7; --calibrate 0.19 keeps 9, for less"),
-    (people(40), "and 15 % of the 32 training groups are only 5; --calibrate 0.29 keeps 9"),
-    (frame_of(75), "15 % of the 60 training images are only 9; --calibrate 0.17 keeps 10, for less"),
-    (people(17), "15 % of the 14 training groups are only 2; --calibrate 0.22 keeps 3, for less"),
-    (people(15), "15 % of the 12 training groups are only 2; --calibrate 0.17 keeps 2, for less")])
+    (frame_of(125), "15 % of the 100 training images are only 15; --calibrate 0.5 keeps 50"),
+    (frame_of(75), "15 % of the 60 training images are only 9; --calibrate 0.17 keeps 10, for less")])
 def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
     cfg = TrainConfig()
     done = labels.assign_splits(frame, cfg)
@@ -204,6 +202,39 @@ def test_too_few_keep_none_and_it_is_said_what_to_type(frame, told):
 def test_no_share_is_named_that_leaves_nothing_to_train_on(frame):
     reason = splits.calibration_size(labels.assign_splits(frame, TrainConfig()), TrainConfig())[1]
     assert reason.startswith("no intervals: they need 50") and "--calibrate" not in reason
+
+
+@pytest.mark.parametrize(("n", "calibrate", "kept", "parts"), [
+    (15, None, 0, ("valid",)), (240, None, 0, ("valid",)), (250, None, 30, ("calibrate",)),
+    (40, 0.2, 6, ("calibrate", "valid")), (80, 0.5, 32, ("calibrate",)), (250, 0, 0, ()), (15, 0, 0, ())])
+def test_few_groups_are_all_trained_on_and_those_of_the_validation_part_calibrate(n, calibrate, kept, parts):
+    cfg = TrainConfig(calibrate=calibrate)
+    frame = labels.assign_splits(people(n), cfg)
+    assert frame["group"][frame["split"] == "calibrate"].nunique() == kept
+    assert frame["group"][frame["split"] == "valid"].nunique() == round(0.2 * n)
+    assert splits.calibrating_parts(frame, cfg) == parts
+    assert splits.calibration_size(frame, cfg)[1] == ""  # nothing is missing
+
+
+@pytest.mark.parametrize(("frame", "parts"), [
+    (frame_of(1000), ("calibrate",)), (frame_of(60), ()), (frame_of(1000, group=range(1000)), ("calibrate",)),
+    (frame_of(60, group=range(60)), ())])
+def test_the_validation_part_never_calibrates_where_there_are_no_groups_of_several_images(frame, parts):
+    frame = labels.assign_splits(frame, TrainConfig())
+    assert splits.calibrating_parts(frame, TrainConfig()) == parts
+
+
+@pytest.mark.parametrize(("n", "parts"), [(5, ("calibrate", "valid")), (29, ("calibrate", "valid")),
+                                          (30, ("calibrate",)), (0, ("valid",))])
+def test_few_groups_of_a_tables_own_part_for_intervals_are_joined_by_those_of_the_validation_part(n, parts):
+    group = np.repeat(np.arange(100), 4)
+    split = np.select([group < n, group >= 80], ["calibrate", "valid"], "train")
+    frame = labels.assign_splits(frame_of(400, group=group, split=split), TrainConfig())
+    assert (frame["split"] == split).all() and splits.calibrating_parts(frame, TrainConfig()) == parts
+    assert splits.calibrating_parts(frame, TrainConfig(calibrate=0)) == ()
+    ungrouped = frame.drop(columns="group")
+    assert splits.calibrating_parts(ungrouped, TrainConfig()) == (("calibrate",) if n else ())
+    assert splits.calibrating_parts(frame[frame["split"] != "valid"], TrainConfig()) == (("calibrate",) if n else ())
 
 
 def test_a_tables_own_part_for_intervals_is_taken_and_no_other_beside_it():

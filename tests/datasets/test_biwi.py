@@ -196,6 +196,13 @@ def test_too_few_people_for_a_split(tmp_path):
     assert "split" not in rows and set(rows.group) == {"F01", "F02"}
 
 
+@pytest.mark.parametrize(("n", "part"), [(29, "train"), (30, "calibrate")])
+def test_drawn_people_calibrate_where_there_are_many_and_else_are_trained_on(tmp_path, n, part):
+    drawn = [str(26 + 20 * i) for i in range(n)]
+    rows = pd.read_csv(biwi.write_table(tiny(tmp_path, ("01", "04", *drawn), frames=(3,))), dtype={"group": str})
+    assert set(rows.split[rows.group.isin(drawn)]) == {part} and rows.group.isin(drawn).sum() == n
+
+
 def test_an_unknown_sequence_is_a_person_of_its_own(tmp_path):
     tiny(tmp_path, sequences=("01", "04", "25", "107"))
     (tmp_path / "26").mkdir()  # nothing in it

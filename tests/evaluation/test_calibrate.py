@@ -16,7 +16,7 @@ FACE = Task("face", (Point("face", ("a_x", "a_y", "b_x", "b_y")),), (32, 32))
 
 @dataclass
 class Known(Predictor):
-    """A Predictor that "sees" arrays: the path of an image is its number in them."""
+    """A Predictor that "sees" arrays: the path of an image is its number in them. Its network is never used."""
 
     outputs_of: np.ndarray = field(default=None, repr=False)
     features_of: np.ndarray = field(default=None, repr=False)
@@ -42,7 +42,7 @@ def ages(n=1200, hard=0.8, seed=0, people=0):
     frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
     if people:
         frame["group"] = (np.arange(n) // (n // 4 // people)).astype(str)
-    return Known(AGE, (None, None), {}, outputs_of=outputs, features_of=features.astype(np.float32)), frame
+    return Known(AGE, [None], {}, outputs_of=outputs, features_of=features.astype(np.float32)), frame
 
 
 def held(model, frame, asked=0.9):
@@ -89,13 +89,53 @@ def test_another_coverage_is_had_without_fitting_anew():
     assert widths == sorted(widths) and len(set(widths)) == 3
 
 
-def test_few_groups_are_pooled_and_said(caplog):
-    model, frame = ages(people=5)
-    model = calibrate.calibrate(model, frame, config.TrainConfig())
-    assert "5 groups, and at least 9" in caplog.text
-    assert model.about["calibration"]["units"] == 300
-    model, frame = ages(people=10)
-    assert calibrate.calibrate(model, frame, config.TrainConfig()).about["calibration"]["units"] == 10
+@pytest.mark.parametrize(("people", "units", "told"), [
+    (1, 600, "rest on 2 groups, too few to tell how much groups differ"),
+    (2, 4, "rest on 4 groups: they hold for new groups on average"), (5, 10, ""), (30, 30, "")])
+def test_few_groups_are_joined_by_those_of_the_validation_part_and_very_few_are_pooled_and_said(caplog, people, units,
+                                                                                                 told):
+    model, frame = ages(people=people)
+    about = calibrate.calibrate(model, frame, config.TrainConfig()).about["calibration"]
+    assert about["units"] == units and (told in caplog.text if told else "rest on" not in caplog.text)
+    assert about["parts"] == (["calibrate", "valid"] if people < 30 else ["calibrate"])
+    assert about["pictures"] == (600 if people < 30 else 300)
+    assert ("left_out" in about) == (units in (4, 10))
+
+
+def without_own_part(n=1200, people=10, seed=0):
+    """A model of ages, and labels none of which are kept for intervals."""
+    model, frame = ages(n, people=people, seed=seed)
+    return model, frame[frame["split"] != "calibrate"]
+
+
+def test_the_validation_part_calibrates_by_difficulties_that_were_fitted_without_its_groups(monkeypatch):
+    model, frame = without_own_part()
+    fit_difficulty, fits = calibrate.fit_difficulty, []
+    monkeypatch.setattr(calibrate, "fit_difficulty", lambda *args: fits.append((args, fit_difficulty(*args)))
+                        or fits[-1][1])
+    calibration = calibrate.calibrate(model, frame, config.TrainConfig()).calibration
+    ((_, _, valid, _), fit), = fits
+    assert np.ptp(fit.left_out) > 0.5 and np.array_equal(calibration.scores, valid.errors / fit.left_out)
+    assert not np.allclose(fit.left_out, fit.model.predict(valid.inputs, valid.error_scales))
+    assert len(np.unique(calibration.groups)) == 10
+
+
+def test_difficulties_without_the_own_group_are_like_those_of_the_model():
+    model, frame = without_own_part(4000)
+    _, (train, valid, _) = calibrate.score_parts(model, frame, frame[:0], 0)
+    fit = calibrate.fit_difficulty(AGE, train, valid, 0.9)
+    ratios = fit.left_out / fit.model.predict(valid.inputs, valid.error_scales)
+    assert np.median(ratios) == pytest.approx(1, abs=0.05) and np.std(np.log(ratios)) < 0.2
+
+
+def test_intervals_that_only_the_validation_part_calibrated_hold_for_new_groups():
+    covered, told = [], []
+    for seed in range(8):
+        model, frame = without_own_part(2400, people=8, seed=seed)
+        model = calibrate.calibrate(model, frame, config.TrainConfig())
+        covered.append(held(model, frame)[0]["reached"])
+        told.append(model.about["calibration"]["left_out"]["age"])
+    assert np.mean(covered) == pytest.approx(0.91, abs=0.03) and np.mean(told) == pytest.approx(0.91, abs=0.03)
 
 
 def test_too_few_labels_leave_a_model_without_intervals_and_say_so(caplog):
@@ -120,7 +160,7 @@ def test_each_point_has_its_own_radius_and_missing_ones_cost_nothing():
     frame = pd.DataFrame(true, columns=FACE.columns)
     frame["path"] = frame["image"] = np.arange(n).astype(str)
     frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
-    model = Known(FACE, (None, None), {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
+    model = Known(FACE, [None], {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
     model = calibrate.calibrate(model, frame, config.TrainConfig())
     of, rows = held(model, frame)
     assert rows["face_b_within"].mean() == pytest.approx(10 * rows["face_a_within"].mean(), rel=0.25)
@@ -135,7 +175,7 @@ def test_a_column_that_hardly_any_picture_labels_costs_the_others_nothing(caplog
     frame = pd.DataFrame(true, columns=FACE.columns)
     frame["path"] = frame["image"] = np.arange(n).astype(str)
     frame["split"] = np.repeat(["train", "valid", "calibrate", "test"], n // 4)
-    model = Known(FACE, (None, None), {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
+    model = Known(FACE, [None], {}, outputs_of=outputs, features_of=rng.normal(size=(n, 6)).astype(np.float32))
     _, rows = held(calibrate.calibrate(model, frame, config.TrainConfig()), frame)
     assert rows["face_a_within"].notna().all() and rows["face_b_within"].isna().all()
     assert "no intervals for face_b_within: fewer than 9 of the 200 images" in caplog.text
@@ -159,8 +199,9 @@ def test_radii_grow_with_what_a_picture_shows_where_errors_do(grows):
         off = FACE.targets[0].interval_errors((outputs[i] + 1) * 16, true[i])
         return calibrate.ScoredPart(inputs, far, off, np.repeat(extents[i][:, None], 2, axis=1), i)
 
-    difficulty, widths = calibrate.fit_difficulty(FACE, of("train"), of("valid"), 0.9)
-    assert (difficulty.scale_exponent == grows).all() and (widths["face"] < 0.9) == bool(grows)
+    fit = calibrate.fit_difficulty(FACE, of("train"), of("valid"), 0.9)
+    assert (fit.model.scale_exponent == grows).all() and (fit.widths["face"] < 0.9) == bool(grows)
+    assert np.allclose(np.log(fit.left_out), grows * np.log(of("valid").error_scales), atol=0.5)
 
 
 def test_features_that_are_all_alike_do_no_harm():

@@ -77,3 +77,43 @@ def test_sound_intervals_are_not_called_broken_for_few_pictures_or_few_that_cali
             made.append(coverage.is_too_low(coverage.measure_coverage(AGE, frame, 0.9, units)["age"]))
         alarms[n, units] = np.mean(made)
     assert max(alarms.values()) < 0.07, alarms
+
+
+def test_the_coverage_of_groups_left_out_stands_beside_that_of_images_which_calibrated():
+    of = coverage.measure_coverage(AGE, rows(), 0.9, 100)["age"]
+    assert "calibrated" not in coverage.format_coverage(of, "years")
+    told = coverage.format_coverage({**of, "calibrates": True, "left_out": 0.883}, "years")
+    assert "on average; these images calibrated them, and of groups left out in turn they contain 88.3 %" in told
+    assert coverage.format_coverage({**of, "calibrates": True}, "years").endswith("these images calibrated them")
+
+
+# joint intervals
+
+TWO = Task("two", (Number("age", ("age",), "years", low=0.0, high=100.0), Point("face", ("a_x", "a_y", "b_x", "b_y"))),
+           (32, 32))
+
+
+def two_rows():
+    """Four images: all is right; a point is off; the age is off; only the age is labelled, and right."""
+    frame = pd.DataFrame({"image": list("abcd"), "path": list("abcd"), "age": 30.0})
+    frame["age_predicted"] = [31.0, 30, 39, 32]
+    for name in ("a", "b"):
+        off = [0.0, 5.0 * (name == "b"), 0, 0]
+        frame[f"{name}_x_predicted"], frame[f"{name}_y_predicted"] = 10.0 + np.array(off), 10.0
+        frame[f"{name}_x"] = frame[f"{name}_y"] = [10.0, 10, 10, np.nan]
+    return frame
+
+
+def test_joint_intervals_are_broken_by_any_value_and_missing_ones_break_none():
+    of = coverage.measure_joint_coverage(TWO, two_rows(), np.tile([2.0, 1, 3], (4, 1)), 0.9)
+    assert of["age"]["reached"] == of["face"]["reached"] == 0.5 and of["age"]["asked"] == 0.9
+    assert of["age"]["width"] == 2 and of["face"]["width"] == 2
+    without_b = coverage.measure_joint_coverage(TWO, two_rows(), np.tile([2.0, 1, np.nan], (4, 1)), 0.9)
+    assert without_b["age"]["reached"] == 0.75 and without_b["face"]["width"] == 1
+    assert coverage.measure_joint_coverage(TWO, two_rows(), np.full((4, 3), np.nan), 0.9) == {}
+
+
+def test_the_line_of_joint_intervals():
+    scores = {"asked": 0.9, "reached": 0.912, "low": 0.88, "high": 0.94, "width": 2.14}
+    told = coverage.format_joint_coverage(scores, "°")
+    assert told == "joint 90 % intervals contain all values of 91.2 % of the images (88 % to 94 %), ± 2.14° on average"

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from imgreg_fastai.inference import conformal
-from imgreg_fastai.inference.conformal import Calibration, DifficultyModel, FeatureSpace, conformal_quantile
+from imgreg_fastai.inference.conformal import Calibration, DifficultyModel, FeatureSpace
+from imgreg_fastai.inference.quantiles import conformal_quantile
 from imgreg_fastai.utils.messages import ImgregError
 
 
@@ -35,8 +36,12 @@ def test_too_few_promise_nothing():
     assert conformal_quantile(np.ones(8), np.arange(8), 0.9) == np.inf
     with pytest.raises(ImgregError, match=r"at most 0\.888.*8 images"):
         plain(np.ones(8)).quantiles(0.9)
-    with pytest.raises(ImgregError, match="9 groups"):
-        plain(np.ones(18), np.repeat(np.arange(9), 2)).quantiles(0.95)
+    with pytest.raises(ImgregError, match=r"at most 0\.666: 2 groups"):
+        plain(np.ones(18), np.repeat(np.arange(2), 9)).quantiles(0.7)
+    few = plain(np.arange(20.0), np.r_[np.arange(18) % 5, 4, 4])  # two of a group's five lie above all other groups
+    with pytest.raises(ImgregError, match=r"at most 0\.92: 5 groups"):
+        few.quantiles(0.93)
+    assert few.quantiles(0.9) < 20
 
 
 @pytest.mark.parametrize("coverage", [0, 1, -1, 1.5, float("nan")])
@@ -46,9 +51,9 @@ def test_a_coverage_that_is_none_is_one_line(coverage):
 
 
 def test_groups_weigh_the_same_however_many_pictures_they_have():
-    scores = np.r_[np.full(1000, 1.0), np.arange(2.0, 21.0)]  # a group of 1,000, and 19 of one each
-    groups = np.r_[np.zeros(1000, int), np.arange(1, 20)]
-    assert conformal_quantile(scores, groups, 0.9) == 19.0  # the 19th of 20 groups
+    scores = np.r_[np.full(1000, 1.0), np.arange(2.0, 41.0)]  # a group of 1,000, and 39 of one each
+    groups = np.r_[np.zeros(1000, int), np.arange(1, 40)]
+    assert conformal_quantile(scores, groups, 0.9) == 37.0  # the 37th of 40 groups
 
 
 def test_new_groups_are_covered_where_pooled_pictures_would_fall_short():
@@ -80,6 +85,107 @@ def test_coverage_is_as_promised_and_hard_pictures_get_wider_intervals(normalise
         widths.append(np.quantile(radii, 0.95) / np.quantile(radii, 0.05))
     assert np.mean(reached) == pytest.approx(0.9, abs=0.01)
     assert (np.mean(widths) > 10) == normalised
+
+
+# several intervals at once
+
+def correlated(n, rng, m=5):
+    """Scores [n, m] of images that are hard or easy for all m values, and of different size."""
+    return np.abs(rng.normal(size=(n, m))) * np.exp(0.5 * rng.normal(size=(n, 1))) * np.arange(1, m + 1)
+
+
+def test_joint_intervals_contain_all_values_at_once_and_single_ones_do_not():
+    rng, joint, single = np.random.default_rng(0), [], []
+    for _ in range(200):
+        scores = correlated(300, rng)
+        calibration = plain(scores[:100])
+        joint.append((scores[100:] <= calibration.joint_quantiles(0.9)).all(axis=1).mean())
+        single.append((scores[100:] <= calibration.quantiles(0.9)).all(axis=1).mean())
+    assert np.mean(joint) == pytest.approx(0.9, abs=0.015) and np.mean(single) < 0.8
+
+
+@pytest.mark.parametrize("n_groups", [6, 9, 17, 40])
+def test_joint_intervals_of_many_values_hold_for_new_groups(n_groups):
+    rng, covered = np.random.default_rng(0), []
+    for _ in range(40):
+        shape = n_groups + 20, 20
+        own = np.exp(0.3 * rng.normal(size=(shape[0], 1, 20)) + 0.35 * rng.normal(size=(shape[0], 1, 1)))
+        scores = own * np.abs(rng.normal(size=(*shape, 20)))  # of groups that differ, and in each value in another way
+        calibration = plain(scores[:n_groups].reshape(-1, 20), np.repeat(np.arange(n_groups), 20))
+        if calibration.has_joint(0.9):
+            covered.append((scores[n_groups:] <= calibration.joint_quantiles(0.9)).all(axis=2).mean())
+    assert len(covered) > 30 and 0.88 < np.mean(covered) < 0.95
+
+
+def test_joint_intervals_are_all_wider_by_the_same_factor_and_leave_missing_labels_out():
+    rng = np.random.default_rng(1)
+    scores = correlated(400, rng)
+    scores[rng.random(scores.shape) < 0.3] = np.nan
+    scores[:5] = np.nan  # images without any label
+    scores[:, 3] = np.nan  # a column without any
+    calibration = plain(scores)
+    ratios = calibration.joint_quantiles(0.9) / calibration.quantiles(0.9)
+    assert np.isnan(ratios[3]) and np.ptp(ratios[[0, 1, 2, 4]]) < 1e-9 and ratios[0] > 1.2
+    inside = np.isnan(scores) | (scores <= calibration.joint_quantiles(0.9))
+    assert inside[5:].all(axis=1).mean() == pytest.approx(0.9, abs=0.005)
+    assert (replace(calibration, scores=scores[5:], groups=calibration.groups[5:]).joint_quantiles(0.9)[0]
+            == calibration.joint_quantiles(0.9)[0])
+
+
+@pytest.mark.parametrize("groups", [None, np.repeat(np.arange(10), 12)])
+def test_one_column_alone_has_the_same_interval_jointly(groups):
+    scores = correlated(120, np.random.default_rng(2), m=1)
+    calibration = plain(scores, groups)
+    assert calibration.joint_quantiles(0.8) == pytest.approx(calibration.quantiles(0.8))
+    exact = plain(np.r_[np.zeros(110), np.ones(10)])
+    assert exact.quantiles(0.9) == exact.joint_quantiles(0.9) == 0
+
+
+def test_a_column_that_is_nearly_always_exact_does_not_break_the_others():
+    rng = np.random.default_rng(3)
+    scores = correlated(400, rng, m=3)
+    scores[:, 1] = np.where(rng.random(400) < 0.04, scores[:, 1], 0)
+    scores[:, 2] = 0
+    calibration = plain(scores)
+    assert (calibration.quantiles(0.9) == (calibration.quantiles(0.9)[0], 0, 0)).all()
+    joint = calibration.joint_quantiles(0.9)
+    assert np.isfinite(joint).all() and joint[2] == 0 and joint[1] > 0
+    assert (scores <= joint).all(axis=1).mean() >= 0.9
+
+
+def test_joint_intervals_that_do_not_exist_are_refused():
+    scores = np.full((20, 2), np.nan)
+    scores[:10, 0], scores[10:, 1] = np.arange(10), np.arange(10)
+    calibration = plain(scores)
+    assert calibration.has_joint(0.9)
+    with pytest.raises(ImgregError, match=r"--coverage of at most 0\.909: 10 images"):
+        calibration.joint_quantiles(0.95)
+    scores = np.repeat(1 + np.arange(60.0)[:, None] % 20, 2, axis=1)  # of three groups of 20
+    scores[56:58, 0] = scores[58:, 1] = 100  # all others lie below: two images of one group, and other ones
+    calibration = plain(scores, np.repeat(np.arange(3), 20))
+    assert np.isfinite(calibration.quantiles(0.95)).all() and not calibration.has_joint(0.95)
+    with pytest.raises(ImgregError, match=r"--coverage of at most 0\.9 with --joint; found 0\.95"):
+        calibration.joint_quantiles(0.95)
+
+
+# groups left out
+
+def test_groups_left_out_are_covered_as_new_ones_would_be():
+    rng, told, reached = np.random.default_rng(4), [], []
+    for _ in range(40):
+        scores = np.abs(rng.normal(size=(40, 50))) * np.exp(0.4 * rng.normal(size=(40, 1)))
+        calibration = plain(scores[:10].ravel(), np.repeat(np.arange(10), 50))
+        told.append(calibration.left_out_coverage(0.9)[0])
+        reached.append((scores[10:] <= calibration.quantiles(0.9)).mean())
+    assert np.mean(told) == pytest.approx(np.mean(reached), abs=0.03)
+
+
+def test_groups_left_out_tell_nothing_where_the_others_have_no_quantile():
+    scores = np.random.default_rng(5).random((60, 2))
+    scores[:, 1] = np.nan
+    assert np.isnan(plain(scores, np.repeat(np.arange(3), 20)).left_out_coverage(0.9)).all()
+    four = plain(scores, np.repeat(np.arange(4), 15)).left_out_coverage(0.9)
+    assert 0.7 < four[0] <= 1 and np.isnan(four[1])
 
 
 def test_missing_labels_are_no_scores():

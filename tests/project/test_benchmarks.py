@@ -52,11 +52,11 @@ def pointing(monkeypatch):
     return pointing
 
 
-def likeness(folder):
-    """A folder as IMGREG_REAL_DATA names one: eight people, three grey images each, and a file for the weights."""
+def likeness(folder, n_images=3):
+    """A folder as IMGREG_REAL_DATA names one: eight people, n grey images each, and a file for the weights."""
     rng, rows = np.random.default_rng(0), []
     for person in range(1, 9):
-        for i in range(3):
+        for i in range(n_images):
             name = f"Person{person:02}/{i}.jpg"
             rows.append((name, person, *rng.integers(-6, 7, 2) * 15, *rng.integers(20, 44, 2), 20, 24))
             path = folder / "data" / "pointing04" / name
@@ -108,3 +108,43 @@ def test_the_interval_is_of_the_ratio_of_paired_means(pointing):
     assert low < ours.mean() / theirs.mean() - 1 < high and high - low < 0.1
     shared = pointing.interval(theirs * np.repeat(rng.uniform(0.5, 1.5, 10), 40), theirs, people, 500)
     assert shared[1] - shared[0] > 0.1
+
+
+# intervals of new people
+
+@pytest.mark.slow
+def test_new_people_are_measured_where_their_photographs_are(tmp_path, monkeypatch):
+    from benchmarks import new_people
+
+    likeness(tmp_path, n_images=8)
+    monkeypatch.setenv("IMGREG_REAL_DATA", str(tmp_path))
+    skipped, *rows = new_people.measure(quick=True)
+    assert list(skipped) == ["skipped"]
+    assert {row["target"] for row in rows} >= {"pan", "tilt"}
+    for row in rows:
+        assert (row["people that calibrate"], row["new people"]) == (2, 1)
+        assert 0 <= row["lowest person"] <= row["coverage"] <= 1 and row["width / exact"] > 0
+
+
+def test_coverage_of_new_people_weighs_them_the_same():
+    from benchmarks import new_people
+
+    ratios = np.array([[0.5, 0.2], [0.5, 2.0], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]])
+    found = new_people.cover(ratios, np.array([0, 0, 1, 1, 1, 1]))
+    assert (found["coverage"], found["lowest person"]) == (0.75, 0.5)
+    assert new_people.cover(np.linspace(0, 2, 101)[:, None], np.arange(101))["width / exact"] == pytest.approx(1 / 1.8)
+
+
+@pytest.mark.slow
+def test_the_epoch_is_chosen_by_the_losses_of_the_training(tmp_path, monkeypatch):
+    from benchmarks import new_people
+    from imgreg_fastai.training.loop import TrainingWatch
+
+    likeness(tmp_path, n_images=8)
+    weights = tmp_path / "weights" / "mobilenetv2_100_imagenet.pth"
+    rows, history_row = [], TrainingWatch._history_row
+    monkeypatch.setattr(TrainingWatch, "_history_row", lambda watch: rows.append(history_row(watch)) or rows[-1])
+    plan = new_people.plan_poses(tmp_path / "data" / "pointing04" / "labels.csv", weights, tmp_path, quick=True)
+    epochs = new_people.Epochs(plan)
+    assert [losses.mean() for losses in epochs.losses] == pytest.approx([row["valid_loss"] for row in rows], rel=1e-2)
+    assert len(epochs.losses[0]) == (plan.rows["split"] == "valid").sum() == len(epochs.parts(0)[1].groups)

@@ -262,6 +262,28 @@ def test_intervals_are_told_where_there_are_any(copied, told):
     assert " ± " in parts(data, "examples")[0]["groups"][0]["tiles"][0]["caption"]
 
 
+def test_joint_intervals_stand_beside_single_ones_and_groups_left_out_in_place_of_a_caution(copied):
+    frame = pd.read_csv(copied.path / "predictions.csv").assign(angle_within=30.0, ood=False)
+    frame.to_csv(copied.path / "predictions.csv", index=False)
+    scores = copied.scores
+    single = {"asked": 0.9, "reached": 0.85, "width": 30.0}
+    joint = {"asked": 0.9, "reached": 0.95, "low": 0.9, "high": 0.98, "width": 41.0}
+    scores["valid"]["angle"]["coverage"] = {**single, "calibrates": True, "left_out": 0.883, "joint": joint}
+    scores["test"] = {"angle": {**scores["valid"]["angle"], "coverage": single}}
+    copied.write("scores.json", scores)
+    (own,) = parts(gathered(copied), "intervals")
+    assert "coverage of groups left out" in own["notes"][0] and "too good" not in " ".join(own["notes"])
+    assert "imgreg predict --joint" in own["notes"][1]
+    rows = {row["name"]: row["cells"] for row in own["tables"][0]["rows"]}
+    assert rows["validation part"] == ["90 %", "85 %", "–", "30°", "95 %", "90 % to 98 %", "41°", "88.3 %"]
+    assert rows["test part"] == ["90 %", "85 %", "–", "30°", "–", "–", "–", "–"]
+    del scores["valid"]["angle"]["coverage"]["left_out"]
+    copied.write("scores.json", scores)
+    (own,) = parts(gathered(copied), "intervals")
+    assert "also calibrated these intervals" in own["notes"][0] and "left out" not in own["notes"][0]
+    assert len(own["tables"][0]["rows"][0]["cells"]) == 7
+
+
 def test_with_a_test_part_it_is_the_verdict_and_the_valid_part_is_looked_into(copied):
     frame = pd.read_csv(copied.path / "predictions.csv")
     frame["split"] = ["test"] * 4 + ["valid"] * (len(frame) - 4)
