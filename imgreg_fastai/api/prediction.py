@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import datasets
 from ..data import labels, tables
+from ..data.splits import calibrating_parts
 from ..evaluation import aggregation
 from ..inference.ensemble import Ensemble
 from ..inference.inputs import resolve_inputs
@@ -17,7 +18,7 @@ from ..inference.predictor import Predictor
 from ..models.devices import select_device
 from ..runs import Run, load_run
 from ..utils.files import atomic_folder, new_folder
-from ..utils.messages import ImgregError, warn
+from ..utils.messages import ImgregError, say, warn
 
 Model = str | Path | Predictor | Ensemble  # a run folder, a model file, or one that is open
 
@@ -178,6 +179,12 @@ def _rows_to_score(run: Run, table: tables.Table | None, images: str | Path | No
     rows = labels.read_labels(table, task, to_divide=False, images=images, also=(by,) if by else ())
     rows = rows.rename(columns=dict(zip(task.columns, run.task.columns, strict=True)))
     rows = labels.exclude_trained(rows, labelled[labelled["split"].isin(("train", "calibrate"))], run.known_images)
+    valid = set(tables.real_paths(labelled.loc[labelled["split"] == "valid", "path"]))
+    n_valid = int(tables.real_paths(rows["path"]).isin(valid).sum())
+    if n_valid:
+        say(f"{n_valid} of {len(rows)} images are of the run's validation part, by which it chose its epoch"
+            f"{' and calibrated its intervals' if 'valid' in calibrating_parts(labelled, run.config) else ''}: "
+            "they are scored a little too well")
     return datasets.own_table.table_name(table), rows
 
 
