@@ -179,13 +179,20 @@ def _rows_to_score(run: Run, table: tables.Table | None, images: str | Path | No
     rows = labels.read_labels(table, task, to_divide=False, images=images, also=(by,) if by else ())
     rows = rows.rename(columns=dict(zip(task.columns, run.task.columns, strict=True)))
     rows = labels.exclude_trained(rows, labelled[labelled["split"].isin(("train", "calibrate"))], run.known_images)
-    valid = set(tables.real_paths(labelled.loc[labelled["split"] == "valid", "path"]))
-    n_valid = int(tables.real_paths(rows["path"]).isin(valid).sum())
-    if n_valid:
-        say(f"{n_valid} of {len(rows)} images are of the run's validation part, by which it chose its epoch"
-            f"{' and calibrated its intervals' if 'valid' in calibrating_parts(labelled, run.config) else ''}: "
-            "they are scored a little too well")
+    _say_validated(run, rows)
     return datasets.own_table.table_name(table), rows
+
+
+def _say_validated(run: Run, rows: pd.DataFrame) -> None:
+    """Say how many of the rows are of the run's validation part, where that has decided something."""
+    labelled = run.labels
+    uses = [] if run.config.quick else ["chose its epoch"]
+    uses += ["calibrated its intervals"] if "valid" in calibrating_parts(labelled, run.config) else []
+    valid = set(tables.real_paths(labelled.loc[labelled["split"] == "valid", "path"]))
+    n = int(tables.real_paths(rows["path"]).isin(valid).sum())
+    if n and uses:
+        say(f"{n} of {len(rows)} images are of the run's validation part, which {' and '.join(uses)}: on new images it may "
+            "be a little worse")
 
 
 def open_run(run: Run | str | Path) -> Run:
