@@ -191,8 +191,8 @@ def _say_validated(run: Run, rows: pd.DataFrame) -> None:
     valid = set(tables.real_paths(labelled.loc[labelled["split"] == "valid", "path"]))
     n = int(tables.real_paths(rows["path"]).isin(valid).sum())
     if n and uses:
-        say(f"{n} of {len(rows)} images are of the run's validation part, which {' and '.join(uses)}: on new images it may "
-            "be a little worse")
+        say(f"{n} of {len(rows)} images are of the run's validation part, which {' and '.join(uses)}: on new images it "
+            "may be a little worse")
 
 
 def open_run(run: Run | str | Path) -> Run:
