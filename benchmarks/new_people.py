@@ -22,7 +22,7 @@ from imgreg_fastai.evaluation import calibrate
 from imgreg_fastai.inference import model_file
 from imgreg_fastai.inference.conformal import Calibration
 from imgreg_fastai.inference.predictor import Predictor
-from imgreg_fastai.inference.quantiles import guaranteed, sort_scores
+from imgreg_fastai.inference.quantiles import guaranteed_quantile, sort_scores
 from imgreg_fastai.models import backbones
 from imgreg_fastai.training import loop
 from imgreg_fastai.training.precision import choose_precision
@@ -160,8 +160,8 @@ def divide(plan: TrainingPlan, epochs: Epochs, is_valid: np.ndarray) -> dict[str
     trained, others = epochs.parts(epoch)
     valid, new = (calibrate.ScoredPart(*(values[rows] for values in others)) for rows in (is_valid, ~is_valid))
     fit = calibrate.fit_difficulty(plan.task, trained, valid, COVERAGE)
-    groups = calibrate.calibrating_groups(valid.errors / fit.left_out, valid.groups, COVERAGE)
-    calibration = Calibration(None, fit.model, valid.errors / fit.left_out, groups, None)
+    groups = calibrate.calibrating_groups(valid.errors / fit.left_out_difficulty, valid.groups, COVERAGE)
+    calibration = Calibration(None, fit.model, valid.errors / fit.left_out_difficulty, groups, None)
     scores = new.errors / fit.model.predict(new.inputs, new.error_scales)
     single, results, end = calibration.quantiles(COVERAGE), {}, 0
     before = [earlier_quantile(column, valid.groups) for column in calibration.scores.T]
@@ -178,7 +178,7 @@ def divide(plan: TrainingPlan, epochs: Epochs, is_valid: np.ndarray) -> dict[str
 def earlier_quantile(scores: np.ndarray, groups: np.ndarray) -> float:
     """Return the quantile of earlier versions: by groups [n] where there are enough of them, else by images."""
     is_enough = len(np.unique(groups)) >= fewest_to_calibrate(COVERAGE)
-    return guaranteed(sort_scores(scores, groups if is_enough else np.arange(len(groups))), COVERAGE)
+    return guaranteed_quantile(sort_scores(scores, groups if is_enough else np.arange(len(groups))), COVERAGE)
 
 
 def cover(ratios: np.ndarray, groups: np.ndarray) -> dict:
@@ -192,7 +192,8 @@ def cover(ratios: np.ndarray, groups: np.ndarray) -> dict:
         dict: `coverage`, the mean over people of the share of their images; `lowest person`, the least of these shares;
         `width / exact`, the width over that which would contain COVERAGE of these images.
     """
-    largest = ratios.max(axis=1)
+    labelled = np.isfinite(ratios).all(axis=1)
+    largest, groups = ratios[labelled].max(axis=1), groups[labelled]
     shares = pd.Series(largest <= 1).groupby(groups).mean()
     return {"coverage": shares.mean(), "lowest person": shares.min(),
             "width / exact": 1 / np.quantile(largest, COVERAGE)}

@@ -22,6 +22,7 @@ FLAGS = ("quick", "balance", "strict", "deterministic")
 # From so many groups on, intervals that are guaranteed for new groups are hardly too wide: 92 to 93 % where 90 % are
 # asked, see docs/intervals.md. Fewer are better calibrated in another way, and by the validation part, too.
 MANY_GROUPS = 30
+FEW_GROUPS = 9  # fewer are named, and are not kept from training: they tell little of new groups
 # What the automatic recipe may decide for a table: the size of the images, and fields of TrainConfig.
 BY_RECIPE = ("size", "arch", "epochs", "lr", "body_lr", "bs")
 OPTION_NAMES = {"targets": "--target", "units": "--unit", "target_weights": "--target-weight",

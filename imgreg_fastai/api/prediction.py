@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from .. import datasets
 from ..data import labels, tables
-from ..data.splits import calibrating_parts
 from ..evaluation import aggregation
 from ..inference.ensemble import Ensemble
 from ..inference.inputs import resolve_inputs
@@ -62,7 +61,7 @@ def predict(model: Model | Sequence[Model], pictures: object, boxes: ArrayLike |
     model = load([_with_max_pixels(part, max_pixels) for part in parts])
     aggregation.check_aggregation(model.task, by, how)
     if joint and by:
-        raise ImgregError("--joint image by image", f"--by {by}")
+        raise ImgregError("--joint image by image", f"--by {by}", "imgreg predict without --by")
     coverage = model.check_options(coverage, tta, joint)
     if draw is not None:
         from ..plots import copies
@@ -149,6 +148,8 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
     model = _with_max_pixels(load_model(run.path, select_device(device)), max_pixels)
     model.check_options(coverage, tta)  # what cannot be done is refused before the work
     name, rows = _rows_to_score(run, source, images, by, [targets] if isinstance(targets, str) else targets or ())
+    if table is not None:
+        _say_validated(run, model, rows)
     train_rows = run.labels[run.labels["split"] == "train"]
     folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
     try:
@@ -179,15 +180,14 @@ def _rows_to_score(run: Run, table: tables.Table | None, images: str | Path | No
     rows = labels.read_labels(table, task, to_divide=False, images=images, also=(by,) if by else ())
     rows = rows.rename(columns=dict(zip(task.columns, run.task.columns, strict=True)))
     rows = labels.exclude_trained(rows, labelled[labelled["split"].isin(("train", "calibrate"))], run.known_images)
-    _say_validated(run, rows)
     return datasets.own_table.table_name(table), rows
 
 
-def _say_validated(run: Run, rows: pd.DataFrame) -> None:
+def _say_validated(run: Run, model: Predictor, rows: pd.DataFrame) -> None:
     """Say how many of the rows are of the run's validation part, where that has decided something."""
     labelled = run.labels
     uses = [] if run.config.quick else ["chose its epoch"]
-    uses += ["calibrated its intervals"] if "valid" in calibrating_parts(labelled, run.config) else []
+    uses += ["calibrated its intervals"] if "valid" in (model.about.get("calibration") or {}).get("parts", ()) else []
     valid = set(tables.real_paths(labelled.loc[labelled["split"] == "valid", "path"]))
     n = int(tables.real_paths(rows["path"]).isin(valid).sum())
     if n and uses:

@@ -224,7 +224,7 @@ def make_config(task: Task, **settings: Any) -> TrainConfig:
     has_histograms = any(t.histogram for t in task.targets)
     if config.loss == "histogram" and not has_histograms:
         kinds = ", ".join(t.kind for t in task.targets)
-        raise ImgregError("--loss histogram with a target that is a plain number or an angle", kinds)
+        raise ImgregError("--loss histogram with a target that is a plain number, an angle or a point", kinds)
     if config.quick:
         config = replace(config, loss="mse")  # of a ridge, whatever the task's recipe trains with
     if config.loss == "auto":

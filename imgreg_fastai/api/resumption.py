@@ -162,7 +162,7 @@ def _continue_training(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
 
 def _check_head(run: Run, saved: Checkpoint) -> None:
     """Raise ImgregError, before anything is changed, if points are learnt by a head that is no longer trained."""
-    if run.task.has_points and any(name.startswith("0.places.") for name in saved.weights):
+    if run.task.has_points and "network" not in run.about:
         raise ImgregError("a checkpoint whose points have a map each",
                           f"'{run.path}', whose head an older version of imgreg made",
                           f"imgreg train with --weights {run.path}, which begins anew with its backbone")

@@ -32,6 +32,5 @@ def group_columns(frame: pd.DataFrame, used: Iterable[str] = ()) -> list[str]:
 
 def describe_ungrouped(frame: pd.DataFrame, used: Iterable[str] = ()) -> list[str]:
     """Say what images share that no --group keeps together, a sentence for each column; arguments as above."""
-    return [f"{frame[name].nunique():,} values of '{name}' stand in several rows each: {option('--group', name)} keeps "
-            "those of one value in one part of the split, and errors and intervals then hold for new ones"
-            for name in group_columns(frame, used)]
+    return [f"the column '{name}' repeats its values: with {option('--group', name)} each stands in one part of the "
+            "split, and errors and intervals hold for new ones" for name in group_columns(frame, used)]

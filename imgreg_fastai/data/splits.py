@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from ..config import MANY_GROUPS, TrainConfig, fewest_to_calibrate
+from ..config import FEW_GROUPS, MANY_GROUPS, TrainConfig, fewest_to_calibrate
 from ..tasks import Task
 from ..utils.messages import ImgregError, close_matches, first_few, say
 from .kept_parts import check_freshness, kept_parts, natural_order, split_name, touches
@@ -130,7 +130,7 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, old_parts: pd.Series
 
     Returns:
         The number of groups or images, and if it is 0 for lack of images, the reason. It is 0 without a reason where
-        the table keeps rows of its own, or where `cfg` wants none.
+        the table keeps rows of its own, where `cfg` wants none, or where the groups of the validation part calibrate.
 
     Raises:
         ImgregError: `cfg` asks for a share that is too small to calibrate with.
@@ -152,8 +152,10 @@ def calibration_size(frame: pd.DataFrame, cfg: TrainConfig, old_parts: pd.Series
         return min(max(1, round(cfg.calibrate * n)), n - 1), ""
     k = round(CALIBRATE_SHARE * n)
     if "group" in frame and n < len(training_part):
-        # fewer groups are better used to train on: those of the validation part calibrate, see calibrating_parts
-        return (min(k, max(MANY_GROUPS, round(MAX_CALIBRATE * n / len(training_part)))) if k >= MANY_GROUPS else 0), ""
+        # Few groups are better trained on, if there are others that calibrate, see calibrating_parts.
+        n_valid = split_units(frame[frame["split"] == "valid"]).nunique()
+        least = MANY_GROUPS if n_valid >= FEW_GROUPS else max(FEW_GROUPS, min_promised)
+        return (min(k, max(least, round(MAX_CALIBRATE * n / len(training_part)))) if k >= least else 0), ""
     least = max(MIN_CALIBRATE, min_promised)
     if k >= least or not n:
         return min(k, max(least, MAX_CALIBRATE)), ""
@@ -185,8 +187,8 @@ def _why_none_kept(n: int, k: int, least: int, min_promised: int, new: str) -> s
 def calibrating_parts(frame: pd.DataFrame, cfg: TrainConfig) -> tuple[str, ...]:
     """Return the parts whose images tell how wide intervals are.
 
-    A training chooses its best epoch by the validation part, which makes errors there a little smaller than on new
-    images. It calibrates all the same where fewer than MANY_GROUPS groups would: of new groups, more groups tell more.
+    Where fewer than MANY_GROUPS groups are kept for it, the validation part calibrates, too: more groups tell more of
+    new ones. Its errors are a little smaller than those on new images, as a training chooses its epoch by them.
 
     Args:
         frame: Rows with their split.

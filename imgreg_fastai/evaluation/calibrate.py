@@ -6,7 +6,7 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 import pandas as pd
 
-from ..config import TrainConfig, fewest_to_calibrate
+from ..config import FEW_GROUPS, MANY_GROUPS, TrainConfig, fewest_to_calibrate
 from ..data import splits
 from ..inference.conformal import OOD_SHARE, Calibration, DifficultyModel, FeatureSpace, GroupSample, linear
 from ..inference.predictor import Predictor
@@ -23,7 +23,7 @@ MAX_WIDTH = 0.99  # difficulty is used where it makes intervals narrower than th
 ERROR_FLOOR = 0.5  # of the median error: smaller errors are chance, and do not say that an image is easy
 RIDGE_ALPHAS = np.logspace(-1, 5, 13)  # to choose from
 FOLDS = 5
-FEW_GROUPS = 9  # fewer are named: the coverage for a single new group is far from that of all
+GROUP_NUMBER = "group number"  # the column of it, in the rows of parts
 
 
 class ScoredPart(NamedTuple):
@@ -34,7 +34,8 @@ class ScoredPart(NamedTuple):
         distance: From the mean of the training images, array [n], see FeatureSpace.project.
         errors: Errors that have an interval, array [n, m], NaN without a label.
         error_scales: Task.error_scales, array [n, m].
-        groups: Number of the group of each image, or of the image, array [n], see splits.split_units.
+        groups: Number of the group of each image, or of the image, array [n], see splits.split_units; a group has the
+            same number in all parts.
         predicted: Predictions, array [n, columns of all targets] in units.
         labels: Of the same shape, NaN without a label.
     """
@@ -71,19 +72,20 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
     fit = fit_difficulty(model.task, train, valid, cfg.coverage)
     held_difficulty = fit.model.predict(held.inputs, held.error_scales)
     if "valid" in parts:
-        held, held_difficulty = join_parts(held, valid), np.vstack([held_difficulty, fit.left_out])
+        held = ScoredPart(*(np.concatenate(arrays) for arrays in zip(held, valid, strict=True)))
+        held_difficulty = np.vstack([held_difficulty, fit.left_out_difficulty])
     scores = held.errors / held_difficulty
     scores[:, _has_too_few(scores, model.task, cfg.coverage)] = np.nan
     if not np.isfinite(scores).any():
         return model
     groups = calibrating_groups(scores, held.groups, cfg.coverage)
-    has_sample = "group" in frame and groups is held.groups
-    sample = group_sample(model.task, held, held_difficulty) if has_sample else None
+    by_group = np.array_equal(groups, held.groups)
+    sample = group_sample(model.task, held, held_difficulty) if "group" in frame and by_group else None
     max_distance = np.quantile(held.distance, [1 - OOD_SHARE], method="higher")
     about = {"coverage": cfg.coverage, "pictures": len(scores), "units": len(np.unique(groups)), "parts": list(parts),
              "narrower": {name: round(width, 4) for name, width in fit.widths.items()}}
     calibration = Calibration(space, fit.model, scores, groups, max_distance, sample)
-    if "valid" in parts and groups is held.groups:
+    if "valid" in parts and by_group and len(np.unique(groups)) < MANY_GROUPS:
         about["left_out"] = _by_target(model.task, calibration.left_out_coverage(cfg.coverage))
     return replace(model, calibration=calibration, about={**model.about, "calibration": about})
 
@@ -118,19 +120,13 @@ def calibrating_groups(scores: np.ndarray, groups: np.ndarray, coverage: float) 
     n_groups = min(len(np.unique(groups[np.isfinite(column)])) for column in columns)
     noun = "group" if n_groups == 1 else "groups"
     if min(highest_coverage(column, groups) for column in columns) < coverage:
-        warn(f"intervals rest on {n_groups} {noun}, too few to tell how much groups differ: of images of new groups "
-             "they may hold fewer than they say")
+        warn(f"intervals rest on {n_groups} {noun}, too few to tell how much groups differ: images are counted "
+             f"instead, and of new groups fewer than {coverage:.0%} may lie within them".replace("%", " %"))
         return np.arange(len(groups))
     if n_groups < FEW_GROUPS:
-        warn(f"intervals rest on {n_groups} {noun}: they hold for new groups on average, and for one of them they may "
-             "hold far fewer or more than they say")
+        warn(f"intervals rest on {n_groups} {noun}: they hold for new groups on average, but for a single one the "
+             f"coverage may be far from {coverage:.0%}".replace("%", " %"))
     return groups
-
-
-def join_parts(part: ScoredPart, other: ScoredPart) -> ScoredPart:
-    """Join two parts that have no group in common."""
-    groups = np.concatenate([part.groups, part.groups.max(initial=-1) + 1 + other.groups])
-    return ScoredPart(*(np.concatenate(arrays) for arrays in zip(part, other, strict=True)))._replace(groups=groups)
 
 
 def group_sample(task: Task, held: ScoredPart, difficulty: np.ndarray) -> GroupSample | None:
@@ -166,7 +162,7 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
     """
     parts = [frame[frame["split"] == name] for name in ("train", "valid")]
     parts = [part.sample(min(MAX_PICTURES, len(part)), random_state=seed) for part in parts]
-    results = [metrics.network_outputs(model, rows, features=True) for rows in (*parts, held)]
+    results = [metrics.network_outputs(model, rows, features=True) for rows in _number_groups([*parts, held])]
     _, train_output = results[0]
     space, task = fit_feature_space(train_output.features), model.task
     scored: list[ScoredPart] = []
@@ -179,10 +175,17 @@ def score_parts(model: Predictor, frame: pd.DataFrame, held: pd.DataFrame,
         predicted = task.decode(output.outputs, output.views)
         errors = [t.interval_errors(predicted[t.name], rows[list(t.columns)].to_numpy(float)) for t in task.targets]
         scored.append(ScoredPart(inputs, distance, np.hstack(errors), task.error_scales(output.views),
-                                 pd.factorize(splits.split_units(rows))[0],
+                                 rows[GROUP_NUMBER].to_numpy(),
                                  np.hstack([predicted[t.name] for t in task.targets]),
                                  rows[task.columns].to_numpy(float)))
     return space, scored
+
+
+def _number_groups(parts: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Number the groups of rows, or the images without one, across parts; a table's own split may divide a group."""
+    numbers = pd.factorize(splits.split_units(pd.concat(parts, ignore_index=True)))[0]
+    ends = np.cumsum([len(part) for part in parts])
+    return [part.assign(**{GROUP_NUMBER: own}) for part, own in zip(parts, np.split(numbers, ends[:-1]), strict=True)]
 
 
 def fit_feature_space(features: np.ndarray) -> FeatureSpace:
@@ -205,13 +208,13 @@ class DifficultyFit(NamedTuple):
 
     Args:
         model: The model.
-        left_out: Difficulties of the validation images in units, by models that were fitted without their group,
-            array [n, m].
+        left_out_difficulty: Difficulties of the validation images in units, by models that were fitted without their
+            group, array [n, m].
         widths: {target: the mean half-width as a share of that of constant intervals}, of the targets that have one.
     """
 
     model: DifficultyModel
-    left_out: np.ndarray
+    left_out_difficulty: np.ndarray
     widths: dict[str, float]
 
 
@@ -230,32 +233,36 @@ def fit_difficulty(task: Task, train: ScoredPart, valid: ScoredPart, coverage: f
     Returns:
         The fit; the model is constant for targets with few labels, or where it makes intervals hardly narrower.
     """
-    models, left_out, widths, start = [], np.ones(valid.errors.shape), {}, 0
+    models, fitted, widths, start = [], [], {}, 0
     for t in task.targets:
         columns = slice(start, start + len(t.interval_columns))
         start = columns.stop
         rows = np.isfinite(valid.errors[:, columns]).any(axis=1)
         target_train, target_valid = train.labelled(columns), valid.labelled(columns)
         if len(target_valid.groups) >= MIN_PICTURES and len(np.unique(target_valid.groups)) >= FOLDS:
-            model, left_out[rows, columns], widths[t.name] = _fit_target(target_train, target_valid, coverage)
+            model, difficulty, widths[t.name] = _fit_target(target_train, target_valid, coverage)
+            fitted.append((rows, columns, difficulty))
         else:
             zeros = np.zeros(len(t.interval_columns))
             model = DifficultyModel(zeros, np.zeros((valid.inputs.shape[1] + 1, len(zeros))), zeros, zeros)
         models.append(model)
-    arrays = (np.hstack(arrays) for arrays in zip(*models, strict=True))
-    return DifficultyFit(DifficultyModel(*arrays), left_out, widths)
+    whole = DifficultyModel(*(np.hstack(arrays) for arrays in zip(*models, strict=True)))
+    left_out_difficulty = whole.predict(valid.inputs, valid.error_scales)  # of images without a label
+    for rows, columns, difficulty in fitted:
+        left_out_difficulty[rows, columns] = difficulty
+    return DifficultyFit(whole, left_out_difficulty, widths)
 
 
 def _fit_target(train: ScoredPart, valid: ScoredPart,
                 coverage: float) -> tuple[DifficultyModel, np.ndarray, float]:
-    """Fit the model of one target; returns it, DifficultyFit.left_out, and the width relative to constant intervals.
+    """Fit the model of one target; returns it, the left_out_difficulty, and the width relative to constant intervals.
 
     It is chosen on validation images, whose difficulty is predicted by ridges fitted to other groups: whether errors
     are proportional to their scale, and how far the ridge is shrunk. Either must make intervals narrower than MAX_WIDTH
     of what they were.
     """
     inputs = np.vstack([train.inputs, valid.inputs])
-    groups = np.concatenate([train.groups, -1 - valid.groups])  # no group is in both parts
+    groups = np.concatenate([train.groups, valid.groups])
     m, best_width, best_exponent = valid.errors.shape[1], 1.0, 0.0
     best_weights, best_predicted = np.zeros((inputs.shape[1] + 1, m)), np.zeros(valid.errors.shape)
     if np.ptp(valid.error_scales) > 1e-6 * valid.error_scales.max():

@@ -67,18 +67,18 @@ def measure_joint_coverage(task: Task, rows: pd.DataFrame, half_widths: Array, c
     Returns:
         {target: scores} of the targets that have labels and intervals:
         asked: `coverage`.
-        reached: The share of the images, of all targets together.
+        reached: The share of the images that have a label of each value, of all targets together.
         low, high: Its 95 % confidence interval, see bootstrap.interval.
         width: The mean half-width of the target in units.
     """
     errors = np.hstack([t.interval_errors(*reversed(metrics.values_of(t, rows))) for t in task.targets])
-    known = np.isfinite(half_widths) & np.isfinite(errors)
-    labelled = known.any(axis=1)
-    if not labelled.any():
+    known, has_interval = np.isfinite(half_widths) & np.isfinite(errors), np.isfinite(half_widths).any(axis=0)
+    complete = known[:, has_interval].all(axis=1)
+    if not complete.any():
         return {}
-    inside = np.all(~known | (errors <= half_widths), axis=1)[labelled].astype(float)
+    inside = (errors <= half_widths)[:, has_interval].all(axis=1)[complete].astype(float)
     numbers = {"asked": coverage, "reached": inside.mean()}
-    interval = bootstrap.interval(inside, metrics.independent_units(rows).to_numpy()[labelled])
+    interval = bootstrap.interval(inside, metrics.independent_units(rows).to_numpy()[complete])
     if interval is not None:
         numbers["low"], numbers["high"] = np.clip(interval, 0, 1)
     scores, start = {}, 0

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
+import pandas as pd
 
 from ..config import MANY_GROUPS, fewest_to_calibrate
 from ..tasks import Array
@@ -175,11 +176,11 @@ class Calibration:
         """Compute the factors that turn difficulties into half-widths of intervals that hold all at once.
 
         Each is that of `quantiles` times the same number: the quantile, over the images, of the largest of their
-        scores, each divided by its own quantile. A value without a label is left out. Where a quantile is 0, because
-        nearly all predictions are exact, the mean takes its place.
+        scores, each divided by its own quantile. Only images with a label of each value count. Where a quantile is 0,
+        because nearly all predictions are exact, the mean takes its place.
 
         Few groups have quantiles that suit them better than new groups, and the more so the more values an image has.
-        Each score is therefore divided by what its quantile would be without its own group.
+        The scores of each group are therefore divided by how much smaller those of the other groups are.
 
         Args:
             coverage: The share of new images all of whose true values lie within their intervals.
@@ -193,9 +194,11 @@ class Calibration:
         scales, exact = single.copy(), single == 0  # nearly all images are
         scales[exact] = np.nanmean(self.scores[:, exact], axis=0)
         ratios = self.scores / np.where(scales == 0, 1, scales) / self._scales_without_own_group()
-        labelled = np.isfinite(ratios).any(axis=1)
-        largest = np.full(len(ratios), np.nan)
-        largest[labelled] = np.nanmax(ratios[labelled], axis=1)
+        has_quantile = np.isfinite(single)
+        complete = np.isfinite(ratios[:, has_quantile]).all(axis=1)
+        largest = np.where(complete, ratios[:, has_quantile].max(axis=1), np.nan)
+        if not complete.any():
+            raise ImgregError("--joint with images that calibrate it by a label of each value", "none")
         factor = conformal_quantile(largest, self.groups, coverage)
         if np.isinf(factor):
             highest = _rounded_down(highest_coverage(largest, self.groups))
@@ -203,15 +206,22 @@ class Calibration:
         return np.maximum(scales * factor, single)
 
     def _scales_without_own_group(self) -> Array:
-        """Return the mean score of other groups as a share of that of all, array [n, m]; 1 of many groups or images."""
-        groups, scales = np.unique(self.groups), np.ones(self.scores.shape)
-        if not 1 < len(groups) < min(MANY_GROUPS, len(self.groups)):
+        """Return the mean score of the other groups as a share of that of all, array [n, m]; all groups weigh the same.
+
+        It is 1 where many groups or images calibrate a column.
+        """
+        names, group = np.unique(self.groups, return_inverse=True)
+        scales = np.ones(self.scores.shape)
+        if len(names) == len(group):
             return scales
-        with catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-            simplefilter("ignore", RuntimeWarning)  # of a column without a label all are NaN
-            for own in (self.groups == group for group in groups):
-                scales[own] = np.nanmean(self.scores[~own], axis=0) / np.nanmean(self.scores, axis=0)
-        return np.where(np.isfinite(scales) & (scales > 0), scales, 1.0)
+        means = pd.DataFrame(self.scores).groupby(group).mean().to_numpy()  # of each group, [groups, m]
+        n_labelled = np.isfinite(means).sum(axis=0)
+        for column in np.flatnonzero((n_labelled > 1) & (n_labelled < MANY_GROUPS)):
+            of_groups = means[:, column]
+            total, n = np.nansum(of_groups), n_labelled[column]
+            others = (total - of_groups) / (n - 1)
+            scales[:, column] = np.nan_to_num((others / (total / n))[group], nan=1.0) if total else 1.0
+        return np.where(scales > 0, scales, 1.0)
 
     def has_joint(self, coverage: float) -> bool:
         """Tell whether `joint_quantiles` exist for a coverage for which `quantiles` do."""

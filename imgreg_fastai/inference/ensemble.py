@@ -69,7 +69,7 @@ class Ensemble:
     def check_options(self, coverage: float | None = None, tta: bool = False, joint: bool = False) -> float | None:
         """Raise ImgregError before the work where a model has no such intervals or moves; return `resolve_coverage`."""
         if joint:
-            raise ImgregError("--joint with one model", f"{len(self.models)} models")
+            raise ImgregError("--joint with one model", f"{len(self.models)} models", "one RUN at a time")
         for model in self.models:
             model.check_options(tta=tta)
         return self.resolve_coverage(coverage)

@@ -163,7 +163,7 @@ def _rebuild(about: dict, state: dict, device: str) -> Predictor:
         m = len(task.interval_columns)
         n_outputs = task.n_out + task.n_uncertainty_features + getattr(net[0], "n_points", 0)
         model.calibration = calibration_from_arrays(arrays, n_features(net[0]), n_outputs, m, len(task.columns))
-        about["calibration"]["coverage"] = float(about["calibration"]["coverage"])
+        _check_calibration(about["calibration"])
         model.resolve_coverage()  # raises if its scores do not suffice
     return model
 
@@ -176,6 +176,16 @@ def _check_forms(forms: Sequence[str], task: Task) -> None:
     are_points = [target.histogram == "map" for target in task.targets for _ in range(target.n_out)]
     if "position" in forms and [form == "position" for form in of_outputs] != are_points:
         raise ValueError(f"{forms} for targets of the kinds {', '.join(t.kind for t in task.targets)}")
+
+
+def _check_calibration(about: dict) -> None:
+    """Raise an error if what a model file says of its calibration is not what calibrate.calibrate writes."""
+    about["coverage"] = float(about["coverage"])
+    parts, left_out = about.get("parts", []), about.get("left_out", {})
+    if not isinstance(about["units"], int) or not isinstance(parts, list) or not isinstance(left_out, dict):
+        raise ValueError(f"calibration {about}")
+    if not all(isinstance(share, (int, float)) for share in left_out.values()):
+        raise ValueError(f"calibration {about}")
 
 
 def _check_levels(levels: object) -> None:

@@ -42,8 +42,8 @@ def sort_scores(scores: Array, groups: Array) -> GroupedScores:
 def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
     """Return the score below which a score of a new image of a new group lies with a probability of `coverage`.
 
-    It is that of `guaranteed`. With fewer than MANY_GROUPS groups of several images this is much too large, and that of
-    `left_out` takes its place where it is smaller.
+    It is that of `guaranteed_quantile`. With fewer than MANY_GROUPS groups of several images this is much too large,
+    and that of `left_out_quantile` takes its place where it is smaller.
 
     Args:
         scores: Array [n]; NaN is left out.
@@ -56,9 +56,9 @@ def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
     sorted_scores = sort_scores(scores, groups)
     if not sorted_scores.n_groups:
         return np.nan
-    quantile = guaranteed(sorted_scores, coverage)
-    if _uses_left_out(sorted_scores):
-        quantile = min(quantile, left_out(sorted_scores, coverage))
+    quantile = guaranteed_quantile(sorted_scores, coverage)
+    if _are_few(sorted_scores):
+        quantile = min(quantile, left_out_quantile(sorted_scores, coverage))
     return quantile
 
 
@@ -67,16 +67,17 @@ def highest_coverage(scores: Array, groups: Array) -> float:
     sorted_scores = sort_scores(scores, groups)
     n = sorted_scores.n_groups
     highest = n / (n + 1)
-    if _uses_left_out(sorted_scores):
+    if _are_few(sorted_scores):
         highest = max(highest, (sorted_scores.share * (_levels(sorted_scores) < 1 - ROUNDING)).sum() / n)
     return float(highest)
 
 
-def _uses_left_out(scores: GroupedScores) -> bool:
+def _are_few(scores: GroupedScores) -> bool:
+    """Whether these are few groups of several images, enough to leave one out."""
     return FEWEST_GROUPS <= scores.n_groups < min(MANY_GROUPS, len(scores.scores))
 
 
-def guaranteed(scores: GroupedScores, coverage: float) -> float:
+def guaranteed_quantile(scores: GroupedScores, coverage: float) -> float:
     """Return the least score that covers an image of a new group with a probability of at least `coverage`.
 
     The new group counts as one more, whose scores lie beyond all others (Lee, Barber, Willett, "Distribution-free
@@ -88,13 +89,13 @@ def guaranteed(scores: GroupedScores, coverage: float) -> float:
     return float(scores.scores[sufficient[0]]) if len(sufficient) else np.inf
 
 
-def left_out(scores: GroupedScores, coverage: float) -> float:
+def left_out_quantile(scores: GroupedScores, coverage: float) -> float:
     """Return the score that covers `coverage` of groups that are left out, one after another.
 
     The quantile of the scores of all other groups is taken at the least level at which it covers `coverage` of the
-    scores left out, all groups weighing the same. The quantile of all groups is then taken with as many scores above it
-    as that level leaves, counted in groups. There is no proof for few groups, but measurements: docs/intervals.md. With
-    one image in each group, it is the score of rank ceil(n coverage) + 1.
+    scores left out, all groups weighing the same. Of all n groups, the quantile leaves (1 - level) (n - 1) groups'
+    worth of scores above it. There is no proof for few groups, but measurements: docs/intervals.md. With one image in
+    each group, it is the score of rank ceil(n coverage) + 1.
     """
     n, levels = scores.n_groups, _levels(scores)
     order = np.argsort(levels, kind="stable")

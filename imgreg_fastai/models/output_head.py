@@ -115,7 +115,7 @@ class LinearWithPositions(nn.Linear):
         forms: What the outputs of the head are, see `build`.
     """
 
-    place: torch.Tensor
+    coordinate_outputs: torch.Tensor
 
     def __init__(self, features: MapFeatures, forms: Sequence[str]):
         sigmoids = [form for form in forms if form in SIGMOIDS]
@@ -123,15 +123,15 @@ class LinearWithPositions(nn.Linear):
         super().__init__(features.n_pooled + 2 * features.n_maps, len(sigmoids) + N_BINS * n_histograms)
         columns = [i for i, form in enumerate(sigmoids) if form == "position"]
         self.points = slice(features.n_pooled, features.n_pooled + len(columns))
-        place = torch.zeros(len(columns), self.out_features)
-        place[range(len(columns)), columns] = 1  # the output that each coordinate belongs to
-        self.register_buffer("place", place, persistent=False)
+        outputs = torch.zeros(len(columns), self.out_features)
+        outputs[range(len(columns)), columns] = 1  # the output that each coordinate belongs to
+        self.register_buffer("coordinate_outputs", outputs, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, F + 3 n_maps] -> [B, outputs and bins], before the range."""
         low, high = Y_RANGE
         logits = torch.logit((x[:, self.points] - low) / (high - low))
-        return super().forward(x[:, : self.in_features]) + logits @ self.place
+        return super().forward(x[:, : self.in_features]) + logits @ self.coordinate_outputs
 
 
 class Head(Float32):
@@ -174,5 +174,5 @@ def build(features: int | MapFeatures, n_out: int, start: torch.Tensor | None = 
     # a start beyond the range is clipped
     linear.bias.data[:n_sigmoids] = torch.logit((start[is_sigmoid] - low) / (high - low), eps=0.01)
     if isinstance(linear, LinearWithPositions):
-        linear.bias.data[linear.place.any(dim=0)] = 0  # maps begin in the middle, and learn to leave it
+        linear.bias.data[linear.coordinate_outputs.any(dim=0)] = 0  # maps begin in the middle, and learn to leave it
     return Head(linear, SigmoidRange() if all(is_sigmoid) else HistogramRange(forms), forms=forms)

@@ -11,7 +11,7 @@ from .output_head import Float32, MapFeatures
 WIDTH = 256  # channels of the features that maps are made of
 STRIDE = 8  # pixels of the image for each position of a map, where the backbone has such features
 STRIDES = (4, 32)  # the finest and the coarsest features that are used
-MIN_SHARE = 1e-6  # added to the variance of a map, which may be 0
+MIN_VARIANCE = 1e-6  # added to the variance of a map, which may be 0
 
 
 def cell_centres(n: int) -> torch.Tensor:
@@ -50,7 +50,7 @@ class PointMaps(nn.Module):
         by_column, by_row = maps.logsumexp(dim=2), maps.logsumexp(dim=3)
         x, x_variance = _mean_and_variance(by_column, self.columns)
         y, y_variance = _mean_and_variance(by_row, self.rows)
-        spread = 0.5 * torch.log(x_variance + y_variance + MIN_SHARE)
+        spread = 0.5 * torch.log(x_variance + y_variance + MIN_VARIANCE)
         return torch.stack([x, y], dim=2).flatten(1), spread, torch.cat([by_column, by_row], dim=2)
 
 
@@ -81,15 +81,15 @@ class BodyWithMaps(nn.Module):
 
     def __init__(self, body: nn.Module, size: tuple[int, int], n_points: int, n_others: int = 0):
         super().__init__()
-        found = find_scales(body, size)
-        if found is None:
+        info = find_scales(body, size)
+        if info is None:
             raise ValueError("features that lie on no grid of the image")
         self.timm_body: Any = body  # called as in all bodies: 0.timm_body. in the tensors of saved models
-        self.found, self.grid = found, _choose_grid(found.grids, size)
+        self.scale_info, self.grid = info, _choose_grid(info.grids, size)
         self.n_points, self.n_maps = n_points, n_points + n_others
         self.with_logits, self.logits = False, torch.empty(0)
-        self.scales = nn.ModuleList(Scale(n, grid, self.grid)
-                                    for n, grid in zip(found.channels, found.grids, strict=True))
+        self.scales = nn.ModuleList(ToGrid(n, grid, self.grid)
+                                    for n, grid in zip(info.channels, info.grids, strict=True))
         self.smooth = nn.Sequential(nn.Conv2d(WIDTH, WIDTH, 3, padding=1, groups=WIDTH, bias=False),
                                     nn.BatchNorm2d(WIDTH), nn.ReLU())
         self.maps = Float32(nn.Conv2d(WIDTH, self.n_maps, 1))
@@ -99,7 +99,7 @@ class BodyWithMaps(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, 3, h, w] -> [B, F + 3 n_maps] in float32."""
-        last, features = compute_features(self.timm_body, x, self.found)
+        last, features = compute_features(self.timm_body, x, self.scale_info)
         pooled = self.timm_body.forward_head(last)
         maps = self.maps(self.smooth(sum(scale(f) for scale, f in zip(self.scales, features, strict=True))))
         positions, spread, logits = self.positions(maps)
@@ -113,7 +113,7 @@ class BodyWithMaps(nn.Module):
         return features[:, start : start + self.n_points]
 
 
-class Scale(nn.Module):
+class ToGrid(nn.Module):
     """Features of one scale, brought to WIDTH channels and to the grid of the maps.
 
     It resamples by two matrices: torch's own functions have no deterministic gradient on a GPU.
@@ -129,7 +129,7 @@ class Scale(nn.Module):
 
     def __init__(self, n_channels: int, grid: tuple[int, int], to_grid: tuple[int, int]):
         super().__init__()
-        self.channels = nn.Conv2d(n_channels, WIDTH, 1, bias=False)
+        self.projection = nn.Conv2d(n_channels, WIDTH, 1, bias=False)
         self.is_finer, self.is_same = grid[0] * grid[1] > to_grid[0] * to_grid[1], grid == to_grid
         self.register_buffer("rows", resampling(grid[0], to_grid[0]).T.contiguous(), persistent=False)
         self.register_buffer("columns", resampling(grid[1], to_grid[1]), persistent=False)
@@ -137,9 +137,9 @@ class Scale(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, n_channels, *grid] -> [B, WIDTH, *to_grid]."""
         if self.is_same:
-            return self.channels(x)
+            return self.projection(x)
         # the order changes nothing but the work: fewer positions are multiplied
-        return self.channels(self._resample(x)) if self.is_finer else self._resample(self.channels(x))
+        return self.projection(self._resample(x)) if self.is_finer else self._resample(self.projection(x))
 
     def _resample(self, x: torch.Tensor) -> torch.Tensor:
         return self.rows.to(x.dtype) @ x @ self.columns.to(x.dtype)
@@ -162,7 +162,7 @@ def _choose_grid(grids: list[tuple[int, int]], size: tuple[int, int]) -> tuple[i
 # ---- features of several scales
 
 
-class Scales(NamedTuple):
+class ScaleInfo(NamedTuple):
     """The features of a timm body that lie on a grid of the image.
 
     Args:
@@ -176,7 +176,7 @@ class Scales(NamedTuple):
     grids: list[tuple[int, int]]
 
 
-def find_scales(body: nn.Module, size: tuple[int, int]) -> Scales | None:
+def find_scales(body: nn.Module, size: tuple[int, int]) -> ScaleInfo | None:
     """Find the features of a timm body that lie on a grid of the image. The body is left in eval mode.
 
     Args:
@@ -190,11 +190,11 @@ def find_scales(body: nn.Module, size: tuple[int, int]) -> Scales | None:
     scales = _pyramid(body, size)
     if scales is None:
         grid = timm_body.feature_grid(body, size)
-        scales = Scales(None, [int(body.num_features)], [grid]) if grid else None  # type: ignore[arg-type]
+        scales = ScaleInfo(None, [int(body.num_features)], [grid]) if grid else None  # type: ignore[arg-type]
     return scales if scales and max(height * width for height, width in scales.grids) > 1 else None
 
 
-def _pyramid(body: nn.Module, size: tuple[int, int]) -> Scales | None:
+def _pyramid(body: nn.Module, size: tuple[int, int]) -> ScaleInfo | None:
     """As `find_scales`, of a body with several scales; None for others."""
     model: Any = body.eval()
     try:
@@ -205,16 +205,16 @@ def _pyramid(body: nn.Module, size: tuple[int, int]) -> Scales | None:
         x = torch.linspace(-1, 1, 3 * size[0] * size[1], device=next(model.parameters()).device).view(1, 3, *size)
         with torch.no_grad():
             last, features = model.forward_intermediates(x, indices=indices, output_fmt="NCHW")
-            if not torch.equal(last, model.forward_features(x)):  # of a few models it is not what is pooled
+            if model.forward_head(last).shape != (1, timm_body.n_features(body)):
                 return None
     except (AttributeError, TypeError, KeyError, AssertionError, ValueError, RuntimeError):  # there is no such method
         return None
     if any(f.ndim != 4 for f in features):
         return None
-    return Scales(indices, [f.shape[1] for f in features], [(f.shape[2], f.shape[3]) for f in features])
+    return ScaleInfo(indices, [f.shape[1] for f in features], [(f.shape[2], f.shape[3]) for f in features])
 
 
-def compute_features(body: Any, x: torch.Tensor, scales: Scales) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def compute_features(body: Any, x: torch.Tensor, scales: ScaleInfo) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Return the last features of a timm body, for its own head, and those of its scales, [B, C, h, w] each."""
     if scales.indices is not None:
         return body.forward_intermediates(x, indices=scales.indices, output_fmt="NCHW")

@@ -22,7 +22,7 @@ class NumberHistogram:
     """
 
     form: str
-    output_share: ClassVar[float] = 0.0  # how much the loss of the output counts beside the divergence
+    output_weight: ClassVar[float] = 0.0  # how much the loss of the output counts beside the divergence
 
     @property
     def n_logits(self) -> int:
@@ -70,7 +70,7 @@ class PointHistograms:
     grid: tuple[int, int]
     n_points: int
     # The loss of the position counts, too: the head can move it from where the map has it.
-    output_share: ClassVar[float] = 2.0
+    output_weight: ClassVar[float] = 2.0
 
     @property
     def n_logits(self) -> int:

@@ -190,8 +190,8 @@ class TaskLoss(nn.Module):
         if logits is None or histogram is None:
             return penalty(target, output, encoded, self.loss, weights)
         cost = target.penalty(output, encoded, lambda _, y: histogram.divergence(logits, y), weights)
-        if histogram.output_share:
-            cost = cost + histogram.output_share * penalty(target, output, encoded, self.loss, weights)
+        if histogram.output_weight:
+            cost = cost + histogram.output_weight * penalty(target, output, encoded, self.loss, weights)
         return cost
 
     def _weights(self, rarity: RarityWeights | None) -> Weights | None:

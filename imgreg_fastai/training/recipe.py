@@ -9,7 +9,7 @@ SIDES = (64, 96, 128, 160, 192, 224)  # of images in pixels
 STEP = 16  # pixels: the sides of images that are no squares are multiples of it
 SQUARE = 1.15  # images whose sides differ by less are shown as squares; also the most by which images are enlarged
 FEWEST_EPOCHS, LEAST_SIDE = 5, 96  # images are made smaller for so many epochs in time, but not smaller than that
-POINT_SIDE, POINT_EPOCHS = 192, 30  # images of points are up to so large where there is time for so many epochs
+POINT_SIDE, POINT_EPOCHS = 192, 30  # the largest side for points, where there is time for so many epochs
 PIXELS_PER_SECOND = 1.5e6  # that two cores train on, by resnet18 or mobilenetv2
 
 

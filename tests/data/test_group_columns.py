@@ -28,4 +28,4 @@ def test_a_column_in_use_is_not_named():
     table = frame(person=[1, 2, 3] * 4)
     assert describe_ungrouped(table, ["person"]) == []
     (line,) = describe_ungrouped(table)
-    assert line.startswith("3 values of 'person' stand in several rows each: --group person keeps")
+    assert line.startswith("the column 'person' repeats its values: with --group person each stands")

@@ -115,8 +115,9 @@ def test_the_validation_part_calibrates_by_difficulties_that_were_fitted_without
                         or fits[-1][1])
     calibration = calibrate.calibrate(model, frame, config.TrainConfig()).calibration
     ((_, _, valid, _), fit), = fits
-    assert np.ptp(fit.left_out) > 0.5 and np.array_equal(calibration.scores, valid.errors / fit.left_out)
-    assert not np.allclose(fit.left_out, fit.model.predict(valid.inputs, valid.error_scales))
+    assert np.ptp(fit.left_out_difficulty) > 0.5
+    assert np.array_equal(calibration.scores, valid.errors / fit.left_out_difficulty)
+    assert not np.allclose(fit.left_out_difficulty, fit.model.predict(valid.inputs, valid.error_scales))
     assert len(np.unique(calibration.groups)) == 10
 
 
@@ -124,7 +125,7 @@ def test_difficulties_without_the_own_group_are_like_those_of_the_model():
     model, frame = without_own_part(4000)
     _, (train, valid, _) = calibrate.score_parts(model, frame, frame[:0], 0)
     fit = calibrate.fit_difficulty(AGE, train, valid, 0.9)
-    ratios = fit.left_out / fit.model.predict(valid.inputs, valid.error_scales)
+    ratios = fit.left_out_difficulty / fit.model.predict(valid.inputs, valid.error_scales)
     assert np.median(ratios) == pytest.approx(1, abs=0.05) and np.std(np.log(ratios)) < 0.2
 
 
@@ -201,7 +202,7 @@ def test_radii_grow_with_what_a_picture_shows_where_errors_do(grows):
 
     fit = calibrate.fit_difficulty(FACE, of("train"), of("valid"), 0.9)
     assert (fit.model.scale_exponent == grows).all() and (fit.widths["face"] < 0.9) == bool(grows)
-    assert np.allclose(np.log(fit.left_out), grows * np.log(of("valid").error_scales), atol=0.5)
+    assert np.allclose(np.log(fit.left_out_difficulty), grows * np.log(of("valid").error_scales), atol=0.5)
 
 
 def test_features_that_are_all_alike_do_no_harm():

@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 
 from imgreg_fastai.config import MANY_GROUPS
-from imgreg_fastai.inference.quantiles import conformal_quantile, guaranteed, highest_coverage, left_out, sort_scores
+from imgreg_fastai.inference.quantiles import (
+    conformal_quantile,
+    guaranteed_quantile,
+    highest_coverage,
+    left_out_quantile,
+    sort_scores,
+)
 
 
 def grouped(n_groups, size=60, spread=0.4, seed=0):
@@ -17,17 +23,18 @@ def grouped(n_groups, size=60, spread=0.4, seed=0):
 def test_with_one_image_a_group_it_is_split_conformal_and_left_out_is_one_rank_higher_than_of_all(n, coverage):
     scores = np.random.default_rng(n).permutation(np.arange(1.0, n + 1))
     of = sort_scores(scores, np.arange(n))
-    assert guaranteed(of, coverage) == conformal_quantile(scores, np.arange(n), coverage)
-    assert guaranteed(of, coverage) == np.ceil((n + 1) * coverage - 1e-9)
+    assert guaranteed_quantile(of, coverage) == conformal_quantile(scores, np.arange(n), coverage)
+    assert guaranteed_quantile(of, coverage) == np.ceil((n + 1) * coverage - 1e-9)
     rank = np.ceil(n * coverage - 1e-9) + 1
-    assert left_out(of, coverage) == (rank if rank <= n else np.inf)
+    assert left_out_quantile(of, coverage) == (rank if rank <= n else np.inf)
 
 
 def test_groups_that_are_alike_need_no_more_than_the_plain_quantile():
     scores, groups = grouped(12, size=400, spread=0.0)
     found, plain = conformal_quantile(scores, groups, 0.9), np.quantile(scores, 0.9)
     assert found == pytest.approx(plain, rel=0.06)
-    assert found == left_out(sort_scores(scores, groups), 0.9) < 0.85 * guaranteed(sort_scores(scores, groups), 0.9)
+    of = sort_scores(scores, groups)
+    assert found == left_out_quantile(of, 0.9) < 0.85 * guaranteed_quantile(of, 0.9)
 
 
 @pytest.mark.parametrize("n_groups", [3, 6, 12])
@@ -40,12 +47,13 @@ def test_few_groups_that_differ_cover_new_ones_as_asked_on_average(n_groups):
     assert 0.88 < np.mean(covered) < 0.96
 
 
-@pytest.mark.parametrize(("n_groups", "takes"), [(2, guaranteed), (3, left_out), (MANY_GROUPS - 1, left_out),
-                                                 (MANY_GROUPS, guaranteed), (40, guaranteed)])
+@pytest.mark.parametrize(("n_groups", "takes"), [(2, guaranteed_quantile), (3, left_out_quantile),
+                                                 (MANY_GROUPS - 1, left_out_quantile),
+                                                 (MANY_GROUPS, guaranteed_quantile), (40, guaranteed_quantile)])
 def test_how_many_groups_there_are_decides_which_it_is(n_groups, takes):
     scores, groups = grouped(n_groups)
     of = sort_scores(scores, groups)
-    assert guaranteed(of, 0.9) != left_out(of, 0.9)
+    assert guaranteed_quantile(of, 0.9) != left_out_quantile(of, 0.9)
     assert conformal_quantile(scores, groups, 0.9) == takes(of, 0.9)
 
 

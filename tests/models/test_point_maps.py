@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from imgreg_fastai.models import mean_positions, network, output_head, point_maps, timm_body
-from imgreg_fastai.models.point_maps import BodyWithMaps, PointMaps, Scale, Scales, find_scales, resampling
+from imgreg_fastai.models.point_maps import BodyWithMaps, PointMaps, ScaleInfo, ToGrid, find_scales, resampling
 
 TINY_SWIN = {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4)}
 FAMILIES = [("test_resnet", (64, 96), {}), ("test_convnext", (96, 64), {}), ("test_vit", (96, 128), {}),
@@ -93,10 +93,10 @@ def test_fewer_positions_are_means_and_more_are_linear_between_their_middles():
 
 @pytest.mark.parametrize(("grid", "to_grid"), [((6, 8), (3, 4)), ((3, 4), (6, 8)), ((3, 4), (3, 4)), ((2, 9), (4, 3))])
 def test_a_scale_is_brought_to_the_grid_down_and_across(grid, to_grid):
-    scale = Scale(2, grid, to_grid)
+    scale = ToGrid(2, grid, to_grid)
     y, x = (t.contiguous() for t in torch.meshgrid(*map(point_maps.cell_centres, grid), indexing="ij"))
-    nn.init.zeros_(scale.channels.weight)
-    scale.channels.weight.data[0, 0] = scale.channels.weight.data[1, 1] = 1
+    nn.init.zeros_(scale.projection.weight)
+    scale.projection.weight.data[0, 0] = scale.projection.weight.data[1, 1] = 1
     out = scale(torch.stack([x, y])[None]).detach()
     assert out.shape == (1, point_maps.WIDTH, *to_grid)
     assert (out[0, 0].diff(dim=1) > 0).all() and out[0, 0].diff(dim=0).abs().max() < 1e-6  # x: across alone
@@ -112,7 +112,7 @@ def test_features_of_all_strides_from_4_to_32_are_found_and_of_a_vit_its_one_gri
     scales = find_scales(body, size)
     height, width = size
     if arch == "test_vit":
-        assert scales == Scales(None, [64], [(height // 16, width // 16)])
+        assert scales == ScaleInfo(None, [64], [(height // 16, width // 16)])
     else:
         assert scales.grids == [(height // stride, width // stride) for stride in (4, 8, 16, 32)]
         assert len(set(scales.channels)) > 1

@@ -30,7 +30,7 @@ def test_predictions_are_those_of_the_older_version(model, run, monkeypatch):
     expected = pd.read_csv(OLDER / "expected_predictions.csv")
     images = [str(run.parent / name) for name in expected["image"]]
     now = imgreg_fastai.predict(run.parent / model, images)
-    monkeypatch.setattr(conformal, "conformal_quantile", lambda scores, groups, coverage: quantiles.guaranteed(
+    monkeypatch.setattr(conformal, "conformal_quantile", lambda scores, groups, coverage: quantiles.guaranteed_quantile(
         quantiles.sort_scores(scores, groups), coverage))
     predictions = imgreg_fastai.predict(run.parent / model, images)
     assert list(predictions.columns) == [*expected.columns[:-1], "ood"]
