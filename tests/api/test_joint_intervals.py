@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imgreg_fastai import cli, load
+from imgreg_fastai import cli, evaluate, load
 from imgreg_fastai.api import functions
 from imgreg_fastai.utils.messages import ImgregError
 from tests.conftest import TINY, plots_left_out, said
@@ -115,3 +115,11 @@ def refused(capsys, *args) -> str:
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     return lines[0]
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_evaluating_the_whole_table_tells_what_its_validation_images_have_decided(run, folder, caplog):
+    result = evaluate(run, folder / "labels.csv")
+    assert result["scores"]["grey"]["n"] == 48, "those trained on are left out"
+    assert ("48 of 48 images are of the run's validation part, which chose its epoch and calibrated its intervals"
+            in caplog.text)

@@ -216,6 +216,13 @@ def test_few_groups_are_all_trained_on_and_those_of_the_validation_part_calibrat
     assert splits.calibration_size(frame, cfg)[1] == ""  # nothing is missing
 
 
+@pytest.mark.parametrize(("n", "held", "kept"), [(150, 1, 22), (150, 8, 21), (150, 9, 0), (50, 1, 0)])
+def test_few_groups_are_kept_all_the_same_where_the_validation_part_has_hardly_any(n, held, kept):
+    frame = labels.assign_splits(people(n), TrainConfig(hold_out=tuple(f"g{i}" for i in range(held))))
+    assert frame["group"][frame["split"] == "calibrate"].nunique() == kept
+    assert splits.calibrating_parts(frame, TrainConfig())[-1] == "valid"
+
+
 @pytest.mark.parametrize(("frame", "parts"), [
     (frame_of(1000), ("calibrate",)), (frame_of(60), ()), (frame_of(1000, group=range(1000)), ("calibrate",)),
     (frame_of(60, group=range(60)), ())])

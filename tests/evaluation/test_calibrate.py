@@ -121,6 +121,25 @@ def test_the_validation_part_calibrates_by_difficulties_that_were_fitted_without
     assert len(np.unique(calibration.groups)) == 10
 
 
+def test_an_image_without_a_label_has_the_difficulty_of_the_model():
+    model, frame = without_own_part()
+    some = frame.index[frame["split"] == "valid"][::7]
+    frame.loc[some, "age"] = np.nan
+    _, (train, valid, _) = calibrate.score_parts(model, frame, frame[:0], 0)
+    fit = calibrate.fit_difficulty(AGE, train, valid, 0.9)
+    missing = np.isnan(valid.errors[:, 0])
+    expected = fit.model.predict(valid.inputs, valid.error_scales)
+    assert missing.sum() == len(some) and np.array_equal(fit.left_out_difficulty[missing], expected[missing])
+
+
+def test_a_group_that_a_table_divides_has_one_number_in_all_parts():
+    model, frame = ages(people=4)
+    frame["group"] = frame["group"].where(frame["split"] == "train", "the same")
+    _, (train, valid, held) = calibrate.score_parts(model, frame, frame[frame["split"] == "calibrate"], 0)
+    assert set(valid.groups) == set(held.groups) and len(set(valid.groups)) == 1
+    assert not set(train.groups) & set(valid.groups)
+
+
 def test_difficulties_without_the_own_group_are_like_those_of_the_model():
     model, frame = without_own_part(4000)
     _, (train, valid, _) = calibrate.score_parts(model, frame, frame[:0], 0)

@@ -117,7 +117,7 @@ def test_joint_intervals_of_many_values_hold_for_new_groups(n_groups):
     assert len(covered) > 30 and 0.88 < np.mean(covered) < 0.95
 
 
-def test_joint_intervals_are_all_wider_by_the_same_factor_and_leave_missing_labels_out():
+def test_joint_intervals_are_all_wider_by_the_same_factor_and_are_calibrated_by_images_with_all_labels():
     rng = np.random.default_rng(1)
     scores = correlated(400, rng)
     scores[rng.random(scores.shape) < 0.3] = np.nan
@@ -126,10 +126,20 @@ def test_joint_intervals_are_all_wider_by_the_same_factor_and_leave_missing_labe
     calibration = plain(scores)
     ratios = calibration.joint_quantiles(0.9) / calibration.quantiles(0.9)
     assert np.isnan(ratios[3]) and np.ptp(ratios[[0, 1, 2, 4]]) < 1e-9 and ratios[0] > 1.2
-    inside = np.isnan(scores) | (scores <= calibration.joint_quantiles(0.9))
-    assert inside[5:].all(axis=1).mean() == pytest.approx(0.9, abs=0.005)
+    complete = scores[np.isfinite(np.delete(scores, 3, axis=1)).all(axis=1)]
+    inside = np.isnan(complete) | (complete <= calibration.joint_quantiles(0.9))
+    assert 50 < len(complete) < 150 and inside.all(axis=1).mean() == pytest.approx(0.9, abs=0.02)
     assert (replace(calibration, scores=scores[5:], groups=calibration.groups[5:]).joint_quantiles(0.9)[0]
             == calibration.joint_quantiles(0.9)[0])
+
+
+def test_values_that_no_image_has_labels_of_together_have_no_joint_intervals():
+    scores = correlated(400, np.random.default_rng(2), 2)
+    scores[:200, 0] = scores[200:, 1] = np.nan
+    calibration = plain(scores)
+    assert np.isfinite(calibration.quantiles(0.9)).all() and not calibration.has_joint(0.9)
+    with pytest.raises(ImgregError, match="by a label of each value"):
+        calibration.joint_quantiles(0.9)
 
 
 @pytest.mark.parametrize("groups", [None, np.repeat(np.arange(10), 12)])
