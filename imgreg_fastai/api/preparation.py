@@ -127,8 +127,7 @@ def resolve_options(
         rows = tables.RowOptions(as_tuple(list_cols) or (), as_tuple(point_rows) or (), raters or "")
         task = datasets.own_table.table_task(
             table, specs, image_col or "", label_from_name or "", flip_pairs, units or (), target_weights or (), scale,
-            columns_in_use, images, rows, several=bool(box), grouped=bool(group),
-            minimum=() if minimum is None else minimum,
+            columns_in_use, images, rows, bool(box), bool(group), minimum=() if minimum is None else minimum,
             maximum=() if maximum is None else maximum, flip_negates=as_tuple(flip_negates) or ())
         task, specs = replace(task, name=check_name(name) if name else task.name), ()  # the specs are the task's own
         undecided = undecided_settings(settings, set_by_user)

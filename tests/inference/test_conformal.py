@@ -164,9 +164,7 @@ def test_a_column_that_is_nearly_always_exact_does_not_break_the_others():
 
 
 def test_joint_intervals_that_do_not_exist_are_refused():
-    scores = np.full((20, 2), np.nan)
-    scores[:10, 0], scores[10:, 1] = np.arange(10), np.arange(10)
-    calibration = plain(scores)
+    calibration = plain(np.repeat(np.arange(10.0)[:, None], 2, axis=1))
     assert calibration.has_joint(0.9)
     with pytest.raises(ImgregError, match=r"--coverage of at most 0\.909: 10 images"):
         calibration.joint_quantiles(0.95)

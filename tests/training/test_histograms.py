@@ -203,7 +203,7 @@ def test_points_are_compared_by_maps_and_by_positions_and_by_positions_alone_wit
     wrong_map[:, 4:] = 0
     wrong_position[:, 0] += 0.4
     assert loss(wrong_map, labels) > 0.5
-    assert loss(wrong_position, labels).item() == pytest.approx(5 * 0.4 / 4, abs=1e-4)
+    assert loss(wrong_position, labels).item() == pytest.approx(PointHistograms.output_weight * 0.4 / 4, abs=1e-4)
     assert loss(wrong_position[:, :4], labels).item() == pytest.approx(0.4 / 4, abs=1e-6)
     plain = losses.TaskLoss(task, "l1", grid=GRID)
     with pytest.raises(ValueError, match="30 logits"):  # a loss that compares no histograms
@@ -283,4 +283,4 @@ def test_every_parameter_learns_from_points_beside_other_targets():
     loss(torch.cat([outputs, net[0].logits.flatten(1)], dim=1), *labels).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
     assert net[0].maps[0].weight.grad.abs().flatten(1).sum(dim=1).gt(0).all()  # further maps, too
-    assert all(scale.channels.weight.grad.abs().sum() > 0 for scale in net[0].scales)
+    assert all(scale.projection.weight.grad.abs().sum() > 0 for scale in net[0].scales)
