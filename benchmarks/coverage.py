@@ -77,8 +77,8 @@ def measure_faces(folder: Path, quick: bool) -> list[dict]:
     frame = frame.assign(split=assign_parts(frame["person"], {"train": 6, "valid": 2, "test": 8}))
     frame = frame.groupby("split").head(24) if quick else frame
     frame.to_csv(folder / "faces.csv", index=False)
-    options = {**keypoints.OPTIONS, "epochs": 15, "weights": str(weights), "calibrate": 0.0, **(SMALL if quick else {})}
-    run = imgreg_fastai.train(folder / "faces.csv", out=folder, group="person", **options)
+    options = {**keypoints.OPTIONS, "epochs": 15, "size": (128, 128), "weights": str(weights), "calibrate": 0.0}
+    run = imgreg_fastai.train(folder / "faces.csv", out=folder, **{**options, **(SMALL if quick else {})})
     return score("facial keypoints", run, run.labels[run.labels["split"] == "test"])
 
 

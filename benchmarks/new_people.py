@@ -62,8 +62,8 @@ def plan_faces(table: Path, weights: Path, folder: Path, quick: bool) -> Trainin
     people = frame.groupby("split")["person"].transform(lambda names: pd.factorize(names)[0])
     frame = frame[people < 6].groupby("person").head(8) if quick else frame
     frame.to_csv(folder / "faces.csv", index=False)
-    options = {**keypoints.OPTIONS, "epochs": 20, "weights": str(weights), **(SMALL if quick else {})}
-    return preparation.prepare(folder / "faces.csv", group="person", **options)
+    options = {**keypoints.OPTIONS, "epochs": 20, "calibrate": 0, "weights": str(weights), **(SMALL if quick else {})}
+    return preparation.prepare(folder / "faces.csv", **options)
 
 
 def plan_poses(table: Path, weights: Path, folder: Path, quick: bool) -> TrainingPlan:
