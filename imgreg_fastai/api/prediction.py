@@ -147,9 +147,8 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
         warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")
     model = _with_max_pixels(load_model(run.path, select_device(device)), max_pixels)
     model.check_options(coverage, tta)  # what cannot be done is refused before the work
-    name, rows = _rows_to_score(run, source, images, by, [targets] if isinstance(targets, str) else targets or ())
-    if table is not None:
-        _say_validated(run, model, rows)
+    columns = [targets] if isinstance(targets, str) else targets or ()
+    name, rows = _rows_to_score(run, model, source, images, by, columns)
     train_rows = run.labels[run.labels["split"] == "train"]
     folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
     try:
@@ -167,7 +166,7 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
     return result
 
 
-def _rows_to_score(run: Run, table: tables.Table | None, images: str | Path | None, by: str | None,
+def _rows_to_score(run: Run, model: Predictor, table: tables.Table | None, images: str | Path | None, by: str | None,
                    columns: Sequence[str] | Mapping[str, str | Sequence[str]]) -> tuple[str, pd.DataFrame]:
     """What an evaluation is called, and its rows: the validation part, or what a table has beside the trained rows.
 
@@ -180,6 +179,7 @@ def _rows_to_score(run: Run, table: tables.Table | None, images: str | Path | No
     rows = labels.read_labels(table, task, to_divide=False, images=images, also=(by,) if by else ())
     rows = rows.rename(columns=dict(zip(task.columns, run.task.columns, strict=True)))
     rows = labels.exclude_trained(rows, labelled[labelled["split"].isin(("train", "calibrate"))], run.known_images)
+    _say_validated(run, model, rows)
     return datasets.own_table.table_name(table), rows
 
 

@@ -17,9 +17,10 @@ import pandas as pd
 from ..config import MANY_GROUPS, fewest_to_calibrate
 from ..tasks import Array
 from ..utils.messages import ImgregError
-from .quantiles import conformal_quantile, highest_coverage
+from .quantiles import conformal_quantile, highest_coverage, large_score
 
 MAX_LOG_DIFFICULTY = 50.0
+REFERENCE = 0.9  # the share of scores up to a large one, by which joint intervals compare the values of an image
 OOD_SHARE = 0.01  # of the calibration images: so many lie beyond Calibration.max_distance
 # The names that the arrays have in a model file: those of the FeatureSpace, the DifficultyModel and the Calibration.
 ARRAYS = ("mean", "axes", "variance", "rest", "sized", "weights", "low", "high", "scores", "groups", "far")
@@ -175,9 +176,9 @@ class Calibration:
     def joint_quantiles(self, coverage: float) -> Array:
         """Compute the factors that turn difficulties into half-widths of intervals that hold all at once.
 
-        Each is that of `quantiles` times the same number: the quantile, over the images, of the largest of their
-        scores, each divided by its own quantile. Only images with a label of each value count. Where a quantile is 0,
-        because nearly all predictions are exact, the mean takes its place.
+        Each score is divided by a large score of its value: that which REFERENCE of the scores do not exceed. The
+        quantile, over the images, of the largest of their ratios is the factor of these large scores, whatever the
+        coverage. Only images with a label of each value count.
 
         Few groups have quantiles that suit them better than new groups, and the more so the more values an image has.
         The scores of each group are therefore divided by how much smaller those of the other groups are.
@@ -191,8 +192,7 @@ class Calibration:
         single = self.quantiles(coverage)
         if np.isfinite(single).sum() == 1:
             return single
-        scales, exact = single.copy(), single == 0  # nearly all images are
-        scales[exact] = np.nanmean(self.scores[:, exact], axis=0)
+        scales = np.array([large_score(scores, self.groups, REFERENCE) for scores in self.scores.T])
         ratios = self.scores / np.where(scales == 0, 1, scales) / self._scales_without_own_group()
         has_quantile = np.isfinite(single)
         complete = np.isfinite(ratios[:, has_quantile]).all(axis=1)

@@ -62,6 +62,18 @@ def conformal_quantile(scores: Array, groups: Array, coverage: float) -> float:
     return quantile
 
 
+def large_score(scores: Array, groups: Array, share: float) -> float:
+    """Return the score that a share of scores [n] does not exceed, all groups [n] weighing the same; NaN without one.
+
+    Where that is 0, because so many predictions are exact, it is the mean of the scores.
+    """
+    sorted_scores = sort_scores(scores, groups)
+    if not sorted_scores.n_groups:
+        return np.nan
+    reached = np.cumsum(sorted_scores.share) / sorted_scores.n_groups
+    return float(sorted_scores.scores[(reached >= share - ROUNDING).argmax()] or sorted_scores.scores.mean())
+
+
 def highest_coverage(scores: Array, groups: Array) -> float:
     """Return the largest coverage for which `conformal_quantile` is finite; 0 without a score."""
     sorted_scores = sort_scores(scores, groups)

@@ -117,7 +117,7 @@ def test_joint_intervals_of_many_values_hold_for_new_groups(n_groups):
     assert len(covered) > 30 and 0.88 < np.mean(covered) < 0.95
 
 
-def test_joint_intervals_are_all_wider_by_the_same_factor_and_are_calibrated_by_images_with_all_labels():
+def test_joint_intervals_are_all_wider_by_about_the_same_factor_and_calibrated_by_images_with_all_labels():
     rng = np.random.default_rng(1)
     scores = correlated(400, rng)
     scores[rng.random(scores.shape) < 0.3] = np.nan
@@ -125,7 +125,9 @@ def test_joint_intervals_are_all_wider_by_the_same_factor_and_are_calibrated_by_
     scores[:, 3] = np.nan  # a column without any
     calibration = plain(scores)
     ratios = calibration.joint_quantiles(0.9) / calibration.quantiles(0.9)
-    assert np.isnan(ratios[3]) and np.ptp(ratios[[0, 1, 2, 4]]) < 1e-9 and ratios[0] > 1.2
+    assert np.isnan(ratios[3]) and np.ptp(ratios[[0, 1, 2, 4]]) < 0.1 and ratios[0] > 1.2
+    widths = [calibration.joint_quantiles(asked)[:3] for asked in (0.5, 0.7, 0.9, 0.95)]
+    assert (np.diff(widths, axis=0) > 0).all(), "wider for a higher coverage"
     complete = scores[np.isfinite(np.delete(scores, 3, axis=1)).all(axis=1)]
     inside = np.isnan(complete) | (complete <= calibration.joint_quantiles(0.9))
     assert 50 < len(complete) < 150 and inside.all(axis=1).mean() == pytest.approx(0.9, abs=0.02)
