@@ -147,8 +147,7 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
         warn(f"{run.path} is scored by its best epoch so far: its training is {run.state}")
     model = _with_max_pixels(load_model(run.path, select_device(device)), max_pixels)
     model.check_options(coverage, tta)  # what cannot be done is refused before the work
-    columns = [targets] if isinstance(targets, str) else targets or ()
-    name, rows = _rows_to_score(run, model, source, images, by, columns)
+    name, rows = _rows_to_score(run, model, source, images, by, targets)
     train_rows = run.labels[run.labels["split"] == "train"]
     folder = new_folder(run.path / "evaluations", f"{name}-tta" if tta else name)
     try:
@@ -167,15 +166,15 @@ def evaluate(run: Run | str | Path, table: str | Path | pd.DataFrame | None = No
 
 
 def _rows_to_score(run: Run, model: Predictor, table: tables.Table | None, images: str | Path | None, by: str | None,
-                   columns: Sequence[str] | Mapping[str, str | Sequence[str]]) -> tuple[str, pd.DataFrame]:
+                   targets: str | Sequence[str] | Mapping[str, str | Sequence[str]] | None) -> tuple[str, pd.DataFrame]:
     """What an evaluation is called, and its rows: the validation part, or what a table has beside the trained rows.
 
-    `columns` of the table are those that Task.with_columns takes; the rows have those of the run.
+    `targets` as for `evaluate`; the rows have the columns of the run.
     """
     labelled = run.labels
     if table is None:
         return "valid", labelled[labelled["split"] == "valid"]
-    task = run.task.with_columns(columns)
+    task = run.task.with_columns([targets] if isinstance(targets, str) else targets or ())
     rows = labels.read_labels(table, task, to_divide=False, images=images, also=(by,) if by else ())
     rows = rows.rename(columns=dict(zip(task.columns, run.task.columns, strict=True)))
     rows = labels.exclude_trained(rows, labelled[labelled["split"].isin(("train", "calibrate"))], run.known_images)
