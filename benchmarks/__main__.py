@@ -53,6 +53,12 @@ def pointing(args):
     return pointing.measure(args.quick)
 
 
+def few_groups(args):
+    from . import few_groups
+
+    return few_groups.measure(args.quick)
+
+
 def keypoints(args):
     from . import keypoints
 
@@ -92,7 +98,7 @@ def headpose(args):
 PARTS = {
     "throughput": throughput, "time_to_1": time_to_1, "help": starting, "drawing": drawing, "classical": classical,
     "accuracy": accuracy, "headpose": headpose, "pointing": pointing, "keypoints": keypoints,
-    "coverage": coverage, "new_people": new_people, "merging": merging, "resuming": resuming,
+    "coverage": coverage, "new_people": new_people, "few_groups": few_groups, "merging": merging, "resuming": resuming,
 }
 
 

@@ -148,3 +148,15 @@ def test_the_epoch_is_chosen_by_the_losses_of_the_training(tmp_path, monkeypatch
     epochs = new_people.Epochs(plan)
     assert [losses.mean() for losses in epochs.losses] == pytest.approx([row["valid_loss"] for row in rows], rel=1e-2)
     assert len(epochs.losses[0]) == (plan.rows["split"] == "valid").sum() == len(epochs.parts(0)[1].groups)
+
+
+@pytest.mark.slow
+def test_people_that_calibrate_are_counted_and_so_is_what_giving_some_up_costs(tmp_path, monkeypatch):
+    from benchmarks import few_groups
+
+    likeness(tmp_path, n_images=8)
+    monkeypatch.setenv("IMGREG_REAL_DATA", str(tmp_path))
+    monkeypatch.setenv("IMGREG_CACHE", str(tmp_path / "cache"))
+    *rows, cost, skipped = few_groups.measure(quick=True)
+    assert list(skipped) == ["skipped"] and np.isfinite(cost["larger error"])
+    assert rows and all(0 <= row["left out"] <= 1 for row in rows)
