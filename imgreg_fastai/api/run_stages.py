@@ -15,6 +15,7 @@ from ..data import splits
 from ..data.object_size import describe_small_objects
 from ..evaluation import calibrate, evaluate, frozen_ridge
 from ..inference import model_file
+from ..inference.quantiles import FEWEST_GROUPS
 from ..models import backbones, weights
 from ..models.devices import select_device
 from ..reports import run_page
@@ -97,8 +98,12 @@ def say_parts(plan: TrainingPlan, purpose: str, n_train: int, n_valid: int, end:
     say(f"{purpose} {n_train} images, validating on {n_valid}{for_intervals}{end}")
     if "valid" in parts:
         n_groups = splits.split_units(plan.rows[plan.rows["split"].isin(parts)]).nunique()
-        whose = "among them those" if n_kept else "those"
-        say(f"intervals are calibrated by {n_groups} groups, {whose} of the validation part")
+        if n_groups < FEWEST_GROUPS:
+            few = "one group is" if n_groups == 1 else f"{n_groups} groups are"
+            say(f"intervals are calibrated by the images of the validation part, as {few} too few")
+        else:
+            whose = "among them those" if n_kept else "those"
+            say(f"intervals are calibrated by {n_groups} groups, {whose} of the validation part")
     _, why_no_intervals = splits.calibration_size(plan.rows, plan.config, plan.old_parts)
     if why_no_intervals and not parts:
         say(why_no_intervals)
