@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from . import timm_body
 from .output_head import Float32, MapFeatures
 
-WIDTH = 256  # channels of the features that maps are made of
+MOST_CHANNELS = 256  # of the features that maps are made of: as many as the backbone has in the end, up to these
 STRIDE = 8  # pixels of the image for each position of a map, where the backbone has such features
 STRIDES = (4, 32)  # the finest and the coarsest features that are used
 MIN_VARIANCE = 1e-6  # added to the variance of a map, which may be 0
@@ -88,11 +88,12 @@ class BodyWithMaps(nn.Module):
         self.scale_info, self.grid = info, _choose_grid(info.grids, size)
         self.n_points, self.n_maps = n_points, n_points + n_others
         self.with_logits, self.logits = False, torch.empty(0)
-        self.scales = nn.ModuleList(ToGrid(n, grid, self.grid)
+        width = min(MOST_CHANNELS, max(info.channels))
+        self.scales = nn.ModuleList(ToGrid(n, width, grid, self.grid)
                                     for n, grid in zip(info.channels, info.grids, strict=True))
-        self.smooth = nn.Sequential(nn.Conv2d(WIDTH, WIDTH, 3, padding=1, groups=WIDTH, bias=False),
-                                    nn.BatchNorm2d(WIDTH), nn.ReLU())
-        self.maps = Float32(nn.Conv2d(WIDTH, self.n_maps, 1))
+        self.smooth = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
+                                    nn.BatchNorm2d(width), nn.ReLU())
+        self.maps = Float32(nn.Conv2d(width, self.n_maps, 1))
         self.positions = PointMaps(*self.grid)
         self.features = MapFeatures(timm_body.n_features(body), self.n_maps)
         self.head_hidden_size = self.features.n_pooled + 3 * self.n_maps
@@ -114,12 +115,13 @@ class BodyWithMaps(nn.Module):
 
 
 class ToGrid(nn.Module):
-    """Features of one scale, brought to WIDTH channels and to the grid of the maps.
+    """Features of one scale, brought to the channels and to the grid of the maps.
 
     It resamples by two matrices: torch's own functions have no deterministic gradient on a GPU.
 
     Args:
         n_channels: Of the features.
+        width: Number of channels of the maps' features.
         grid: Their height and width.
         to_grid: Height and width of the maps.
     """
@@ -127,15 +129,15 @@ class ToGrid(nn.Module):
     rows: torch.Tensor
     columns: torch.Tensor
 
-    def __init__(self, n_channels: int, grid: tuple[int, int], to_grid: tuple[int, int]):
+    def __init__(self, n_channels: int, width: int, grid: tuple[int, int], to_grid: tuple[int, int]):
         super().__init__()
-        self.projection = nn.Conv2d(n_channels, WIDTH, 1, bias=False)
+        self.projection = nn.Conv2d(n_channels, width, 1, bias=False)
         self.is_finer, self.is_same = grid[0] * grid[1] > to_grid[0] * to_grid[1], grid == to_grid
         self.register_buffer("rows", resampling(grid[0], to_grid[0]).T.contiguous(), persistent=False)
         self.register_buffer("columns", resampling(grid[1], to_grid[1]), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, n_channels, *grid] -> [B, WIDTH, *to_grid]."""
+        """[B, n_channels, *grid] -> [B, width, *to_grid]."""
         if self.is_same:
             return self.projection(x)
         # the order changes nothing but the work: fewer positions are multiplied

@@ -93,12 +93,12 @@ def test_fewer_positions_are_means_and_more_are_linear_between_their_middles():
 
 @pytest.mark.parametrize(("grid", "to_grid"), [((6, 8), (3, 4)), ((3, 4), (6, 8)), ((3, 4), (3, 4)), ((2, 9), (4, 3))])
 def test_a_scale_is_brought_to_the_grid_down_and_across(grid, to_grid):
-    scale = ToGrid(2, grid, to_grid)
+    scale = ToGrid(2, 5, grid, to_grid)
     y, x = (t.contiguous() for t in torch.meshgrid(*map(point_maps.cell_centres, grid), indexing="ij"))
     nn.init.zeros_(scale.projection.weight)
     scale.projection.weight.data[0, 0] = scale.projection.weight.data[1, 1] = 1
     out = scale(torch.stack([x, y])[None]).detach()
-    assert out.shape == (1, point_maps.WIDTH, *to_grid)
+    assert out.shape == (1, 5, *to_grid)
     assert (out[0, 0].diff(dim=1) > 0).all() and out[0, 0].diff(dim=0).abs().max() < 1e-6  # x: across alone
     assert (out[0, 1].diff(dim=0) > 0).all() and out[0, 1].diff(dim=1).abs().max() < 1e-6
 
