@@ -120,13 +120,12 @@ def score(name: str, run, held_out: pd.DataFrame) -> list[dict]:
     groups = {"pictures": np.arange(len(units)), "people": units}
     if len(np.unique(units)) == len(units):
         del groups["people"]
-    rows, end = [], 0
-    for t in model.task.targets:
-        start, end = end, end + len(t.interval_columns)
+    rows = []
+    for t, columns in zip(model.task.targets, model.task.interval_slices, strict=True):
         for kind, group in groups.items():
             rows.append({"data": name, "target": f"{t.name} ({t.kind})", "pictures": len(units),
                          "new": f"{kind} ({len(np.unique(group))})",
-                         **measure_coverage(other.errors[:, start:end], difficulty[:, start:end], group)})
+                         **measure_coverage(other.errors[:, columns], difficulty[:, columns], group)})
     return [*rows, {"data": name, **measure_ood(model, space, other.distance, held_out)}]
 
 

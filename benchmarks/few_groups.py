@@ -6,6 +6,7 @@ FOLDER is that of new_people.py. The models are ridges on frozen features, so th
 folds of people give each image an error of a model that has not seen its person. Random people calibrate, and all
 others are new.
 """
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,15 +73,12 @@ def measure(quick: bool = False) -> list[dict]:
     Returns:
         list of dict: rows of `cover` and of `cost`.
     """
-    rows = []
-    for name, make_plan in (("pointing04", plan_heads), ("facial_keypoints", plan_faces)):
-        paths = photographs.find_photographs(name)
-        if paths is None:
-            rows += photographs.skipped(name)
-            continue
+    def part(name, make_plan, *paths):
         features = Features(make_plan(*paths, quick))
-        rows += [*cover(name, features, 2 if quick else DIVISIONS), cost(name, features, 2 if quick else SHARES)]
-    return rows
+        return [*cover(name, features, 2 if quick else DIVISIONS), cost(name, features, 2 if quick else SHARES)]
+
+    plans = {"pointing04": plan_heads, "facial_keypoints": plan_faces}
+    return photographs.measure_each({name: partial(part, name, make_plan) for name, make_plan in plans.items()})
 
 
 def plan_heads(table: Path, file: Path, quick: bool) -> TrainingPlan:

@@ -8,7 +8,7 @@ half is the validation part: it chooses the epoch, shows which images are diffic
 new people, all of whom weigh the same.
 """
 import tempfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -43,16 +43,13 @@ def measure(quick: bool = False) -> list[dict]:
     Returns:
         list of dict: rows of `score`.
     """
-    rows = []
-    for name, make_plan in (("facial_keypoints", plan_faces), ("pointing04", plan_poses)):
-        paths = photographs.find_photographs(name)
-        if paths is None:
-            rows += photographs.skipped(name)
-            continue
+    def part(name, make_plan, *paths):
         with tempfile.TemporaryDirectory() as folder, muted():
             plan = automatic.apply_recipe(make_plan(*paths, Path(folder), quick))
-            rows += score(name, plan, Epochs(plan), 2 if quick else DIVISIONS)
-    return rows
+            return score(name, plan, Epochs(plan), 2 if quick else DIVISIONS)
+
+    plans = {"facial_keypoints": plan_faces, "pointing04": plan_poses}
+    return photographs.measure_each({name: partial(part, name, make_plan) for name, make_plan in plans.items()})
 
 
 def plan_faces(table: Path, weights: Path, folder: Path, quick: bool) -> TrainingPlan:
@@ -160,13 +157,14 @@ def divide(plan: TrainingPlan, epochs: Epochs, is_valid: np.ndarray) -> dict[str
     trained, others = epochs.parts(epoch)
     valid, new = (calibrate.ScoredPart(*(values[rows] for values in others)) for rows in (is_valid, ~is_valid))
     fit = calibrate.fit_difficulty(plan.task, trained, valid, COVERAGE)
-    groups = calibrate.calibrating_groups(valid.errors / fit.left_out_difficulty, valid.groups, COVERAGE)
-    calibration = Calibration(None, fit.model, valid.errors / fit.left_out_difficulty, groups, None)
+    calibrating = valid.errors / fit.left_out_difficulty
+    groups = calibrate.calibrating_groups(calibrating, valid.groups, COVERAGE)
+    calibration = Calibration(None, fit.model, calibrating, groups, None)
     scores = new.errors / fit.model.predict(new.inputs, new.error_scales)
-    single, results, end = calibration.quantiles(COVERAGE), {}, 0
+    single, results = calibration.quantiles(COVERAGE), {}
     before = [earlier_quantile(column, valid.groups) for column in calibration.scores.T]
-    for t in plan.task.targets:
-        columns = range(end, end := end + len(t.interval_columns))
+    for t, own in zip(plan.task.targets, plan.task.interval_slices, strict=True):
+        columns = range(own.start, own.stop)
         found = [{**cover(scores[:, [i]] / single[i], new.groups),
                   "before": cover(scores[:, [i]] / before[i], new.groups)["coverage"]} for i in columns]
         results[t.name] = pd.DataFrame(found).mean().to_dict()

@@ -50,7 +50,7 @@ def resume_run(path: Path, epochs: int | None = None, force: bool = False, devic
                               f"'{path}', finished after {n_done} epochs", f"--epochs {2 * run.config.epochs}")
         saved = checkpoint.read_checkpoint(run.path)
         if saved is not None and (epochs is not None or not saved.progress.is_over):
-            _check_head(run, saved)
+            _check_head(run)
         changes = check_unchanged(run, force)
         for folder in (run.path, run.path / "plots"):
             remove_temporaries(folder)
@@ -160,7 +160,7 @@ def _continue_training(run: Run, plan: TrainingPlan, saved: Checkpoint) -> Run:
         return fitting.train_to_end(run, plan, learn, progress, saved.best)
 
 
-def _check_head(run: Run, saved: Checkpoint) -> None:
+def _check_head(run: Run) -> None:
     """Raise ImgregError, before anything is changed, if points are learnt by a head that is no longer trained."""
     if run.task.has_points and "network" not in run.about:
         raise ImgregError("a checkpoint whose points have a map each",

@@ -92,13 +92,9 @@ def calibrate(model: Predictor, frame: pd.DataFrame, cfg: TrainConfig) -> Predic
 
 def _by_target(task: Task, values: np.ndarray) -> dict[str, float]:
     """Return the mean of the values [m] of each target that has some."""
-    means, start = {}, 0
-    for t in task.targets:
-        own = values[start : start + len(t.interval_columns)]
-        start += len(own)
-        if np.isfinite(own).any():
-            means[t.name] = round(float(np.nanmean(own)), 4)
-    return means
+    own = {t.name: values[columns] for t, columns in zip(task.targets, task.interval_slices, strict=True)}
+    return {name: round(float(np.nanmean(of_target)), 4) for name, of_target in own.items()
+            if np.isfinite(of_target).any()}
 
 
 def _has_too_few(scores: np.ndarray, task: Task, coverage: float) -> np.ndarray:
@@ -233,10 +229,8 @@ def fit_difficulty(task: Task, train: ScoredPart, valid: ScoredPart, coverage: f
     Returns:
         The fit; the model is constant for targets with few labels, or where it makes intervals hardly narrower.
     """
-    models, fitted, widths, start = [], [], {}, 0
-    for t in task.targets:
-        columns = slice(start, start + len(t.interval_columns))
-        start = columns.stop
+    models, fitted, widths = [], [], {}
+    for t, columns in zip(task.targets, task.interval_slices, strict=True):
         rows = np.isfinite(valid.errors[:, columns]).any(axis=1)
         target_train, target_valid = train.labelled(columns), valid.labelled(columns)
         if len(target_valid.groups) >= MIN_PICTURES and len(np.unique(target_valid.groups)) >= FOLDS:

@@ -41,10 +41,8 @@ def measure_coverage(task: Task, rows: pd.DataFrame, coverage: float, units: int
             continue
         row_numbers = np.nonzero(labelled)[0]  # one for each value: a row has several points
         inside, values = (errors <= half_widths)[labelled].astype(float), rows.iloc[row_numbers]
-        numbers = {"asked": coverage, "reached": inside.mean(), "width": half_widths[labelled].mean()}
-        interval = bootstrap.interval(inside, metrics.independent_units(rows).to_numpy()[row_numbers])
-        if interval is not None:
-            numbers["low"], numbers["high"] = np.clip(interval, 0, 1)
+        numbers = {"asked": coverage, "reached": inside.mean(), "width": half_widths[labelled].mean(),
+                   **_confidence(inside, rows, row_numbers)}
         scores[t.name] = {**round_numbers(numbers), "units": units}
         if "group" in values and values["group"].nunique() > 1:
             groups = metrics.error_by_group(values["group"], inside, "reached")
@@ -77,33 +75,36 @@ def measure_joint_coverage(task: Task, rows: pd.DataFrame, half_widths: Array, c
     if not complete.any():
         return {}
     inside = (errors <= half_widths)[:, has_interval].all(axis=1)[complete].astype(float)
-    numbers = {"asked": coverage, "reached": inside.mean()}
-    interval = bootstrap.interval(inside, metrics.independent_units(rows).to_numpy()[complete])
-    if interval is not None:
-        numbers["low"], numbers["high"] = np.clip(interval, 0, 1)
-    scores, start = {}, 0
-    for t in task.targets:
-        columns = slice(start, start + len(t.interval_columns))
-        start = columns.stop
+    numbers = {"asked": coverage, "reached": inside.mean(), **_confidence(inside, rows, complete)}
+    scores = {}
+    for t, columns in zip(task.targets, task.interval_slices, strict=True):
         if known[:, columns].any():
             scores[t.name] = round_numbers({**numbers, "width": half_widths[:, columns][known[:, columns]].mean()})
     return scores
 
 
+def _confidence(inside: Array, rows: pd.DataFrame, of_rows: Array) -> dict[str, float]:
+    """Return the ends of the 95 % confidence interval of a coverage as `low` and `high`; {} for too few units.
+
+    Args:
+        inside: Whether values lie within their intervals, 1 or 0, array [n].
+        rows: Of metrics.predictions.
+        of_rows: Which of them the values are of, by position or as a mask.
+    """
+    interval = bootstrap.interval(inside, metrics.independent_units(rows).to_numpy()[of_rows])
+    return {} if interval is None else dict(zip(("low", "high"), np.clip(interval, 0, 1), strict=True))
+
+
 def format_joint_coverage(scores: dict, unit: str) -> str:
     """Write joint coverage: "joint 90 % intervals contain all values of 91.0 % of the images, ± 2.1° on average"."""
-    text = f"joint {scores['asked']:.0%} intervals contain all values of {scores['reached']:.1%} of the images"
-    if scores.get("low", 1) < scores.get("high", 1):
-        text += f" ({scores['low']:.0%} to {scores['high']:.0%})"
-    return f"{text}, ± {format_value(scores['width'], unit)} on average".replace("%", " %")
+    return _with_width(f"joint {scores['asked']:.0%} intervals contain all values of {scores['reached']:.1%} of the "
+                       "images", scores, unit)
 
 
 def format_coverage(scores: dict, unit: str) -> str:
     """Write coverage: "90 % intervals contain 91.0 % of the true values (88 % to 93 %), ± 1.3° on average"."""
     text = f"{scores['asked']:.0%} intervals contain {scores['reached']:.1%} of the true values"
-    if scores.get("low", 1) < scores.get("high", 1):
-        text += f" ({scores['low']:.0%} to {scores['high']:.0%})"
-    text = f"{text}, ± {format_value(scores['width'], unit)} on average".replace("%", " %")
+    text = _with_width(text, scores, unit)
     if scores.get("calibrates"):
         text += "; these images calibrated them"
     if "left_out" in scores:
@@ -113,6 +114,13 @@ def format_coverage(scores: dict, unit: str) -> str:
     if worst and worst["reached"] < scores["asked"] - LARGE_SHORTFALL:
         text += f", but {worst['reached']:.0%} from {worst['low']:.3g} to {worst['high']:.3g}"
     return text
+
+
+def _with_width(text: str, scores: dict, unit: str) -> str:
+    """Add the confidence interval of a coverage, where it has a width, and the mean half-width of its intervals."""
+    if scores.get("low", 1) < scores.get("high", 1):
+        text += f" ({scores['low']:.0%} to {scores['high']:.0%})"
+    return f"{text}, ± {format_value(scores['width'], unit)} on average".replace("%", " %")
 
 
 def is_too_low(scores: dict) -> bool:

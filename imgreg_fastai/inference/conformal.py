@@ -1,8 +1,8 @@
 """Prediction intervals by split conformal prediction, and the flag for out-of-distribution images.
 
-Calibration images are not trained on. Each of their errors is divided by the difficulty that is estimated for its image
-(Papadopoulos et al. 2008). The half-width of a new interval is the
-difficulty of its own image times a quantile of these scores (Vovk, Gammerman, Shafer 2005; Lei et al. 2018).
+Calibration images are not trained on. Each of their errors is divided by the difficulty that is estimated for its
+image (Papadopoulos et al. 2008). The half-width of a new interval is the difficulty of its own image times a quantile
+of these scores (Vovk, Gammerman, Shafer 2005; Lei et al. 2018).
 
 Shapes: n images, F features of the network, d inputs of the difficulty model, and m intervals for each image, one
 for each of the interval_columns of all targets.

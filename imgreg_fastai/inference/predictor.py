@@ -143,10 +143,10 @@ class Predictor:
         if tta:
             moves_for(self.task)
         coverage = self.resolve_coverage(coverage)
-        if joint and self.calibration is None:
-            raise ImgregError("--joint with a model that has intervals", "one that was not calibrated",
-                              "imgreg train with --calibrate SHARE")
-        if joint and self.calibration and coverage is not None:
+        if joint:
+            if self.calibration is None or coverage is None:
+                raise ImgregError("--joint with a model that has intervals", "one that was not calibrated",
+                                  "imgreg train with --calibrate SHARE")
             self.calibration.joint_quantiles(coverage)  # raises for a coverage that is too high
         return coverage
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .output_head import Float32
+from .point_maps import cell_centres
 from .timm_body import channels_last, feature_grid, n_features
 
 N_MAPS = 32  # maps of the last features whose mean positions go to the head, see needs_positions
@@ -27,7 +28,7 @@ class SpatialSoftmax(nn.Module):
 
     def __init__(self, height: int, width: int):
         super().__init__()
-        y, x = ((torch.arange(n) + 0.5) / n * 2 - 1 for n in (height, width))
+        y, x = cell_centres(height), cell_centres(width)
         grid = torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
         self.register_buffer("grid", grid, persistent=False)  # [positions, 2]
 

@@ -207,7 +207,7 @@ def load_head(model: nn.Module, weights: Weights, task: Task) -> bool:
             return False
     body = "0.timm_body." if any(name.startswith("0.timm_body.") for name in model.state_dict()) else "0."
     state = {name: v for name, v in load_file(weights.path).items()
-             if not name.startswith((body, "calibration."))}
+             if name.startswith(("0.", "1.")) and not name.startswith(body)}
     shapes = {name: v.shape for name, v in model.state_dict().items() if not name.startswith(body)}
     if {name: v.shape for name, v in state.items()} != shapes:
         return False

@@ -125,6 +125,12 @@ class Task:
         """The columns of all interval half-widths, in the order of its targets."""
         return [c for t in self.targets for c in t.interval_columns]
 
+    @property
+    def interval_slices(self) -> list[slice]:
+        """Where the interval columns of each target stand among those of all."""
+        ends = accumulate(len(t.interval_columns) for t in self.targets)
+        return [slice(end - len(t.interval_columns), end) for t, end in zip(self.targets, ends, strict=True)]
+
     def boxes(self, frame: DataFrame) -> Array:
         """Return the boxes [n, 4] of a labels frame in pixels, or None if the task has none."""
         return frame[list(self.box)].to_numpy(float) if self.box else None
